@@ -1,0 +1,471 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Streams to pods: commands in containers, and ports. Used through :class:`~.kube.Kube`.
+
+``websocket-client`` makes the connection (TLS, proxies, handshake); frames are read and written here without
+blocking, so that a stream can be full in one direction and still be read in the other, and so that every wait has
+an end. ``kubernetes.stream`` does neither.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import selectors
+import socket
+import ssl
+import struct
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlparse
+
+from .errors import CassopsError
+
+if TYPE_CHECKING:
+    from .kube import ExecResult, Kube
+
+try:
+    import websocket
+
+    WEBSOCKET_IMPORT_ERROR: str | None = None
+except ImportError:
+    WEBSOCKET_IMPORT_ERROR = traceback.format_exc()
+
+V4 = "v4.channel.k8s.io"
+V5 = "v5.channel.k8s.io"
+"""Like v4, and a channel can be closed: Kubernetes 1.30 and later."""
+
+STDIN, STDOUT, STDERR, STATUS, CLOSE = 0, 1, 2, 3, 255
+
+CHUNK = 65536
+
+HIGH_WATER = 4 * 1024 * 1024
+"""Bytes waiting for a slow reader above which the other side is not read any more."""
+
+# "timeout" is in coreutils and busybox. Without it an overdue command goes on in the container when we hang up.
+_WITH_TIMEOUT = 'if command -v timeout >/dev/null 2>&1; then exec timeout -k 5 "$@"; fi; shift; exec "$@"'
+# v4 cannot say that stdin has ended, so the container is told how much there is.
+_WITH_STDIN_LENGTH = 'length=$1; shift; head -c "$length" | "$@"'
+
+
+class Stream:
+    """A websocket with Kubernetes' channels: each binary frame is a channel's number and its bytes."""
+
+    def __init__(self, connection: Any) -> None:
+        """:param connection: a ``websocket.WebSocket`` whose handshake is done."""
+        self.protocol: str = connection.subprotocol or V4
+        self.ended = False
+        self._connection = connection
+        self._socket = connection.sock
+        self._socket.setblocking(False)
+        self._received = bytearray()
+        self._message = bytearray()
+        self._unsent = bytearray()
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return int(self._socket.fileno())
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not sent yet."""
+        return len(self._unsent)
+
+    def read(self) -> list[tuple[int, bytes]]:
+        """The pieces ``(channel, bytes)`` that have arrived; sets ``ended`` when there will be no more."""
+        self._fill()
+        pieces: list[tuple[int, bytes]] = []
+        for opcode, payload in self._frames():
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                self.ended = True
+            elif opcode == websocket.ABNF.OPCODE_PING:
+                self._frame(payload, websocket.ABNF.OPCODE_PONG)
+            elif opcode in (websocket.ABNF.OPCODE_BINARY, websocket.ABNF.OPCODE_TEXT) and payload:
+                pieces.append((payload[0], payload[1:]))
+        return pieces
+
+    def write(self, channel: int, data: bytes) -> None:
+        """Queues bytes for a channel and sends what the connection takes."""
+        self._frame(bytes([channel]) + data, websocket.ABNF.OPCODE_BINARY)
+
+    def flush(self) -> None:
+        """Sends what the connection takes."""
+        try:
+            while self._unsent:
+                sent = self._socket.send(self._unsent[:CHUNK])
+                del self._unsent[:sent]
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass
+        except OSError:
+            self.ended = True
+
+    def close(self) -> None:
+        """Hangs up without a farewell: the API server closes the pod's end too."""
+        self.ended = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def _frame(self, data: bytes, opcode: int) -> None:
+        self._unsent += websocket.ABNF.create_frame(data, opcode).format()
+        self.flush()
+
+    def _fill(self) -> None:
+        """Reads until the connection has no more: TLS keeps decrypted bytes where a selector cannot see them."""
+        try:
+            while data := self._socket.recv(CHUNK):
+                self._received += data
+            self.ended = True
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError:
+            self.ended = True
+
+    def _frames(self) -> Iterator[tuple[int, bytes]]:
+        """The whole messages among the bytes received (RFC 6455; a server never masks)."""
+        while len(self._received) >= 2:
+            final, opcode = self._received[0] & 0x80, self._received[0] & 0x0F
+            length, start = self._received[1] & 0x7F, 2
+            if length == 126:
+                start = 4
+            elif length == 127:
+                start = 10
+            if len(self._received) < start:
+                return
+            if start > 2:
+                (length,) = struct.unpack("!H" if start == 4 else "!Q", self._received[2:start])
+            if len(self._received) < start + length:
+                return
+            payload = bytes(self._received[start : start + length])
+            del self._received[: start + length]
+            if opcode >= 8:
+                yield opcode, payload
+                continue
+            self._message += payload
+            if final:
+                whole, self._message = bytes(self._message), bytearray()
+                yield opcode or websocket.ABNF.OPCODE_BINARY, whole
+
+
+def connect(kube: Kube, pod: str, subresource: str, query: Sequence[tuple[str, str]], namespace: str) -> Stream:
+    """Opens a stream to a pod.
+
+    :raises ApiError: the API server or the kubelet refused. Nothing was started then, so it may be asked again.
+    """
+    from .kube import What, pause
+
+    if WEBSOCKET_IMPORT_ERROR is not None:
+        raise CassopsError(
+            "The Python library websocket-client is missing where this task runs. "
+            "Install what the collection needs: pip install kubernetes"
+        )
+    what = What("create", "Pod", pod, namespace, subresource)
+    url = kube.server.host + kube.path("Pod", namespace, pod, subresource) + "?" + urlencode(query)
+    protocols = [V5, V4] if subresource == "exec" else [V4]
+    renewed = False
+    for attempt in range(1, 4):
+        try:
+            return Stream(_handshake(kube, url, protocols))
+        except websocket.WebSocketBadStatusException as error:
+            status, body = error.status_code, error.resp_body or b""
+            if status == 401 and not renewed and kube.server.renew():
+                renewed = True
+                continue
+            if attempt == 3 or status not in (429, 502, 503, 504):
+                raise kube.error(status, body, what) from None
+        except (websocket.WebSocketException, OSError) as error:
+            if attempt == 3:
+                raise kube.unreachable(error) from None
+        pause(attempt)
+    raise AssertionError("not reached")
+
+
+def _handshake(kube: Kube, url: str, protocols: list[str]) -> Any:
+    server = kube.server
+    tls: dict[str, Any] = {}
+    if server.ssl_context is not None:
+        tls["context"] = server.ssl_context
+        if server.tls_server_name:
+            tls["server_hostname"] = server.tls_server_name
+    options: dict[str, Any] = {"http_no_proxy": ["*"]}
+    if server.proxy:
+        proxy = urlparse(server.proxy)
+        options = {
+            "http_proxy_host": proxy.hostname,
+            "http_proxy_port": proxy.port or 3128,
+            "proxy_type": proxy.scheme or "http",
+            "http_no_proxy": ["-"],
+        }
+        if proxy.username:
+            options["http_proxy_auth"] = (proxy.username, proxy.password or "")
+    connection: Any = websocket.WebSocket(sslopt=tls, skip_utf8_validation=True, enable_multithread=False)
+    connection.settimeout(20)
+    connection.connect(
+        "ws" + url.removeprefix("http"),
+        header=[f"{name}: {value}" for name, value in server.headers()],
+        subprotocols=protocols,
+        suppress_origin=True,
+        **options,
+    )
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+# -- commands -------------------------------------------------------------------------------------------------------
+
+
+def run(
+    kube: Kube, pod: str, argv: list[str], container: str, stdin: str | bytes | None, timeout: float, namespace: str
+) -> ExecResult:
+    """See :meth:`Kube.exec`."""
+    from .kube import ExecResult, ExecTimeout
+
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    started = time.monotonic()
+    stream = _exec(kube, pod, argv, container, data, timeout, namespace)
+    try:
+        # The command's own clock ends it; ours only ends a silence.
+        out = _collect(stream, data, started + timeout + 10)
+    finally:
+        stream.close()
+    overdue = time.monotonic() - started >= timeout
+    if STATUS not in out and (overdue or not stream.ended):
+        raise ExecTimeout(_overdue(pod, argv, timeout))
+    rc = _exit_code(out.get(STATUS), pod, argv)
+    if overdue and rc in (124, 137):
+        raise ExecTimeout(_overdue(pod, argv, timeout))
+    return ExecResult(rc, _text(out.get(STDOUT)), _text(out.get(STDERR)))
+
+
+def _exec(
+    kube: Kube, pod: str, argv: list[str], container: str, stdin: bytes | None, timeout: float, namespace: str
+) -> Stream:
+    limited = ["sh", "-c", _WITH_TIMEOUT, "sh", str(max(1, math.ceil(timeout))), *argv]
+    stream = connect(kube, pod, "exec", _exec_query(container, limited, stdin is not None), namespace)
+    if stdin is None or stream.protocol == V5:
+        return stream
+    # The command waits for input that never came; hanging up ends it.
+    stream.close()
+    counted = ["sh", "-c", _WITH_STDIN_LENGTH, "sh", str(len(stdin)), *limited]
+    return connect(kube, pod, "exec", _exec_query(container, counted, True), namespace)
+
+
+def _exec_query(container: str, argv: Sequence[str], stdin: bool) -> list[tuple[str, str]]:
+    query = [("container", container), ("stdout", "true"), ("stderr", "true")]
+    return query + ([("stdin", "true")] if stdin else []) + [("command", word) for word in argv]
+
+
+def _collect(stream: Stream, stdin: bytes | None, deadline: float) -> dict[int, bytearray]:
+    """What each channel carried until the command's status came or the time was over."""
+    out: dict[int, bytearray] = {}
+    unwritten = memoryview(stdin or b"")
+    closing = stdin is not None and stream.protocol == V5
+    with _selector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while True:
+            for channel, data in stream.read():
+                if channel != CLOSE:
+                    out.setdefault(channel, bytearray()).extend(data)
+            if stream.ended:
+                return out
+            while unwritten and stream.waiting < CHUNK:
+                stream.write(STDIN, bytes(unwritten[:CHUNK]))
+                unwritten = unwritten[CHUNK:]
+            if closing and not unwritten:
+                stream.write(CLOSE, bytes([STDIN]))
+                closing = False
+            stream.flush()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return out
+            selector.modify(stream, selectors.EVENT_READ | (selectors.EVENT_WRITE if stream.waiting else 0))
+            selector.select(left)
+
+
+def _exit_code(status: bytearray | None, pod: str, argv: Sequence[str]) -> int:
+    """The exit code in the Status that ends an exec.
+
+    :raises ApiError: the command was not run, or nobody knows how it ended.
+    """
+    from .kube import ApiError, Unreachable
+
+    if not status:
+        raise Unreachable(
+            f"The connection to {pod} was lost while `{_short(argv)}` ran; whether it has ended is not known."
+        )
+    said: Mapping[str, Any] = json.loads(bytes(status))
+    if said.get("status") == "Success":
+        return 0
+    for cause in (said.get("details") or {}).get("causes") or ():
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    raise ApiError(f"`{_short(argv)}` could not be run in {pod}: {said.get('message', 'no reason given')}")
+
+
+def _overdue(pod: str, argv: Sequence[str], timeout: float) -> str:
+    return f"`{_short(argv)}` in {pod} was not done after {timeout:g} s and was ended."
+
+
+def _short(argv: Sequence[str]) -> str:
+    """A command for messages: its first words, not a script."""
+    text = " ".join(argv)
+    return text if len(text) <= 60 and "\n" not in text else " ".join(text.split())[:57] + "..."
+
+
+def _text(data: bytearray | None) -> str:
+    return bytes(data or b"").decode("utf-8", "replace")
+
+
+# -- ports ----------------------------------------------------------------------------------------------------------
+
+
+class ForwardedPort(int):
+    """A local port; ``error`` tells why the last stream behind it failed, empty while all is well."""
+
+    error: str = ""
+
+
+@contextlib.contextmanager
+def forward(kube: Kube, pod: str, port: int, namespace: str) -> Iterator[ForwardedPort]:
+    """See :meth:`Kube.forward`.
+
+    The first stream is opened before anything is connected here, so that a refusal is raised where it belongs, and
+    the first connection finds it ready.
+    """
+    forwarder = _Forwarder(kube, pod, port, namespace)
+    try:
+        yield forwarder.local
+    finally:
+        forwarder.close()
+
+
+class _Forwarder:
+    """A listener, and one thread for each connection. All of them end with :meth:`close`."""
+
+    def __init__(self, kube: Kube, pod: str, port: int, namespace: str) -> None:
+        self._target = (kube, pod, port, namespace)
+        self._ready: Stream | None = self._open()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.local = ForwardedPort(self._listener.getsockname()[1])
+        self._end_reader, self._end_writer = socket.socketpair()
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def _open(self) -> Stream:
+        kube, pod, port, namespace = self._target
+        return connect(kube, pod, "portforward", [("ports", str(port))], namespace)
+
+    def close(self) -> None:
+        # One byte that nobody reads: every selector sees it, for ever.
+        self._end_writer.send(b"x")
+        for thread in list(self._threads):
+            thread.join(timeout=5)
+        if self._ready is not None:
+            self._ready.close()
+        for each in (self._listener, self._end_reader, self._end_writer):
+            each.close()
+
+    def _start(self, target: Any, *args: Any) -> None:
+        # Daemons: a worker that is told to end must not wait for a peer that does not answer.
+        thread = threading.Thread(target=target, args=args, name="cassops-forward", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with _selector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._end_reader, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _events in selector.select()}
+                if self._end_reader in ready:
+                    return
+                local, _address = self._listener.accept()
+                stream, self._ready = self._ready, None
+                self._start(self._serve, local, stream)
+
+    def _serve(self, local: socket.socket, stream: Stream | None) -> None:
+        try:
+            with contextlib.closing(local), contextlib.closing(stream or self._open()) as remote:
+                self._pump(local, remote)
+        except CassopsError as error:
+            self.local.error = str(error)
+        except OSError as error:
+            self.local.error = str(error)
+
+    def _pump(self, local: socket.socket, remote: Stream) -> None:
+        """Carries bytes both ways until one side ends."""
+        local.setblocking(False)
+        local.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        inbound = bytearray()
+        named: set[int] = set()
+        with _selector() as selector:
+            selector.register(self._end_reader, selectors.EVENT_READ)
+            local_events = remote_events = 0
+            while True:
+                for channel, data in remote.read() if len(inbound) < HIGH_WATER else ():
+                    self._receive(channel, data, inbound, named)
+                if not _deliver(local, inbound) or (remote.ended and not inbound):
+                    return
+                if remote.waiting < HIGH_WATER and not remote.ended:
+                    try:
+                        while data := local.recv(CHUNK):
+                            remote.write(0, data)
+                            if remote.waiting >= HIGH_WATER:
+                                break
+                        else:
+                            return
+                    except BlockingIOError:
+                        pass
+                remote.flush()
+                local_events = _watch(
+                    selector, local, local_events, remote.waiting < HIGH_WATER and not remote.ended, bool(inbound)
+                )
+                remote_events = _watch(
+                    selector, remote, remote_events, len(inbound) < HIGH_WATER and not remote.ended, remote.waiting > 0
+                )
+                if any(key.fileobj is self._end_reader for key, _events in selector.select()):
+                    return
+
+    def _receive(self, channel: int, data: bytes, inbound: bytearray, named: set[int]) -> None:
+        """Channel 0 carries bytes, channel 1 an error; the first frame of each only repeats the port's number."""
+        if channel not in named:
+            named.add(channel)
+        elif channel == 0:
+            inbound += data
+        else:
+            self.local.error = data.decode("utf-8", "replace").strip()
+
+
+def _deliver(local: socket.socket, inbound: bytearray) -> bool:
+    """Hands over what the local side takes. False when it is gone."""
+    try:
+        while inbound:
+            del inbound[: local.send(inbound[:CHUNK])]
+    except BlockingIOError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
+def _selector() -> selectors.BaseSelector:
+    """A selector without select's limit of 1024 files."""
+    return selectors.DefaultSelector()
+
+
+def _watch(selector: selectors.BaseSelector, who: Any, before: int, read: bool, write: bool) -> int:
+    """Waits for what is wanted now of one side; nothing at all means not to be asked."""
+    events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
+    if before and events:
+        selector.modify(who, events)
+    elif before:
+        selector.unregister(who)
+    elif events:
+        selector.register(who, events)
+    return events
