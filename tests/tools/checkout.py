@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A clean copy of the collection in the place where Ansible's own tools want it.
 
-ansible-test, ansible-lint and antsibull-docs look at the folder names above a collection, and at everything below it. A clone may be called
-anything and holds a .venv, so they get a copy: ``<cache>/ansible_collections/cassops/kubernetes`` with what git knows or would know
-(tracked files, and new ones that are not ignored). The copy stays, so that the tools find what they cached in it.
+ansible-test, ansible-lint and antsibull-docs look at the folder names above a collection, and at everything below it.
+A clone may be called anything and holds a .venv, so they get a copy: ``<cache>/ansible_collections/cassops/kubernetes``
+with what git knows or would know (tracked files, and new ones that are not ignored). The copy stays, so that the tools
+find what they cached in it.
 """
 
 from __future__ import annotations

@@ -33,18 +33,24 @@ class Report:
         """Run one check: no problems is a pass, ``Skipped`` is a skip, anything else fails."""
         started = time.monotonic()
         try:
-            found = list(problems())
-        except Skipped as reason:
-            self.skipped += 1
-            self._line("skipped", name, started, f": {reason}")
-            return
-        if found:
+            found, reason = problems(), ""
+        except Skipped as skipped:
+            found, reason = [], str(skipped)
+        self.record(name, time.monotonic() - started, found, reason)
+
+    def record(self, name: str, seconds: float, problems: Sequence[str], skipped: str = "") -> None:
+        """Count and tell the outcome of a check that somebody else made."""
+        if problems:
+            outcome = "FAILED"
             self.failed += 1
-            self._line("FAILED", name, started)
-            print("\n".join(f"    {line}" for line in found), flush=True)
+        elif skipped:
+            outcome = "skipped"
+            self.skipped += 1
         else:
+            outcome = "ok"
             self.passed += 1
-            self._line("ok", name, started)
+        print(f"{outcome:8}{name} ({seconds:.1f} s){skipped and ': ' + skipped}")
+        print("".join(f"    {line}\n" for line in problems), end="", flush=True)
 
     def close(self) -> int:
         """Print the count as the last line and return the exit code."""
@@ -53,15 +59,11 @@ class Report:
         print(f"{self.passed} passed, {self.failed} failed{skipped}", flush=True)
         return 1 if self.failed or not self.passed else 0
 
-    @staticmethod
-    def _line(outcome: str, name: str, started: float, more: str = "") -> None:
-        print(f"{outcome:8}{name} ({time.monotonic() - started:.1f} s){more}", flush=True)
-
 
 def command(
     *argv: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, limit: float = 600
 ) -> Callable[[], list[str]]:
-    """A check that runs a program: its whole output is the problem when it exits non-zero or takes longer than ``limit`` seconds."""
+    """A check that runs a program, ``limit`` seconds at most; when it fails, all that it said is the problem."""
 
     def run() -> list[str]:
         words = [str(word) for word in argv]
