@@ -36,7 +36,7 @@ def cache(purpose: str) -> Path:
 
 
 def files() -> list[Path]:
-    """What belongs to the collection: paths relative to the root. A file that was removed but not yet from git's index does not."""
+    """What belongs to the collection, relative to the root; not what was removed and is still in the index of git."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -49,7 +49,7 @@ def files() -> list[Path]:
 
 @contextmanager
 def copy(purpose: str) -> Iterator[Path]:
-    """The root of an up-to-date copy, itself a git checkout. A second caller with the same purpose waits for the first."""
+    """The root of an up-to-date copy, a git checkout too. A second caller with the same purpose waits for the first."""
     base = cache(purpose)
     with (base / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -66,11 +66,10 @@ def _mirror(root: Path) -> None:
     """Make ``root`` hold exactly ``files()``; what is equal is not touched."""
     wanted = files()
     keep = {root / name for name in wanted}
-    for folder, folders, names in os.walk(root, topdown=True):
+    for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if Path(folder, name) not in (root / ".git", root / "tests" / "output")]
-        for name in names:
-            if Path(folder, name) not in keep:
-                Path(folder, name).unlink()
+        for stale in {Path(folder, name) for name in names} - keep:
+            stale.unlink()
     for name in wanted:
         source, target = ROOT / name, root / name
         if target.is_file() and not source.is_symlink() and filecmp.cmp(source, target):

@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     """Run ansible-test; tell each of its tests with its seconds, and close with a count."""
     offer_pip()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    argv = [VENV_BIN / "ansible-test", "sanity", "--color", "no", "--python", version, *arguments]
+    argv = [str(VENV_BIN / "ansible-test"), "sanity", "--color", "no", "--python", version, *arguments]
     env = {**os.environ, "PATH": f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"}
     report = Report()
     with (
