@@ -1,0 +1,110 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operation is given besides its parameters, and how one is run: the same for modules and their twins.
+
+An operation is a file in ``operations/``::
+
+    ARGUMENT_SPEC: Mapping[str, Any] = {**KUBERNETES, "name": {"type": "str", "required": True}}
+    RULES: Mapping[str, Any] = {"mutually_exclusive": [["a", "b"]]}        # optional
+
+    def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+        kube = ctx.kube(params)
+        ctx.progress("rack1-0 is coming up")
+        return {"changed": False, "node": {...}}
+
+It raises :class:`~.errors.CassopsError` (or :class:`Failed`, where there are results to show all the same) and
+nothing else that it foresees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from .errors import CassopsError
+from .kube import Kube
+from .lock import holder
+
+
+class Progress(Protocol):
+    """Tells people what a long wait waits for, while it waits."""
+
+    def __call__(self, text: str, *, important: bool = False) -> None:
+        """:param text: one line. :param important: show it even if another was shown just now."""
+
+
+def silent(text: str, *, important: bool = False) -> None:
+    """Progress that nobody sees."""
+
+
+class Failed(CassopsError):
+    """An operation that failed and has something to return besides its message.
+
+    :param result: merged into the task's result.
+    """
+
+    def __init__(self, message: str, result: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.result = dict(result)
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """The task around an operation.
+
+    :ivar check_mode: change nothing, and report what would change.
+    :ivar diff_mode: return ``diff``.
+    :ivar progress: shows a line to people.
+    :ivar display: shows a line of a report as it stands, where there is somebody to see it.
+    :ivar verbosity: the number of -v.
+    :ivar holder: who holds a lock in this run's name; all tasks of one run say the same.
+    :ivar warnings: sentences to show as Ansible warnings; append to it.
+    :ivar connect: makes the Kubernetes client; tests put theirs here.
+    """
+
+    check_mode: bool = False
+    diff_mode: bool = False
+    progress: Progress = silent
+    display: Callable[[str], None] = silent
+    verbosity: int = 0
+    holder: str = dataclasses.field(default_factory=holder)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    connect: Callable[[Mapping[str, Any]], Kube] = Kube.connect
+
+    def kube(self, params: Mapping[str, Any]) -> Kube:
+        """The client for a task's connection options."""
+        return self.connect(params)
+
+
+class Operation(Protocol):
+    """A file in ``operations/``; it may also have ``RULES``, keywords such as ``mutually_exclusive``."""
+
+    ARGUMENT_SPEC: Mapping[str, Any]
+
+    def run(self, params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+        """Does it."""
+
+
+def rules(operation: Operation) -> dict[str, Any]:
+    """The rules between an operation's options, empty where it has none."""
+    return dict(getattr(operation, "RULES", {}))
+
+
+def execute(operation: Operation, params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """Runs an operation; a failure that is meant for people becomes a failed result.
+
+    :return: always with ``changed``; a failed one with ``failed``, ``msg`` and ``errors`` (all of them, where there
+        are several).
+    """
+    try:
+        return {"changed": False, **operation.run(params, ctx)}
+    except CassopsError as error:
+        return {
+            "changed": False,
+            **getattr(error, "result", {}),
+            "failed": True,
+            "msg": str(error),
+            "errors": list(getattr(error, "errors", None) or [str(error)]),
+        }

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ``main()`` of every module: the backend that its twin runs, where the task is sent to another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .context import Context, Operation, execute, rules
+
+
+def main(operation: Operation) -> None:
+    """Runs an operation as an Ansible module and ends the process."""
+    module = AnsibleModule(argument_spec=dict(operation.ARGUMENT_SPEC), supports_check_mode=True, **rules(operation))
+    module.no_log_values.update(secrets(module.params.get("kubeconfig")))
+
+    def log(text: str, *, important: bool = False) -> None:  # noqa: ARG001 - all of it goes to the log
+        module.log(text)
+
+    ctx = Context(
+        check_mode=module.check_mode,
+        diff_mode=module._diff,
+        progress=log,
+        verbosity=module._verbosity,
+    )
+    result = execute(operation, module.params, ctx)
+    for warning in ctx.warnings:
+        module.warn(warning)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def secrets(value: Any) -> Iterator[str]:
+    """The texts of a kubeconfig given as a mapping that must never be shown: all of ``users``."""
+    if isinstance(value, Mapping):
+        yield from _texts(value.get("users"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if key != "name":
+                yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, str) and len(value) > 5:
+        # Short words, such as the command of an exec plugin, would blot out half of every message.
+        yield value

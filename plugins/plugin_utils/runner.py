@@ -1,0 +1,100 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base of the modules' twins: it runs the module's backend in the controller's own process.
+
+Workers are forks of the controller, which loads an action plugin once a playbook: what the plugin imports at its top
+is paid once, and a task costs 0.06 s instead of 0.8 s and more. Nothing here opens a connection before the fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import (
+    Context,
+    Operation,
+    execute,
+    rules,
+    silent,
+)
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import secrets
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress
+
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_controller() -> None:
+    """Lets this worker end when the controller is killed, so that the next run finds nobody at work (Linux).
+
+    Otherwise a worker goes on with its task, which may take hours, and nobody sees it. Every operation is made to be
+    killed at any point.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+    """A twin is this class and the operation that its module runs::
+
+    class ActionModule(OperationAction):
+        operation = nodetool
+    """
+
+    operation: ClassVar[Operation]
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs the operation here, or the module where the task belongs to another machine or user."""
+        task_vars = task_vars or {}
+        super().run(tmp, task_vars)
+        if not self._is_here():
+            answer: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+            return answer
+        params, no_log_values = self._validated()
+        end_with_controller()
+        ctx = self._context(task_vars)
+        result = execute(self.operation, params, ctx)
+        for warning in ctx.warnings:
+            Display().warning(warning)
+        cleaned: dict[str, Any] = remove_values(result, no_log_values)
+        return cleaned
+
+    def _is_here(self) -> bool:
+        """Whether the task belongs to this machine and this user, and is waited for."""
+        become = getattr(self._connection, "become", None)
+        return self._connection.transport == "local" and not become and not self._task.async_val
+
+    def _validated(self) -> tuple[dict[str, Any], set[str]]:
+        """The options as the module would see them, and the texts never to be shown."""
+        validator = ArgumentSpecValidator(dict(self.operation.ARGUMENT_SPEC), **rules(self.operation))
+        validation = validator.validate(dict(self._task.args))
+        hidden = set(validation._no_log_values)
+        hidden.update(secrets(validation.validated_parameters.get("kubeconfig")))
+        if validation.error_messages:
+            raise AnsibleActionFail(remove_values(" ".join(validation.error_messages), hidden))
+        return validation.validated_parameters, hidden
+
+    def _context(self, task_vars: dict[str, Any]) -> Context:
+        visible = task_vars.get("cassandra_progress", True)
+        name = str(task_vars.get("inventory_hostname", "localhost"))
+        return Context(
+            check_mode=bool(self._task.check_mode),
+            diff_mode=bool(self._task.diff),
+            progress=DisplayProgress(name) if visible else silent,
+            display=Display().display,
+            verbosity=Display().verbosity,
+        )
