@@ -1,0 +1,110 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as a user gets it: ``build`` the tarball, ``check`` it in an empty folder, write its ``docs``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import checkout
+import rules
+from report import ROOT, VENV_BIN, Report, command
+
+BUILD = ROOT / "build"
+COLLECTION = f"{checkout.NAMESPACE}.{checkout.NAME}"
+# Galaxy refuses more than 20 MB; a tenth of that means that something came along that should not.
+LARGEST = 2_000_000
+
+
+def build() -> Path:
+    """Build the tarball from what git knows, so that nothing that lies around gets into it."""
+    BUILD.mkdir(exist_ok=True)
+    for old in BUILD.glob(f"{checkout.NAMESPACE}-{checkout.NAME}-*.tar.gz"):
+        old.unlink()
+    with checkout.copy("build") as root:
+        subprocess.run(
+            [VENV_BIN / "ansible-galaxy", "collection", "build", "--force", "--output-path", BUILD],
+            cwd=root,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    return next(BUILD.glob("*.tar.gz"))
+
+
+def content(tarball: Path) -> list[str]:
+    """What is wrong with the files in the tarball."""
+    with tarfile.open(tarball) as archive:
+        names = archive.getnames()
+    wanted = {"LICENSE", "README.md", "CHANGELOG.md", "meta/runtime.yml", "requirements.txt"}
+    strays = [name for name in names if name.startswith((".", "build/", "tests/sandbox/", "tests/integration/"))]
+    problems = [f"{name} is missing" for name in sorted(wanted.difference(names))]
+    problems += [f"{name} does not belong to the collection" for name in strays]
+    if tarball.stat().st_size > LARGEST:
+        problems.append(f"it has {tarball.stat().st_size} bytes, more than {LARGEST}")
+    return problems
+
+
+def check() -> int:
+    """Install the tarball where nothing else is, and let Ansible find everything in it."""
+    report = Report()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": name, "ANSIBLE_HOME": str(folder / "home"), "NO_COLOR": "1"}
+        env.pop("ANSIBLE_CONFIG", None)
+        tarball = build()
+        report.check(f"files of {tarball.name}", lambda: content(tarball))
+        install = (VENV_BIN / "ansible-galaxy", "collection", "install", "--offline", "-p", folder, tarball)
+        report.check("install", command(*install, cwd=folder, env=env))
+        installed = folder / "ansible_collections" / checkout.NAMESPACE / checkout.NAME
+        for playbook in sorted((installed / "playbooks").glob("*.yml")):
+            if not playbook.name.endswith(".meta.yml"):
+                full = f"{COLLECTION}.{playbook.stem}"
+                argv = (VENV_BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", full)
+                report.check(f"ansible-playbook --syntax-check {full}", command(*argv, cwd=folder, env=env))
+        for kind, names in documented(installed):
+            argv = (VENV_BIN / "ansible-doc", "--type", kind, "--json", *names)
+            report.check(f"ansible-doc --type {kind}", command(*argv, cwd=folder, env=env))
+    return report.close()
+
+
+def documented(root: Path) -> list[tuple[str, list[str]]]:
+    """The documented content of a collection: kind as ansible-doc calls it, full names."""
+    kinds = {
+        "module": rules.plugins(root, "modules"),
+        "inventory": rules.plugins(root, "inventory"),
+        "role": {path.name for path in (root / "roles").glob("*")},
+    }
+    return [(kind, [f"{COLLECTION}.{name}" for name in sorted(names)]) for kind, names in kinds.items() if names]
+
+
+def docs() -> int:
+    """Write the pages of all modules, plugins and roles below build/docs."""
+    target = BUILD / "docs"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with checkout.copy("docs") as root:
+        env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root.parents[2])}
+        argv = (VENV_BIN / "antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--dest-dir", target)
+        report = Report()
+        report.check("antsibull-docs", command(*argv, COLLECTION, cwd=root, env=env))
+    print(f"{len(list(target.rglob('*.rst')))} pages in {target.relative_to(ROOT)}")
+    return report.close()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["build"]:
+            print(build().relative_to(ROOT))
+        case ["check"]:
+            sys.exit(check())
+        case ["docs"]:
+            sys.exit(docs())
+        case _:
+            sys.exit(f"usage: {Path(__file__).name} build | check | docs")
