@@ -1,0 +1,69 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The other datacenters of a cluster, out of the inventory."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: peers
+short_description: The other datacenters of the same cluster in the inventory
+version_added: 0.1.0
+author:
+  - cassops contributors (@cassops)
+description:
+  - Picks, among the variables of all hosts, those of the same C(cassandra_cluster) other than this host, and returns for
+    each what O(cassops.kubernetes.datacenter#module:peers) wants.
+positional: me, cluster
+options:
+  _input:
+    description: The variables of the hosts.
+    type: list
+    elements: dict
+    required: true
+  me:
+    description: Name of this host in the inventory.
+    type: str
+    required: true
+  cluster:
+    description: Name of the cluster.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Who else is there?
+  ansible.builtin.debug:
+    msg: "{{ groups['all'] | map('extract', hostvars) | cassops.kubernetes.peers(inventory_hostname, cassandra_cluster) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: One mapping a datacenter, with its name and how to reach its Kubernetes.
+  type: list
+  elements: dict
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+OPTIONS = ("kubeconfig", "context", "namespace")
+
+
+def peers(hosts: Iterable[Mapping[str, Any]], me: str, cluster: str) -> list[dict[str, Any]]:
+    """Datacenter and connection of every other host of the cluster."""
+    return [
+        peer(host) for host in hosts if host.get("cassandra_cluster") == cluster and host["inventory_hostname"] != me
+    ]
+
+
+def peer(host: Mapping[str, Any]) -> dict[str, Any]:
+    options = {name: host[f"cassandra_{name}"] for name in OPTIONS if host.get(f"cassandra_{name}")}
+    return {"datacenter": host.get("cassandra_datacenter") or host["inventory_hostname"], **options}
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"peers": peers}

@@ -1,0 +1,367 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a view is collected: a few lists from Kubernetes, then CQL to every observer at once.
+
+Asking costs no JVM where CQL can answer. Which members a node takes for alive has no table, but Cassandra itself tells:
+a read at consistency ALL is refused before it is sent when the coordinator's failure detector misses a replica
+(C(ReplicaPlans.forRead) and C(assureSufficientReplicas), 4.0 to 5.0). A few such reads of absent rows of
+C(system_auth.roles), chosen so that their replicas cover every member, ask for each member's state.
+Only a node whose reads are refused, or a member that no read covers, is asked by C(nodetool status).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+from . import cql, nodetool, ring
+from .errors import CassopsError
+from .kube import Kube
+from .ledger import Ledger, from_config_map
+from .view import Endpoint, Keyspace, NodeView, Observation, View, observers
+
+LABEL_CLUSTER = "cassops.kubernetes/cluster"
+LABEL_DATACENTER = "cassops.kubernetes/datacenter"
+LABEL_RACK = "cassops.kubernetes/rack"
+ZONE = "topology.kubernetes.io/zone"
+# Where start.sh writes why it holds the node.
+HELD_FILE = "/tmp/held"
+ASK_LIMIT = 20.0
+# Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
+PARALLEL = 16
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The Kubernetes objects of one datacenter, by kind, each by name: one LIST a kind."""
+
+    by_kind: Mapping[str, Mapping[str, dict[str, Any]]]
+
+    def all(self, kind: str) -> Mapping[str, dict[str, Any]]:
+        return self.by_kind.get(kind, {})
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        return self.all(kind).get(name)
+
+
+KINDS = ("StatefulSet", "Pod", "Service", "ConfigMap", "PersistentVolumeClaim", "PodDisruptionBudget")
+
+
+def labels(cluster: str, datacenter: str) -> dict[str, str]:
+    return {LABEL_CLUSTER: cluster, LABEL_DATACENTER: datacenter}
+
+
+def objects(kube: Kube, cluster: str, datacenter: str, kinds: Iterable[str] = KINDS) -> Objects:
+    """LIST each kind once, at the same time."""
+    wanted = list(kinds)
+    selector = labels(cluster, datacenter)
+    lists = together(lambda kind: kube.list(kind, labels=selector), wanted)
+    return Objects({kind: {item["metadata"]["name"]: item for item in items} for kind, items in zip(wanted, lists)})
+
+
+def ledger_name(cluster: str, datacenter: str) -> str:
+    return f"{cluster}-{datacenter}-ledger"
+
+
+def ledger_of(found: Objects, cluster: str, datacenter: str) -> Ledger | None:
+    config_map = found.get("ConfigMap", ledger_name(cluster, datacenter))
+    return from_config_map(config_map) if config_map else None
+
+
+def view(
+    kube: Kube, found: Objects, cluster: str, datacenter: str, credentials: Credentials | None, now: datetime | None = None
+) -> View:
+    """The datacenter as Kubernetes has it and, with credentials, as its nodes see it."""
+    ledger = ledger_of(found, cluster, datacenter)
+    nodes = with_held(kube, node_views(found, ledger, now or datetime.now(timezone.utc)))
+    seen = View(cluster=cluster, datacenter=datacenter, phase=ledger.phase if ledger else None, nodes=nodes)
+    return ask(kube, seen, credentials) if credentials else seen
+
+
+def ask(kube: Kube, seen: View, credentials: Credentials) -> View:
+    """Ask every observer for its view, at the same time."""
+    pods = [node.pod for node in observers(seen.nodes)]
+    answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials)), pods)
+    heard = {pod: answer for pod, answer in zip(pods, answers) if not isinstance(answer, CassopsError)}
+    return replace(
+        seen,
+        observations={pod: told for pod, (told, _) in heard.items()},
+        keyspaces=next((keyspaces for _, keyspaces in heard.values()), ()),
+        unheard={pod: str(answer) for pod, answer in zip(pods, answers) if isinstance(answer, CassopsError)},
+    )
+
+
+def attempt(call: Callable[[], Result]) -> Result | CassopsError:
+    """The result, or the error as a value: one node that cannot answer must not hide the others."""
+    try:
+        return call()
+    except CassopsError as error:
+        return error
+
+
+def together(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Call for every item at the same time; results in the order of the items."""
+    listed = list(items)
+    if not listed:
+        return []
+    with ThreadPoolExecutor(max_workers=min(PARALLEL, len(listed))) as pool:
+        return list(pool.map(call, listed))
+
+
+# --- Kubernetes -------------------------------------------------------------------------------------------------------
+
+
+def node_views(found: Objects, ledger: Ledger | None, now: datetime) -> tuple[NodeView, ...]:
+    """One entry for every node that should be there (StatefulSets) or belongs to the datacenter (ledger)."""
+    nodes = {}
+    for name, stateful_set in sorted(found.all("StatefulSet").items()):
+        for ordinal in range(stateful_set["spec"].get("replicas", 1)):
+            nodes[f"{name}-{ordinal}"] = stateful_set
+    known = set(ledger.nodes) if ledger else set()
+    return tuple(
+        node_view(pod, nodes.get(pod), found.get("Pod", pod), found.get("Service", pod), ledger, now)
+        for pod in sorted(set(nodes) | known, key=by_rack_and_ordinal)
+    )
+
+
+def by_rack_and_ordinal(pod: str) -> tuple[str, int]:
+    """Sorts r1-2 before r1-10."""
+    rack, _, ordinal = pod.rpartition("-")
+    return rack, int(ordinal) if ordinal.isdigit() else 0
+
+
+def node_view(
+    name: str,
+    stateful_set: Mapping[str, Any] | None,
+    pod: Mapping[str, Any] | None,
+    service: Mapping[str, Any] | None,
+    ledger: Ledger | None,
+    now: datetime,
+) -> NodeView:
+    known = ledger.nodes.get(name) if ledger else None
+    template = stateful_set["spec"]["template"] if stateful_set else {}
+    node = NodeView(
+        pod=name,
+        rack=rack_of(name, stateful_set, pod),
+        ordinal=by_rack_and_ordinal(name)[1],
+        address=(known.address if known else None) or cluster_ip(service),
+        host_id=known.host_id if known else None,
+        zone=template.get("spec", {}).get("nodeSelector", {}).get(ZONE),
+    )
+    if pod is None:
+        return replace(node, reason="it has no pod")
+    started = pod["metadata"]["creationTimestamp"]
+    status = pod.get("status", {})
+    container = next((item for item in status.get("containerStatuses", ()) if item["name"] == "cassandra"), {})
+    deleting = "deletionTimestamp" in pod["metadata"]
+    return replace(
+        node,
+        uid=pod["metadata"]["uid"],
+        worker=pod["spec"].get("nodeName"),
+        phase="Terminating" if deleting else running_phase(status.get("phase"), container),
+        ready=condition(pod, "Ready").get("status") == "True" and not deleting,
+        started=started,
+        age=(now - datetime.fromisoformat(started.replace("Z", "+00:00"))).total_seconds(),
+        restarts=container.get("restartCount", 0),
+        reason=why_not_ready(pod, container),
+        pending_restart=is_pending(stateful_set, pod),
+    )
+
+
+def rack_of(name: str, stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any] | None) -> str:
+    for item in (stateful_set, pod):
+        if item and LABEL_RACK in item["metadata"].get("labels", {}):
+            return str(item["metadata"]["labels"][LABEL_RACK])
+    return name.rpartition("-")[0]
+
+
+def cluster_ip(service: Mapping[str, Any] | None) -> str | None:
+    address = service["spec"].get("clusterIP") if service else None
+    return address if address not in ("", "None", None) else None
+
+
+def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    return next((item for item in pod.get("status", {}).get("conditions", ()) if item["type"] == kind), {})
+
+
+def running_phase(phase: str | None, container: Mapping[str, Any]) -> str | None:
+    """A pod is Running for Kubernetes while its container crashes; here it counts as what its container does."""
+    if phase == "Running" and "running" not in container.get("state", {}):
+        return "Crashed"
+    return phase
+
+
+def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str | None:
+    """Kubernetes' reason in words, None for a ready pod and for one that only takes its time."""
+    if condition(pod, "Ready").get("status") == "True":
+        return None
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return f"it cannot be scheduled: {scheduled.get('message', scheduled.get('reason', 'no reason given'))}"
+    waiting = container.get("state", {}).get("waiting", {})
+    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+        return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+    last = container.get("lastState", {}).get("terminated")
+    if last and "running" not in container.get("state", {}):
+        return f"its container ended with exit code {last.get('exitCode')} ({last.get('reason')})"
+    if condition(pod, "Ready").get("reason") == "NodeNotReady" or pod["status"].get("reason") == "NodeLost":
+        return f"its worker {pod['spec'].get('nodeName')} does not answer"
+    return None
+
+
+def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> bool:
+    """The pod runs another revision than the newest one: a restart is needed to bring it up to date."""
+    newest = (stateful_set or {}).get("status", {}).get("updateRevision")
+    return bool(newest) and pod["metadata"].get("labels", {}).get("controller-revision-hash") != newest
+
+
+def with_held(kube: Kube, nodes: Iterable[NodeView]) -> tuple[NodeView, ...]:
+    """Read the reason of every held node: held is running, not ready, with the start script's file in place."""
+    listed = list(nodes)
+    waiting = [node for node in listed if node.phase == "Running" and not node.ready]
+    answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
+    held = {node.pod: answer for node, answer in zip(waiting, answers) if isinstance(answer, str)}
+    return tuple(replace(node, held=held.get(node.pod)) for node in listed)
+
+
+def held_reason(kube: Kube, pod: str) -> str | None:
+    result = kube.exec(pod, ["cat", HELD_FILE], timeout=ASK_LIMIT)
+    return result.stdout.strip() if result.rc == 0 else None
+
+
+# --- Cassandra --------------------------------------------------------------------------------------------------------
+
+
+def observation(kube: Kube, pod: str, credentials: Credentials) -> tuple[Observation, tuple[Keyspace, ...]]:
+    """One node's view, and the keyspaces it knows."""
+    with cql.connect(kube, pod, credentials.username, credentials.password, timeout=ASK_LIMIT) as session:
+        local = session.execute("SELECT * FROM system.local")[0]
+        peers = session.execute("SELECT * FROM system.peers_v2")
+        gossip = gossip_rows(session)
+        keyspaces = tuple(
+            Keyspace(row["keyspace_name"], dict(row["replication"]))
+            for row in session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
+        )
+        own = str(local["broadcast_address"])
+        members = {own: endpoint(own, local, gossip)}
+        for peer in peers:
+            address = str(peer["peer"])
+            members[address] = endpoint(address, peer, gossip)
+        for address, row in gossip.items():
+            members.setdefault(address, gossip_endpoint(address, row))
+        alive = failure_detector(kube, pod, session, own, members, keyspaces)
+    bootstrapped = local["bootstrapped"] == "COMPLETED"
+    return Observation(pod, own, bootstrapped, members, alive), keyspaces
+
+
+def gossip_rows(session: cql.Session) -> dict[str, Mapping[str, Any]]:
+    """system_views.gossip_info by address; empty on 4.0, which has no such table."""
+    present = session.execute(
+        "SELECT table_name FROM system_virtual_schema.tables WHERE keyspace_name = 'system_views' AND table_name = 'gossip_info'"
+    )
+    if not present:
+        return {}
+    return {str(row["address"]): row for row in session.execute("SELECT * FROM system_views.gossip_info")}
+
+
+def endpoint(address: str, row: Mapping[str, Any], gossip: Mapping[str, Mapping[str, Any]]) -> Endpoint:
+    said = gossip.get(address, {})
+    return Endpoint(
+        address=address,
+        host_id=str(row["host_id"]),
+        datacenter=row["data_center"],
+        rack=row["rack"],
+        version=row["release_version"],
+        schema=str(row["schema_version"]),
+        tokens=tuple(sorted(int(token) for token in row["tokens"] or ())),
+        status=gossip_status(said),
+        load=float(said["load"]) if said.get("load") else None,
+    )
+
+
+def gossip_endpoint(address: str, row: Mapping[str, Any]) -> Endpoint:
+    """A member that only gossip knows: one that joins, or a ghost."""
+    return Endpoint(
+        address=address,
+        host_id=str(row.get("host_id") or ""),
+        datacenter=row.get("dc") or "",
+        rack=row.get("rack") or "",
+        version=row.get("release_version") or "",
+        schema=str(row.get("schema") or ""),
+        tokens=(),
+        status=gossip_status(row),
+        load=float(row["load"]) if row.get("load") else None,
+    )
+
+
+def gossip_status(row: Mapping[str, Any]) -> str | None:
+    """NORMAL from "NORMAL,-3074457345618258603"."""
+    said = row.get("status_with_port") or row.get("status")
+    return str(said).split(",", 1)[0] if said else None
+
+
+def failure_detector(
+    kube: Kube,
+    pod: str,
+    session: cql.Session,
+    own: str,
+    members: Mapping[str, Endpoint],
+    keyspaces: Iterable[Keyspace],
+) -> dict[str, bool]:
+    """Which members this node takes for alive, by reads at ALL; by nodetool where they do not settle it."""
+    keys = probe_keys(members, next((item.replication for item in keyspaces if item.name == "system_auth"), {}))
+    alive = {own: True}
+    for key, replicas in keys:
+        try:
+            session.execute("SELECT role FROM system_auth.roles WHERE role = %s", (key,), consistency="ALL", timeout=ASK_LIMIT)
+        except cql.Unavailable:
+            continue
+        alive.update(dict.fromkeys(replicas, True))
+    return alive if set(members) <= set(alive) else nodetool_liveness(kube, pod, members)
+
+
+def nodetool_liveness(kube: Kube, pod: str, members: Mapping[str, Endpoint]) -> dict[str, bool]:
+    status = nodetool.status(kube, pod, timeout=ASK_LIMIT)
+    return {address: status.get(address, False) for address in members}
+
+
+def probe_keys(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Keys of rows that need not exist, each with its replicas, which together cover as many members as possible.
+
+    Keys are tried in turn, "cassops-probe-0", "-1", ...: a handful is enough for a handful of nodes. The search ends
+    when every member is covered, or after 20 tries a member (some keyspaces leave whole datacenters out).
+    """
+    normal = {address: item for address, item in members.items() if item.tokens}
+    if not normal or not replication:
+        return []
+    find = ring.replica_finder(
+        {address: item.tokens for address, item in normal.items()},
+        {address: item.rack for address, item in normal.items()},
+        {address: item.datacenter for address, item in normal.items()},
+        replication,
+    )
+    chosen: list[tuple[str, tuple[str, ...]]] = []
+    missing = set(normal)
+    for number in itertools.count():
+        if not missing or number > 20 * len(normal):
+            return chosen
+        key = f"cassops-probe-{number}"
+        replicas = tuple(find(cql.token(key)))
+        if missing.intersection(replicas):
+            missing.difference_update(replicas)
+            chosen.append((key, replicas))
+    return chosen

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Applying: compare what is desired with what lives, say the difference, send only what differs.
+
+A desired object counts as applied when it carries the hash of what was last applied and no desired field differs from
+the living one: the hash notices what was taken away from the desired object, the comparison what somebody else changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..kube import Kube
+from ..manifests import differences
+from ..observe import Objects
+
+APPLIED = "cassops.kubernetes/applied"
+# The prefix of the names of configuration ConfigMaps, which carry the hash of their content.
+CONFIG = "config"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object to create or to update, and the paths that differ (none: only something is to be taken away)."""
+
+    desired: dict[str, Any]
+    live: dict[str, Any] | None
+    paths: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return str(self.desired["kind"])
+
+    @property
+    def name(self) -> str:
+        return str(self.desired["metadata"]["name"])
+
+    @property
+    def verb(self) -> str:
+        return "update" if self.live else "create"
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.paths[:4]) + (", ..." if len(self.paths) > 4 else "")
+        return f"{self.verb} {self.kind} {self.name}" + (f" ({shown})" if shown else "")
+
+
+def plan(desired: Iterable[dict[str, Any]], found: Objects) -> list[Change]:
+    """What has to be sent, in the order given."""
+    changes = []
+    for item in desired:
+        live = found.get(item["kind"], item["metadata"]["name"])
+        if live is None:
+            changes.append(Change(item, None))
+            continue
+        paths = tuple(differences(item, live))
+        if paths or applied(item) != applied(live):
+            changes.append(Change(item, live, paths))
+    return changes
+
+
+def applied(item: Mapping[str, Any]) -> str | None:
+    annotation: str | None = item["metadata"].get("annotations", {}).get(APPLIED)
+    return annotation
+
+
+def send(kube: Kube, changes: Iterable[Change], dry_run: bool = False) -> list[dict[str, Any]]:
+    """Apply each change server-side; the objects as the API server now has (or, dry, would have) them."""
+    return [kube.apply(change.desired, dry_run=dry_run) for change in changes]
+
+
+def diff(changes: Iterable[Change], configuration: Callable[[], Mapping[str, Any] | None]) -> list[dict[str, str]]:
+    """Ansible's diff of the changes: the fields we manage, before and after.
+
+    C(configuration) gives the ConfigMap that the nodes use today: a new configuration is a new object with a name of
+    its own, and a person wants to see the lines that change.
+    """
+    shown = []
+    for change in changes:
+        before = change.live
+        if before is None and change.kind == "ConfigMap" and f"-{CONFIG}-" in change.name:
+            before = dict(configuration() or {}) or None
+        header = f"{change.kind} {change.name}"
+        shown.append(
+            {
+                "before_header": header if before else f"{header} (absent)",
+                "after_header": header,
+                "before": text(managed(before, change.desired)) if before else "",
+                "after": text(content(change.desired)),
+            }
+        )
+    return shown
+
+
+def managed(live: Any, desired: Any) -> Any:
+    """The part of a living object that the desired one speaks of."""
+    return only(content(live), content(desired))
+
+
+def content(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without what only the machinery reads: kind, version, the hash."""
+    metadata = {
+        "labels": item["metadata"].get("labels", {}),
+        "annotations": {k: v for k, v in item["metadata"].get("annotations", {}).items() if k != APPLIED},
+    }
+    return {
+        "metadata": {key: value for key, value in metadata.items() if value},
+        **{key: value for key, value in item.items() if key not in ("apiVersion", "kind", "metadata", "status")},
+    }
+
+
+def only(live: Any, desired: Any) -> Any:
+    if isinstance(live, Mapping) and isinstance(desired, Mapping):
+        return {key: only(live[key], desired[key]) for key in desired if key in live}
+    if isinstance(live, list) and isinstance(desired, list):
+        return [only(one, other) for one, other in zip(live, desired)] + live[len(desired) :]
+    return live
+
+
+def text(item: Any, indent: str = "") -> str:
+    """A tree as people read it: a line a field, texts of several lines as lines."""
+    if not isinstance(item, Mapping):
+        return f"{indent}{json.dumps(item, sort_keys=True)}\n"
+    lines = ""
+    for key, value in sorted(item.items()):
+        if isinstance(value, Mapping) and value:
+            lines += f"{indent}{key}:\n{text(value, indent + '  ')}"
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            items = "".join(f"{indent}  -\n{text(one, indent + '    ')}" for one in value)
+            lines += f"{indent}{key}:\n{items}"
+        elif isinstance(value, str) and "\n" in value:
+            block = "".join(f"{indent}  {line}\n" for line in value.splitlines())
+            lines += f"{indent}{key}: |\n{block}"
+        else:
+            lines += f"{indent}{key}: {json.dumps(value, sort_keys=True)}\n"
+    return lines

@@ -1,0 +1,676 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The datacenter as the inventory wants it: made, changed without a restart, or taken away.
+
+State lives in the cluster only. Every step looks first, so a run that was killed anywhere is finished by the next:
+
+1. Services give the nodes their addresses; the ledger keeps them before any pod exists.
+2. The StatefulSets start every node at once with planned tokens; CQL is closed (ledger phase C(new)).
+3. On the doorkeeper's loopback the superuser is made and the default login closed.
+4. The ledger turns to C(running), host ids and all, in one write; then CQL opens on every node.
+5. Every node is seen up in every view, with one schema, and refuses the default login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import cql, gates, nodetool, ring, spec
+from ..context import Context
+from ..errors import CassopsError, SpecError
+from ..kube import Conflict, Invalid, Kube
+from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, new_id
+from ..lock import Lock
+from ..manifests import build, ledger_config_map
+from ..options import DATACENTER, KUBERNETES
+from ..observe import (
+    LABEL_CLUSTER,
+    LABEL_RACK,
+    ZONE,
+    Credentials,
+    Objects,
+    ask,
+    attempt,
+    labels,
+    ledger_name,
+    ledger_of,
+    node_views,
+    objects,
+    together,
+    view,
+)
+from ..view import View
+from . import changes, preflight, superuser
+from .waiting import until
+
+# Options that describe the desired datacenter; spec.py checks them, all at once.
+DESIRED: Mapping[str, Any] = {
+    "version": {"type": "str"},
+    "image": {"type": "str"},
+    # Values in lists and mappings stay raw: spec.py tells every error with its path, and texts from surveys are fine.
+    "racks": {"type": "raw"},
+    "storage": {"type": "raw"},
+    "resources": {"type": "raw"},
+    "heap": {"type": "str"},
+    "config": {"type": "raw"},
+    "jvm_options": {"type": "raw"},
+    "superuser_secret": {"type": "str", "no_log": False},
+    "pod_template": {"type": "raw"},
+    "address": {"type": "str"},
+    "self_replace": {"type": "bool"},
+    "allow_shared_workers": {"type": "bool"},
+}
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **KUBERNETES,
+    **DATACENTER,
+    **DESIRED,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "create_namespace": {"type": "bool", "default": False},
+    "peers": {"type": "list", "elements": "dict", "default": [], "options": {**KUBERNETES, "datacenter": {"type": "str", "required": True}}},
+    "wait_timeout": {"type": "int", "default": 1800},
+    "confirm": {"type": "str"},
+    "delete_volumes": {"type": "bool", "default": False},
+    "variable_prefix": {"type": "str", "default": ""},
+}
+OPEN_LIMIT = 60.0
+# How often a pod may crash before waiting any longer makes no sense.
+CRASHES = 3
+HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another datacenter of the same cluster that already lives: its ledger, and its API."""
+
+    kube: Kube
+    ledger: Ledger
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(datacenter). See its documentation for parameters and results."""
+    kube = ctx.kube(params)
+    if params["state"] == "absent":
+        return Removal(kube, params, ctx).run()
+    return Deployment(kube, params, ctx).run()
+
+
+# --- present ----------------------------------------------------------------------------------------------------------
+
+
+class Deployment:
+    """One run towards C(state=present)."""
+
+    def __init__(self, kube: Kube, params: Mapping[str, Any], ctx: Context) -> None:
+        self.kube = kube
+        self.params = params
+        self.ctx = ctx
+        self.prefix: str = params.get("variable_prefix") or ""
+        self.limit = float(params["wait_timeout"])
+        self.done: list[str] = []
+        self.diffs: list[dict[str, str]] = []
+        self.namespace_missing = False
+
+    def run(self) -> dict[str, Any]:
+        self.desired = self.checked()
+        self.peers = self.living_peers()
+        found = self.look()
+        self.refuse(found)
+        if self.ctx.check_mode:
+            return self.predict(found)
+        if self.namespace_missing:
+            self.create_namespace()
+        with Lock(self.kube, lock_name(self.desired.cluster), self.ctx.holder):
+            ledger = self.prepare(self.look())
+            self.apply(ledger)
+            if ledger.phase == PHASE_NEW:
+                ledger = self.start(ledger)
+            return self.prove(ledger)
+
+    # Validation. Nothing is touched before all of it holds.
+
+    def checked(self) -> spec.Datacenter:
+        """The desired datacenter; every error of the values, and what the cluster lacks for them, at once."""
+        values = {key: self.params[key] for key in (*DATACENTER, *DESIRED) if self.params.get(key) is not None}
+        try:
+            return spec.parse(values, self.prefix)
+        except SpecError as error:
+            offered = attempt(lambda: preflight.facts(self.kube))
+            more = [] if isinstance(offered, CassopsError) else preflight.errors(values, offered, self.prefix)
+            raise SpecError([*error.errors, *more]) from error
+
+    def look(self) -> Objects:
+        return objects(self.kube, self.desired.cluster, self.desired.name)
+
+    def refuse(self, found: Objects) -> None:
+        """Raise with every reason why the desired datacenter cannot be made of what is there."""
+        reasons = self.strangers() if not found.all("StatefulSet") else []
+        ledger = ledger_of(found, self.desired.cluster, self.desired.name)
+        living = living_datacenter(found, ledger)
+        if living is not None:
+            reasons += spec.refusals(living, self.desired, self.prefix)
+        if living is None or self.outline(found, ledger):
+            reasons += self.unfit()
+        if reasons:
+            raise SpecError(reasons)
+
+    def outline(self, found: Objects, ledger: Ledger | None) -> list[changes.Change]:
+        """What would change if nothing but the desired objects counted (addresses as they are)."""
+        return changes.plan(self.manifests(ledger or self.new_ledger()), found)
+
+    def unfit(self) -> list[str]:
+        """Why this Kubernetes cluster cannot take the datacenter, or these credentials cannot deploy it."""
+        offered = preflight.facts(self.kube)
+        self.ctx.warnings += offered.unread
+        if offered.namespace_exists is False and self.params.get("create_namespace"):
+            self.namespace_missing = True
+            offered = replace(offered, namespace_exists=True)
+        values = {"racks": self.params["racks"], "storage": self.params["storage"]}
+        reasons = preflight.errors(values, offered, self.prefix)
+        reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix)
+        return reasons + preflight.missing_rights(self.kube)
+
+    def strangers(self) -> list[str]:
+        """Objects under our names that belong to somebody else ("a-b" + "c" and "a" + "b-c" share a prefix)."""
+        name = ledger_name(self.desired.cluster, self.desired.name)
+        other = self.kube.get("ConfigMap", name)
+        said = (other or {}).get("metadata", {}).get("labels", {})
+        wanted = labels(self.desired.cluster, self.desired.name)
+        if other is None or all(said.get(key) == value for key, value in wanted.items()):
+            return []
+        return [
+            f"{self.prefix}datacenter: the names in namespace {self.kube.namespace} that begin with {self.desired.prefix} "
+            f"belong to cluster {said.get(LABEL_CLUSTER)!r}; choose another name or another namespace"
+        ]
+
+    def create_namespace(self) -> None:
+        """The namespace, with the restricted Pod Security Standard enforced: our pods keep to it."""
+        namespace = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": self.kube.namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        }
+        self.kube.create(namespace)
+        self.note(f"create Namespace {self.kube.namespace}")
+
+    # Check mode.
+
+    def predict(self, found: Objects) -> dict[str, Any]:
+        """What a run would do, by the API server's own dry run; nothing is written."""
+        ledger = ledger_of(found, self.desired.cluster, self.desired.name)
+        planned = self.outline(found, ledger)
+        if self.namespace_missing:
+            self.note(f"create Namespace {self.kube.namespace}")
+        if self.kube.get("Secret", self.desired.superuser_secret) is None:
+            self.note(f"create Secret {self.desired.superuser_secret}")
+        self.record(planned, found)
+        if ledger is None:
+            self.note(f"create ConfigMap {ledger_name(self.desired.cluster, self.desired.name)}")
+        elif ledger.phase == PHASE_NEW:
+            self.note("finish the first start")
+        attempt(lambda: changes.send(self.kube, planned, dry_run=True))
+        return self.result(self.snapshot(found), pending=self.predicted_restarts(planned, found))
+
+    def predicted_restarts(self, planned: Sequence[changes.Change], found: Objects) -> list[str]:
+        """Nodes whose pod template would change, and those that wait already."""
+        touched = {
+            change.name
+            for change in planned
+            if change.kind == "StatefulSet" and change.live and any(path.startswith("spec.template") for path in change.paths)
+        }
+        waiting = [node for node in self.nodes(found) if node.uid]
+        return [node.pod for node in waiting if node.pending_restart or node.pod.rpartition("-")[0] in touched]
+
+    # Applying.
+
+    def prepare(self, found: Objects) -> Ledger:
+        """The superuser's Secret, the nodes' addresses, and the ledger that keeps them."""
+        if self.kube.get("Secret", self.desired.superuser_secret) is None:
+            self.make_secret()
+        ledger = ledger_of(found, self.desired.cluster, self.desired.name) or self.new_ledger()
+        services = [item for item in self.manifests(ledger) if item["kind"] == "Service"]
+        planned = changes.plan(services, found)
+        self.record(planned, found)
+        addresses = {name: service["spec"]["clusterIP"] for name, service in found.all("Service").items()}
+        for change in planned:
+            addresses[change.name] = self.apply_service(change)["spec"]["clusterIP"]
+        ledger = self.with_addresses(ledger, addresses)
+        self.write_ledger(ledger, found)
+        return ledger
+
+    def make_secret(self) -> None:
+        """Copied from a living datacenter of the cluster, whose roles they share; random for the first."""
+        source = next((secret for peer in self.peers if (secret := peer_secret(peer, self.desired))), None)
+        if source is None:
+            superuser.make_secret(self.kube, self.desired, cluster_labels(self.desired))
+        else:
+            superuser.copy_secret(self.kube, self.desired, source, cluster_labels(self.desired))
+        self.note(f"create Secret {self.desired.superuser_secret}")
+
+    def apply_service(self, change: changes.Change) -> dict[str, Any]:
+        """A node's Service under its old address; under a new one where that was given away meanwhile."""
+        try:
+            return self.kube.apply(change.desired)
+        except (Conflict, Invalid):
+            if change.live is not None or "clusterIP" not in change.desired["spec"]:
+                raise
+            service = {key: value for key, value in change.desired.items() if key != "spec"}
+            service["spec"] = {key: value for key, value in change.desired["spec"].items() if key != "clusterIP"}
+            self.ctx.warnings.append(f"{change.name} gets a new address: {change.desired['spec']['clusterIP']} is taken")
+            return self.kube.apply(service)
+
+    def new_ledger(self) -> Ledger:
+        nodes = self.desired.nodes()
+        racks = [(rack.name, [node.pod for node in nodes if node.rack == rack.name]) for rack in self.desired.racks]
+        return Ledger(
+            id=new_id(),
+            cluster=self.desired.cluster,
+            datacenter=self.desired.name,
+            nodes={node.pod: LedgerNode(node.pod) for node in nodes},
+            tokens=ring.plan_tokens(racks, self.desired.num_tokens, f"{self.desired.cluster}/{self.desired.name}"),
+            first=nodes[0].pod,
+            self_replace=self.desired.self_replace,
+            born_version=self.desired.version,
+        )
+
+    def with_addresses(self, ledger: Ledger, addresses: Mapping[str, str]) -> Ledger:
+        nodes = {pod: replace(node, address=addresses.get(pod, node.address)) for pod, node in ledger.nodes.items()}
+        firsts = [node.pod for node in self.desired.nodes() if node.ordinal == 0][:3]
+        own = [address for pod in firsts if (address := nodes[pod].address)]
+        others = [seed for peer in self.peers for seed in own_seeds(peer.ledger)]
+        return replace(ledger, nodes=nodes, seeds=tuple(own + others), self_replace=self.desired.self_replace)
+
+    def write_ledger(self, ledger: Ledger, found: Objects) -> None:
+        """Apply the ledger where it differs. Its diff is left out: it is bookkeeping, not configuration."""
+        item = ledger_config_map(self.desired, ledger)
+        planned = changes.plan([item], found)
+        if planned:
+            changes.send(self.kube, planned)
+            self.done += [str(change) for change in planned]
+
+    def apply(self, ledger: Ledger) -> None:
+        """Apply everything else; in phase C(new) also bring pods of an older revision up to date: they hold no data."""
+        found = self.look()
+        planned = changes.plan(self.manifests(ledger), found)
+        self.record(planned, found)
+        changes.send(self.kube, planned)
+        if any(change.kind == "StatefulSet" for change in planned):
+            until(self.unobserved, "Kubernetes to take the new revision", OPEN_LIMIT, self.ctx.progress)
+            found = self.look()
+        if ledger.phase == PHASE_NEW:
+            for node in self.nodes(found):
+                if node.pending_restart and node.uid:
+                    self.kube.delete("Pod", node.pod, uid=node.uid)
+                    self.note(f"restart {node.pod}, which never served, with the corrected configuration")
+        self.remove_unused_configuration(found)
+
+    def manifests(self, ledger: Ledger) -> list[dict[str, Any]]:
+        """In phase C(new) the partition is 0: a pod that is made again takes the newest revision."""
+        partitions = {rack.name: 0 for rack in self.desired.racks} if ledger.phase == PHASE_NEW else None
+        return build(self.desired, ledger, partitions)
+
+    def unobserved(self) -> list[str]:
+        return [
+            f"StatefulSet {name}"
+            for name, item in self.look().all("StatefulSet").items()
+            if item.get("status", {}).get("observedGeneration", 0) < item["metadata"]["generation"]
+        ]
+
+    def remove_unused_configuration(self, found: Objects) -> None:
+        """Configuration that no pod and no revision a pod may come back at refers to."""
+        stored = {name: item for name, item in found.all("ConfigMap").items() if f"-{changes.CONFIG}-" in name}
+        if len(stored) < 2:
+            return
+        revisions = self.kube.list("ControllerRevision", labels=labels(self.desired.cluster, self.desired.name))
+        wanted = {
+            item.get("status", {}).get(key)
+            for item in found.all("StatefulSet").values()
+            for key in ("currentRevision", "updateRevision")
+        }
+        users: list[Any] = [*found.all("Pod").values(), *found.all("StatefulSet").values()]
+        users += [item for item in revisions if item["metadata"]["name"] in wanted]
+        in_use = str(users)
+        for name, item in stored.items():
+            if name not in in_use:
+                self.kube.delete("ConfigMap", name, uid=item["metadata"]["uid"])
+                self.note(f"delete ConfigMap {name}, which no pod uses")
+
+    # The first start.
+
+    def start(self, ledger: Ledger) -> Ledger:
+        """From started pods to a datacenter that serves; returns the ledger in phase C(running)."""
+        wanted = self.credentials()
+        self.replicate_from_peers(wanted)
+        seen = self.wait_for_ring(ledger, wanted)
+        self.ctx.progress(f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}")
+        superuser.establish(self.kube, ledger.first, wanted, self.replication())
+        self.note(f"create superuser {wanted.username}, close the default login")
+        ledger = self.to_running(ledger, seen)
+        self.open_cql(ledger)
+        return ledger
+
+    def wait_for_ring(self, ledger: Ledger, wanted: Credentials) -> View:
+        """Until the doorkeeper sees every node up and NORMAL; its view."""
+        latest: list[View] = []
+
+        def look() -> list[str]:
+            seen = self.snapshot(self.look())
+            reasons = [reason for reason in gates.running(seen) if "not ready" not in reason]
+            self.give_up(seen)
+            if reasons:
+                return reasons
+            for login in (wanted, superuser.DEFAULT):
+                heard = ask(self.kube, only_node(seen, ledger.first), login)
+                if heard.observations:
+                    break
+            seen = replace(heard, nodes=seen.nodes)
+            latest[:] = [seen]
+            return gates.heard(seen) + gates.up_in_every_view(seen) + gates.normal(seen)
+
+        until(look, f"{len(ledger.nodes)} nodes to join the ring", self.limit, self.ctx.progress)
+        return latest[0]
+
+    def give_up(self, seen: View) -> None:
+        """End a wait that cannot succeed: an image that is not there, a container that crashes again and again."""
+        for node in seen.nodes:
+            if (node.reason or "").startswith(HOPELESS):
+                raise CassopsError(f"{node.pod} cannot start: {node.reason}. Correct it and run deploy again.")
+            if node.restarts >= CRASHES and node.phase == "Crashed":
+                raise CassopsError(
+                    f"{node.pod} crashed {node.restarts} times; the end of its log:\n{last_words(self.kube, node.pod)}\n"
+                    "Correct the cause and run deploy again."
+                )
+
+    def replicate_from_peers(self, wanted: Credentials) -> None:
+        """Before a further datacenter can log anybody in, the cluster's roles must be replicated to it."""
+        for peer in self.peers:
+            superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())
+
+    def replication(self) -> dict[str, int]:
+        """Datacenter -> replicas of Cassandra's own keyspaces: three, or as many as there are nodes."""
+        counts = {peer.ledger.datacenter: len(peer.ledger.nodes) for peer in self.peers}
+        counts[self.desired.name] = len(self.desired.nodes())
+        return {name: min(3, count) for name, count in counts.items()}
+
+    def to_running(self, ledger: Ledger, seen: View) -> Ledger:
+        """Host ids and phase in one write: from here on an empty volume is a fault."""
+        members = seen.endpoints()
+        nodes = {
+            pod: replace(node, host_id=members[node.address].host_id)
+            for pod, node in ledger.nodes.items()
+            if node.address in members
+        }
+        ledger = replace(ledger, nodes=nodes, phase=PHASE_RUNNING)
+        self.write_ledger(ledger, self.look())
+        planned = changes.plan(self.manifests(ledger), self.look())
+        changes.send(self.kube, planned)
+        return ledger
+
+    def open_cql(self, ledger: Ledger) -> None:
+        """Open CQL where it is still closed: C(enablebinary); the doorkeeper, bound to its loopback, starts again."""
+
+        def open_node(pod: str) -> None:
+            door = closed_door(self.kube, pod)
+            if door == "loopback":
+                node = next(node for node in self.nodes(self.look()) if node.pod == pod)
+                if node.uid:
+                    self.kube.delete("Pod", pod, uid=node.uid)
+            elif door == "off":
+                nodetool.run_one(self.kube, pod, ["enablebinary"], timeout=OPEN_LIMIT)
+
+        waiting = [node.pod for node in self.nodes(self.look()) if node.phase == "Running" and not node.ready]
+        if waiting:
+            self.ctx.progress(f"opening CQL on {len(waiting)} nodes")
+        together(open_node, sorted(waiting, key=lambda pod: pod != ledger.first))
+
+    # The proof.
+
+    def prove(self, ledger: Ledger) -> dict[str, Any]:
+        """Wait until the datacenter is whole in every view; refuse to end well otherwise."""
+        wanted = self.credentials()
+        latest: list[View] = []
+        opened: list[bool] = []
+
+        def look() -> list[str]:
+            found = self.look()
+            seen = self.snapshot(found)
+            latest[:] = [seen]
+            self.give_up(seen)
+            reasons = gates.running(seen)
+            if reasons:
+                if not opened and self.done_before(seen):
+                    opened.append(True)
+                    self.open_cql(ledger)
+                return reasons
+            latest[:] = [seen := ask(self.kube, seen, wanted)]
+            return gates.whole(seen)
+
+        until(look, f"{len(ledger.nodes)} nodes to be whole", self.limit, self.ctx.progress)
+        if self.done:
+            together(lambda node: superuser.prove_closed(self.kube, node.pod), latest[0].nodes)
+        return self.result(latest[0], pending=[node.pod for node in latest[0].nodes if node.pending_restart])
+
+    def done_before(self, seen: View) -> bool:
+        """A run that died between the ledger's turn and the last open door leaves running nodes with CQL closed."""
+        return any(node.phase == "Running" and not node.ready and node.held is None for node in seen.nodes)
+
+    # Small things.
+
+    def credentials(self) -> Credentials:
+        name = self.desired.superuser_secret
+        secret = self.kube.get("Secret", name)
+        if secret is None:
+            raise CassopsError(f"Secret {name} with the superuser's username and password is gone; create it again")
+        return superuser.credentials(secret, name)
+
+    def living_peers(self) -> list[Peer]:
+        """The other datacenters of the cluster that already run."""
+        peers = []
+        for options in self.params.get("peers") or ():
+            kube = self.ctx.kube(options)
+            found = objects(kube, self.desired.cluster, options["datacenter"], kinds=("ConfigMap",))
+            ledger = ledger_of(found, self.desired.cluster, options["datacenter"])
+            if ledger is not None and ledger.phase == PHASE_RUNNING:
+                peers.append(Peer(kube, ledger))
+        return peers
+
+    def nodes(self, found: Objects) -> Any:
+        return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name))
+
+    def snapshot(self, found: Objects) -> View:
+        return view(self.kube, found, self.desired.cluster, self.desired.name, None)
+
+    def record(self, planned: Sequence[changes.Change], found: Objects) -> None:
+        self.done += [str(change) for change in planned]
+        for change in planned:
+            self.ctx.progress(str(change))
+        if self.ctx.diff_mode:
+            self.diffs += changes.diff(planned, lambda: current_configuration(found))
+
+    def note(self, done: str) -> None:
+        self.done.append(done)
+        self.ctx.progress(done)
+
+    def result(self, seen: View, pending: Sequence[str]) -> dict[str, Any]:
+        service = f"{self.desired.prefix}.{self.kube.namespace}.svc"
+        result: dict[str, Any] = {
+            "changed": bool(self.done),
+            "changes": self.done,
+            "phase": seen.phase,
+            "nodes": [node.pod for node in seen.nodes],
+            "pending_restart": list(pending),
+            "connection": {
+                "service": service,
+                "port": 9042,
+                "secret": self.desired.superuser_secret,
+                "namespace": self.kube.namespace,
+                "datacenter": self.desired.name,
+                "forward": f"kubectl -n {self.kube.namespace} port-forward service/{self.desired.prefix} 9042",
+            },
+        }
+        if self.ctx.diff_mode:
+            result["diff"] = self.diffs
+        return result
+
+
+def lock_name(cluster: str) -> str:
+    """One change at a time in a cluster."""
+    return f"{cluster}-lock"
+
+
+def living_datacenter(found: Objects, ledger: Ledger | None) -> spec.Living | None:
+    """What the living objects say the datacenter is; None while there are no StatefulSets and no ledger of a running one."""
+    sets = list(found.all("StatefulSet").values())
+    if not sets:
+        return None
+    template = sets[0]["spec"]["template"]
+    claim = sets[0]["spec"]["volumeClaimTemplates"][0]["spec"]
+    return spec.Living(
+        cluster=ledger.cluster if ledger else sets[0]["metadata"]["labels"][LABEL_CLUSTER],
+        racks={
+            item["metadata"]["labels"][LABEL_RACK]: (
+                item["spec"]["template"]["spec"].get("nodeSelector", {}).get(ZONE),
+                item["spec"].get("replicas", 1),
+            )
+            for item in sets
+        },
+        storage_size=claim["resources"]["requests"]["storage"],
+        storage_class=claim.get("storageClassName"),
+        num_tokens=tokens_a_node(ledger),
+        version=template["metadata"]["labels"].get("app.kubernetes.io/version", ""),
+    )
+
+
+def tokens_a_node(ledger: Ledger | None) -> int:
+    planned = next(iter(ledger.tokens.values()), ()) if ledger else ()
+    return len(planned)
+
+
+def own_seeds(ledger: Ledger) -> list[str]:
+    """The seeds of a ledger that are its own datacenter's nodes."""
+    own = {node.address for node in ledger.nodes.values()}
+    return [seed for seed in ledger.seeds if seed in own]
+
+
+def peer_secret(peer: Peer, desired: spec.Datacenter) -> Mapping[str, Any] | None:
+    return peer.kube.get("Secret", desired.superuser_secret)
+
+
+def serving_node(peer: Peer) -> str:
+    """A ready node of a living datacenter.
+
+    :raises CassopsError: none is ready.
+    """
+    found = objects(peer.kube, peer.ledger.cluster, peer.ledger.datacenter, kinds=("Pod", "StatefulSet"))
+    for name, pod in sorted(found.all("Pod").items()):
+        if any(item["type"] == "Ready" and item["status"] == "True" for item in pod["status"].get("conditions", ())):
+            return name
+    raise CassopsError(f"no node of datacenter {peer.ledger.datacenter} is ready; heal it before another one joins")
+
+
+def cluster_labels(desired: spec.Datacenter) -> dict[str, str]:
+    return {"app.kubernetes.io/managed-by": "cassops", LABEL_CLUSTER: desired.cluster}
+
+
+def only_node(seen: View, pod: str) -> View:
+    return replace(seen, nodes=tuple(node for node in seen.nodes if node.pod == pod))
+
+
+def current_configuration(found: Objects) -> Mapping[str, Any] | None:
+    """The configuration that the StatefulSets refer to today."""
+    for item in found.all("StatefulSet").values():
+        for volume in item["spec"]["template"]["spec"].get("volumes", ()):
+            name = volume.get("configMap", {}).get("name", "")
+            if f"-{changes.CONFIG}-" in name:
+                return found.get("ConfigMap", name)
+    return None
+
+
+def closed_door(kube: Kube, pod: str) -> str | None:
+    """How a running node was started: C(off) (no CQL), C(loopback), or None (open). Its own configuration tells."""
+    result = kube.exec(pod, ["cat", "/cassops/conf/cassandra.yaml"], timeout=OPEN_LIMIT)
+    lines = result.stdout.splitlines()
+    if any(line.replace('"', "").split() == ["start_native_transport:", "false"] for line in lines):
+        return "off"
+    if any(line.replace('"', "").split() == ["rpc_address:", "127.0.0.1"] for line in lines):
+        return "loopback"
+    return None
+
+
+def last_words(kube: Kube, pod: str, lines: int = 15) -> str:
+    """The end of a crashed container's log."""
+    told = attempt(lambda: kube.logs(pod, previous=True, tail=lines))
+    return str(told)
+
+
+# --- absent -----------------------------------------------------------------------------------------------------------
+
+
+class Removal:
+    """One run towards C(state=absent): volumes, ledger and Secret stay unless asked otherwise."""
+
+    def __init__(self, kube: Kube, params: Mapping[str, Any], ctx: Context) -> None:
+        self.kube = kube
+        self.params = params
+        self.ctx = ctx
+        self.cluster: str = params["cluster"]
+        self.name: str = params["datacenter"]
+        self.done: list[str] = []
+
+    def run(self) -> dict[str, Any]:
+        if self.params.get("confirm") != self.name:
+            raise CassopsError(
+                f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: confirm: {self.name} "
+                f"(got {self.params.get('confirm')!r})"
+            )
+        # Check mode writes nothing, not even the lock.
+        with nullcontext() if self.ctx.check_mode else Lock(self.kube, lock_name(self.cluster), self.ctx.holder):
+            for step in self.steps():
+                step()
+        return {"changed": bool(self.done), "changes": self.done}
+
+    def steps(self) -> list[Callable[[], None]]:
+        steps = [self.stop_nodes, lambda: self.delete_all("Service"), lambda: self.delete_all("PodDisruptionBudget")]
+        steps.append(self.delete_configuration)
+        if self.params.get("delete_volumes"):
+            # The ledger goes last: as long as a volume is left, it says whose it is.
+            steps += [lambda: self.delete_all("PersistentVolumeClaim"), self.delete_ledger]
+        return steps
+
+    def stop_nodes(self) -> None:
+        self.delete_all("StatefulSet")
+        if not self.ctx.check_mode:
+            limit = float(self.params["wait_timeout"])
+            until(self.pods_left, "the nodes to stop", limit, self.ctx.progress)
+
+    def pods_left(self) -> list[str]:
+        found = objects(self.kube, self.cluster, self.name, kinds=("Pod",))
+        return [f"{pod} still runs" for pod in sorted(found.all("Pod"))]
+
+    def delete_all(self, kind: str, keep: Callable[[str], bool] = lambda name: False) -> None:
+        found = objects(self.kube, self.cluster, self.name, kinds=(kind,))
+        for name, item in sorted(found.all(kind).items()):
+            if not keep(name):
+                self.delete(kind, name, item)
+
+    def delete_configuration(self) -> None:
+        ledger = ledger_name(self.cluster, self.name)
+        self.delete_all("ConfigMap", keep=lambda name: name == ledger)
+
+    def delete_ledger(self) -> None:
+        self.delete_all("ConfigMap")
+        others = self.kube.list("ConfigMap", labels={LABEL_CLUSTER: self.cluster})
+        secret = self.kube.get("Secret", self.params.get("superuser_secret") or f"{self.cluster}-superuser")
+        ours = (secret or {}).get("metadata", {}).get("labels", {}).get("app.kubernetes.io/managed-by") == "cassops"
+        if secret and ours and not others:
+            self.delete("Secret", secret["metadata"]["name"], secret)
+
+    def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:
+        if not self.ctx.check_mode:
+            self.kube.delete(kind, name, uid=item["metadata"]["uid"], propagation="Background")
+        self.done.append(f"delete {kind} {name}")
+        self.ctx.progress(f"delete {kind} {name}")

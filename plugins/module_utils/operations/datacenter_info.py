@@ -1,0 +1,47 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The status of a datacenter, read only: one LIST a kind, then CQL to every observer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import report
+from ..context import Context
+from ..errors import CassopsError
+from ..observe import objects, view
+from ..options import DATACENTER, KUBERNETES, QUERY
+from ..query import select
+from . import superuser
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **KUBERNETES,
+    **DATACENTER,
+    **QUERY,
+    "superuser_secret": {"type": "str", "no_log": False},
+    "show": {"type": "bool", "default": False},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(datacenter_info). See its documentation for parameters and results."""
+    kube = ctx.kube(params)
+    cluster, datacenter = params["cluster"], params["datacenter"]
+    found = objects(kube, cluster, datacenter)
+    if not found.all("StatefulSet") and not found.all("ConfigMap"):
+        raise CassopsError(f"namespace {kube.namespace} has no datacenter {datacenter} of cluster {cluster}; deploy it first")
+    name = params.get("superuser_secret") or f"{cluster}-superuser"
+    secret = kube.get("Secret", name)
+    credentials = superuser.credentials(secret, name) if secret else None
+    told = report.facts(view(kube, found, cluster, datacenter, credentials))
+    lines = report.text(told)
+    if params["show"]:
+        for line in lines:
+            ctx.display(line)
+    result = {"changed": False, "datacenter": told, "report": lines}
+    if params["query"] is not None:
+        result["query"] = select(params["query"], told)
+    return result

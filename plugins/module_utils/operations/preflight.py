@@ -1,0 +1,187 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Before anything is touched: does the Kubernetes cluster have what the desired datacenter needs?
+
+Workers and storage classes are cluster-wide; credentials with namespaced rights often may not read them. What may not
+be read is not checked, and that is said (the pods' own scheduling will tell later).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..kube import Forbidden, Kube, Right
+from ..observe import ZONE, together
+from ..quantity import value
+
+# What the automation may do in its namespace; extensions/kubernetes/rbac.yml grants just this (a test compares them).
+RIGHTS = tuple(
+    Right(verb, kind, subresource)
+    for kind, subresource, verbs in (
+        ("Pod", "", ("get", "list", "watch", "delete")),
+        ("Pod", "log", ("get",)),
+        ("Pod", "exec", ("create", "get")),
+        ("Pod", "portforward", ("create", "get")),
+        ("Service", "", ("get", "list", "create", "patch", "delete")),
+        ("ConfigMap", "", ("get", "list", "create", "patch", "update", "delete")),
+        ("Secret", "", ("get", "create", "delete")),
+        ("PersistentVolumeClaim", "", ("get", "list", "patch", "delete")),
+        ("Event", "", ("list",)),
+        ("StatefulSet", "", ("get", "list", "watch", "create", "patch", "delete")),
+        ("ControllerRevision", "", ("list",)),
+        ("PodDisruptionBudget", "", ("get", "list", "create", "patch", "delete")),
+        ("Lease", "", ("get", "create", "update")),
+    )
+    for verb in verbs
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the Kubernetes cluster offers. None = the credentials may not read it."""
+
+    namespace: str
+    namespace_exists: bool | None
+    storage_classes: tuple[Mapping[str, Any], ...] | None
+    workers: tuple[Mapping[str, Any], ...] | None
+
+    @property
+    def unread(self) -> list[str]:
+        """What could not be checked, in words."""
+        unread = []
+        if self.storage_classes is None:
+            unread.append("storage classes were not checked: these credentials may not list them")
+        if self.workers is None:
+            unread.append("workers and zones were not checked: these credentials may not list nodes")
+        return unread
+
+
+def facts(kube: Kube) -> Facts:
+    """Read what may be read, at the same time."""
+    namespace, classes, workers = together(
+        lambda read: read(),
+        [
+            lambda: readable(lambda: kube.get("Namespace", kube.namespace) is not None),
+            lambda: readable(lambda: tuple(kube.list("StorageClass"))),
+            lambda: readable(lambda: tuple(kube.list("Node"))),
+        ],
+    )
+    return Facts(kube.namespace, namespace, classes, workers)
+
+
+def readable(read: Any) -> Any:
+    try:
+        return read()
+    except Forbidden:
+        return None
+
+
+def missing_rights(kube: Kube) -> list[str]:
+    """The rights of L(RIGHTS) that these credentials do not have, as one error."""
+    missing = kube.can(RIGHTS)
+    if not missing:
+        return []
+    return [
+        f"these credentials may not {', '.join(str(right) for right in missing)} in namespace {kube.namespace}; "
+        "the Role in extensions/kubernetes/rbac.yml grants what is needed"
+    ]
+
+
+def errors(values: Mapping[str, Any], offered: Facts, prefix: str) -> list[str]:
+    """Why the values cannot work on this cluster. Tolerates values that are wrong in themselves: spec.py tells those."""
+    racks = [rack for rack in values.get("racks") or () if isinstance(rack, Mapping)]
+    found = namespace_errors(offered)
+    found += storage_errors(values.get("storage"), offered.storage_classes, prefix)
+    if offered.workers is not None:
+        found += zone_errors(racks, offered.workers, prefix)
+    return found
+
+
+def namespace_errors(offered: Facts) -> list[str]:
+    if offered.namespace_exists is not False:
+        return []
+    return [
+        f"namespace {offered.namespace} does not exist: create it (kubectl create namespace {offered.namespace}) "
+        "or set cassandra_create_namespace"
+    ]
+
+
+def storage_errors(storage: Any, classes: Sequence[Mapping[str, Any]] | None, prefix: str) -> list[str]:
+    if classes is None:
+        return []
+    names = sorted(item["metadata"]["name"] for item in classes)
+    wanted = storage.get("class") if isinstance(storage, Mapping) else None
+    if wanted and wanted not in names:
+        return [f"{prefix}storage.class: there is no StorageClass {wanted!r}; there are: {', '.join(names) or 'none'}"]
+    if not wanted and not any(is_default(item) for item in classes):
+        return [
+            f"{prefix}storage.class: not set, and this Kubernetes has no default StorageClass; "
+            f"choose one of: {', '.join(names) or 'none'}"
+        ]
+    return []
+
+
+def is_default(storage_class: Mapping[str, Any]) -> bool:
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return annotations.get("storageclass.kubernetes.io/is-default-class") == "true"
+
+
+def zone_errors(racks: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:
+    zones = sorted({zone_of(worker) for worker in workers if zone_of(worker)})
+    found = []
+    for number, rack in enumerate(racks):
+        zone = rack.get("zone")
+        if zone and zone not in zones:
+            found.append(
+                f"{prefix}racks[{number}].zone: no worker is in zone {zone!r}; zones with workers: {', '.join(zones) or 'none'}"
+            )
+    return found
+
+
+def capacity_errors(datacenter: Any, workers: Sequence[Mapping[str, Any]] | None, prefix: str) -> list[str]:
+    """Racks whose nodes no worker of their zone could take, by what the workers can allocate in all."""
+    if workers is None:
+        return []
+    requests = datacenter.resources.get("requests", {})
+    found = []
+    for number, rack in enumerate(datacenter.racks):
+        usable = [worker for worker in workers if rack.zone in (None, zone_of(worker)) and schedulable(worker)]
+        if not usable:
+            continue  # said by zone_errors, or every worker of the zone is away for the moment
+        for resource, wanted in sorted(requests.items()):
+            most = max(usable, key=lambda worker: allocatable(worker, resource))
+            if allocatable(most, resource) < value(wanted):
+                found.append(
+                    f"{prefix}resources.requests.{resource}: {wanted} fits on no worker of rack {rack.name}; "
+                    f"the largest, {most['metadata']['name']}, can allocate {most['status']['allocatable'][resource]}"
+                )
+        if not datacenter.allow_shared_workers and len(usable) < rack.nodes and rack.zone:
+            found.append(
+                f"{prefix}racks[{number}].nodes: {rack.nodes} nodes need as many workers in zone {rack.zone}, "
+                f"which has {len(usable)}; lower it, add workers, or set {prefix}allow_shared_workers"
+            )
+    total = sum(rack.nodes for rack in datacenter.racks)
+    able = [worker for worker in workers if schedulable(worker)]
+    if not datacenter.allow_shared_workers and not found and len(able) < total:
+        found.append(
+            f"{prefix}racks: {total} nodes need as many workers, there are {len(able)}; "
+            f"lower them, add workers, or set {prefix}allow_shared_workers"
+        )
+    return list(dict.fromkeys(found))
+
+
+def zone_of(worker: Mapping[str, Any]) -> str | None:
+    zone: str | None = worker["metadata"].get("labels", {}).get(ZONE)
+    return zone
+
+
+def schedulable(worker: Mapping[str, Any]) -> bool:
+    return not worker.get("spec", {}).get("unschedulable", False)
+
+
+def allocatable(worker: Mapping[str, Any], resource: str) -> Any:
+    return value(worker.get("status", {}).get("allocatable", {}).get(resource, "0"))

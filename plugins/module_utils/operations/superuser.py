@@ -1,0 +1,151 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The superuser: made over the doorkeeper's loopback before any other door for clients opens.
+
+Cassandra creates the login cassandra/cassandra on its first start (CassandraRoleManager.setupDefaultRole). While the
+ledger's phase is C(new) CQL is off, but on the doorkeeper's loopback, which only the API server's port-forward reaches.
+There the superuser is made and the default login is closed, for good; then the doors open.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping
+from typing import Any
+
+from .. import cql
+from ..errors import CassopsError
+from ..kube import Conflict, Kube
+from ..observe import Credentials
+from ..spec import Datacenter
+
+DEFAULT = Credentials("cassandra", "cassandra")
+PASSWORD_LENGTH = 32
+# Keyspaces of Cassandra itself that must survive the loss of a rack like everything else.
+SYSTEM_KEYSPACES = ("system_auth", "system_distributed", "system_traces")
+# Everything that logins need; all of it tiny on a new datacenter.
+AUTH_TABLES = ("roles", "role_members", "role_permissions")
+LIMIT = 30.0
+
+
+def credentials(secret: Mapping[str, Any], name: str) -> Credentials:
+    """Username and password of a Secret as the API gives it.
+
+    :raises CassopsError: a key is missing or empty.
+    """
+    import base64
+
+    data = secret.get("data") or {}
+    missing = [key for key in ("username", "password") if not data.get(key)]
+    if missing:
+        raise CassopsError(f"Secret {name} needs the keys username and password; missing or empty: {', '.join(missing)}")
+    return Credentials(*(base64.b64decode(data[key]).decode() for key in ("username", "password")))
+
+
+def make_secret(kube: Kube, datacenter: Datacenter, labels: Mapping[str, str]) -> None:
+    """Create the Secret with a random password; one that appeared meanwhile stays as it is."""
+    alphabet = string.ascii_letters + string.digits
+    password = "".join(secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH))
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": datacenter.superuser_secret, "labels": dict(labels)},
+        "type": "Opaque",
+        "stringData": {"username": f"{datacenter.cluster}-superuser", "password": password},
+    }
+    try:
+        kube.create(secret)
+    except Conflict:
+        pass
+
+
+def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Mapping[str, int]) -> None:
+    """Make the superuser, replicate the system's keyspaces, close the default login, prove it closed.
+
+    Every step may be repeated: a run that died in the middle is finished by the next.
+
+    :param doorkeeper: the node whose loopback is asked.
+    :param replication: datacenter -> replicas of the system's keyspaces.
+    :raises CassopsError: nobody can log in, or the default login is still open at the end.
+    """
+    if not cql.accepts(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT):
+        create(kube, doorkeeper, wanted)
+    with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
+        replicate(session, replication)
+        if wanted.username != DEFAULT.username and default_role_exists(session):
+            session.execute(close_default_login(), timeout=LIMIT)
+    prove_closed(kube, doorkeeper)
+
+
+def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
+    try:
+        with cql.connect(kube, doorkeeper, DEFAULT.username, DEFAULT.password, timeout=LIMIT) as session:
+            session.execute(superuser_statement(wanted), timeout=LIMIT)
+    except cql.LoginRefused as error:
+        raise CassopsError(
+            f"{doorkeeper} refuses the login of the superuser's Secret and the default login as well: "
+            "this datacenter was given other credentials before; put them into the Secret"
+        ) from error
+
+
+def superuser_statement(wanted: Credentials) -> str:
+    verb = "ALTER ROLE" if wanted.username == DEFAULT.username else "CREATE ROLE IF NOT EXISTS"
+    password = cql.text_literal(wanted.password)
+    return f"{verb} {cql.identifier(wanted.username)} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true"
+
+
+def default_role_exists(session: cql.Session) -> bool:
+    return bool(session.execute("SELECT role FROM system_auth.roles WHERE role = %s", (DEFAULT.username,), consistency="QUORUM"))
+
+
+def close_default_login() -> str:
+    """The role stays (Cassandra would otherwise make it again on an empty table) but opens nothing."""
+    password = cql.text_literal(secrets.token_urlsafe(32))
+    return f"ALTER ROLE cassandra WITH PASSWORD = {password} AND LOGIN = false AND SUPERUSER = false"
+
+
+def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
+    """Give the system's keyspaces their replicas, and bring every row to all of them.
+
+    A read of whole tables at ALL repairs what it finds different (C(read_repair = 'BLOCKING'), the default of these
+    tables): on tables of a few rows that is what a repair would do, without starting one.
+    """
+    desired = {"class": "NetworkTopologyStrategy", **{dc: str(count) for dc, count in sorted(replication.items())}}
+    for keyspace in SYSTEM_KEYSPACES:
+        row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", (keyspace,))[0]
+        living = {key: value.rpartition(".")[2] if key == "class" else value for key, value in row["replication"].items()}
+        if living != desired:
+            options = ", ".join(f"'{key}': '{value}'" for key, value in desired.items())
+            session.execute(f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}", timeout=LIMIT)
+    for table in AUTH_TABLES:
+        session.execute(f"SELECT * FROM system_auth.{table}", consistency="ALL", timeout=LIMIT)
+
+
+def prove_closed(kube: Kube, pod: str) -> None:
+    """:raises CassopsError: the node takes cassandra/cassandra."""
+    if cql.accepts(kube, pod, DEFAULT.username, DEFAULT.password, timeout=LIMIT):
+        raise CassopsError(f"{pod} still takes the default login cassandra/cassandra; CQL stays closed")
+
+
+def replicate_at(kube: Kube, pod: str, wanted: Credentials, replication: Mapping[str, int]) -> None:
+    """L(replicate), through a node of a datacenter that already serves."""
+    with cql.connect(kube, pod, wanted.username, wanted.password, timeout=LIMIT) as session:
+        replicate(session, replication)
+
+
+def copy_secret(kube: Kube, datacenter: Datacenter, source: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+    """The Secret of another datacenter of the cluster, under the same name here."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": datacenter.superuser_secret, "labels": dict(labels)},
+        "type": "Opaque",
+        "data": dict(source["data"]),
+    }
+    try:
+        kube.create(secret)
+    except Conflict:
+        pass

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waiting: every wait has a limit, says what it waits for, and tells what was missing when the limit passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from ..errors import CassopsError
+
+# Seconds between two looks. A look costs the API server one or two LISTs.
+PAUSE = 0.5
+# A line is shown when the reasons change, and at least this often (seconds).
+SAY_AGAIN = 10.0
+
+
+class WaitedTooLong(CassopsError):
+    """The limit passed; C(reasons) are those of the last look."""
+
+    def __init__(self, what: str, limit: float, reasons: Sequence[str]) -> None:
+        self.reasons = list(reasons)
+        super().__init__(
+            f"{what}: not so after {limit:.0f} s. Still missing: {'; '.join(self.reasons)}. "
+            "Nothing was undone; run the playbook again to go on waiting."
+        )
+
+
+def until(
+    look: Callable[[], Sequence[str]],
+    what: str,
+    limit: float,
+    say: Callable[[str], None],
+    pause: float = PAUSE,
+) -> None:
+    """Look until no reason is left.
+
+    :param look: returns the reasons why it is not so yet; it may raise to end the wait at once.
+    :param what: what is waited for, as the beginning of a sentence ("all nodes up").
+    :param limit: seconds.
+    :param say: takes the progress lines.
+    :raises WaitedTooLong: when the limit passes.
+    """
+    begin = time.monotonic()
+    said, said_at = "", begin
+    while True:
+        reasons = look()
+        now = time.monotonic()
+        if not reasons:
+            return
+        if now - begin > limit:
+            raise WaitedTooLong(what, limit, reasons)
+        line = reasons[0] + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
+        if line != said or now - said_at > SAY_AGAIN:
+            say(f"waiting for {what}: {line}, {now - begin:.0f} s of at most {limit:.0f} s")
+            said, said_at = line, now
+        time.sleep(pause)

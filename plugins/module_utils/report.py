@@ -1,0 +1,246 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The status of a datacenter: the same facts as data for machines and as tables for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from . import gates, ring
+from .view import Endpoint, Keyspace, NodeView, View
+
+# Keyspaces that are local to each node and have no replication to speak of.
+LOCAL_STRATEGY = "LocalStrategy"
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def facts(seen: View) -> dict[str, Any]:
+    """Everything a playbook may want to decide on; keys are documented in the module C(datacenter_info)."""
+    owned = owns(seen)
+    return {
+        "cluster": seen.cluster,
+        "datacenter": seen.datacenter,
+        "phase": seen.phase,
+        "nodes": [node_facts(seen, node, owned) for node in seen.nodes],
+        "schema_versions": {version: pods for version, pods in seen.schemas().items()},
+        "keyspaces": [keyspace_facts(seen, keyspace) for keyspace in distributed(seen)],
+        "problems": problems(seen),
+        "pending_restart": [node.pod for node in seen.nodes if node.pending_restart],
+        "healthy": not gates.whole(seen),
+    }
+
+
+def node_facts(seen: View, node: NodeView, owned: Mapping[str, float]) -> dict[str, Any]:
+    endpoint = seen.endpoint(node)
+    up_in = seen.seen_up_by(node.address) if node.address else []
+    return {
+        "name": node.pod,
+        "rack": node.rack,
+        "zone": node.zone,
+        "worker": node.worker,
+        "address": node.address,
+        "host_id": endpoint.host_id if endpoint else node.host_id,
+        "state": state(seen, node),
+        "up": bool(seen.observations) and len(up_in) == len(seen.observations),
+        "seen_up_by": up_in,
+        "observers": sorted(seen.observations),
+        "ready": node.ready,
+        "version": endpoint.version if endpoint else None,
+        "load_bytes": endpoint.load if endpoint else None,
+        "owns": owned.get(node.address or ""),
+        "tokens": len(endpoint.tokens) if endpoint else None,
+        "age_seconds": node.age,
+        "restarts": node.restarts,
+        "pending_restart": node.pending_restart,
+        "held": node.held,
+        "reason": node.reason,
+    }
+
+
+def state(seen: View, node: NodeView) -> str:
+    """One word or two: UN as nodetool says it when every observer agrees, else what is the matter."""
+    if node.held is not None:
+        return "held"
+    if node.uid is None:
+        return "absent"
+    if node.phase != "Running":
+        return (node.phase or "unknown").lower()
+    endpoint = seen.endpoint(node)
+    up = len(seen.seen_up_by(node.address or ""))
+    if not seen.observations:
+        return "ready" if node.ready else "starting"
+    if up == 0:
+        return "starting" if endpoint is None or not node.ready else "DN"
+    letter = {"NORMAL": "N", None: "N", "LEAVING": "L", "MOVING": "M"}.get(endpoint.status if endpoint else None, "J")
+    return f"U{letter}" if up == len(seen.observations) else f"U{letter} in {up} of {len(seen.observations)} views"
+
+
+def distributed(seen: View) -> list[Keyspace]:
+    return [item for item in seen.keyspaces if not item.replication.get("class", "").endswith(LOCAL_STRATEGY)]
+
+
+def members(seen: View) -> dict[str, Endpoint]:
+    """The members of the ring that hold tokens, of all datacenters."""
+    return {address: item for address, item in seen.endpoints().items() if item.tokens}
+
+
+def owns(seen: View) -> dict[str, float]:
+    """Address -> share of the data of the user's keyspaces that the node holds.
+
+    As C(nodetool status) does without a keyspace, it is told only where all keyspaces agree; else for system_auth.
+    """
+    chosen = [item for item in distributed(seen) if not item.name.startswith("system")] or [
+        item for item in distributed(seen) if item.name == "system_auth"
+    ]
+    if not chosen:
+        return {}
+    ends = members(seen)
+    return ring.ownership(replicas(ends, chosen[0].replication))
+
+
+def replicas(ends: Mapping[str, Endpoint], replication: Mapping[str, str]) -> Any:
+    return ring.replicas(
+        {address: item.tokens for address, item in ends.items()},
+        {address: item.rack for address, item in ends.items()},
+        {address: item.datacenter for address, item in ends.items()},
+        replication,
+    )
+
+
+def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
+    """Replicas in this datacenter, and whether every range keeps its local quorum without a node, without a rack."""
+    ends = members(seen)
+    survives = ring.survives(
+        replicas(ends, keyspace.replication),
+        {address: item.rack for address, item in ends.items()},
+        {address: item.datacenter for address, item in ends.items()},
+        keyspace.replication,
+    )
+    return {
+        "name": keyspace.name,
+        "replication": dict(keyspace.replication),
+        "survives_node": survives.node,
+        "survives_rack": survives.rack,
+    }
+
+
+def problems(seen: View) -> list[dict[str, str]]:
+    """What is the matter, each with what to do; empty when there is nothing to do."""
+    found = [{"problem": reason, "advice": advice(reason)} for reason in gates.whole(seen)]
+    pending = [node.pod for node in seen.nodes if node.pending_restart]
+    if pending:
+        found.append(
+            {
+                "problem": f"{len(pending)} nodes run an older revision: {', '.join(pending)}",
+                "advice": "run the playbook restart when it suits; until then nothing changes by itself",
+            }
+        )
+    for keyspace in distributed(seen):
+        told = keyspace_facts(seen, keyspace)
+        if not told["survives_node"] and not keyspace.name.startswith("system") and len(members(seen)) > 2:
+            found.append(
+                {
+                    "problem": f"keyspace {keyspace.name} loses QUORUM when one node is down",
+                    "advice": "raise its replication to at least 3 and repair it",
+                }
+            )
+    return found
+
+
+def advice(reason: str) -> str:
+    """What to do about a gate's reason."""
+    rules = (
+        ("is held", "read the reason; the playbooks heal and replace_node decide what is safe"),
+        ("cannot be scheduled", "see to workers, zones and volumes: kubectl describe pod"),
+        ("does not run", "kubectl describe pod, and the pod's log, tell the cause"),
+        ("is not ready", "it may only be starting; if it stays so, read its log"),
+        ("cannot be asked", "its login or its port-forward fails; see the reason"),
+        ("sees", "wait a minute: gossip may only be late; if it stays so, look at the network between the two"),
+        ("schema versions", "wait a minute; if it stays so, restart the node that differs"),
+        ("none of this datacenter's nodes", "a node that left without goodbye; the playbook heal removes it"),
+    )
+    return next((words for sign, words in rules if sign in reason), "run the playbook status again in a minute")
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def text(told: Mapping[str, Any]) -> list[str]:
+    """The status as lines: the nodes, the keyspaces, the problems."""
+    nodes = told["nodes"]
+    up = sum(1 for node in nodes if node["up"])
+    lines = [f"Datacenter {told['datacenter']} of cluster {told['cluster']}: {up} of {len(nodes)} nodes up, phase {told['phase']}"]
+    lines += table(
+        ("NODE", "RACK", "ZONE", "WORKER", "STATE", "VERSION", "LOAD", "OWNS", "AGE", "RESTART"),
+        [
+            (
+                node["name"],
+                node["rack"],
+                node["zone"],
+                node["worker"],
+                node["state"],
+                node["version"],
+                size(node["load_bytes"]),
+                f"{node['owns'] * 100:.1f} %" if node["owns"] is not None else None,
+                age(node["age_seconds"]),
+                "pending" if node["pending_restart"] else None,
+            )
+            for node in nodes
+        ],
+    )
+    lines += [f"{node['name']} is held: {node['held']}" for node in nodes if node["held"]]
+    if told["keyspaces"]:
+        lines.append("")
+        lines += table(
+            ("KEYSPACE", "REPLICATION", "QUORUM WITHOUT A NODE", "QUORUM WITHOUT A RACK"),
+            [
+                (item["name"], replication(item["replication"]), kept(item["survives_node"]), kept(item["survives_rack"]))
+                for item in told["keyspaces"]
+            ],
+        )
+    lines.append("")
+    if told["problems"]:
+        lines += [f"{item['problem']}\n    -> {item['advice']}" for item in told["problems"]]
+    else:
+        lines.append("No problems.")
+    return lines
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Columns as wide as their widest cell; an unknown cell is a dash."""
+    cells = [list(header)] + [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
+
+
+def size(count: float | None) -> str | None:
+    """Bytes as people read them."""
+    if count is None:
+        return None
+    for unit in UNITS:
+        if count < 1024 or unit == UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable: the last unit always fits")
+
+
+def age(seconds: float | None) -> str | None:
+    """The two largest units: 3d4h, 2h10m, 45s."""
+    if seconds is None:
+        return None
+    whole = max(0, int(seconds))
+    parts = [(whole // 86400, "d"), (whole % 86400 // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s")]
+    first = next((number for number, (value, _unit) in enumerate(parts) if value), len(parts) - 1)
+    return "".join(f"{value}{unit}" for value, unit in parts[first : first + 2])
+
+
+def replication(options: Mapping[str, str]) -> str:
+    kind = options.get("class", "").rpartition(".")[2].replace("Strategy", "")
+    return f"{kind} " + ", ".join(f"{key}: {value}" for key, value in sorted(options.items()) if key != "class")
+
+
+def kept(survives: bool | None) -> str:
+    return {True: "kept", False: "LOST", None: "-"}[survives]

@@ -1,0 +1,239 @@
+#!/usr/bin/python
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: datacenter
+short_description: A Cassandra datacenter on Kubernetes, as wanted or absent
+version_added: 0.1.0
+author:
+  - cassops contributors (@cassops)
+description:
+  - Makes a datacenter as described, or changes a living one towards the description, without ever restarting a node.
+    A change that needs a restart is registered and told in RV(pending_restart).
+  - A new datacenter starts all its nodes at once with planned, evenly spaced tokens.
+    CQL stays closed until the superuser stands and the default login C(cassandra) is refused;
+    until then it can be reached through the API server's port-forward only.
+  - Everything is validated before anything is touched, and all errors are told at once.
+  - The run may be killed at any moment; the next one looks what is there and does the rest.
+    A second run at the same time is refused; a Lease in the namespace says who is at work.
+notes:
+  - The credentials need rights in one namespace only; the collection ships the Role in C(extensions/kubernetes/rbac.yml).
+  - Number and names of racks, and the number of nodes, of a living datacenter are not changed by this module.
+extends_documentation_fragment:
+  - cassops.kubernetes.kubernetes
+  - cassops.kubernetes.kubernetes.datacenter
+  - cassops.kubernetes.attributes
+options:
+  state:
+    description:
+      - With V(present) the datacenter is made or changed, and the task ends when every node is up in every node's view.
+      - With V(absent) it is taken away; volumes, ledger and the superuser's Secret stay, so that a later V(present)
+        brings back the same nodes with their rows.
+    type: str
+    choices: [present, absent]
+    default: present
+  version:
+    description:
+      - Cassandra version, for example V(5.0.9). Supported are 4.0, 4.1 and 5.0. Required for O(state=present).
+    type: str
+  image:
+    description:
+      - Container image. Default is the official image of that version.
+    type: str
+  racks:
+    description:
+      - The racks, a list of mappings. Required for O(state=present).
+      - C(name) (required) is the name of the rack, C(nodes) (required) its number of nodes, and C(zone) the value of the
+        workers' label C(topology.kubernetes.io/zone) to which the rack is pinned (anywhere if left out).
+    type: raw
+  storage:
+    description:
+      - A mapping with C(size) (a Kubernetes quantity, required) and C(class) (a StorageClass; the cluster's default if left out).
+    type: raw
+  resources:
+    description:
+      - Requests and limits of a node's container, as Kubernetes writes them.
+    type: raw
+  heap:
+    description:
+      - Size of Java's heap, as a Kubernetes quantity. Default is half of the memory, at most 16Gi.
+    type: str
+  config:
+    description:
+      - Keys of cassandra.yaml. Unknown keys are refused with the nearest known one of the version; keys that the
+        collection sets itself are refused with the reason.
+    type: raw
+  jvm_options:
+    description:
+      - A list of further options for Java.
+    type: raw
+  superuser_secret:
+    description:
+      - Name of the Secret with C(username) and C(password) of the superuser. It is made, with a random password of
+        32 characters, where it does not exist. Default is the name of the cluster with C(-superuser).
+    type: str
+  pod_template:
+    description:
+      - Additions to the pods, in the form of a pod template. Lists of named things are merged by name.
+    type: raw
+  address:
+    description:
+      - What other nodes and clients call a node by. V(service) is the address of its own Service, which survives restarts
+        and replacements; V(pod) is the pod's address. Default is V(service).
+    type: str
+  self_replace:
+    description:
+      - A known node that comes back without its storage may replace itself at once, unasked. Default is V(false).
+    type: bool
+  allow_shared_workers:
+    description:
+      - Two nodes of the datacenter may run on one worker. Default is V(false).
+    type: bool
+  create_namespace:
+    description:
+      - Create the namespace where it does not exist, with the C(restricted) Pod Security Standard enforced.
+        Needs the right to create namespaces.
+    type: bool
+    default: false
+  peers:
+    description:
+      - The other datacenters of the same cluster. Those that already run give their seeds and the superuser's Secret, and
+        the system's keyspaces are replicated to all of them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      datacenter:
+        description: Name of the other datacenter.
+        type: str
+        required: true
+      kubeconfig: &same
+        description: As the task's own option of this name, for the other datacenter.
+        type: raw
+      context: {<<: *same, type: str}
+      namespace: {<<: *same, type: str}
+      host: {<<: *same, type: str}
+      api_key: {<<: *same, type: str}
+      username: {<<: *same, type: str}
+      password: {<<: *same, type: str}
+      validate_certs: {<<: *same, type: bool}
+      ca_cert: {<<: *same, type: path}
+      client_cert: {<<: *same, type: path}
+      client_key: {<<: *same, type: path}
+      tls_server_name: {<<: *same, type: str}
+      proxy: {<<: *same, type: str}
+      no_proxy: {<<: *same, type: str}
+      impersonate_user: {<<: *same, type: str}
+      impersonate_groups: {<<: *same, type: list, elements: str}
+  wait_timeout:
+    description:
+      - Limit in seconds of each wait (for the nodes to join, to be whole, to stop). When it passes the task fails, says what
+        is missing and undoes nothing.
+    type: int
+    default: 1800
+  confirm:
+    description:
+      - For O(state=absent), the name of the datacenter once more.
+    type: str
+  delete_volumes:
+    description:
+      - For O(state=absent), delete the volumes and the ledger too, and the superuser's Secret if it was made here and no other
+        datacenter of the cluster is left in the namespace. The data is lost.
+    type: bool
+    default: false
+  variable_prefix:
+    description:
+      - Put before the names of options in messages. Roles set it, so that messages name the variable a person wrote.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: A datacenter of three racks
+  cassops.kubernetes.datacenter:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    version: 5.0.9
+    racks:
+      - {name: r1, zone: eu-west-1a, nodes: 2}
+      - {name: r2, zone: eu-west-1b, nodes: 2}
+      - {name: r3, zone: eu-west-1c, nodes: 2}
+    storage: {class: gp3, size: 500Gi}
+    resources:
+      requests: {cpu: "4", memory: 32Gi}
+      limits: {memory: 32Gi}
+
+- name: Away with it; the volumes stay
+  cassops.kubernetes.datacenter:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    state: absent
+    confirm: dc1
+"""
+
+RETURN = r"""
+changes:
+  description: What was done (or, in check mode, would be done), one sentence each.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - create StatefulSet shop-dc1-r1
+phase:
+  description: The datacenter's phase; V(running) once clients are served.
+  returned: O(state=present)
+  type: str
+  sample: running
+nodes:
+  description: The names of the nodes.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: [shop-dc1-r1-0, shop-dc1-r2-0]
+pending_restart:
+  description: The nodes that run an older revision of image or configuration until they are restarted.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: []
+connection:
+  description: How clients reach the datacenter.
+  returned: O(state=present)
+  type: dict
+  contains:
+    service:
+      description: Name of the Service inside the Kubernetes cluster.
+      type: str
+      sample: shop-dc1.cassandra.svc
+    port:
+      description: Port of CQL.
+      type: int
+      sample: 9042
+    datacenter:
+      description: Local datacenter for the driver's load balancing.
+      type: str
+      sample: dc1
+    secret:
+      description: The Secret with the superuser's username and password.
+      type: str
+      sample: shop-superuser
+    namespace:
+      description: The namespace of both.
+      type: str
+      sample: cassandra
+    forward:
+      description: A command that makes CQL reachable from here.
+      type: str
+      sample: kubectl -n cassandra port-forward service/shop-dc1 9042
+"""
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import main
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
+
+if __name__ == "__main__":
+    main(datacenter)
