@@ -30,7 +30,7 @@ from .errors import CassopsError
 from .kubeauth import Server, connection
 
 if TYPE_CHECKING:
-    from .kubestream import ForwardedPort
+    from .kubestream import ForwardedPort, PodSocket
 
 try:
     import urllib3
@@ -499,6 +499,16 @@ class Kube:
         self._count("forward", dry=False)
         with kubestream.forward(self, pod, port, namespace or self.namespace) as local:
             yield local
+
+    def dial(self, pod: str, port: int, *, namespace: str | None = None) -> PodSocket:
+        """A connection to ``port`` on the pod's own loopback, without a local port and without threads.
+
+        :raises ApiError: it cannot be opened. That nobody listens there is only told when it is used.
+        """
+        from . import kubestream
+
+        self._count("forward", dry=False)
+        return kubestream.PodSocket(self, pod, port, namespace or self.namespace)
 
     def logs(
         self,

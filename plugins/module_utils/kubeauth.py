@@ -210,6 +210,9 @@ def _override(settings: _Settings, chosen: Mapping[str, Any]) -> None:
 
 def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
     """The kubeconfig, several files of KUBECONFIG merged as kubectl does; None where there is none."""
+    if isinstance(given, str) and "\n" in given:
+        # The file's content, as a vault or a survey gives it.
+        return _parsed(given, "the kubeconfig given as text", os.getcwd()), []
     if isinstance(given, Mapping):
         return dict(given), []
     if given:
@@ -237,19 +240,26 @@ def _split(paths: str) -> list[str]:
 
 
 def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return _parsed(file.read(), path, os.path.dirname(path))
+    except OSError as error:
+        raise KubeconfigError(f"The kubeconfig {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise KubeconfigError(f"The kubeconfig {path} is not text.") from None
+
+
+def _parsed(text: str, source: str, folder: str) -> dict[str, Any]:
+    """A kubeconfig; the files that it names become absolute."""
     if YAML_IMPORT_ERROR is not None:
         raise KubeconfigError("The Python library PyYAML is missing where this task runs: pip install PyYAML")
     try:
-        with open(path, encoding="utf-8") as file:
-            config = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except OSError as error:
-        raise KubeconfigError(f"The kubeconfig {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
         # The parser's own message quotes lines of the file, and those hold secrets.
-        raise KubeconfigError(f"The kubeconfig {path} is not valid YAML.") from None
-    if not isinstance(config, dict) or not ("clusters" in config or "contexts" in config or "users" in config):
-        raise KubeconfigError(f"The file {path} is not a kubeconfig: it has no clusters, contexts or users.")
-    folder = os.path.dirname(path)
+        raise KubeconfigError(f"{source} is not valid YAML.") from None
+    if not isinstance(config, dict) or not {"clusters", "contexts", "users"} & set(config):
+        raise KubeconfigError(f"{source} is not a kubeconfig: it has no clusters, contexts or users.")
     for section, keys in _FILES.items():
         for entry in config.get(section + "s") or ():
             body = entry.get(section) or {}

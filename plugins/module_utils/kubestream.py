@@ -325,6 +325,70 @@ def _text(data: bytearray | None) -> str:
 # -- ports ----------------------------------------------------------------------------------------------------------
 
 
+class PodSocket:
+    """A connection to a port on a pod's own loopback, used by one thread, without any thread of its own."""
+
+    def __init__(self, kube: Kube, pod: str, port: int, namespace: str) -> None:
+        self.pod, self.port = pod, port
+        self._stream = connect(kube, pod, "portforward", [("ports", str(port))], namespace)
+        self._named: set[int] = set()
+        self._error = ""
+
+    def __enter__(self) -> PodSocket:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._stream.close()
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """Sends all of it.
+
+        :raises TimeoutError: it was not taken in time.
+        :raises ConnectionError: the pod hung up; says why where that is known.
+        """
+        deadline = time.monotonic() + timeout
+        self._stream.write(0, data)
+        while self._stream.waiting and not self._stream.ended:
+            self._wait(deadline, selectors.EVENT_WRITE)
+            self._stream.flush()
+        if self._stream.ended:
+            raise ConnectionError(self._error or "the connection was closed")
+
+    def receive(self, timeout: float) -> bytes:
+        """The bytes that have come, at least one.
+
+        :raises TimeoutError: none came in time.
+        :raises ConnectionError: the pod hung up; says why where that is known.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            received = bytearray()
+            for channel, data in self._stream.read():
+                if channel not in self._named:
+                    # The first frame of each channel only repeats the port's number.
+                    self._named.add(channel)
+                elif channel == 0:
+                    received += data
+                else:
+                    self._error = data.decode("utf-8", "replace").strip()
+            if received:
+                return bytes(received)
+            if self._stream.ended or self._error:
+                raise ConnectionError(self._error or "the connection was closed")
+            self._wait(deadline, selectors.EVENT_READ)
+
+    def _wait(self, deadline: float, events: int) -> None:
+        left = deadline - time.monotonic()
+        with _selector() as selector:
+            selector.register(self._stream, events)
+            if left <= 0 or not selector.select(left):
+                raise TimeoutError
+
+
 class ForwardedPort(int):
     """A local port; ``error`` tells why the last stream behind it failed, empty while all is well."""
 

@@ -1,0 +1,429 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CQL with one node, through the API server: it needs no open port and no route to the pod.
+
+cassandra-driver encodes and decodes; the connection is our own: one stream, one request at a time, no thread, no
+event loop. A worker is a fork that lives for one task, and a Cluster object would start threads, look for other
+nodes, and read all schema and tokens before the first answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import decimal
+import logging
+import struct
+import time
+import traceback
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import CassopsError
+from .kube import ApiError, Kube
+
+if TYPE_CHECKING:
+    from .kubestream import PodSocket
+
+try:
+    from cassandra import ConsistencyLevel
+    from cassandra import protocol as native
+
+    DRIVER_IMPORT_ERROR: str | None = None
+    # It warns through logging of what we report ourselves; without a handler that would go to the terminal.
+    logging.getLogger("cassandra").addHandler(logging.NullHandler())
+except ImportError:
+    DRIVER_IMPORT_ERROR = traceback.format_exc()
+
+VERSION = 4
+"""Of the native protocol. All supported versions speak it, so nothing is negotiated; 5 adds framing of no use here."""
+
+PAGE = 1000
+"""Rows a page."""
+
+AGREEMENT = 10.0
+"""Seconds to wait for all nodes to have one schema after a change to it."""
+
+_HEADER = struct.Struct("!BBhBI")
+
+Row = dict[str, Any]
+
+
+class CqlError(CassopsError):
+    """Cassandra refused or failed. :ivar code: of the native protocol, 0 where there was no answer."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NodeUnreachable(CqlError):
+    """The node does not answer on its CQL port."""
+
+
+class LoginRefused(CqlError):
+    """User or password are wrong, or the role may not log in."""
+
+
+class NotAllowed(CqlError):
+    """The role lacks a permission."""
+
+
+class InvalidStatement(CqlError):
+    """Syntax, names, types or values are wrong."""
+
+
+class AlreadyExists(InvalidStatement):
+    """A keyspace or table of that name exists."""
+
+
+class NotEnoughReplicas(CqlError):
+    """Too few replicas are up, or answered in time, for the consistency level."""
+
+
+class TimedOut(CqlError):
+    """No answer in the time given. Whether a write happened is not known."""
+
+
+_ERRORS: Mapping[int, type[CqlError]] = {
+    0x0100: LoginRefused,
+    0x1000: NotEnoughReplicas,
+    0x1002: NodeUnreachable,
+    0x1100: NotEnoughReplicas,
+    0x1200: NotEnoughReplicas,
+    0x1300: NotEnoughReplicas,
+    0x1500: NotEnoughReplicas,
+    0x2000: InvalidStatement,
+    0x2100: NotAllowed,
+    0x2200: InvalidStatement,
+    0x2300: InvalidStatement,
+    0x2400: AlreadyExists,
+}
+
+
+@contextlib.contextmanager
+def connect(
+    kube: Kube,
+    pod: str,
+    username: str | None,
+    password: str | None,
+    port: int = 9042,
+    timeout: float = 10.0,
+) -> Iterator[Session]:
+    """A session with the node in that pod, and no other.
+
+    Measured (see ``docs/benchmarks.md`` for how): import of the codec 0.10 s, connect and log in CONNECT_FIGURE.
+
+    :param username: None where the node asks for no login.
+    :param timeout: seconds for connecting and for each statement that names none.
+    :raises NodeUnreachable: nobody listens there, or the pod cannot be reached.
+    :raises LoginRefused: the login is refused.
+    """
+    if DRIVER_IMPORT_ERROR is not None:
+        raise CqlError(
+            "The Python library cassandra-driver is missing where this task runs: pip install cassandra-driver"
+        )
+    try:
+        dialled = kube.dial(pod, port)
+    except ApiError as error:
+        raise NodeUnreachable(f"CQL of {pod} cannot be reached: {error}") from None
+    with dialled:
+        session = Session(dialled, timeout)
+        session.log_in(username, password)
+        yield session
+
+
+class Session:
+    """A connection that is logged in. For one thread."""
+
+    def __init__(self, connection: PodSocket, timeout: float) -> None:
+        self.pod = connection.pod
+        self.warnings: list[str] = []
+        self._connection = connection
+        self._timeout = timeout
+        self._received = bytearray()
+        self._prepared: dict[str, Any] = {}
+
+    def execute(
+        self,
+        statement: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        consistency: str = "ONE",
+        timeout: float | None = None,
+        *,
+        serial_consistency: str | None = None,
+    ) -> list[Row]:
+        """Runs one statement and gives all its rows, page by page.
+
+        :param parameters: values for ``?`` in their order, or for ``:name`` by name. They are bound by the server,
+            with the types that it tells: text such as a UUID or a timestamp becomes what the column wants.
+        :param consistency: for example ``LOCAL_QUORUM``.
+        :param timeout: seconds for each page.
+        :raises CqlError: one of its kinds.
+        """
+        level = consistency_level(consistency)
+        serial = consistency_level(serial_consistency) if serial_consistency else None
+        limit = self._timeout if timeout is None else timeout
+        rows: list[Row] = []
+        page: bytes | None = None
+        while True:
+            if parameters is None:
+                message = native.QueryMessage(statement, level, serial, fetch_size=PAGE, paging_state=page)
+            else:
+                query_id, values = self._bind(statement, parameters, limit)
+                message = native.ExecuteMessage(query_id, values, level, serial, fetch_size=PAGE, paging_state=page)
+            answer = self._ask(message, limit)
+            if answer.kind == native.RESULT_KIND_SCHEMA_CHANGE:
+                self.agree(AGREEMENT)
+            if answer.kind != native.RESULT_KIND_ROWS:
+                return rows
+            names = answer.column_names
+            rows += [dict(zip(names, row, strict=True)) for row in answer.parsed_rows]
+            page = answer.paging_state
+            if not page:
+                return rows
+
+    def agree(self, timeout: float) -> bool:
+        """Waits until this node and all that it knows have one schema.
+
+        Nodes that are down keep the version that they had in ``system.peers``; that is why the wait has an end.
+
+        :return: whether they agree.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            here = self.execute("SELECT schema_version FROM system.local WHERE key = 'local'")
+            there = self.execute("SELECT schema_version FROM system.peers")
+            versions = {row["schema_version"] for row in here + there if row["schema_version"]}
+            if len(versions) <= 1:
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.2)
+
+    def log_in(self, username: str | None, password: str | None) -> None:
+        """Begins the conversation; asked by the node, proves who we are.
+
+        :raises LoginRefused: it does not believe it, or asks and there is nothing to tell.
+        """
+        # 3.0.0 stands for any CQL 3; asking which one first would be another round trip.
+        answer = self._ask(native.StartupMessage("3.0.0", {"DRIVER_NAME": "cassops"}), self._timeout)
+        if isinstance(answer, native.ReadyMessage):
+            return
+        if not isinstance(answer, native.AuthenticateMessage):
+            raise CqlError(f"{self.pod} answered to a login with {answer!r}.")
+        if username is None:
+            raise LoginRefused(f"{self.pod} asks for a login, and none is given.")
+        token = b"\0" + username.encode() + b"\0" + (password or "").encode()
+        answer = self._ask(native.AuthResponseMessage(token), self._timeout)
+        if not isinstance(answer, native.AuthSuccessMessage):
+            raise LoginRefused(f"{self.pod} wants more than a password: {answer!r}.")
+
+    def _bind(
+        self, statement: str, parameters: Sequence[Any] | Mapping[str, Any], timeout: float
+    ) -> tuple[bytes, list[bytes | None]]:
+        """The prepared statement's id, and the values as its columns store them."""
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = self._ask(native.PrepareMessage(statement), timeout)
+        columns = prepared.bind_metadata
+        names = [column.name for column in columns]
+        if isinstance(parameters, Mapping):
+            missing, unknown = sorted(set(names) - set(parameters)), sorted(set(parameters) - set(names))
+            if missing or unknown:
+                raise InvalidStatement(
+                    f"The parameters do not fit the statement: missing {', '.join(missing) or 'none'}, "
+                    f"unknown {', '.join(unknown) or 'none'}."
+                )
+            values = [parameters[name] for name in names]
+        else:
+            values = list(parameters)
+            if len(values) != len(names):
+                raise InvalidStatement(
+                    f"The statement has {len(names)} parameters ({', '.join(names) or 'none'}); "
+                    f"{len(values)} are given."
+                )
+        return prepared.query_id, [_stored(column, value) for column, value in zip(columns, values, strict=True)]
+
+    def _ask(self, message: Any, timeout: float) -> Any:
+        """Sends a message and waits for its answer.
+
+        :raises CqlError: the answer is an error, or there is none.
+        """
+        deadline = time.monotonic() + timeout
+        data = native.ProtocolHandler.encode_message(message, 0, VERSION, None, False)
+        try:
+            self._connection.send(data, timeout)
+            answer = self._answer(deadline)
+        except TimeoutError:
+            # The answer may still come and would be taken for the next one's.
+            self._connection.close()
+            raise TimedOut(f"{self.pod} did not answer by CQL within {timeout:g} s.") from None
+        except ConnectionError as error:
+            raise NodeUnreachable(f"CQL of {self.pod} cannot be reached: {_said(error)}") from None
+        if isinstance(answer, native.ErrorMessage):
+            raise self._error(answer)
+        self.warnings += answer.warnings or ()
+        return answer
+
+    def _answer(self, deadline: float) -> Any:
+        while len(self._received) < _HEADER.size:
+            self._received += self._connection.receive(deadline - time.monotonic())
+        version, flags, stream, opcode, length = _HEADER.unpack_from(self._received)
+        while len(self._received) < _HEADER.size + length:
+            self._received += self._connection.receive(deadline - time.monotonic())
+        body = bytes(self._received[_HEADER.size : _HEADER.size + length])
+        del self._received[: _HEADER.size + length]
+        return native.ProtocolHandler.decode_message(version & 0x7F, {}, stream, flags, opcode, body, None, [])
+
+    def _error(self, answer: Any) -> CqlError:
+        kind = _ERRORS.get(answer.code, CqlError)
+        details = answer.info if isinstance(answer.info, dict) else {}
+        alive, needed = details.get("alive_replicas"), details.get("required_replicas")
+        counted = f" ({alive} of {needed} replicas needed are up)" if needed is not None else ""
+        return kind(f"{self.pod}: {answer.message}{counted}", answer.code)
+
+
+def consistency_level(name: str) -> int:
+    """The number of a consistency level.
+
+    :raises InvalidStatement: there is none of that name.
+    """
+    levels: Mapping[str, int] = ConsistencyLevel.name_to_value
+    try:
+        return levels[name.upper()]
+    except KeyError:
+        raise InvalidStatement(
+            f"There is no consistency level {name!r}; there are {', '.join(sorted(levels))}."
+        ) from None
+
+
+def literal(value: Any) -> str:
+    """A value as a literal of CQL, for statements that cannot bind: ``CREATE ROLE ... WITH PASSWORD = ?`` for one.
+
+    :param value: text, a number, a truth value, None, or lists and mappings of them.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, uuid.UUID)):
+        return str(value)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{literal(key)}: {literal(each)}" for key, each in value.items()) + "}"
+    return "[" + ", ".join(literal(each) for each in value) + "]"
+
+
+def name(text: str) -> str:
+    """A name (of a keyspace, a table, a role) as CQL takes it, whatever it holds."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def plain(value: Any) -> Any:
+    """A value of a row as JSON can tell it: UUIDs, times and numbers of any length as text, bytes as ``0x...``."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return "0x" + bytes(value).hex()
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(timespec="milliseconds") + ("Z" if value.tzinfo is None else "")
+    if hasattr(value, "_asdict"):
+        return {key: plain(each) for key, each in value._asdict().items()}
+    if isinstance(value, Mapping) or hasattr(value, "items"):
+        return {str(plain(key)): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)) or type(value).__name__ == "SortedSet":
+        return [plain(each) for each in value]
+    return str(value)
+
+
+# -- values -------------------------------------------------------------------------------------------------------
+
+
+def _stored(column: Any, value: Any) -> bytes | None:
+    try:
+        fitted = _fit(column.type, value)
+        stored: bytes | None = None if fitted is None else column.type.serialize(fitted, VERSION)
+    except (TypeError, ValueError, AttributeError, ArithmeticError, struct.error) as error:
+        raise InvalidStatement(
+            f"The parameter {column.name} is of type {column.type.cql_parameterized_type()}; "
+            f"a value of type {type(value).__name__} does not fit: {error}"
+        ) from None
+    return stored
+
+
+def _fit(kind: Any, value: Any) -> Any:
+    """What YAML can say, made what the driver expects for a type."""
+    if value is None:
+        return None
+    typename = kind.typename
+    if typename in ("list", "set"):
+        return [_fit(kind.subtypes[0], each) for each in value]
+    if typename == "map":
+        return {_fit(kind.subtypes[0], key): _fit(kind.subtypes[1], each) for key, each in value.items()}
+    if typename == "tuple":
+        return tuple(_fit(each, part) for each, part in zip(kind.subtypes, value, strict=True))
+    if hasattr(kind, "fieldnames"):
+        fields = [value.get(field) for field in kind.fieldnames] if isinstance(value, Mapping) else value
+        return tuple(_fit(each, field) for each, field in zip(kind.subtypes, fields, strict=True))
+    convert = _FITTING.get(typename)
+    return value if convert is None else convert(value)
+
+
+def _uuid(value: Any) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
+
+
+def _timestamp(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    # Python 3.10 does not know the Z.
+    moment = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        return moment
+    return moment.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, str):
+        if value.lower() not in ("true", "false"):
+            raise ValueError("neither true nor false")
+        return value.lower() == "true"
+    return bool(value)
+
+
+def _blob(value: Any) -> bytes:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    if not str(value).startswith("0x"):
+        raise ValueError("bytes are written as 0x and hexadecimal digits")
+    return bytes.fromhex(str(value)[2:])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise TypeError("neither text nor a number")
+
+
+_FITTING: Mapping[str, Any] = {
+    **dict.fromkeys(("uuid", "timeuuid"), _uuid),
+    **dict.fromkeys(("int", "bigint", "smallint", "tinyint", "varint", "counter"), int),
+    **dict.fromkeys(("float", "double"), float),
+    **dict.fromkeys(("text", "varchar", "ascii"), _text),
+    "timestamp": _timestamp,
+    "boolean": _boolean,
+    "blob": _blob,
+    "decimal": lambda value: decimal.Decimal(str(value)),
+}
+
+
+def _said(error: ConnectionError) -> str:
+    """Why a forwarded connection ended; a closed port is by far the most frequent."""
+    text = str(error)
+    if "refused" in text:
+        return "nothing listens on the port: Cassandra is starting, held, or has its native transport switched off"
+    return text or "the connection was closed"
