@@ -4,10 +4,12 @@
 
 """The keys that cassandra.yaml may have, per Cassandra version. Data only.
 
-Extracted from `org.apache.cassandra.config.Config` in the released jars of 4.0.19, 4.1.10 and 5.0.9: its public fields are
+Extracted from `org.apache.cassandra.config.Config` in the jars of 4.0.19, 4.1.10 and 5.0.9: its public fields are
 what the YAML loader fills, and its @Replaces annotations are the old names that the loader still takes.
 tests/unit/tools/extract_settings.py says how to repeat that for another release.
 """
+
+# ruff: noqa: E501 - a renamed key and its present name stand on one line.
 
 from __future__ import annotations
 
@@ -342,7 +344,7 @@ def _keys() -> dict[Line, frozenset[str]]:
 
 def _pairs(text: str) -> dict[str, str]:
     words = text.split()
-    return dict(zip(words[::2], words[1::2]))
+    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def _renamed() -> dict[Line, Mapping[str, str]]:
@@ -356,7 +358,7 @@ KEYS: Mapping[Line, frozenset[str]] = _keys()
 """Per line: the keys under their present names."""
 
 RENAMED: Mapping[Line, Mapping[str, str]] = _renamed()
-"""Per line: old name -> present name, for the old names that are still accepted. Both at once stop Cassandra's start."""
+"""Per line: old name -> present name, for old names that are still accepted. Both at once stop Cassandra's start."""
 
 SINCE: Mapping[str, tuple[int, int, int]] = {"auto_repair": (5, 0, 8)}
 """Keys that appeared in a patch release of their line: an earlier patch refuses to start with them."""

@@ -6,11 +6,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import configuration, pod_template, quantity
 from .errors import SpecError
+
+DEFAULT_NUM_TOKENS = 16
+"""Cassandra's own default since 4.0."""
+
+DEFAULT_CPU = "2"
+"""CPU that a node asks for. It has no CPU limit: throttling in the middle of a request costs more than it protects."""
+DEFAULT_MEMORY = "8Gi"
+"""Memory that a node asks for and is limited to: both the same, so that the kernel never kills it for a neighbour."""
+MAX_DEFAULT_HEAP = 16 * quantity.GIB
+"""The default heap is half of the memory up to this; the rest serves off-heap memtables and the page cache."""
+MIN_HEAP = 256 * quantity.MIB
+"""With less, Cassandra spends its time in garbage collection, or does not start at all."""
+MIN_HEADROOM = 512 * quantity.MIB
+"""Memory that Cassandra needs beside its heap at the least: code, threads, direct buffers, off-heap structures."""
+
+MAX_STATEFUL_SET_NAME = 52
+"""Kubernetes labels a StatefulSet's pods with `<its name>-<10 characters>`, and a label has at most 63."""
+MAX_NAME = 63
+
+SUPPORTED = ((4, 0), (4, 1), (5, 0))
+ADDRESSES = ("service", "pod")
 
 
 @dataclass(frozen=True)
@@ -81,9 +106,14 @@ class Datacenter:
         return f"{self.cluster}-{self.name}"
 
     @property
+    def release(self) -> tuple[int, int, int]:
+        """The version as numbers, such as (5, 0, 9)."""
+        return _release(self.version)
+
+    @property
     def num_tokens(self) -> int:
         """Tokens of a node (cassandra.yaml's num_tokens), 16 unless configured."""
-        return int(self.config.get("num_tokens", 16))
+        return int(self.config.get("num_tokens", DEFAULT_NUM_TOKENS))
 
     def rack_name(self, rack: Rack) -> str:
         """Name of the rack's StatefulSet."""
@@ -121,13 +151,459 @@ class Living:
 def parse(values: Mapping[str, Any], prefix: str = "") -> Datacenter:
     """Check the values and fill in the defaults.
 
-    :param values: the inventory variables without their prefix.
+    Values may be strings where they come from a survey or from `-e`: "3" is 3, "true" is true, and a list or mapping
+    may be written as JSON.
+
+    :param values: the inventory variables without their prefix; other keys than ours are ignored.
     :param prefix: put before each path in the errors; `cassandra_` when a role calls.
     :raises SpecError: with every error found, each `<path>: <what is wrong, what was got, what to do>`.
     """
-    raise SpecError([f"{prefix}cluster: not written yet"])
+    return _Parser(values, prefix).datacenter()
+
+
+class _Parser:
+    """Walks through the values once and collects every fault; a faulty value is replaced by a harmless one."""
+
+    def __init__(self, values: Mapping[str, Any], prefix: str) -> None:
+        self._values = values
+        self._prefix = prefix
+        self._errors: list[str] = []
+
+    def datacenter(self) -> Datacenter:
+        cluster = self._label("cluster", starts_with_letter=True)
+        name = self._label("datacenter")
+        racks = self._racks()
+        self._lengths(cluster, name, racks)
+        version, release = self._version()
+        storage = self._mapping("storage", ("class", "size"))
+        resources = self._resources()
+        parsed = Datacenter(
+            cluster=cluster,
+            name=name,
+            version=version,
+            image=self._text("image") or f"docker.io/library/cassandra:{version}",
+            racks=racks,
+            storage_class=str(storage["class"]) if storage.get("class") else None,
+            storage_size=self._storage_size(storage),
+            resources=resources,
+            heap=self._heap(resources),
+            config=self._config(release),
+            jvm_options=self._jvm_options(),
+            superuser_secret=self._secret(cluster),
+            pod_template=self._pod_template(),
+            address=self._address(),
+            self_replace=self._flag("self_replace"),
+            allow_shared_workers=self._flag("allow_shared_workers"),
+        )
+        if self._errors:
+            raise SpecError(self._errors)
+        return parsed
+
+    def _fault(self, path: str, message: str) -> None:
+        self._errors.append(f"{self._prefix}{path}: {message}")
+
+    def _text(self, key: str) -> str:
+        value = self._values.get(key)
+        return "" if value is None else str(value).strip()
+
+    def _required(self, key: str, what: str) -> str:
+        text = self._text(key)
+        if not text:
+            self._fault(key, f"is missing; give {what}")
+        return text
+
+    def _flag(self, key: str) -> bool:
+        text = self._text(key).lower()
+        if text not in ("", "true", "false", "yes", "no"):
+            self._fault(key, f"must be true or false, got {self._values[key]!r}")
+        return text in ("true", "yes")
+
+    def _label(self, key: str, starts_with_letter: bool = False) -> str:
+        text = self._required(key, f"the name of the {key}")
+        if text:
+            self._check_label(key, text, starts_with_letter)
+        return text
+
+    def _check_label(self, path: str, text: str, starts_with_letter: bool = False) -> None:
+        first = "a-z" if starts_with_letter else "a-z0-9"
+        if not re.fullmatch(rf"[{first}]([-a-z0-9]*[a-z0-9])?", text):
+            begin = "begin with a letter" if starts_with_letter else "begin with a letter or a digit"
+            self._fault(
+                path,
+                f"must consist of a-z, 0-9 and -, {begin}, and not end with -, got {text!r}: Kubernetes names objects"
+                " after it",
+            )
+
+    def _structure(self, path: str, value: Any, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
+        """A list or mapping, also when it is written as JSON in a string; an empty one when it is neither."""
+        if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+            try:
+                value = json.loads(value)
+            except ValueError as error:
+                self._fault(path, f"looks like JSON but cannot be read: {error}")
+                return kind()
+        if value is None or value == "":
+            return kind()
+        if not isinstance(value, Mapping if kind is dict else (list, tuple)):
+            self._fault(path, f"must be a {'mapping' if kind is dict else 'list'}, got {value!r}")
+            return kind()
+        return value
+
+    def _mapping(self, key: str, known: Iterable[str]) -> Mapping[str, Any]:
+        value: Mapping[str, Any] = self._structure(key, self._values.get(key), dict)
+        self._unknown(key, value, known)
+        return value
+
+    def _unknown(self, path: str, value: Mapping[str, Any], known: Iterable[str]) -> None:
+        for key in sorted(set(value) - set(known), key=str):
+            nearest = difflib.get_close_matches(str(key), list(known), n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+            self._fault(f"{path}.{key}", f"is not known here; {hint}")
+
+    def _racks(self) -> tuple[Rack, ...]:
+        before = len(self._errors)
+        given = self._structure("racks", self._values.get("racks"), list)
+        if not given and len(self._errors) == before:
+            self._fault("racks", "must have at least one rack, such as [{name: rack1, nodes: 3}]")
+        racks = tuple(self._rack(index, rack) for index, rack in enumerate(given))
+        self._duplicates(racks)
+        return racks
+
+    def _rack(self, index: int, given: Any) -> Rack:
+        path = f"racks[{index}]"
+        rack = self._structure(path, given, dict)
+        self._unknown(path, rack, ("name", "zone", "nodes"))
+        name = str(rack.get("name") or "")
+        if not name:
+            self._fault(f"{path}.name", "is missing; give the name of the rack")
+        else:
+            self._check_label(f"{path}.name", name)
+        zone = rack.get("zone")
+        return Rack(name, str(zone) if zone not in (None, "") else None, self._nodes(path, rack))
+
+    def _nodes(self, path: str, rack: Mapping[str, Any]) -> int:
+        given = rack.get("nodes")
+        if given is None or given == "":
+            self._fault(f"{path}.nodes", "is missing; give the number of Cassandra nodes in the rack")
+            return 1
+        if isinstance(given, bool) or not re.fullmatch(r"[+-]?\d+", str(given).strip()):
+            self._fault(f"{path}.nodes", f"must be a whole number, got {given!r}")
+            return 1
+        nodes = int(given)
+        if nodes < 1:
+            self._fault(f"{path}.nodes", f"must be at least 1, got {nodes}")
+        return nodes
+
+    def _duplicates(self, racks: tuple[Rack, ...]) -> None:
+        first: dict[str, int] = {}
+        for index, rack in enumerate(racks):
+            if rack.name and rack.name in first:
+                self._fault(
+                    f"racks[{index}].name",
+                    f"{rack.name} is the name of racks[{first[rack.name]}] already; every rack needs its own",
+                )
+            first.setdefault(rack.name, index)
+
+    def _lengths(self, cluster: str, name: str, racks: tuple[Rack, ...]) -> None:
+        for index, rack in enumerate(racks):
+            stateful_set = f"{cluster}-{name}-{rack.name}"
+            pod = f"{stateful_set}-{max(rack.nodes, 1) - 1}"
+            if len(stateful_set) > MAX_STATEFUL_SET_NAME:
+                self._fault(
+                    f"racks[{index}].name",
+                    f"makes the StatefulSet name {stateful_set} of {len(stateful_set)} characters, and Kubernetes can"
+                    " run"
+                    f" at most {MAX_STATEFUL_SET_NAME} (it adds a revision of 11 to it in a label of at most"
+                    f" {MAX_NAME});"
+                    " shorten the name of the cluster, the datacenter or the rack",
+                )
+            elif len(pod) > MAX_NAME:
+                self._fault(
+                    f"racks[{index}].name", f"makes the pod name {pod}, longer than {MAX_NAME} characters; shorten it"
+                )
+
+    def _version(self) -> tuple[str, tuple[int, int, int] | None]:
+        text = self._required("version", "a full Cassandra version, such as 5.0.9")
+        if not text:
+            return text, None
+        fault = version_fault(text)
+        if fault:
+            self._fault("version", fault)
+            return text, None
+        return text, _release(text)
+
+    def _storage_size(self, storage: Mapping[str, Any]) -> str:
+        size = storage.get("size")
+        if size is None or size == "":
+            self._fault("storage.size", "is missing; give the size of a node's volume, such as 100Gi")
+            return ""
+        return self._quantity("storage.size", size)
+
+    def _quantity(self, path: str, given: Any) -> str:
+        try:
+            text = quantity.canonical(str(given))
+        except ValueError:
+            self._fault(path, f"must be a Kubernetes quantity such as 500m, 2 or 8Gi, got {given!r}")
+            return ""
+        if quantity.value(text) <= 0:
+            self._fault(path, f"must be more than 0, got {given!r}")
+        return text
+
+    def _resources(self) -> dict[str, dict[str, str]]:
+        given = self._mapping("resources", ("requests", "limits"))
+        requests, limits = (self._quantities(given, kind) for kind in ("requests", "limits"))
+        memory = limits.get("memory") or requests.get("memory") or DEFAULT_MEMORY
+        requests.setdefault("memory", memory)
+        limits.setdefault("memory", memory)
+        requests.setdefault("cpu", limits.get("cpu", DEFAULT_CPU))
+        for resource in sorted(set(requests) & set(limits)):
+            if (
+                requests[resource]
+                and limits[resource]
+                and quantity.value(requests[resource]) > quantity.value(limits[resource])
+            ):
+                self._fault(
+                    f"resources.requests.{resource}",
+                    f"is {requests[resource]}, more than the limit of {limits[resource]}; Kubernetes refuses that",
+                )
+        return {"limits": dict(sorted(limits.items())), "requests": dict(sorted(requests.items()))}
+
+    def _quantities(self, given: Mapping[str, Any], kind: str) -> dict[str, str]:
+        path = f"resources.{kind}"
+        amounts = self._structure(path, given.get(kind), dict)
+        return {str(name): self._quantity(f"{path}.{name}", amount) for name, amount in amounts.items()}
+
+    def _heap(self, resources: Mapping[str, Mapping[str, str]]) -> str:
+        memory = resources["limits"]["memory"]
+        limit = int(quantity.value(memory)) if memory else 0
+        if 0 < limit < MIN_HEAP + MIN_HEADROOM:
+            self._fault(
+                "resources.limits.memory",
+                f"{memory} is too little memory: Cassandra needs a heap of at least {quantity.human(MIN_HEAP)} and"
+                f" {quantity.human(MIN_HEADROOM)} beside it; give at least {quantity.human(MIN_HEAP + MIN_HEADROOM)}",
+            )
+            return ""
+        if not self._text("heap"):
+            return quantity.jvm_size(min(limit // 2, limit - MIN_HEADROOM, MAX_DEFAULT_HEAP))
+        return self._checked_heap(limit)
+
+    def _checked_heap(self, limit: int) -> str:
+        try:
+            heap = quantity.jvm_bytes(self._text("heap"))
+        except ValueError:
+            self._fault("heap", f"must be a size such as 512M or 8G, got {self._values['heap']!r}")
+            return ""
+        needed = heap + max(MIN_HEADROOM, heap // 4)
+        if heap < MIN_HEAP:
+            self._fault("heap", f"must be at least {quantity.human(MIN_HEAP)}, got {self._text('heap')}")
+        elif limit and needed > limit:
+            self._fault(
+                "heap",
+                f"{self._text('heap')} does not fit into the memory limit of {quantity.human(limit)}: beside its heap"
+                " Cassandra"
+                f" needs {quantity.human(needed - heap)} (a quarter of the heap, at least"
+                f" {quantity.human(MIN_HEADROOM)});"
+                f" lower heap, or raise resources.limits.memory to {quantity.human(needed)} or more",
+            )
+        return quantity.jvm_size(heap)
+
+    def _config(self, release: tuple[int, int, int] | None) -> dict[str, Any]:
+        given = self._structure("config", self._values.get("config"), dict)
+        config = {str(key): value for key, value in given.items()}
+        tokens = config.get("num_tokens")
+        if isinstance(tokens, str) and tokens.strip().isdigit():
+            config["num_tokens"] = int(tokens)
+        if release is not None:
+            self._errors += configuration.check(config, release, f"{self._prefix}config")
+        return config
+
+    def _jvm_options(self) -> tuple[str, ...]:
+        given = self._values.get("jvm_options")
+        if isinstance(given, str) and not given.strip().startswith("["):
+            given = given.split()
+        options = tuple(str(option) for option in self._structure("jvm_options", given, list))
+        for index, option in enumerate(options):
+            fault = _jvm_option_fault(option)
+            if fault:
+                self._fault(f"jvm_options[{index}]", fault)
+        return options
+
+    def _secret(self, cluster: str) -> str:
+        name = self._text("superuser_secret") or f"{cluster}-superuser"
+        if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", name) or len(name) > 253:
+            self._fault("superuser_secret", f"must be a name that a Secret can have (a-z, 0-9, - and .), got {name!r}")
+        return name
+
+    def _pod_template(self) -> dict[str, Any]:
+        template = dict(self._structure("pod_template", self._values.get("pod_template"), dict))
+        self._errors += pod_template.check(template, f"{self._prefix}pod_template")
+        return template
+
+    def _address(self) -> str:
+        address = self._text("address") or ADDRESSES[0]
+        if address not in ADDRESSES:
+            self._fault("address", f"must be one of {' and '.join(ADDRESSES)}, got {address!r}")
+        return address
+
+
+def version_fault(version: str) -> str:
+    """Why this version cannot be run, or an empty string when it can."""
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        begins = re.match(r"(\d+)", version)
+        if not (begins and (int(begins.group(1)) < 4 or int(begins.group(1)) > 5)):
+            return f"must be a full released version such as 5.0.9, got {version!r}"
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if numbers[0] < 4:
+        return (
+            f"{version} is not supported: 3.11 and older ended their life when 5.0 was released (September 2024),"
+            " have no"
+            " virtual tables to look into, and need Java 8; upgrade outside of this collection on the path"
+            " 3.11 -> 4.0 or 4.1 -> 5.0, then take the cluster over"
+        )
+    if numbers[0] >= 6:
+        return f"{version} is not supported: Cassandra {numbers[0]} has not been released; use 5.0"
+    if numbers not in SUPPORTED:
+        lines = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
+        return f"{version} is not supported: there is no such line; supported are {lines}"
+    return ""
+
+
+def _release(version: str) -> tuple[int, int, int]:
+    major, minor, patch = (int(number) for number in version.split("."))
+    return major, minor, patch
+
+
+_OWNED_JVM_OPTIONS: Mapping[str, str] = {
+    "-Xmx": "the heap is set by `heap`",
+    "-Xms": "the heap is set by `heap`",
+    "-XX:MaxHeapSize": "the heap is set by `heap`",
+    "-XX:InitialHeapSize": "the heap is set by `heap`",
+    "-XX:MaxRAMPercentage": "the heap is set by `heap`",
+    "-Dcassandra.replace_": "the start script decides who may replace a node",
+    "-Dcassandra.allow_unsafe_": "it takes away the checks that keep two nodes from owning the same data",
+    "-Dcassandra.allow_empty_replace_address": "the start script decides who may replace a node",
+    "-Dcassandra.override_decommission": "a node that left must not come back with its old data",
+    "-Dcassandra.config": "the start script writes the configuration; use `config`",
+    "-Dcassandra.settings.": "use `config`",
+    "-Dcassandra.storagedir": "the volume is mounted at /var/lib/cassandra",
+    "-Dcassandra.initial_token": "the tokens come from the ledger",
+    "-Dcassandra.join_ring": "a node that does not join is never ready",
+    "-Dcassandra.start_native_transport": "the start script decides when CQL opens",
+    "-Dcassandra.native_transport_port": "the Services and the readiness probe rely on the usual port",
+    "-Dcassandra.storage_port": "the Services rely on the usual port",
+    "-Dcassandra.ssl_storage_port": "the Services rely on the usual port",
+}
+
+
+def _jvm_option_fault(option: str) -> str:
+    if not option.startswith("-"):
+        return f"must begin with -, got {option!r}"
+    if re.search(r"[\s'\"`$\\*?]", option):
+        return f"must be without spaces, quotes and shell characters (the launcher splits at spaces), got {option!r}"
+    for owned, reason in _OWNED_JVM_OPTIONS.items():
+        if option.startswith(owned):
+            return f"{option} cannot be set: {reason}; take it out"
+    return ""
 
 
 def refusals(living: Living, desired: Datacenter, prefix: str = "") -> list[str]:
-    """Why the desired datacenter cannot be applied to the living one; empty when it can. Same form as SpecError's."""
-    raise NotImplementedError
+    """Why the desired datacenter cannot be applied to the living one; empty when it can.
+
+    :param living: what the Kubernetes objects say.
+    :param desired: what the inventory says.
+    :param prefix: put before each path; `cassandra_` when a role calls.
+    :returns: sentences of the same form as SpecError's.
+    """
+    faults = [
+        *_cluster_refusals(living, desired),
+        *_rack_refusals(living, desired),
+        *_storage_refusals(living, desired),
+        *_version_refusals(living, desired),
+    ]
+    if living.num_tokens != desired.num_tokens:
+        faults.append(
+            f"config.num_tokens: is {living.num_tokens} on the living nodes, got {desired.num_tokens}; Cassandra"
+            " cannot change"
+            " the number of tokens of a node that has data: build a second datacenter with the new number and move over"
+        )
+    return [f"{prefix}{fault}" for fault in faults]
+
+
+def _cluster_refusals(living: Living, desired: Datacenter) -> list[str]:
+    if living.cluster == desired.cluster:
+        return []
+    return [
+        f"cluster: the living datacenter belongs to the cluster {living.cluster}, got {desired.cluster}; every node"
+        " has stored"
+        " the name and refuses to start under another: put the old name back, or choose another datacenter name or"
+        " namespace"
+    ]
+
+
+def _rack_refusals(living: Living, desired: Datacenter) -> list[str]:
+    wanted = {rack.name: rack for rack in desired.racks}
+    faults = [
+        f"racks: the rack {name} is gone from the list but has {_nodes(nodes)}; removing them moves their data:"
+        " the playbook scale does it, node by node"
+        for name, (_zone, nodes) in living.racks.items()
+        if name not in wanted
+    ]
+    for index, rack in enumerate(desired.racks):
+        if rack.name not in living.racks:
+            faults.append(
+                f"racks[{index}]: the rack {rack.name} is new; nodes join one at a time: the playbook scale does it"
+            )
+            continue
+        zone, nodes = living.racks[rack.name]
+        if rack.nodes != nodes:
+            faults.append(
+                f"racks[{index}].nodes: the rack {rack.name} has {_nodes(nodes)}, got {rack.nodes};"
+                " adding and removing nodes moves data: the playbook scale does it"
+            )
+        if rack.zone != zone:
+            faults.append(
+                f"racks[{index}].zone: the rack {rack.name} lives in {zone or 'no zone'}, got {rack.zone or 'none'};"
+                " volumes cannot follow into another zone: put the old zone back, or add a rack there and remove"
+                " this one"
+            )
+    return faults
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node" if count == 1 else f"{count} nodes"
+
+
+def _storage_refusals(living: Living, desired: Datacenter) -> list[str]:
+    faults = []
+    have, want = quantity.value(living.storage_size), quantity.value(desired.storage_size)
+    if want < have:
+        faults.append(
+            f"storage.size: the volumes have {living.storage_size}, got {desired.storage_size}; Kubernetes cannot"
+            " shrink a"
+            " volume: put the old size back, or build a second datacenter with smaller volumes and move over"
+        )
+    if want > have:
+        faults.append(
+            f"storage.size: the volumes have {living.storage_size}, got {desired.storage_size}; deploy does not grow"
+            " volumes,"
+            " because a StatefulSet's claims cannot be changed in place: put the old size back"
+        )
+    if desired.storage_class != living.storage_class:
+        default = "the cluster's default"
+        faults.append(
+            f"storage.class: the volumes are of {living.storage_class or default}, got"
+            f" {desired.storage_class or default};"
+            " a volume keeps its class for life: put the old one back, or build a second datacenter and move over"
+        )
+    return faults
+
+
+def _version_refusals(living: Living, desired: Datacenter) -> list[str]:
+    have, want = _release(living.version), desired.release
+    if want[:2] >= have[:2]:
+        return []
+    return [
+        f"version: the datacenter runs {living.version}, got {desired.version}; an older line cannot read what a"
+        " newer one"
+        " wrote: put the version back, or restore a backup into a new datacenter"
+    ]

@@ -7,29 +7,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..ledger import Ledger
 from ..spec import Datacenter
+from .common import Object
+from .compare import applied_hash, differences, with_applied_annotation
+from .config_map import config_map, ledger_config_map
+from .disruption_budget import pod_disruption_budget
+from .service import client_service, headless_service, node_service, services
+from .stateful_set import stateful_set
 
-Object = dict[str, Any]
+__all__ = [
+    "Object",
+    "applied_hash",
+    "build",
+    "client_service",
+    "config_map",
+    "differences",
+    "headless_service",
+    "ledger_config_map",
+    "node_service",
+    "pod_disruption_budget",
+    "services",
+    "stateful_set",
+    "with_applied_annotation",
+]
 
 
 def build(datacenter: Datacenter, ledger: Ledger, partitions: Mapping[str, int] | None = None) -> list[Object]:
     """Every object of the datacenter but the ledger, the Secret and the lock, in the order to apply them.
 
-    :param ledger: gives the addresses that the nodes' Services keep.
+    :param ledger: gives the addresses that the nodes' Services keep, and the version that the datacenter was born with.
     :param partitions: by rack name, the StatefulSet's partition; default is the rack's number of nodes, so that
         applying never restarts a pod.
     """
-    raise NotImplementedError
-
-
-def ledger_config_map(datacenter: Datacenter, ledger: Ledger) -> Object:
-    """The ConfigMap `<prefix>-ledger` with the ledger as its data."""
-    raise NotImplementedError
-
-
-def differences(desired: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
-    """Paths of the fields of `desired` that `live` does not have with the same value; what only `live` has is ignored."""
-    raise NotImplementedError
+    config = config_map(datacenter, ledger)
+    name = str(config["metadata"]["name"])
+    racks = (stateful_set(datacenter, rack, name, (partitions or {}).get(rack.name)) for rack in datacenter.racks)
+    return [config, *services(datacenter, ledger), pod_disruption_budget(datacenter), *racks]

@@ -1,0 +1,348 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that run in the pods: start.sh, probe.sh and logback.xml. Pure: text only.
+
+They are Python strings because modules travel to their target as Python files only. The scripts are POSIX sh and use
+what the official image has: coreutils, grep, sed and awk. `CASSOPS_ROOT` is put before every path and
+`CASSOPS_PAUSE` is the time between two looks at the ledger; the unit tests set both.
+"""
+
+from __future__ import annotations
+
+START = r"""#!/bin/sh
+# Decides whether this node may start, writes its configuration, and becomes Cassandra.
+# A node that may not start is held: it says why, touches nothing, and looks at the ledger until that allows it.
+set -eu
+
+root=${CASSOPS_ROOT:-}
+pause=${CASSOPS_PAUSE:-5}
+volume=$root/var/lib/cassandra
+marks=$volume/.cassops
+config=$root/cassops/config
+conf=$root/cassops/conf
+held=$root/tmp/held
+termination=$root/dev/termination-log
+
+say() { echo "cassops: $*"; }
+
+# --- the ledger -----------------------------------------------------------------------------------------------------
+
+# All values come from one version of the ConfigMap: the mount is a link that is turned to a new folder.
+open_ledger() {
+    facts=$(readlink -f "$root/cassops/ledger/..data" 2>/dev/null) || facts=
+    [ -n "$facts" ] && [ -d "$facts" ] || facts=$root/cassops/ledger
+}
+
+fact() { cat "$facts/$1" 2>/dev/null || :; }
+
+# fact_of KEY FIELD: a field of the line that begins with this pod's name; "-" is nothing.
+fact_of() {
+    fact "$1" | awk -v pod="$POD_NAME" -v field="$2" '$1 == pod { if ($field != "-") print $field; exit }'
+}
+
+# --- the volume -----------------------------------------------------------------------------------------------------
+
+own_mark() { echo "$(fact id) $CASSOPS_CLUSTER $CASSOPS_DATACENTER $CASSOPS_RACK $POD_NAME"; }
+
+# Any file counts; empty folders are what a start that died at once leaves behind.
+has_data() {
+    for folder in "$volume"/* "$volume"/.[!.]*; do
+        case $folder in */.cassops | */lost+found) continue ;; esac
+        [ -n "$(find "$folder" -type f 2>/dev/null | head -n 1)" ] && return 0
+    done
+    return 1
+}
+
+# Seconds since the node last served; nothing when it never did.
+down_for() {
+    last=$(stat -c %Y "$marks/alive" 2>/dev/null) || return 0
+    echo $(($(date +%s) - last))
+}
+
+# --- the decision ---------------------------------------------------------------------------------------------------
+
+# Sets `reason` when the node is held. Otherwise `way` is one of
+#   new        first start of a datacenter that has no data: planned tokens, nothing to stream
+#   bootstrap  join a datacenter that runs, and stream
+#   replace    take the place of the dead node at `dead`
+#   restart    go on with the data on the volume
+decide() {
+    reason='' way='' dead=''
+    open_ledger
+    phase=$(fact phase)
+    case $phase in
+    new | running) ;;
+    *)
+        reason="the ledger cannot be read (its phase is '$phase'); run deploy"
+        return
+        ;;
+    esac
+    if [ "$(fact cluster) $(fact datacenter)" != "$CASSOPS_CLUSTER $CASSOPS_DATACENTER" ]; then
+        reason="the ledger is that of $(fact cluster)/$(fact datacenter), and this node belongs to\
+ $CASSOPS_CLUSTER/$CASSOPS_DATACENTER; put the right ledger back"
+        return
+    fi
+    address=$(own_address)
+    if [ -z "$address" ]; then
+        reason="the ledger has no address for this node yet; deploy or scale writes it"
+        return
+    fi
+    mark=$(cat "$marks/mark" 2>/dev/null) || mark=''
+    if [ -n "$mark" ] && [ "$mark" != "$(own_mark)" ]; then
+        reason="the volume belongs to another node: its mark is '$mark', this node is '$(own_mark)'; put the right\
+ volume back, or delete this claim and its pod if its data is not needed"
+    elif has_data; then
+        decide_with_data
+    else
+        decide_empty
+    fi
+    [ -n "$reason" ] || choose_seeds
+}
+
+own_address() {
+    if [ "${CASSOPS_ADDRESS:-service}" = pod ]; then echo "$POD_IP"; else fact_of nodes 2; fi
+}
+
+decide_with_data() {
+    limit=$(fact gc_grace_seconds)
+    case $limit in '' | 0 | *[!0-9]*) limit=864000 ;; esac
+    down=$(down_for)
+    if [ -z "$mark" ]; then
+        reason="the volume holds data that no node of this datacenter wrote (it has no mark); put the right volume\
+ back, or delete this claim and its pod if its data is not needed"
+    elif [ "${down:-0}" -gt "$limit" ]; then
+        reason="the node was down for $down s, longer than gc_grace_seconds ($limit): rows deleted meanwhile would come\
+ back; replace it (playbook replace_node)"
+    elif [ "$phase" = new ]; then
+        decide_new
+    elif [ -e "$marks/joined" ]; then
+        way=restart
+    else
+        decide_half_way
+    fi
+}
+
+# The node has data and has never served.
+decide_half_way() {
+    case $(cat "$marks/way" 2>/dev/null) in
+    replace*)
+        reason="its replacement died half-way, and Cassandra refuses to go on over partial data; replace it again\
+ (playbook replace_node), which gives it an empty volume"
+        ;;
+    bootstrap) way=bootstrap ;; # Cassandra resumes it, or says that it must begin anew.
+    *) way=restart ;;           # It started in phase new, and the ledger runs only when all nodes had joined.
+    esac
+}
+
+decide_empty() {
+    if [ "$phase" = new ]; then
+        decide_new
+    elif [ -z "$(fact_of nodes 3)" ]; then
+        way=bootstrap
+    else
+        decide_replacement
+    fi
+}
+
+decide_new() {
+    way=new
+    [ -n "$(fact_of tokens 2)" ] || reason="the ledger has no tokens for this node; run deploy"
+}
+
+# Known to the others, and its data is gone: only somebody who knows why may let it in again.
+decide_replacement() {
+    dead=$(fact_of replace 2)
+    if [ -z "$dead" ] && [ "$(fact self_replace)" = true ]; then dead=$(fact_of nodes 2); fi
+    if [ -n "$dead" ]; then
+        way=replace
+    else
+        reason="this node belongs to the datacenter (host id $(fact_of nodes 3)) but its volume is empty; put the\
+ volume back, or approve its replacement (playbook replace_node, or cassandra_self_replace: true)"
+    fi
+}
+
+# Whoever has to stream must not be its own seed: a seed never streams.
+choose_seeds() {
+    seeds=$(fact seeds | tr -d ' \n')
+    case $way in
+    bootstrap | replace)
+        seeds=$(echo "$seeds" | tr ',' '\n' | others)
+        [ -n "$seeds" ] || seeds=$(fact nodes | awk '$2 != "-" && $3 != "-" { print $2 }' | others)
+        ;;
+    esac
+    if [ -z "$seeds" ]; then reason="the ledger names no other node that this one could learn the ring from"; fi
+}
+
+# Of the addresses on stdin, one a line, up to three that are not this node's; joined with commas.
+others() {
+    awk -v own="$address" -v dead="$dead" -v pod="$POD_NAME." '
+        $1 == "" || $1 == own || $1 == dead || index($1, pod) == 1 { next }
+        ++count <= 3 { list = list separator $1; separator = "," }
+        END { print list }'
+}
+
+# --- the start ------------------------------------------------------------------------------------------------------
+
+# Written before Cassandra runs: data without a mark would be nobody's.
+mark_volume() {
+    [ "$way" != restart ] || return 0
+    mkdir -p "$marks"
+    if ! has_data; then rm -f "$marks/joined" "$marks/alive"; fi
+    echo "$way $dead" | sed 's/ $//' >"$marks/way.new"
+    mv "$marks/way.new" "$marks/way"
+    own_mark >"$marks/mark.new"
+    mv "$marks/mark.new" "$marks/mark"
+}
+
+image_conf() {
+    for folder in "$root/etc/cassandra" "${CASSANDRA_HOME:-$root/opt/cassandra}/conf"; do
+        if [ -d "$folder" ]; then
+            echo "$folder"
+            return
+        fi
+    done
+}
+
+write_configuration() {
+    from=$(image_conf)
+    if [ -n "$from" ]; then cp -R "$from/." "$conf/"; fi
+    # The snitch would take racks from this file for nodes that it does not know yet.
+    rm -f "$conf/cassandra-topology.properties"
+    cat "$config/logback.xml" >"$conf/logback.xml"
+    printf 'dc=%s\nrack=%s\n' "$CASSOPS_DATACENTER" "$CASSOPS_RACK" >"$conf/cassandra-rackdc.properties"
+    { cat "$config/cassandra.yaml" && node_keys; } >"$conf/cassandra.yaml"
+}
+
+# The keys of cassandra.yaml that are this node's own.
+node_keys() {
+    any=0.0.0.0 loopback=127.0.0.1
+    case $POD_IP in *:*) any=:: loopback=::1 ;; esac
+    echo "listen_address: \"$POD_IP\""
+    echo "broadcast_address: \"$address\""
+    echo "broadcast_rpc_address: \"$address\""
+    echo "seed_provider: [{\"class_name\": \"org.apache.cassandra.locator.SimpleSeedProvider\",\
+ \"parameters\": [{\"seeds\": \"$seeds\"}]}]"
+    if [ "$way" = new ]; then
+        echo "initial_token: \"$(fact_of tokens 2)\""
+        echo "auto_bootstrap: false"
+    else
+        echo "auto_bootstrap: true"
+    fi
+    # Until the superuser stands nobody may log in with Cassandra's well-known password: the doorkeeper listens where
+    # only the API server's port-forward gets in, and the others not at all.
+    if [ "$phase" != new ]; then
+        echo "start_native_transport: true"
+        echo "rpc_address: \"$any\""
+    elif [ "$(fact first)" = "$POD_NAME" ]; then
+        echo "start_native_transport: true"
+        echo "rpc_address: \"$loopback\""
+    else
+        echo "start_native_transport: false"
+        echo "rpc_address: \"$any\""
+    fi
+}
+
+# The user's options come last, because the JVM takes the last of two.
+jvm_options() {
+    case $way in
+    # Nothing is there to wait for: no other roles, no older gossip.
+    new) echo "-Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.skip_wait_for_gossip_to_settle=0" ;;
+    replace) echo "-Dcassandra.replace_address_first_boot=$dead" ;;
+    esac
+}
+
+start() {
+    mark_volume
+    write_configuration
+    JVM_EXTRA_OPTS="$(jvm_options) ${JVM_EXTRA_OPTS:-}"
+    CASSANDRA_CONF=$conf
+    export JVM_EXTRA_OPTS CASSANDRA_CONF
+    say "$way${dead:+ $dead}: $POD_NAME in phase $phase at $address, seeds $seeds"
+    exec cassandra -f
+}
+
+# --- held -----------------------------------------------------------------------------------------------------------
+
+# As process 1 the shell would not end on TERM without a trap, and a trap waits for a foreground sleep.
+sleeper=''
+stop() {
+    [ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null || :
+    exit 0
+}
+trap stop TERM INT
+
+hold() {
+    if [ "$reason" != "$(cat "$held" 2>/dev/null)" ]; then
+        say "held: $reason"
+        echo "$reason" >"$held"
+        { echo "held: $reason" >"$termination"; } 2>/dev/null || :
+    fi
+    sleep "$pause" &
+    sleeper=$!
+    wait "$sleeper" || :
+}
+
+release() {
+    [ -e "$held" ] || return 0
+    say "not held any more"
+    rm -f "$held"
+    { : >"$termination"; } 2>/dev/null || :
+}
+
+rm -f "$held"
+decide
+while [ -n "$reason" ]; do
+    hold
+    decide
+done
+release
+start
+"""
+"""Decides who may start (DESIGN, decision 4). Reads the ledger in /cassops/ledger and the marks on the volume."""
+
+PROBE = r"""#!/bin/sh
+# Ready means: CQL is open to other pods. It costs no JVM: the kernel's list of sockets tells.
+set -u
+
+root=${CASSOPS_ROOT:-}
+marks=$root/var/lib/cassandra/.cassops
+
+if [ -e "$root/tmp/held" ]; then
+    echo "held: $(cat "$root/tmp/held")"
+    exit 1
+fi
+
+# A listening socket (state 0A) on port 9042 (hexadecimal 2352) that is bound to more than loopback: 127.0.0.1 as IPv4
+# or inside of IPv6, or ::1. Addresses are words of four bytes, the lowest byte first.
+cat "$root/proc/net/tcp" "$root/proc/net/tcp6" 2>/dev/null | awk '
+    $4 == "0A" && split($2, socket, ":") == 2 && socket[2] == "2352" {
+        loopback = socket[1] ~ /^(0000000000000000FFFF0000)?[0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F]7F$/ ||
+            socket[1] == "00000000000000000000000001000000"
+        if (!loopback) open = 1
+    }
+    END { exit !open }' || {
+    echo "CQL is not open to other pods"
+    exit 1
+}
+
+# The start script reads these: when the node last served, and that it ever did.
+[ -e "$marks/mark" ] || exit 0
+touch "$marks/alive"
+[ -e "$marks/joined" ] || touch "$marks/joined"
+"""
+"""Readiness, and the node's signs of life on its volume."""
+
+LOGBACK = """<configuration>
+  <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder>
+      <pattern>%-5level [%thread] %date{ISO8601} %F:%L - %msg%n</pattern>
+    </encoder>
+  </appender>
+  <root level="INFO">
+    <appender-ref ref="STDOUT" />
+  </root>
+</configuration>
+"""
+"""Everything goes to the pod's log, where Kubernetes keeps and rotates it; the root file system is read-only."""
