@@ -30,7 +30,7 @@ TOTAL = 80 * MINUTE
 # Time to write its summary, for a stage that is over its limit.
 GRACE = 30.0
 HEARTBEAT = 60.0
-TAIL = 60
+TAIL = 100
 
 # The closing line of pytest, and the plain one of our own tools: "3 passed, 1 failed, 2 skipped".
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")

@@ -7,19 +7,14 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
-inventory=${INVENTORY:-inventories/sandbox}
-playbook() {
-    printf '\n$ .venv/bin/ansible-playbook -i %s playbooks/%s\n' "$inventory" "$1"
-    .venv/bin/ansible-playbook -i "$inventory" "playbooks/$1"
-}
-
 if [ -n "${KUBECONFIG:-}" ]; then
-    echo "Using the cluster of KUBECONFIG=$KUBECONFIG"
-    kubeconfig=$KUBECONFIG
+    inventory=inventories/examples/any-cluster.yml
+    echo "On the cluster of KUBECONFIG=$KUBECONFIG"
 else
+    inventory=inventories/sandbox
     tests/sandbox/sandbox up
-    kubeconfig=$(tests/sandbox/sandbox kubeconfig)
 fi
-KUBECONFIG=$kubeconfig .venv/bin/python tests/tools/namespaces.py "$inventory"
-playbook deploy.yml
-playbook status.yml
+for playbook in deploy status; do
+    printf '\n$ .venv/bin/ansible-playbook -i %s playbooks/%s.yml\n' "$inventory" "$playbook"
+    .venv/bin/ansible-playbook -i "$inventory" "playbooks/$playbook.yml"
+done

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import checkout
 import rules
 from report import VENV_BIN, Report, command
+
+# The checkout as mypy gets to it, by the name that the plugins have at run time.
+LINKED = Path(".venv/collections/ansible_collections") / checkout.NAMESPACE / checkout.NAME
+# The programs that the tests are run with; what is written for Ansible is checked by its own strict settings.
+TESTS = "--config-file= --ignore-missing-imports --check-untyped-defs -p sandbox -m run -m lint -m package -m sanity"
 
 
 def main() -> int:
@@ -18,7 +24,10 @@ def main() -> int:
     report = Report()
     report.check("ruff check", command(VENV_BIN / "ruff", "check", "--quiet", "--output-format=concise"))
     report.check("ruff format", command(VENV_BIN / "ruff", "format", "--check", "--output-format=concise"))
-    report.check("mypy --strict", command(VENV_BIN / "mypy"))
+    report.check("mypy --strict, plugins", command(VENV_BIN / "mypy", below=LINKED))
+    report.check(
+        "mypy, tests", command(VENV_BIN / "mypy", *TESTS.split(), env={**os.environ, "MYPYPATH": "tests:tests/tools"})
+    )
     report.check("modules and their twins", rules.twins)
     report.check("action group", rules.action_group)
     report.check("roles: defaults = argument_specs", rules.roles)
@@ -33,12 +42,12 @@ def main() -> int:
             "ANSIBLE_COLLECTIONS_PATH": str(root.parents[2]),
             "NO_COLOR": "1",
         }
-        report.check("antsibull-changelog lint", command("antsibull-changelog", "lint", cwd=root, env=env))
-        report.check(
-            "antsibull-docs lint-collection-docs",
-            command("antsibull-docs", "lint-collection-docs", "--plugin-docs", root, cwd=root, env=env),
-        )
-        report.check("ansible-lint, production", command("ansible-lint", "--offline", cwd=root, env=env))
+        for name, argv in (
+            ("antsibull-changelog", ("antsibull-changelog", "lint")),
+            ("antsibull-docs", ("antsibull-docs", "lint-collection-docs", "--plugin-docs", root)),
+            ("ansible-lint, production", ("ansible-lint", "--offline")),
+        ):
+            report.check(name, command(*argv, cwd=root, env=env, below=root))
     return report.close()
 
 

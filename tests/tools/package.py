@@ -76,11 +76,9 @@ def check() -> int:
 
 def documented(root: Path) -> list[tuple[str, list[str]]]:
     """The documented content of a collection: kind as ansible-doc calls it, full names."""
-    kinds = {
-        "module": rules.plugins(root, "modules"),
-        "inventory": rules.plugins(root, "inventory"),
-        "role": {path.name for path in (root / "roles").glob("*")},
-    }
+    kinds = {kind: rules.plugins(root, kind) for kind in ("callback", "connection", "filter", "inventory", "lookup")}
+    kinds["module"] = rules.plugins(root, "modules")
+    kinds["role"] = {path.name for path in (root / "roles").glob("*")}
     return [(kind, [f"{COLLECTION}.{name}" for name in sorted(names)]) for kind, names in kinds.items() if names]
 
 

@@ -61,9 +61,16 @@ class Report:
 
 
 def command(
-    *argv: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, limit: float = 600
+    *argv: str | Path,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    limit: float = 600,
+    below: Path | None = None,
 ) -> Callable[[], list[str]]:
-    """A check that runs a program, ``limit`` seconds at most; when it fails, all that it said is the problem."""
+    """A check that runs a program, ``limit`` seconds at most; when it fails, all that it said is the problem.
+
+    ``below`` is a folder whose path is left out of what is told, so that paths are those of the checkout.
+    """
 
     def run() -> list[str]:
         words = [str(word) for word in argv]
@@ -84,6 +91,7 @@ def command(
             return [*said.splitlines(), f"still running after {limit:.0f} s: {shlex.join(words)}"]
         if done.returncode == 0:
             return []
-        return [*done.stdout.splitlines(), f"exit code {done.returncode}: {shlex.join(words)}"]
+        said = done.stdout.replace(f"{below}/", "") if below else done.stdout
+        return [*said.splitlines(), f"exit code {done.returncode}: {shlex.join(words)}"]
 
     return run

@@ -17,7 +17,12 @@ suits() {
     "$1" -c 'import sys, ensurepip, venv; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
 }
 
+# One a line, best first. Not .venv itself, which is first in PATH where it is active.
 candidates() {
+    every_python | grep -v "^$venv/" || true
+}
+
+every_python() {
     [ -z "${PYTHON:-}" ] || echo "$PYTHON"
     for version in 3.13 3.12 3.14; do
         command -v "python$version" || true
