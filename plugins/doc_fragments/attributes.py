@@ -24,7 +24,7 @@ attributes:
 """
 
     # A module that only reads.
-    INFO_MODULE = r"""
+    INFO = r"""
 options: {}
 attributes:
   check_mode:

@@ -39,6 +39,10 @@ def silent(text: str, *, important: bool = False) -> None:
     """Progress that nobody sees."""
 
 
+def hidden(line: str) -> None:
+    """A line that nobody sees."""
+
+
 class Failed(CassopsError):
     """An operation that failed and has something to return besides its message.
 
@@ -58,6 +62,7 @@ class Context:
     :ivar diff_mode: return ``diff``.
     :ivar progress: shows a line to people.
     :ivar display: shows a line of a report as it stands, where there is somebody to see it.
+    :ivar display: prints a line as it is, part of a table for example.
     :ivar verbosity: the number of -v.
     :ivar holder: who holds a lock in this run's name; all tasks of one run say the same.
     :ivar warnings: sentences to show as Ansible warnings; append to it.
@@ -67,6 +72,7 @@ class Context:
     check_mode: bool = False
     diff_mode: bool = False
     progress: Progress = silent
+    display: Callable[[str], None] = hidden
     display: Callable[[str], None] = silent
     verbosity: int = 0
     holder: str = dataclasses.field(default_factory=holder)

@@ -31,6 +31,11 @@ try:
     from cassandra import ConsistencyLevel
     from cassandra import protocol as native
 
+    try:
+        from cassandra.cmurmur3 import murmur3
+    except ImportError:
+        from cassandra.murmur3 import murmur3
+
     DRIVER_IMPORT_ERROR: str | None = None
     # It warns through logging of what we report ourselves; without a handler that would go to the terminal.
     logging.getLogger("cassandra").addHandler(logging.NullHandler())
@@ -83,13 +88,17 @@ class NotEnoughReplicas(CqlError):
     """Too few replicas are up, or answered in time, for the consistency level."""
 
 
+class Unavailable(NotEnoughReplicas):
+    """The coordinator takes too many replicas for down; it sent nothing to any of them."""
+
+
 class TimedOut(CqlError):
     """No answer in the time given. Whether a write happened is not known."""
 
 
 _ERRORS: Mapping[int, type[CqlError]] = {
     0x0100: LoginRefused,
-    0x1000: NotEnoughReplicas,
+    0x1000: Unavailable,
     0x1002: NodeUnreachable,
     0x1100: NotEnoughReplicas,
     0x1200: NotEnoughReplicas,
@@ -157,8 +166,8 @@ class Session:
     ) -> list[Row]:
         """Runs one statement and gives all its rows, page by page.
 
-        :param parameters: values for ``?`` in their order, or for ``:name`` by name. They are bound by the server,
-            with the types that it tells: text such as a UUID or a timestamp becomes what the column wants.
+        :param parameters: values for ``?`` (or ``%s``) in their order, or for ``:name`` by name. They are bound by
+            the server, with the types that it tells: text such as a UUID or a timestamp becomes what the column wants.
         :param consistency: for example ``LOCAL_QUORUM``.
         :param timeout: seconds for each page.
         :raises CqlError: one of its kinds.
@@ -172,7 +181,7 @@ class Session:
             if parameters is None:
                 message = native.QueryMessage(statement, level, serial, fetch_size=PAGE, paging_state=page)
             else:
-                query_id, values = self._bind(statement, parameters, limit)
+                query_id, values = self._bind(statement.replace("%s", "?"), parameters, limit)
                 message = native.ExecuteMessage(query_id, values, level, serial, fetch_size=PAGE, paging_state=page)
             answer = self._ask(message, limit)
             if answer.kind == native.RESULT_KIND_SCHEMA_CHANGE:
@@ -300,27 +309,33 @@ def consistency_level(name: str) -> int:
         ) from None
 
 
-def literal(value: Any) -> str:
-    """A value as a literal of CQL, for statements that cannot bind: ``CREATE ROLE ... WITH PASSWORD = ?`` for one.
+def accepts(kube: Kube, pod: str, username: str, password: str, timeout: float = 10.0) -> bool:
+    """Whether the node takes this login.
 
-    :param value: text, a number, a truth value, None, or lists and mappings of them.
+    :raises CqlError: it cannot be asked.
     """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float, uuid.UUID)):
-        return str(value)
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{literal(key)}: {literal(each)}" for key, each in value.items()) + "}"
-    return "[" + ", ".join(literal(each) for each in value) + "]"
+    try:
+        with connect(kube, pod, username, password, timeout=timeout):
+            return True
+    except LoginRefused:
+        return False
 
 
-def name(text: str) -> str:
+def text_literal(text: str) -> str:
+    """Text as a literal, for statements that cannot bind, such as ``CREATE ROLE ... WITH PASSWORD = ...``."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(text: str) -> str:
     """A name (of a keyspace, a table, a role) as CQL takes it, whatever it holds."""
     return '"' + text.replace('"', '""') + '"'
+
+
+def token(key: str) -> int:
+    """The token of a partition key of one text column, as Murmur3Partitioner makes it."""
+    hashed = int(murmur3(key.encode()))
+    # The smallest number means "no token" to Cassandra.
+    return hashed if hashed != -(2**63) else 2**63 - 1
 
 
 def plain(value: Any) -> Any:

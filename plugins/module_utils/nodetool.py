@@ -16,7 +16,7 @@ from .errors import CassopsError
 from .kube import Kube, Unreachable
 from .nodetooltext import JSON_VERBS, PARSERS, UnknownOutput
 
-__all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "run"]
+__all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "run", "run_one", "status"]
 
 _READ_ONLY = frozenset(
     {
@@ -128,6 +128,20 @@ def run(
     if check and failures:
         raise NodetoolError(f"{pod}: " + "; ".join(failures), results)
     return results
+
+
+def run_one(kube: Kube, pod: str, verb: Sequence[str], timeout: float = 60.0) -> Result:
+    """One verb that must not fail. Raises as :func:`run` does.
+
+    :raises NodetoolError: it failed.
+    """
+    return run(kube, pod, [verb], timeout, check=True)[0]
+
+
+def status(kube: Kube, pod: str, timeout: float = 60.0) -> dict[str, bool]:
+    """Which members this node takes for up, by address. Raises as :func:`run_one` does."""
+    told = run_one(kube, pod, ["status"], timeout).data
+    return {node["address"]: node["status"] == "up" for node in told["nodes"]}
 
 
 def parse(verb: Sequence[str], stdout: str) -> Any:

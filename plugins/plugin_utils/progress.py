@@ -14,6 +14,16 @@ INTERVAL = 2.0
 """Seconds between two lines that are not important."""
 
 
+def show(line: str) -> None:
+    """Prints a line as it is."""
+    Display().display(line, stderr=_stdout_is_a_document())
+
+
+def _stdout_is_a_document() -> bool:
+    """Callbacks that write a whole run as JSON to stdout must not find lines in it."""
+    return "json" in str(config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
+
+
 class DisplayProgress:
     """Prints lines through Ansible's Display, which carries them from a worker to the terminal at once."""
 
@@ -23,8 +33,7 @@ class DisplayProgress:
         self._interval = interval
         self._shown_at = float("-inf")
         self._shown = ""
-        # Callbacks that write a document to stdout (json, yaml of a whole run) must not find lines in it.
-        self._stderr = "json" in str(config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
+        self._stderr = _stdout_is_a_document()
 
     def __call__(self, text: str, *, important: bool = False) -> None:
         """Shows a line, unless it says again what was said last or comes too soon after another."""

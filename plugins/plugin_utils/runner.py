@@ -28,7 +28,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
     silent,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import secrets
-from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
 
 PR_SET_PDEATHSIG = 1
 
@@ -95,6 +95,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
             check_mode=bool(self._task.check_mode),
             diff_mode=bool(self._task.diff),
             progress=DisplayProgress(name) if visible else silent,
+            display=show,
             display=Display().display,
             verbosity=Display().verbosity,
         )
