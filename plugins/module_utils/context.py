@@ -62,7 +62,6 @@ class Context:
     :ivar diff_mode: return ``diff``.
     :ivar progress: shows a line to people.
     :ivar display: shows a line of a report as it stands, where there is somebody to see it.
-    :ivar display: prints a line as it is, part of a table for example.
     :ivar verbosity: the number of -v.
     :ivar holder: who holds a lock in this run's name; all tasks of one run say the same.
     :ivar warnings: sentences to show as Ansible warnings; append to it.
@@ -73,7 +72,6 @@ class Context:
     diff_mode: bool = False
     progress: Progress = silent
     display: Callable[[str], None] = hidden
-    display: Callable[[str], None] = silent
     verbosity: int = 0
     holder: str = dataclasses.field(default_factory=holder)
     warnings: list[str] = dataclasses.field(default_factory=list)

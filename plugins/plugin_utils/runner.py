@@ -96,6 +96,5 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
             diff_mode=bool(self._task.diff),
             progress=DisplayProgress(name) if visible else silent,
             display=show,
-            display=Display().display,
             verbosity=Display().verbosity,
         )
