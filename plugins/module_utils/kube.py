@@ -30,7 +30,7 @@ from .errors import CassopsError
 from .kubeauth import Server, connection
 
 if TYPE_CHECKING:
-    from .kubestream import ForwardedPort, PodSocket
+    from .kubestream import PodSocket
 
 try:
     import urllib3
@@ -384,7 +384,8 @@ class Kube:
         except NotFound:
             return False
         except Conflict as error:
-            if "UID in precondition" in str(error):
+            # "UID in precondition: ..." or, from 1.34, "the UID in the precondition (...)".
+            if "UID in " in str(error):
                 return False
             raise
         return True
@@ -486,12 +487,12 @@ class Kube:
         return kubestream.run(self, pod, list(argv), container, stdin, timeout, namespace or self.namespace)
 
     @contextlib.contextmanager
-    def forward(self, pod: str, port: int, *, namespace: str | None = None) -> Iterator[ForwardedPort]:
+    def forward(self, pod: str, port: int, *, namespace: str | None = None) -> Iterator[int]:
         """A port on 127.0.0.1 here that leads to ``port`` on the pod's own loopback, as long as the context lasts.
 
         Every connection made to it gets a stream of its own.
 
-        :return: the port, whose attribute ``error`` tells why its last stream failed (empty while all is well).
+        :return: the port. A connection to it that the pod does not take is closed.
         :raises ApiError: the stream cannot be opened.
         """
         from . import kubestream

@@ -49,6 +49,8 @@ HIGH_WATER = 4 * 1024 * 1024
 
 # "timeout" is in coreutils and busybox. Without it an overdue command goes on in the container when we hang up.
 _WITH_TIMEOUT = 'if command -v timeout >/dev/null 2>&1; then exec timeout -k 5 "$@"; fi; shift; exec "$@"'
+# What `timeout` of coreutils, a kill, and `timeout` of busybox leave.
+_ENDED = (124, 137, 143)
 # v4 cannot say that stdin has ended, so the container is told how much there is.
 _WITH_STDIN_LENGTH = 'length=$1; shift; head -c "$length" | "$@"'
 
@@ -238,7 +240,7 @@ def run(
     if STATUS not in out and (overdue or not stream.ended):
         raise ExecTimeout(_overdue(pod, argv, timeout))
     rc = _exit_code(out.get(STATUS), pod, argv)
-    if overdue and rc in (124, 137):
+    if overdue and rc in _ENDED:
         raise ExecTimeout(_overdue(pod, argv, timeout))
     return ExecResult(rc, _text(out.get(STDOUT)), _text(out.get(STDERR)))
 
@@ -389,14 +391,8 @@ class PodSocket:
                 raise TimeoutError
 
 
-class ForwardedPort(int):
-    """A local port; ``error`` tells why the last stream behind it failed, empty while all is well."""
-
-    error: str = ""
-
-
 @contextlib.contextmanager
-def forward(kube: Kube, pod: str, port: int, namespace: str) -> Iterator[ForwardedPort]:
+def forward(kube: Kube, pod: str, port: int, namespace: str) -> Iterator[int]:
     """See :meth:`Kube.forward`.
 
     The first stream is opened before anything is connected here, so that a refusal is raised where it belongs, and
@@ -416,7 +412,7 @@ class _Forwarder:
         self._target = (kube, pod, port, namespace)
         self._ready: Stream | None = self._open()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.local = ForwardedPort(self._listener.getsockname()[1])
+        self.local: int = self._listener.getsockname()[1]
         self._end_reader, self._end_writer = socket.socketpair()
         self._threads: list[threading.Thread] = []
         self._start(self._accept)
@@ -454,13 +450,13 @@ class _Forwarder:
                 self._start(self._serve, local, stream)
 
     def _serve(self, local: socket.socket, stream: Stream | None) -> None:
-        try:
-            with contextlib.closing(local), contextlib.closing(stream or self._open()) as remote:
-                self._pump(local, remote)
-        except CassopsError as error:
-            self.local.error = str(error)
-        except OSError as error:
-            self.local.error = str(error)
+        # A stream that cannot be opened, or breaks, closes the local connection: that is all a socket can tell.
+        with (
+            contextlib.suppress(CassopsError, OSError),
+            contextlib.closing(local),
+            contextlib.closing(stream or self._open()) as remote,
+        ):
+            self._pump(local, remote)
 
     def _pump(self, local: socket.socket, remote: Stream) -> None:
         """Carries bytes both ways until one side ends."""
@@ -473,7 +469,13 @@ class _Forwarder:
             local_events = remote_events = 0
             while True:
                 for channel, data in remote.read() if len(inbound) < HIGH_WATER else ():
-                    self._receive(channel, data, inbound, named)
+                    # Channel 1 tells errors; the first frame of each channel only repeats the port's number.
+                    if channel not in named:
+                        named.add(channel)
+                    elif channel == 0:
+                        inbound += data
+                    else:
+                        return
                 if not _deliver(local, inbound) or (remote.ended and not inbound):
                     return
                 if remote.waiting < HIGH_WATER and not remote.ended:
@@ -495,15 +497,6 @@ class _Forwarder:
                 )
                 if any(key.fileobj is self._end_reader for key, _events in selector.select()):
                     return
-
-    def _receive(self, channel: int, data: bytes, inbound: bytearray, named: set[int]) -> None:
-        """Channel 0 carries bytes, channel 1 an error; the first frame of each only repeats the port's number."""
-        if channel not in named:
-            named.add(channel)
-        elif channel == 0:
-            inbound += data
-        else:
-            self.local.error = data.decode("utf-8", "replace").strip()
 
 
 def _deliver(local: socket.socket, inbound: bytearray) -> bool:
