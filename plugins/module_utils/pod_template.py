@@ -35,7 +35,12 @@ SPEC = (
 )
 CASSANDRA_CONTAINER = ("env", "envFrom", "imagePullPolicy", "name", "resources", "securityContext", "volumeMounts")
 OWNED_ENV = ("CASSANDRA_CONF", "HEAP_NEWSIZE", "HOME", "JVM_EXTRA_OPTS", "MAX_HEAP_SIZE", "POD_IP", "POD_NAME")
-OWNED_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/name", "statefulset.kubernetes.io/pod-name")
+OWNED_LABELS = (
+    "app.kubernetes.io/managed-by",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/version",
+    "statefulset.kubernetes.io/pod-name",
+)
 OWNED_VOLUMES = ("conf", "config", "data", "home", "ledger", "logs", "tmp")
 LABEL_DOMAIN = "cassops.kubernetes/"
 CASSANDRA = "cassandra"

@@ -136,8 +136,8 @@ class Living:
     :param racks: by rack name: (zone or None, number of nodes).
     :param storage_size: quantity that the volumes were claimed with.
     :param storage_class: class of the claims, or None when the cluster's default was used.
-    :param num_tokens: tokens of a node.
-    :param version: Cassandra version.
+    :param num_tokens: tokens of a node; 0 = not known.
+    :param version: Cassandra version; empty = not known.
     """
 
     cluster: str
@@ -430,6 +430,8 @@ class _Parser:
 
     def _secret(self, cluster: str) -> str:
         name = self._text("superuser_secret") or f"{cluster}-superuser"
+        if not self._text("superuser_secret"):
+            return name
         if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", name) or len(name) > 253:
             self._fault("superuser_secret", f"must be a name that a Secret can have (a-z, 0-9, - and .), got {name!r}")
         return name
@@ -520,7 +522,7 @@ def refusals(living: Living, desired: Datacenter, prefix: str = "") -> list[str]
         *_storage_refusals(living, desired),
         *_version_refusals(living, desired),
     ]
-    if living.num_tokens != desired.num_tokens:
+    if living.num_tokens and living.num_tokens != desired.num_tokens:
         faults.append(
             f"config.num_tokens: is {living.num_tokens} on the living nodes, got {desired.num_tokens}; Cassandra"
             " cannot change"
@@ -599,8 +601,8 @@ def _storage_refusals(living: Living, desired: Datacenter) -> list[str]:
 
 
 def _version_refusals(living: Living, desired: Datacenter) -> list[str]:
-    have, want = _release(living.version), desired.release
-    if want[:2] >= have[:2]:
+    """Within a line going back is allowed: patch releases keep the formats. Every way up in SUPPORTED is one hop."""
+    if not living.version or desired.release[:2] >= _release(living.version)[:2]:
         return []
     return [
         f"version: the datacenter runs {living.version}, got {desired.version}; an older line cannot read what a"

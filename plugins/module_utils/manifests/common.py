@@ -20,6 +20,7 @@ CQL_PORT = 9042
 
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 """Kubernetes puts it on each pod of a StatefulSet; a node's Service selects its one pod by it."""
+VERSION_LABEL = "app.kubernetes.io/version"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 APPLIED_ANNOTATION = "cassops.kubernetes/applied"

@@ -230,8 +230,8 @@ node_keys() {
     else
         echo "auto_bootstrap: true"
     fi
-    # Until the superuser stands nobody may log in with Cassandra's well-known password: the doorkeeper listens where
-    # only the API server's port-forward gets in, and the others not at all.
+    # Until the superuser stands nobody may log in with Cassandra's well-known password: the doorkeeper listens
+    # where only the API server's port-forward gets in, and the others not at all.
     if [ "$phase" != new ]; then
         echo "start_native_transport: true"
         echo "rpc_address: \"$any\""
@@ -244,11 +244,17 @@ node_keys() {
     fi
 }
 
+# Logins are replicated from their first row on (4.1 and newer; 4.0 does not know the option): no repair is needed later.
+auth_replicas() { fact tokens | awk 'NF { count++ } END { print (count < 3 ? count : 3) }'; }
+
 # The user's options come last, because the JVM takes the last of two.
 jvm_options() {
     case $way in
-    # Nothing is there to wait for: no other roles, no older gossip.
-    new) echo "-Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.skip_wait_for_gossip_to_settle=0" ;;
+    # Nothing is there to wait for: no other roles, no older gossip. A delay of 0 would spin while others join.
+    new)
+        echo "-Dcassandra.superuser_setup_delay_ms=1000 -Dcassandra.skip_wait_for_gossip_to_settle=0\
+ -Dcassandra.system_auth.default_rf=$(auth_replicas)"
+        ;;
     replace) echo "-Dcassandra.replace_address_first_boot=$dead" ;;
     esac
 }

@@ -15,6 +15,7 @@ from .common import (
     HOSTNAME_LABEL,
     INTERNODE_PORT,
     INTERNODE_TLS_PORT,
+    VERSION_LABEL,
     ZONE_LABEL,
     Object,
     headless_service_name,
@@ -81,7 +82,9 @@ def _template(datacenter: Datacenter, rack: Rack, config_map_name: str) -> Objec
     }
     if rack.zone:
         spec["nodeSelector"] = {ZONE_LABEL: rack.zone}
-    return {"metadata": {"labels": labels(datacenter, rack.name)}, "spec": spec}
+    # The version belongs to the revision: it tells what a pod runs, whatever the image is called.
+    pod_labels = {**labels(datacenter, rack.name), VERSION_LABEL: datacenter.version}
+    return {"metadata": {"labels": pod_labels}, "spec": spec}
 
 
 def _affinity(datacenter: Datacenter) -> Object:

@@ -1,0 +1,306 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The token ring: even tokens for a new datacenter, who holds which range, and what survives which loss. Pure.
+
+Tokens are those of Murmur3Partitioner: whole numbers from -2**63 + 1 to 2**63 - 1 (-2**63 is Cassandra's "nowhere").
+Replicas follow NetworkTopologyStrategy and SimpleStrategy as Cassandra 4.0 to 5.0 place them
+(`NetworkTopologyStrategy.DatacenterEndpoints`): walk up the ring from the token; take a node in a rack that has none
+yet; take a second one of a rack only as long as there are more replicas than racks.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+MIN_TOKEN = -(2**63)
+RING = 2**64
+
+Range = tuple[int, int]
+"""(start, end]: start does not belong to it, end does; one of them wraps around where start >= end."""
+Replicas = list[tuple[Range, tuple[str, ...]]]
+"""For each range the nodes that hold it, the first of each datacenter first."""
+
+_APART = 3
+"""Tokens of one rack that follow each other belong to this many different nodes, so that a rack that holds several
+replicas of a range (RF 3 in one rack, say) is balanced too."""
+_ATTEMPTS = 1000
+
+
+# --- tokens of a new datacenter ---------------------------------------------------------------------------------------
+
+
+def plan_tokens(racks: Sequence[tuple[str, Sequence[str]]], num_tokens: int, seed: str) -> dict[str, tuple[int, ...]]:
+    """Tokens for all nodes of a datacenter that starts at once.
+
+    Each rack's tokens are evenly spaced around the ring, and the racks are shifted against each other: with as many
+    replicas as racks, or one replica, every node of a rack owns exactly the same. Racks of the same size interleave.
+    In each turn around the ring a rack's nodes come in another order, so a node shares ranges with many others, and a
+    later replacement streams from many sources.
+
+    :param racks: (name, its nodes' pods) in order.
+    :param num_tokens: tokens a node, at least 1.
+    :param seed: `<cluster>/<datacenter>`. The same seed gives the same tokens; another one shifts all of them by some
+        part of the distance between two tokens, so that datacenters do not share tokens (a token in use is refused).
+    :returns: by pod, its tokens, ascending.
+    """
+    densest = max((len(pods) for _name, pods in racks), default=0)
+    if not densest:
+        return {}
+    offset = 1 + _number(seed) % (RING // (densest * num_tokens * len(racks)) - 1)
+    taken: set[int] = set()
+    tokens: dict[str, list[int]] = {}
+    for index, (name, pods) in enumerate(racks):
+        order = _rack_order(pods, num_tokens, f"{seed}/{name}")
+        for place, pod in enumerate(order):
+            token = MIN_TOKEN + offset + (place * len(racks) + index) * RING // (len(racks) * len(order))
+            while token in taken:  # Racks of different sizes meet at some tokens.
+                token += 1
+            taken.add(token)
+            tokens.setdefault(pod, []).append(token)
+    return {pod: tuple(sorted(values)) for pod, values in tokens.items()}
+
+
+def _number(seed: str) -> int:
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
+
+
+def _rack_order(pods: Sequence[str], turns: int, seed: str) -> list[str]:
+    """Every pod once a turn, shuffled; none twice within `_APART` places, around the end of the ring too."""
+    shuffler = random.Random(seed)
+    apart = min(_APART, len(pods))
+    order: list[str] = []
+    for _turn in range(turns - 1):
+        order += _turn_order(pods, order, apart, shuffler)
+    for _attempt in range(_ATTEMPTS):
+        last = _turn_order(pods, order, apart, shuffler)
+        if _spread([*last[-apart:], *(order or last)[:apart]], apart):
+            return [*order, *last]
+    return list(pods) * turns
+
+
+def _turn_order(pods: Sequence[str], before: Sequence[str], apart: int, shuffler: random.Random) -> list[str]:
+    left = list(pods)
+    order: list[str] = []
+    for _place in pods:
+        near = [*before[-apart:], *order][-(apart - 1) :] if apart > 1 else []
+        pod = shuffler.choice([candidate for candidate in left if candidate not in near] or left)
+        left.remove(pod)
+        order.append(pod)
+    return order
+
+
+def _spread(order: Sequence[str], apart: int) -> bool:
+    return all(len(set(order[start : start + apart])) == apart for start in range(len(order) - apart + 1))
+
+
+# --- replicas ---------------------------------------------------------------------------------------------------------
+
+
+def replication_factors(replication: Mapping[str, str]) -> dict[str, int]:
+    """By datacenter, how many replicas; empty for strategies that place none (LocalStrategy).
+
+    :param replication: as in system_schema.keyspaces. SimpleStrategy's number stands under an empty name.
+    """
+    strategy = replication.get("class", "").rpartition(".")[2]
+    if strategy == "SimpleStrategy":
+        return {"": _factor(replication.get("replication_factor", "1"))}
+    if strategy != "NetworkTopologyStrategy":
+        return {}
+    return {datacenter: _factor(factor) for datacenter, factor in replication.items() if datacenter != "class"}
+
+
+def _factor(text: str) -> int:
+    """Replicas of a datacenter; of transient replication ("3/1") all of them."""
+    return int(str(text).partition("/")[0])
+
+
+class _Circle:
+    """The tokens of one datacenter (or, for SimpleStrategy, of all nodes) in order, and who follows whom."""
+
+    def __init__(
+        self, tokens_by_node: Mapping[str, Sequence[int]], rack_by_node: Mapping[str, str], factor: int
+    ) -> None:
+        placed = sorted((token, node) for node, tokens in tokens_by_node.items() for token in tokens)
+        self.tokens = [token for token, _node in placed]
+        self._nodes = [node for _token, node in placed]
+        self._racks = [rack_by_node[node] for node in self._nodes]
+        racks = sorted(set(self._racks))
+        self._wanted = min(factor, len(set(self._nodes)))
+        self._repeats = factor - len(racks)
+        self._next = {rack: self._next_in(rack) for rack in racks}
+
+    def _next_in(self, rack: str) -> list[int]:
+        """For each place, the place of the next token of the rack, counted on beyond the end of the ring."""
+        size = len(self._racks)
+        following = [0] * size
+        found = size + self._racks.index(rack)
+        for place in range(size - 1, -1, -1):
+            if self._racks[place] == rack:
+                found = place
+            following[place] = found
+        return following
+
+    def replicas(self, token: int) -> tuple[str, ...]:
+        """Who holds the token."""
+        return self.replicas_at(bisect.bisect_left(self.tokens, token))
+
+    def replicas_at(self, place: int) -> tuple[str, ...]:
+        """Who holds the range that ends with the token at this place."""
+        size = len(self.tokens)
+        chosen: list[str] = []
+        racks: set[str] = set()
+        repeats = self._repeats
+        while repeats > 0 and len(chosen) < self._wanted:
+            node, rack = self._nodes[place % size], self._racks[place % size]
+            if node not in chosen:
+                repeats -= rack in racks
+                racks.add(rack)
+                chosen.append(node)
+            place += 1
+        # From here on only racks without a replica count: go straight to the next token of each.
+        missing = self._wanted - len(chosen)
+        if missing > 0:
+            turn, base = divmod(place, size)
+            places = sorted(turn * size + self._next[rack][base] for rack in self._next if rack not in racks)
+            chosen += [self._nodes[at % size] for at in places[:missing]]
+        return tuple(chosen)
+
+
+def _circles(
+    tokens_by_node: Mapping[str, Sequence[int]],
+    rack_by_node: Mapping[str, str],
+    dc_by_node: Mapping[str, str],
+    replication: Mapping[str, str],
+) -> list[_Circle]:
+    factors = replication_factors(replication)
+    if "" in factors:
+        # SimpleStrategy knows no racks: every node is its own, and there are never more racks than replicas to find.
+        return [_Circle(tokens_by_node, {node: node for node in tokens_by_node}, factors[""])] if tokens_by_node else []
+    circles = []
+    for datacenter, factor in sorted(factors.items()):
+        inside = {node: tokens for node, tokens in tokens_by_node.items() if dc_by_node[node] == datacenter and tokens}
+        if inside and factor > 0:
+            circles.append(_Circle(inside, rack_by_node, factor))
+    return circles
+
+
+def replica_finder(
+    tokens_by_node: Mapping[str, Sequence[int]],
+    rack_by_node: Mapping[str, str],
+    dc_by_node: Mapping[str, str],
+    replication: Mapping[str, str],
+) -> Callable[[int], tuple[str, ...]]:
+    """A function that tells who holds a token; parameters as for `replicas`."""
+    circles = _circles(tokens_by_node, rack_by_node, dc_by_node, replication)
+    return lambda token: tuple(node for circle in circles for node in circle.replicas(token))
+
+
+def replicas(
+    tokens_by_node: Mapping[str, Sequence[int]],
+    rack_by_node: Mapping[str, str],
+    dc_by_node: Mapping[str, str],
+    replication: Mapping[str, str],
+) -> Replicas:
+    """Who holds which range.
+
+    :param tokens_by_node: every node that owns tokens, of all datacenters; a node is any name, such as its address.
+    :param replication: as in system_schema.keyspaces, such as `{class: NetworkTopologyStrategy, dc1: '3'}`.
+    :returns: every range of the ring, ascending by its end; without replicas where the strategy places none.
+    """
+    ends = sorted({token for tokens in tokens_by_node.values() for token in tokens})
+    circles = _circles(tokens_by_node, rack_by_node, dc_by_node, replication)
+    holders = [list(_along(circle, ends)) for circle in circles]
+    starts = [*ends[-1:], *ends[:-1]]
+    joined = (tuple(node for part in parts for node in part) for parts in zip(*holders, strict=True))
+    if not circles:
+        joined = (() for _end in ends)
+    return [((start, end), nodes) for start, end, nodes in zip(starts, ends, joined, strict=True)]
+
+
+def _along(circle: _Circle, ends: Iterable[int]) -> Iterator[tuple[str, ...]]:
+    """The circle's replicas at each of the ascending tokens; worked out once for each place in the circle."""
+    place, known = 0, -1
+    found: tuple[str, ...] = ()
+    for end in ends:
+        while place < len(circle.tokens) and circle.tokens[place] < end:
+            place += 1
+        if place != known:
+            found, known = circle.replicas_at(place), place
+        yield found
+
+
+# --- what follows from it ---------------------------------------------------------------------------------------------
+
+
+def ownership(ranges: Replicas) -> dict[str, float]:
+    """The share of a keyspace's data that each node holds: 1.0 is all of it, and their sum the number of replicas."""
+    held: Counter[str] = Counter()
+    for (start, end), nodes in ranges:
+        width = (end - start) % RING or RING
+        for node in nodes:
+            held[node] += width
+    return {node: width / RING for node, width in held.items()}
+
+
+@dataclass(frozen=True)
+class Survival:
+    """Whether every range of a keyspace keeps a quorum; None where the strategy places no replicas.
+
+    :param node: QUORUM without any one node.
+    :param rack: QUORUM without any one rack.
+    :param local_node: LOCAL_QUORUM, in every datacenter that has replicas, without any one node of it.
+    :param local_rack: the same without any one rack.
+    """
+
+    node: bool | None
+    rack: bool | None
+    local_node: bool | None
+    local_rack: bool | None
+
+
+def survives(
+    ranges: Replicas,
+    rack_by_node: Mapping[str, str],
+    dc_by_node: Mapping[str, str],
+    replication: Mapping[str, str],
+) -> Survival:
+    """Whether a keyspace goes on after a loss.
+
+    A quorum counts the replicas that the keyspace asks for, not those that exist: three of them on two nodes need both.
+
+    :param ranges: from `replicas`, with the same other parameters.
+    """
+    factors = replication_factors(replication)
+    if not factors:
+        return Survival(None, None, None, None)
+    groups = {nodes for _range, nodes in ranges} or {()}
+    total = sum(factors.values())
+    rack_of = {node: (dc_by_node[node], rack_by_node[node]) for node in dc_by_node}
+    local = [
+        (factor, {tuple(node for node in nodes if datacenter in ("", dc_by_node[node])) for nodes in groups})
+        for datacenter, factor in factors.items()
+        if factor > 0
+    ]
+    return Survival(
+        node=all(_keeps(nodes, total, 1) for nodes in groups),
+        rack=all(_keeps(nodes, total, _most_in_one_rack(nodes, rack_of)) for nodes in groups),
+        local_node=all(_keeps(nodes, factor, 1) for factor, inside in local for nodes in inside),
+        local_rack=all(
+            _keeps(nodes, factor, _most_in_one_rack(nodes, rack_of)) for factor, inside in local for nodes in inside
+        ),
+    )
+
+
+def _keeps(nodes: Sequence[str], factor: int, lost: int) -> bool:
+    return len(nodes) - lost >= factor // 2 + 1
+
+
+def _most_in_one_rack(nodes: Iterable[str], rack_of: Mapping[str, tuple[str, str]]) -> int:
+    return max(Counter(rack_of[node] for node in nodes).values(), default=0)
