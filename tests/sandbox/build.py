@@ -24,7 +24,7 @@ from .process import run
 
 Say = Callable[[str], None]
 _GO = SOURCE / "go"
-_FLAGS = ["-trimpath", "-ldflags", "-s -w"]
+_FLAGS = ["-trimpath", "-ldflags", f"-s -w {versions.GO_VERSION_FLAGS}"]
 # Seconds between two lines of progress of one long step.
 _EVERY = 20.0
 

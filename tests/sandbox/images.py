@@ -41,7 +41,7 @@ _DEBIAN_PACKAGES = ("iproute2", "libjemalloc2", "procps", "numactl")
 # Nothing at run time reads these.
 _USELESS = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/i18n", "usr/share/lintian",
             "usr/share/perl5", "usr/lib/x86_64-linux-gnu/gconv", "var/cache", "var/lib/apt", "var/log", "var/lib/dpkg/info",
-            "usr/share/bash-completion", "usr/share/icons", "usr/share/pixmaps")
+            "usr/share/bash-completion", "usr/share/icons", "usr/share/pixmaps", "usr/share/fonts")
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def _base_layer(layout: Layout, release: versions.CassandraImage, say: Say) -> s
     for path in _USELESS:
         shutil.rmtree(root / path, ignore_errors=True)
     java = f"usr/lib/jvm/java-{release.java}-openjdk-amd64"
-    for path in ("lib/server/classes_nocoops.jsa", "jmods", "legal", "man"):
+    for path in ("lib/server/classes_nocoops.jsa", "lib/ct.sym", "jmods", "legal", "man"):
         useless = root / java / path
         shutil.rmtree(useless, ignore_errors=True) if useless.is_dir() else useless.unlink(missing_ok=True)
     for path in ("proc", "sys", "dev"):
@@ -305,6 +305,9 @@ def _jars(layout: Layout, release: versions.CassandraImage, say: Say) -> Path:
     work.mkdir(parents=True)
     (work / "pom.xml").write_text(_POM.format(version=release.version), encoding="utf-8")
     run(["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={work / 'lib'}"], cwd=work)
+    for jar in (work / "lib").glob("netty-*.jar"):
+        if any(other in jar.name for other in ("-osx-", "-windows-", "-aarch_64")):
+            jar.unlink()
     (work / "lib").rename(folder)
     shutil.rmtree(work)
     return folder
