@@ -129,14 +129,3 @@ options:
     type: list
     elements: str
 """
-
-    # Shaping the result.
-    QUERY = r"""
-options:
-  query:
-    description:
-      - A JMESPath expression over the result; RV(query) is what it finds.
-    type: str
-requirements:
-  - jmespath, where O(query) is used
-"""

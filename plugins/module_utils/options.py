@@ -39,7 +39,7 @@ SELECTION: Mapping[str, Any] = {
     "racks": {"type": "list", "elements": "str"},
     "nodes": {"type": "list", "elements": "str"},
 }
-"""Which nodes: fragment ``cassops.kubernetes.selection``."""
+"""Which nodes: fragment ``cassops.kubernetes.kubernetes.selection``."""
 
 QUERY: Mapping[str, Any] = {"query": {"type": "str"}}
 """JMESPath over the result: fragment ``cassops.kubernetes.query``."""
