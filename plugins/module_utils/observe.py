@@ -166,7 +166,7 @@ def node_view(
         return replace(node, reason="it has no pod")
     started = pod["metadata"]["creationTimestamp"]
     status = pod.get("status", {})
-    container = next((item for item in status.get("containerStatuses", ()) if item["name"] == "cassandra"), {})
+    container: Mapping[str, Any] = next((item for item in status.get("containerStatuses", ()) if item["name"] == "cassandra"), {})
     deleting = "deletionTimestamp" in pod["metadata"]
     return replace(
         node,
@@ -327,16 +327,19 @@ def failure_detector(
     alive = {own: True}
     for key, replicas in keys:
         try:
-            session.execute("SELECT role FROM system_auth.roles WHERE role = %s", (key,), consistency="ALL", timeout=ASK_LIMIT)
-        except cql.Unavailable:
+            statement = f"SELECT role FROM system_auth.roles WHERE role = {cql.text_literal(key)}"
+            session.execute(statement, consistency="ALL", timeout=ASK_LIMIT)
+        except cql.NotEnoughReplicas:
             continue
         alive.update(dict.fromkeys(replicas, True))
     return alive if set(members) <= set(alive) else nodetool_liveness(kube, pod, members)
 
 
 def nodetool_liveness(kube: Kube, pod: str, members: Mapping[str, Endpoint]) -> dict[str, bool]:
-    status = nodetool.status(kube, pod, timeout=ASK_LIMIT)
-    return {address: status.get(address, False) for address in members}
+    """What C(nodetool status) says, which costs the node a JVM."""
+    said = nodetool.run(kube, pod, [["status"]], timeout=ASK_LIMIT, check=True)[0].data
+    up = {node["address"] for node in said["nodes"] if node["status"] == "up"}
+    return {address: address in up for address in members}
 
 
 def probe_keys(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:

@@ -10,7 +10,6 @@ the living one: the hash notices what was taken away from the desired object, th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,12 @@ from typing import Any
 from ..kube import Kube
 from ..manifests import differences
 from ..observe import Objects
+
+try:
+    import yaml
+except ImportError:
+    # Without it no kubeconfig can be read, and kubeauth.py tells so; nothing here is reached.
+    yaml = None  # type: ignore[assignment]
 
 APPLIED = "cassops.kubernetes/applied"
 # The prefix of the names of configuration ConfigMaps, which carry the hash of their content.
@@ -121,20 +126,21 @@ def only(live: Any, desired: Any) -> Any:
     return live
 
 
-def text(item: Any, indent: str = "") -> str:
-    """A tree as people read it: a line a field, texts of several lines as lines."""
-    if not isinstance(item, Mapping):
-        return f"{indent}{json.dumps(item, sort_keys=True)}\n"
-    lines = ""
-    for key, value in sorted(item.items()):
-        if isinstance(value, Mapping) and value:
-            lines += f"{indent}{key}:\n{text(value, indent + '  ')}"
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            items = "".join(f"{indent}  -\n{text(one, indent + '    ')}" for one in value)
-            lines += f"{indent}{key}:\n{items}"
-        elif isinstance(value, str) and "\n" in value:
-            block = "".join(f"{indent}  {line}\n" for line in value.splitlines())
-            lines += f"{indent}{key}: |\n{block}"
-        else:
-            lines += f"{indent}{key}: {json.dumps(value, sort_keys=True)}\n"
-    return lines
+class Readable(yaml.SafeDumper if yaml else object):  # type: ignore[misc]
+    """YAML as people write it: texts of several lines as lines, lists under their key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def text(item: Mapping[str, Any]) -> str:
+    """An object as YAML."""
+    return str(yaml.dump(item, Dumper=Readable, default_flow_style=False, width=120))
+
+
+def _lines(dumper: Any, value: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+if yaml:
+    Readable.add_representer(str, _lines)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from .. import cql, gates, nodetool, ring, spec
@@ -44,7 +45,7 @@ from ..observe import (
     together,
     view,
 )
-from ..view import View
+from ..view import NodeView, View
 from . import changes, preflight, superuser
 from .waiting import until
 
@@ -165,7 +166,7 @@ class Deployment:
     def unfit(self) -> list[str]:
         """Why this Kubernetes cluster cannot take the datacenter, or these credentials cannot deploy it."""
         offered = preflight.facts(self.kube)
-        self.ctx.warnings += offered.unread
+        self.ctx.warnings.extend(offered.unread)
         if offered.namespace_exists is False and self.params.get("create_namespace"):
             self.namespace_missing = True
             offered = replace(offered, namespace_exists=True)
@@ -346,7 +347,7 @@ class Deployment:
         wanted = self.credentials()
         self.replicate_from_peers(wanted)
         seen = self.wait_for_ring(ledger, wanted)
-        self.ctx.progress(f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}")
+        self.ctx.progress(f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}", important=True)
         superuser.establish(self.kube, ledger.first, wanted, self.replication())
         self.note(f"create superuser {wanted.username}, close the default login")
         ledger = self.to_running(ledger, seen)
@@ -420,7 +421,7 @@ class Deployment:
                 if node.uid:
                     self.kube.delete("Pod", pod, uid=node.uid)
             elif door == "off":
-                nodetool.run_one(self.kube, pod, ["enablebinary"], timeout=OPEN_LIMIT)
+                nodetool.run(self.kube, pod, [["enablebinary"]], timeout=OPEN_LIMIT, check=True)
 
         waiting = [node.pod for node in self.nodes(self.look()) if node.phase == "Running" and not node.ready]
         if waiting:
@@ -478,8 +479,8 @@ class Deployment:
                 peers.append(Peer(kube, ledger))
         return peers
 
-    def nodes(self, found: Objects) -> Any:
-        return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name))
+    def nodes(self, found: Objects) -> tuple[NodeView, ...]:
+        return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name), datetime.now(timezone.utc))
 
     def snapshot(self, found: Objects) -> View:
         return view(self.kube, found, self.desired.cluster, self.desired.name, None)
@@ -487,13 +488,13 @@ class Deployment:
     def record(self, planned: Sequence[changes.Change], found: Objects) -> None:
         self.done += [str(change) for change in planned]
         for change in planned:
-            self.ctx.progress(str(change))
+            self.ctx.progress(str(change), important=True)
         if self.ctx.diff_mode:
             self.diffs += changes.diff(planned, lambda: current_configuration(found))
 
     def note(self, done: str) -> None:
         self.done.append(done)
-        self.ctx.progress(done)
+        self.ctx.progress(done, important=True)
 
     def result(self, seen: View, pending: Sequence[str]) -> dict[str, Any]:
         service = f"{self.desired.prefix}.{self.kube.namespace}.svc"
@@ -673,4 +674,4 @@ class Removal:
         if not self.ctx.check_mode:
             self.kube.delete(kind, name, uid=item["metadata"]["uid"], propagation="Background")
         self.done.append(f"delete {kind} {name}")
-        self.ctx.progress(f"delete {kind} {name}")
+        self.ctx.progress(f"delete {kind} {name}", important=True)

@@ -10,7 +10,7 @@ be read is not checked, and that is said (the pods' own scheduling will tell lat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,18 +62,19 @@ class Facts:
 
 def facts(kube: Kube) -> Facts:
     """Read what may be read, at the same time."""
-    namespace, classes, workers = together(
-        lambda read: read(),
+    exists, classes, workers = together(
+        readable,
         [
-            lambda: readable(lambda: kube.get("Namespace", kube.namespace) is not None),
-            lambda: readable(lambda: tuple(kube.list("StorageClass"))),
-            lambda: readable(lambda: tuple(kube.list("Node"))),
+            lambda: kube.get("Namespace", kube.namespace) is not None,
+            lambda: tuple(kube.list("StorageClass")),
+            lambda: tuple(kube.list("Node")),
         ],
     )
-    return Facts(kube.namespace, namespace, classes, workers)
+    return Facts(kube.namespace, exists, classes, workers)
 
 
-def readable(read: Any) -> Any:
+def readable(read: Callable[[], Any]) -> Any:
+    """What is read, None where it may not be."""
     try:
         return read()
     except Forbidden:
@@ -131,7 +132,7 @@ def is_default(storage_class: Mapping[str, Any]) -> bool:
 
 
 def zone_errors(racks: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:
-    zones = sorted({zone_of(worker) for worker in workers if zone_of(worker)})
+    zones = sorted({zone for worker in workers if (zone := zone_of(worker))})
     found = []
     for number, rack in enumerate(racks):
         zone = rack.get("zone")

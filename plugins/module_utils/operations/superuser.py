@@ -24,8 +24,9 @@ from ..spec import Datacenter
 
 DEFAULT = Credentials("cassandra", "cassandra")
 PASSWORD_LENGTH = 32
-# Keyspaces of Cassandra itself that must survive the loss of a rack like everything else.
-SYSTEM_KEYSPACES = ("system_auth", "system_distributed", "system_traces")
+# Keyspaces of Cassandra itself that must survive the loss of a rack like everything else. The logins come last: their
+# rows are then read, and so repaired, while the session that asks is still known to be a superuser (roles_validity, 2 s).
+SYSTEM_KEYSPACES = ("system_distributed", "system_traces", "system_auth")
 # Everything that logins need; all of it tiny on a new datacenter.
 AUTH_TABLES = ("roles", "role_members", "role_permissions")
 LIMIT = 30.0
@@ -98,7 +99,7 @@ def superuser_statement(wanted: Credentials) -> str:
 
 
 def default_role_exists(session: cql.Session) -> bool:
-    return bool(session.execute("SELECT role FROM system_auth.roles WHERE role = %s", (DEFAULT.username,), consistency="QUORUM"))
+    return bool(session.execute("SELECT role FROM system_auth.roles WHERE role = ?", (DEFAULT.username,), consistency="QUORUM"))
 
 
 def close_default_login() -> str:
@@ -115,10 +116,10 @@ def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
     """
     desired = {"class": "NetworkTopologyStrategy", **{dc: str(count) for dc, count in sorted(replication.items())}}
     for keyspace in SYSTEM_KEYSPACES:
-        row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", (keyspace,))[0]
+        row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,))[0]
         living = {key: value.rpartition(".")[2] if key == "class" else value for key, value in row["replication"].items()}
         if living != desired:
-            options = ", ".join(f"'{key}': '{value}'" for key, value in desired.items())
+            options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
             session.execute(f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}", timeout=LIMIT)
     for table in AUTH_TABLES:
         session.execute(f"SELECT * FROM system_auth.{table}", consistency="ALL", timeout=LIMIT)
