@@ -23,7 +23,10 @@ candidates() {
 }
 
 every_python() {
-    [ -z "${PYTHON:-}" ] || echo "$PYTHON"
+    if [ -n "${PYTHON:-}" ]; then
+        command -v "$PYTHON" || echo "$PYTHON"
+        return
+    fi
     for version in 3.13 3.12 3.14; do
         command -v "python$version" || true
         for python in "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python3; do
@@ -48,8 +51,8 @@ make_venv() {
         {
             echo "No Python 3.12, 3.13 or 3.14 that can make a virtual environment. Looked at:"
             candidates | sort -u | sed 's/^/  /'
-            echo "in PATH and among pyenv's versions. Install one (Debian and Ubuntu: python3 and python3-venv),"
-            echo "or name one: make venv PYTHON=/path/to/python3.13"
+            echo "That is \$PYTHON if set, else PATH and pyenv's versions. Install one (Debian and Ubuntu: python3 and"
+            echo "python3-venv), or name one: make venv PYTHON=/path/to/python3.13"
         } >&2
         exit 1
     fi
