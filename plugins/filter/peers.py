@@ -12,7 +12,8 @@ version_added: 0.1.0
 author:
   - cassops contributors (@cassops)
 description:
-  - Picks, among the variables of all hosts, those of the same C(cassandra_cluster) other than this host, and returns for
+  - Picks, among the variables of all hosts, those of the same C(cassandra_cluster) other than this host, and returns
+    for
     each what O(cassops.kubernetes.datacenter#module:peers) wants.
 positional: me, cluster
 options:
@@ -34,7 +35,9 @@ options:
 EXAMPLES = r"""
 - name: Who else is there?
   ansible.builtin.debug:
-    msg: "{{ groups['all'] | map('extract', hostvars) | cassops.kubernetes.peers(inventory_hostname, cassandra_cluster) }}"
+    msg: "{{ hosts | cassops.kubernetes.peers(inventory_hostname, cassandra_cluster) }}"
+  vars:
+    hosts: "{{ groups['all'] | map('extract', hostvars) }}"
 """
 
 RETURN = r"""

@@ -70,7 +70,9 @@ def objects(kube: Kube, cluster: str, datacenter: str, kinds: Iterable[str] = KI
     wanted = list(kinds)
     selector = labels(cluster, datacenter)
     lists = together(lambda kind: kube.list(kind, labels=selector), wanted)
-    return Objects({kind: {item["metadata"]["name"]: item for item in items} for kind, items in zip(wanted, lists)})
+    return Objects(
+        {kind: {item["metadata"]["name"]: item for item in items} for kind, items in zip(wanted, lists, strict=True)}
+    )
 
 
 def ledger_name(cluster: str, datacenter: str) -> str:
@@ -83,11 +85,15 @@ def ledger_of(found: Objects, cluster: str, datacenter: str) -> Ledger | None:
 
 
 def view(
-    kube: Kube, found: Objects, cluster: str, datacenter: str, credentials: Credentials | None, now: datetime | None = None
+    kube: Kube,
+    found: Objects,
+    cluster: str,
+    datacenter: str,
+    credentials: Credentials | None,
 ) -> View:
     """The datacenter as Kubernetes has it and, with credentials, as its nodes see it."""
     ledger = ledger_of(found, cluster, datacenter)
-    nodes = with_held(kube, node_views(found, ledger, now or datetime.now(timezone.utc)))
+    nodes = with_held(kube, node_views(found, ledger, datetime.now(timezone.utc)))
     seen = View(cluster=cluster, datacenter=datacenter, phase=ledger.phase if ledger else None, nodes=nodes)
     return ask(kube, seen, credentials) if credentials else seen
 
@@ -96,12 +102,13 @@ def ask(kube: Kube, seen: View, credentials: Credentials) -> View:
     """Ask every observer for its view, at the same time."""
     pods = [node.pod for node in observers(seen.nodes)]
     answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials)), pods)
-    heard = {pod: answer for pod, answer in zip(pods, answers) if not isinstance(answer, CassopsError)}
+    answered = list(zip(pods, answers, strict=True))
+    heard = {pod: answer for pod, answer in answered if not isinstance(answer, CassopsError)}
     return replace(
         seen,
         observations={pod: told for pod, (told, _) in heard.items()},
         keyspaces=next((keyspaces for _, keyspaces in heard.values()), ()),
-        unheard={pod: str(answer) for pod, answer in zip(pods, answers) if isinstance(answer, CassopsError)},
+        unheard={pod: str(answer) for pod, answer in answered if isinstance(answer, CassopsError)},
     )
 
 
@@ -166,7 +173,8 @@ def node_view(
         return replace(node, reason="it has no pod")
     started = pod["metadata"]["creationTimestamp"]
     status = pod.get("status", {})
-    container: Mapping[str, Any] = next((item for item in status.get("containerStatuses", ()) if item["name"] == "cassandra"), {})
+    containers = (item for item in status.get("containerStatuses", ()) if item["name"] == "cassandra")
+    container: Mapping[str, Any] = next(containers, {})
     deleting = "deletionTimestamp" in pod["metadata"]
     return replace(
         node,
@@ -234,7 +242,7 @@ def with_held(kube: Kube, nodes: Iterable[NodeView]) -> tuple[NodeView, ...]:
     listed = list(nodes)
     waiting = [node for node in listed if node.phase == "Running" and not node.ready]
     answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
-    held = {node.pod: answer for node, answer in zip(waiting, answers) if isinstance(answer, str)}
+    held = {node.pod: answer for node, answer in zip(waiting, answers, strict=True) if isinstance(answer, str)}
     return tuple(replace(node, held=held.get(node.pod)) for node in listed)
 
 
@@ -270,9 +278,8 @@ def observation(kube: Kube, pod: str, credentials: Credentials) -> tuple[Observa
 
 def gossip_rows(session: cql.Session) -> dict[str, Mapping[str, Any]]:
     """system_views.gossip_info by address; empty on 4.0, which has no such table."""
-    present = session.execute(
-        "SELECT table_name FROM system_virtual_schema.tables WHERE keyspace_name = 'system_views' AND table_name = 'gossip_info'"
-    )
+    tables = "SELECT table_name FROM system_virtual_schema.tables"
+    present = session.execute(f"{tables} WHERE keyspace_name = 'system_views' AND table_name = 'gossip_info'")
     if not present:
         return {}
     return {str(row["address"]): row for row in session.execute("SELECT * FROM system_views.gossip_info")}

@@ -25,7 +25,7 @@ def facts(seen: View) -> dict[str, Any]:
         "datacenter": seen.datacenter,
         "phase": seen.phase,
         "nodes": [node_facts(seen, node, owned) for node in seen.nodes],
-        "schema_versions": {version: pods for version, pods in seen.schemas().items()},
+        "schema_versions": seen.schemas(),
         "keyspaces": [keyspace_facts(seen, keyspace) for keyspace in distributed(seen)],
         "problems": problems(seen),
         "pending_restart": [node.pod for node in seen.nodes if node.pending_restart],
@@ -172,7 +172,8 @@ def text(told: Mapping[str, Any]) -> list[str]:
     """The status as lines: the nodes, the keyspaces, the problems."""
     nodes = told["nodes"]
     up = sum(1 for node in nodes if node["up"])
-    lines = [f"Datacenter {told['datacenter']} of cluster {told['cluster']}: {up} of {len(nodes)} nodes up, phase {told['phase']}"]
+    title = f"Datacenter {told['datacenter']} of cluster {told['cluster']}"
+    lines = [f"{title}: {up} of {len(nodes)} nodes up, phase {told['phase']}"]
     lines += table(
         ("NODE", "RACK", "ZONE", "WORKER", "STATE", "VERSION", "LOAD", "OWNS", "AGE", "RESTART"),
         [
@@ -197,7 +198,12 @@ def text(told: Mapping[str, Any]) -> list[str]:
         lines += table(
             ("KEYSPACE", "REPLICATION", "QUORUM WITHOUT A NODE", "QUORUM WITHOUT A RACK"),
             [
-                (item["name"], replication(item["replication"]), kept(item["survives_node"]), kept(item["survives_rack"]))
+                (
+                    item["name"],
+                    replication(item["replication"]),
+                    kept(item["survives_node"]),
+                    kept(item["survives_rack"]),
+                )
                 for item in told["keyspaces"]
             ],
         )
@@ -213,7 +219,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """Columns as wide as their widest cell; an unknown cell is a dash."""
     cells = [list(header)] + [["-" if cell is None else str(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def size(count: float | None) -> str | None:

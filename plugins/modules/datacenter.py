@@ -20,7 +20,8 @@ description:
   - The run may be killed at any moment; the next one looks what is there and does the rest.
     A second run at the same time is refused; a Lease in the namespace says who is at work.
 notes:
-  - The credentials need rights in one namespace only; the collection ships the Role in C(extensions/kubernetes/rbac.yml).
+  - The credentials need rights in one namespace only; the collection ships the Role in
+    C(extensions/kubernetes/rbac.yml).
   - Number and names of racks, and the number of nodes, of a living datacenter are not changed by this module.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
@@ -29,7 +30,8 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - With V(present) the datacenter is made or changed, and the task ends when every node is up in every node's view.
+      - With V(present) the datacenter is made or changed, and the task ends when every node is up in every node's
+        view.
       - With V(absent) it is taken away; volumes, ledger and the superuser's Secret stay, so that a later V(present)
         brings back the same nodes with their rows.
     type: str
@@ -46,12 +48,14 @@ options:
   racks:
     description:
       - The racks, a list of mappings. Required for O(state=present).
-      - C(name) (required) is the name of the rack, C(nodes) (required) its number of nodes, and C(zone) the value of the
+      - C(name) (required) is the name of the rack, C(nodes) (required) its number of nodes, and C(zone) the value of
+        the
         workers' label C(topology.kubernetes.io/zone) to which the rack is pinned (anywhere if left out).
     type: raw
   storage:
     description:
-      - A mapping with C(size) (a Kubernetes quantity, required) and C(class) (a StorageClass; the cluster's default if left out).
+      - A mapping with C(size) (a Kubernetes quantity, required) and C(class) (a StorageClass; the cluster's default
+        if left out).
     type: raw
   resources:
     description:
@@ -81,7 +85,8 @@ options:
     type: raw
   address:
     description:
-      - What other nodes and clients call a node by. V(service) is the address of its own Service, which survives restarts
+      - What other nodes and clients call a node by. V(service) is the address of its own Service, which survives
+        restarts
         and replacements; V(pod) is the pod's address. Default is V(service).
     type: str
   self_replace:
@@ -100,7 +105,8 @@ options:
     default: false
   peers:
     description:
-      - The other datacenters of the same cluster. Those that already run give their seeds and the superuser's Secret, and
+      - The other datacenters of the same cluster. Those that already run give their seeds and the superuser's
+        Secret, and
         the system's keyspaces are replicated to all of them.
     type: list
     elements: dict
@@ -130,7 +136,8 @@ options:
       impersonate_groups: {<<: *same, type: list, elements: str}
   wait_timeout:
     description:
-      - Limit in seconds of each wait (for the nodes to join, to be whole, to stop). When it passes the task fails, says what
+      - Limit in seconds of each wait (for the nodes to join, to be whole, to stop). When it passes the task fails,
+        says what
         is missing and undoes nothing.
     type: int
     default: 1800
@@ -140,7 +147,8 @@ options:
     type: str
   delete_volumes:
     description:
-      - For O(state=absent), delete the volumes and the ledger too, and the superuser's Secret if it was made here and no other
+      - For O(state=absent), delete the volumes and the ledger too, and the superuser's Secret if it was made here
+        and no other
         datacenter of the cluster is left in the namespace. The data is lost.
     type: bool
     default: false

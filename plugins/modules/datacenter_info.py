@@ -13,7 +13,8 @@ author:
 description:
   - Tells what Kubernetes has (pods, workers, revisions) and what the nodes believe of each other
     (members, who is up, schema, replication), as data and as tables for people.
-  - Up to twelve nodes are all asked for their view, three a rack of a larger datacenter, by CQL through the API server.
+  - Up to twelve nodes are all asked for their view, three a rack of a larger datacenter, by CQL through the API
+    server.
   - Changes nothing.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
@@ -84,7 +85,10 @@ datacenter:
         worker: {description: The worker it runs on., type: str, sample: worker1}
         address: {description: Its address in the ring., type: str, sample: 198.19.3.7}
         host_id: {description: Its host id., type: str, sample: 6f0c8d4e-4d0e-4f0e-9d9c-0d9e6a1c2b3a}
-        state: {description: UN when every observer sees it up and normal; else what is the matter., type: str, sample: UN}
+        state:
+          description: UN when every observer sees it up and normal; else what is the matter.
+          type: str
+          sample: UN
         up: {description: Every observer sees it up., type: bool, sample: true}
         seen_up_by: {description: The observers that see it up., type: list, elements: str, sample: [shop-dc1-r1-0]}
         observers: {description: All observers., type: list, elements: str, sample: [shop-dc1-r1-0]}
@@ -107,7 +111,10 @@ datacenter:
       type: list
       elements: dict
       sample:
-        - {name: shop, replication: {class: NetworkTopologyStrategy, dc1: '3'}, survives_node: true, survives_rack: true}
+        - name: shop
+          replication: {class: NetworkTopologyStrategy, dc1: '3'}
+          survives_node: true
+          survives_rack: true
     problems:
       description: What is the matter and what to do about it.
       type: list

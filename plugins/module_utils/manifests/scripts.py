@@ -244,7 +244,7 @@ node_keys() {
     fi
 }
 
-# Logins are replicated from their first row on (4.1 and newer; 4.0 does not know the option): no repair is needed later.
+# Logins are replicated from their first row on, so no repair is needed later (4.0 does not know the option).
 auth_replicas() { fact tokens | awk 'NF { count++ } END { print (count < 3 ? count : 3) }'; }
 
 # The user's options come last, because the JVM takes the last of two.

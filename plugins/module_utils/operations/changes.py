@@ -122,14 +122,14 @@ def only(live: Any, desired: Any) -> Any:
     if isinstance(live, Mapping) and isinstance(desired, Mapping):
         return {key: only(live[key], desired[key]) for key in desired if key in live}
     if isinstance(live, list) and isinstance(desired, list):
-        return [only(one, other) for one, other in zip(live, desired)] + live[len(desired) :]
+        return [only(one, other) for one, other in zip(live, desired, strict=False)] + live[len(desired) :]
     return live
 
 
 class Readable(yaml.SafeDumper if yaml else object):  # type: ignore[misc]
     """YAML as people write it: texts of several lines as lines, lists under their key."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
 

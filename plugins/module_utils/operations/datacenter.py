@@ -21,14 +21,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import cql, gates, nodetool, ring, spec
+from .. import gates, nodetool, ring, spec
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, new_id
 from ..lock import Lock
 from ..manifests import build, ledger_config_map
-from ..options import DATACENTER, KUBERNETES
 from ..observe import (
     LABEL_CLUSTER,
     LABEL_RACK,
@@ -45,6 +44,7 @@ from ..observe import (
     together,
     view,
 )
+from ..options import DATACENTER, KUBERNETES
 from ..view import NodeView, View
 from . import changes, preflight, superuser
 from .waiting import until
@@ -66,13 +66,14 @@ DESIRED: Mapping[str, Any] = {
     "self_replace": {"type": "bool"},
     "allow_shared_workers": {"type": "bool"},
 }
+PEER: Mapping[str, Any] = {**KUBERNETES, "datacenter": {"type": "str", "required": True}}
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
     **DATACENTER,
     **DESIRED,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "create_namespace": {"type": "bool", "default": False},
-    "peers": {"type": "list", "elements": "dict", "default": [], "options": {**KUBERNETES, "datacenter": {"type": "str", "required": True}}},
+    "peers": {"type": "list", "elements": "dict", "default": [], "options": PEER},
     "wait_timeout": {"type": "int", "default": 1800},
     "confirm": {"type": "str"},
     "delete_volumes": {"type": "bool", "default": False},
@@ -130,6 +131,8 @@ class Deployment:
             self.apply(ledger)
             if ledger.phase == PHASE_NEW:
                 ledger = self.start(ledger)
+            else:
+                self.open_cql(ledger)
             return self.prove(ledger)
 
     # Validation. Nothing is touched before all of it holds.
@@ -184,8 +187,8 @@ class Deployment:
         if other is None or all(said.get(key) == value for key, value in wanted.items()):
             return []
         return [
-            f"{self.prefix}datacenter: the names in namespace {self.kube.namespace} that begin with {self.desired.prefix} "
-            f"belong to cluster {said.get(LABEL_CLUSTER)!r}; choose another name or another namespace"
+            f"{self.prefix}datacenter: in namespace {self.kube.namespace} the names that begin with "
+            f"{self.desired.prefix} belong to cluster {said.get(LABEL_CLUSTER)!r}; choose another name or namespace"
         ]
 
     def create_namespace(self) -> None:
@@ -218,11 +221,8 @@ class Deployment:
 
     def predicted_restarts(self, planned: Sequence[changes.Change], found: Objects) -> list[str]:
         """Nodes whose pod template would change, and those that wait already."""
-        touched = {
-            change.name
-            for change in planned
-            if change.kind == "StatefulSet" and change.live and any(path.startswith("spec.template") for path in change.paths)
-        }
+        updates = [change for change in planned if change.kind == "StatefulSet" and change.live]
+        touched = {item.name for item in updates if any(path.startswith("spec.template") for path in item.paths)}
         waiting = [node for node in self.nodes(found) if node.uid]
         return [node.pod for node in waiting if node.pending_restart or node.pod.rpartition("-")[0] in touched]
 
@@ -261,7 +261,8 @@ class Deployment:
                 raise
             service = {key: value for key, value in change.desired.items() if key != "spec"}
             service["spec"] = {key: value for key, value in change.desired["spec"].items() if key != "clusterIP"}
-            self.ctx.warnings.append(f"{change.name} gets a new address: {change.desired['spec']['clusterIP']} is taken")
+            taken = change.desired["spec"]["clusterIP"]
+            self.ctx.warnings.append(f"{change.name} gets a new address: {taken} is taken by somebody else")
             return self.kube.apply(service)
 
     def new_ledger(self) -> Ledger:
@@ -347,7 +348,8 @@ class Deployment:
         wanted = self.credentials()
         self.replicate_from_peers(wanted)
         seen = self.wait_for_ring(ledger, wanted)
-        self.ctx.progress(f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}", important=True)
+        told = f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}"
+        self.ctx.progress(told, important=True)
         superuser.establish(self.kube, ledger.first, wanted, self.replication())
         self.note(f"create superuser {wanted.username}, close the default login")
         ledger = self.to_running(ledger, seen)
@@ -360,20 +362,27 @@ class Deployment:
 
         def look() -> list[str]:
             seen = self.snapshot(self.look())
-            reasons = [reason for reason in gates.running(seen) if "not ready" not in reason]
             self.give_up(seen)
-            if reasons:
-                return reasons
-            for login in (wanted, superuser.DEFAULT):
-                heard = ask(self.kube, only_node(seen, ledger.first), login)
-                if heard.observations:
-                    break
-            seen = replace(heard, nodes=seen.nodes)
+            started = sum(node.phase == "Running" and node.held is None for node in seen.nodes)
+            if started < len(seen.nodes):
+                return [f"{started} of {len(seen.nodes)} nodes started", *not_started(seen)]
+            seen = self.ask_doorkeeper(seen, ledger.first, wanted)
             latest[:] = [seen]
-            return gates.heard(seen) + gates.up_in_every_view(seen) + gates.normal(seen)
+            if not seen.observations:
+                return [f"all {started} nodes started, the first, {ledger.first}, does not answer yet"]
+            return gates.up_in_every_view(seen) + gates.normal(seen)
 
         until(look, f"{len(ledger.nodes)} nodes to join the ring", self.limit, self.ctx.progress)
         return latest[0]
+
+    def ask_doorkeeper(self, seen: View, doorkeeper: str, wanted: Credentials) -> View:
+        """The doorkeeper's view; by the default login while the superuser does not stand."""
+        only = replace(seen, nodes=tuple(node for node in seen.nodes if node.pod == doorkeeper))
+        for login in (wanted, superuser.DEFAULT):
+            heard = ask(self.kube, only, login)
+            if heard.observations:
+                break
+        return replace(heard, nodes=seen.nodes)
 
     def give_up(self, seen: View) -> None:
         """End a wait that cannot succeed: an image that is not there, a container that crashes again and again."""
@@ -382,8 +391,8 @@ class Deployment:
                 raise CassopsError(f"{node.pod} cannot start: {node.reason}. Correct it and run deploy again.")
             if node.restarts >= CRASHES and node.phase == "Crashed":
                 raise CassopsError(
-                    f"{node.pod} crashed {node.restarts} times; the end of its log:\n{last_words(self.kube, node.pod)}\n"
-                    "Correct the cause and run deploy again."
+                    f"{node.pod} crashed {node.restarts} times. The end of its log:\n"
+                    f"{last_words(self.kube, node.pod)}\nCorrect the cause and run deploy again."
                 )
 
     def replicate_from_peers(self, wanted: Credentials) -> None:
@@ -412,7 +421,11 @@ class Deployment:
         return ledger
 
     def open_cql(self, ledger: Ledger) -> None:
-        """Open CQL where it is still closed: C(enablebinary); the doorkeeper, bound to its loopback, starts again."""
+        """Open CQL where it is still closed: C(enablebinary); the doorkeeper, bound to its loopback, starts again.
+
+        A run that died between the ledger's turn and the last open door leaves running nodes with CQL closed, so every
+        run looks.
+        """
 
         def open_node(pod: str) -> None:
             door = closed_door(self.kube, pod)
@@ -423,10 +436,12 @@ class Deployment:
             elif door == "off":
                 nodetool.run(self.kube, pod, [["enablebinary"]], timeout=OPEN_LIMIT, check=True)
 
-        waiting = [node.pod for node in self.nodes(self.look()) if node.phase == "Running" and not node.ready]
-        if waiting:
-            self.ctx.progress(f"opening CQL on {len(waiting)} nodes")
-        together(open_node, sorted(waiting, key=lambda pod: pod != ledger.first))
+        seen = self.snapshot(self.look())
+        closed = [node.pod for node in seen.nodes if node.phase == "Running" and not node.ready and node.held is None]
+        if closed:
+            self.ctx.progress(f"opening CQL where it is closed ({len(closed)} nodes are not ready)", important=True)
+        # The doorkeeper first: its start takes longest.
+        together(open_node, sorted(closed, key=lambda pod: pod != ledger.first))
 
     # The proof.
 
@@ -434,30 +449,21 @@ class Deployment:
         """Wait until the datacenter is whole in every view; refuse to end well otherwise."""
         wanted = self.credentials()
         latest: list[View] = []
-        opened: list[bool] = []
 
         def look() -> list[str]:
-            found = self.look()
-            seen = self.snapshot(found)
-            latest[:] = [seen]
+            seen = self.snapshot(self.look())
             self.give_up(seen)
             reasons = gates.running(seen)
-            if reasons:
-                if not opened and self.done_before(seen):
-                    opened.append(True)
-                    self.open_cql(ledger)
-                return reasons
-            latest[:] = [seen := ask(self.kube, seen, wanted)]
-            return gates.whole(seen)
+            if not reasons:
+                seen = ask(self.kube, seen, wanted)
+                reasons = gates.whole(seen)
+            latest[:] = [seen]
+            return reasons
 
         until(look, f"{len(ledger.nodes)} nodes to be whole", self.limit, self.ctx.progress)
         if self.done:
             together(lambda node: superuser.prove_closed(self.kube, node.pod), latest[0].nodes)
         return self.result(latest[0], pending=[node.pod for node in latest[0].nodes if node.pending_restart])
-
-    def done_before(self, seen: View) -> bool:
-        """A run that died between the ledger's turn and the last open door leaves running nodes with CQL closed."""
-        return any(node.phase == "Running" and not node.ready and node.held is None for node in seen.nodes)
 
     # Small things.
 
@@ -524,7 +530,7 @@ def lock_name(cluster: str) -> str:
 
 
 def living_datacenter(found: Objects, ledger: Ledger | None) -> spec.Living | None:
-    """What the living objects say the datacenter is; None while there are no StatefulSets and no ledger of a running one."""
+    """What the living objects say the datacenter is; None while there is no StatefulSet."""
     sets = list(found.all("StatefulSet").values())
     if not sets:
         return None
@@ -577,8 +583,10 @@ def cluster_labels(desired: spec.Datacenter) -> dict[str, str]:
     return {"app.kubernetes.io/managed-by": "cassops", LABEL_CLUSTER: desired.cluster}
 
 
-def only_node(seen: View, pod: str) -> View:
-    return replace(seen, nodes=tuple(node for node in seen.nodes if node.pod == pod))
+def not_started(seen: View) -> list[str]:
+    """The gate's reasons, without those of nodes that run and only take their time."""
+    slow = {node.pod for node in seen.nodes if node.phase == "Running" and node.held is None}
+    return [reason for reason in gates.running(seen) if reason.split()[0] not in slow]
 
 
 def current_configuration(found: Objects) -> Mapping[str, Any] | None:
@@ -591,13 +599,17 @@ def current_configuration(found: Objects) -> Mapping[str, Any] | None:
     return None
 
 
+# Nothing where CQL is open, else the end of the configuration that the start script wrote.
+ASK_DOOR = "sh /cassops/config/probe.sh >/dev/null 2>&1 || tail -n 4 /cassops/conf/cassandra.yaml"
+
+
 def closed_door(kube: Kube, pod: str) -> str | None:
-    """How a running node was started: C(off) (no CQL), C(loopback), or None (open). Its own configuration tells."""
-    result = kube.exec(pod, ["cat", "/cassops/conf/cassandra.yaml"], timeout=OPEN_LIMIT)
-    lines = result.stdout.splitlines()
-    if any(line.replace('"', "").split() == ["start_native_transport:", "false"] for line in lines):
+    """How CQL of a running node is closed: C(off), C(loopback), or None (it is open, or will be)."""
+    told = kube.exec(pod, ["sh", "-c", ASK_DOOR], timeout=OPEN_LIMIT).stdout.replace('"', "")
+    lines = [line.split() for line in told.splitlines()]
+    if ["start_native_transport:", "false"] in lines:
         return "off"
-    if any(line.replace('"', "").split() == ["rpc_address:", "127.0.0.1"] for line in lines):
+    if any(line in lines for line in (["rpc_address:", "127.0.0.1"], ["rpc_address:", "::1"])):
         return "loopback"
     return None
 
@@ -652,15 +664,14 @@ class Removal:
         found = objects(self.kube, self.cluster, self.name, kinds=("Pod",))
         return [f"{pod} still runs" for pod in sorted(found.all("Pod"))]
 
-    def delete_all(self, kind: str, keep: Callable[[str], bool] = lambda name: False) -> None:
+    def delete_all(self, kind: str, keep: str | None = None) -> None:
         found = objects(self.kube, self.cluster, self.name, kinds=(kind,))
         for name, item in sorted(found.all(kind).items()):
-            if not keep(name):
+            if name != keep:
                 self.delete(kind, name, item)
 
     def delete_configuration(self) -> None:
-        ledger = ledger_name(self.cluster, self.name)
-        self.delete_all("ConfigMap", keep=lambda name: name == ledger)
+        self.delete_all("ConfigMap", keep=ledger_name(self.cluster, self.name))
 
     def delete_ledger(self) -> None:
         self.delete_all("ConfigMap")

@@ -32,7 +32,9 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     cluster, datacenter = params["cluster"], params["datacenter"]
     found = objects(kube, cluster, datacenter)
     if not found.all("StatefulSet") and not found.all("ConfigMap"):
-        raise CassopsError(f"namespace {kube.namespace} has no datacenter {datacenter} of cluster {cluster}; deploy it first")
+        raise CassopsError(
+            f"namespace {kube.namespace} has no datacenter {datacenter} of cluster {cluster}; deploy it first"
+        )
     name = params.get("superuser_secret") or f"{cluster}-superuser"
     secret = kube.get("Secret", name)
     credentials = superuser.credentials(secret, name) if secret else None

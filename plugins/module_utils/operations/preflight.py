@@ -93,7 +93,7 @@ def missing_rights(kube: Kube) -> list[str]:
 
 
 def errors(values: Mapping[str, Any], offered: Facts, prefix: str) -> list[str]:
-    """Why the values cannot work on this cluster. Tolerates values that are wrong in themselves: spec.py tells those."""
+    """Why the values cannot work on this cluster. Values that are wrong in themselves are left to spec.py."""
     racks = [rack for rack in values.get("racks") or () if isinstance(rack, Mapping)]
     found = namespace_errors(offered)
     found += storage_errors(values.get("storage"), offered.storage_classes, prefix)
@@ -137,9 +137,8 @@ def zone_errors(racks: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[st
     for number, rack in enumerate(racks):
         zone = rack.get("zone")
         if zone and zone not in zones:
-            found.append(
-                f"{prefix}racks[{number}].zone: no worker is in zone {zone!r}; zones with workers: {', '.join(zones) or 'none'}"
-            )
+            there = ", ".join(zones) or "none"
+            found.append(f"{prefix}racks[{number}].zone: no worker is in zone {zone!r}; zones with workers: {there}")
     return found
 
 

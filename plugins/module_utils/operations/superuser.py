@@ -11,6 +11,7 @@ There the superuser is made and the default login is closed, for good; then the 
 
 from __future__ import annotations
 
+import base64
 import secrets
 import string
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from ..spec import Datacenter
 DEFAULT = Credentials("cassandra", "cassandra")
 PASSWORD_LENGTH = 32
 # Keyspaces of Cassandra itself that must survive the loss of a rack like everything else. The logins come last: their
-# rows are then read, and so repaired, while the session that asks is still known to be a superuser (roles_validity, 2 s).
+# rows are then read, and so repaired, while the session that asks still counts as a superuser (roles_validity, 2 s).
 SYSTEM_KEYSPACES = ("system_distributed", "system_traces", "system_auth")
 # Everything that logins need; all of it tiny on a new datacenter.
 AUTH_TABLES = ("roles", "role_members", "role_permissions")
@@ -37,12 +38,12 @@ def credentials(secret: Mapping[str, Any], name: str) -> Credentials:
 
     :raises CassopsError: a key is missing or empty.
     """
-    import base64
-
     data = secret.get("data") or {}
     missing = [key for key in ("username", "password") if not data.get(key)]
     if missing:
-        raise CassopsError(f"Secret {name} needs the keys username and password; missing or empty: {', '.join(missing)}")
+        raise CassopsError(
+            f"Secret {name} needs the keys username and password; missing or empty: {', '.join(missing)}"
+        )
     return Credentials(*(base64.b64decode(data[key]).decode() for key in ("username", "password")))
 
 
@@ -99,7 +100,8 @@ def superuser_statement(wanted: Credentials) -> str:
 
 
 def default_role_exists(session: cql.Session) -> bool:
-    return bool(session.execute("SELECT role FROM system_auth.roles WHERE role = ?", (DEFAULT.username,), consistency="QUORUM"))
+    statement = "SELECT role FROM system_auth.roles WHERE role = ?"
+    return bool(session.execute(statement, (DEFAULT.username,), consistency="QUORUM"))
 
 
 def close_default_login() -> str:
@@ -117,7 +119,7 @@ def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
     desired = {"class": "NetworkTopologyStrategy", **{dc: str(count) for dc, count in sorted(replication.items())}}
     for keyspace in SYSTEM_KEYSPACES:
         row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,))[0]
-        living = {key: value.rpartition(".")[2] if key == "class" else value for key, value in row["replication"].items()}
+        living = {**row["replication"], "class": row["replication"]["class"].rpartition(".")[2]}
         if living != desired:
             options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
             session.execute(f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}", timeout=LIMIT)
