@@ -271,7 +271,10 @@ class _Parser:
 
     def _rack(self, index: int, given: Any) -> Rack:
         path = f"racks[{index}]"
+        before = len(self._errors)
         rack = self._structure(path, given, dict)
+        if len(self._errors) > before:
+            return Rack("", None, 1)
         self._unknown(path, rack, ("name", "zone", "nodes"))
         name = str(rack.get("name") or "")
         if not name:

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import configuration, settings
+
+RELEASES = {"4.0": (4, 0, 19), "4.1": (4, 1, 10), "5.0": (5, 0, 9)}
+
+
+def errors(config: dict[str, Any], line: str = "5.0") -> list[str]:
+    return configuration.check(config, RELEASES[line], "cassandra_config")
+
+
+def test_the_data_is_whole() -> None:
+    assert {line: len(keys) for line, keys in settings.KEYS.items()} == {(4, 0): 238, (4, 1): 359, (5, 0): 409}
+    for line, renamed in settings.RENAMED.items():
+        assert not set(renamed) & settings.KEYS[line]
+        assert set(renamed.values()) <= settings.KEYS[line]
+
+
+@pytest.mark.parametrize("line", RELEASES)
+def test_our_own_keys_exist(line: str) -> None:
+    missing = {key for key in configuration.OWNED if key not in settings.KEYS[RELEASES[line][:2]]}
+    assert missing <= {"native_transport_port_ssl"}
+    assert set(configuration.ONLY) <= settings.KEYS[RELEASES[line][:2]]
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "nearest"),
+    [
+        ("compaction_througput", "5.0", "did you mean compaction_throughput?"),
+        ("concurrent_raeds", "4.0", "did you mean concurrent_reads?"),
+        ("compaction_throughput", "4.0", "its name there is compaction_throughput_mb_per_sec"),
+        ("storage_compatibility_mod", "5.0", "did you mean storage_compatibility_mode?"),
+        ("read_request_timeout", "4.0", "its name there is read_request_timeout_in_ms"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_one(key: str, line: str, nearest: str) -> None:
+    (error,) = errors({key: 1}, line)
+    assert error.startswith(f"cassandra_config.{key}: Cassandra {line} has no such key")
+    assert nearest in error
+
+
+def test_a_key_of_a_later_line_is_unknown() -> None:
+    assert "has no such key" in errors({"storage_compatibility_mode": "NONE"}, "4.1")[0]
+    assert not errors({"storage_compatibility_mode": "UPGRADING"})
+
+
+def test_nothing_near_is_suggested_where_nothing_is_near() -> None:
+    assert "did you mean" not in errors({"zzzzqqqq": 1})[0]
+
+
+def test_old_names_are_taken_where_cassandra_takes_them() -> None:
+    assert not errors({"read_request_timeout_in_ms": 5000})
+    assert not errors({"read_request_timeout_in_ms": 5000}, "4.0")
+
+
+def test_both_names_at_once_are_refused() -> None:
+    (error,) = errors({"read_request_timeout_in_ms": 5000, "read_request_timeout": "5s"})
+    assert "is the old name of read_request_timeout" in error
+
+
+@pytest.mark.parametrize("key", configuration.OWNED)
+def test_our_keys_cannot_be_set(key: str) -> None:
+    (error,) = errors({key: "x"})
+    assert error.startswith(f"cassandra_config.{key}: cannot be set: ")
+
+
+@pytest.mark.parametrize(
+    ("config", "fine"),
+    [
+        ({"endpoint_snitch": "GossipingPropertyFileSnitch"}, True),
+        ({"endpoint_snitch": "SimpleSnitch"}, False),
+        ({"partitioner": "org.apache.cassandra.dht.Murmur3Partitioner"}, True),
+        ({"partitioner": "RandomPartitioner"}, False),
+        ({"authenticator": "AllowAllAuthenticator"}, False),
+        ({"authenticator": {"class_name": "org.apache.cassandra.auth.AllowAllAuthenticator"}}, False),
+        ({"authenticator": {"class_name": "MutualTlsWithPasswordFallbackAuthenticator"}}, True),
+        ({"num_tokens": 8}, True),
+        ({"num_tokens": 0}, False),
+        ({"num_tokens": "many"}, False),
+        ({"concurrent_reads": None}, True),
+    ],
+)
+def test_values_that_cannot_work_are_refused(config: dict[str, Any], fine: bool) -> None:
+    assert (errors(config) == []) is fine
+
+
+def test_a_key_of_a_later_patch_is_refused() -> None:
+    assert "came with Cassandra 5.0.8" in configuration.check({"auto_repair": {}}, (5, 0, 7), "c")[0]
+    assert not configuration.check({"auto_repair": {}}, (5, 0, 8), "c")
+
+
+def test_every_fault_is_told_at_once() -> None:
+    assert len(errors({"cluster_name": "x", "no_such_key": 1, "num_tokens": -1})) == 3

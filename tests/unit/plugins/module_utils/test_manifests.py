@@ -1,0 +1,272 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, settings, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.cassandra_yaml import cassandra_yaml, history
+
+VALUES: dict[str, Any] = {
+    "cluster": "shop",
+    "datacenter": "dc1",
+    "version": "5.0.9",
+    "racks": [{"name": "r1", "zone": "a", "nodes": 2}, {"name": "r2", "nodes": 1}],
+    "storage": {"size": "100Gi", "class": "fast"},
+}
+LEDGER = Ledger(id="1", cluster="shop", datacenter="dc1", born_version="5.0.9")
+
+
+def desired(**changes: Any) -> spec.Datacenter:
+    return spec.parse({**VALUES, **changes})
+
+
+def built(datacenter: spec.Datacenter, ledger: Ledger = LEDGER, kind: str = "StatefulSet") -> list[dict[str, Any]]:
+    return [item for item in manifests.build(datacenter, ledger) if item["kind"] == kind]
+
+
+def pod_spec(datacenter: spec.Datacenter, rack: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = built(datacenter)[rack]["spec"]["template"]["spec"]
+    return found
+
+
+def container(datacenter: spec.Datacenter) -> dict[str, Any]:
+    found: dict[str, Any] = pod_spec(datacenter)["containers"][0]
+    return found
+
+
+def environment(datacenter: spec.Datacenter) -> dict[str, str]:
+    return {item["name"]: item.get("value", "") for item in container(datacenter)["env"]}
+
+
+def test_every_object_of_a_datacenter() -> None:
+    names = [(item["kind"], item["metadata"]["name"]) for item in manifests.build(desired(), LEDGER)]
+    assert names[0][0] == "ConfigMap"
+    assert names[0][1].startswith("shop-dc1-config-")
+    assert names[1:] == [
+        ("Service", "shop-dc1-nodes"),
+        ("Service", "shop-dc1"),
+        ("Service", "shop-dc1-r1-0"),
+        ("Service", "shop-dc1-r1-1"),
+        ("Service", "shop-dc1-r2-0"),
+        ("PodDisruptionBudget", "shop-dc1"),
+        ("StatefulSet", "shop-dc1-r1"),
+        ("StatefulSet", "shop-dc1-r2"),
+    ]
+
+
+def test_the_same_datacenter_gives_the_same_objects() -> None:
+    assert json.dumps(manifests.build(desired(), LEDGER)) == json.dumps(manifests.build(desired(), LEDGER))
+
+
+def test_every_object_is_labelled() -> None:
+    for item in [*manifests.build(desired(), LEDGER), manifests.ledger_config_map(desired(), LEDGER)]:
+        labels = item["metadata"]["labels"]
+        assert labels["cassops.kubernetes/cluster"] == "shop"
+        assert labels["cassops.kubernetes/datacenter"] == "dc1"
+        assert labels["app.kubernetes.io/name"] == "cassandra"
+
+
+def test_applying_restarts_nothing_and_a_rollout_can() -> None:
+    assert [item["spec"]["updateStrategy"]["rollingUpdate"]["partition"] for item in built(desired())] == [2, 1]
+    lowered = manifests.build(desired(), LEDGER, {"r1": 0})
+    sets = [item for item in lowered if item["kind"] == "StatefulSet"]
+    assert [item["spec"]["updateStrategy"]["rollingUpdate"]["partition"] for item in sets] == [0, 1]
+
+
+def test_services_keep_their_address() -> None:
+    ledger = LEDGER.with_node(LedgerNode("shop-dc1-r1-1", "198.19.0.7"))
+    services = {item["metadata"]["name"]: item["spec"] for item in built(desired(), ledger, "Service")}
+    assert services["shop-dc1-r1-1"]["clusterIP"] == "198.19.0.7"
+    assert "clusterIP" not in services["shop-dc1-r1-0"]
+    assert services["shop-dc1-r1-0"]["publishNotReadyAddresses"] is True
+    assert "publishNotReadyAddresses" not in services["shop-dc1"]
+
+
+def test_pod_addresses_need_no_services_of_nodes() -> None:
+    names = [item["metadata"]["name"] for item in built(desired(address="pod"), LEDGER, "Service")]
+    assert names == ["shop-dc1-nodes", "shop-dc1"]
+
+
+def test_a_revision_pins_image_and_configuration() -> None:
+    def config(datacenter: spec.Datacenter) -> str:
+        (name,) = (item["metadata"]["name"] for item in built(datacenter, kind="ConfigMap"))
+        volumes = {item["name"]: item for item in pod_spec(datacenter)["volumes"]}
+        assert volumes["config"]["configMap"]["name"] == name
+        return str(name)
+
+    assert config(desired()) != config(desired(config={"concurrent_reads": 64}))
+    assert config(desired()) == config(desired(heap="2G"))
+    assert built(desired(), kind="ConfigMap")[0]["immutable"] is True
+
+
+def test_pods_satisfy_the_restricted_standard() -> None:
+    pod = pod_spec(desired())
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    assert container(desired())["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert "livenessProbe" not in container(desired())
+
+
+def test_racks_stay_in_their_zone_and_nodes_on_their_own_worker() -> None:
+    assert pod_spec(desired(), 0)["nodeSelector"] == {"topology.kubernetes.io/zone": "a"}
+    assert "nodeSelector" not in pod_spec(desired(), 1)
+    rule = "DuringSchedulingIgnoredDuringExecution"
+    assert list(pod_spec(desired())["affinity"]["podAntiAffinity"]) == [f"required{rule}"]
+    assert list(pod_spec(desired(allow_shared_workers=True))["affinity"]["podAntiAffinity"]) == [f"preferred{rule}"]
+
+
+def test_the_heap_is_told_as_each_line_wants_it() -> None:
+    assert environment(desired())["MAX_HEAP_SIZE"] == "4096M"
+    assert "HEAP_NEWSIZE" not in environment(desired())
+    assert environment(desired(version="4.1.10"))["HEAP_NEWSIZE"] == "1024M"
+
+
+def test_volumes_are_claimed_and_kept() -> None:
+    rack = built(desired())[0]["spec"]
+    assert rack["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    (claim,) = rack["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "fast"
+    default = built(desired(storage={"size": "1Gi"}))[0]["spec"]["volumeClaimTemplates"][0]["spec"]
+    assert "storageClassName" not in default
+
+
+def test_the_users_pod_template_lies_over_ours() -> None:
+    template = {
+        "metadata": {"labels": {"team": "a"}},
+        "spec": {
+            "nodeSelector": {"disk": "nvme"},
+            "terminationGracePeriodSeconds": 600,
+            "securityContext": {"runAsUser": None},
+            "containers": [
+                {"name": "cassandra", "env": [{"name": "TZ", "value": "UTC"}]},
+                {"name": "side", "image": "x"},
+            ],
+        },
+    }
+    datacenter = desired(pod_template=template)
+    pod = pod_spec(datacenter)
+    assert pod["nodeSelector"] == {"topology.kubernetes.io/zone": "a", "disk": "nvme"}
+    assert pod["terminationGracePeriodSeconds"] == 600
+    assert "runAsUser" not in pod["securityContext"]
+    assert [item["name"] for item in pod["containers"]] == ["cassandra", "side"]
+    assert environment(datacenter)["TZ"] == "UTC"
+    assert environment(datacenter)["MAX_HEAP_SIZE"] == "4096M"
+    labels = built(datacenter)[0]["spec"]["template"]["metadata"]["labels"]
+    assert labels["team"] == "a"
+    assert built(datacenter)[0]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+# cassandra.yaml
+
+
+@pytest.mark.parametrize("version", ["4.0.19", "4.1.10", "5.0.9"])
+@pytest.mark.parametrize("born", ["", "4.0.19", "5.0.9"])
+def test_every_key_is_one_that_the_version_knows(version: str, born: str) -> None:
+    datacenter = desired(version=version)
+    keys = yaml.safe_load(cassandra_yaml(datacenter, replace(LEDGER, born_version=born)))
+    assert set(keys) <= settings.KEYS[datacenter.release[:2]]
+    assert keys["cluster_name"] == "shop"
+    assert keys["authenticator"] == "PasswordAuthenticator"
+    assert keys["num_tokens"] == 16
+
+
+def test_the_users_keys_win_under_any_name() -> None:
+    config = {"num_tokens": 8, "commitlog_sync_period_in_ms": 5000, "disk_failure_policy": None, "concurrent_reads": 64}
+    keys = yaml.safe_load(cassandra_yaml(desired(config=config), LEDGER))
+    assert keys["num_tokens"] == 8
+    assert keys["commitlog_sync_period_in_ms"] == 5000
+    assert "commitlog_sync_period" not in keys
+    assert "disk_failure_policy" not in keys
+    assert keys["concurrent_reads"] == 64
+
+
+def test_a_line_a_key_so_that_a_script_can_append() -> None:
+    text = cassandra_yaml(
+        desired(config={"memtable": {"configurations": {"trie": {"class_name": "TrieMemtable"}}}}), LEDGER
+    )
+    lines = text.splitlines()
+    assert text.endswith("\n")
+    assert [line.split(":")[0] for line in lines] == sorted(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("release", "born", "expected"),
+    [
+        ((4, 0, 19), "4.0.19", {}),
+        ((4, 1, 10), "4.1.10", {"uuid_sstable_identifiers_enabled": True}),
+        ((4, 1, 10), "4.0.19", {"uuid_sstable_identifiers_enabled": False}),
+        ((5, 0, 9), "5.0.8", {"uuid_sstable_identifiers_enabled": True, "storage_compatibility_mode": "NONE"}),
+        ((5, 0, 9), "4.1.10", {"uuid_sstable_identifiers_enabled": True, "storage_compatibility_mode": "CASSANDRA_4"}),
+        ((5, 0, 9), "4.0.19", {"uuid_sstable_identifiers_enabled": False, "storage_compatibility_mode": "CASSANDRA_4"}),
+        ((5, 0, 9), "", {"uuid_sstable_identifiers_enabled": False, "storage_compatibility_mode": "CASSANDRA_4"}),
+    ],
+)
+def test_formats_follow_the_version_of_birth(
+    release: tuple[int, int, int], born: str, expected: dict[str, Any]
+) -> None:
+    assert history(release, born) == expected
+
+
+# Comparing with what lives
+
+
+def as_the_server_returns(item: dict[str, Any]) -> dict[str, Any]:
+    live = copy.deepcopy(item)
+    live["metadata"] |= {"uid": "u", "resourceVersion": "7", "managedFields": []}
+    live["status"] = {"replicas": 2}
+    live["spec"] |= {"minReadySeconds": 0, "template": {**live["spec"]["template"]}}
+    pod = live["spec"]["template"]["spec"]
+    pod |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst"}
+    pod["containers"][0] |= {"terminationMessagePath": "/dev/termination-log"}
+    pod["containers"][0]["resources"]["limits"]["memory"] = "8192Mi"
+    pod["containers"].reverse()
+    return live
+
+
+def test_what_the_server_fills_in_is_no_difference() -> None:
+    template = {"spec": {"containers": [{"name": "side", "image": "x"}]}}
+    item = manifests.with_applied_annotation(built(desired(pod_template=template))[0])
+    assert manifests.differences(item, as_the_server_returns(item)) == []
+
+
+def test_differences_are_told_with_their_path() -> None:
+    one, other = (
+        built(desired())[0],
+        built(desired(image="mine:1", heap="2G", resources={"limits": {"memory": "6Gi"}}))[0],
+    )
+    assert manifests.differences(other, as_the_server_returns(one)) == [
+        "spec.template.spec.containers[cassandra].env[MAX_HEAP_SIZE].value",
+        "spec.template.spec.containers[cassandra].image",
+        "spec.template.spec.containers[cassandra].resources.limits.memory",
+        "spec.template.spec.containers[cassandra].resources.requests.memory",
+    ]
+
+
+def test_what_is_no_longer_desired_is_a_difference() -> None:
+    with_option, without = built(desired(jvm_options=["-Da=1"]))[0], built(desired())[0]
+    live = as_the_server_returns(manifests.with_applied_annotation(with_option))
+    found = manifests.differences(manifests.with_applied_annotation(without), live)
+    assert "spec.template.spec.containers[cassandra].env[JVM_EXTRA_OPTS]" in found
+    priority = built(desired(pod_template={"spec": {"priorityClassName": "high"}}))[0]
+    live = as_the_server_returns(manifests.with_applied_annotation(priority))
+    found = manifests.differences(manifests.with_applied_annotation(without), live)
+    assert found == ["metadata.annotations.cassops.kubernetes/applied"]
+
+
+def test_an_absent_object_differs_in_everything() -> None:
+    assert manifests.differences({"spec": {"a": 1}, "data": {}}, {}) == ["spec"]

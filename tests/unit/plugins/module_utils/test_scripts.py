@@ -1,0 +1,545 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The start script and the probe, run for real by every sh of the machine in a temporary root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import scripts
+
+SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
+HOST_ID = "11111111-2222-3333-4444-555555555555"
+POD = "shop-dc1-r1-0"
+OTHER = "shop-dc1-r2-0"
+RUNNING = Ledger(
+    id="0123456789abcdef",
+    cluster="shop",
+    datacenter="dc1",
+    phase="running",
+    nodes={
+        POD: LedgerNode(POD, "198.19.0.1", HOST_ID),
+        OTHER: LedgerNode(OTHER, "198.19.0.2", HOST_ID.replace("1", "2")),
+        "shop-dc1-r1-01": LedgerNode("shop-dc1-r1-01", "198.19.0.9"),
+    },
+    tokens={POD: (-5, 7), OTHER: (1, 9)},
+    seeds=("198.19.0.1", "198.19.0.2"),
+    first=POD,
+)
+NEW = replace(RUNNING, phase="new", nodes={pod: replace(node, host_id=None) for pod, node in RUNNING.nodes.items()})
+
+FAKE_CASSANDRA = """#!/bin/sh
+echo "arguments=$*" >"$CASSOPS_ROOT/started"
+echo "conf=$CASSANDRA_CONF" >>"$CASSOPS_ROOT/started"
+echo "options=$JVM_EXTRA_OPTS" >>"$CASSOPS_ROOT/started"
+"""
+
+
+class Node:
+    """A pod's file system, and the start script in it."""
+
+    def __init__(self, root: Path, shell: str) -> None:
+        self.root = root
+        self.shell = shell
+        self.marks = root / "var/lib/cassandra/.cassops"
+        self.environment = {
+            "PATH": f"{root}/bin:{os.environ['PATH']}",
+            "CASSOPS_ROOT": str(root),
+            "CASSOPS_PAUSE": "0.05",
+            "CASSOPS_CLUSTER": "shop",
+            "CASSOPS_DATACENTER": "dc1",
+            "CASSOPS_RACK": "r1",
+            "CASSOPS_ADDRESS": "service",
+            "POD_NAME": POD,
+            "POD_IP": "198.18.1.1",
+            "JVM_EXTRA_OPTS": "-Dmine=1",
+        }
+        for folder in (
+            "bin",
+            "cassops/config",
+            "cassops/conf",
+            "cassops/ledger",
+            "tmp",
+            "dev",
+            "var/lib/cassandra/lost+found",
+        ):
+            (root / folder).mkdir(parents=True)
+        self.write("bin/cassandra", FAKE_CASSANDRA).chmod(0o755)
+        self.write("cassops/config/cassandra.yaml", 'cluster_name: "shop"\n')
+        self.write("cassops/config/logback.xml", "ours")
+        self.write("etc/cassandra/logback.xml", "the image's")
+        self.write("etc/cassandra/jvm-server.options", "-Xss256k")
+        self.write("etc/cassandra/cassandra-topology.properties", "default=DC1:r1")
+        self.write("start.sh", scripts.START)
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def read(self, path: str) -> str:
+        file = self.root / path
+        return file.read_text() if file.exists() else ""
+
+    def ledger(self, ledger: Ledger, number: int = 1) -> None:
+        """Turn the mount to a new version of the ledger, as the kubelet does."""
+        folder = self.root / f"cassops/ledger/..version{number}"
+        folder.mkdir()
+        for key, value in ledger.to_data().items():
+            (folder / key).write_text(value)
+        link = self.root / "cassops/ledger/..new"
+        link.symlink_to(folder.name)
+        link.rename(self.root / "cassops/ledger/..data")
+
+    def mark(self, mark: str = f"{RUNNING.id} shop dc1 r1 {POD}", way: str = "new", joined: bool = True) -> None:
+        self.write("var/lib/cassandra/.cassops/mark", mark + "\n")
+        self.write("var/lib/cassandra/.cassops/way", way + "\n")
+        if joined:
+            (self.marks / "joined").touch()
+
+    def data(self) -> None:
+        self.write("var/lib/cassandra/data/system/local-1/nb-1-big-Data.db", "rows")
+
+    def spawn(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.shell, str(self.root / "start.sh")],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def start(self) -> dict[str, str]:
+        """Run until Cassandra starts; its configuration as a mapping of lines, with what the fake was given."""
+        process = self.spawn()
+        output, _ = process.communicate(timeout=20)
+        assert process.returncode == 0, output
+        assert self.read("started"), output
+        lines = self.read("cassops/conf/cassandra.yaml").splitlines()
+        told = self.read("started").splitlines()
+        return {
+            **dict(line.split(": ", 1) for line in lines),
+            **dict(line.split("=", 1) for line in told),
+            "log": output,
+        }
+
+    def held(self) -> tuple[subprocess.Popen[str], str]:
+        """Run until the node is held; the process, and the reason."""
+        process = self.spawn()
+        wait_for(lambda: bool(self.read("dev/termination-log").strip()) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()[0]
+        reason = self.read("tmp/held").strip()
+        assert self.read("dev/termination-log").strip() == f"held: {reason}"
+        assert not self.read("started")
+        return process, reason
+
+    def reason(self) -> str:
+        process, reason = self.held()
+        stop(process)
+        return reason
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < end, "waited for too long"
+        time.sleep(0.01)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    volume = root / "var/lib/cassandra"
+    return {str(file): file.read_bytes() for file in sorted(volume.rglob("*")) if file.is_file()}
+
+
+@pytest.fixture(params=SHELLS)
+def node(request: pytest.FixtureRequest, tmp_path: Path) -> Node:
+    return Node(tmp_path, request.param)
+
+
+@pytest.fixture
+def any_node(tmp_path: Path) -> Node:
+    """For large matrices: one shell is enough."""
+    return Node(tmp_path, SHELLS[0])
+
+
+# The start table (DESIGN, decision 4)
+
+
+def test_own_mark_starts_with_its_data(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    started = node.start()
+    assert started["arguments"] == "-f"
+    assert started["auto_bootstrap"] == "true"
+    assert "initial_token" not in started
+    assert started["options"].split() == ["-Dmine=1"]
+    assert started["start_native_transport"] == "true"
+    assert started["rpc_address"] == '"0.0.0.0"'
+    assert "198.19.0.1,198.19.0.2" in started["seed_provider"]
+    assert (node.marks / "joined").exists()
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        f"{RUNNING.id} shop dc1 r1 shop-dc1-r1-1",
+        f"{RUNNING.id} shop dc1 r2 {POD}",
+        f"{RUNNING.id} shop dc2 r1 {POD}",
+        f"{RUNNING.id} other dc1 r1 {POD}",
+        f"fedcba9876543210 shop dc1 r1 {POD}",
+    ],
+)
+@pytest.mark.parametrize("with_data", [True, False])
+@pytest.mark.parametrize("ledger", [RUNNING, NEW, replace(RUNNING, self_replace=True)])
+def test_a_foreign_mark_is_held_and_nothing_is_touched(
+    any_node: Node, mark: str, with_data: bool, ledger: Ledger
+) -> None:
+    node = any_node
+    node.ledger(ledger)
+    node.mark(mark)
+    if with_data:
+        node.data()
+    before = snapshot(node.root)
+    assert "belongs to another node" in node.reason()
+    assert snapshot(node.root) == before
+
+
+def test_data_without_a_mark_is_held(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.data()
+    assert "has no mark" in node.reason()
+    assert not node.marks.exists()
+
+
+def test_phase_new_starts_with_planned_tokens(node: Node) -> None:
+    node.ledger(NEW)
+    started = node.start()
+    assert started["initial_token"] == '"-5,7"'
+    assert started["auto_bootstrap"] == "false"
+    assert "-Dcassandra.replace" not in started["options"]
+    assert "198.19.0.1,198.19.0.2" in started["seed_provider"]
+    assert node.read("var/lib/cassandra/.cassops/mark") == f"{RUNNING.id} shop dc1 r1 {POD}\n"
+    assert node.read("var/lib/cassandra/.cassops/way") == "new\n"
+
+
+def test_phase_new_keeps_cql_on_loopback_at_the_doorkeeper(node: Node) -> None:
+    node.ledger(NEW)
+    started = node.start()
+    assert (started["start_native_transport"], started["rpc_address"]) == ("true", '"127.0.0.1"')
+
+
+def test_phase_new_keeps_cql_closed_at_the_others(node: Node) -> None:
+    node.ledger(replace(NEW, first=OTHER))
+    started = node.start()
+    assert started["start_native_transport"] == "false"
+
+
+def test_phase_new_restarts_with_the_same_tokens(node: Node) -> None:
+    node.ledger(replace(NEW, first=OTHER))
+    node.mark(joined=False)
+    node.data()
+    started = node.start()
+    assert started["initial_token"] == '"-5,7"'
+    assert started["auto_bootstrap"] == "false"
+    assert started["start_native_transport"] == "false"
+
+
+def test_phase_new_without_tokens_is_held(node: Node) -> None:
+    node.ledger(replace(NEW, tokens={OTHER: (1,)}))
+    assert "no tokens" in node.reason()
+
+
+def test_an_unknown_node_bootstraps_and_is_not_its_own_seed(node: Node) -> None:
+    node.ledger(RUNNING.with_node(LedgerNode(POD, "198.19.0.1")))
+    started = node.start()
+    assert started["auto_bootstrap"] == "true"
+    assert "initial_token" not in started
+    assert '"seeds": "198.19.0.2"' in started["seed_provider"]
+    assert started["options"].split() == ["-Dmine=1"]
+    assert node.read("var/lib/cassandra/.cassops/way") == "bootstrap\n"
+
+
+def test_a_bootstrap_that_died_goes_on_by_itself(node: Node) -> None:
+    node.ledger(RUNNING.with_node(LedgerNode(POD, "198.19.0.1")))
+    node.mark(way="bootstrap", joined=False)
+    node.data()
+    started = node.start()
+    assert '"seeds": "198.19.0.2"' in started["seed_provider"]
+    assert node.read("var/lib/cassandra/.cassops/way") == "bootstrap\n"
+
+
+def test_a_known_node_with_an_empty_volume_is_held(node: Node) -> None:
+    node.ledger(RUNNING)
+    before = snapshot(node.root)
+    reason = node.reason()
+    assert HOST_ID in reason
+    assert "replace_node" in reason
+    assert snapshot(node.root) == before
+
+
+def test_a_volume_that_was_wiped_beside_its_mark_counts_as_empty(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    (node.root / "var/lib/cassandra/data/system").mkdir(parents=True)
+    assert "its volume is empty" in node.reason()
+
+
+@pytest.mark.parametrize("ledger", [RUNNING.with_replacement(POD, "198.19.0.1"), replace(RUNNING, self_replace=True)])
+def test_an_approved_replacement_starts(node: Node, ledger: Ledger) -> None:
+    node.ledger(ledger)
+    started = node.start()
+    assert "-Dcassandra.replace_address_first_boot=198.19.0.1" in started["options"].split()
+    assert '"seeds": "198.19.0.2"' in started["seed_provider"]
+    assert started["auto_bootstrap"] == "true"
+    assert node.read("var/lib/cassandra/.cassops/way") == "replace 198.19.0.1\n"
+    assert not (node.marks / "joined").exists()
+
+
+def test_an_approval_for_another_node_is_none(node: Node) -> None:
+    node.ledger(RUNNING.with_replacement(OTHER, "198.19.0.2"))
+    assert "its volume is empty" in node.reason()
+
+
+def test_a_replaced_node_forgets_the_old_signs_of_life(node: Node) -> None:
+    node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"))
+    node.mark()
+    (node.marks / "alive").touch()
+    node.start()
+    assert not (node.marks / "joined").exists()
+    assert not (node.marks / "alive").exists()
+
+
+def test_a_replacement_that_died_half_way_is_held(node: Node) -> None:
+    node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"))
+    node.mark(way="replace 198.19.0.1", joined=False)
+    node.data()
+    before = snapshot(node.root)
+    assert "died half-way" in node.reason()
+    assert snapshot(node.root) == before
+
+
+def test_a_replacement_that_ended_restarts_like_any_node(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark(way="replace 198.19.0.1")
+    node.data()
+    started = node.start()
+    assert "-Dcassandra.replace" not in started["options"]
+    assert "198.19.0.1,198.19.0.2" in started["seed_provider"]
+
+
+@pytest.mark.parametrize(("seconds", "stale"), [(864000 - 600, False), (864000 + 60, True)])
+def test_a_node_that_was_down_too_long_is_held(node: Node, seconds: int, stale: bool) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    alive = node.write("var/lib/cassandra/.cassops/alive", "")
+    os.utime(alive, (time.time() - seconds, time.time() - seconds))
+    if stale:
+        assert "longer than gc_grace_seconds (864000)" in node.reason()
+    else:
+        node.start()
+
+
+def test_gc_grace_seconds_come_from_the_ledger(node: Node) -> None:
+    node.ledger(replace(RUNNING, gc_grace_seconds=3600))
+    node.mark()
+    node.data()
+    alive = node.write("var/lib/cassandra/.cassops/alive", "")
+    os.utime(alive, (time.time() - 3700, time.time() - 3700))
+    assert "(3600)" in node.reason()
+
+
+# The ledger
+
+
+def test_a_node_without_an_address_is_held(node: Node) -> None:
+    node.ledger(RUNNING.with_node(LedgerNode(POD, None, HOST_ID)))
+    node.mark()
+    node.data()
+    assert "no address" in node.reason()
+
+
+def test_a_node_that_the_ledger_does_not_name_is_held(node: Node) -> None:
+    node.ledger(RUNNING.without_node(POD))
+    assert "no address" in node.reason()
+
+
+def test_without_a_ledger_a_node_is_held(node: Node) -> None:
+    assert "cannot be read" in node.reason()
+
+
+def test_the_ledger_of_another_datacenter_holds(node: Node) -> None:
+    node.ledger(replace(RUNNING, datacenter="dc2"))
+    assert "shop/dc2" in node.reason()
+
+
+def test_without_another_seed_the_known_nodes_serve(node: Node) -> None:
+    node.ledger(replace(RUNNING.with_node(LedgerNode(POD, "198.19.0.1")), seeds=("198.19.0.1",)))
+    assert '"seeds": "198.19.0.2"' in node.start()["seed_provider"]
+
+
+def test_alone_there_is_nobody_to_stream_from(node: Node) -> None:
+    ledger = RUNNING.without_node(OTHER).with_replacement(POD, "198.19.0.1")
+    node.ledger(replace(ledger, seeds=("198.19.0.1",)))
+    assert "names no other node" in node.reason()
+
+
+def test_pod_addresses_need_no_ledger_line(node: Node) -> None:
+    node.environment["CASSOPS_ADDRESS"] = "pod"
+    seeds = (f"{POD}.shop-dc1-nodes", f"{OTHER}.shop-dc1-nodes")
+    node.ledger(replace(RUNNING.without_node(POD), seeds=seeds))
+    started = node.start()
+    assert started["broadcast_address"] == '"198.18.1.1"'
+    assert f'"seeds": "{OTHER}.shop-dc1-nodes"' in started["seed_provider"]
+
+
+# Held
+
+
+def test_a_held_node_goes_on_when_the_ledger_allows_it(node: Node) -> None:
+    node.ledger(RUNNING)
+    process, _reason = node.held()
+    node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"), number=2)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, output
+    assert "-Dcassandra.replace_address_first_boot=198.19.0.1" in node.read("started")
+    assert not (node.root / "tmp/held").exists()
+    assert node.read("dev/termination-log") == ""
+    assert output.count("cassops: held:") == 1
+
+
+def test_a_held_node_tells_a_new_reason(node: Node) -> None:
+    node.ledger(RUNNING.with_node(LedgerNode(POD, None, HOST_ID)))
+    process, _reason = node.held()
+    node.ledger(RUNNING, number=2)
+    wait_for(lambda: "its volume is empty" in node.read("dev/termination-log"))
+    stop(process)
+
+
+def test_term_ends_a_held_node_at_once(node: Node) -> None:
+    node.environment["CASSOPS_PAUSE"] = "60"
+    node.ledger(RUNNING)
+    process, _reason = node.held()
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 0
+
+
+# The configuration
+
+
+def test_our_files_lie_over_the_images(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    started = node.start()
+    assert started["conf"] == str(node.root / "cassops/conf")
+    assert node.read("cassops/conf/logback.xml") == "ours"
+    assert node.read("cassops/conf/jvm-server.options") == "-Xss256k"
+    assert node.read("cassops/conf/cassandra-rackdc.properties") == "dc=dc1\nrack=r1\n"
+    assert not (node.root / "cassops/conf/cassandra-topology.properties").exists()
+    assert started["listen_address"] == '"198.18.1.1"'
+    assert started["broadcast_address"] == '"198.19.0.1"'
+    assert started["broadcast_rpc_address"] == '"198.19.0.1"'
+    assert started["cluster_name"] == '"shop"'
+
+
+def test_a_second_start_in_the_same_pod_writes_the_same_configuration(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    node.start()
+    first = node.read("cassops/conf/cassandra.yaml")
+    node.start()
+    assert node.read("cassops/conf/cassandra.yaml") == first
+
+
+# The probe
+
+OPEN = "   0: 00000000:2352 00000000:0000 0A 00000000:00000000 00:00000000 00000000   999        0 1 1\n"
+OPEN_6 = OPEN.replace("00000000:2352", "0" * 32 + ":2352")
+LOOPBACK = OPEN.replace("00000000:2352", "0100007F:2352")
+LOOPBACK_MAPPED = OPEN.replace("00000000:2352", "0000000000000000FFFF00000100007F:2352")
+LOOPBACK_6 = OPEN.replace("00000000:2352", "00000000000000000000000001000000:2352")
+CONNECTED = OPEN.replace(" 0A ", " 01 ")
+OTHER_PORT = OPEN.replace(":2352", ":1B58")
+POD_ADDRESS = OPEN.replace("00000000:2352", "010112C6:2352")
+
+
+def probe(node: Node) -> subprocess.CompletedProcess[str]:
+    node.write("probe.sh", scripts.PROBE)
+    command = [node.shell, str(node.root / "probe.sh")]
+    return subprocess.run(command, env=node.environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("tcp", "tcp6", "ready"),
+    [
+        (OPEN, None, True),
+        ("", OPEN_6, True),
+        (POD_ADDRESS, "", True),
+        (LOOPBACK + OPEN, "", True),
+        (LOOPBACK, "", False),
+        ("", LOOPBACK_MAPPED, False),
+        ("", LOOPBACK_6, False),
+        (CONNECTED, "", False),
+        (OTHER_PORT, OTHER_PORT, False),
+        ("", None, False),
+    ],
+)
+def test_ready_is_cql_open_to_others(node: Node, tcp: str, tcp6: str | None, ready: bool) -> None:
+    header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    node.write("proc/net/tcp", header + tcp)
+    if tcp6 is not None:
+        node.write("proc/net/tcp6", header + tcp6)
+    node.mark(joined=False)
+    assert (probe(node).returncode == 0) is ready
+    assert (node.marks / "alive").exists() is ready
+    assert (node.marks / "joined").exists() is ready
+
+
+def test_the_probe_tells_why_a_node_is_held(node: Node) -> None:
+    node.write("proc/net/tcp", OPEN)
+    node.write("tmp/held", "its volume is empty\n")
+    node.mark(joined=False)
+    result = probe(node)
+    assert result.returncode == 1
+    assert "its volume is empty" in result.stdout
+    assert not (node.marks / "alive").exists()
+
+
+def test_the_probe_renews_the_sign_of_life(node: Node) -> None:
+    node.write("proc/net/tcp", OPEN)
+    node.mark()
+    alive = node.write("var/lib/cassandra/.cassops/alive", "")
+    os.utime(alive, (1, 1))
+    assert probe(node).returncode == 0
+    assert time.time() - alive.stat().st_mtime < 60
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("script", [scripts.START, scripts.PROBE])
+def test_shellcheck_has_nothing_to_say(script: str) -> None:
+    result = subprocess.run(["shellcheck", "-"], input=script, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,252 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import Living, PlannedNode, Rack
+
+MINIMAL: Mapping[str, Any] = {
+    "cluster": "shop",
+    "datacenter": "dc1",
+    "version": "5.0.9",
+    "racks": [{"name": "r1", "zone": "a", "nodes": 2}, {"name": "r2", "zone": "b", "nodes": 1}],
+    "storage": {"size": "100Gi"},
+}
+DESIRED = spec.parse(MINIMAL)
+LIVING = Living("shop", {"r1": ("a", 2), "r2": ("b", 1)}, "100Gi", None, 16, "5.0.9")
+
+
+def errors(**changes: Any) -> list[str]:
+    try:
+        spec.parse({**MINIMAL, **changes}, "cassandra_")
+    except SpecError as error:
+        return error.errors
+    return []
+
+
+def test_the_least_that_is_needed() -> None:
+    assert DESIRED.image == "docker.io/library/cassandra:5.0.9"
+    assert DESIRED.racks == (Rack("r1", "a", 2), Rack("r2", "b", 1))
+    assert DESIRED.prefix == "shop-dc1"
+    assert DESIRED.nodes() == (
+        PlannedNode("shop-dc1-r1-0", "r1", 0),
+        PlannedNode("shop-dc1-r1-1", "r1", 1),
+        PlannedNode("shop-dc1-r2-0", "r2", 0),
+    )
+    assert DESIRED.resources == {"limits": {"memory": "8Gi"}, "requests": {"cpu": "2", "memory": "8Gi"}}
+    assert DESIRED.heap == "4096M"
+    assert DESIRED.num_tokens == 16
+    assert DESIRED.superuser_secret == "shop-superuser"
+    assert (DESIRED.address, DESIRED.self_replace, DESIRED.allow_shared_workers) == ("service", False, False)
+    assert DESIRED.storage_class is None
+
+
+def test_a_survey_gives_strings() -> None:
+    values = {
+        **MINIMAL,
+        "racks": '[{"name": "r1", "nodes": "3"}]',
+        "self_replace": "true",
+        "allow_shared_workers": "False",
+        "config": '{"num_tokens": "8"}',
+        "jvm_options": "-Da=1 -Db=2",
+        "heap": "",
+    }
+    parsed = spec.parse(values)
+    assert parsed.racks == (Rack("r1", None, 3),)
+    assert parsed.self_replace is True
+    assert parsed.allow_shared_workers is False
+    assert parsed.num_tokens == 8
+    assert parsed.jvm_options == ("-Da=1", "-Db=2")
+
+
+def test_everything_that_is_missing_is_told_at_once() -> None:
+    with pytest.raises(SpecError) as error:
+        spec.parse({}, "cassandra_")
+    assert [line.split(":")[0] for line in error.value.errors] == [
+        "cassandra_cluster",
+        "cassandra_datacenter",
+        "cassandra_racks",
+        "cassandra_version",
+        "cassandra_storage.size",
+    ]
+
+
+def test_faults_of_all_kinds_are_told_at_once() -> None:
+    found = errors(
+        cluster="Shop_",
+        version="3.11.19",
+        racks=[{"name": "r1", "nodes": 1}, {"name": "r1", "nodes": 0}],
+        storage={"size": "0"},
+        resources={"limits": {"memory": "600Mi"}},
+        jvm_options=["-Xmx1g"],
+        address="dns",
+    )
+    assert [line.split(":")[0] for line in found] == [
+        "cassandra_cluster",
+        "cassandra_racks[1].nodes",
+        "cassandra_racks[1].name",
+        "cassandra_version",
+        "cassandra_storage.size",
+        "cassandra_resources.limits.memory",
+        "cassandra_jvm_options[0]",
+        "cassandra_address",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"racks": [{"name": "r1", "nodes": 0}]}, "cassandra_racks[0].nodes: must be at least 1, got 0"),
+        ({"racks": [{"name": "r1", "nodes": "-2"}]}, "cassandra_racks[0].nodes: must be at least 1, got -2"),
+        ({"racks": [{"name": "r1", "nodes": "two"}]}, "cassandra_racks[0].nodes: must be a whole number, got 'two'"),
+        ({"racks": [{"name": "r1", "nodes": True}]}, "must be a whole number"),
+        ({"racks": [{"name": "r1", "nodes": 1.5}]}, "must be a whole number"),
+        ({"racks": [{"name": "r1"}]}, "cassandra_racks[0].nodes: is missing"),
+        ({"racks": [{"nodes": 1}]}, "cassandra_racks[0].name: is missing"),
+        (
+            {"racks": [{"name": "r1", "nodes": 1, "zoen": "a"}]},
+            "cassandra_racks[0].zoen: is not known here; did you mean zone?",
+        ),
+        ({"racks": []}, "cassandra_racks: must have at least one rack"),
+        ({"racks": "r1"}, "cassandra_racks: must be a list, got 'r1'"),
+        ({"racks": "[{"}, "cassandra_racks: looks like JSON but cannot be read"),
+        ({"racks": ["r1"]}, "cassandra_racks[0]: must be a mapping"),
+        ({"racks": [{"name": "R1", "nodes": 1}]}, "cassandra_racks[0].name: must consist of a-z, 0-9 and -"),
+        ({"cluster": "1shop"}, "cassandra_cluster: must consist of a-z, 0-9 and -, begin with a letter,"),
+        ({"datacenter": "dc-"}, "cassandra_datacenter: must consist of"),
+        ({"datacenter": "d" * 50, "racks": [{"name": "r", "nodes": 1}]}, "can run at most 52"),
+        ({"datacenter": "d" * 44, "racks": [{"name": "r", "nodes": 10**12}]}, "longer than 63"),
+        ({"version": "3.11.19"}, "upgrade outside of this collection on the path 3.11 -> 4.0 or 4.1 -> 5.0"),
+        ({"version": "2.2"}, "virtual tables"),
+        ({"version": "6.0-alpha2"}, "Cassandra 6 has not been released"),
+        ({"version": "5.0"}, "must be a full released version"),
+        ({"version": "5.0-rc1"}, "must be a full released version"),
+        ({"version": "5.1.0"}, "there is no such line; supported are 4.0, 4.1, 5.0"),
+        ({"version": "latest"}, "must be a full released version"),
+        ({"storage": {"size": "big"}}, "cassandra_storage.size: must be a Kubernetes quantity"),
+        ({"storage": {"size": "-1Gi"}}, "cassandra_storage.size: must be more than 0"),
+        ({"storage": {"size": "1Gi", "clas": "x"}}, "cassandra_storage.clas: is not known here; did you mean class?"),
+        ({"resources": {"limits": {"memory": "600Mi"}}}, "600Mi is too little memory"),
+        ({"resources": {"requests": {"memory": "9Gi"}, "limits": {"memory": "8Gi"}}}, "more than the limit of 8Gi"),
+        ({"resources": {"limit": {}}}, "did you mean limits?"),
+        ({"heap": "8G"}, "8G does not fit into the memory limit of 8Gi: beside its heap Cassandra needs 2Gi"),
+        ({"heap": "100M"}, "cassandra_heap: must be at least 256Mi, got 100M"),
+        ({"heap": "lots"}, "cassandra_heap: must be a size such as 512M or 8G, got 'lots'"),
+        ({"config": {"compaction_througput": "1MiB/s"}}, "did you mean compaction_throughput?"),
+        ({"config": []}, "cassandra_config: must be a mapping, got []"),
+        ({"config": "x"}, "cassandra_config: must be a mapping"),
+        ({"jvm_options": ["Da=1"]}, "cassandra_jvm_options[0]: must begin with -"),
+        ({"jvm_options": ["-Da=1 -Db=2"]}, "cassandra_jvm_options[0]: must be without spaces"),
+        ({"jvm_options": ["-Dcassandra.replace_address=1.2.3.4"]}, "the start script decides who may replace"),
+        ({"jvm_options": ["-Dcassandra.start_native_transport=true"]}, "decides when CQL opens"),
+        ({"superuser_secret": "A B"}, "cassandra_superuser_secret: must be a name"),
+        ({"self_replace": "maybe"}, "cassandra_self_replace: must be true or false, got 'maybe'"),
+        (
+            {"pod_template": {"spec": {"hostNetwork": True}}},
+            "cassandra_pod_template.spec.hostNetwork: cannot be set here",
+        ),
+    ],
+)
+def test_each_fault_is_told_in_words(changes: dict[str, Any], text: str) -> None:
+    found = errors(**changes)
+    assert len(found) == 1, found
+    assert text in found[0]
+
+
+@pytest.mark.parametrize("version", ["4.0.0", "4.0.19", "4.1.10", "5.0.0", "5.0.9"])
+def test_supported_versions(version: str) -> None:
+    assert not errors(version=version)
+
+
+@given(st.integers(768, 200 * 1024))
+def test_the_default_heap_always_fits(memory: int) -> None:
+    parsed = spec.parse({**MINIMAL, "resources": {"limits": {"memory": f"{memory}Mi"}}})
+    assert spec.parse({**MINIMAL, "resources": parsed.resources, "heap": parsed.heap}) == parsed
+    assert 256 <= int(parsed.heap[:-1]) <= 16 * 1024
+
+
+def test_memory_given_once_is_request_and_limit() -> None:
+    for kind in ("requests", "limits"):
+        parsed = spec.parse({**MINIMAL, "resources": {kind: {"memory": "4096Mi"}}})
+        assert parsed.resources["requests"]["memory"] == parsed.resources["limits"]["memory"] == "4Gi"
+    assert spec.parse({**MINIMAL, "resources": {"limits": {"cpu": "500m"}}}).resources["requests"]["cpu"] == "500m"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*MINIMAL, "resources", "heap", "config", "jvm_options", "pod_template"]), JSON))
+def test_no_input_makes_it_fall_over(changes: dict[str, Any]) -> None:
+    for line in errors(**changes):
+        assert line.startswith("cassandra_")
+
+
+def test_the_living_datacenter_itself_is_not_refused() -> None:
+    assert spec.refusals(LIVING, DESIRED) == []
+    assert spec.refusals(replace(LIVING, num_tokens=0, version=""), DESIRED) == []
+
+
+@pytest.mark.parametrize(
+    ("living", "text"),
+    [
+        (
+            replace(LIVING, cluster="old"),
+            "cassandra_cluster: the living datacenter belongs to the cluster old, got shop",
+        ),
+        (replace(LIVING, racks={**LIVING.racks, "r3": ("c", 2)}), "cassandra_racks: the rack r3 is gone from the list"),
+        (replace(LIVING, racks={"r1": ("a", 2)}), "cassandra_racks[1]: the rack r2 is new"),
+        (
+            replace(LIVING, racks={**LIVING.racks, "r1": ("a", 3)}),
+            "cassandra_racks[0].nodes: the rack r1 has 3 nodes, got 2",
+        ),
+        (
+            replace(LIVING, racks={**LIVING.racks, "r2": ("c", 1)}),
+            "cassandra_racks[1].zone: the rack r2 lives in c, got b",
+        ),
+        (replace(LIVING, storage_size="200Gi"), "Kubernetes cannot shrink a volume"),
+        (replace(LIVING, storage_size="50Gi"), "deploy does not grow volumes"),
+        (
+            replace(LIVING, storage_class="fast"),
+            "cassandra_storage.class: the volumes are of fast, got the cluster's default",
+        ),
+        (replace(LIVING, num_tokens=256), "cassandra_config.num_tokens: is 256 on the living nodes, got 16"),
+    ],
+)
+def test_what_a_living_datacenter_cannot_become(living: Living, text: str) -> None:
+    (refusal,) = spec.refusals(living, DESIRED, "cassandra_")
+    assert text in refusal
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "fine"),
+    [
+        ("4.0.19", "4.1.10", True),
+        ("4.0.19", "5.0.9", True),
+        ("4.1.10", "5.0.9", True),
+        ("5.0.9", "5.0.8", True),
+        ("5.0.9", "4.1.10", False),
+        ("4.1.10", "4.0.19", False),
+    ],
+)
+def test_versions_go_up(have: str, want: str, fine: bool) -> None:
+    found = spec.refusals(replace(LIVING, version=have), replace(DESIRED, version=want))
+    assert (found == []) is fine
+
+
+def test_quantities_of_volumes_are_compared_by_value() -> None:
+    assert spec.refusals(replace(LIVING, storage_size="102400Mi"), DESIRED) == []
