@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import images, versions
+from . import images, template, versions
 from .errors import SandboxError
 from .layout import SOURCE, Layout
 from .process import run
@@ -39,7 +39,7 @@ def programs_folder(layout: Layout) -> Path:
     sources = [_GO / "go.mod", _GO / "go.sum", _GO / "provisioner" / "go.mod", _GO / "provisioner" / "go.sum",
                _GO / "pause" / "main.go"]
     names = sorted({**versions.GO_PROGRAMS, **versions.GO_PROVISIONER})
-    return layout.cache / "programs" / digest(*(file.read_bytes() for file in sources), " ".join(names).encode())
+    return layout.cache / "programs" / digest(*(file.read_bytes() for file in sources), " ".join([*names, *_FLAGS]).encode())
 
 
 def everything(layout: Layout, say: Say, *, kwok: bool = False, only_images: tuple[str, ...] | None = None) -> None:
@@ -59,6 +59,18 @@ def everything(layout: Layout, say: Say, *, kwok: bool = False, only_images: tup
         compiled.result()
         archives.result()
     _archives(layout, [name for name in missing if name in images.SMALL], say)
+    if only_images is None:
+        template.ensure(layout, say)
+        _prune(layout)
+
+
+def _prune(layout: Layout) -> None:
+    """Remove programs and images of former versions from the cache (what still runs keeps its files until it ends)."""
+    current = programs_folder(layout)
+    for folder in current.parent.iterdir():
+        if folder != current:
+            shutil.rmtree(folder)
+    images.prune(layout)
 
 
 def install(packages: Mapping[str, str], say: Say) -> None:

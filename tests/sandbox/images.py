@@ -42,6 +42,7 @@ _DEBIAN_PACKAGES = ("iproute2", "libjemalloc2", "procps", "numactl")
 _USELESS = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/i18n", "usr/share/lintian",
             "usr/share/perl5", "usr/lib/x86_64-linux-gnu/gconv", "var/cache", "var/lib/apt", "var/log", "var/lib/dpkg/info",
             "usr/share/bash-completion", "usr/share/icons", "usr/share/pixmaps", "usr/share/fonts")
+_USELESS_JAVA = ("lib/server/classes_nocoops.jsa", "lib/ct.sym", "jmods", "legal", "man")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def key(name: str) -> str:
     sources = sorted(path for path in _FILES.rglob("*") if path.is_file())
     parts = [name.encode(), _RECIPE.encode()]
     if name.startswith("cassandra:"):
-        parts += [repr(_release(name)).encode(), *(path.relative_to(_FILES).as_posix().encode() + path.read_bytes() for path in sources)]
+        recipe = (_release(name), _DEBIAN_PACKAGES, _USELESS, _USELESS_JAVA, _TOOLS_IN_BIN, _TOOLS_ASIDE)
+        parts += [repr(recipe).encode(), *(path.relative_to(_FILES).as_posix().encode() + path.read_bytes() for path in sources)]
     elif name == versions.PAUSE:
         parts.append((SOURCE / "go" / "pause" / "main.go").read_bytes())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
@@ -111,23 +113,32 @@ def make(layout: Layout, name: str, programs: Path, say: Say) -> None:
 def load(layout: Layout, workers: Sequence[Worker], only: tuple[str, ...] | None, say: Say) -> None:
     """Load what the workers lack; a worker remembers on its disk what it holds."""
     for name in wanted(only):
-        lacking = [one for one in workers if not _mark(one, name).exists()]
+        lacking = [one for one in workers if not _mark_file(one.home, name).exists()]
         if not lacking:
             continue
         began = time.monotonic()
         for one in lacking:
-            _import(layout, one, name)
+            import_into(layout, layout.containerd_socket(one.name), name, one.name)
+            mark(one.home, name)
         if name not in SMALL:
             say(f"images: loaded {name} on {len(lacking)} workers in {time.monotonic() - began:.1f} s")
 
 
-def _mark(one: Worker, name: str) -> Path:
-    return one.home / "images" / f"{name.replace('/', '_')}@{key(name)}"
+def _mark_file(worker_home: Path, name: str) -> Path:
+    return worker_home / "images" / f"{name.replace('/', '_')}@{key(name)}"
 
 
-def _import(layout: Layout, one: Worker, name: str) -> None:
+def mark(worker_home: Path, name: str) -> None:
+    """Remember on a worker's disk that it holds the image."""
+    file = _mark_file(worker_home, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+
+
+def import_into(layout: Layout, socket: Path, name: str, where: str) -> None:
+    """Import an image into one containerd. where: what to call it when that fails."""
     manifest = json.loads(_manifest(layout, name).read_text(encoding="utf-8"))
-    command = ["ctr", "--address", str(layout.containerd_socket(one.name)), "--namespace", "k8s.io", "images", "import", "-"]
+    command = ["ctr", "--address", str(socket), "--namespace", "k8s.io", "images", "import", "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -138,9 +149,7 @@ def _import(layout: Layout, one: Worker, name: str) -> None:
             pass  # ctr says below what it did not like
         said = process.stdout.read().decode(errors="replace")
     if process.returncode != 0:
-        raise SandboxError(f"{name} could not be loaded on {one.name}: {said[-1000:]}")
-    _mark(one, name).parent.mkdir(parents=True, exist_ok=True)
-    _mark(one, name).touch()
+        raise SandboxError(f"{name} could not be loaded on {where}: {said[-1000:]}")
 
 
 def _write_archive(layout: Layout, name: str, manifest: Mapping[str, Any], stream: Any) -> None:
@@ -254,7 +263,8 @@ def debian_mirror() -> list[str]:
 
 def _base_layer(layout: Layout, release: versions.CassandraImage, say: Say) -> str:
     """Debian with a Java runtime, shared by all Cassandras of one Java version."""
-    known = layout.images / f"base-{release.suite}-java{release.java}-{_RECIPE}"
+    recipe = hashlib.sha256(repr((_RECIPE, _DEBIAN_PACKAGES, _USELESS, _USELESS_JAVA)).encode()).hexdigest()[:12]
+    known = layout.images / f"base-{release.suite}-java{release.java}-{recipe}"
     if known.exists():
         return known.read_text(encoding="ascii").strip()
     say(f"images: Debian {release.suite} with Java {release.java} (about 1 min)")
@@ -265,7 +275,7 @@ def _base_layer(layout: Layout, release: versions.CassandraImage, say: Say) -> s
     for path in _USELESS:
         shutil.rmtree(root / path, ignore_errors=True)
     java = f"usr/lib/jvm/java-{release.java}-openjdk-amd64"
-    for path in ("lib/server/classes_nocoops.jsa", "lib/ct.sym", "jmods", "legal", "man"):
+    for path in _USELESS_JAVA:
         useless = root / java / path
         shutil.rmtree(useless, ignore_errors=True) if useless.is_dir() else useless.unlink(missing_ok=True)
     for path in ("proc", "sys", "dev"):
@@ -345,3 +355,22 @@ def _cassandra_layer(layout: Layout, release: versions.CassandraImage, say: Say)
         folder(target, 0o1777, 999)
         layer.add(Entry(f"{_CASSANDRA_HOME}/{name}", link=f"/{target}"))
     return layer.finish()
+
+
+def prune(layout: Layout) -> None:
+    """Remove from the cache what no current image is made of."""
+    current = {_manifest(layout, name) for name in names()}
+    manifests = list(layout.images.glob("*.json"))
+    if not current.issubset(manifests):
+        return
+    bases = list(layout.images.glob("base-*"))
+    layers = {layer for path in current for layer in json.loads(path.read_text(encoding="utf-8"))["layers"]}
+    for path in manifests:
+        if path not in current:
+            path.unlink()
+    for path in bases:
+        if path.read_text(encoding="ascii").strip() not in layers:
+            path.unlink()
+    for path in layout.images.glob("*.tar"):
+        if path.stem not in layers:
+            path.unlink()

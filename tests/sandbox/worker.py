@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import addresses, cluster, network, pki
+from . import addresses, cluster, network, pki, template
 from .layout import Layout
 from .process import daemon_pid, gone_by, kill, spawn, stop, wait_until
 from .versions import PAUSE
@@ -50,6 +50,7 @@ class Worker:
         """Network, control group and containerd; returns before its socket is there."""
         network.ensure_worker(self.name)
         ensure_cgroup(self.name)
+        template.give(self.layout, self.home)
         for folder in ("cni", "containerd", "kubelet", "pod-logs", "volumes", "images"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         self.layout.worker_run(self.name).mkdir(parents=True, exist_ok=True)
