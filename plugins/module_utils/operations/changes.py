@@ -132,6 +132,10 @@ class Readable(yaml.SafeDumper if yaml else object):  # type: ignore[misc]
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        """Labels that stand in several places are written in each."""
+        return True
+
 
 def text(item: Mapping[str, Any]) -> str:
     """An object as YAML."""
