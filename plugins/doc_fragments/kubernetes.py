@@ -13,8 +13,9 @@ options:
     description:
       - The kubeconfig, as a path or as a mapping.
       - Several paths may be joined with V(:), as in E(KUBECONFIG).
-      - Without it, E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG), V(~/.kube/config) and the service account of the pod that Ansible
-        runs in are tried, in this order.
+      - Without it, E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG), V(~/.kube/config) and the service account of the pod that
+        Ansible runs in are tried, in this order.
+      - The text of a kubeconfig is taken as well.
     type: raw
   context:
     description:
@@ -22,7 +23,8 @@ options:
     type: str
   namespace:
     description:
-      - The namespace of the datacenter. Default is that of the context, else V(default). E(K8S_AUTH_NAMESPACE) is the same.
+      - The namespace of the datacenter. Default is that of the context, else V(default). E(K8S_AUTH_NAMESPACE) is the
+        same.
     type: str
   host:
     description:

@@ -78,11 +78,15 @@ class Result:
 
     @property
     def failure(self) -> str:
-        """What to tell where it failed, empty where it did not: nodetool's own words without its stack traces."""
+        """What to tell where it failed, empty where it did not: nodetool's own words without stack traces."""
         if self.rc == 0:
             return ""
-        said = (self.stderr.strip() or self.stdout.strip()).split("\n-- StackTrace --")[0]
-        return f"nodetool {' '.join(self.verb)} ended with {self.rc}: {said[-2000:] or 'it said nothing'}"
+        lines = (self.stderr + "\n" + self.stdout).splitlines()
+        # "nodetool: ..." for wrong arguments, "error: ..." for what the node refused; loggers may have spoken before.
+        said = [line.strip() for line in lines if re.match(r"(nodetool|error): ", line)]
+        rest = [line.strip() for line in lines if line.strip() and not re.match(r"\s+(at |\.\.\. )", line)]
+        words = " ".join(said or rest[-5:]) or "it said nothing"
+        return f"nodetool {' '.join(self.verb)} ended with {self.rc}: {words[:2000]}"
 
 
 def run(

@@ -42,8 +42,8 @@ options:
   parameters:
     description:
       - The values of O(statement)'s parameters; a list for C(?), a mapping for C(:name).
-      - They are bound by Cassandra, with the types of the columns. UUIDs, timestamps (ISO 8601) and decimals are written
-        as text, bytes as C(0x) and hexadecimal digits.
+      - They are bound by Cassandra, with the types of the columns. UUIDs, timestamps (ISO 8601) and decimals are
+        written as text, bytes as C(0x) and hexadecimal digits.
     type: raw
   consistency:
     description:
