@@ -27,6 +27,21 @@ extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
   - cassops.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Validation and the API server's dry run take place; not even the lock is taken.
+  diff_mode:
+    support: full
+    details:
+      - For V(present), the objects before and after. Secrets and the ledger are left out.
+  idempotent:
+    support: full
+    details:
+      - The one request that writes on an unchanged datacenter is that of the lock.
+  in_process:
+    support: full
 options:
   state:
     description:
