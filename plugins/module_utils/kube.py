@@ -96,6 +96,10 @@ class Invalid(ApiError):
     """400 or 422: the object is refused; the message names the fields."""
 
 
+class WorkerUnreachable(ApiError):
+    """The API server does not reach the kubelet of the pod's worker: it is down, cut off, or starting."""
+
+
 class ExecTimeout(CassopsError):
     """A command in a container took longer than it was given, and was killed."""
 
@@ -767,6 +771,8 @@ class Kube:
     def error(self, status: int, data: bytes, what: What) -> ApiError:
         """The typed error for an answer."""
         said, reason = _status_message(data)
+        if "error dialing backend" in said:
+            return WorkerUnreachable(f"The worker of {what.name} does not answer: {said}", status, reason)
         return _ERRORS.get(status, ApiError)(self._words(status, said, what), status, reason)
 
     def _words(self, status: int, said: str, what: What) -> str:

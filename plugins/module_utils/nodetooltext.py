@@ -443,8 +443,8 @@ def gossipinfo(text: str) -> dict[str, dict[str, Any]]:
 def document(text: str) -> dict[str, Any]:
     """A verb that was asked for JSON."""
     try:
-        # Warnings may stand before it.
-        found: dict[str, Any] = json.loads(text[text.index("{") :])
+        # Warnings may stand before it. NaN is no JSON, and nothing to count with: dict.get makes None of it.
+        found: dict[str, Any] = json.loads(text[text.index("{") :], parse_constant={}.get)
     except ValueError:
         raise UnknownOutput(f"nodetool printed no JSON: {_short(text)}") from None
     return found
