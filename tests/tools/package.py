@@ -69,8 +69,8 @@ def check() -> int:
                 argv = (VENV_BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", full)
                 report.check(f"ansible-playbook --syntax-check {full}", command(*argv, cwd=folder, env=env))
         for kind, names in documented(installed):
-            argv = (VENV_BIN / "ansible-doc", "--type", kind, "--json", *names)
-            report.check(f"ansible-doc --type {kind}", command(*argv, cwd=folder, env=env))
+            show = command(VENV_BIN / "ansible-doc", "--type", kind, "--json", *names, cwd=folder, env=env)
+            report.check(f"ansible-doc --type {kind}", show)
     return report.close()
 
 

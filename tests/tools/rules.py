@@ -30,6 +30,8 @@ HEADER = (
     "# SPDX-License-Identifier: GPL-3.0-or-later",
 )
 ROLE_FILES = ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "meta/main.yml", "tasks/main.yml")
+# What a script sources is elsewhere: in the pods, mostly.
+SHELLCHECK = ("--format=gcc", "--severity=warning", "--exclude=SC1090,SC1091")
 # Folders of one machine, and settings of a package registry, which are the machine's own business.
 LOCAL = re.compile(r"/(work|root|farm)/|--(extra-)?index-url|--trusted-[h]ost|(GOPROXY|registry)=http")
 # Where a machine is told its registries, and hosts in there that are everybody's.
@@ -168,7 +170,7 @@ def shell(root: Path = ROOT) -> list[str]:
     scripts |= {f"manifests/scripts.py, {name}": text for name, text in _pod_scripts(root)}
     problems = []
     for name, text in sorted(scripts.items()):
-        done = subprocess.run([program, "--format=gcc", "-"], input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run([program, *SHELLCHECK, "-"], input=text, capture_output=True, text=True, check=False)
         problems += [line.replace("-:", f"{name}:", 1) for line in (done.stdout + done.stderr).splitlines()]
     return problems
 

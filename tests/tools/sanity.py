@@ -25,6 +25,7 @@ from report import VENV_BIN, Report
 # unless it lies here already. Python brings a pip along, which does the same without asking anybody.
 GET_PIP = "import ensurepip\n\nensurepip.bootstrap(default_pip=True)\n"
 
+START = "start of ansible-test"
 RUNNING = re.compile(r'Running sanity test "([^"]+)"')
 CLOSING = re.compile(r"WARNING: Reviewing previous|FATAL: The \d+ sanity test")
 SKIPPING = re.compile(r"WARNING: (Skipping .*)")
@@ -36,7 +37,8 @@ class Outcome:
 
     name: str
     seconds: float = 0
-    errors: list[str] = field(default_factory=list)
+    failed: bool = False
+    said: list[str] = field(default_factory=list)
     skipped: str = ""
 
 
@@ -56,17 +58,18 @@ def offer_pip() -> None:
 
 def outcomes(lines: Iterable[str]) -> Iterator[Outcome]:
     """The tests that ansible-test announces in its output, each as soon as it is over."""
-    current, started, over = Outcome("ansible-test starts"), time.monotonic(), False
+    current, started, over = Outcome(START), time.monotonic(), False
     for line in lines:
         if match := RUNNING.match(line):
             yield replace(current, seconds=time.monotonic() - started)
             current, started = Outcome(match[1]), time.monotonic()
         elif CLOSING.match(line):
             over = True  # The rest repeats what was said before.
-        elif not over and line.startswith(("ERROR: ", "FATAL: ")):
-            current.errors.append(line.rstrip())
-        elif not over and (match := SKIPPING.match(line)):
-            current.skipped = match[1]
+        elif not over:
+            current.said.append(line.rstrip())
+            current.failed |= line.startswith(("ERROR: ", "FATAL: "))
+            if match := SKIPPING.match(line):
+                current.skipped = match[1]
     yield replace(current, seconds=time.monotonic() - started)
 
 
@@ -90,7 +93,8 @@ def main(arguments: list[str]) -> int:
         ) as process,
     ):
         for outcome in outcomes(process.stdout or ()):
-            report.record(outcome.name, outcome.seconds, outcome.errors, outcome.skipped)
+            if outcome.failed or outcome.name != START:
+                report.record(outcome.name, outcome.seconds, outcome.said if outcome.failed else [], outcome.skipped)
     if process.returncode and not report.failed:
         report.record("ansible-test", 0, [f"exit code {process.returncode}"])
     return report.close()
