@@ -165,7 +165,7 @@ def node_view(
         pod=name,
         rack=rack_of(name, stateful_set, pod),
         ordinal=by_rack_and_ordinal(name)[1],
-        address=(known.address if known else None) or cluster_ip(service),
+        address=pod_ip(pod) if by_pod(template) else (known.address if known else None) or cluster_ip(service),
         host_id=known.host_id if known else None,
         zone=template.get("spec", {}).get("nodeSelector", {}).get(ZONE),
     )
@@ -200,6 +200,18 @@ def rack_of(name: str, stateful_set: Mapping[str, Any] | None, pod: Mapping[str,
 def cluster_ip(service: Mapping[str, Any] | None) -> str | None:
     address = service["spec"].get("clusterIP") if service else None
     return address if address not in ("", "None", None) else None
+
+
+def by_pod(template: Mapping[str, Any]) -> bool:
+    """Nodes are called by their pods' addresses (C(cassandra_address: pod)), which change with every pod."""
+    containers = template.get("spec", {}).get("containers", ())
+    wanted = {"name": "CASSOPS_ADDRESS", "value": "pod"}
+    return any(wanted in container.get("env", ()) for container in containers)
+
+
+def pod_ip(pod: Mapping[str, Any] | None) -> str | None:
+    address: str | None = (pod or {}).get("status", {}).get("podIP")
+    return address
 
 
 def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ from ..kube import Conflict, Invalid, Kube
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, new_id
 from ..lock import Lock
 from ..manifests import build, ledger_config_map
+from ..manifests.common import headless_service_name
 from ..observe import (
     LABEL_CLUSTER,
     LABEL_RACK,
@@ -280,11 +281,19 @@ class Deployment:
         )
 
     def with_addresses(self, ledger: Ledger, addresses: Mapping[str, str]) -> Ledger:
-        nodes = {pod: replace(node, address=addresses.get(pod, node.address)) for pod, node in ledger.nodes.items()}
+        nodes = ledger.nodes
+        if self.desired.address == "service":
+            nodes = {pod: replace(node, address=addresses.get(pod, node.address)) for pod, node in nodes.items()}
         firsts = [node.pod for node in self.desired.nodes() if node.ordinal == 0][:3]
-        own = [address for pod in firsts if (address := nodes[pod].address)]
+        own = [seed for pod in firsts if (seed := self.seed(nodes[pod]))]
         others = [seed for peer in self.peers for seed in own_seeds(peer.ledger)]
         return replace(ledger, nodes=nodes, seeds=tuple(own + others), self_replace=self.desired.self_replace)
+
+    def seed(self, node: LedgerNode) -> str | None:
+        """A node's address; its name where the address is the pod's and changes with it."""
+        if self.desired.address == "service":
+            return node.address
+        return f"{node.pod}.{headless_service_name(self.desired)}.{self.kube.namespace}.svc"
 
     def write_ledger(self, ledger: Ledger, found: Objects) -> None:
         """Apply the ledger where it differs. Its diff is left out: it is bookkeeping, not configuration."""
@@ -410,8 +419,8 @@ class Deployment:
         """Host ids and phase in one write: from here on an empty volume is a fault."""
         members = seen.endpoints()
         nodes = {
-            pod: replace(node, host_id=members[node.address].host_id)
-            for pod, node in ledger.nodes.items()
+            node.pod: LedgerNode(node.pod, node.address, members[node.address].host_id)
+            for node in seen.nodes
             if node.address in members
         }
         ledger = replace(ledger, nodes=nodes, phase=PHASE_RUNNING)
@@ -558,9 +567,9 @@ def tokens_a_node(ledger: Ledger | None) -> int:
 
 
 def own_seeds(ledger: Ledger) -> list[str]:
-    """The seeds of a ledger that are its own datacenter's nodes."""
-    own = {node.address for node in ledger.nodes.values()}
-    return [seed for seed in ledger.seeds if seed in own]
+    """The seeds of a ledger that are nodes of its own datacenter, by address or by name."""
+    own = {node.address for node in ledger.nodes.values()} | set(ledger.nodes)
+    return [seed for seed in ledger.seeds if seed in own or seed.partition(".")[0] in own]
 
 
 def peer_secret(peer: Peer, desired: spec.Datacenter) -> Mapping[str, Any] | None:
