@@ -31,6 +31,7 @@ from ..manifests import build, ledger_config_map
 from ..manifests.common import headless_service_name
 from ..observe import (
     LABEL_CLUSTER,
+    LABEL_DATACENTER,
     LABEL_RACK,
     ZONE,
     Credentials,
@@ -180,17 +181,28 @@ class Deployment:
         return reasons + preflight.missing_rights(self.kube)
 
     def strangers(self) -> list[str]:
-        """Objects under our names that belong to somebody else ("a-b" + "c" and "a" + "b-c" share a prefix)."""
-        name = ledger_name(self.desired.cluster, self.desired.name)
-        other = self.kube.get("ConfigMap", name)
-        said = (other or {}).get("metadata", {}).get("labels", {})
-        wanted = labels(self.desired.cluster, self.desired.name)
-        if other is None or all(said.get(key) == value for key, value in wanted.items()):
-            return []
-        return [
-            f"{self.prefix}datacenter: in namespace {self.kube.namespace} the names that begin with "
-            f"{self.desired.prefix} belong to cluster {said.get(LABEL_CLUSTER)!r}; choose another name or namespace"
+        """What is here under our datacenter's name, or under our objects' names, and belongs to another cluster.
+
+        The first is a cluster that was renamed in the inventory. The second are names that come out the same:
+        "a-b" + "c" and "a" + "b-c".
+        """
+        place, cluster, name = self.kube.namespace, self.desired.cluster, self.desired.name
+        ledgers = self.kube.list("ConfigMap", labels={LABEL_DATACENTER: name})
+        others = {item["metadata"]["labels"].get(LABEL_CLUSTER) for item in ledgers} - {cluster}
+        reasons = [
+            f"{self.prefix}cluster: datacenter {name} in namespace {place} belongs to the cluster {other}, got {cluster}; "
+            "every node has stored the name and refuses to start under another: put the old name back, or choose "
+            "another datacenter name or namespace"
+            for other in sorted(map(str, others))
         ]
+        ledger = self.kube.get("ConfigMap", ledger_name(cluster, name)) or {}
+        said = ledger.get("metadata", {}).get("labels", {})
+        if ledger and any(said.get(key) != value for key, value in labels(cluster, name).items()):
+            reasons.append(
+                f"{self.prefix}datacenter: in namespace {place} the names that begin with {self.desired.prefix} "
+                f"belong to cluster {said.get(LABEL_CLUSTER)!r}; choose another name or namespace"
+            )
+        return reasons
 
     def create_namespace(self) -> None:
         """The namespace, with the restricted Pod Security Standard enforced: our pods keep to it."""
