@@ -123,7 +123,10 @@ def connect(
 ) -> Iterator[Session]:
     """A session with the node in that pod, and no other.
 
-    Measured (see ``docs/benchmarks.md`` for how): import of the codec 0.10 s, connect and log in CONNECT_FIGURE.
+    Connecting, logging in and one query through the sandbox's API server, median of 8 (driver 3.30.1, Python 3.13,
+    2026-11): so 0.147 s; ``cassandra.connection.LibevConnection`` over a forwarded port 0.151 s, with a thread that
+    stays; ``Cluster`` and ``Session``, all metadata switched off, 0.354 s. Imports: the codec 0.10 s,
+    ``cassandra.cluster`` 0.13 to 0.22 s. Most of what remains is Cassandra's bcrypt.
 
     :param username: None where the node asks for no login.
     :param timeout: seconds for connecting and for each statement that names none.

@@ -443,8 +443,8 @@ def gossipinfo(text: str) -> dict[str, dict[str, Any]]:
 def document(text: str) -> dict[str, Any]:
     """A verb that was asked for JSON."""
     try:
-        # Warnings may stand before it. NaN is no JSON, and nothing to count with: dict.get makes None of it.
-        found: dict[str, Any] = json.loads(text[text.index("{") :], parse_constant={}.get)
+        # Warnings may stand before it.
+        found: dict[str, Any] = json.loads(text[text.index("{") :], parse_constant=_nothing)
     except ValueError:
         raise UnknownOutput(f"nodetool printed no JSON: {_short(text)}") from None
     return found
@@ -465,6 +465,10 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
 
 JSON_VERBS = ("tpstats", "tablestats", "cfstats")
 """Verbs that can print JSON in all supported versions."""
+
+
+def _nothing(constant: str) -> None:
+    """NaN is no JSON, and nothing to count with."""
 
 
 def _columns(header: str, labels: Iterable[str]) -> list[tuple[str, int]]:
