@@ -190,7 +190,7 @@ class Deployment:
         ledgers = self.kube.list("ConfigMap", labels={LABEL_DATACENTER: name})
         others = {item["metadata"]["labels"].get(LABEL_CLUSTER) for item in ledgers} - {cluster}
         reasons = [
-            f"{self.prefix}cluster: datacenter {name} in namespace {place} belongs to the cluster {other}, got {cluster}; "
+            f"{self.prefix}cluster: datacenter {name} in namespace {place} belongs to cluster {other}, got {cluster}; "
             "every node has stored the name and refuses to start under another: put the old name back, or choose "
             "another datacenter name or namespace"
             for other in sorted(map(str, others))
