@@ -73,7 +73,9 @@ def state(seen: View, node: NodeView) -> str:
     if not seen.observations:
         return "ready" if node.ready else "starting"
     if up == 0:
-        return "starting" if endpoint is None or not node.ready else "DN"
+        # Kubernetes gives a reason where more than time is missing, such as a worker that does not answer.
+        slow = node.reason is None and (endpoint is None or not node.ready)
+        return "starting" if slow else "DN"
     letter = {"NORMAL": "N", None: "N", "LEAVING": "L", "MOVING": "M"}.get(endpoint.status if endpoint else None, "J")
     return f"U{letter}" if up == len(seen.observations) else f"U{letter} in {up} of {len(seen.observations)} views"
 
@@ -92,13 +94,10 @@ def owns(seen: View) -> dict[str, float]:
 
     As C(nodetool status) does without a keyspace, it is told only where all keyspaces agree; else for system_auth.
     """
-    chosen = [item for item in distributed(seen) if not item.name.startswith("system")] or [
-        item for item in distributed(seen) if item.name == "system_auth"
-    ]
-    if not chosen:
-        return {}
-    ends = members(seen)
-    return ring.ownership(replicas(ends, chosen[0].replication))
+    users = [item.replication for item in distributed(seen) if not item.name.startswith("system")]
+    logins = [item.replication for item in distributed(seen) if item.name == "system_auth"]
+    agreed = users if users and all(item == users[0] for item in users) else logins
+    return ring.ownership(replicas(members(seen), agreed[0])) if agreed else {}
 
 
 def replicas(ends: Mapping[str, Endpoint], replication: Mapping[str, str]) -> Any:
@@ -111,7 +110,7 @@ def replicas(ends: Mapping[str, Endpoint], replication: Mapping[str, str]) -> An
 
 
 def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
-    """Replicas in this datacenter, and whether every range keeps its local quorum without a node, without a rack."""
+    """Its replication, and whether every range keeps its QUORUM without any one node, without any one rack."""
     ends = members(seen)
     survives = ring.survives(
         replicas(ends, keyspace.replication),
@@ -132,15 +131,16 @@ def problems(seen: View) -> list[dict[str, str]]:
     found = [{"problem": reason, "advice": advice(reason)} for reason in gates.whole(seen)]
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
+        told = "1 node runs" if len(pending) == 1 else f"{len(pending)} nodes run"
         found.append(
             {
-                "problem": f"{len(pending)} nodes run an older revision: {', '.join(pending)}",
+                "problem": f"{told} an older revision: {', '.join(pending)}",
                 "advice": "run the playbook restart when it suits; until then nothing changes by itself",
             }
         )
     for keyspace in distributed(seen):
-        told = keyspace_facts(seen, keyspace)
-        if not told["survives_node"] and not keyspace.name.startswith("system") and len(members(seen)) > 2:
+        survives = keyspace_facts(seen, keyspace)["survives_node"]
+        if survives is False and not keyspace.name.startswith("system") and len(members(seen)) > 2:
             found.append(
                 {
                     "problem": f"keyspace {keyspace.name} loses QUORUM when one node is down",
@@ -158,6 +158,7 @@ def advice(reason: str) -> str:
         ("does not run", "kubectl describe pod, and the pod's log, tell the cause"),
         ("is not ready", "it may only be starting; if it stays so, read its log"),
         ("cannot be asked", "its login or its port-forward fails; see the reason"),
+        ("no node could be asked", "start the nodes; where they run, see to the superuser's Secret"),
         ("sees", "wait a minute: gossip may only be late; if it stays so, look at the network between the two"),
         ("schema versions", "wait a minute; if it stays so, restart the node that differs"),
         ("none of this datacenter's nodes", "a node that left without goodbye; the playbook heal removes it"),
@@ -245,7 +246,7 @@ def age(seconds: float | None) -> str | None:
 
 def replication(options: Mapping[str, str]) -> str:
     kind = options.get("class", "").rpartition(".")[2].replace("Strategy", "")
-    return f"{kind} " + ", ".join(f"{key}: {value}" for key, value in sorted(options.items()) if key != "class")
+    return f"{kind} {', '.join(f'{key}: {value}' for key, value in sorted(options.items()) if key != 'class')}".strip()
 
 
 def kept(survives: bool | None) -> str:

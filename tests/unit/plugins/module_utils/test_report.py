@@ -1,0 +1,295 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils import views
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import report
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Keyspace, View
+
+FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
+TOPOLOGY = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+
+
+def keyspace(name: str, **replicas: str) -> Keyspace:
+    return Keyspace(name, {"class": TOPOLOGY, **replicas})
+
+
+def with_keyspaces(view: View, *added: Keyspace) -> View:
+    return replace(view, keyspaces=(*view.keyspaces, *added))
+
+
+def problems(view: View) -> list[str]:
+    return [item["problem"] for item in report.problems(view)]
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+def test_facts_of_a_datacenter_that_is_well() -> None:
+    told = report.facts(views.whole())
+    assert told["healthy"] is True
+    assert told["problems"] == []
+    assert told["pending_restart"] == []
+    assert told["schema_versions"] == {views.SCHEMA: [FIRST, SECOND, THIRD]}
+    assert [item["name"] for item in told["keyspaces"]] == ["system_auth"]
+    node = told["nodes"][0]
+    assert (node["name"], node["rack"], node["zone"], node["worker"]) == (FIRST, "r1", "zone-r1", "worker1")
+    assert (node["state"], node["up"], node["seen_up_by"]) == ("UN", True, [FIRST, SECOND, THIRD])
+    assert (node["host_id"], node["version"], node["tokens"], node["load_bytes"]) == ("host-1", "5.0.9", 4, 1024.0)
+    assert node["owns"] == pytest.approx(1.0)
+
+
+def test_facts_are_json() -> None:
+    """A playbook gets them over a pipe."""
+    assert json.loads(json.dumps(report.facts(views.whole()))) == report.facts(views.whole())
+
+
+def test_facts_without_observers() -> None:
+    """Without a login, or with all nodes gone, only what Kubernetes and the ledger know is told."""
+    told = report.facts(views.whole(observations={}, keyspaces=()))
+    assert told["healthy"] is False
+    assert [node["up"] for node in told["nodes"]] == [False] * 3
+    node = told["nodes"][0]
+    assert (node["state"], node["version"], node["owns"], node["tokens"]) == ("ready", None, None, None)
+    assert node["host_id"] == "host-1"
+    assert report.text(told)[0] == "Datacenter dc1 of cluster shop: 0 of 3 nodes up, phase running"
+
+
+# --- state ------------------------------------------------------------------------------------------------------------
+
+
+def state(view: View, pod: str = SECOND) -> str:
+    node = view.node(pod)
+    assert node is not None
+    return report.state(view, node)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"held": "why", "ready": False}, "held"),
+        ({"uid": None, "phase": None}, "absent"),
+        ({"phase": "Pending"}, "pending"),
+        ({"phase": "Terminating"}, "terminating"),
+        ({"phase": "Crashed"}, "crashed"),
+        ({"phase": None}, "unknown"),
+    ],
+)
+def test_states_that_kubernetes_tells(changes: dict[str, Any], expected: str) -> None:
+    assert state(views.with_node(views.whole(), SECOND, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("NORMAL", "UN"), (None, "UN"), ("LEAVING", "UL"), ("MOVING", "UM"), ("BOOT", "UJ"), ("BOOT_REPLACE", "UJ")],
+)
+def test_states_that_all_observers_agree_on(status: str | None, expected: str) -> None:
+    assert state(views.with_endpoint(views.whole(), SECOND, "198.19.0.2", status=status)) == expected
+
+
+def test_a_node_that_some_see_down() -> None:
+    view = views.with_down(views.whole(), FIRST, "198.19.0.2")
+    assert state(view) == "UN in 2 of 3 views"
+    assert report.node_facts(view, view.nodes[1], {})["up"] is False
+
+
+def down(**changes: Any) -> View:
+    """The second node is seen down by all others and could not be asked."""
+    view = views.whole()
+    view = replace(view, observations={pod: seen for pod, seen in view.observations.items() if pod != SECOND})
+    for pod in view.observations:
+        view = views.with_down(view, pod, "198.19.0.2")
+    return views.with_node(view, SECOND, **changes)
+
+
+def test_a_node_that_everybody_sees_down() -> None:
+    assert state(down()) == "DN"
+    assert state(down(ready=False)) == "starting"
+
+
+def test_a_node_on_a_worker_that_is_lost_does_not_start() -> None:
+    """For minutes Kubernetes calls its pod Running, and only not ready."""
+    assert state(down(ready=False, reason="its worker worker2 does not answer")) == "DN"
+
+
+def test_a_node_that_nobody_knows_yet_is_starting() -> None:
+    view = views.with_node(views.whole(), SECOND, address="198.19.0.200", ready=False)
+    assert state(view) == "starting"
+
+
+# --- what is owned, and what survives ---------------------------------------------------------------------------------
+
+
+def test_owns_is_that_of_the_keyspaces_where_they_agree() -> None:
+    view = with_keyspaces(views.whole(per_rack=2), keyspace("one", dc1="3"), keyspace("two", dc1="3"))
+    owned = report.owns(view)
+    assert sum(owned.values()) == pytest.approx(3.0)
+    assert list(owned.values()) == pytest.approx([0.5] * 6)
+
+
+def test_owns_is_told_for_the_logins_where_keyspaces_differ() -> None:
+    """Two keyspaces with other replicas have no common answer; `nodetool status` tells none then."""
+    for order in (("1", "2"), ("2", "1")):
+        added = [keyspace(f"ks{number}", dc1=replicas) for number, replicas in enumerate(order)]
+        assert sum(report.owns(with_keyspaces(views.whole(per_rack=2), *added)).values()) == pytest.approx(3.0)
+
+
+def test_owns_of_an_empty_view() -> None:
+    assert report.owns(views.whole(keyspaces=())) == {}
+    assert report.owns(views.whole(observations={})) == {}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "node", "rack"), [("1", False, False), ("2", False, False), ("3", True, True), ("5", True, True)]
+)
+def test_what_a_keyspace_survives(replicas: str, node: bool, rack: bool) -> None:
+    view = views.whole(per_rack=2)
+    told = report.keyspace_facts(view, keyspace("ks", dc1=replicas))
+    assert (told["survives_node"], told["survives_rack"]) == (node, rack)
+
+
+def test_three_replicas_in_one_rack_do_not_survive_the_rack() -> None:
+    told = report.keyspace_facts(views.whole(racks=("r1",), per_rack=3), keyspace("ks", dc1="3"))
+    assert (told["survives_node"], told["survives_rack"]) == (True, False)
+
+
+def test_keyspaces_that_each_node_has_for_itself_are_left_out() -> None:
+    view = with_keyspaces(views.whole(), Keyspace("odd", {}), Keyspace("local", {"class": "LocalStrategy"}))
+    assert [item.name for item in report.distributed(view)] == ["system_auth", "odd"]
+
+
+# --- problems ---------------------------------------------------------------------------------------------------------
+
+
+def test_nodes_that_wait_for_a_restart_are_a_problem_with_an_advice() -> None:
+    view = views.with_node(views.whole(), SECOND, pending_restart=True)
+    (told,) = report.problems(view)
+    assert told["problem"] == f"1 node runs an older revision: {SECOND}"
+    assert "restart" in told["advice"]
+    view = views.with_node(view, FIRST, pending_restart=True)
+    assert problems(view) == [f"2 nodes run an older revision: {FIRST}, {SECOND}"]
+
+
+def test_keyspaces_that_lose_quorum_with_a_node() -> None:
+    view = with_keyspaces(views.whole(), keyspace("careless", dc1="1"), keyspace("careful", dc1="3"))
+    assert problems(view) == ["keyspace careless loses QUORUM when one node is down"]
+
+
+def test_keyspaces_whose_replicas_are_not_known_are_not_blamed() -> None:
+    assert problems(with_keyspaces(views.whole(), Keyspace("everywhere", {"class": "EverywhereStrategy"}))) == []
+
+
+def test_cassandras_own_keyspaces_and_tiny_datacenters_are_not_blamed() -> None:
+    assert problems(with_keyspaces(views.whole(), keyspace("system_traces", dc1="1"))) == []
+    single = views.whole(racks=("r1",), keyspaces=(keyspace("ks", dc1="1"),))
+    assert problems(single) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("n is held: it is empty", "replace_node"),
+        ("n does not run: it cannot be scheduled: no room", "workers, zones and volumes"),
+        ("n does not run: CrashLoopBackOff", "log"),
+        ("n is not ready: Cassandra does not serve clients yet", "starting"),
+        ("n cannot be asked for its view: refused", "port-forward"),
+        ("no node could be asked for its view", "Secret"),
+        ("n sees m down", "network"),
+        ("2 schema versions (...), needed one", "schema"),
+        ("198.19.0.9 is a member of the ring but none of this datacenter's nodes", "heal"),
+        ("something new", "status again"),
+    ],
+)
+def test_every_reason_has_an_advice(reason: str, words: str) -> None:
+    assert words in report.advice(reason) + reason
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_of_a_datacenter_that_is_well() -> None:
+    lines = report.text(report.facts(views.whole()))
+    assert lines == [
+        "Datacenter dc1 of cluster shop: 3 of 3 nodes up, phase running",
+        "NODE           RACK  ZONE     WORKER   STATE  VERSION  LOAD     OWNS     AGE   RESTART",
+        f"{FIRST}  r1    zone-r1  worker1  UN     5.0.9    1.0 KiB  100.0 %  1h0m  -",
+        f"{SECOND}  r2    zone-r2  worker2  UN     5.0.9    1.0 KiB  100.0 %  1h0m  -",
+        f"{THIRD}  r3    zone-r3  worker3  UN     5.0.9    1.0 KiB  100.0 %  1h0m  -",
+        "",
+        "KEYSPACE     REPLICATION             QUORUM WITHOUT A NODE  QUORUM WITHOUT A RACK",
+        "system_auth  NetworkTopology dc1: 3  kept                   kept",
+        "",
+        "No problems.",
+    ]
+
+
+def test_the_report_tells_held_nodes_pending_restarts_and_problems() -> None:
+    view = views.with_node(views.whole(), SECOND, held="its volume is empty", ready=False)
+    view = views.with_node(view, THIRD, pending_restart=True)
+    lines = report.text(report.facts(view))
+    assert f"{SECOND} is held: its volume is empty" in lines
+    assert any(line.startswith(THIRD) and line.endswith("pending") for line in lines)
+    assert any("\n    -> " in line for line in lines)
+    assert "No problems." not in lines
+
+
+def test_tables_have_dashes_for_what_is_not_known() -> None:
+    assert report.table(("A", "LONGER"), [("x", None), (None, 7)]) == ["A  LONGER", "x  -", "-  7"]
+    assert report.table(("A", "B"), []) == ["A  B"]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (None, None),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (5 * 1024**3, "5.0 GiB"),
+        (3 * 1024**5, "3072.0 TiB"),
+    ],
+)
+def test_sizes(count: float | None, words: str | None) -> None:
+    assert report.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, None),
+        (-3, "0s"),
+        (0, "0s"),
+        (45.9, "45s"),
+        (60, "1m0s"),
+        (7800, "2h10m"),
+        (3 * 86400 + 4 * 3600 + 59, "3d4h"),
+        (86400, "1d0h"),
+    ],
+)
+def test_ages(seconds: float | None, words: str | None) -> None:
+    assert report.age(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"class": TOPOLOGY, "dc2": "2", "dc1": "3"}, "NetworkTopology dc1: 3, dc2: 2"),
+        ({"class": "SimpleStrategy", "replication_factor": "1"}, "Simple replication_factor: 1"),
+        ({"class": "org.apache.cassandra.locator.EverywhereStrategy"}, "Everywhere"),
+    ],
+)
+def test_replication(options: dict[str, str], words: str) -> None:
+    assert report.replication(options) == words
+
+
+def test_what_is_kept() -> None:
+    assert [report.kept(value) for value in (True, False, None)] == ["kept", "LOST", "-"]
