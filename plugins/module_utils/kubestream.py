@@ -295,7 +295,7 @@ def _exit_code(status: bytearray | None, pod: str, argv: Sequence[str]) -> int:
 
     :raises ApiError: the command was not run, or nobody knows how it ended.
     """
-    from .kube import ApiError, Unreachable
+    from .kube import ApiError, Unreachable, WorkerUnreachable
 
     if not status:
         raise Unreachable(
@@ -307,7 +307,12 @@ def _exit_code(status: bytearray | None, pod: str, argv: Sequence[str]) -> int:
     for cause in (said.get("details") or {}).get("causes") or ():
         if cause.get("reason") == "ExitCode":
             return int(cause["message"])
-    raise ApiError(f"`{_short(argv)}` could not be run in {pod}: {said.get('message', 'no reason given')}")
+    reason = str(said.get("message", "no reason given"))
+    if "error sending request" in reason:
+        # The message repeats the whole command as the URL of the kubelet; the cause stands at its end.
+        cause = reason.rpartition('": ')[2]
+        raise WorkerUnreachable(f"The worker of {pod} does not answer: {cause}")
+    raise ApiError(f"`{_short(argv)}` could not be run in {pod}: {reason}")
 
 
 def _overdue(pod: str, argv: Sequence[str], timeout: float) -> str:

@@ -162,6 +162,8 @@ class Lock:
         try:
             self._lease = self._write(lease, holder=self.holder)
         except Conflict:
+            # Another was quicker; it is named in the message.
+            self._lease = self.kube.get("Lease", self.name)
             return False
         self._renewed_at = time.monotonic()
         return True

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import CassopsError
-from .kube import Kube, Unreachable
+from .kube import ExecTimeout, Kube, Unreachable
 from .nodetooltext import JSON_VERBS, PARSERS, UnknownOutput
 
 __all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "run", "run_one", "status"]
@@ -116,7 +116,11 @@ def run(
     marker = secrets.token_hex(8)
     script = _script(verbs, marker, jmx is not None)
     stdin = None if jmx is None else f"{jmx[0]}\n{jmx[0]} {jmx[1]}\n"
-    done = kube.exec(pod, ["sh", "-c", script], container, stdin, timeout)
+    try:
+        done = kube.exec(pod, ["sh", "-c", script], container, stdin, timeout)
+    except ExecTimeout:
+        names = "; ".join(" ".join(verb) for verb in verbs)
+        raise ExecTimeout(f"nodetool {names} in {pod} was not done after {timeout:g} s and was ended.") from None
     outs, errs = _parts(done.stdout, marker), _parts(done.stderr, marker)
     if len(outs) != len(verbs):
         said = done.stderr.strip()[-500:] or "nothing"
