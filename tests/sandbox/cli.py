@@ -33,7 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     command("kubeconfig", "Print the path of the kubeconfig.")
     command("load-image", "Load an image on every worker.").add_argument("name")
     for name, text in (("kill-worker", "Power loss of a worker."), ("revive-worker", "Power is back on a worker."),
-                       ("isolate-worker", "Cut a worker off the network."), ("join-worker", "Reconnect a worker.")):
+                       ("isolate-worker", "Cut a worker off the network."), ("join-worker", "Reconnect a worker."),
+                       ("remove-worker", "Take a worker away for good, with its disk.")):
         command(name, text).add_argument("worker")
     command("add-worker", "Add a worker.").add_argument("--zone", help="its zone (default: the next in turn)")
     wipe = command("wipe-volume", "Empty the volume of a claim.")
@@ -81,6 +82,8 @@ def _run(options: argparse.Namespace, sandbox: Sandbox) -> None:
             sandbox.isolate_worker(options.worker)
         case "join-worker":
             sandbox.join_worker(options.worker)
+        case "remove-worker":
+            sandbox.remove_worker(options.worker)
         case "add-worker":
             print(sandbox.add_worker(options.zone))
         case "wipe-volume":

@@ -124,8 +124,8 @@ class ControlPlane:
             "--kube-api-burst=400")
         start_proxy(self.layout, self.programs, "host", None)
 
-    def start_addons(self, workers: list[str]) -> None:
-        """DNS, the volume provisioner and the S3 server. `workers`: whose disks the provisioner uses."""
+    def start_addons(self) -> None:
+        """DNS, the volume provisioner and the S3 server."""
         addons = self.layout.pki / "addons.kubeconfig"
         corefile = self.layout.state / "Corefile"
         corefile.write_text(textwrap.dedent(f"""\
@@ -139,7 +139,7 @@ class ControlPlane:
             }}
             """), encoding="ascii")
         self._spawn("coredns", str(self.programs / "coredns"), "-conf", str(corefile))
-        config = self.write_provisioner_config(workers)
+        config = self._write_provisioner_config()
         helper = self.layout.state / "helper-pod.json"
         helper.write_text(json.dumps(_HELPER_POD), encoding="utf-8")
         self._spawn(
@@ -149,14 +149,12 @@ class ControlPlane:
             "--helper-pod-file", str(helper), "--provisioner-name", "cassops.sandbox/local-path")
         self._start_s3()
 
-    def write_provisioner_config(self, workers: list[str]) -> Path:
-        """Tell the provisioner (which looks at the file every 30 s) where each worker's volumes lie."""
+    def _write_provisioner_config(self) -> Path:
+        """Tell the provisioner where each worker's volumes lie: all workers that can ever be, for it looks only every 30 s."""
+        names = [addresses.worker_name(index) for index in range(1, addresses.MAX_WORKERS + 1)]
         config = self.layout.state / "provisioner.json"
-        for worker in workers:
-            self.layout.volumes(worker).mkdir(parents=True, exist_ok=True)
         config.write_text(json.dumps({"cmdTimeoutSeconds": 120, "nodePathMap": [
-            {"node": worker, "paths": [str(self.layout.volumes(worker))]}
-            for worker in workers]}), encoding="utf-8")
+            {"node": name, "paths": [str(self.layout.volumes(name))]} for name in names]}), encoding="utf-8")
         return config
 
     def _start_s3(self) -> None:

@@ -175,11 +175,25 @@ class Sandbox:
             one = self._worker(addresses.worker_name(index), zone or addresses.zone(index))
             since = _now()
             self._remember([*known, one])
-            self.plane.write_provisioner_config([each.name for each in self.workers()])
             self._start_workers([one])
             self._wait_ready([one.name], since)
             self._load([one], None)
             return one.name
+
+    def remove_worker(self, name: str) -> None:
+        """Take a worker away for good, with its disk and its Node object: a machine that never comes back."""
+        with self._locked():
+            one = self.worker(name)
+            if one.index == 1:
+                raise SandboxError("worker1 stays: the host's kube-proxy goes by its name")
+            one.stop()
+            _unmount_below(one.home, self.layout.worker_run(name))
+            network.remove_worker(name)
+            worker.remove_cgroup(name)
+            for folder in (one.home, self.layout.worker_run(name)):
+                shutil.rmtree(folder, ignore_errors=True)
+            self._remember([each for each in self.workers() if each.name != name])
+            self.plane.kubectl("delete", "node", name, "--ignore-not-found")
 
     def load_image(self, name: str) -> None:
         """Build an image if need be and load it on every worker."""
@@ -294,7 +308,7 @@ class Sandbox:
         plane.start_controllers()
         self._load(workers, images.SMALL)
         plane.apply_objects()
-        plane.start_addons([one.name for one in workers])
+        plane.start_addons()
         self._wait_ready([one.name for one in workers], since)
         self._load(workers, only_images)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -131,6 +132,16 @@ def tail(log_file: Path, lines: int = 12) -> str:
     except OSError:
         return "(no log)"
     return "\n".join(line[:400] for line in text.splitlines()[-lines:])
+
+
+def answers(path: Path) -> bool:
+    """Whether someone listens on a Unix socket (the file of a dead listener stays)."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        try:
+            caller.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(condition: Callable[[], bool], problem: str, *, seconds: float, log_file: Path | None = None,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from . import images
 from .layout import RUN, Layout
-from .process import run, spawn, stop, wait_until
+from .process import answers, run, spawn, stop, wait_until
 
 Say = Callable[[str], None]
 
@@ -55,7 +55,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
     pid_file, log = layout.cache / "template" / "containerd.pid", layout.cache / "template" / "containerd.log"
     spawn(["containerd", "-c", str(config)], pid_file, log)
     try:
-        wait_until(socket.exists, "containerd did not start to unpack the images", seconds=30, log_file=log, pause=0.05)
+        wait_until(lambda: answers(socket), "containerd did not start to unpack the images", seconds=30, log_file=log, pause=0.05)
         for name in images.names():
             images.import_into(layout, socket, name, "the template")
     finally:

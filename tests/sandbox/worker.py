@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import addresses, cluster, network, pki, template
 from .layout import Layout
-from .process import daemon_pid, gone_by, kill, spawn, stop, wait_until
+from .process import answers, daemon_pid, gone_by, kill, spawn, stop, wait_until
 from .versions import PAUSE
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -61,7 +61,7 @@ class Worker:
 
     def wait_for_containerd(self) -> None:
         """Wait until containerd takes calls."""
-        wait_until(self.layout.containerd_socket(self.name).exists, f"containerd of {self.name} did not start", seconds=30,
+        wait_until(lambda: answers(self.layout.containerd_socket(self.name)), f"containerd of {self.name} did not start", seconds=30,
                    log_file=self.layout.log_file(self.daemon("containerd")), pause=0.05)
 
     def start_kubelet(self) -> None:
