@@ -20,7 +20,7 @@ nothing else that it foresees.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from .errors import CassopsError
@@ -47,11 +47,13 @@ class Failed(CassopsError):
     """An operation that failed and has something to return besides its message.
 
     :param result: merged into the task's result.
+    :param errors: all of them, where the message sums up several.
     """
 
-    def __init__(self, message: str, result: Mapping[str, Any]) -> None:
+    def __init__(self, message: str, result: Mapping[str, Any], errors: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.result = dict(result)
+        self.errors = list(errors)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Context:
     verbosity: int = 0
     holder: str = dataclasses.field(default_factory=holder)
     warnings: list[str] = dataclasses.field(default_factory=list)
-    connect: Callable[[Mapping[str, Any]], Kube] = Kube.connect
+    connect: Callable[[Mapping[str, Any]], Kube] = dataclasses.field(default_factory=lambda: Kube.connect)
 
     def kube(self, params: Mapping[str, Any]) -> Kube:
         """The client for a task's connection options."""

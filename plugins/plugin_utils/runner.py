@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -85,8 +86,15 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         hidden = set(validation._no_log_values)
         hidden.update(secrets(validation.validated_parameters.get("kubeconfig")))
         if validation.error_messages:
-            raise AnsibleActionFail(remove_values(" ".join(validation.error_messages), hidden))
+            raise AnsibleActionFail(remove_values(self._words(validation), hidden))
         return validation.validated_parameters, hidden
+
+    def _words(self, validation: Any) -> str:
+        """All that is wrong with the options, in the words that a module uses."""
+        unsupported = f"Unsupported parameters for ({self._task.action}) module: "
+        return "; ".join(
+            (unsupported if isinstance(error, UnsupportedError) else "") + str(error) for error in validation.errors
+        )
 
     def _context(self, task_vars: dict[str, Any]) -> Context:
         visible = task_vars.get("cassandra_progress", True)

@@ -55,7 +55,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": changed, "nodes": nodes, "skipped_commands": skipped}
     failures = [f"{node['node']}: {failure}" for node in nodes for failure in node["failures"]]
     if failures:
-        raise Failed(_summary(failures, len(nodes)), {**result, "errors": failures})
+        raise Failed(_summary(failures, len(nodes)), result, failures)
     if skipped:
         result["msg"] = "Check mode: not run, since they change a node: " + "; ".join(
             " ".join(verb) for verb in skipped

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same result from a module and from its twin, and what belongs to the twin alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils import basic
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.cassops.kubernetes.plugins.action.nodetool import ActionModule
+from ansible_collections.cassops.kubernetes.plugins.module_utils import entry
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, ObjectList
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import nodetool
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils import progress, runner
+
+WHERE = {"namespace": "ns", "cluster": "shop", "datacenter": "dc1", "api_key": "very-secret"}
+
+
+def pod(name, rack):
+    return {"metadata": {"name": name, "labels": {"cassops.kubernetes/rack": rack}}}
+
+
+class Datacenter:
+    """Three nodes whose shell is this machine's; nodetool fails on one of them."""
+
+    namespace = "ns"
+
+    def __init__(self, folder):
+        self.folder = folder
+        program = folder / "nodetool"
+        program.write_text(
+            '#!/bin/sh\necho "$POD $* very-secret"\n'
+            '[ "$POD $1" != "shop-dc1-r2-0 flush" ] || { echo "error: disk" >&2; exit 2; }\n',
+            encoding="utf-8",
+        )
+        program.chmod(0o755)
+        self.execs = []
+
+    def list(self, kind, labels=None):
+        assert (kind, labels["cassops.kubernetes/datacenter"]) == ("Pod", "dc1")
+        nodes = [pod("shop-dc1-r1-10", "r1"), pod("shop-dc1-r1-9", "r1"), pod("shop-dc1-r2-0", "r2")]
+        return ObjectList([*nodes, {"metadata": {"name": "backup"}}])
+
+    def exec(self, name, argv, container="cassandra", stdin=None, timeout=60.0):
+        self.execs.append(name)
+        environment = {"PATH": f"{self.folder}:/usr/bin:/bin", "POD": name}
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+        return ExecResult(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def datacenter(tmp_path, monkeypatch):
+    made = Datacenter(tmp_path)
+    monkeypatch.setattr(Kube, "connect", lambda options: made)
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    return made
+
+
+def as_twin(arguments, *, check=False, **connection):
+    task = SimpleNamespace(
+        args=arguments, action="cassops.kubernetes.nodetool", async_val=0, check_mode=check, diff=False
+    )
+    local = SimpleNamespace(
+        **{"transport": "local", "become": None, "_shell": SimpleNamespace(tmpdir="/nowhere"), **connection}
+    )
+    twin = ActionModule(task, local, None, None, None, None)
+    return twin.run(task_vars={"inventory_hostname": "dc1", "cassandra_progress": False})
+
+
+class Ended(Exception):
+    """A module's end."""
+
+
+def as_module(arguments, monkeypatch, capsys, *, check=False):
+    def end(code):
+        raise Ended
+
+    monkeypatch.setattr(basic.sys, "exit", end)
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, *arguments, **options: None)
+    with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(Ended):
+        entry.main(nodetool)
+    result = json.loads(capsys.readouterr().out)
+    result.pop("invocation", None)
+    return result
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"command": ["version"]},
+        {"command": ["flush"]},
+        {"commands": [["flush"], ["version"]], "racks": ["r1"], "parallel": 1},
+        {"command": ["version"], "nodes": ["shop-dc1-r1-9"], "query": "nodes[].results[].rc"},
+        {"command": ["version"], "nodes": ["nope"]},
+        {"command": ["-u", "x"]},
+        {"command": ["version"], "query": "nodes["},
+    ],
+)
+@pytest.mark.parametrize("check", [False, True])
+def test_parity(datacenter, monkeypatch, capsys, arguments, check):
+    twin = as_twin({**WHERE, **arguments}, check=check)
+    module = as_module({**WHERE, **arguments}, monkeypatch, capsys, check=check)
+    twin.setdefault("failed", False)
+    module.setdefault("failed", False)
+    module.pop("exception", None)
+    assert json.loads(json.dumps(twin)) == module
+    assert "very-secret" not in json.dumps(twin)
+
+
+def test_all_failures_are_told_each_with_its_node(datacenter):
+    result = as_twin({**WHERE, "command": ["flush"]})
+    assert result["failed"] is True
+    assert result["errors"] == ["shop-dc1-r2-0: nodetool flush ended with 2: error: disk"]
+    assert result["msg"].startswith("nodetool failed on 1 of 3 nodes. ")
+    assert [node["node"] for node in result["nodes"]] == ["shop-dc1-r1-9", "shop-dc1-r1-10", "shop-dc1-r2-0"]
+    assert len(datacenter.execs) == 3
+
+
+def test_check_mode_runs_only_what_reads(datacenter):
+    result = as_twin({**WHERE, "command": ["flush"]}, check=True)
+    assert (result["changed"], result["skipped_commands"], datacenter.execs) == (True, [["flush"]], [])
+    result = as_twin({**WHERE, "command": ["version"]}, check=True)
+    assert (result["changed"], result["skipped_commands"], len(datacenter.execs)) == (False, [], 3)
+
+
+def test_wrong_options_in_a_modules_words():
+    with pytest.raises(AnsibleActionFail, match=r"Unsupported parameters for .*nodetool\) module: comand"):
+        as_twin({**WHERE, "comand": ["x"]})
+    with pytest.raises(AnsibleActionFail, match="one of the following is required: command, commands"):
+        as_twin(dict(WHERE))
+
+
+@pytest.mark.parametrize("connection", [{"transport": "ssh"}, {"become": object()}])
+def test_another_machine_or_user_gets_the_module(monkeypatch, connection):
+    monkeypatch.setattr(ActionModule, "_execute_module", lambda self, **options: {"sent": True})
+    assert as_twin({**WHERE, "command": ["version"]}, **connection) == {"sent": True}
+
+
+def test_progress_is_prefixed_and_throttled(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        progress, "Display", lambda: SimpleNamespace(display=lambda text, **options: shown.append(text))
+    )
+    tell = progress.DisplayProgress("dc1", interval=60)
+    tell("one")
+    tell("two")
+    tell("two", important=True)
+    tell("two", important=True)
+    assert shown == ["dc1: one", "dc1: two"]
+
+
+def test_what_a_kubeconfig_as_a_mapping_must_not_show():
+    users = [{"name": "long-name-of-user", "user": {"token": "long-token", "exec": {"command": "aws"}}}]
+    assert set(entry.secrets({"users": users, "clusters": [{"name": "cluster-name"}]})) == {"long-token"}
+    assert set(entry.secrets("/a/path")) == set()
