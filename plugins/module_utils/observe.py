@@ -32,6 +32,8 @@ ZONE = "topology.kubernetes.io/zone"
 # Where start.sh writes why it holds the node.
 HELD_FILE = "/tmp/held"
 ASK_LIMIT = 20.0
+# Gossip remembers for three days who left.
+GONE = ("LEFT", "removed")
 # Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
 PARALLEL = 16
 
@@ -272,20 +274,32 @@ def observation(kube: Kube, pod: str, credentials: Credentials) -> tuple[Observa
         local = session.execute("SELECT * FROM system.local")[0]
         peers = session.execute("SELECT * FROM system.peers_v2")
         gossip = gossip_rows(session)
-        keyspaces = tuple(
-            Keyspace(row["keyspace_name"], dict(row["replication"]))
-            for row in session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
-        )
+        keyspaces = keyspaces_of(session)
         own = str(local["broadcast_address"])
         members = {own: endpoint(own, local, gossip)}
         for peer in peers:
             address = str(peer["peer"])
             members[address] = endpoint(address, peer, gossip)
         for address, row in gossip.items():
+            if gossip_status(row) in GONE:
+                continue
             members.setdefault(address, gossip_endpoint(address, row))
         alive = failure_detector(kube, pod, session, own, members, keyspaces)
     bootstrapped = local["bootstrapped"] == "COMPLETED"
     return Observation(pod, own, bootstrapped, members, alive), keyspaces
+
+
+def keyspaces_of(session: cql.Session) -> tuple[Keyspace, ...]:
+    """Every keyspace, with the smallest gc_grace_seconds of its tables."""
+    grace: dict[str, int] = {}
+    for row in session.execute("SELECT keyspace_name, gc_grace_seconds FROM system_schema.tables"):
+        name, seconds = row["keyspace_name"], row["gc_grace_seconds"]
+        if seconds is not None:
+            grace[name] = min(seconds, grace.get(name, seconds))
+    rows = session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
+    return tuple(
+        Keyspace(row["keyspace_name"], dict(row["replication"]), grace.get(row["keyspace_name"])) for row in rows
+    )
 
 
 def gossip_rows(session: cql.Session) -> dict[str, Mapping[str, Any]]:

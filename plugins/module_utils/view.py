@@ -12,9 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from .ledger import DEFAULT_GC_GRACE_SECONDS
+
 # DESIGN, decision 6: every node is asked in a small datacenter, three a rack in a large one.
 ASK_ALL_UP_TO = 12
 ASK_PER_RACK = 3
+# Seconds; see L(View.gc_grace_seconds).
+SHORTEST_GC_GRACE = 86400
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class NodeView:
 class Keyspace:
     name: str
     replication: Mapping[str, str]
+    # The smallest of its tables; None where it has none.
+    gc_grace_seconds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,15 @@ class View:
 
     def endpoint(self, node: NodeView) -> Endpoint | None:
         return self.endpoints().get(node.address) if node.address else None
+
+    @property
+    def gc_grace_seconds(self) -> int:
+        """How long a node may be down before deleted rows of the user's tables could come back.
+
+        Tables with less than a day are left out: their rows end by TTL, and every longer stop would hold a node.
+        """
+        user = [item.gc_grace_seconds or 0 for item in self.keyspaces if not item.name.startswith("system")]
+        return min((seconds for seconds in user if seconds >= SHORTEST_GC_GRACE), default=DEFAULT_GC_GRACE_SECONDS)
 
     def schemas(self) -> dict[str, list[str]]:
         """Schema version -> the observers that hold it. One entry means agreement."""

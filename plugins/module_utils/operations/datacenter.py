@@ -15,10 +15,12 @@ State lives in the cluster only. Every step looks first, so a run that was kille
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from .. import gates, nodetool, ring, spec
@@ -82,9 +84,13 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "variable_prefix": {"type": "str", "default": ""},
 }
 OPEN_LIMIT = 60.0
+VERSION = "app.kubernetes.io/version"
+# Faults that no waiting heals, once they last this long (seconds). Registries hiccup, and a held node follows the
+# ledger, which the kubelet brings to it within a minute or so.
+PATIENCE = 100.0
+HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
 # How often a pod may crash before waiting any longer makes no sense.
 CRASHES = 3
-HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
 
 
 @dataclass(frozen=True)
@@ -118,11 +124,15 @@ class Deployment:
         self.done: list[str] = []
         self.diffs: list[dict[str, str]] = []
         self.namespace_missing = False
+        # A datacenter of the cluster did not answer: its seeds stay as they are in the ledger.
+        self.unreached = False
+        # node -> since when (seconds, monotonic) it has a fault that waiting does not heal.
+        self.faults: dict[str, float] = {}
 
     def run(self) -> dict[str, Any]:
         self.desired = self.checked()
-        self.peers = self.living_peers()
         found = self.look()
+        self.peers = self.living_peers(found)
         self.refuse(found)
         if self.ctx.check_mode:
             return self.predict(found)
@@ -156,13 +166,25 @@ class Deployment:
         """Raise with every reason why the desired datacenter cannot be made of what is there."""
         reasons = self.strangers() if not found.all("StatefulSet") else []
         ledger = ledger_of(found, self.desired.cluster, self.desired.name)
-        living = living_datacenter(found, ledger)
+        living = living_datacenter(found, ledger, self.desired)
         if living is not None:
             reasons += spec.refusals(living, self.desired, self.prefix)
-        if living is None or self.outline(found, ledger):
+        if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit()
+        if ledger is not None and ledger.phase == PHASE_RUNNING:
+            reasons += self.locked_out()
         if reasons:
             raise SpecError(reasons)
+
+    def locked_out(self) -> list[str]:
+        """A new password would fit no role of a datacenter that runs."""
+        name = self.desired.superuser_secret
+        if self.peers or self.kube.get("Secret", name) is not None:
+            return []
+        return [
+            f"{self.prefix}superuser_secret: Secret {name} is gone, and this datacenter has a superuser already; "
+            "create it again with the username and password of that role"
+        ]
 
     def outline(self, found: Objects, ledger: Ledger | None) -> list[changes.Change]:
         """What would change if nothing but the desired objects counted (addresses as they are)."""
@@ -229,7 +251,8 @@ class Deployment:
             self.note(f"create ConfigMap {ledger_name(self.desired.cluster, self.desired.name)}")
         elif ledger.phase == PHASE_NEW:
             self.note("finish the first start")
-        attempt(lambda: changes.send(self.kube, planned, dry_run=True))
+        if not self.namespace_missing:
+            changes.send(self.kube, planned, dry_run=True)
         return self.result(self.snapshot(found), pending=self.predicted_restarts(planned, found))
 
     def predicted_restarts(self, planned: Sequence[changes.Change], found: Objects) -> list[str]:
@@ -245,7 +268,7 @@ class Deployment:
         """The superuser's Secret, the nodes' addresses, and the ledger that keeps them."""
         if self.kube.get("Secret", self.desired.superuser_secret) is None:
             self.make_secret()
-        ledger = ledger_of(found, self.desired.cluster, self.desired.name) or self.new_ledger()
+        ledger = self.ledger(found)
         services = [item for item in self.manifests(ledger) if item["kind"] == "Service"]
         planned = changes.plan(services, found)
         self.record(planned, found)
@@ -254,6 +277,14 @@ class Deployment:
             addresses[change.name] = self.apply_service(change)["spec"]["clusterIP"]
         ledger = self.with_addresses(ledger, addresses)
         self.write_ledger(ledger, found)
+        return ledger
+
+    def ledger(self, found: Objects) -> Ledger:
+        """The ledger; planned anew as long as no node was ever made by it."""
+        ledger = ledger_of(found, self.desired.cluster, self.desired.name)
+        made = found.all("StatefulSet") or found.all("PersistentVolumeClaim")
+        if ledger is None or (ledger.phase == PHASE_NEW and not made):
+            return self.new_ledger()
         return ledger
 
     def make_secret(self) -> None:
@@ -299,6 +330,8 @@ class Deployment:
         firsts = [node.pod for node in self.desired.nodes() if node.ordinal == 0][:3]
         own = [seed for pod in firsts if (seed := self.seed(nodes[pod]))]
         others = [seed for peer in self.peers for seed in own_seeds(peer.ledger)]
+        if self.unreached:
+            others += [seed for seed in ledger.seeds if seed not in own + own_seeds(ledger) + others]
         return replace(ledger, nodes=nodes, seeds=tuple(own + others), self_replace=self.desired.self_replace)
 
     def seed(self, node: LedgerNode) -> str | None:
@@ -367,10 +400,12 @@ class Deployment:
     def start(self, ledger: Ledger) -> Ledger:
         """From started pods to a datacenter that serves; returns the ledger in phase C(running)."""
         wanted = self.credentials()
-        self.replicate_from_peers(wanted)
         seen = self.wait_for_ring(ledger, wanted)
         told = f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}"
         self.ctx.progress(told, important=True)
+        for peer in self.peers[:1]:
+            # Before this datacenter can log anybody in, the cluster's roles must be replicated to it.
+            superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())
         superuser.establish(self.kube, ledger.first, wanted, self.replication())
         self.note(f"create superuser {wanted.username}, close the default login")
         ledger = self.to_running(ledger, seen)
@@ -378,7 +413,7 @@ class Deployment:
         return ledger
 
     def wait_for_ring(self, ledger: Ledger, wanted: Credentials) -> View:
-        """Until the doorkeeper sees every node up and NORMAL; its view."""
+        """Until a node that can be asked sees every node up and NORMAL; its view."""
         latest: list[View] = []
 
         def look() -> list[str]:
@@ -387,39 +422,48 @@ class Deployment:
             started = sum(node.phase == "Running" and node.held is None for node in seen.nodes)
             if started < len(seen.nodes):
                 return [f"{started} of {len(seen.nodes)} nodes started", *not_started(seen)]
-            seen = self.ask_doorkeeper(seen, ledger.first, wanted)
+            seen = self.witness(seen, ledger.first, wanted)
             latest[:] = [seen]
             if not seen.observations:
-                return [f"all {started} nodes started, the first, {ledger.first}, does not answer yet"]
+                return [f"all {started} nodes started, none answers yet"]
             return gates.up_in_every_view(seen) + gates.normal(seen)
 
         until(look, f"{len(ledger.nodes)} nodes to join the ring", self.limit, self.ctx.progress)
         return latest[0]
 
-    def ask_doorkeeper(self, seen: View, doorkeeper: str, wanted: Credentials) -> View:
-        """The doorkeeper's view; by the default login while the superuser does not stand."""
-        only = replace(seen, nodes=tuple(node for node in seen.nodes if node.pod == doorkeeper))
-        for login in (wanted, superuser.DEFAULT):
-            heard = ask(self.kube, only, login)
-            if heard.observations:
-                break
+    def witness(self, seen: View, doorkeeper: str, wanted: Credentials) -> View:
+        """The view of a node that lets us in while CQL is closed here.
+
+        In a further datacenter of a cluster that is a node of the first; in a first one the doorkeeper, by the default
+        login as long as the superuser does not stand.
+        """
+        if self.peers:
+            place, pod, logins = self.peers[0].kube, serving_node(self.peers[0]), [wanted]
+        else:
+            place, pod, logins = self.kube, doorkeeper, [wanted, superuser.DEFAULT]
+        asked = replace(seen, nodes=(NodeView(pod=pod, rack="", ordinal=0, phase="Running"),))
+        views = (ask(place, asked, login) for login in logins)
+        heard = next((told for told in views if told.observations), asked)
         return replace(heard, nodes=seen.nodes)
 
     def give_up(self, seen: View) -> None:
-        """End a wait that cannot succeed: an image that is not there, a container that crashes again and again."""
+        """End a wait that cannot succeed: no image, a node that is held, a container that crashes again and again."""
+        now = time.monotonic()
+        faults = {
+            node.pod: f"is held: {node.held}" if node.held else f"cannot start: {node.reason}"
+            for node in seen.nodes
+            if node.held or (node.reason or "").startswith(HOPELESS)
+        }
+        self.faults = {pod: self.faults.get(pod, now) for pod in faults}
+        lasting = [f"{pod} {faults[pod]}" for pod, since in self.faults.items() if now - since > PATIENCE]
+        if lasting:
+            raise CassopsError(f"{'; '.join(lasting)}. Waiting does not help; correct the cause and run deploy again.")
         for node in seen.nodes:
-            if (node.reason or "").startswith(HOPELESS):
-                raise CassopsError(f"{node.pod} cannot start: {node.reason}. Correct it and run deploy again.")
             if node.restarts >= CRASHES and node.phase == "Crashed":
                 raise CassopsError(
                     f"{node.pod} crashed {node.restarts} times. The end of its log:\n"
                     f"{last_words(self.kube, node.pod)}\nCorrect the cause and run deploy again."
                 )
-
-    def replicate_from_peers(self, wanted: Credentials) -> None:
-        """Before a further datacenter can log anybody in, the cluster's roles must be replicated to it."""
-        for peer in self.peers:
-            superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())
 
     def replication(self) -> dict[str, int]:
         """Datacenter -> replicas of Cassandra's own keyspaces: three, or as many as there are nodes."""
@@ -482,6 +526,8 @@ class Deployment:
             return reasons
 
         until(look, f"{len(ledger.nodes)} nodes to be whole", self.limit, self.ctx.progress)
+        if latest[0].gc_grace_seconds != ledger.gc_grace_seconds:
+            self.write_ledger(replace(ledger, gc_grace_seconds=latest[0].gc_grace_seconds), self.look())
         if self.done:
             together(lambda node: superuser.prove_closed(self.kube, node.pod), latest[0].nodes)
         return self.result(latest[0], pending=[node.pod for node in latest[0].nodes if node.pending_restart])
@@ -495,16 +541,30 @@ class Deployment:
             raise CassopsError(f"Secret {name} with the superuser's username and password is gone; create it again")
         return superuser.credentials(secret, name)
 
-    def living_peers(self) -> list[Peer]:
-        """The other datacenters of the cluster that already run."""
+    def living_peers(self, found: Objects) -> list[Peer]:
+        """The other datacenters of the cluster that already run.
+
+        One that does not answer is in the way of a first start, which would make a second ring; later it is told.
+        """
+        ledger = ledger_of(found, self.desired.cluster, self.desired.name)
         peers = []
         for options in self.params.get("peers") or ():
-            kube = self.ctx.kube(options)
-            found = objects(kube, self.desired.cluster, options["datacenter"], kinds=("ConfigMap",))
-            ledger = ledger_of(found, self.desired.cluster, options["datacenter"])
-            if ledger is not None and ledger.phase == PHASE_RUNNING:
-                peers.append(Peer(kube, ledger))
+            told = attempt(partial(self.peer, options))
+            if isinstance(told, Peer):
+                peers.append(told)
+            elif told is not None and (ledger is None or ledger.phase == PHASE_NEW):
+                raise told
+            elif told is not None:
+                self.ctx.warnings.append(f"datacenter {options['datacenter']} was not asked for its seeds: {told}")
+                self.unreached = True
         return peers
+
+    def peer(self, options: Mapping[str, Any]) -> Peer | None:
+        """Another datacenter, None while it does not run."""
+        kube = self.ctx.kube(options)
+        found = objects(kube, self.desired.cluster, options["datacenter"], kinds=("ConfigMap",))
+        ledger = ledger_of(found, self.desired.cluster, options["datacenter"])
+        return Peer(kube, ledger) if ledger is not None and ledger.phase == PHASE_RUNNING else None
 
     def nodes(self, found: Objects) -> tuple[NodeView, ...]:
         return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name), datetime.now(timezone.utc))
@@ -550,32 +610,45 @@ def lock_name(cluster: str) -> str:
     return f"{cluster}-lock"
 
 
-def living_datacenter(found: Objects, ledger: Ledger | None) -> spec.Living | None:
-    """What the living objects say the datacenter is; None while there is no StatefulSet."""
-    sets = list(found.all("StatefulSet").values())
-    if not sets:
+def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datacenter) -> spec.Living | None:
+    """What the datacenter is, by its ledger and its objects; None while no node was ever made.
+
+    The ledger knows the nodes also when their StatefulSets are gone (a destroyed datacenter whose volumes were kept, or
+    one that was only half destroyed). What then is not known counts as desired.
+    """
+    sets, claims = found.all("StatefulSet"), found.all("PersistentVolumeClaim")
+    if ledger is None or not (sets or claims):
         return None
-    template = sets[0]["spec"]["template"]
-    claim = sets[0]["spec"]["volumeClaimTemplates"][0]["spec"]
+    zones = {rack.name: rack.zone for rack in desired.racks}
+    zones.update({item["metadata"]["labels"][LABEL_RACK]: zone_of(item) for item in sets.values()})
+    racks = [rack_of(pod, desired.prefix) for pod in ledger.nodes]
+    if sets:
+        wanted = [item["spec"]["volumeClaimTemplates"][0]["spec"] for item in sets.values()]
+    else:
+        # A claim has the class it was given, also where the default was asked for.
+        wanted = [item["spec"] for item in claims.values()]
+        if desired.storage_class is None:
+            wanted = [{**claim, "storageClassName": None} for claim in wanted]
+    versions = [item["spec"]["template"]["metadata"]["labels"].get(VERSION, "") for item in sets.values()]
     return spec.Living(
-        cluster=ledger.cluster if ledger else sets[0]["metadata"]["labels"][LABEL_CLUSTER],
-        racks={
-            item["metadata"]["labels"][LABEL_RACK]: (
-                item["spec"]["template"]["spec"].get("nodeSelector", {}).get(ZONE),
-                item["spec"].get("replicas", 1),
-            )
-            for item in sets
-        },
-        storage_size=claim["resources"]["requests"]["storage"],
-        storage_class=claim.get("storageClassName"),
-        num_tokens=tokens_a_node(ledger),
-        version=template["metadata"]["labels"].get("app.kubernetes.io/version", ""),
+        cluster=ledger.cluster,
+        racks={rack: (zones.get(rack), racks.count(rack)) for rack in racks},
+        storage_size=wanted[0]["resources"]["requests"]["storage"],
+        storage_class=wanted[0].get("storageClassName"),
+        num_tokens=len(next(iter(ledger.tokens.values()), ())),
+        version=next(iter(versions), ""),
     )
 
 
-def tokens_a_node(ledger: Ledger | None) -> int:
-    planned = next(iter(ledger.tokens.values()), ()) if ledger else ()
-    return len(planned)
+def zone_of(stateful_set: Mapping[str, Any]) -> str | None:
+    """The zone that a rack is pinned to."""
+    zone: str | None = stateful_set["spec"]["template"]["spec"].get("nodeSelector", {}).get(ZONE)
+    return zone
+
+
+def rack_of(pod: str, prefix: str) -> str:
+    """The rack in a node's name, C(<prefix>-<rack>-<ordinal>)."""
+    return pod.removeprefix(f"{prefix}-").rpartition("-")[0]
 
 
 def own_seeds(ledger: Ledger) -> list[str]:

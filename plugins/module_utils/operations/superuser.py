@@ -79,6 +79,7 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
         replicate(session, replication)
         if wanted.username != DEFAULT.username and default_role_exists(session):
             session.execute(close_default_login(), timeout=LIMIT)
+        synchronise(session)
     prove_closed(kube, doorkeeper)
 
 
@@ -111,11 +112,7 @@ def close_default_login() -> str:
 
 
 def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
-    """Give the system's keyspaces their replicas, and bring every row to all of them.
-
-    A read of whole tables at ALL repairs what it finds different (C(read_repair = 'BLOCKING'), the default of these
-    tables): on tables of a few rows that is what a repair would do, without starting one.
-    """
+    """Give the system's keyspaces their replicas, and bring the logins to all of them."""
     desired = {"class": "NetworkTopologyStrategy", **{dc: str(count) for dc, count in sorted(replication.items())}}
     for keyspace in SYSTEM_KEYSPACES:
         row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,))[0]
@@ -123,6 +120,15 @@ def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
         if living != desired:
             options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
             session.execute(f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}", timeout=LIMIT)
+    synchronise(session)
+
+
+def synchronise(session: cql.Session) -> None:
+    """Bring every row that logins need to all its replicas.
+
+    A read of whole tables at ALL repairs what it finds different (C(read_repair = 'BLOCKING'), the default of these
+    tables): on tables of a few rows that is what a repair would do, without starting one.
+    """
     for table in AUTH_TABLES:
         session.execute(f"SELECT * FROM system_auth.{table}", consistency="ALL", timeout=LIMIT)
 
