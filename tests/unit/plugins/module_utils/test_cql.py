@@ -110,7 +110,7 @@ def test_all_pages():
 def test_typed_errors(code, kind):
     with pytest.raises(kind, match="p: because") as caught:
         session(error(code, "because")).execute("x")
-    assert type(caught.value) is kind
+    assert caught.type is kind
 
 
 def test_too_few_replicas_are_counted():

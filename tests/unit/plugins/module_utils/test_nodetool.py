@@ -140,7 +140,7 @@ def test_gossipinfo_values_hold_colons():
 
 @pytest.mark.parametrize("version", RECORDED)
 def test_recorded_gossipinfo(version):
-    (endpoint,) = nodetooltext.gossipinfo(text(version, "gossipinfo")).values()
+    endpoint = next(iter(nodetooltext.gossipinfo(text(version, "gossipinfo")).values()))
     assert endpoint["states"]["STATUS"]["value"].startswith("NORMAL,")
     assert endpoint["states"]["RACK"]["value"] == "rack 1 left"
 
