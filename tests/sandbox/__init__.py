@@ -8,7 +8,7 @@ Tests use it as a library: put ``tests`` on the path, then ``from sandbox import
 
 from __future__ import annotations
 
-from .errors import SandboxError
 from .core import S3Access, Sandbox
+from .errors import SandboxError
 
 __all__ = ["S3Access", "Sandbox", "SandboxError"]

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,10 +35,19 @@ def digest(*parts: bytes) -> str:
 
 def programs_folder(layout: Layout) -> Path:
     """Folder of the compiled programs; its name changes with their sources."""
-    sources = [_GO / "go.mod", _GO / "go.sum", _GO / "provisioner" / "go.mod", _GO / "provisioner" / "go.sum",
-               _GO / "pause" / "main.go"]
+    sources = [
+        _GO / "go.mod",
+        _GO / "go.sum",
+        _GO / "provisioner" / "go.mod",
+        _GO / "provisioner" / "go.sum",
+        _GO / "pause" / "main.go",
+    ]
     names = sorted({**versions.GO_PROGRAMS, **versions.GO_PROVISIONER})
-    return layout.cache / "programs" / digest(*(file.read_bytes() for file in sources), " ".join([*names, *_FLAGS]).encode())
+    return (
+        layout.cache
+        / "programs"
+        / digest(*(file.read_bytes() for file in sources), " ".join([*names, *_FLAGS]).encode())
+    )
 
 
 def everything(layout: Layout, say: Say, *, kwok: bool = False, only_images: tuple[str, ...] | None = None) -> None:
@@ -75,12 +83,19 @@ def _prune(layout: Layout) -> None:
 
 def install(packages: Mapping[str, str], say: Say) -> None:
     """Install the Debian packages of those commands that are missing, and keep their services from running."""
-    missing = sorted({package for command, package in packages.items()
-                      if not (Path(command).exists() if command.startswith("/") else shutil.which(command))})
+    missing = sorted(
+        {
+            package
+            for command, package in packages.items()
+            if not (Path(command).exists() if command.startswith("/") else shutil.which(command))
+        }
+    )
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise SandboxError(f"this machine lacks {', '.join(missing)}, and has no apt-get to install them: install them by hand")
+        raise SandboxError(
+            f"this machine lacks {', '.join(missing)}, and has no apt-get to install them: install them by hand"
+        )
     say(f"apt-get: installing {', '.join(missing)}")
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-qq"], env=environment)
@@ -130,8 +145,14 @@ def _compile(layout: Layout, say: Say, kwok: bool) -> None:
 def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, say: Say) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0"}
     packages = list(programs.values())
-    listed = subprocess.run([go, "list", "-mod=readonly", "-deps", *packages], cwd=module, env=environment, capture_output=True,
-                            text=True, check=False)
+    listed = subprocess.run(
+        [go, "list", "-mod=readonly", "-deps", *packages],
+        cwd=module,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode != 0:
         raise SandboxError(f"go list failed in {module}:\n{listed.stderr[-2000:]}")
     total = len(listed.stdout.split())
@@ -140,8 +161,14 @@ def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, 
     partial.mkdir(exist_ok=True)
     began = time.monotonic()
     # -v prints the name of each package as it is compiled.
-    with subprocess.Popen([go, "build", "-mod=readonly", "-v", *_FLAGS, "-o", f"{partial}/", *packages], cwd=module,
-                          env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        [go, "build", "-mod=readonly", "-v", *_FLAGS, "-o", f"{partial}/", *packages],
+        cwd=module,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         assert process.stderr is not None
         lines: list[str] = []
         spoken = began
@@ -150,8 +177,10 @@ def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, 
             now = time.monotonic()
             if now - spoken > _EVERY:
                 spoken = now
-                say(f"go: {len(lines)} of at most {total} packages, {duration(now - began)}"
-                    f"{time_left(len(lines), total, now - began)}")
+                say(
+                    f"go: {len(lines)} of at most {total} packages, {duration(now - began)}"
+                    f"{time_left(len(lines), total, now - began)}"
+                )
     if process.returncode != 0:
         raise SandboxError(f"go build failed in {module}:\n{''.join(lines)[-3000:]}")
     for name in programs:
@@ -161,25 +190,21 @@ def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, 
 
 
 def duration(seconds: float) -> str:
-    """"3 min 10 s" or "8 s"."""
+    """ "3 min 10 s" or "8 s"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def time_left(done: int, total: int, seconds: float) -> str:
-    """", about 4 min left" from the share that is done; empty while that share says nothing yet."""
+    """ ", about 4 min left" from the share that is done; empty while that share says nothing yet."""
     if done < total * 0.05 or done >= total:
         return ""
     return f", about {duration(seconds / done * (total - done))} left"
 
 
-_image_lock = threading.Lock()
-
-
 def _archives(layout: Layout, names: list[str], say: Say) -> None:
-    with _image_lock:
-        for number, name in enumerate(names, start=1):
-            began = time.monotonic()
-            say(f"images: building {name} ({number} of {len(names)})")
-            images.make(layout, name, programs_folder(layout), say)
-            say(f"images: {name} in {duration(time.monotonic() - began)}")
+    for number, name in enumerate(names, start=1):
+        began = time.monotonic()
+        say(f"images: building {name} ({number} of {len(names)})")
+        images.make(layout, name, programs_folder(layout), say)
+        say(f"images: {name} in {duration(time.monotonic() - began)}")

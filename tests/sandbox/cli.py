@@ -9,13 +9,15 @@ import argparse
 import json
 import sys
 
-from .errors import SandboxError
 from .core import Sandbox
+from .errors import SandboxError
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sandbox", description="A disposable real Kubernetes with several workers on this Linux machine (needs root).")
+        prog="sandbox",
+        description="A disposable real Kubernetes with several workers on this Linux machine (needs root).",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
@@ -24,7 +26,12 @@ def _parser() -> argparse.ArgumentParser:
     up = command("up", "Build what is missing and start the sandbox, or what of it does not run.")
     up.add_argument("--workers", type=int, default=3, help="workers of a new sandbox (default: 3)")
     up.add_argument("--fresh", action="store_true", help="remove what is there first")
-    up.add_argument("--image", action="append", metavar="NAME", help="build and load only this image; may be repeated (default: all)")
+    up.add_argument(
+        "--image",
+        action="append",
+        metavar="NAME",
+        help="build and load only this image; may be repeated (default: all)",
+    )
     down = command("down", "End the sandbox and remove its state.")
     down.add_argument("--purge", action="store_true", help="remove the build cache too")
     build = command("build", "Build and cache everything; start nothing.")
@@ -32,9 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     command("status", "Say what runs.").add_argument("--json", action="store_true", help="as JSON")
     command("kubeconfig", "Print the path of the kubeconfig.")
     command("load-image", "Load an image on every worker.").add_argument("name")
-    for name, text in (("kill-worker", "Power loss of a worker."), ("revive-worker", "Power is back on a worker."),
-                       ("isolate-worker", "Cut a worker off the network."), ("join-worker", "Reconnect a worker."),
-                       ("remove-worker", "Take a worker away for good, with its disk.")):
+    for name, text in (
+        ("kill-worker", "Power loss of a worker."),
+        ("revive-worker", "Power is back on a worker."),
+        ("isolate-worker", "Cut a worker off the network."),
+        ("join-worker", "Reconnect a worker."),
+        ("remove-worker", "Take a worker away for good, with its disk."),
+    ):
         command(name, text).add_argument("worker")
     command("add-worker", "Add a worker.").add_argument("--zone", help="its zone (default: the next in turn)")
     wipe = command("wipe-volume", "Empty the volume of a claim.")
@@ -61,7 +72,9 @@ def _print_status(sandbox: Sandbox) -> None:
 def _run(options: argparse.Namespace, sandbox: Sandbox) -> None:
     match options.command:
         case "up":
-            sandbox.up(options.workers, fresh=options.fresh, only_images=tuple(options.image) if options.image else None)
+            sandbox.up(
+                options.workers, fresh=options.fresh, only_images=tuple(options.image) if options.image else None
+            )
         case "down":
             sandbox.down(purge=options.purge)
         case "build":

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import addresses, pki
 from .layout import Layout
-from .process import daemon_pid, run, spawn, stop, wait_until
+from .process import daemon_pid, gone_by, kill, run, spawn, wait_until, write
 from .versions import TOOLS
 
 API = "kube-apiserver"
@@ -31,14 +31,28 @@ _VOLUME_SCRIPTS = "local-path-scripts"
 
 # Everything that changes something is written down; the cluster's own reading and its heartbeats are not.
 _AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
     "rules": [
         {"level": "None", "userGroups": ["system:nodes", "system:serviceaccounts"], "verbs": ["get", "list", "watch"]},
-        {"level": "None", "verbs": ["get", "list", "watch"], "users": [
-            "system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy", "system:apiserver",
-            "system:sandbox-addons", "system:anonymous"]},
-        {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
-         "userGroups": ["system:nodes"]},
+        {
+            "level": "None",
+            "verbs": ["get", "list", "watch"],
+            "users": [
+                "system:kube-controller-manager",
+                "system:kube-scheduler",
+                "system:kube-proxy",
+                "system:apiserver",
+                "system:sandbox-addons",
+                "system:anonymous",
+            ],
+        },
+        {
+            "level": "None",
+            "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
+            "userGroups": ["system:nodes"],
+        },
         {"level": "None", "users": ["system:apiserver"], "resources": [{"group": "coordination.k8s.io"}]},
         {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*", "/version", "/openapi/*"]},
         {"level": "Metadata"},
@@ -55,48 +69,77 @@ class ControlPlane:
 
     def kubectl(self, *words: str, text: str | None = None, check: bool = True, timeout: float = 120) -> str:
         """Run kubectl as the administrator and return what it printed."""
-        return run([str(self.programs / "kubectl"), "--kubeconfig", str(self.layout.kubeconfig), *words],
-                   text=text, check=check, timeout=timeout).stdout
+        return run(
+            [str(self.programs / "kubectl"), "--kubeconfig", str(self.layout.kubeconfig), *words],
+            text=text,
+            check=check,
+            timeout=timeout,
+        ).stdout
 
     def start_etcd(self) -> None:
-        """etcd, without waiting for the disk: the sandbox survives killed processes, not a power loss of the machine."""
-        self._spawn("etcd", "etcd", f"--data-dir={self.layout.state / 'etcd'}",
-                    "--listen-client-urls=http://127.0.0.1:23790", "--advertise-client-urls=http://127.0.0.1:23790",
-                    "--listen-peer-urls=http://127.0.0.1:23800", "--initial-advertise-peer-urls=http://127.0.0.1:23800",
-                    "--initial-cluster=default=http://127.0.0.1:23800", "--unsafe-no-fsync", "--logger=zap",
-                    "--auto-compaction-retention=5m", "--quota-backend-bytes=4294967296")
+        """etcd, without waiting for the disk: killed processes do no harm, a power loss of this machine does."""
+        self._spawn(
+            "etcd",
+            "etcd",
+            f"--data-dir={self.layout.state / 'etcd'}",
+            "--listen-client-urls=http://127.0.0.1:23790",
+            "--advertise-client-urls=http://127.0.0.1:23790",
+            "--listen-peer-urls=http://127.0.0.1:23800",
+            "--initial-advertise-peer-urls=http://127.0.0.1:23800",
+            "--initial-cluster=default=http://127.0.0.1:23800",
+            "--unsafe-no-fsync",
+            "--logger=zap",
+            "--auto-compaction-retention=5m",
+            "--quota-backend-bytes=4294967296",
+        )
 
     def start_api(self) -> None:
         """The API server; returns before it is ready."""
         policy = self.layout.state / "audit-policy.json"
-        policy.write_text(json.dumps(_AUDIT_POLICY), encoding="utf-8")
+        write(policy, json.dumps(_AUDIT_POLICY))
         self.layout.audit_log.parent.mkdir(parents=True, exist_ok=True)
         keys = self.layout.pki
         self._spawn(
-            API, str(self.programs / API), "--etcd-servers=http://127.0.0.1:23790",
+            API,
+            str(self.programs / API),
+            "--etcd-servers=http://127.0.0.1:23790",
             # One address: it is local to the host, and every worker reaches it over the bridge.
-            f"--bind-address={addresses.GATEWAY}", f"--advertise-address={addresses.GATEWAY}", "--secure-port=6443",
-            f"--tls-cert-file={keys}/apiserver.crt", f"--tls-private-key-file={keys}/apiserver.key",
-            f"--client-ca-file={keys}/ca.crt", f"--service-account-key-file={keys}/sa.key",
+            f"--bind-address={addresses.GATEWAY}",
+            f"--advertise-address={addresses.GATEWAY}",
+            "--secure-port=6443",
+            f"--tls-cert-file={keys}/apiserver.crt",
+            f"--tls-private-key-file={keys}/apiserver.key",
+            f"--client-ca-file={keys}/ca.crt",
+            f"--service-account-key-file={keys}/sa.key",
             f"--service-account-signing-key-file={keys}/sa.key",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-            f"--service-cluster-ip-range={addresses.SERVICE_NET}", "--authorization-mode=Node,RBAC",
-            "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
+            f"--service-cluster-ip-range={addresses.SERVICE_NET}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
             f"--kubelet-client-certificate={keys}/apiserver-kubelet.crt",
             f"--kubelet-client-key={keys}/apiserver-kubelet.key",
             # Workers' names are in no DNS.
-            "--kubelet-preferred-address-types=InternalIP", "--endpoint-reconciler-type=master-count",
-            f"--audit-policy-file={policy}", f"--audit-log-path={self.layout.audit_log}",
-            "--audit-log-maxsize=200", "--audit-log-maxbackup=1",
-            "--default-not-ready-toleration-seconds=300", "--default-unreachable-toleration-seconds=300",
-            # It would ask the watch cache what only an etcd newer than Debian's can answer, and fill the log with errors.
-            "--feature-gates=SizeBasedListCostEstimate=false", "--profiling=false")
+            "--kubelet-preferred-address-types=InternalIP",
+            "--endpoint-reconciler-type=master-count",
+            f"--audit-policy-file={policy}",
+            f"--audit-log-path={self.layout.audit_log}",
+            "--audit-log-maxsize=200",
+            "--audit-log-maxbackup=1",
+            "--default-not-ready-toleration-seconds=300",
+            "--default-unreachable-toleration-seconds=300",
+            # It asks the watch cache what only an etcd newer than Debian's can answer, and fills the log.
+            "--feature-gates=SizeBasedListCostEstimate=false",
+            "--profiling=false",
+        )
 
     def api_is_ready(self) -> bool:
         """Whether the API server says it is ready (asked without credentials: /readyz is open to all)."""
         context = ssl.create_default_context(cafile=str(self.layout.pki / "ca.crt"))
         # Never by way of a proxy that the environment names.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
         try:
             with opener.open(f"{pki.API_URL}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -105,30 +148,51 @@ class ControlPlane:
 
     def wait_for_api(self, seconds: float = 90) -> None:
         """Wait until the API server is ready."""
-        wait_until(self.api_is_ready, "the API server did not become ready", seconds=seconds,
-                   log_file=self.layout.log_file(API))
+        wait_until(
+            self.api_is_ready,
+            "the API server did not become ready",
+            seconds=seconds,
+            log_file=self.layout.log_file(API),
+        )
 
     def start_controllers(self) -> None:
         """Controller manager, scheduler and the host's own kube-proxy."""
         keys = self.layout.pki
         self._spawn(
-            "kube-controller-manager", str(self.programs / "kube-controller-manager"),
-            f"--kubeconfig={keys}/controller-manager.kubeconfig", f"--service-account-private-key-file={keys}/sa.key",
-            f"--root-ca-file={keys}/ca.crt", "--use-service-account-credentials=true", "--leader-elect=false",
-            "--bind-address=127.0.0.1", "--secure-port=10357", "--node-monitor-period=2s",
-            "--node-monitor-grace-period=20s", "--pvclaimbinder-sync-period=2s", "--kube-api-qps=200",
-            "--kube-api-burst=400")
+            "kube-controller-manager",
+            str(self.programs / "kube-controller-manager"),
+            f"--kubeconfig={keys}/controller-manager.kubeconfig",
+            f"--service-account-private-key-file={keys}/sa.key",
+            f"--root-ca-file={keys}/ca.crt",
+            "--use-service-account-credentials=true",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            "--secure-port=10357",
+            "--node-monitor-period=2s",
+            "--node-monitor-grace-period=20s",
+            "--pvclaimbinder-sync-period=2s",
+            "--kube-api-qps=200",
+            "--kube-api-burst=400",
+        )
         self._spawn(
-            "kube-scheduler", str(self.programs / "kube-scheduler"), f"--kubeconfig={keys}/scheduler.kubeconfig",
-            "--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=10359", "--kube-api-qps=200",
-            "--kube-api-burst=400")
+            "kube-scheduler",
+            str(self.programs / "kube-scheduler"),
+            f"--kubeconfig={keys}/scheduler.kubeconfig",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            "--secure-port=10359",
+            "--kube-api-qps=200",
+            "--kube-api-burst=400",
+        )
         start_proxy(self.layout, self.programs, "host", None)
 
     def start_addons(self) -> None:
         """DNS, the volume provisioner and the S3 server."""
         addons = self.layout.pki / "addons.kubeconfig"
         corefile = self.layout.state / "Corefile"
-        corefile.write_text(textwrap.dedent(f"""\
+        write(
+            corefile,
+            textwrap.dedent(f"""\
             .:53 {{
               bind {addresses.GATEWAY}
               errors
@@ -137,47 +201,94 @@ class ControlPlane:
                 ttl 5
               }}
             }}
-            """), encoding="ascii")
+            """),
+        )
         self._spawn("coredns", str(self.programs / "coredns"), "-conf", str(corefile))
         config = self._write_provisioner_config()
         helper = self.layout.state / "helper-pod.json"
-        helper.write_text(json.dumps(_HELPER_POD), encoding="utf-8")
+        write(helper, json.dumps(_HELPER_POD))
         self._spawn(
-            "local-path-provisioner", str(self.programs / "local-path-provisioner"), "start", "--config", str(config),
-            "--namespace", SYSTEM_NAMESPACE, "--helper-image", TOOLS, "--kubeconfig", str(addons),
-            "--configmap-name", _VOLUME_SCRIPTS, "--service-account-name", _SERVICE_ACCOUNT,
-            "--helper-pod-file", str(helper), "--provisioner-name", "cassops.sandbox/local-path")
+            "local-path-provisioner",
+            str(self.programs / "local-path-provisioner"),
+            "start",
+            "--config",
+            str(config),
+            "--namespace",
+            SYSTEM_NAMESPACE,
+            "--helper-image",
+            TOOLS,
+            "--kubeconfig",
+            str(addons),
+            "--configmap-name",
+            _VOLUME_SCRIPTS,
+            "--service-account-name",
+            _SERVICE_ACCOUNT,
+            "--helper-pod-file",
+            str(helper),
+            "--provisioner-name",
+            "cassops.sandbox/local-path",
+        )
         self._start_s3()
 
     def _write_provisioner_config(self) -> Path:
-        """Tell the provisioner where each worker's volumes lie: all workers that can ever be, for it looks only every 30 s."""
+        """Where each worker's volumes lie: of all workers that can ever be, for it looks only every 30 s."""
         names = [addresses.worker_name(index) for index in range(1, addresses.MAX_WORKERS + 1)]
         config = self.layout.state / "provisioner.json"
-        config.write_text(json.dumps({"cmdTimeoutSeconds": 120, "nodePathMap": [
-            {"node": name, "paths": [str(self.layout.volumes(name))]} for name in names]}), encoding="utf-8")
+        write(
+            config,
+            json.dumps(
+                {
+                    "cmdTimeoutSeconds": 120,
+                    "nodePathMap": [{"node": name, "paths": [str(self.layout.volumes(name))]} for name in names],
+                }
+            ),
+        )
         return config
 
     def _start_s3(self) -> None:
         if not self.layout.s3_keys.exists():
-            self.layout.s3_keys.write_text(json.dumps(
-                {"access_key": "sandbox" + secrets.token_hex(6), "secret_key": secrets.token_hex(20)}), encoding="ascii")
+            self.layout.s3_keys.write_text(
+                json.dumps({"access_key": "sandbox" + secrets.token_hex(6), "secret_key": secrets.token_hex(20)}),
+                encoding="ascii",
+            )
             self.layout.s3_keys.chmod(0o600)
         keys = json.loads(self.layout.s3_keys.read_text(encoding="ascii"))
         self.layout.s3_data.mkdir(parents=True, exist_ok=True)
         # The keys go by environment: command lines are open to every user of the machine.
-        spawn([str(self.programs / "versitygw"), "--port", f"{addresses.GATEWAY}:{S3_PORT}", "--region", S3_REGION,
-               "--quiet", "posix", str(self.layout.s3_data)],
-              self.layout.pid_file("versitygw"), self.layout.log_file("versitygw"),
-              env={"ROOT_ACCESS_KEY": keys["access_key"], "ROOT_SECRET_KEY": keys["secret_key"]})
+        spawn(
+            [
+                str(self.programs / "versitygw"),
+                "--port",
+                f"{addresses.GATEWAY}:{S3_PORT}",
+                "--region",
+                S3_REGION,
+                "--quiet",
+                "posix",
+                str(self.layout.s3_data),
+            ],
+            self.layout.pid_file("versitygw"),
+            self.layout.log_file("versitygw"),
+            env={"ROOT_ACCESS_KEY": keys["access_key"], "ROOT_SECRET_KEY": keys["secret_key"]},
+        )
 
     def apply_objects(self) -> None:
         """Namespace, storage classes and what the provisioner's helper pods need."""
-        self.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=sandbox", "-f", "-",
-                     text=json.dumps({"apiVersion": "v1", "kind": "List", "items": cluster_objects()}))
+        self.kubectl(
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=sandbox",
+            "-f",
+            "-",
+            text=json.dumps({"apiVersion": "v1", "kind": "List", "items": cluster_objects()}),
+        )
 
     def stop_api(self) -> None:
-        """Stop the API server only: kubelets and pods go on."""
-        stop([self.layout.pid_file(API)])
+        """Kill the API server, with no good-bye to those who watch it; kubelets and pods go on."""
+        pid = daemon_pid(self.layout.pid_file(API))
+        if pid is not None:
+            kill([pid])
+            gone_by([pid], 5)
 
     def api_runs(self) -> bool:
         """Whether the API server's process is there."""
@@ -190,46 +301,81 @@ class ControlPlane:
 def start_proxy(layout: Layout, programs: Path, name: str, network: str | None) -> None:
     """kube-proxy of one worker, or of the host itself, so that services answer there too."""
     config = layout.state / f"proxy-{name}.json"
-    config.write_text(json.dumps({
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables",
-        "clientConnection": {"kubeconfig": str(layout.pki / "proxy.kubeconfig"), "qps": 50, "burst": 100},
-        # kube-proxy waits for the node of its name; the host is none, so it borrows the name of one that always is.
-        "hostnameOverride": addresses.worker_name(1) if network is None else name,
-        "clusterCIDR": addresses.POD_NET, "iptables": {"minSyncPeriod": "100ms", "localhostNodePorts": False},
-        # 0: leave the machine's own settings as they are.
-        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
-        "nodePortAddresses": [f"{addresses.GATEWAY}/32" if network is None else "primary"],
-        "healthzBindAddress": "127.0.0.1:10266" if network is None else "127.0.0.1:10256",
-        "metricsBindAddress": "127.0.0.1:10269" if network is None else "127.0.0.1:10249",
-    }), encoding="utf-8")
-    spawn([str(programs / "kube-proxy"), f"--config={config}"], layout.pid_file(f"{name}-kube-proxy"),
-          layout.log_file(f"{name}-kube-proxy"), network=network)
+    write(
+        config,
+        json.dumps(
+            {
+                "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+                "kind": "KubeProxyConfiguration",
+                "mode": "iptables",
+                "clientConnection": {"kubeconfig": str(layout.pki / "proxy.kubeconfig"), "qps": 50, "burst": 100},
+                # kube-proxy waits for the node of its name; the host is none, so it borrows the first worker's.
+                "hostnameOverride": addresses.worker_name(1) if network is None else name,
+                "clusterCIDR": addresses.POD_NET,
+                "iptables": {"minSyncPeriod": "100ms", "localhostNodePorts": False},
+                # 0: leave the machine's own settings as they are.
+                "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+                "nodePortAddresses": [f"{addresses.GATEWAY}/32" if network is None else "primary"],
+                "healthzBindAddress": "127.0.0.1:10266" if network is None else "127.0.0.1:10256",
+                "metricsBindAddress": "127.0.0.1:10269" if network is None else "127.0.0.1:10249",
+            }
+        ),
+    )
+    spawn(
+        [str(programs / "kube-proxy"), f"--config={config}"],
+        layout.pid_file(f"{name}-kube-proxy"),
+        layout.log_file(f"{name}-kube-proxy"),
+        network=network,
+    )
 
 
 _HELPER_POD: dict[str, Any] = {
-    "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "helper-pod"},
-    "spec": {"priorityClassName": "system-node-critical", "terminationGracePeriodSeconds": 0,
-             "containers": [{"name": "helper-pod", "image": TOOLS, "imagePullPolicy": "IfNotPresent"}]},
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "helper-pod"},
+    "spec": {
+        "priorityClassName": "system-node-critical",
+        "terminationGracePeriodSeconds": 0,
+        "containers": [{"name": "helper-pod", "image": TOOLS, "imagePullPolicy": "IfNotPresent"}],
+    },
 }
 
 
 def cluster_objects() -> list[dict[str, Any]]:
     """The objects that every sandbox starts with."""
+
     def storage_class(name: str, reclaim: str, *, default: bool) -> dict[str, Any]:
         return {
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
-            "metadata": {"name": name, "annotations": {
-                "storageclass.kubernetes.io/is-default-class": str(default).lower(), "defaultVolumeType": "local"}},
-            "provisioner": "cassops.sandbox/local-path", "volumeBindingMode": "WaitForFirstConsumer",
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": name,
+                "annotations": {
+                    "storageclass.kubernetes.io/is-default-class": str(default).lower(),
+                    "defaultVolumeType": "local",
+                },
+            },
+            "provisioner": "cassops.sandbox/local-path",
+            "volumeBindingMode": "WaitForFirstConsumer",
             "reclaimPolicy": reclaim,
         }
 
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": _SERVICE_ACCOUNT, "namespace": SYSTEM_NAMESPACE}},
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": _VOLUME_SCRIPTS, "namespace": SYSTEM_NAMESPACE},
-         "data": {"setup": '#!/bin/sh\nset -eu\nmkdir -m 0777 -p "$VOL_DIR"\nchmod 0777 "$VOL_DIR"\n',
-                  "teardown": '#!/bin/sh\nset -eu\nrm -rf "$VOL_DIR"\n'}},
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": _SERVICE_ACCOUNT, "namespace": SYSTEM_NAMESPACE},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": _VOLUME_SCRIPTS, "namespace": SYSTEM_NAMESPACE},
+            "data": {
+                "setup": '#!/bin/sh\nset -eu\nmkdir -m 0777 -p "$VOL_DIR"\nchmod 0777 "$VOL_DIR"\n',
+                "teardown": '#!/bin/sh\nset -eu\nrm -rf "$VOL_DIR"\n',
+            },
+        },
         storage_class(STORAGE_CLASS, "Delete", default=True),
         storage_class(RETAINING_STORAGE_CLASS, "Retain", default=False),
     ]

@@ -26,8 +26,16 @@ from .layout import RUN, Layout, default_home
 from .process import daemon_pid, run, stop, wait_until
 from .worker import Worker
 
-_HOST_DAEMONS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "host-kube-proxy", "coredns",
-                 "local-path-provisioner", "versitygw", "etcd")
+_HOST_DAEMONS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "host-kube-proxy",
+    "coredns",
+    "local-path-provisioner",
+    "versitygw",
+    "etcd",
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,10 @@ def check_host() -> None:
     Raises SandboxError when this is not Linux, not root, or a machine without control groups.
     """
     if platform.system() != "Linux":
-        raise SandboxError(f"the sandbox needs Linux (this is {platform.system()}): use a Linux machine or any Kubernetes of "
-                           "your own with KUBECONFIG set")
+        raise SandboxError(
+            f"the sandbox needs Linux (this is {platform.system()}): use a Linux machine or any Kubernetes of "
+            "your own with KUBECONFIG set"
+        )
     if os.geteuid() != 0:
         raise SandboxError("the sandbox needs root, because it makes network namespaces and runs containers: use sudo")
     cgroups = Path("/sys/fs/cgroup")
@@ -62,7 +72,7 @@ class Sandbox:
 
     home: folder of the cache and the state; default: $CASSOPS_SANDBOX_HOME, else ~/.cache/cassops-sandbox.
     say: gets each line of progress; default: prints it to standard error.
-    Every method that changes something takes the sandbox's lock (waiting for it) and raises SandboxError with a text for people.
+    Every method that changes something waits for the sandbox's lock, and raises SandboxError with a text for people.
     """
 
     def __init__(self, home: Path | None = None, say: Callable[[str], None] | None = None) -> None:
@@ -103,7 +113,10 @@ class Sandbox:
             known: dict[str, str] = json.loads(self.layout.workers.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return []
-        return [self._worker(name, zone) for name, zone in sorted(known.items(), key=lambda one: addresses.worker_index(one[0]))]
+        return [
+            self._worker(name, zone)
+            for name, zone in sorted(known.items(), key=lambda one: addresses.worker_index(one[0]))
+        ]
 
     def worker(self, name: str) -> Worker:
         """One worker by its name. Raises SandboxError when there is none of that name."""
@@ -120,8 +133,12 @@ class Sandbox:
     def is_up(self) -> bool:
         """Whether every daemon runs and every worker is Ready."""
         workers = self.workers()
-        return bool(workers) and self._all_daemons_run() and self.plane.api_is_ready() and not self._not_ready(
-            [one.name for one in workers], since=None)
+        return (
+            bool(workers)
+            and self._all_daemons_run()
+            and self.plane.api_is_ready()
+            and not self._not_ready([one.name for one in workers], since=None)
+        )
 
     # Up and down
 
@@ -231,7 +248,7 @@ class Sandbox:
                 self._wait_ready([name], since)
 
     def wipe_volume(self, namespace: str, claim: str) -> int:
-        """Empty a claim's volume; returns how many entries were removed. Stop the pod first, as you would with a disk."""
+        """Empty a claim's volume; returns how many entries went. Stop the pod first, as you would with a disk."""
         with self._locked():
             return faults.wipe(self.volume(namespace, claim), self.layout)
 
@@ -253,12 +270,23 @@ class Sandbox:
         names = [one.name for one in self.workers()]
         not_ready = self._not_ready(names, since=None) if ready else names
         return {
-            "home": str(self.layout.home), "kubeconfig": str(self.kubeconfig), "api_ready": ready,
-            "workers": {one.name: {"zone": one.zone, "ready": one.name not in not_ready, "running": one.runs(),
-                                   "cut_off": network.is_cut(one.name)} for one in self.workers()},
+            "home": str(self.layout.home),
+            "kubeconfig": str(self.kubeconfig),
+            "api_ready": ready,
+            "workers": {
+                one.name: {
+                    "zone": one.zone,
+                    "ready": one.name not in not_ready,
+                    "running": one.runs(),
+                    "cut_off": network.is_cut(one.name),
+                }
+                for one in self.workers()
+            },
             "stopped_daemons": [name for name in daemons if daemon_pid(self.layout.pid_file(name)) is None],
-            "s3_endpoint": f"http://{addresses.GATEWAY}:{S3_PORT}", "s3_keys": str(self.layout.s3_keys),
-            "audit_log": str(self.audit_log), "images": images.names(),
+            "s3_endpoint": f"http://{addresses.GATEWAY}:{S3_PORT}",
+            "s3_keys": str(self.layout.s3_keys),
+            "audit_log": str(self.audit_log),
+            "images": images.names(),
         }
 
     # Inside
@@ -283,7 +311,8 @@ class Sandbox:
 
     def _all_daemons_run(self) -> bool:
         return all(daemon_pid(self.layout.pid_file(name)) is not None for name in _HOST_DAEMONS) and all(
-            one.runs() and not network.is_cut(one.name) for one in self.workers())
+            one.runs() and not network.is_cut(one.name) for one in self.workers()
+        )
 
     def _start(self, count: int, only_images: tuple[str, ...] | None) -> None:
         since = _now()
@@ -323,26 +352,42 @@ class Sandbox:
         images.load(self.layout, workers, only, self._say)
 
     def _not_ready(self, names: list[str], since: datetime.datetime | None) -> list[str]:
-        """Those of the workers that are not Ready, or were not heard of after `since` (an old Ready may stand for a while)."""
+        """Those that are not Ready, or were not heard of after `since` (an old Ready may stand for a while)."""
         nodes = json.loads(self.plane.kubectl("get", "nodes", "-o", "json", check=False) or '{"items": []}')
-        ready = {node["metadata"]["name"] for node in nodes["items"]
-                 if any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions", []))}
+        ready = {
+            node["metadata"]["name"]
+            for node in nodes["items"]
+            if any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions", []))
+        }
         if since is not None:
-            leases = json.loads(self.plane.kubectl("-n", "kube-node-lease", "get", "leases", "-o", "json", check=False)
-                                or '{"items": []}')
-            ready &= {lease["metadata"]["name"] for lease in leases["items"]
-                      if datetime.datetime.fromisoformat(lease["spec"]["renewTime"].replace("Z", "+00:00")) > since}
+            leases = json.loads(
+                self.plane.kubectl("-n", "kube-node-lease", "get", "leases", "-o", "json", check=False)
+                or '{"items": []}'
+            )
+            ready &= {
+                lease["metadata"]["name"]
+                for lease in leases["items"]
+                if datetime.datetime.fromisoformat(lease["spec"]["renewTime"].replace("Z", "+00:00")) > since
+            }
         return [name for name in names if name not in ready]
 
     def _wait_ready(self, names: list[str], since: datetime.datetime) -> None:
-        wait_until(lambda: not self._not_ready(names, since), f"not every worker became Ready ({', '.join(names)})",
-                   seconds=120, log_file=self.layout.log_file(f"{names[0]}-kubelet"), pause=0.5)
+        wait_until(
+            lambda: not self._not_ready(names, since),
+            f"not every worker became Ready ({', '.join(names)})",
+            seconds=120,
+            log_file=self.layout.log_file(f"{names[0]}-kubelet"),
+            pause=0.5,
+        )
 
     def _down(self) -> None:
         workers = [one.name for one in self.workers()]
         # Remains of a sandbox whose state is gone.
-        workers += [path.name.removeprefix("cassops-") for path in Path("/run/netns").glob("cassops-worker*")
-                    if path.name.removeprefix("cassops-") not in workers]
+        workers += [
+            path.name.removeprefix("cassops-")
+            for path in Path("/run/netns").glob("cassops-worker*")
+            if path.name.removeprefix("cassops-") not in workers
+        ]
         stop([self.layout.pid_file(name) for name in _HOST_DAEMONS if name != "etcd"], grace=5)
         stop([self.layout.pid_file("etcd")], grace=5)
         for name in workers:
@@ -367,7 +412,10 @@ def _now() -> datetime.datetime:
 
 def _unmount_below(*folders: Path) -> None:
     """Unmount whatever containers and kubelets mounted there, innermost first."""
-    points = [line.split()[4].replace("\\040", " ") for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
+    points = [
+        line.split()[4].replace("\\040", " ")
+        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    ]
     mine = [point for point in points if any(point.startswith(f"{folder}/") for folder in folders)]
     for point in sorted(mine, reverse=True):
         run(["umount", "--lazy", point], check=False)

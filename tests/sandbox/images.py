@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the container images and loads them into the workers' containerd.
 
-The Cassandra images keep the contract of the official ones (user 999, paths, entrypoint, launchers); docs/sandbox.md lists
-what differs. An image is a list of layers in the cache; its archive is put together while it is loaded.
+The Cassandra images keep the contract of the official ones (user 999, paths, entrypoint, launchers); docs/sandbox.md
+lists what differs. An image is a list of layers in the cache; its archive is put together while it is loaded.
 """
 
 from __future__ import annotations
@@ -35,13 +35,35 @@ _FILES = SOURCE / "image"
 _RECIPE = "1"  # raise it when the recipe changes in a way that no file in image/ shows
 _CASSANDRA_HOME = "opt/cassandra"
 _TOOLS_IN_BIN = ("sstableloader", "sstablescrub", "sstableupgrade", "sstableutil", "sstableverify")
-_TOOLS_ASIDE = ("sstabledump", "sstableexpiredblockers", "sstablelevelreset", "sstablemetadata", "sstableofflinerelevel",
-                "sstablerepairedset", "sstablesplit")
+_TOOLS_ASIDE = (
+    "sstabledump",
+    "sstableexpiredblockers",
+    "sstablelevelreset",
+    "sstablemetadata",
+    "sstableofflinerelevel",
+    "sstablerepairedset",
+    "sstablesplit",
+)
 _DEBIAN_PACKAGES = ("iproute2", "libjemalloc2", "procps", "numactl")
 # Nothing at run time reads these.
-_USELESS = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/i18n", "usr/share/lintian",
-            "usr/share/perl5", "usr/lib/x86_64-linux-gnu/gconv", "var/cache", "var/lib/apt", "var/log", "var/lib/dpkg/info",
-            "usr/share/bash-completion", "usr/share/icons", "usr/share/pixmaps", "usr/share/fonts")
+_USELESS = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/info",
+    "usr/share/locale",
+    "usr/share/i18n",
+    "usr/share/lintian",
+    "usr/share/perl5",
+    "usr/lib/x86_64-linux-gnu/gconv",
+    "var/cache",
+    "var/lib/apt",
+    "var/log",
+    "var/lib/dpkg/info",
+    "usr/share/bash-completion",
+    "usr/share/icons",
+    "usr/share/pixmaps",
+    "usr/share/fonts",
+)
 _USELESS_JAVA = ("lib/server/classes_nocoops.jsa", "lib/ct.sym", "jmods", "legal", "man")
 
 
@@ -63,7 +85,7 @@ def names() -> list[str]:
 
 
 def wanted(only: tuple[str, ...] | None) -> list[str]:
-    """The images to have: all, or the small ones and those named. Raises SandboxError for one that the sandbox cannot make."""
+    """The images to have: all, or the small ones and those named. Raises SandboxError for an unknown one."""
     if only is None:
         return names()
     for name in only:
@@ -78,7 +100,10 @@ def key(name: str) -> str:
     parts = [name.encode(), _RECIPE.encode()]
     if name.startswith("cassandra:"):
         recipe = (_release(name), _DEBIAN_PACKAGES, _USELESS, _USELESS_JAVA, _TOOLS_IN_BIN, _TOOLS_ASIDE)
-        parts += [repr(recipe).encode(), *(path.relative_to(_FILES).as_posix().encode() + path.read_bytes() for path in sources)]
+        parts += [
+            repr(recipe).encode(),
+            *(path.relative_to(_FILES).as_posix().encode() + path.read_bytes() for path in sources),
+        ]
     elif name == versions.PAUSE:
         parts.append((SOURCE / "go" / "pause" / "main.go").read_bytes())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
@@ -100,14 +125,25 @@ def make(layout: Layout, name: str, programs: Path, say: Say) -> None:
     else:
         release = _release(name)
         layers = [_base_layer(layout, release, say), _cassandra_layer(layout, release, say)]
-        _finish(layout, name, layers, {
-            "Entrypoint": ["docker-entrypoint.sh"], "Cmd": ["cassandra", "-f"], "WorkingDir": "/",
-            "Env": ["PATH=/opt/cassandra/bin:/opt/java/openjdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                    "JAVA_HOME=/opt/java/openjdk", "CASSANDRA_HOME=/opt/cassandra", "CASSANDRA_CONF=/etc/cassandra",
-                    f"CASSANDRA_VERSION={release.version}"],
-            "ExposedPorts": {f"{port}/tcp": {} for port in (7000, 7001, 7199, 9042, 9160)},
-            "Volumes": {"/var/lib/cassandra": {}},
-        })
+        _finish(
+            layout,
+            name,
+            layers,
+            {
+                "Entrypoint": ["docker-entrypoint.sh"],
+                "Cmd": ["cassandra", "-f"],
+                "WorkingDir": "/",
+                "Env": [
+                    "PATH=/opt/cassandra/bin:/opt/java/openjdk/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                    "JAVA_HOME=/opt/java/openjdk",
+                    "CASSANDRA_HOME=/opt/cassandra",
+                    "CASSANDRA_CONF=/etc/cassandra",
+                    f"CASSANDRA_VERSION={release.version}",
+                ],
+                "ExposedPorts": {f"{port}/tcp": {} for port in (7000, 7001, 7199, 9042, 9160)},
+                "Volumes": {"/var/lib/cassandra": {}},
+            },
+        )
 
 
 def load(layout: Layout, workers: Sequence[Worker], only: tuple[str, ...] | None, say: Say) -> None:
@@ -156,7 +192,9 @@ def _write_archive(layout: Layout, name: str, manifest: Mapping[str, Any], strea
     """An archive as `docker save` writes it."""
     config = json.dumps(manifest["config"], sort_keys=True).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"
-    index = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": [f"{one}.tar" for one in manifest["layers"]]}])
+    index = json.dumps(
+        [{"Config": config_name, "RepoTags": [name], "Layers": [f"{one}.tar" for one in manifest["layers"]]}]
+    )
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         for member, data in ((config_name, config), ("manifest.json", index.encode())):
             info = tarfile.TarInfo(member)
@@ -186,8 +224,13 @@ def _layer(layout: Layout, layer: str) -> Path:
 
 
 def _finish(layout: Layout, name: str, layers: list[str], config: dict[str, Any]) -> None:
-    whole = {"architecture": "amd64", "os": "linux", "config": config, "history": [{} for _ in layers],
-             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{one}" for one in layers]}}
+    whole = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "history": [{} for _ in layers],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{one}" for one in layers]},
+    }
     _manifest(layout, name).write_text(json.dumps({"config": whole, "layers": layers}), encoding="utf-8")
 
 
@@ -250,9 +293,12 @@ def _made_layer(layout: Layout, entries: Sequence[Entry]) -> str:
 
 def _busybox() -> list[Entry]:
     applets = run(["/bin/busybox", "--list"]).stdout.split()
-    return [Entry("bin", mode=0o755, folder=True), Entry("bin/busybox", Path("/bin/busybox").read_bytes(), 0o755),
-            *(Entry(f"bin/{applet}", link="busybox") for applet in applets if applet != "busybox"),
-            Entry("tmp", mode=0o1777, folder=True)]
+    return [
+        Entry("bin", mode=0o755, folder=True),
+        Entry("bin/busybox", Path("/bin/busybox").read_bytes(), 0o755),
+        *(Entry(f"bin/{applet}", link="busybox") for applet in applets if applet != "busybox"),
+        Entry("tmp", mode=0o1777, folder=True),
+    ]
 
 
 def debian_mirror() -> list[str]:
@@ -271,7 +317,10 @@ def _base_layer(layout: Layout, release: versions.CassandraImage, say: Say) -> s
     root = layout.cache / f"debootstrap-{release.suite}"
     shutil.rmtree(root, ignore_errors=True)
     packages = ",".join([f"openjdk-{release.java}-jre-headless", *_DEBIAN_PACKAGES])
-    run(["debootstrap", "--variant=minbase", f"--include={packages}", release.suite, str(root), *debian_mirror()], timeout=1200)
+    run(
+        ["debootstrap", "--variant=minbase", f"--include={packages}", release.suite, str(root), *debian_mirror()],
+        timeout=1200,
+    )
     for path in _USELESS:
         shutil.rmtree(root / path, ignore_errors=True)
     java = f"usr/lib/jvm/java-{release.java}-openjdk-amd64"
@@ -314,7 +363,17 @@ def _jars(layout: Layout, release: versions.CassandraImage, say: Say) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     (work / "pom.xml").write_text(_POM.format(version=release.version), encoding="utf-8")
-    run(["mvn", "-B", "-q", "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={work / 'lib'}"], cwd=work)
+    run(
+        [
+            "mvn",
+            "-B",
+            "-q",
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={work / 'lib'}",
+        ],
+        cwd=work,
+    )
     for jar in (work / "lib").glob("netty-*.jar"):
         if any(other in jar.name for other in ("-osx-", "-windows-", "-aarch_64")):
             jar.unlink()
@@ -333,8 +392,13 @@ def _cassandra_layer(layout: Layout, release: versions.CassandraImage, say: Say)
     def file(path: str, source: Path, mode: int, owner: int = 0) -> None:
         layer.add(Entry(path, source.read_bytes(), mode, owner))
 
-    for path in (_CASSANDRA_HOME, f"{_CASSANDRA_HOME}/bin", f"{_CASSANDRA_HOME}/lib", f"{_CASSANDRA_HOME}/tools",
-                 f"{_CASSANDRA_HOME}/tools/bin"):
+    for path in (
+        _CASSANDRA_HOME,
+        f"{_CASSANDRA_HOME}/bin",
+        f"{_CASSANDRA_HOME}/lib",
+        f"{_CASSANDRA_HOME}/tools",
+        f"{_CASSANDRA_HOME}/tools/bin",
+    ):
         folder(path)
     for jar in sorted(jars.glob("*.jar")):
         file(f"{_CASSANDRA_HOME}/lib/{jar.name}", jar, 0o644)

@@ -10,8 +10,19 @@ from pathlib import Path
 from . import addresses
 from .process import run
 
-_FORWARD = ["FORWARD", "-s", addresses.SANDBOX_NET, "-d", addresses.SANDBOX_NET,
-            "-m", "comment", "--comment", "cassops-sandbox", "-j", "ACCEPT"]
+_FORWARD = [
+    "FORWARD",
+    "-s",
+    addresses.SANDBOX_NET,
+    "-d",
+    addresses.SANDBOX_NET,
+    "-m",
+    "comment",
+    "--comment",
+    "cassops-sandbox",
+    "-j",
+    "ACCEPT",
+]
 
 
 def _ip(*words: str, inside: str | None = None, check: bool = True) -> str:
@@ -65,8 +76,17 @@ def ensure_worker(name: str) -> None:
         if other != index:
             _ip("route", "replace", addresses.pod_subnet(other), "via", addresses.worker_address(other), inside=inside)
     _ip("route", "replace", addresses.pod_subnet(index), "via", addresses.worker_address(index))
-    run(["nsenter", f"--net=/run/netns/{inside}", "sysctl", "-qw", "net.ipv4.ip_forward=1",
-         "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0"])
+    run(
+        [
+            "nsenter",
+            f"--net=/run/netns/{inside}",
+            "sysctl",
+            "-qw",
+            "net.ipv4.ip_forward=1",
+            "net.ipv4.conf.all.rp_filter=0",
+            "net.ipv4.conf.default.rp_filter=0",
+        ]
+    )
 
 
 def cut(name: str) -> None:
@@ -81,7 +101,9 @@ def plug(name: str) -> None:
 
 def is_cut(name: str) -> bool:
     """Whether the worker's cable is pulled."""
-    return "UP" not in _ip("-o", "link", "show", addresses.link(name), check=False).partition("<")[2].partition(">")[0].split(",")
+    return "UP" not in _ip("-o", "link", "show", addresses.link(name), check=False).partition("<")[2].partition(">")[
+        0
+    ].split(",")
 
 
 def pids_inside(name: str) -> list[int]:

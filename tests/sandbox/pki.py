@@ -28,8 +28,24 @@ def ensure_authority(layout: Layout) -> None:
     authority = layout.pki / "ca.crt"
     if not authority.exists():
         _key(layout.pki / "ca.key")
-        run(["openssl", "req", "-x509", "-new", "-key", str(layout.pki / "ca.key"), "-days", _DAYS,
-             "-subj", "/CN=cassops-sandbox", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", str(authority)])
+        run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-new",
+                "-key",
+                str(layout.pki / "ca.key"),
+                "-days",
+                _DAYS,
+                "-subj",
+                "/CN=cassops-sandbox",
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+                "-out",
+                str(authority),
+            ]
+        )
     if not (layout.pki / "sa.key").exists():
         _key(layout.pki / "sa.key")
 
@@ -46,12 +62,32 @@ def ensure_certificate(layout: Layout, name: str, subject: str, alternatives: st
     request, extensions = layout.pki / f"{name}.csr", layout.pki / f"{name}.ext"
     run(["openssl", "req", "-new", "-key", str(layout.pki / f"{name}.key"), "-subj", subject, "-out", str(request)])
     # Python 3.13 checks certificates by the letter and refuses those that lack the identifiers.
-    extensions.write_text(f"subjectAltName={alternatives or 'DNS:' + name}\nextendedKeyUsage=serverAuth,clientAuth\n"
-                          "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                          "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n", encoding="ascii")
-    run(["openssl", "x509", "-req", "-in", str(request), "-CA", str(layout.pki / "ca.crt"), "-CAkey",
-         str(layout.pki / "ca.key"), "-CAcreateserial", "-days", _DAYS, "-extfile", str(extensions),
-         "-out", str(certificate)])
+    extensions.write_text(
+        f"subjectAltName={alternatives or 'DNS:' + name}\nextendedKeyUsage=serverAuth,clientAuth\n"
+        "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n",
+        encoding="ascii",
+    )
+    run(
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-in",
+            str(request),
+            "-CA",
+            str(layout.pki / "ca.crt"),
+            "-CAkey",
+            str(layout.pki / "ca.key"),
+            "-CAcreateserial",
+            "-days",
+            _DAYS,
+            "-extfile",
+            str(extensions),
+            "-out",
+            str(certificate),
+        ]
+    )
     request.unlink()
     extensions.unlink()
 
@@ -67,10 +103,16 @@ def ensure_kubeconfig(layout: Layout, name: str, subject: str, path: Path | None
         return base64.b64encode((layout.pki / file).read_bytes()).decode("ascii")
 
     config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "sandbox",
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "sandbox",
         "clusters": [{"name": "sandbox", "cluster": {"server": API_URL, "certificate-authority-data": data("ca.crt")}}],
-        "users": [{"name": name, "user": {"client-certificate-data": data(f"{name}.crt"),
-                                          "client-key-data": data(f"{name}.key")}}],
+        "users": [
+            {
+                "name": name,
+                "user": {"client-certificate-data": data(f"{name}.crt"), "client-key-data": data(f"{name}.key")},
+            }
+        ],
         "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": name}}],
     }
     target.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
@@ -81,9 +123,22 @@ def ensure_kubeconfig(layout: Layout, name: str, subject: str, path: Path | None
 def ensure_all(layout: Layout) -> None:
     """Everything that the control plane needs."""
     ensure_authority(layout)
-    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"]
-    ensure_certificate(layout, "apiserver", "/CN=kube-apiserver", ",".join(
-        [f"DNS:{name}" for name in names] + [f"IP:{ip}" for ip in ("127.0.0.1", addresses.GATEWAY, addresses.API_SERVICE)]))
+    names = [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "localhost",
+    ]
+    ensure_certificate(
+        layout,
+        "apiserver",
+        "/CN=kube-apiserver",
+        ",".join(
+            [f"DNS:{name}" for name in names]
+            + [f"IP:{ip}" for ip in ("127.0.0.1", addresses.GATEWAY, addresses.API_SERVICE)]
+        ),
+    )
     ensure_certificate(layout, "apiserver-kubelet", "/O=system:masters/CN=kube-apiserver-kubelet-client")
     ensure_kubeconfig(layout, "admin", "/O=system:masters/CN=admin", layout.kubeconfig)
     ensure_kubeconfig(layout, "controller-manager", "/CN=system:kube-controller-manager")

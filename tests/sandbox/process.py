@@ -16,15 +16,30 @@ from pathlib import Path
 from .errors import SandboxError
 
 
-def run(command: Sequence[str], *, text: str | None = None, check: bool = True, env: Mapping[str, str] | None = None,
-        cwd: Path | None = None, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str],
+    *,
+    text: str | None = None,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = 600,
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return its output.
 
-    Raises SandboxError with the end of what it said when it fails (unless check is false) or takes over `timeout` seconds.
+    Raises SandboxError with the end of what it said when it fails (unless check is false) or takes over `timeout` s.
     """
     try:
-        done = subprocess.run(list(command), input=text, capture_output=True, text=True, cwd=cwd, timeout=timeout,
-                              env=None if env is None else {**os.environ, **env}, check=False)
+        done = subprocess.run(
+            list(command),
+            input=text,
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            timeout=timeout,
+            env=None if env is None else {**os.environ, **env},
+            check=False,
+        )
     except FileNotFoundError:
         raise SandboxError(f"the command '{command[0]}' is not on this machine") from None
     except subprocess.TimeoutExpired:
@@ -42,7 +57,7 @@ def start_time(pid: int) -> int | None:
     except OSError:
         return None
     # The name stands in brackets and may itself hold spaces and brackets.
-    fields = stat[stat.rfind(")") + 2:].split()
+    fields = stat[stat.rfind(")") + 2 :].split()
     return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
@@ -65,8 +80,15 @@ def daemon_pid(pid_file: Path) -> int | None:
     return known[0]
 
 
-def spawn(command: Sequence[str], pid_file: Path, log_file: Path, *, network: str | None = None,
-          cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
+def spawn(
+    command: Sequence[str],
+    pid_file: Path,
+    log_file: Path,
+    *,
+    network: str | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
     """Start a daemon that outlives us, unless it runs already; return its pid.
 
     It is started twice removed (setsid --fork), so that it is never our child and leaves no zombie in a long test run.
@@ -81,9 +103,24 @@ def spawn(command: Sequence[str], pid_file: Path, log_file: Path, *, network: st
     fresh.unlink(missing_ok=True)
     inside = [] if network is None else ["nsenter", f"--net=/run/netns/{network}"]
     with log_file.open("ab") as log:
-        subprocess.run(["setsid", "--fork", "sh", "-c", 'echo $$ >"$0.part"; mv "$0.part" "$0"; exec "$@"', str(fresh),
-                        *inside, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd or Path("/"),
-                       env=None if env is None else {**os.environ, **env}, check=True)
+        subprocess.run(
+            [
+                "setsid",
+                "--fork",
+                "sh",
+                "-c",
+                'echo $$ >"$0.part"; mv "$0.part" "$0"; exec "$@"',
+                str(fresh),
+                *inside,
+                *command,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=cwd or Path("/"),
+            env=None if env is None else {**os.environ, **env},
+            check=True,
+        )
     wait_until(fresh.exists, f"{command[0]} was not started", seconds=10, log_file=log_file, pause=0.01)
     pid = int(fresh.read_text(encoding="utf-8"))
     began = start_time(pid)
@@ -134,6 +171,13 @@ def tail(log_file: Path, lines: int = 12) -> str:
     return "\n".join(line[:400] for line in text.splitlines()[-lines:])
 
 
+def write(path: Path, text: str) -> None:
+    """Write a file, unless it holds that text already: kube-proxy ends itself when its configuration is touched."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    path.write_text(text, encoding="utf-8")
+
+
 def answers(path: Path) -> bool:
     """Whether someone listens on a Unix socket (the file of a dead listener stays)."""
     with socket.socket(socket.AF_UNIX) as caller:
@@ -144,8 +188,9 @@ def answers(path: Path) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], bool], problem: str, *, seconds: float, log_file: Path | None = None,
-               pause: float = 0.2) -> None:
+def wait_until(
+    condition: Callable[[], bool], problem: str, *, seconds: float, log_file: Path | None = None, pause: float = 0.2
+) -> None:
     """Wait until the condition holds.
 
     Raises SandboxError with `problem` and the end of the log when it does not hold within `seconds`.

