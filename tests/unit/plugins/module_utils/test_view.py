@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
     ASK_ALL_UP_TO,
     ASK_PER_RACK,
+    Keyspace,
     NodeView,
     View,
     observers,
@@ -94,3 +96,21 @@ def test_who_sees_a_member_up() -> None:
 def test_a_view_of_nothing() -> None:
     view = View("shop", "dc1", None)
     assert (view.endpoints(), view.schemas(), observers(view.nodes)) == ({}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("graces", "shortest"),
+    [
+        ({}, 864000),
+        ({"shop": None}, 864000),
+        ({"shop": 432000, "games": 864000}, 432000),
+        # Rows that end by TTL within the hour hold nobody back.
+        ({"shop": 3600}, 864000),
+        ({"shop": 0, "games": 100000}, 100000),
+        ({"system_auth": 100000}, 864000),
+        ({"shop": 7776000}, 7776000),
+    ],
+)
+def test_how_long_a_node_may_be_down(graces: dict[str, int | None], shortest: int) -> None:
+    keyspaces = tuple(Keyspace(name, {}, grace) for name, grace in graces.items())
+    assert views.whole(keyspaces=keyspaces).gc_grace_seconds == shortest

@@ -1,0 +1,459 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any, cast
+
+import pytest
+from unit.plugins.module_utils import views
+from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession, Member
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe, ring
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, NotFound
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Credentials, Objects
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Endpoint, Keyspace, NodeView
+
+NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=timezone.utc)
+LOGIN = Credentials("cassandra", "cassandra")
+NONE = cast(Kube, None)
+READY = {"type": "Ready", "status": "True"}
+NOT_READY = {"type": "Ready", "status": "False"}
+
+
+# --- Kubernetes -------------------------------------------------------------------------------------------------------
+
+
+def stateful_set(name: str, replicas: int = 1, rack: str = "r1", revision: str = "new") -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "labels": {observe.LABEL_RACK: rack}},
+        "spec": {"replicas": replicas, "template": {"spec": {"nodeSelector": {observe.ZONE: f"zone-{rack}"}}}},
+        "status": {"updateRevision": revision},
+    }
+
+
+def pod(name: str, **changes: Any) -> dict[str, Any]:
+    """A ready pod of the newest revision that is an hour old."""
+    item: dict[str, Any] = {
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "creationTimestamp": "2026-07-01T11:00:00Z",
+            "labels": {observe.LABEL_RACK: "r1", "controller-revision-hash": "new"},
+        },
+        "spec": {"nodeName": "worker1"},
+        "status": {
+            "phase": "Running",
+            "conditions": [READY],
+            "containerStatuses": [
+                {"name": "sidecar", "restartCount": 9, "state": {}},
+                {"name": "cassandra", "restartCount": 2, "state": {"running": {}}},
+            ],
+        },
+    }
+    for part, value in changes.items():
+        item[part] = {**item[part], **value}
+    return item
+
+
+def container(**state: Any) -> dict[str, Any]:
+    return {"containerStatuses": [{"name": "cassandra", "restartCount": 3, **state}]}
+
+
+def found(*items: tuple[str, dict[str, Any]]) -> Objects:
+    by_kind: dict[str, dict[str, dict[str, Any]]] = {}
+    for kind, item in items:
+        by_kind.setdefault(kind, {})[item["metadata"]["name"]] = item
+    return Objects(by_kind)
+
+
+def seen(item: dict[str, Any] | None, revision: str = "new") -> NodeView:
+    """The view of the one node of a rack."""
+    items = [("StatefulSet", stateful_set("s-r1", revision=revision))]
+    (node,) = observe.node_views(found(*items, *([("Pod", item)] if item else [])), None, NOW)
+    return node
+
+
+def test_nothing_there() -> None:
+    assert observe.node_views(Objects({}), None, NOW) == ()
+
+
+def test_nodes_are_those_that_should_be_and_those_that_the_ledger_knows() -> None:
+    ledger = Ledger(
+        "1", "shop", "dc1", nodes={"s-r1-0": LedgerNode("s-r1-0"), "s-r2-0": LedgerNode("s-r2-0", "a", "h")}
+    )
+    nodes = observe.node_views(found(("StatefulSet", stateful_set("s-r1", replicas=2))), ledger, NOW)
+    assert [node.pod for node in nodes] == ["s-r1-0", "s-r1-1", "s-r2-0"]
+    assert (nodes[2].rack, nodes[2].address, nodes[2].host_id, nodes[2].reason) == ("s-r2", "a", "h", "it has no pod")
+
+
+def test_the_order_is_that_of_numbers() -> None:
+    nodes = observe.node_views(found(("StatefulSet", stateful_set("s-r1", replicas=11))), None, NOW)
+    assert [node.ordinal for node in nodes] == list(range(11))
+
+
+def test_a_ready_node() -> None:
+    node = seen(pod("s-r1-0"))
+    assert node == NodeView(
+        pod="s-r1-0",
+        rack="r1",
+        ordinal=0,
+        uid="uid-s-r1-0",
+        worker="worker1",
+        zone="zone-r1",
+        phase="Running",
+        ready=True,
+        started="2026-07-01T11:00:00Z",
+        age=3600.0,
+        restarts=2,
+    )
+
+
+def test_the_address_is_the_ledgers_then_the_services() -> None:
+    """A Service that was deleted and made by hand has another address; the ring knows the old one."""
+    items = [("StatefulSet", stateful_set("s-r1"))]
+    service = {"metadata": {"name": "s-r1-0"}, "spec": {"clusterIP": "198.19.0.5"}}
+    ledger = Ledger("1", "shop", "dc1", nodes={"s-r1-0": LedgerNode("s-r1-0", "198.19.0.7", "host")})
+    (node,) = observe.node_views(found(*items, ("Service", service)), ledger, NOW)
+    assert (node.address, node.host_id) == ("198.19.0.7", "host")
+    (node,) = observe.node_views(found(*items, ("Service", service)), None, NOW)
+    assert (node.address, node.host_id) == ("198.19.0.5", None)
+
+
+@pytest.mark.parametrize("address", ["None", "", None])
+def test_services_without_an_address(address: str | None) -> None:
+    assert observe.cluster_ip({"spec": {"clusterIP": address}}) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase"),
+    [
+        ({}, "Running"),
+        ({"metadata": {"deletionTimestamp": "2026-07-01T11:59:00Z"}}, "Terminating"),
+        ({"status": {"phase": "Pending", "containerStatuses": []}}, "Pending"),
+        ({"status": container(state={"waiting": {"reason": "CrashLoopBackOff"}})}, "Crashed"),
+        ({"status": container(state={"terminated": {"exitCode": 1}})}, "Crashed"),
+        ({"status": {"phase": "Failed", **container(state={"terminated": {}})}}, "Failed"),
+        ({"status": {"containerStatuses": []}}, "Crashed"),
+    ],
+)
+def test_phases(changes: dict[str, Any], phase: str) -> None:
+    assert seen(pod("s-r1-0", **changes)).phase == phase
+
+
+def test_a_pod_that_is_going_is_not_ready() -> None:
+    assert seen(pod("s-r1-0", metadata={"deletionTimestamp": "now"})).ready is False
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({}, None),
+        ({"conditions": [NOT_READY]}, None),
+        (
+            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]},
+            "it cannot be scheduled: 0/3 nodes are available",
+        ),
+        (
+            {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]},
+            "it cannot be scheduled: Unschedulable",
+        ),
+        ({"conditions": [NOT_READY], **container(state={"waiting": {"reason": "ContainerCreating"}})}, None),
+        ({"conditions": [NOT_READY], **container(state={"waiting": {"reason": "PodInitializing"}})}, None),
+        (
+            {
+                "conditions": [NOT_READY],
+                **container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}),
+            },
+            "ImagePullBackOff: no such image",
+        ),
+        (
+            {"conditions": [NOT_READY], **container(state={"waiting": {"reason": "CrashLoopBackOff"}})},
+            "CrashLoopBackOff",
+        ),
+        (
+            {
+                "conditions": [NOT_READY],
+                **container(
+                    state={"terminated": {}}, lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+                ),
+            },
+            "its container ended with exit code 137 (OOMKilled)",
+        ),
+        # It crashed once and runs again: only time is missing.
+        (
+            {
+                "conditions": [NOT_READY],
+                **container(state={"running": {}}, lastState={"terminated": {"exitCode": 3, "reason": "Error"}}),
+            },
+            None,
+        ),
+        ({"conditions": [{**NOT_READY, "reason": "NodeNotReady"}]}, "its worker worker1 does not answer"),
+        ({"conditions": [NOT_READY], "reason": "NodeLost"}, "its worker worker1 does not answer"),
+    ],
+)
+def test_why_not_ready(status: dict[str, Any], reason: str | None) -> None:
+    item = pod("s-r1-0", status=status)
+    (*_others, named) = item["status"]["containerStatuses"]
+    assert observe.why_not_ready(item, named) == reason
+
+
+@pytest.mark.parametrize(("revision", "pending"), [("new", False), ("newer", True), ("", False)])
+def test_a_pod_of_another_revision_waits_for_a_restart(revision: str, pending: bool) -> None:
+    assert seen(pod("s-r1-0"), revision).pending_restart is pending
+
+
+def test_a_pod_without_its_stateful_set_waits_for_nothing() -> None:
+    assert observe.is_pending(None, pod("s-r1-0")) is False
+    assert observe.is_pending({"metadata": {}, "spec": {}}, pod("s-r1-0")) is False
+
+
+# --- held -------------------------------------------------------------------------------------------------------------
+
+
+class Pods:
+    """Kubernetes' exec: pods with a file that says why they are held, and pods that cannot be reached."""
+
+    def __init__(self, held: dict[str, str], gone: tuple[str, ...] = ()) -> None:
+        self.held = held
+        self.gone = gone
+        self.asked: list[str] = []
+
+    def exec(self, pod: str, argv: list[str], timeout: float) -> ExecResult:
+        assert argv == ["cat", observe.HELD_FILE]
+        self.asked.append(pod)
+        if pod in self.gone:
+            raise NotFound("no such container", 404)
+        if pod in self.held:
+            return ExecResult(0, self.held[pod] + "\n", "")
+        return ExecResult(1, "", "No such file or directory")
+
+
+def test_only_nodes_that_run_and_are_not_ready_are_asked_why() -> None:
+    ready, held, slow, gone = views.nodes(("r1",), 4)
+    listed = [ready, *(replace(node, ready=False) for node in (held, slow, gone))]
+    listed.append(replace(ready, pod="pending", phase="Pending", ready=False))
+    pods = Pods({held.pod: "the volume is empty"}, (gone.pod,))
+    told = observe.with_held(cast(Kube, pods), listed)
+    assert [node.held for node in told] == [None, "the volume is empty", None, None, None]
+    assert sorted(pods.asked) == sorted([held.pod, slow.pod, gone.pod])
+
+
+# --- gossip -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ({}, None),
+        ({"status": None, "status_with_port": None}, None),
+        ({"status_with_port": "NORMAL,-3074457345618258603"}, "NORMAL"),
+        ({"status": "BOOT,1", "status_with_port": None}, "BOOT"),
+        ({"status": "NORMAL,1", "status_with_port": "LEAVING,1"}, "LEAVING"),
+        ({"status_with_port": "shutdown,true"}, "shutdown"),
+        ({"status_with_port": "BOOT_REPLACE,198.19.0.1"}, "BOOT_REPLACE"),
+    ],
+)
+def test_gossip_status(row: dict[str, Any], status: str | None) -> None:
+    assert observe.gossip_status(row) == status
+
+
+def test_an_endpoint_has_numbers() -> None:
+    row = {
+        "host_id": "h",
+        "data_center": "dc1",
+        "rack": "r1",
+        "release_version": "5.0.9",
+        "schema_version": "s",
+        "tokens": ["7", "-12", "3"],
+    }
+    told = observe.endpoint("a", row, {"a": {"status_with_port": "NORMAL,7", "load": "1048.5"}})
+    assert told == Endpoint("a", "h", "dc1", "r1", "5.0.9", "s", (-12, 3, 7), "NORMAL", 1048.5)
+    told = observe.endpoint("a", {**row, "tokens": None}, {})
+    assert (told.tokens, told.status, told.load) == ((), None, None)
+
+
+# --- the ring ---------------------------------------------------------------------------------------------------------
+
+
+def cassandra(
+    monkeypatch: pytest.MonkeyPatch,
+    racks: tuple[str, ...] = views.RACKS,
+    per_rack: int = 1,
+    version: str = "5.0.9",
+    replicas: str = "3",
+) -> FakeCassandra:
+    strategy = {"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "dc1": replicas}
+    fake = FakeCassandra(version, {"system_auth": strategy}).install(monkeypatch)
+    listed = views.nodes(racks, per_rack)
+    for node, member in zip(listed, views.endpoints(listed).values(), strict=True):
+        fake.join(node.pod, Member(member.address, member.rack, member.host_id, member.tokens))
+    return fake
+
+
+def observed(fake: FakeCassandra, pod: str = "shop-dc1-r1-0") -> Any:
+    told, keyspaces = observe.observation(NONE, pod, LOGIN)
+    assert [item.name for item in keyspaces] == list(fake.replication)
+    return told
+
+
+def test_what_a_node_believes(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cassandra(monkeypatch)
+    told = observed(fake)
+    assert (told.pod, told.address, told.bootstrapped) == ("shop-dc1-r1-0", "198.19.0.1", True)
+    assert sorted(told.endpoints) == ["198.19.0.1", "198.19.0.2", "198.19.0.3"]
+    assert told.alive == dict.fromkeys(told.endpoints, True)
+    assert told.own.status == "NORMAL"
+    assert told.own.load == 104857.0
+    assert fake.nodetool == []
+
+
+def test_keyspaces_have_the_smallest_gc_grace_of_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cassandra(monkeypatch)
+    fake.replication["shop"] = fake.replication["empty"] = dict(fake.replication["system_auth"])
+    fake.tables += [("shop", 864000), ("shop", 90000), ("shop", None)]
+    told = {item.name: item.gc_grace_seconds for item in observe.observation(NONE, "shop-dc1-r1-0", LOGIN)[1]}
+    assert (told["system_auth"], told["shop"], told["empty"]) == (7776000, 90000, None)
+
+
+def test_cassandra_4_0_has_no_gossip_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = observed(cassandra(monkeypatch, version="4.0.17"))
+    assert [item.status for item in told.endpoints.values()] == [None] * 3
+    assert told.alive == dict.fromkeys(told.endpoints, True)
+
+
+def test_members_that_only_gossip_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that joins stands in no table of peers yet; nodetool tells whether it is up."""
+    fake = cassandra(monkeypatch)
+    fake.join("joining", Member("198.19.0.50", "r1", "host-j", (), status="BOOT", gossip_only=True))
+    told = observed(fake)
+    assert told.endpoints["198.19.0.50"].status == "BOOT"
+    assert told.alive["198.19.0.50"] is True
+    assert fake.nodetool == [("shop-dc1-r1-0", ("status",))]
+
+
+@pytest.mark.parametrize("status", ["LEFT", "removed"])
+def test_members_that_left_are_none(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    """Gossip remembers for three days who left; that is no ghost, and no reason to start a JVM."""
+    fake = cassandra(monkeypatch)
+    fake.join("left", Member("198.19.0.50", "r1", "host-l", (), status=status, gossip_only=True))
+    fake.down.add("left")
+    told = observed(fake)
+    assert sorted(told.endpoints) == ["198.19.0.1", "198.19.0.2", "198.19.0.3"]
+    assert fake.nodetool == []
+
+
+def test_one_node_that_cannot_answer_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cassandra(monkeypatch)
+    fake.doors["shop-dc1-r2-0"] = OFF
+    view = observe.ask(NONE, replace(views.whole(), observations={}, keyspaces=()), LOGIN)
+    assert sorted(view.observations) == ["shop-dc1-r1-0", "shop-dc1-r3-0"]
+    assert list(view.unheard) == ["shop-dc1-r2-0"]
+    assert "nothing listens" in view.unheard["shop-dc1-r2-0"]
+    assert [item.name for item in view.keyspaces] == list(fake.replication)
+
+
+def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    cassandra(monkeypatch)
+    view = observe.ask(NONE, views.whole(), Credentials("cassandra", "wrong"))
+    assert (view.observations, view.keyspaces) == ({}, ())
+    assert len(view.unheard) == 3
+
+
+# --- who is alive -----------------------------------------------------------------------------------------------------
+
+
+def liveness(fake: FakeCassandra, pod: str = "shop-dc1-r1-0") -> dict[str, bool]:
+    session = cast(cql.Session, FakeSession(fake, pod, "cassandra"))
+    rows = [*session.execute("SELECT * FROM system.local"), *session.execute("SELECT * FROM system.peers_v2")]
+    members = {
+        address: observe.endpoint(address, row, {})
+        for row in rows
+        if (address := str(row.get("peer") or row.get("broadcast_address")))
+    }
+    keyspaces = [Keyspace("system_auth", fake.replication["system_auth"])]
+    return observe.failure_detector(NONE, pod, session, fake.members[pod].address, members, keyspaces)
+
+
+@pytest.mark.parametrize("per_rack", [1, 2, 5])
+def test_reads_at_all_prove_everybody_alive_without_a_jvm(monkeypatch: pytest.MonkeyPatch, per_rack: int) -> None:
+    fake = cassandra(monkeypatch, per_rack=per_rack)
+    assert set(liveness(fake).values()) == {True}
+    assert len(liveness(fake)) == 3 * per_rack
+    assert fake.nodetool == []
+
+
+@pytest.mark.parametrize("victim", ["shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-1"])
+def test_a_refused_read_leads_to_nodetool(monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
+    fake = cassandra(monkeypatch, per_rack=2)
+    fake.down.add(victim)
+    told = liveness(fake)
+    assert [address for address, up in told.items() if not up] == [fake.members[victim].address]
+    assert len(told) == 6
+    assert len(fake.nodetool) == 1
+
+
+def test_members_that_no_read_covers_lead_to_nodetool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the logins are replicated to a further datacenter no row is there."""
+    fake = cassandra(monkeypatch)
+    fake.join("far", Member("198.19.7.1", "r1", "host-f", (5,), datacenter="dc2"))
+    assert liveness(fake)["198.19.7.1"] is True
+    assert len(fake.nodetool) == 1
+
+
+def test_a_single_node_is_alive_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cassandra(monkeypatch, racks=("r1",), replicas="1")
+    assert liveness(fake) == {"198.19.0.1": True}
+    assert fake.nodetool == []
+
+
+# --- probe keys -------------------------------------------------------------------------------------------------------
+
+
+def test_probe_keys_cover_every_member_with_its_real_replicas() -> None:
+    for per_rack, replicas in ((1, "1"), (1, "3"), (3, "2"), (4, "3"), (20, "3")):
+        members = views.endpoints(views.nodes(per_rack=per_rack), num_tokens=16)
+        replication = {"class": "NetworkTopologyStrategy", "dc1": replicas}
+        keys = observe.probe_keys(members, replication)
+        assert {address for _key, held in keys for address in held} == set(members)
+        ranges = ring.replicas(
+            {address: item.tokens for address, item in members.items()},
+            {address: item.rack for address, item in members.items()},
+            dict.fromkeys(members, "dc1"),
+            replication,
+        )
+        for key, held in keys:
+            token = cql.token(key)
+            (expected,) = [
+                holders
+                for (start, end), holders in ranges
+                if (start < token <= end) or (start >= end and (token > start or token <= end))
+            ]
+            assert set(held) == set(expected)
+
+
+def test_probe_keys_are_few() -> None:
+    """Each is a round trip."""
+    members = views.endpoints(views.nodes(per_rack=100), num_tokens=16)
+    keys = observe.probe_keys(members, {"class": "NetworkTopologyStrategy", "dc1": "3"})
+    assert len(keys) <= len(members)
+    assert len(keys) == len({key for key, _held in keys})
+
+
+def test_probe_keys_where_there_is_nothing_to_read() -> None:
+    members = views.endpoints(views.nodes())
+    assert observe.probe_keys(members, {}) == []
+    assert observe.probe_keys({}, {"class": "SimpleStrategy", "replication_factor": "1"}) == []
+    joining = {address: replace(item, tokens=()) for address, item in members.items()}
+    assert observe.probe_keys(joining, {"class": "NetworkTopologyStrategy", "dc1": "3"}) == []
+
+
+def test_probe_keys_end_where_a_datacenter_has_no_replicas() -> None:
+    members = views.endpoints(views.nodes())
+    far = {"far": replace(members["198.19.0.1"], address="far", datacenter="dc2", tokens=(1, 2))}
+    keys = observe.probe_keys({**members, **far}, {"class": "NetworkTopologyStrategy", "dc1": "3"})
+    assert {address for _key, held in keys for address in held} == set(members)
