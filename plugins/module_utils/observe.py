@@ -108,8 +108,8 @@ def ask(kube: Kube, seen: View, credentials: Credentials) -> View:
     heard = {pod: answer for pod, answer in answered if not isinstance(answer, CassopsError)}
     return replace(
         seen,
-        observations={pod: told for pod, (told, _) in heard.items()},
-        keyspaces=next((keyspaces for _, keyspaces in heard.values()), ()),
+        observations={pod: told for pod, (told, dummy) in heard.items()},
+        keyspaces=next((keyspaces for dummy, keyspaces in heard.values()), ()),
         unheard={pod: str(answer) for pod, answer in answered if isinstance(answer, CassopsError)},
     )
 
@@ -149,7 +149,7 @@ def node_views(found: Objects, ledger: Ledger | None, now: datetime) -> tuple[No
 
 def by_rack_and_ordinal(pod: str) -> tuple[str, int]:
     """Sorts r1-2 before r1-10."""
-    rack, _, ordinal = pod.rpartition("-")
+    rack, dummy, ordinal = pod.rpartition("-")
     return rack, int(ordinal) if ordinal.isdigit() else 0
 
 

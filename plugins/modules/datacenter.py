@@ -131,24 +131,55 @@ options:
         description: Name of the other datacenter.
         type: str
         required: true
-      kubeconfig: &same
-        description: As the task's own option of this name, for the other datacenter.
+      kubeconfig:
+        description: As O(kubeconfig), for the other datacenter.
         type: raw
-      context: {<<: *same, type: str}
-      namespace: {<<: *same, type: str}
-      host: {<<: *same, type: str}
-      api_key: {<<: *same, type: str}
-      username: {<<: *same, type: str}
-      password: {<<: *same, type: str}
-      validate_certs: {<<: *same, type: bool}
-      ca_cert: {<<: *same, type: path}
-      client_cert: {<<: *same, type: path}
-      client_key: {<<: *same, type: path}
-      tls_server_name: {<<: *same, type: str}
-      proxy: {<<: *same, type: str}
-      no_proxy: {<<: *same, type: str}
-      impersonate_user: {<<: *same, type: str}
-      impersonate_groups: {<<: *same, type: list, elements: str}
+      context:
+        description: As O(context), for the other datacenter.
+        type: str
+      namespace:
+        description: As O(namespace), for the other datacenter.
+        type: str
+      host:
+        description: As O(host), for the other datacenter.
+        type: str
+      api_key:
+        description: As O(api_key), for the other datacenter.
+        type: str
+      username:
+        description: As O(username), for the other datacenter.
+        type: str
+      password:
+        description: As O(password), for the other datacenter.
+        type: str
+      validate_certs:
+        description: As O(validate_certs), for the other datacenter.
+        type: bool
+      ca_cert:
+        description: As O(ca_cert), for the other datacenter.
+        type: path
+      client_cert:
+        description: As O(client_cert), for the other datacenter.
+        type: path
+      client_key:
+        description: As O(client_key), for the other datacenter.
+        type: path
+      tls_server_name:
+        description: As O(tls_server_name), for the other datacenter.
+        type: str
+      proxy:
+        description: As O(proxy), for the other datacenter.
+        type: str
+      no_proxy:
+        description: As O(no_proxy), for the other datacenter.
+        type: str
+      impersonate_user:
+        description: As O(impersonate_user), for the other datacenter.
+        type: str
+      impersonate_groups:
+        description: As O(impersonate_groups), for the other datacenter.
+        type: list
+        elements: str
   wait_timeout:
     description:
       - Limit in seconds of each wait (for the nodes to join, to be whole, to stop). When it passes the task fails,

@@ -50,7 +50,7 @@ def credentials(secret: Mapping[str, Any], name: str) -> Credentials:
 def make_secret(kube: Kube, datacenter: Datacenter, labels: Mapping[str, str]) -> None:
     """Create the Secret with a random password; one that appeared meanwhile stays as it is."""
     alphabet = string.ascii_letters + string.digits
-    password = "".join(secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH))
+    password = "".join(secrets.choice(alphabet) for dummy in range(PASSWORD_LENGTH))
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",

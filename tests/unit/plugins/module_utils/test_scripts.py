@@ -125,7 +125,7 @@ class Node:
     def start(self) -> dict[str, str]:
         """Run until Cassandra starts; its configuration as a mapping of lines, with what the fake was given."""
         process = self.spawn()
-        output, _ = process.communicate(timeout=20)
+        output, _stderr = process.communicate(timeout=60)
         assert process.returncode == 0, output
         assert self.read("started"), output
         lines = self.read("cassops/conf/cassandra.yaml").splitlines()
@@ -419,7 +419,7 @@ def test_a_held_node_goes_on_when_the_ledger_allows_it(node: Node) -> None:
     node.ledger(RUNNING)
     process, _reason = node.held()
     node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"), number=2)
-    output, _ = process.communicate(timeout=20)
+    output, _stderr = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert "-Dcassandra.replace_address_first_boot=198.19.0.1" in node.read("started")
     assert not (node.root / "tmp/held").exists()
