@@ -128,6 +128,7 @@ class Sandbox:
 
     def volume(self, namespace: str, claim: str) -> Path:
         """Folder of a claim's data on this machine."""
+        self._need()
         return faults.volume_folder(self.plane, namespace, claim)
 
     def is_up(self) -> bool:
@@ -184,8 +185,7 @@ class Sandbox:
         check_host()
         with self._locked():
             known = self.workers()
-            if not known:
-                raise SandboxError("the sandbox is not up")
+            self._need()
             index = known[-1].index + 1
             if index > addresses.MAX_WORKERS:
                 raise SandboxError(f"the sandbox has addresses for {addresses.MAX_WORKERS} workers only")
@@ -216,6 +216,7 @@ class Sandbox:
         """Build an image if need be and load it on every worker."""
         check_host()
         with self._locked():
+            self._need()
             build.everything(self.layout, self._say, only_images=(name,))
             self._load(self.workers(), (name,))
 
@@ -255,11 +256,13 @@ class Sandbox:
     def stop_api(self) -> None:
         """Stop the API server; pods go on running."""
         with self._locked():
+            self._need()
             self.plane.stop_api()
 
     def start_api(self) -> None:
         """Start the API server again and wait until it is ready."""
         with self._locked():
+            self._need()
             self.plane.start_api()
             self.plane.wait_for_api()
 
@@ -301,6 +304,10 @@ class Sandbox:
                 self._say("another command works on the sandbox; waiting for it")
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def _need(self) -> None:
+        if not self.layout.kubeconfig.exists():
+            raise SandboxError("the sandbox is not up; `sandbox up` starts it")
 
     def _worker(self, name: str, zone: str) -> Worker:
         return Worker(name, zone, self.layout, self.programs)
@@ -397,8 +404,9 @@ class Sandbox:
             network.remove_worker(name)
             worker.remove_cgroup(name)
         proxy = self.programs / "kube-proxy"
-        if proxy.exists() and Path(f"/sys/class/net/{addresses.BRIDGE}").exists():
+        if proxy.exists() and network.link_exists(addresses.BRIDGE):
             run([str(proxy), "--cleanup"], check=False)
+            network.remove_firewall_remains()
         network.remove_bridge()
         _remove_links(self.layout.state)
         for folder in (self.layout.state, RUN):

@@ -30,8 +30,9 @@ def _ip(*words: str, inside: str | None = None, check: bool = True) -> str:
     return run(command, check=check).stdout
 
 
-def _link_exists(name: str) -> bool:
-    return Path(f"/sys/class/net/{name}").exists()
+def link_exists(name: str) -> bool:
+    """Whether there is such a network interface (asked by `ip`: /sys may show another namespace's)."""
+    return run(["ip", "link", "show", name], check=False).returncode == 0
 
 
 def _sysctl_at_least(name: str, least: int) -> None:
@@ -42,7 +43,7 @@ def _sysctl_at_least(name: str, least: int) -> None:
 
 def ensure_bridge() -> None:
     """The bridge with the host's own address, and routes that keep all of the sandbox's traffic on this machine."""
-    if not _link_exists(addresses.BRIDGE):
+    if not link_exists(addresses.BRIDGE):
         _ip("link", "add", addresses.BRIDGE, "type", "bridge")
     _ip("addr", "replace", f"{addresses.GATEWAY}/{addresses.PREFIX_LENGTH}", "dev", addresses.BRIDGE)
     _ip("link", "set", addresses.BRIDGE, "up")
@@ -64,7 +65,7 @@ def ensure_worker(name: str) -> None:
     inside, outer = addresses.namespace(name), addresses.link(name)
     if not Path(f"/run/netns/{inside}").exists():
         _ip("netns", "add", inside)
-    if not _link_exists(outer):
+    if not link_exists(outer):
         _ip("link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", inside)
         _ip("link", "set", outer, "master", addresses.BRIDGE)
     _ip("link", "set", outer, "up")
@@ -90,8 +91,9 @@ def ensure_worker(name: str) -> None:
 
 
 def cut(name: str) -> None:
-    """Pull the worker's cable."""
-    _ip("link", "set", addresses.link(name), "down")
+    """Pull the worker's cable, if it has one."""
+    if link_exists(addresses.link(name)):
+        _ip("link", "set", addresses.link(name), "down")
 
 
 def plug(name: str) -> None:
@@ -118,6 +120,15 @@ def remove_worker(name: str) -> None:
     _ip("link", "del", addresses.link(name), check=False)
     _ip("netns", "del", addresses.namespace(name), check=False)
     _ip("route", "del", addresses.pod_subnet(addresses.worker_index(name)), check=False)
+
+
+def remove_firewall_remains() -> None:
+    """Take away the chain that kube-proxy makes and its own `--cleanup` leaves behind."""
+    chain = "KUBE-FIREWALL"
+    for parent in ("INPUT", "OUTPUT"):
+        run(["iptables", "-w", "-D", parent, "-j", chain], check=False)
+    for how in ("-F", "-X"):
+        run(["iptables", "-w", how, chain], check=False)
 
 
 def remove_bridge() -> None:
