@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..kube import Kube
-from ..manifests import differences
+from ..manifests import differences, with_applied_annotation
+from ..manifests.common import APPLIED_ANNOTATION
 from ..observe import Objects
 
 try:
@@ -24,7 +25,6 @@ except ImportError:
     # Without it no kubeconfig can be read, and kubeauth.py tells so; nothing here is reached.
     yaml = None  # type: ignore[assignment]
 
-APPLIED = "cassops.kubernetes/applied"
 # The prefix of the names of configuration ConfigMaps, which carry the hash of their content.
 CONFIG = "config"
 
@@ -59,17 +59,29 @@ def plan(desired: Iterable[dict[str, Any]], found: Objects) -> list[Change]:
     changes = []
     for item in desired:
         live = found.get(item["kind"], item["metadata"]["name"])
+        marked = with_hash(item)
         if live is None:
-            changes.append(Change(item, None))
+            changes.append(Change(marked, None))
             continue
         paths = tuple(differences(item, live))
-        if paths or applied(item) != applied(live):
-            changes.append(Change(item, live, paths))
+        if paths or applied(marked) != applied(live):
+            changes.append(Change(marked, live, paths))
     return changes
 
 
+def with_hash(item: dict[str, Any]) -> dict[str, Any]:
+    """The object with the hash of itself.
+
+    The address of a Service does not count: Kubernetes gives it, and it is desired from then on.
+    """
+    counted = item
+    if item["kind"] == "Service":
+        counted = {**item, "spec": {key: value for key, value in item["spec"].items() if key != "clusterIP"}}
+    return {**item, "metadata": with_applied_annotation(counted)["metadata"]}
+
+
 def applied(item: Mapping[str, Any]) -> str | None:
-    annotation: str | None = item["metadata"].get("annotations", {}).get(APPLIED)
+    annotation: str | None = (item["metadata"].get("annotations") or {}).get(APPLIED_ANNOTATION)
     return annotation
 
 
@@ -110,7 +122,7 @@ def content(item: Mapping[str, Any]) -> dict[str, Any]:
     """An object without what only the machinery reads: kind, version, the hash."""
     metadata = {
         "labels": item["metadata"].get("labels", {}),
-        "annotations": {k: v for k, v in item["metadata"].get("annotations", {}).items() if k != APPLIED},
+        "annotations": {k: v for k, v in item["metadata"].get("annotations", {}).items() if k != APPLIED_ANNOTATION},
     }
     return {
         "metadata": {key: value for key, value in metadata.items() if value},

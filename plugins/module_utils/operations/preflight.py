@@ -95,19 +95,19 @@ def missing_rights(kube: Kube) -> list[str]:
 def errors(values: Mapping[str, Any], offered: Facts, prefix: str) -> list[str]:
     """Why the values cannot work on this cluster. Values that are wrong in themselves are left to spec.py."""
     racks = [rack for rack in values.get("racks") or () if isinstance(rack, Mapping)]
-    found = namespace_errors(offered)
+    found = namespace_errors(offered, "deploy_create_namespace" if prefix else "create_namespace")
     found += storage_errors(values.get("storage"), offered.storage_classes, prefix)
     if offered.workers is not None:
         found += zone_errors(racks, offered.workers, prefix)
     return found
 
 
-def namespace_errors(offered: Facts) -> list[str]:
+def namespace_errors(offered: Facts, option: str) -> list[str]:
     if offered.namespace_exists is not False:
         return []
     return [
         f"namespace {offered.namespace} does not exist: create it (kubectl create namespace {offered.namespace}) "
-        "or set cassandra_create_namespace"
+        f"or set {option}: true"
     ]
 
 
@@ -142,10 +142,17 @@ def zone_errors(racks: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[st
     return found
 
 
-def capacity_errors(datacenter: Any, workers: Sequence[Mapping[str, Any]] | None, prefix: str) -> list[str]:
-    """Racks whose nodes no worker of their zone could take, by what the workers can allocate in all."""
+def capacity_errors(
+    datacenter: Any, workers: Sequence[Mapping[str, Any]] | None, prefix: str, count: bool = True
+) -> list[str]:
+    """Racks whose nodes no worker of their zone could take, by what the workers can allocate in all.
+
+    :param count: whether there must be enough workers. Those of a living datacenter have their nodes already, and one
+        may be cordoned for a while.
+    """
     if workers is None:
         return []
+    shared = datacenter.allow_shared_workers or not count
     requests = datacenter.resources.get("requests", {})
     found = []
     for number, rack in enumerate(datacenter.racks):
@@ -155,18 +162,19 @@ def capacity_errors(datacenter: Any, workers: Sequence[Mapping[str, Any]] | None
         for resource, wanted in sorted(requests.items()):
             most = max(usable, key=lambda worker: allocatable(worker, resource))
             if allocatable(most, resource) < value(wanted):
+                there = most.get("status", {}).get("allocatable", {}).get(resource, "none")
                 found.append(
                     f"{prefix}resources.requests.{resource}: {wanted} fits on no worker of rack {rack.name}; "
-                    f"the largest, {most['metadata']['name']}, can allocate {most['status']['allocatable'][resource]}"
+                    f"the largest, {most['metadata']['name']}, can allocate {there}"
                 )
-        if not datacenter.allow_shared_workers and len(usable) < rack.nodes and rack.zone:
+        if not shared and len(usable) < rack.nodes and rack.zone:
             found.append(
                 f"{prefix}racks[{number}].nodes: {rack.nodes} nodes need as many workers in zone {rack.zone}, "
                 f"which has {len(usable)}; lower it, add workers, or set {prefix}allow_shared_workers"
             )
     total = sum(rack.nodes for rack in datacenter.racks)
     able = [worker for worker in workers if schedulable(worker)]
-    if not datacenter.allow_shared_workers and not found and len(able) < total:
+    if not shared and not found and len(able) < total:
         found.append(
             f"{prefix}racks: {total} nodes need as many workers, there are {len(able)}; "
             f"lower them, add workers, or set {prefix}allow_shared_workers"

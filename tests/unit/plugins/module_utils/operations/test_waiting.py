@@ -1,0 +1,99 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import waiting
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", made.monotonic)
+    monkeypatch.setattr(time, "sleep", made.sleep)
+    return made
+
+
+class Look:
+    """Gives reasons in turn; the last one for ever."""
+
+    def __init__(self, *reasons: Sequence[str]) -> None:
+        self.reasons = list(reasons)
+        self.count = 0
+
+    def __call__(self) -> Sequence[str]:
+        self.count += 1
+        return self.reasons.pop(0) if len(self.reasons) > 1 else self.reasons[0]
+
+
+def test_what_is_so_is_not_waited_for(clock: Clock) -> None:
+    said: list[str] = []
+    waiting.until(Look([]), "peace", 10, said.append)
+    assert (said, clock.slept) == ([], [])
+
+
+def test_a_line_when_the_reasons_change(clock: Clock) -> None:
+    said: list[str] = []
+    look = Look(["a is down", "b is down"], ["a is down", "c is down"], ["b is down"], [])
+    waiting.until(look, "3 nodes to be whole", 100, said.append, pause=1)
+    assert said == [
+        "waiting for 3 nodes to be whole: a is down (and 1 more), 0 s of at most 100 s",
+        "waiting for 3 nodes to be whole: b is down, 2 s of at most 100 s",
+    ]
+    assert clock.slept == [1, 1, 1]
+
+
+def test_a_line_now_and_then_while_nothing_changes(clock: Clock) -> None:
+    said: list[str] = []
+    with pytest.raises(waiting.WaitedTooLong):
+        waiting.until(Look(["a is down"]), "peace", 35, said.append, pause=1)
+    assert [line.rpartition(", ")[2] for line in said] == [f"{at} s of at most 35 s" for at in (0, 11, 22, 33)]
+
+
+def test_the_limit(clock: Clock) -> None:
+    look = Look(["a is down", "b is held: its volume is empty"])
+    with pytest.raises(waiting.WaitedTooLong) as caught:
+        waiting.until(look, "2 nodes to be whole", 3, lambda line: None, pause=1)
+    assert isinstance(caught.value, CassopsError)
+    assert caught.value.reasons == ["a is down", "b is held: its volume is empty"]
+    assert str(caught.value) == (
+        "2 nodes to be whole: not so after 3 s. Still missing: a is down; b is held: its volume is empty. "
+        "Nothing was undone; run the playbook again to go on waiting."
+    )
+    assert clock.now == 1004.0
+
+
+def test_it_is_looked_once_even_without_time(clock: Clock) -> None:
+    look = Look([])
+    waiting.until(look, "peace", 0, lambda line: None)
+    assert look.count == 1
+
+
+def test_a_look_may_end_the_wait(clock: Clock) -> None:
+    def look() -> list[str]:
+        raise CassopsError("it crashed again")
+
+    with pytest.raises(CassopsError, match="crashed again"):
+        waiting.until(look, "peace", 10, lambda line: None)
