@@ -164,7 +164,7 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         seeds=tuple(seed for seed in data.get("seeds", "").strip().split(",") if seed),
         first=data.get("first", "").strip(),
         gc_grace_seconds=int(data.get("gc_grace_seconds") or DEFAULT_GC_GRACE_SECONDS),
-        replace=dict(_lines(data, "replace", 2)),  # noqa: C416
+        replace=dict(_lines(data, "replace", 2)),
         self_replace=data.get("self_replace", "").strip() == "true",
         born_version=data.get("born_version", "").strip(),
     )

@@ -149,7 +149,7 @@ def node_views(found: Objects, ledger: Ledger | None, now: datetime) -> tuple[No
 
 def by_rack_and_ordinal(pod: str) -> tuple[str, int]:
     """Sorts r1-2 before r1-10."""
-    rack, dummy, ordinal = pod.rpartition("-")
+    rack, _dash, ordinal = pod.rpartition("-")
     return rack, int(ordinal) if ordinal.isdigit() else 0
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -84,6 +84,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "variable_prefix": {"type": "str", "default": ""},
 }
 OPEN_LIMIT = 60.0
+OPEN_AGAIN = 30.0
 VERSION = "app.kubernetes.io/version"
 # Faults that no waiting heals, once they last this long (seconds). Registries hiccup, and a held node follows the
 # ledger, which the kubelet brings to it within a minute or so.
@@ -126,6 +127,8 @@ class Deployment:
         self.namespace_missing = False
         # A datacenter of the cluster did not answer: its seeds stay as they are in the ledger.
         self.unreached = False
+        # When doors were last opened (seconds, monotonic).
+        self.opened_at = time.monotonic()
         # node -> since when (seconds, monotonic) it has a fault that waiting does not heal.
         self.faults: dict[str, float] = {}
 
@@ -138,7 +141,9 @@ class Deployment:
             return self.predict(found)
         if self.namespace_missing:
             self.create_namespace()
-        with Lock(self.kube, lock_name(self.desired.cluster), self.ctx.holder):
+        with ExitStack() as locks:
+            for place in (self.kube, *(peer.kube for peer in self.peers)):
+                locks.enter_context(Lock(place, lock_name(self.desired.cluster), self.ctx.holder))
             ledger = self.prepare(self.look())
             self.apply(ledger)
             if ledger.phase == PHASE_NEW:
@@ -164,13 +169,13 @@ class Deployment:
 
     def refuse(self, found: Objects) -> None:
         """Raise with every reason why the desired datacenter cannot be made of what is there."""
-        reasons = self.strangers() if not found.all("StatefulSet") else []
+        reasons = self.strangers(found) if not found.all("StatefulSet") else []
         ledger = ledger_of(found, self.desired.cluster, self.desired.name)
         living = living_datacenter(found, ledger, self.desired)
         if living is not None:
             reasons += spec.refusals(living, self.desired, self.prefix)
         if not found.all("StatefulSet") or self.outline(found, ledger):
-            reasons += self.unfit()
+            reasons += self.unfit(found)
         if ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += self.locked_out()
         if reasons:
@@ -190,7 +195,7 @@ class Deployment:
         """What would change if nothing but the desired objects counted (addresses as they are)."""
         return changes.plan(self.manifests(ledger or self.new_ledger()), found)
 
-    def unfit(self) -> list[str]:
+    def unfit(self, found: Objects) -> list[str]:
         """Why this Kubernetes cluster cannot take the datacenter, or these credentials cannot deploy it."""
         offered = preflight.facts(self.kube)
         self.ctx.warnings.extend(offered.unread)
@@ -199,14 +204,15 @@ class Deployment:
             offered = replace(offered, namespace_exists=True)
         values = {"racks": self.params["racks"], "storage": self.params["storage"]}
         reasons = preflight.errors(values, offered, self.prefix)
-        reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix)
+        living = bool(found.all("StatefulSet"))
+        reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix, living)
         return reasons + preflight.missing_rights(self.kube)
 
-    def strangers(self) -> list[str]:
-        """What is here under our datacenter's name, or under our objects' names, and belongs to another cluster.
+    def strangers(self, found: Objects) -> list[str]:
+        """What is here under our datacenter's name, or under our objects' names, and belongs to somebody else.
 
-        The first is a cluster that was renamed in the inventory. The second are names that come out the same:
-        "a-b" + "c" and "a" + "b-c".
+        The first is a cluster that was renamed in the inventory. The second may be an application's Service, or names
+        that come out the same: "a-b" + "c" and "a" + "b-c".
         """
         place, cluster, name = self.kube.namespace, self.desired.cluster, self.desired.name
         ledgers = self.kube.list("ConfigMap", labels={LABEL_DATACENTER: name})
@@ -217,14 +223,20 @@ class Deployment:
             "another datacenter name or namespace"
             for other in sorted(map(str, others))
         ]
-        ledger = self.kube.get("ConfigMap", ledger_name(cluster, name)) or {}
-        said = ledger.get("metadata", {}).get("labels", {})
-        if ledger and any(said.get(key) != value for key, value in labels(cluster, name).items()):
+        wanted = [(change.kind, change.name) for change in self.outline(found, None)]
+        wanted.append(("ConfigMap", ledger_name(cluster, name)))
+        taken = together(lambda item: self.kube.get(*item), wanted)
+        foreign = [" ".join(item) for item, there in zip(wanted, taken, strict=True) if there and not self.ours(there)]
+        if foreign:
             reasons.append(
-                f"{self.prefix}datacenter: in namespace {place} the names that begin with {self.desired.prefix} "
-                f"belong to cluster {said.get(LABEL_CLUSTER)!r}; choose another name or namespace"
+                f"{self.prefix}datacenter: in namespace {place} somebody else has {', '.join(foreign)}; "
+                "choose another cluster or datacenter name, or another namespace"
             )
         return reasons
+
+    def ours(self, item: Mapping[str, Any]) -> bool:
+        said = item["metadata"].get("labels") or {}
+        return all(said.get(key) == value for key, value in labels(self.desired.cluster, self.desired.name).items())
 
     def create_namespace(self) -> None:
         """The namespace, with the restricted Pod Security Standard enforced: our pods keep to it."""
@@ -251,14 +263,19 @@ class Deployment:
             self.note(f"create ConfigMap {ledger_name(self.desired.cluster, self.desired.name)}")
         elif ledger.phase == PHASE_NEW:
             self.note("finish the first start")
-        if not self.namespace_missing:
-            changes.send(self.kube, planned, dry_run=True)
-        return self.result(self.snapshot(found), pending=self.predicted_restarts(planned, found))
+        would = [] if self.namespace_missing else changes.send(self.kube, planned, dry_run=True)
+        return self.result(self.snapshot(found), pending=self.predicted_restarts(would, found))
 
-    def predicted_restarts(self, planned: Sequence[changes.Change], found: Objects) -> list[str]:
-        """Nodes whose pod template would change, and those that wait already."""
-        updates = [change for change in planned if change.kind == "StatefulSet" and change.live]
-        touched = {item.name for item in updates if any(path.startswith("spec.template") for path in item.paths)}
+    def predicted_restarts(self, would: Sequence[Mapping[str, Any]], found: Objects) -> list[str]:
+        """Nodes whose pod template would change, by the dry run's answers, and those that wait already."""
+        living = found.all("StatefulSet")
+        touched = {
+            name
+            for item in would
+            if item["kind"] == "StatefulSet"
+            and (name := item["metadata"]["name"]) in living
+            and item["spec"]["template"] != living[name]["spec"]["template"]
+        }
         waiting = [node for node in self.nodes(found) if node.uid]
         return [node.pod for node in waiting if node.pending_restart or node.pod.rpartition("-")[0] in touched]
 
@@ -492,21 +509,26 @@ class Deployment:
         run looks.
         """
 
-        def open_node(pod: str) -> None:
-            door = closed_door(self.kube, pod)
-            if door == "loopback":
-                node = next(node for node in self.nodes(self.look()) if node.pod == pod)
-                if node.uid:
-                    self.kube.delete("Pod", pod, uid=node.uid)
-            elif door == "off":
-                nodetool.run(self.kube, pod, [["enablebinary"]], timeout=OPEN_LIMIT, check=True)
-
         seen = self.snapshot(self.look())
-        closed = [node.pod for node in seen.nodes if node.phase == "Running" and not node.ready and node.held is None]
-        if closed:
-            self.ctx.progress(f"opening CQL where it is closed ({len(closed)} nodes are not ready)", important=True)
+        closed = [node for node in seen.nodes if node.phase == "Running" and not node.ready and node.held is None]
+        if not closed:
+            return
+        self.opened_at = time.monotonic()
+        self.ctx.progress(f"opening CQL where it is closed ({len(closed)} nodes are not ready)", important=True)
         # The doorkeeper first: its start takes longest.
-        together(open_node, sorted(closed, key=lambda pod: pod != ledger.first))
+        together(self.open_node, sorted(closed, key=lambda node: node.pod != ledger.first))
+
+    def open_node(self, node: NodeView) -> None:
+        """One node. What fails here, a node that only just starts for example, is tried again by the proof's wait."""
+        door = attempt(lambda: closed_door(self.kube, node.pod))
+        if door == "loopback" and node.uid:
+            self.kube.delete("Pod", node.pod, uid=node.uid)
+        failure = door if isinstance(door, CassopsError) else None
+        if door == "off":
+            opened = attempt(lambda: nodetool.run_one(self.kube, node.pod, ["enablebinary"], timeout=OPEN_LIMIT))
+            failure = opened if isinstance(opened, CassopsError) else None
+        if failure:
+            self.ctx.progress(f"{node.pod}: CQL could not be opened yet: {failure}", important=True)
 
     # The proof.
 
@@ -519,6 +541,8 @@ class Deployment:
             seen = self.snapshot(self.look())
             self.give_up(seen)
             reasons = gates.running(seen)
+            if reasons and time.monotonic() - self.opened_at > OPEN_AGAIN:
+                self.open_cql(ledger)
             if not reasons:
                 seen = ask(self.kube, seen, wanted)
                 reasons = gates.whole(seen)
@@ -745,7 +769,7 @@ class Removal:
         steps.append(self.delete_configuration)
         if self.params.get("delete_volumes"):
             # The ledger goes last: as long as a volume is left, it says whose it is.
-            steps += [lambda: self.delete_all("PersistentVolumeClaim"), self.delete_ledger]
+            steps += [self.delete_volumes, self.delete_ledger]
         return steps
 
     def stop_nodes(self) -> None:
@@ -767,12 +791,32 @@ class Removal:
     def delete_configuration(self) -> None:
         self.delete_all("ConfigMap", keep=ledger_name(self.cluster, self.name))
 
+    def delete_volumes(self) -> None:
+        self.delete_all("PersistentVolumeClaim")
+        if not self.ctx.check_mode:
+            limit = float(self.params["wait_timeout"])
+            until(self.volumes_left, "the volumes to go", limit, self.ctx.progress)
+
+    def volumes_left(self) -> list[str]:
+        found = objects(self.kube, self.cluster, self.name, kinds=("PersistentVolumeClaim",))
+        return [f"volume {claim} is still there" for claim in sorted(found.all("PersistentVolumeClaim"))]
+
     def delete_ledger(self) -> None:
-        self.delete_all("ConfigMap")
-        others = self.kube.list("ConfigMap", labels={LABEL_CLUSTER: self.cluster})
+        name = ledger_name(self.cluster, self.name)
+        ledger = self.kube.get("ConfigMap", name)
+        if ledger:
+            self.delete("ConfigMap", name, ledger)
+        ours = labels(self.cluster, self.name).items()
+        others = [
+            item["metadata"]["name"]
+            for item in self.kube.list("ConfigMap", labels={LABEL_CLUSTER: self.cluster})
+            if not ours <= item["metadata"]["labels"].items()
+        ]
         secret = self.kube.get("Secret", self.params.get("superuser_secret") or f"{self.cluster}-superuser")
-        ours = (secret or {}).get("metadata", {}).get("labels", {}).get("app.kubernetes.io/managed-by") == "cassops"
-        if secret and ours and not others:
+        made_here = (secret or {}).get("metadata", {}).get("labels", {}).get(
+            "app.kubernetes.io/managed-by"
+        ) == "cassops"
+        if secret and made_here and not others:
             self.delete("Secret", secret["metadata"]["name"], secret)
 
     def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:

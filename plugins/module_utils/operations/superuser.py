@@ -86,7 +86,8 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
 def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
     try:
         with cql.connect(kube, doorkeeper, DEFAULT.username, DEFAULT.password, timeout=LIMIT) as session:
-            session.execute(superuser_statement(wanted), timeout=LIMIT)
+            for statement in superuser_statements(wanted):
+                session.execute(statement, timeout=LIMIT)
     except cql.LoginRefused as error:
         raise CassopsError(
             f"{doorkeeper} refuses the login of the superuser's Secret and the default login as well: "
@@ -94,10 +95,15 @@ def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
         ) from error
 
 
-def superuser_statement(wanted: Credentials) -> str:
-    verb = "ALTER ROLE" if wanted.username == DEFAULT.username else "CREATE ROLE IF NOT EXISTS"
-    password = cql.text_literal(wanted.password)
-    return f"{verb} {cql.identifier(wanted.username)} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true"
+def superuser_statements(wanted: Credentials) -> list[str]:
+    """A role that an earlier run made may have another password: its Secret was deleted and made again."""
+    role, password = cql.identifier(wanted.username), cql.text_literal(wanted.password)
+    if wanted.username == DEFAULT.username:
+        return [f"ALTER ROLE {role} WITH PASSWORD = {password}"]
+    return [
+        f"CREATE ROLE IF NOT EXISTS {role} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true",
+        f"ALTER ROLE {role} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true",
+    ]
 
 
 def default_role_exists(session: cql.Session) -> bool:
@@ -112,15 +118,27 @@ def close_default_login() -> str:
 
 
 def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
-    """Give the system's keyspaces their replicas, and bring the logins to all of them."""
-    desired = {"class": "NetworkTopologyStrategy", **{dc: str(count) for dc, count in sorted(replication.items())}}
+    """Give the system's keyspaces their replicas, and bring the logins to all of them.
+
+    What somebody raised in a datacenter, or gave to one that is not in the inventory, stays.
+    """
     for keyspace in SYSTEM_KEYSPACES:
         row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,))[0]
         living = {**row["replication"], "class": row["replication"]["class"].rpartition(".")[2]}
+        desired = wanted_replication(living, replication)
         if living != desired:
             options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
             session.execute(f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}", timeout=LIMIT)
     synchronise(session)
+
+
+def wanted_replication(living: Mapping[str, str], replication: Mapping[str, int]) -> dict[str, str]:
+    """NetworkTopologyStrategy with at least the replicas given, and no fewer than there are."""
+    counts = dict(replication)
+    if living["class"] == "NetworkTopologyStrategy":
+        there = {name: int(count.partition("/")[0]) for name, count in living.items() if name != "class"}
+        counts = {name: max(there.get(name, 0), counts.get(name, 0)) for name in {*there, *counts}}
+    return {"class": "NetworkTopologyStrategy", **{name: str(count) for name, count in sorted(counts.items())}}
 
 
 def synchronise(session: cql.Session) -> None:
