@@ -77,7 +77,7 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
         create(kube, doorkeeper, wanted)
     with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
         replicate(session, replication)
-        if wanted.username != DEFAULT.username and default_role_exists(session):
+        if wanted.username != DEFAULT.username and role_exists(session, DEFAULT.username):
             session.execute(close_default_login(), timeout=LIMIT)
         synchronise(session)
     prove_closed(kube, doorkeeper)
@@ -86,8 +86,8 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
 def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
     try:
         with cql.connect(kube, doorkeeper, DEFAULT.username, DEFAULT.password, timeout=LIMIT) as session:
-            for statement in superuser_statements(wanted):
-                session.execute(statement, timeout=LIMIT)
+            statement = superuser_statement(wanted, role_exists(session, wanted.username))
+            session.execute(statement, timeout=LIMIT)
     except cql.LoginRefused as error:
         raise CassopsError(
             f"{doorkeeper} refuses the login of the superuser's Secret and the default login as well: "
@@ -95,20 +95,22 @@ def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
         ) from error
 
 
-def superuser_statements(wanted: Credentials) -> list[str]:
-    """A role that an earlier run made may have another password: its Secret was deleted and made again."""
+def superuser_statement(wanted: Credentials, exists: bool) -> str:
+    """A role that an earlier run made may have another password: its Secret was deleted and made again.
+
+    Nobody may alter whether the own role is a superuser, so the default role, where it is the wanted one, only gets
+    the password.
+    """
     role, password = cql.identifier(wanted.username), cql.text_literal(wanted.password)
     if wanted.username == DEFAULT.username:
-        return [f"ALTER ROLE {role} WITH PASSWORD = {password}"]
-    return [
-        f"CREATE ROLE IF NOT EXISTS {role} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true",
-        f"ALTER ROLE {role} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true",
-    ]
+        return f"ALTER ROLE {role} WITH PASSWORD = {password}"
+    verb = "ALTER" if exists else "CREATE"
+    return f"{verb} ROLE {role} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true"
 
 
-def default_role_exists(session: cql.Session) -> bool:
+def role_exists(session: cql.Session, name: str) -> bool:
     statement = "SELECT role FROM system_auth.roles WHERE role = ?"
-    return bool(session.execute(statement, (DEFAULT.username,), consistency="QUORUM"))
+    return bool(session.execute(statement, (name,), consistency="QUORUM"))
 
 
 def close_default_login() -> str:
