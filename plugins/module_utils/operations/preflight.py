@@ -143,16 +143,15 @@ def zone_errors(racks: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[st
 
 
 def capacity_errors(
-    datacenter: Any, workers: Sequence[Mapping[str, Any]] | None, prefix: str, count: bool = True
+    datacenter: Any, workers: Sequence[Mapping[str, Any]] | None, prefix: str, living: bool = False
 ) -> list[str]:
     """Racks whose nodes no worker of their zone could take, by what the workers can allocate in all.
 
-    :param count: whether there must be enough workers. Those of a living datacenter have their nodes already, and one
-        may be cordoned for a while.
+    :param living: the nodes have their workers already, so these are not counted: one may be cordoned for a while.
     """
     if workers is None:
         return []
-    shared = datacenter.allow_shared_workers or not count
+    shared = datacenter.allow_shared_workers or living
     requests = datacenter.resources.get("requests", {})
     found = []
     for number, rack in enumerate(datacenter.racks):

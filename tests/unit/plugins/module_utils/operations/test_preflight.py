@@ -208,9 +208,9 @@ def test_cordoned_workers_take_no_new_node() -> None:
 def test_the_workers_of_a_living_datacenter_are_not_counted() -> None:
     """Its configuration may change while a worker is cordoned; what cannot fit anywhere is refused all the same."""
     workers = [worker("wa", "a"), worker("wb", "b"), worker("wc", "c", cordoned=True)]
-    assert preflight.capacity_errors(desired(), workers, PREFIX, count=False) == []
+    assert preflight.capacity_errors(desired(), workers, PREFIX, living=True) == []
     resources = {"requests": {"cpu": "2", "memory": "64Gi"}}
-    assert len(preflight.capacity_errors(desired(resources=resources), workers, PREFIX, count=False)) == 2
+    assert len(preflight.capacity_errors(desired(resources=resources), workers, PREFIX, living=True)) == 2
 
 
 def test_a_zone_without_workers_is_told_once_and_elsewhere() -> None:
