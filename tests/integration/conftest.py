@@ -1,0 +1,67 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the integration tests.
+
+They run on the sandbox, which is started where it does not run, or on the cluster of CASSOPS_TEST_KUBECONFIG without
+the tests that harm workers or volumes. CASSOPS_TEST_SEED repeats the random choices of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import pytest
+from integration.harness.kubernetes import Cluster
+from integration.harness.namespace import Namespaces, wait_gone
+from integration.harness.reliability import Soak
+from integration.harness.settings import OUTPUT, SEED
+from sandbox import Sandbox
+
+NAMESPACES = pytest.StashKey[Namespaces]()
+
+
+def pytest_report_header() -> str:
+    return f"seed: {SEED} (CASSOPS_TEST_SEED={SEED} repeats it)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The soak goes on where it was stopped."""
+    for item in items:
+        if item.get_closest_marker("soak") and Soak().passed(item.nodeid):
+            item.add_marker(pytest.mark.skip(reason="passed before"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save what helps before anything is cleaned up."""
+    report = yield
+    if report.failed and NAMESPACES in item.config.stash:
+        item.config.stash[NAMESPACES].save()
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster that everything runs on."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    return Cluster.find()
+
+
+@pytest.fixture(scope="session")
+def sandbox(cluster: Cluster) -> Sandbox:
+    """The sandbox; tests that need it are skipped elsewhere."""
+    if cluster.sandbox is None:
+        pytest.skip("needs the sandbox: this cluster is somebody's")
+    return cluster.sandbox
+
+
+@pytest.fixture(scope="session")
+def namespaces(cluster: Cluster, pytestconfig: pytest.Config) -> Iterator[Namespaces]:
+    """Where tests get their namespaces from."""
+    made = pytestconfig.stash[NAMESPACES] = Namespaces(cluster)
+    made.sweep()
+    yield made
+    wait_gone(cluster, made.deleted)

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the soak has seen: kept in a file, so that a run goes on where the last one was stopped, and told in a page."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .settings import OUTPUT, ROOT, SEED
+from .workload import Record
+
+STATE = OUTPUT / "soak.json"
+PAGE = ROOT / "docs" / "reliability.md"
+HEAD = """\
+# Reliability
+
+Written by `make soak`, which runs whole matrices of faults on the sandbox: real Kubernetes, real Cassandra.
+`make test` runs a sample of each. Kills are those of ansible-playbook by SIGKILL and of workers that lost power.
+A client writes and reads at QUORUM all the time; a write counts as lost when it was acknowledged and a later read at
+QUORUM does not find it. Failed requests were answered with an error or not in time, as QUORUM has it when too many
+nodes are away.
+
+"""
+
+
+@dataclass
+class Outcome:
+    """What one test of the soak saw; filled in while it runs."""
+
+    test: str
+    fault: str
+    record: Record | None = None
+    kills: int = 0
+
+
+@dataclass(frozen=True)
+class Soak:
+    """The state file: name of a test -> its outcome."""
+
+    path: Path = STATE
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """What was done so far."""
+        found: dict[str, dict[str, Any]] = json.loads(self.path.read_text()) if self.path.exists() else {}
+        return found
+
+    def passed(self, test: str) -> bool:
+        """Whether this test need not be run again."""
+        return bool(self.entries().get(test, {}).get("passed"))
+
+    @contextmanager
+    def noting(self, test: str, fault: str, record: Record | None = None) -> Iterator[Outcome]:
+        """Remember how it went, well or not."""
+        outcome = Outcome(test, fault, record)
+        try:
+            yield outcome
+        except BaseException:
+            self._add(outcome, passed=False)
+            raise
+        self._add(outcome, passed=True)
+
+    def _add(self, outcome: Outcome, *, passed: bool) -> None:
+        record = outcome.record or Record()
+        seen = {
+            "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "seed": SEED,
+            "fault": outcome.fault,
+            "passed": passed,
+            "times": 1,
+            "kills": outcome.kills,
+            "requests": record.requests,
+            "acknowledged": len(record.acknowledged),
+            "failed": sum(record.failures.values()),
+            "lost": len(record.lost),
+            "wrong": int(not passed),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({**self.entries(), outcome.test: seen}, indent=1))
+        PAGE.write_text(page(list(self.entries().values())))
+
+
+COLUMNS = {
+    "times": "times",
+    "wrong": "went wrong",
+    "kills": "kills",
+    "requests": "requests",
+    "failed": "failed requests",
+    "acknowledged": "acknowledged writes",
+    "lost": "lost writes",
+}
+
+
+def page(entries: list[dict[str, Any]]) -> str:
+    """The page: a line a kind of fault."""
+    dates = sorted(entry["date"] for entry in entries)
+    seeds = sorted({str(entry["seed"]) for entry in entries})
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    faults = dict.fromkeys(entry["fault"] for entry in entries)
+    lines = [
+        f"{when}, seeds {', '.join(seeds)}:",
+        "",
+        f"| fault | {' | '.join(COLUMNS.values())} |",
+        f"|---|{'---:|' * len(COLUMNS)}",
+        *(row(fault, [entry for entry in entries if entry["fault"] == fault]) for fault in faults),
+        row("**all**", entries),
+    ]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def row(name: str, entries: list[dict[str, Any]]) -> str:
+    """Sums of the entries."""
+    return f"| {name} | {' | '.join(f'{sum(entry[key] for entry in entries):,}' for key in COLUMNS)} |"

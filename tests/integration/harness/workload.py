@@ -1,0 +1,187 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client that writes and reads at QUORUM all the time, at a bounded rate, and remembers what it was promised."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    DCAwareRoundRobinPolicy,
+    FallthroughRetryPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.query import PreparedStatement, SimpleStatement
+
+from .datacenter import Datacenter
+from .settings import rng
+from .waiting import until
+
+KEYSPACE = "workload"
+# A test that hangs must not fill the disk.
+MOST_ROWS = 100_000
+ANSWER_SECONDS = 4.0
+
+
+@dataclass
+class Record:
+    """What the client saw.
+
+    :ivar acknowledged: number of a row -> its text, for every write that was acknowledged.
+    :ivar lost: rows that were acknowledged and not found by a later read at QUORUM.
+    :ivar failures: ("write" or "read", reason) -> how often.
+    :ivar longest_gap: seconds without any success.
+    """
+
+    acknowledged: dict[int, str] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
+    failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    requests: int = 0
+    longest_gap: float = 0.0
+
+    def __str__(self) -> str:
+        failed = ", ".join(f"{kind} {why}: {count}" for (kind, why), count in sorted(self.failures.items())) or "none"
+        return (
+            f"{self.requests} requests, {len(self.acknowledged)} writes acknowledged, {len(self.lost)} rows lost,"
+            f" longest gap {self.longest_gap:.1f} s, failures: {failed}"
+        )
+
+
+class Workload:
+    """To be used as a context; it runs until the context ends.
+
+    :param rate: writes a second, each followed by a read of some acknowledged row.
+    """
+
+    def __init__(self, datacenter: Datacenter, rate: float = 40, replicas: int = 3, table: str = "rows") -> None:
+        self.datacenter = datacenter
+        self.table = f"{KEYSPACE}.{table}"
+        self.replicas = replicas
+        self.record = Record()
+        self._pause = 1 / rate
+        self._rng = rng(f"workload/{datacenter.namespace.name}/{table}")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="workload", daemon=True)
+        self._cluster = connect(datacenter)
+        self._last_success = time.monotonic()
+
+    def __enter__(self) -> Workload:
+        self._session: Session = self._cluster.connect()
+        replication = f"{{'class': 'NetworkTopologyStrategy', '{self.datacenter.name}': {self.replicas}}}"
+        self._session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}", timeout=30)
+        self._session.execute(f"CREATE TABLE IF NOT EXISTS {self.table} (n int PRIMARY KEY, text text)", timeout=30)
+        self._write = self._session.prepare(f"INSERT INTO {self.table} (n, text) VALUES (?, ?)")
+        self._read = self._session.prepare(f"SELECT text FROM {self.table} WHERE n = ?")
+        self._last_success = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._cluster.shutdown()
+
+    def stop(self) -> None:
+        """Stop writing; :meth:`check` can still be asked."""
+        self._stop.set()
+        self._thread.join(30)
+        print(f"workload: {self.record}")
+
+    def _run(self) -> None:
+        for number in range(MOST_ROWS):
+            if self._stop.wait(self._pause):
+                return
+            value = f"row {number} {self._rng.random()}"
+            if self._try("write", self._write, (number, value)) is not None:
+                self.record.acknowledged[number] = value
+            if self.record.acknowledged:
+                self._read_back(self._rng.choice(range(number + 1)))
+
+    def _read_back(self, number: int) -> None:
+        expected = self.record.acknowledged.get(number)
+        found = self._try("read", self._read, (number,))
+        if found is not None and expected is not None and [row.text for row in found] != [expected]:
+            self.record.lost.add(number)
+
+    def _try(self, kind: str, statement: PreparedStatement, values: tuple[Any, ...]) -> list[Any] | None:
+        """The rows of the answer, or None where there was none."""
+        self.record.requests += 1
+        try:
+            answer = list(self._session.execute(statement, values))
+        except NoHostAvailable as error:
+            reasons = {type(each).__name__ for each in error.errors.values()} or {"no host known to be up"}
+            self.record.failures[kind, f"NoHostAvailable({', '.join(sorted(reasons))})"] += 1
+            return None
+        except Exception as error:
+            self.record.failures[kind, type(error).__name__] += 1
+            return None
+        now = time.monotonic()
+        self.record.longest_gap = max(self.record.longest_gap, now - self._last_success)
+        self._last_success = now
+        return answer
+
+    def wait_for_rows(self, more: int, seconds: float = 60) -> None:
+        """Wait until so many more writes were acknowledged."""
+        wanted = len(self.record.acknowledged) + more
+        until(
+            f"{more} more rows to be acknowledged",
+            lambda: [str(self.record)] if len(self.record.acknowledged) < wanted else [],
+            seconds,
+            0.2,
+        )
+
+    def check(self, consistency: str = "QUORUM") -> None:
+        """Every acknowledged row is there, and no read in between missed one."""
+        assert self.record.acknowledged, f"not one write was acknowledged: {self.record}"
+        self.record.lost.update(lost_rows(self._session, self.table, dict(self.record.acknowledged), consistency))
+        assert not self.record.lost, f"acknowledged rows are lost: {sorted(self.record.lost)[:20]}; {self.record}"
+
+
+def connect(datacenter: Datacenter) -> Cluster:
+    """A driver that knows every node by its own address."""
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(datacenter.name)),
+        # A retry would hide a failure.
+        retry_policy=FallthroughRetryPolicy(),
+        consistency_level=ConsistencyLevel.QUORUM,
+        request_timeout=ANSWER_SECONDS,
+    )
+    return Cluster(
+        list(datacenter.addresses().values()),
+        auth_provider=PlainTextAuthProvider(*datacenter.login()),
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        reconnection_policy=ConstantReconnectionPolicy(1.0, max_attempts=None),
+        connect_timeout=3,
+        control_connection_timeout=ANSWER_SECONDS,
+        protocol_version=4,
+        idle_heartbeat_interval=5,
+        idle_heartbeat_timeout=5,
+    )
+
+
+def lost_rows(session: Session, table: str, expected: dict[int, str], consistency: str) -> list[int]:
+    """Numbers of the rows that are not there as they were written, by a read of the whole table."""
+    level = getattr(ConsistencyLevel, consistency)
+    statement = SimpleStatement(f"SELECT n, text FROM {table}", consistency_level=level, fetch_size=500)
+    found = {row.n: row.text for row in session.execute(statement, timeout=60)}
+    return [number for number, value in expected.items() if found.get(number) != value]
+
+
+def rows_of(datacenter: Datacenter, table: str = "rows", consistency: str = "ALL") -> dict[int, str]:
+    """All rows of a workload's table."""
+    with connect(datacenter) as cluster:
+        session = cluster.connect()
+        level = getattr(ConsistencyLevel, consistency)
+        statement = SimpleStatement(f"SELECT n, text FROM {KEYSPACE}.{table}", consistency_level=level, fetch_size=500)
+        return {row.n: row.text for row in session.execute(statement, timeout=60)}

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make soak`: the whole matrices of which the other files run a sample.
+
+Resumable: what passed before is not run again (tests/output/integration/soak.json; delete it to begin anew). What was
+seen is written to docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from integration.harness.datacenter import Datacenter
+from integration.harness.good import assert_good
+from integration.harness.killed import STAGES, Moment, killed_deploy
+from integration.harness.namespace import Namespaces
+from integration.harness.reliability import Soak
+from integration.harness.scenarios import FAULTS, START_TABLE, Living
+from integration.harness.settings import rng
+from integration.harness.workload import Workload
+from sandbox import Sandbox
+
+pytestmark = pytest.mark.soak
+
+ROUNDS = 5
+KILLS = 10
+VERSIONS = ("5.0.9", "4.1.10")
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def six(request: pytest.FixtureRequest, namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Datacenter]:
+    """Six nodes in three racks."""
+    with namespaces.fresh(f"soak-{request.param.replace('.', '-')}") as namespace:
+        racks = {"r1": 2, "r2": 2, "r3": 2}
+        datacenter = Datacenter(namespace, racks=racks, variables={"cassandra_version": request.param})
+        datacenter.deploy()
+        yield datacenter
+
+
+@pytest.mark.parametrize("turn", range(ROUNDS))
+@pytest.mark.parametrize("name", [*FAULTS, *START_TABLE])
+def test_no_acknowledged_row_is_lost(request: pytest.FixtureRequest, six: Datacenter, name: str, turn: int) -> None:
+    scenario, choose = {**FAULTS, **START_TABLE}[name], rng(request.node.nodeid)
+    with (
+        Workload(six, table=f"soak_{choose.randrange(10**9)}") as client,
+        Soak().noting(request.node.nodeid, name, client.record) as outcome,
+    ):
+        living = Living.meet(six, client)
+        outcome.kills = scenario(living, choose)
+        living.assert_whole()
+
+
+@pytest.mark.parametrize("turn", range(KILLS))
+def test_a_killed_first_deploy_is_finished_by_the_next(
+    request: pytest.FixtureRequest, namespaces: Namespaces, turn: int
+) -> None:
+    """At every second turn the run that was to finish it is killed as well."""
+    choose = rng(request.node.nodeid)
+    # Each stage of a first deploy in turn, so that ten turns reach all of them.
+    stages = (list(STAGES)[turn % len(STAGES)], None)[: 1 + turn % 2]
+    with (
+        namespaces.fresh(f"soak-kill-{turn}") as namespace,
+        Soak().noting(request.node.nodeid, "a first deploy is killed") as outcome,
+    ):
+        datacenter = Datacenter(namespace)
+        for stage in stages:
+            killed_deploy(datacenter, Moment.choose(choose, stage))
+            outcome.kills += 1
+        datacenter.deploy()
+        assert_good(datacenter)
