@@ -22,7 +22,8 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, nod
 OPEN, LOOPBACK, OFF = "open", "loopback", "off"
 SIMPLE = "org.apache.cassandra.locator.SimpleStrategy"
 LITERAL = r"'((?:[^']|'')*)'"
-ROLE = rf"WITH PASSWORD = {LITERAL} AND LOGIN = (true|false) AND SUPERUSER = (true|false)"
+NAME = r'("(?:[^"]|"")*"|\w+)'
+OPTIONS = rf"WITH PASSWORD = {LITERAL}(?: AND LOGIN = (true|false))?(?: AND SUPERUSER = (true|false))?"
 
 
 @dataclass
@@ -151,8 +152,7 @@ class FakeSession:
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
             (rf"SELECT role FROM system_auth\.roles WHERE role = {LITERAL}", self.read_role),
             (r"SELECT \* FROM system_auth\.\w+", self.read_all),
-            (rf'CREATE ROLE IF NOT EXISTS "((?:[^"]|"")*)" {ROLE}', self.create_role),
-            (rf'ALTER ROLE ("(?:[^"]|"")*"|\w+) {ROLE}', self.alter_role),
+            (rf"(CREATE|ALTER) ROLE {NAME} {OPTIONS}", self.set_role),
             (r"ALTER KEYSPACE (\w+) WITH replication = \{(.*)\}", self.alter_keyspace),
         ):
             if found := re.fullmatch(pattern, statement):
@@ -231,17 +231,23 @@ class FakeSession:
 
     # Changes.
 
-    def create_role(self, name: str, password: str, login: str, superuser: str, consistency: str) -> list[Any]:
-        role = Role(password.replace("''", "'"), login == "true", superuser == "true")
-        self.as_superuser(f"CREATE ROLE {name}", lambda: self.ring.roles.setdefault(name.replace('""', '"'), role))
-        return []
-
-    def alter_role(self, name: str, password: str, login: str, superuser: str, consistency: str) -> list[Any]:
+    def set_role(
+        self, verb: str, name: str, password: str, login: str | None, superuser: str | None, consistency: str
+    ) -> list[Any]:
         plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-        if plain not in self.ring.roles:
-            raise cql.InvalidStatement(f"{self.pod}: {plain} doesn't exist")
-        role = Role(password.replace("''", "'"), login == "true", superuser == "true")
-        self.as_superuser(f"ALTER ROLE {plain}", lambda: self.ring.roles.update({plain: role}))
+        if (plain in self.ring.roles) == (verb == "CREATE"):
+            raise cql.InvalidStatement(
+                f"{self.pod}: {plain} {'exists already' if verb == 'CREATE' else 'does not exist'}"
+            )
+        if superuser is not None and plain == self.username:
+            raise cql.NotAllowed(f"{self.pod}: You aren't allowed to alter your own superuser status")
+        old = self.ring.roles.get(plain, Role("", False, False))
+        role = Role(
+            password.replace("''", "'"),
+            old.login if login is None else login == "true",
+            old.superuser if superuser is None else superuser == "true",
+        )
+        self.as_superuser(f"{verb} ROLE {plain}", lambda: self.ring.roles.update({plain: role}))
         return []
 
     def alter_keyspace(self, name: str, options: str, consistency: str) -> list[Any]:
