@@ -135,7 +135,7 @@ def _compile(layout: Layout, say: Say, kwok: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     groups = [(versions.GO_PROGRAMS, _GO), (versions.GO_PROVISIONER, _GO / "provisioner")]
     if kwok:
-        groups.append((versions.GO_KWOK, _GO))
+        groups.append((versions.GO_KWOK, _GO / "kwok"))
     for programs, module in groups:
         lacking = {name: package for name, package in programs.items() if not (folder / name).exists()}
         if lacking:
@@ -156,7 +156,8 @@ def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, 
     if listed.returncode != 0:
         raise SandboxError(f"go list failed in {module}:\n{listed.stderr[-2000:]}")
     total = len(listed.stdout.split())
-    say(f"go: compiling {', '.join(programs)}: {total} packages (7 min on 2 cores when nothing is cached, else less)")
+    hint = "; 7 min on 2 cores the first time" if "kubelet" in programs else ""
+    say(f"go: compiling {', '.join(programs)}: at most {total} packages{hint}")
     partial = folder.with_suffix(".part")
     partial.mkdir(exist_ok=True)
     began = time.monotonic()

