@@ -127,6 +127,7 @@ class Deployment:
         self.namespace_missing = False
         # A datacenter of the cluster did not answer: its seeds stay as they are in the ledger.
         self.unreached = False
+        self.locks: list[Lock] = []
         # When doors were last opened (seconds, monotonic).
         self.opened_at = time.monotonic()
         # node -> since when (seconds, monotonic) it has a fault that waiting does not heal.
@@ -141,9 +142,10 @@ class Deployment:
             return self.predict(found)
         if self.namespace_missing:
             self.create_namespace()
-        with ExitStack() as locks:
+        with ExitStack() as stack:
             for place in (self.kube, *(peer.kube for peer in self.peers)):
-                locks.enter_context(Lock(place, lock_name(self.desired.cluster), self.ctx.holder))
+                lock = Lock(place, lock_name(self.desired.cluster), self.ctx.holder)
+                self.locks.append(stack.enter_context(lock))
             ledger = self.prepare(self.look())
             self.apply(ledger)
             if ledger.phase == PHASE_NEW:
@@ -165,6 +167,9 @@ class Deployment:
             raise SpecError([*error.errors, *more]) from error
 
     def look(self) -> Objects:
+        """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
+        for lock in self.locks:
+            lock.check()
         return objects(self.kube, self.desired.cluster, self.desired.name)
 
     def refuse(self, found: Objects) -> None:
@@ -193,7 +198,7 @@ class Deployment:
 
     def outline(self, found: Objects, ledger: Ledger | None) -> list[changes.Change]:
         """What would change if nothing but the desired objects counted (addresses as they are)."""
-        return changes.plan(self.manifests(ledger or self.new_ledger()), found)
+        return changes.plan(self.manifests(ledger or self.new_ledger(), found), found)
 
     def unfit(self, found: Objects) -> list[str]:
         """Why this Kubernetes cluster cannot take the datacenter, or these credentials cannot deploy it."""
@@ -263,8 +268,14 @@ class Deployment:
             self.note(f"create ConfigMap {ledger_name(self.desired.cluster, self.desired.name)}")
         elif ledger.phase == PHASE_NEW:
             self.note("finish the first start")
-        would = [] if self.namespace_missing else changes.send(self.kube, planned, dry_run=True)
+        would = [] if self.namespace_missing else [self.rehearse(change) for change in planned]
         return self.result(self.snapshot(found), pending=self.predicted_restarts(would, found))
+
+    def rehearse(self, change: changes.Change) -> dict[str, Any]:
+        """What the API server would make of a change."""
+        if change.kind == "Service":
+            return self.apply_service(change, dry_run=True)
+        return self.kube.apply(change.desired, dry_run=True)
 
     def predicted_restarts(self, would: Sequence[Mapping[str, Any]], found: Objects) -> list[str]:
         """Nodes whose pod template would change, by the dry run's answers, and those that wait already."""
@@ -286,7 +297,7 @@ class Deployment:
         if self.kube.get("Secret", self.desired.superuser_secret) is None:
             self.make_secret()
         ledger = self.ledger(found)
-        services = [item for item in self.manifests(ledger) if item["kind"] == "Service"]
+        services = [item for item in self.manifests(ledger, found) if item["kind"] == "Service"]
         planned = changes.plan(services, found)
         self.record(planned, found)
         addresses = {name: service["spec"]["clusterIP"] for name, service in found.all("Service").items()}
@@ -313,10 +324,10 @@ class Deployment:
             superuser.copy_secret(self.kube, self.desired, source, cluster_labels(self.desired))
         self.note(f"create Secret {self.desired.superuser_secret}")
 
-    def apply_service(self, change: changes.Change) -> dict[str, Any]:
+    def apply_service(self, change: changes.Change, dry_run: bool = False) -> dict[str, Any]:
         """A node's Service under its old address; under a new one where that was given away meanwhile."""
         try:
-            return self.kube.apply(change.desired)
+            return self.kube.apply(change.desired, dry_run=dry_run)
         except (Conflict, Invalid):
             if change.live is not None or "clusterIP" not in change.desired["spec"]:
                 raise
@@ -324,7 +335,7 @@ class Deployment:
             service["spec"] = {key: value for key, value in change.desired["spec"].items() if key != "clusterIP"}
             taken = change.desired["spec"]["clusterIP"]
             self.ctx.warnings.append(f"{change.name} gets a new address: {taken} is taken by somebody else")
-            return self.kube.apply(service)
+            return self.kube.apply(service, dry_run=dry_run)
 
     def new_ledger(self) -> Ledger:
         nodes = self.desired.nodes()
@@ -368,7 +379,7 @@ class Deployment:
     def apply(self, ledger: Ledger) -> None:
         """Apply everything else; in phase C(new) also bring pods of an older revision up to date: they hold no data."""
         found = self.look()
-        planned = changes.plan(self.manifests(ledger), found)
+        planned = changes.plan(self.manifests(ledger, found), found)
         self.record(planned, found)
         changes.send(self.kube, planned)
         if any(change.kind == "StatefulSet" for change in planned):
@@ -381,10 +392,29 @@ class Deployment:
                     self.note(f"restart {node.pod}, which never served, with the corrected configuration")
         self.remove_unused_configuration(found)
 
-    def manifests(self, ledger: Ledger) -> list[dict[str, Any]]:
-        """In phase C(new) the partition is 0: a pod that is made again takes the newest revision."""
-        partitions = {rack.name: 0 for rack in self.desired.racks} if ledger.phase == PHASE_NEW else None
+    def manifests(self, ledger: Ledger, found: Objects) -> list[dict[str, Any]]:
+        """The objects. In phase C(new) the partition is 0: a pod that is made again takes the newest revision.
+
+        It stays so until Kubernetes counts that revision as the current one: with a higher partition a pod would be
+        made again at the revision before, which may be the one that was corrected.
+        """
+        partitions = {
+            rack.name: 0
+            for rack in self.desired.racks
+            if ledger.phase == PHASE_NEW or is_unsettled(found.get("StatefulSet", self.desired.rack_name(rack)))
+        }
         return build(self.desired, ledger, partitions)
+
+    def settle(self, ledger: Ledger, found: Objects) -> None:
+        """After the first start: from here on a pod that comes back by itself comes back at its own revision."""
+        if all(partition(item) for item in found.all("StatefulSet").values()):
+            return
+        until(self.unsettled, "Kubernetes to complete the first start", OPEN_LIMIT, self.ctx.progress)
+        found = self.look()
+        changes.send(self.kube, changes.plan(self.manifests(ledger, found), found))
+
+    def unsettled(self) -> list[str]:
+        return [f"StatefulSet {name}" for name, item in self.look().all("StatefulSet").items() if is_unsettled(item)]
 
     def unobserved(self) -> list[str]:
         return [
@@ -498,8 +528,6 @@ class Deployment:
         }
         ledger = replace(ledger, nodes=nodes, phase=PHASE_RUNNING)
         self.write_ledger(ledger, self.look())
-        planned = changes.plan(self.manifests(ledger), self.look())
-        changes.send(self.kube, planned)
         return ledger
 
     def open_cql(self, ledger: Ledger) -> None:
@@ -535,10 +563,11 @@ class Deployment:
     def prove(self, ledger: Ledger) -> dict[str, Any]:
         """Wait until the datacenter is whole in every view; refuse to end well otherwise."""
         wanted = self.credentials()
-        latest: list[View] = []
+        latest: list[tuple[Objects, View]] = []
 
         def look() -> list[str]:
-            seen = self.snapshot(self.look())
+            found = self.look()
+            seen = self.snapshot(found)
             self.give_up(seen)
             reasons = gates.running(seen)
             if reasons and time.monotonic() - self.opened_at > OPEN_AGAIN:
@@ -546,15 +575,17 @@ class Deployment:
             if not reasons:
                 seen = ask(self.kube, seen, wanted)
                 reasons = gates.whole(seen)
-            latest[:] = [seen]
+            latest[:] = [(found, seen)]
             return reasons
 
         until(look, f"{len(ledger.nodes)} nodes to be whole", self.limit, self.ctx.progress)
-        if latest[0].gc_grace_seconds != ledger.gc_grace_seconds:
-            self.write_ledger(replace(ledger, gc_grace_seconds=latest[0].gc_grace_seconds), self.look())
+        found, seen = latest[0]
+        if seen.gc_grace_seconds != ledger.gc_grace_seconds:
+            self.write_ledger(replace(ledger, gc_grace_seconds=seen.gc_grace_seconds), found)
+        self.settle(ledger, found)
         if self.done:
-            together(lambda node: superuser.prove_closed(self.kube, node.pod), latest[0].nodes)
-        return self.result(latest[0], pending=[node.pod for node in latest[0].nodes if node.pending_restart])
+            together(lambda node: superuser.prove_closed(self.kube, node.pod), seen.nodes)
+        return self.result(seen, pending=[node.pod for node in seen.nodes if node.pending_restart])
 
     # Small things.
 
@@ -662,6 +693,19 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
         num_tokens=len(next(iter(ledger.tokens.values()), ())),
         version=next(iter(versions), ""),
     )
+
+
+def partition(stateful_set: Mapping[str, Any]) -> int:
+    """Pods below it are made again at the current revision, the others at the newest."""
+    return int(stateful_set["spec"].get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0))
+
+
+def is_unsettled(stateful_set: Mapping[str, Any] | None) -> bool:
+    """The first start is over, and the newest revision is not yet the current one."""
+    if stateful_set is None or partition(stateful_set):
+        return False
+    status = stateful_set.get("status", {})
+    return bool(status.get("currentRevision") != status.get("updateRevision"))
 
 
 def zone_of(stateful_set: Mapping[str, Any]) -> str | None:
