@@ -799,8 +799,8 @@ class Removal:
     def run(self) -> dict[str, Any]:
         if self.params.get("confirm") != self.name:
             raise CassopsError(
-                f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: confirm: {self.name} "
-                f"(got {self.params.get('confirm')!r})"
+                f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: option confirm, "
+                f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"
             )
         # Check mode writes nothing, not even the lock.
         with nullcontext() if self.ctx.check_mode else Lock(self.kube, lock_name(self.cluster), self.ctx.holder):
