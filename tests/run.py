@@ -56,10 +56,10 @@ class Stage:
 
 
 STAGES = (
-    Stage("lint", 5 * MINUTE),
-    Stage("sanity", 10 * MINUTE),
-    Stage("units", 5 * MINUTE),
-    Stage("package", 5 * MINUTE),
+    Stage("lint", 15 * MINUTE),
+    Stage("sanity", 25 * MINUTE),
+    Stage("units", 15 * MINUTE),
+    Stage("package", 10 * MINUTE),
     Stage("sandbox", 45 * MINUTE, background=True),
     Stage("integration", 60 * MINUTE, needs=("sandbox",)),
 )

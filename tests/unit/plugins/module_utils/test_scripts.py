@@ -125,7 +125,7 @@ class Node:
     def start(self) -> dict[str, str]:
         """Run until Cassandra starts; its configuration as a mapping of lines, with what the fake was given."""
         process = self.spawn()
-        output, _stderr = process.communicate(timeout=60)
+        output, _stderr = process.communicate(timeout=120)
         assert process.returncode == 0, output
         assert self.read("started"), output
         lines = self.read("cassops/conf/cassandra.yaml").splitlines()
@@ -153,7 +153,7 @@ class Node:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "waited for too long"
         time.sleep(0.01)
@@ -161,7 +161,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def stop(process: subprocess.Popen[str]) -> None:
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=120)
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
@@ -419,7 +419,7 @@ def test_a_held_node_goes_on_when_the_ledger_allows_it(node: Node) -> None:
     node.ledger(RUNNING)
     process, _reason = node.held()
     node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"), number=2)
-    output, _stderr = process.communicate(timeout=60)
+    output, _stderr = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "-Dcassandra.replace_address_first_boot=198.19.0.1" in node.read("started")
     assert not (node.root / "tmp/held").exists()
@@ -436,13 +436,12 @@ def test_a_held_node_tells_a_new_reason(node: Node) -> None:
 
 
 def test_term_ends_a_held_node_at_once(node: Node) -> None:
-    node.environment["CASSOPS_PAUSE"] = "60"
+    # The pause is so long that only a trap can end it in time, also on a machine that is busy.
+    node.environment["CASSOPS_PAUSE"] = "3600"
     node.ledger(RUNNING)
     process, _reason = node.held()
-    began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
-    assert time.monotonic() - began < 5
+    process.communicate(timeout=120)
     assert process.returncode == 0
 
 
