@@ -1,0 +1,414 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A namespace of Kubernetes in memory, with the client's interface, and pods that act as start.sh makes them act.
+
+What it is honest about, because the operations rely on it: UIDs and resource versions, addresses of Services, immutable
+ConfigMaps, dry runs, a StatefulSet's revisions and partition (a pod below the partition comes back at the *current*
+revision, which follows the newest one only when every pod is ready), volumes that outlive pods, and that a pod reads
+the ledger of the moment when it starts. Requests are counted; a test may end the run before any of the writes.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra, Member
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+    Conflict,
+    ExecResult,
+    Invalid,
+    NotFound,
+    Right,
+)
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, from_config_map
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import HELD_FILE
+
+Object = dict[str, Any]
+RACK = "cassops.kubernetes/rack"
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def one_at_a_time(method: Method) -> Method:
+    """The operations ask from several threads."""
+
+    @wraps(method)
+    def locked(self: FakeKube, *arguments: Any, **options: Any) -> Any:
+        with self.lock:
+            return method(self, *arguments, **options)
+
+    return locked  # type: ignore[return-value]
+
+
+class Killed(BaseException):
+    """The run was killed here: nothing catches it."""
+
+
+@dataclass
+class Disk:
+    """A volume: whose it is and the host id of the node that wrote it."""
+
+    mark: str
+    host_id: str
+
+
+class FakeKube:
+    """One namespace. Several may share a ring."""
+
+    def __init__(
+        self,
+        ring: FakeCassandra,
+        namespace: str = "ns",
+        zones: Sequence[str] = ("a", "b", "c"),
+        subnet: str = "198.19.0",
+    ) -> None:
+        self.namespace = namespace
+        self.subnet = subnet
+        self.ring = ring
+        self.lock = threading.RLock()
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.writes: list[str] = []
+        self.dry_runs: list[str] = []
+        self.missing_rights: list[Right] = []
+        self.exists = True
+        # Writes until the run is killed; None: never. Once it is killed, nothing answers until `revive`.
+        self.lives: int | None = None
+        self.dead = False
+        self.clock = 1_800_000_000.0
+        # Looks at the pods that a container takes to start.
+        self.slow = 1
+        self.disks: dict[str, Disk] = {}
+        self.held: dict[str, str] = {}
+        self.starting: dict[str, int] = {}
+        self.after_write: Callable[[], None] = lambda: None
+        self._numbers = itertools.count(1)
+        self._addresses = itertools.count(1)
+        for zone in zones:
+            self.put(
+                {
+                    "kind": "Node",
+                    "metadata": {"name": f"worker-{zone}", "labels": {"topology.kubernetes.io/zone": zone}},
+                    "status": {"allocatable": {"cpu": "8", "memory": "64Gi"}},
+                }
+            )
+        default = {"storageclass.kubernetes.io/is-default-class": "true"}
+        self.put({"kind": "StorageClass", "metadata": {"name": "local", "annotations": default}})
+        ring.before_change = self.before_write
+        ring.after_change = self.changed
+
+    # For tests.
+
+    def put(self, item: Object) -> Object:
+        """Store an object as somebody else would."""
+        metadata = item["metadata"]
+        metadata.setdefault("uid", f"uid-{next(self._numbers)}")
+        metadata.setdefault("generation", 1)
+        metadata["resourceVersion"] = str(next(self._numbers))
+        self.objects[item["kind"], metadata["name"]] = item
+        return item
+
+    def names(self, kind: str) -> list[str]:
+        return sorted(name for found, name in self.objects if found == kind)
+
+    def one(self, kind: str, name: str) -> Object:
+        return self.objects[kind, name]
+
+    def ledger(self, name: str = "shop-dc1-ledger") -> Ledger:
+        return from_config_map(self.one("ConfigMap", name))
+
+    def revive(self) -> None:
+        """The run is dead and another begins, a while later: what is done stays done."""
+        self.dead, self.lives = False, None
+        self.clock += 120
+
+    def before_write(self, what: str) -> None:
+        self.alive()
+        if self.lives is not None:
+            if self.lives == 0:
+                self.dead = True
+                raise Killed(what)
+            self.lives -= 1
+        self.writes.append(what)
+
+    def changed(self) -> None:
+        self.after_write()
+
+    def alive(self) -> None:
+        if self.dead:
+            raise Killed("it is dead already")
+
+    # The client's interface.
+
+    @one_at_a_time
+    def get(self, kind: str, name: str) -> Object | None:
+        self.alive()
+        if kind == "Namespace":
+            return {"metadata": {"name": name}} if self.exists else None
+        item = self.objects.get((kind, name))
+        return self.seen(item) if item else None
+
+    @one_at_a_time
+    def list(self, kind: str, labels: Mapping[str, str] | None = None) -> list[Object]:
+        self.alive()
+        if kind == "Pod":
+            self.kubelet()
+        items = (item for (found, _name), item in sorted(self.objects.items()) if found == kind)
+        return [
+            self.seen(item)
+            for item in items
+            if (labels or {}).items() <= (item["metadata"].get("labels") or {}).items()
+        ]
+
+    @one_at_a_time
+    def create(self, obj: Object) -> Object:
+        self.before_write(f"create {obj['kind']} {obj['metadata']['name']}")
+        if obj["kind"] == "Namespace":
+            self.exists = True
+            return obj
+        self.need_namespace()
+        if (obj["kind"], obj["metadata"]["name"]) in self.objects:
+            raise Conflict(f"{obj['kind']} {obj['metadata']['name']} already exists", 409, "AlreadyExists")
+        item = copy.deepcopy(obj)
+        for key, value in item.pop("stringData", {}).items():
+            item.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
+        return self.done(item)
+
+    @one_at_a_time
+    def replace(self, obj: Object) -> Object:
+        self.before_write(f"replace {obj['kind']} {obj['metadata']['name']}")
+        stored = self.one(obj["kind"], obj["metadata"]["name"])
+        if obj["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
+            raise Conflict("it was changed in between", 409)
+        return self.done(copy.deepcopy(obj))
+
+    @one_at_a_time
+    def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
+        what = f"apply {obj['kind']} {obj['metadata']['name']}"
+        if dry_run:
+            self.alive()
+            self.dry_runs.append(what)
+        else:
+            self.before_write(what)
+        self.need_namespace()
+        return self.seen(self.merged(obj)) if dry_run else self.done(self.merged(obj))
+
+    def merged(self, obj: Object) -> Object:
+        """The object as the API server would store it."""
+        item = copy.deepcopy(obj)
+        old = self.objects.get((item["kind"], item["metadata"]["name"]))
+        if old is not None:
+            if old.get("immutable") and old["data"] != item["data"]:
+                raise Invalid("data: Forbidden: field is immutable when `immutable` is set", 422)
+            item["metadata"] = {**old["metadata"], **item["metadata"]}
+            if "status" in old:
+                item["status"] = copy.deepcopy(old["status"])
+            if old.get("spec") != item.get("spec"):
+                item["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
+        if item["kind"] == "Service":
+            self.give_address(item, old)
+        return item
+
+    def give_address(self, item: Object, old: Object | None) -> None:
+        spec = item["spec"]
+        if spec.get("clusterIP") == "None":
+            return
+        if "clusterIP" not in spec:
+            spec["clusterIP"] = old["spec"]["clusterIP"] if old else f"{self.subnet}.{next(self._addresses)}"
+        others = (
+            other for (kind, name), other in self.objects.items() if kind == "Service" and name != self.name(item)
+        )
+        if spec["clusterIP"] in [other["spec"].get("clusterIP") for other in others]:
+            raise Invalid(f"spec.clusterIPs: Invalid value: {spec['clusterIP']}: provided IP is already allocated", 422)
+        if old and old["spec"]["clusterIP"] != spec["clusterIP"]:
+            raise Invalid("spec.clusterIPs[0]: Invalid value: may not change once set", 422)
+
+    @one_at_a_time
+    def delete(self, kind: str, name: str, uid: str, *, propagation: str | None = None) -> bool:
+        assert uid
+        self.before_write(f"delete {kind} {name}")
+        item = self.objects.get((kind, name))
+        if item is None or item["metadata"]["uid"] != uid:
+            return False
+        del self.objects[kind, name]
+        if kind == "StatefulSet":
+            for pod in self.pods_of(name):
+                self.stop(pod)
+        elif kind == "Pod":
+            self.stop(name)
+            self.control(name.rpartition("-")[0])
+        elif kind == "PersistentVolumeClaim":
+            self.disks.pop(name, None)
+        self.changed()
+        return True
+
+    def can(self, rights: Iterable[Right]) -> list[Right]:
+        self.alive()
+        return [right for right in rights if right in self.missing_rights]
+
+    def server_time(self) -> float:
+        return self.clock
+
+    @one_at_a_time
+    def exec(self, pod: str, argv: Sequence[str], timeout: float = 60.0) -> ExecResult:
+        self.alive()
+        if ("Pod", pod) not in self.objects:
+            raise NotFound(f"pod {pod} not found", 404)
+        if list(argv) == ["cat", HELD_FILE]:
+            return ExecResult(0, self.held[pod], "") if pod in self.held else ExecResult(1, "", "no such file")
+        if argv[-1].startswith("sh /cassops/config/probe.sh"):
+            return ExecResult(0, self.end_of_configuration(pod), "")
+        raise AssertionError(f"the fake does not know the command {argv}")
+
+    def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
+        return "the last words"
+
+    # Pods.
+
+    def end_of_configuration(self, pod: str) -> str:
+        return {
+            OPEN: "",
+            LOOPBACK: 'auto_bootstrap: false\nstart_native_transport: true\nrpc_address: "127.0.0.1"\n',
+            OFF: 'auto_bootstrap: false\nstart_native_transport: false\nrpc_address: "0.0.0.0"\n',
+        }[self.ring.doors.get(pod, OFF)]
+
+    def pods_of(self, stateful_set: str) -> list[str]:
+        return [name for kind, name in list(self.objects) if kind == "Pod" and name.rpartition("-")[0] == stateful_set]
+
+    def stop(self, pod: str) -> None:
+        self.objects.pop(("Pod", pod), None)
+        self.held.pop(pod, None)
+        self.starting.pop(pod, None)
+        if pod in self.ring.members:
+            self.ring.doors[pod] = OFF
+            self.ring.down.add(pod)
+
+    def kubelet(self) -> None:
+        """Time passes: containers start, held nodes look at the ledger again, controllers act."""
+        for pod in [*self.starting]:
+            self.starting[pod] -= 1
+            if self.starting[pod] <= 0:
+                del self.starting[pod]
+                self.start(pod)
+        for pod in [*self.held]:
+            del self.held[pod]
+            self.start(pod)
+        for name in self.names("StatefulSet"):
+            self.control(name)
+        self.changed()
+
+    def start(self, pod: str) -> None:
+        """start.sh, in short."""
+        item = self.one("Pod", pod)
+        labels = item["metadata"]["labels"]
+        prefix = f"{labels['cassops.kubernetes/cluster']}-{labels['cassops.kubernetes/datacenter']}"
+        ledger = self.ledger(f"{prefix}-ledger")
+        disk = self.disks.get(f"data-{pod}")
+        address = ledger.address(pod)
+        if address is None:
+            self.held[pod] = "the ledger has no address for this node yet"
+        elif disk and disk.mark != ledger.id:
+            self.held[pod] = "the volume belongs to another node"
+        elif disk is None and ledger.phase != "new" and ledger.host_id(pod):
+            self.held[pod] = "this node belongs to the datacenter but its volume is empty"
+        else:
+            disk = self.disks.setdefault(f"data-{pod}", Disk(ledger.id, f"host-{next(self._numbers)}"))
+            door = OPEN if ledger.phase != "new" else LOOPBACK if ledger.first == pod else OFF
+            dc = labels["cassops.kubernetes/datacenter"]
+            self.ring.join(pod, Member(address, labels[RACK], disk.host_id, ledger.tokens[pod], dc), door)
+            self.ring.down.discard(pod)
+
+    # The StatefulSet controller.
+
+    def control(self, name: str) -> None:
+        item = self.objects.get(("StatefulSet", name))
+        if item is None:
+            return
+        template, status = item["spec"]["template"], item.setdefault("status", {})
+        newest = self.revision(name, template, item["metadata"]["labels"])
+        status.setdefault("currentRevision", newest)
+        status.update(updateRevision=newest, observedGeneration=item["metadata"]["generation"])
+        partition = item["spec"]["updateStrategy"]["rollingUpdate"]["partition"]
+        pods = [f"{name}-{ordinal}" for ordinal in range(item["spec"]["replicas"])]
+        for ordinal, pod in enumerate(pods):
+            if ("Pod", pod) not in self.objects:
+                self.make_pod(pod, status["currentRevision"] if ordinal < partition else newest, item)
+        if all(self.revision_of(pod) == newest and self.ready(pod) for pod in pods):
+            status["currentRevision"] = newest
+        for pod in reversed(pods[partition:]):
+            if self.revision_of(pod) != newest:
+                self.stop(pod)
+                self.make_pod(pod, newest, item)
+                break
+            if not self.ready(pod):
+                break
+
+    def revision(self, name: str, template: Object, labels: Mapping[str, str]) -> str:
+        digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+        revision = f"{name}-{digest}"
+        if ("ControllerRevision", revision) not in self.objects:
+            data = {"spec": {"template": copy.deepcopy(template)}}
+            metadata = {"name": revision, "labels": dict(labels)}
+            self.put({"kind": "ControllerRevision", "metadata": metadata, "data": data})
+        return revision
+
+    def make_pod(self, pod: str, revision: str, stateful_set: Object) -> None:
+        template = copy.deepcopy(self.one("ControllerRevision", revision)["data"]["spec"]["template"])
+        rack = stateful_set["metadata"]["labels"]
+        if ("PersistentVolumeClaim", f"data-{pod}") not in self.objects:
+            claim = copy.deepcopy(stateful_set["spec"]["volumeClaimTemplates"][0])
+            claim["metadata"] = {"name": f"data-{pod}", "labels": dict(rack)}
+            self.put({"kind": "PersistentVolumeClaim", **claim})
+        template["metadata"]["name"] = pod
+        template["metadata"]["labels"]["controller-revision-hash"] = revision
+        template["metadata"]["creationTimestamp"] = "2026-07-01T11:00:00Z"
+        template["spec"]["nodeName"] = "worker"
+        self.put({"kind": "Pod", **template})
+        self.starting[pod] = self.slow
+
+    def revision_of(self, pod: str) -> str:
+        return str(self.one("Pod", pod)["metadata"]["labels"]["controller-revision-hash"])
+
+    def ready(self, pod: str) -> bool:
+        return pod not in self.starting and self.ring.doors.get(pod) == OPEN
+
+    # Small things.
+
+    def name(self, item: Object) -> str:
+        return str(item["metadata"]["name"])
+
+    def need_namespace(self) -> None:
+        if not self.exists:
+            raise NotFound(f'namespaces "{self.namespace}" not found', 404)
+
+    def done(self, item: Object) -> Object:
+        self.put(item)
+        if item["kind"] == "StatefulSet":
+            self.control(self.name(item))
+        self.changed()
+        return self.seen(item)
+
+    def seen(self, item: Object) -> Object:
+        """A copy; a pod's with the status of the moment."""
+        shown = copy.deepcopy(item)
+        if shown["kind"] == "Pod":
+            name = self.name(shown)
+            running = name not in self.starting
+            shown["status"] = {
+                "phase": "Running" if running else "Pending",
+                "conditions": [{"type": "Ready", "status": str(self.ready(name))}],
+                "containerStatuses": [
+                    {"name": "cassandra", "restartCount": 0, "state": {"running" if running else "waiting": {}}}
+                ],
+            }
+        return shown

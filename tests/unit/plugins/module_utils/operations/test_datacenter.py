@@ -1,0 +1,863 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra
+from unit.plugins.module_utils.fake_kube import FakeKube, Killed
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
+
+FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
+WANTED: dict[str, Any] = {
+    "cluster": "shop",
+    "datacenter": "dc1",
+    "version": "5.0.9",
+    "racks": [{"name": f"r{number}", "zone": zone, "nodes": 1} for number, zone in enumerate("abc", 1)],
+    "storage": {"size": "1Gi"},
+    "state": "present",
+    "peers": [],
+    "wait_timeout": 5,
+    "create_namespace": False,
+    "delete_volumes": False,
+    "variable_prefix": "cassandra_",
+}
+
+
+@dataclass
+class World:
+    """A ring, the namespaces that it lives in, and runs of the operation."""
+
+    ring: FakeCassandra
+    kube: FakeKube
+    others: dict[str, FakeKube] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    def run(self, check: bool = False, diff: bool = False, **changes: Any) -> dict[str, Any]:
+        """One run; each by another process than the one before."""
+        self.runs += 1
+        self.said, self.warnings = [], []
+        ctx = Context(
+            check_mode=check,
+            diff_mode=diff,
+            progress=lambda text, important=False: self.said.append(text),
+            holder=f"somebody@somewhere pid {self.runs}",
+            warnings=self.warnings,
+            connect=lambda params: cast(Kube, self.others.get(params.get("namespace") or "", self.kube)),
+        )
+        return datacenter.run({**WANTED, **changes}, ctx)
+
+    def remove(self, check: bool = False, **changes: Any) -> dict[str, Any]:
+        return self.run(check, state="absent", **{"confirm": "dc1", **changes})
+
+    def killed(self, lives: int, **changes: Any) -> bool:
+        """A run that is killed before its write number C(lives); False if it ended before that."""
+        self.kube.lives = lives
+        try:
+            self.run(**changes)
+        except Killed:
+            self.kube.revive()
+            return True
+        self.kube.lives = None
+        return False
+
+    def writes(self, since: int = 0) -> list[str]:
+        """What was written, without the lock."""
+        return [what for what in self.kube.writes[since:] if " Lease " not in what]
+
+    def end_state(self) -> dict[str, Any]:
+        """What must come out the same, however one got there (ids, passwords and addresses are random or given)."""
+        ledger = self.kube.ledger()
+        return {
+            "objects": sorted(key for key in self.kube.objects if key[0] != "ControllerRevision"),
+            "doors": dict(self.ring.doors),
+            "ledger": (ledger.phase, ledger.first, ledger.tokens, ledger.replace, ledger.born_version),
+            "nodes": sorted(ledger.nodes),
+            "host ids known": all(
+                node.host_id == self.kube.disks[f"data-{pod}"].host_id for pod, node in ledger.nodes.items()
+            ),
+            "seeds": len(ledger.seeds),
+            "partitions": {
+                name: self.kube.one("StatefulSet", name)["spec"]["updateStrategy"]["rollingUpdate"]["partition"]
+                for name in self.kube.names("StatefulSet")
+            },
+            "configuration": {pod: configuration_of(self.kube, pod) for pod in self.kube.names("Pod")},
+            "roles": {name: (role.login, role.superuser) for name, role in self.ring.roles.items()},
+            "replication": self.ring.replication,
+            "default login": self.ring.default_login_works,
+        }
+
+
+def configuration_of(kube: FakeKube, pod: str) -> str:
+    volumes = kube.one("Pod", pod)["spec"]["volumes"]
+    return next(str(item["configMap"]["name"]) for item in volumes if item["name"] == "config")
+
+
+def password_of(kube: FakeKube, name: str = "shop-superuser") -> str:
+    return base64.b64decode(kube.one("Secret", name)["data"]["password"]).decode()
+
+
+def never_open_to_the_default_login(ring: FakeCassandra) -> None:
+    """Checked after every write and at every look: another pod that keeps trying cassandra/cassandra never gets in."""
+    assert not (ring.default_login_works and OPEN in ring.doors.values()), ring.doors
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
+    """Makes worlds in which nothing has happened; the clients lead to the one that was made last."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+    def make() -> World:
+        ring = FakeCassandra().install(monkeypatch)
+        kube = FakeKube(ring)
+        kube.after_write = lambda: never_open_to_the_default_login(ring)
+        return World(ring, kube)
+
+    return make
+
+
+@pytest.fixture
+def world(worlds: Callable[[], World]) -> World:
+    return worlds()
+
+
+@pytest.fixture
+def deployed(world: World) -> World:
+    world.run()
+    return world
+
+
+def killed_before(worlds: Callable[[], World], what: str, **changes: Any) -> World:
+    """A world whose first run was killed just before its first write that begins like this."""
+    counted = worlds()
+    counted.run(**changes)
+    lives = position(counted.kube.writes, what)
+    world = worlds()
+    assert world.killed(lives, **changes)
+    return world
+
+
+def position(writes: list[str], what: str) -> int:
+    return next(number for number, text in enumerate(writes) if text.startswith(what))
+
+
+# --- the first deploy -------------------------------------------------------------------------------------------------
+
+
+def test_a_first_deploy_ends_with_a_datacenter_that_serves(world: World) -> None:
+    result = world.run()
+    assert result["changed"] is True
+    assert (result["phase"], result["nodes"], result["pending_restart"]) == ("running", [FIRST, SECOND, THIRD], [])
+    assert result["connection"] == {
+        "service": "shop-dc1.ns.svc",
+        "port": 9042,
+        "secret": "shop-superuser",
+        "namespace": "ns",
+        "datacenter": "dc1",
+        "forward": "kubectl -n ns port-forward service/shop-dc1 9042",
+    }
+    assert world.ring.doors == dict.fromkeys((FIRST, SECOND, THIRD), OPEN)
+    assert not world.ring.default_login_works
+    assert world.ring.roles["shop-superuser"].password == password_of(world.kube)
+    assert world.warnings == []
+
+
+def test_what_the_ledger_knows_in_the_end(deployed: World) -> None:
+    ledger = deployed.kube.ledger()
+    assert ledger.phase == "running"
+    assert ledger.first == FIRST
+    assert {pod: node.host_id for pod, node in ledger.nodes.items()} == {
+        pod: deployed.kube.disks[f"data-{pod}"].host_id for pod in (FIRST, SECOND, THIRD)
+    }
+    assert ledger.seeds == tuple(ledger.nodes[pod].address for pod in (FIRST, SECOND, THIRD))
+    assert ledger.born_version == "5.0.9"
+
+
+def test_the_order_of_a_first_deploy(deployed: World) -> None:
+    """What a pod needs is there before it; the login is closed before any door is open."""
+    writes = deployed.writes()
+    order = [
+        "create Secret shop-superuser",
+        "apply Service shop-dc1-r1-0",
+        "apply ConfigMap shop-dc1-ledger",
+        "apply ConfigMap shop-dc1-config-",
+        "apply StatefulSet shop-dc1-r1",
+        "CREATE ROLE shop-superuser",
+        "ALTER KEYSPACE system_auth",
+        "ALTER ROLE cassandra",
+        "nodetool enablebinary",
+    ]
+    assert [position(writes, what) for what in order] == sorted(position(writes, what) for what in order)
+    last_service = max(number for number, text in enumerate(writes) if text.startswith("apply Service"))
+    assert last_service < position(writes, "apply ConfigMap shop-dc1-ledger")
+    turned = max(number for number, text in enumerate(writes) if text == "apply ConfigMap shop-dc1-ledger")
+    assert position(writes, "ALTER ROLE cassandra") < turned < position(writes, "nodetool enablebinary")
+    assert writes.count(f"delete Pod {FIRST}") == 1
+
+
+def test_every_object_is_sent_once_and_the_ledger_when_it_says_more(deployed: World) -> None:
+    writes = deployed.writes()
+    for name in ("shop-dc1-nodes", "shop-dc1", FIRST, SECOND, THIRD):
+        assert writes.count(f"apply Service {name}") == 1
+    assert writes.count("apply ConfigMap shop-dc1-ledger") == 2
+
+
+def test_doors_before_the_superuser_stands(worlds: Callable[[], World]) -> None:
+    world = killed_before(worlds, "CREATE ROLE")
+    assert world.ring.doors == {FIRST: LOOPBACK, SECOND: OFF, THIRD: OFF}
+    assert world.kube.ledger().phase == "new"
+
+
+def partitions(world: World) -> list[int]:
+    sets = [world.kube.one("StatefulSet", name) for name in world.kube.names("StatefulSet")]
+    return [item["spec"]["updateStrategy"]["rollingUpdate"]["partition"] for item in sets]
+
+
+def test_the_partition_is_zero_until_the_datacenter_runs(worlds: Callable[[], World]) -> None:
+    """A first start can be corrected; later a pod that comes back by itself comes back as it was."""
+    world = killed_before(worlds, "CREATE ROLE")
+    assert partitions(world) == [0, 0, 0]
+    world.run()
+    assert partitions(world) == [1, 1, 1]
+
+
+def test_a_secret_that_somebody_made_is_used(world: World) -> None:
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in (("username", "me"), ("password", "it's"))}
+    world.kube.put({"kind": "Secret", "metadata": {"name": "mine"}, "data": data})
+    world.run(superuser_secret="mine")
+    assert world.ring.roles["me"].password == "it's"
+    assert world.kube.names("Secret") == ["mine"]
+
+
+def test_a_namespace_is_made_only_where_it_was_asked_for(world: World) -> None:
+    world.kube.exists = False
+    with pytest.raises(SpecError, match="namespace ns does not exist"):
+        world.run()
+    assert world.kube.writes == []
+    result = world.run(create_namespace=True)
+    assert result["changes"][0] == "create Namespace ns"
+    assert world.kube.writes[0] == "create Namespace ns"
+
+
+def test_six_nodes_start_at_once(world: World) -> None:
+    racks = [{**rack, "nodes": 2} for rack in WANTED["racks"]]
+    world.run(racks=racks, allow_shared_workers=True)
+    assert len(world.ring.members) == 6
+    assert world.ring.nodetool.count((f"{SECOND}", ("enablebinary",))) == 1
+    assert len([verb for _pod, verb in world.ring.nodetool if verb == ("enablebinary",)]) == 5
+
+
+# --- again ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_changes_nothing_but_the_lock(deployed: World) -> None:
+    before, writes = deployed.end_state(), len(deployed.kube.writes)
+    result = deployed.run()
+    assert (result["changed"], result["changes"]) == (False, [])
+    assert deployed.writes(writes) == []
+    assert deployed.kube.writes[writes:] == ["replace Lease shop-lock", "replace Lease shop-lock"]
+    assert deployed.end_state() == before
+
+
+def test_what_somebody_took_away_is_made_again(deployed: World) -> None:
+    deployed.kube.objects.pop(("PodDisruptionBudget", "shop-dc1"))
+    deployed.kube.objects.pop(("Service", "shop-dc1"))
+    result = deployed.run()
+    assert sorted(result["changes"]) == ["create PodDisruptionBudget shop-dc1", "create Service shop-dc1"]
+
+
+def test_a_deleted_service_gets_the_address_that_it_had(deployed: World) -> None:
+    address = deployed.kube.one("Service", SECOND)["spec"]["clusterIP"]
+    deployed.kube.objects.pop(("Service", SECOND))
+    deployed.run()
+    assert deployed.kube.one("Service", SECOND)["spec"]["clusterIP"] == address
+    assert deployed.warnings == []
+
+
+def test_pods_that_come_back_are_waited_for(deployed: World) -> None:
+    deployed.kube.slow = 4
+    deployed.kube.stop(SECOND)
+    deployed.kube.control("shop-dc1-r2")
+    assert deployed.run()["changed"] is False
+    assert deployed.ring.doors[SECOND] == OPEN
+
+
+# --- configuration ----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_configuration_restarts_nothing(deployed: World) -> None:
+    uids = {pod: deployed.kube.one("Pod", pod)["metadata"]["uid"] for pod in deployed.kube.names("Pod")}
+    result = deployed.run(config={"concurrent_reads": 64})
+    assert result["pending_restart"] == [FIRST, SECOND, THIRD]
+    assert {pod: deployed.kube.one("Pod", pod)["metadata"]["uid"] for pod in deployed.kube.names("Pod")} == uids
+    assert partitions(deployed) == [1, 1, 1]
+    assert deployed.run(config={"concurrent_reads": 64})["changed"] is False
+
+
+def test_a_pod_that_comes_back_by_itself_keeps_its_configuration(deployed: World) -> None:
+    old = configuration_of(deployed.kube, FIRST)
+    deployed.run(config={"concurrent_reads": 64})
+    deployed.kube.stop(FIRST)
+    deployed.kube.control("shop-dc1-r1")
+    assert configuration_of(deployed.kube, FIRST) == old
+    assert old in deployed.kube.names("ConfigMap")
+
+
+def test_configuration_goes_when_no_pod_uses_it(deployed: World) -> None:
+    (old,) = {configuration_of(deployed.kube, pod) for pod in deployed.kube.names("Pod")}
+    changed = {"config": {"concurrent_reads": 64}}
+    deployed.run(**changed)
+    for name in deployed.kube.names("StatefulSet"):
+        # A rollout, rack by rack.
+        assert old in deployed.kube.names("ConfigMap")
+        assert deployed.run(**changed)["changed"] is False
+        deployed.kube.one("StatefulSet", name)["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = 0
+        for _look in range(4):
+            deployed.kube.kubelet()
+        deployed.kube.one("StatefulSet", name)["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = 1
+    result = deployed.run(**changed)
+    assert result["changes"] == [f"delete ConfigMap {old}, which no pod uses"]
+    assert result["pending_restart"] == []
+    assert old not in deployed.kube.names("ConfigMap")
+    assert deployed.run(**changed)["changed"] is False
+
+
+def test_configuration_of_other_datacenters_stays(deployed: World) -> None:
+    other = {
+        "app.kubernetes.io/name": "cassandra",
+        "cassops.kubernetes/cluster": "shop",
+        "cassops.kubernetes/datacenter": "dc2",
+    }
+    deployed.kube.put({"kind": "ConfigMap", "metadata": {"name": "shop-dc2-config-0", "labels": other}, "data": {}})
+    deployed.run(config={"concurrent_reads": 64})
+    assert "shop-dc2-config-0" in deployed.kube.names("ConfigMap")
+
+
+def test_a_first_start_with_a_wrong_configuration_is_corrected(worlds: Callable[[], World]) -> None:
+    """No pod was ever ready, so Kubernetes still takes the first revision for the current one."""
+    wrong, right = {"config": {"concurrent_reads": 1}}, {"config": {"concurrent_reads": 64}}
+    world = killed_before(worlds, "CREATE ROLE", **wrong)
+    (bad,) = {configuration_of(world.kube, pod) for pod in world.kube.names("Pod")}
+    result = world.run(**right)
+    assert bad not in {configuration_of(world.kube, pod) for pod in world.kube.names("Pod")}
+    assert result["pending_restart"] == []
+    assert partitions(world) == [1, 1, 1]
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(worlds: Callable[[], World]) -> None:
+    undisturbed = worlds()
+    undisturbed.run()
+    expected, count = undisturbed.end_state(), len(undisturbed.kube.writes)
+    assert count > 25
+    for lives in range(count):
+        world = worlds()
+        assert world.killed(lives), lives
+        world.run()
+        assert world.end_state() == expected, lives
+        assert world.run()["changed"] is False, lives
+
+
+def test_runs_that_are_killed_again_and_again(worlds: Callable[[], World]) -> None:
+    undisturbed = worlds()
+    undisturbed.run()
+    expected = undisturbed.end_state()
+    for step in (1, 2, 3, 5, 8, 13):
+        world = worlds()
+        for turn in range(200):
+            if not world.killed(step + turn + 2):
+                break
+        assert world.end_state() == expected, step
+
+
+def test_a_change_that_is_killed_anywhere_is_finished_by_the_next(worlds: Callable[[], World]) -> None:
+    changed = {"config": {"concurrent_reads": 64}, "resources": {"requests": {"cpu": "3"}}}
+
+    def begun() -> World:
+        world = worlds()
+        world.run()
+        return world
+
+    undisturbed = begun()
+    before = len(undisturbed.kube.writes)
+    undisturbed.run(**changed)
+    expected, count = undisturbed.end_state(), len(undisturbed.kube.writes) - before
+    for lives in range(count):
+        world = begun()
+        assert world.killed(lives, **changed), lives
+        world.run(**changed)
+        assert world.end_state() == expected, lives
+
+
+def test_before_any_node_is_made_everything_may_be_planned_anew(worlds: Callable[[], World]) -> None:
+    world = killed_before(worlds, "apply StatefulSet shop-dc1-r1")
+    assert world.kube.ledger().phase == "new"
+    racks = [{"name": "one", "nodes": 1}, {"name": "two", "nodes": 1}]
+    result = world.run(racks=racks)
+    assert result["nodes"] == ["shop-dc1-one-0", "shop-dc1-two-0"]
+    assert sorted(world.kube.ledger().nodes) == result["nodes"]
+
+
+# --- check mode -------------------------------------------------------------------------------------------------------
+
+
+def test_check_mode_before_the_first_run_writes_nothing(world: World) -> None:
+    result = world.run(check=True, diff=True)
+    assert world.kube.writes == []
+    assert result["changed"] is True
+    assert world.kube.dry_runs
+    assert "create Secret shop-superuser" in result["changes"]
+    assert "create StatefulSet shop-dc1-r1" in result["changes"]
+    assert "create ConfigMap shop-dc1-ledger" in result["changes"]
+    assert {item["before"] for item in result["diff"]} == {""}
+    assert not any(item["after_header"].startswith("Secret") for item in result["diff"])
+
+
+def test_check_mode_in_a_namespace_that_would_be_made(world: World) -> None:
+    world.kube.exists = False
+    result = world.run(check=True, create_namespace=True)
+    assert result["changes"][0] == "create Namespace ns"
+    assert (world.kube.writes, world.kube.dry_runs) == ([], [])
+
+
+def test_check_mode_on_an_unchanged_datacenter(deployed: World) -> None:
+    writes = len(deployed.kube.writes)
+    result = deployed.run(check=True, diff=True)
+    assert (result["changed"], result["diff"], result["pending_restart"]) == (False, [], [])
+    assert len(deployed.kube.writes) == writes
+
+
+def test_check_mode_tells_the_lines_that_change_and_who_waits_for_a_restart(deployed: World) -> None:
+    writes = len(deployed.kube.writes)
+    result = deployed.run(check=True, diff=True, config={"concurrent_reads": 64})
+    assert result["pending_restart"] == [FIRST, SECOND, THIRD]
+    before, after = result["diff"][0]["before"].splitlines(), result["diff"][0]["after"].splitlines()
+    assert set(after) - set(before) == {"    concurrent_reads: 64"}
+    assert len(deployed.kube.writes) == writes
+
+
+def test_check_mode_knows_that_a_key_taken_away_needs_a_restart(deployed: World) -> None:
+    deployed.run(pod_template={"metadata": {"annotations": {"team": "shop"}}})
+    result = deployed.run(check=True)
+    assert result["changed"] is True
+    assert result["pending_restart"] == [FIRST, SECOND, THIRD]
+
+
+def test_check_mode_tells_a_change_that_needs_no_restart(deployed: World) -> None:
+    deployed.kube.objects.pop(("Service", "shop-dc1"))
+    result = deployed.run(check=True)
+    assert (result["changes"], result["pending_restart"]) == (["create Service shop-dc1"], [])
+
+
+def test_check_mode_of_a_first_start_that_was_killed(worlds: Callable[[], World]) -> None:
+    world = killed_before(worlds, "CREATE ROLE")
+    writes = len(world.kube.writes)
+    assert "finish the first start" in world.run(check=True)["changes"]
+    assert len(world.kube.writes) == writes
+
+
+# --- refused ----------------------------------------------------------------------------------------------------------
+
+
+def refused(world: World, **changes: Any) -> list[str]:
+    """The reasons; nothing was written, not even the lock."""
+    writes = len(world.kube.writes)
+    with pytest.raises(SpecError) as caught:
+        world.run(**changes)
+    assert len(world.kube.writes) == writes
+    return caught.value.errors
+
+
+def test_all_errors_at_once(world: World) -> None:
+    racks = [{"name": "r1", "zone": "nowhere", "nodes": 0}, {"name": "r1", "nodes": 1}]
+    told = refused(world, version="3.11.19", racks=racks, storage={"class": "quick"}, config={"concurent_reads": 1})
+    beginnings = {text.split(":")[0] for text in told}
+    assert {
+        "cassandra_version",
+        "cassandra_racks[0].nodes",
+        "cassandra_racks[1].name",
+        "cassandra_racks[0].zone",
+        "cassandra_storage.size",
+        "cassandra_storage.class",
+    } <= beginnings
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"config": {"concurent_reads": 1}}, "concurrent_reads"),
+        ({"storage": {"size": "1Gi", "class": "quick"}}, "no StorageClass 'quick'"),
+        ({"resources": {"requests": {"memory": "1Ti"}, "limits": {"memory": "1Ti"}}}, "fits on no worker"),
+        ({"racks": [{"name": "r1", "zone": "a", "nodes": 9}]}, "9 nodes need as many workers"),
+    ],
+)
+def test_a_first_deploy_that_cannot_work(world: World, changes: dict[str, Any], words: str) -> None:
+    assert any(words in text for text in refused(world, **changes))
+
+
+def test_missing_rights(world: World) -> None:
+    world.kube.missing_rights = [Right("create", "Pod", "exec")]
+    assert any("create pods/exec" in text for text in refused(world))
+
+
+OTHER_DATACENTERS: list[tuple[dict[str, Any], str]] = [
+    ({"racks": WANTED["racks"][:2]}, "rack r3 is gone"),
+    ({"racks": [*WANTED["racks"], {"name": "r4", "nodes": 1}]}, "rack r4 is new"),
+    ({"racks": [{**rack, "nodes": 2} for rack in WANTED["racks"]]}, "playbook scale"),
+    ({"storage": {"size": "500Mi"}}, "cannot shrink"),
+    ({"config": {"num_tokens": 8}}, "config.num_tokens"),
+    ({"cluster": "other"}, "belongs to"),
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        *OTHER_DATACENTERS,
+        ({"racks": [{**rack, "zone": "a"} for rack in WANTED["racks"]]}, "volumes cannot follow"),
+        ({"version": "4.1.10"}, "older line cannot read"),
+    ],
+)
+def test_a_living_datacenter_is_not_made_another(deployed: World, changes: dict[str, Any], words: str) -> None:
+    assert any(words in text for text in refused(deployed, **changes))
+
+
+@pytest.mark.parametrize(("changes", "words"), OTHER_DATACENTERS)
+def test_nor_is_one_that_left_its_volumes(deployed: World, changes: dict[str, Any], words: str) -> None:
+    """Zones and version stood in the StatefulSets only."""
+    deployed.remove()
+    assert any(words in text for text in refused(deployed, **changes))
+
+
+def test_a_running_datacenter_whose_secret_is_gone(deployed: World) -> None:
+    """A new password would fit no role."""
+    deployed.kube.objects.pop(("Secret", "shop-superuser"))
+    assert any("Secret shop-superuser is gone" in text for text in refused(deployed))
+
+
+def test_names_that_somebody_else_has(world: World) -> None:
+    world.kube.put({"kind": "Service", "metadata": {"name": "shop-dc1", "labels": {"app": "web"}}, "spec": {}})
+    assert any("somebody else has Service shop-dc1" in text for text in refused(world))
+
+
+def test_a_cordoned_worker_does_not_stand_in_the_way_of_a_living_datacenter(deployed: World) -> None:
+    deployed.kube.one("Node", "worker-c")["spec"] = {"unschedulable": True}
+    assert deployed.run(config={"concurrent_reads": 64})["changed"] is True
+
+
+# --- the lock ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_at_the_same_time_is_refused(worlds: Callable[[], World]) -> None:
+    world = killed_before(worlds, "CREATE ROLE")
+    # It is not dead: its last sign of life is a moment old.
+    world.kube.clock -= 120
+    writes = len(world.kube.writes)
+    with pytest.raises(Locked, match="somebody@somewhere pid 1 holds the lock shop-lock"):
+        world.run()
+    assert len(world.kube.writes) == writes
+
+
+def test_the_lock_is_let_go(deployed: World) -> None:
+    assert deployed.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] == ""
+
+
+def test_the_lock_is_let_go_after_a_failure(deployed: World) -> None:
+    deployed.kube.stop(SECOND)
+    deployed.kube.objects.pop(("StatefulSet", "shop-dc1-r2"))
+    deployed.kube.slow = 10**9
+    with pytest.raises(WaitedTooLong):
+        deployed.run(wait_timeout=0)
+    assert deployed.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] == ""
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_lost_its_volume_is_held_and_told(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datacenter, "PATIENCE", -1.0)
+    deployed.kube.disks.pop(f"data-{SECOND}")
+    deployed.kube.stop(SECOND)
+    deployed.kube.control("shop-dc1-r2")
+    with pytest.raises(CassopsError, match=f"{SECOND} is held: .*its volume is empty.*Waiting does not help"):
+        deployed.run()
+    assert f"data-{SECOND}" not in deployed.kube.disks
+
+
+def test_an_image_that_is_not_there_ends_the_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datacenter, "PATIENCE", -1.0)
+    seen = world.kube.seen
+
+    def without_image(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["kind"] == "Pod":
+            waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+            shown["status"]["containerStatuses"] = [{"name": "cassandra", "restartCount": 0, "state": waiting}]
+            shown["status"]["phase"] = "Pending"
+        return shown
+
+    monkeypatch.setattr(world.kube, "seen", without_image)
+    with pytest.raises(CassopsError, match="cannot start: ImagePullBackOff: no such image"):
+        world.run()
+
+
+def test_a_container_that_crashes_again_and_again_ends_the_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = world.kube.seen
+
+    def crashing(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["kind"] == "Pod":
+            state = {"waiting": {"reason": "CrashLoopBackOff"}}
+            shown["status"]["containerStatuses"] = [{"name": "cassandra", "restartCount": 3, "state": state}]
+        return shown
+
+    monkeypatch.setattr(world.kube, "seen", crashing)
+    with pytest.raises(CassopsError, match=r"crashed 3 times\. The end of its log:\nthe last words"):
+        world.run()
+
+
+def test_a_node_that_somebody_sees_down_is_not_well(deployed: World) -> None:
+    deployed.ring.down.add(SECOND)
+    with pytest.raises(WaitedTooLong) as caught:
+        deployed.run(wait_timeout=0)
+    assert any(f"{FIRST} sees {SECOND} down" in reason for reason in caught.value.reasons)
+
+
+def test_gc_grace_of_the_users_tables_goes_into_the_ledger(deployed: World) -> None:
+    deployed.ring.replication["app"] = dict(deployed.ring.replication["system_auth"])
+    deployed.ring.tables.append(("app", 172800))
+    assert deployed.run()["changed"] is True
+    assert deployed.kube.ledger().gc_grace_seconds == 172800
+    assert deployed.run()["changed"] is False
+
+
+# --- absent -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("confirm", [None, "", "dc2", "shop"])
+def test_absent_needs_the_name_once_more(deployed: World, confirm: str | None) -> None:
+    writes = len(deployed.kube.writes)
+    with pytest.raises(CassopsError, match="repeat its name: option confirm"):
+        deployed.remove(confirm=confirm, delete_volumes=True)
+    assert len(deployed.kube.writes) == writes
+
+
+def test_absent_keeps_volumes_ledger_and_secret(deployed: World) -> None:
+    ledger = deployed.kube.ledger()
+    deployed.remove()
+    for kind in ("Pod", "StatefulSet", "Service", "PodDisruptionBudget"):
+        assert deployed.kube.names(kind) == []
+    assert deployed.kube.names("ConfigMap") == ["shop-dc1-ledger"]
+    assert deployed.kube.names("PersistentVolumeClaim") == [f"data-{pod}" for pod in (FIRST, SECOND, THIRD)]
+    assert deployed.kube.names("Secret") == ["shop-superuser"]
+    assert deployed.kube.ledger() == ledger
+
+
+def test_deploy_brings_back_the_same_nodes(deployed: World) -> None:
+    ledger, password = deployed.kube.ledger(), password_of(deployed.kube)
+    deployed.remove()
+    result = deployed.run()
+    assert result["phase"] == "running"
+    assert deployed.kube.ledger() == ledger
+    assert password_of(deployed.kube) == password
+    assert {pod: member.host_id for pod, member in deployed.ring.members.items()} == {
+        pod: node.host_id for pod, node in ledger.nodes.items()
+    }
+    assert not any("ROLE" in text for text in deployed.writes()[-10:])
+
+
+def test_absent_with_volumes_leaves_only_the_lock(deployed: World) -> None:
+    deployed.remove(delete_volumes=True)
+    left = {kind for kind, _name in deployed.kube.objects}
+    assert left == {"Node", "StorageClass", "Lease", "ControllerRevision"}
+    assert deployed.kube.disks == {}
+
+
+def test_absent_with_volumes_deletes_the_ledger_after_the_volumes(deployed: World) -> None:
+    deployed.remove(delete_volumes=True)
+    writes = deployed.writes()
+    assert position(writes, f"delete PersistentVolumeClaim data-{THIRD}") < position(
+        writes, "delete ConfigMap shop-dc1-ledger"
+    )
+    assert position(writes, "delete StatefulSet shop-dc1-r3") < position(writes, "delete PersistentVolumeClaim")
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+def test_check_mode_of_absent_tells_what_the_run_then_does(deployed: World, volumes: bool) -> None:
+    writes = len(deployed.kube.writes)
+    told = deployed.remove(check=True, delete_volumes=volumes)
+    assert len(deployed.kube.writes) == writes
+    done = deployed.remove(delete_volumes=volumes)
+    assert told == done
+    again = deployed.remove(delete_volumes=volumes)
+    assert (again["changed"], again["changes"]) == (False, [])
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+def test_a_removal_that_is_killed_anywhere_is_finished_by_the_next(worlds: Callable[[], World], volumes: bool) -> None:
+    def begun() -> World:
+        world = worlds()
+        world.run()
+        return world
+
+    undisturbed = begun()
+    before = len(undisturbed.kube.writes)
+    undisturbed.remove(delete_volumes=volumes)
+    expected = sorted(undisturbed.kube.objects)
+    for lives in range(len(undisturbed.kube.writes) - before):
+        world = begun()
+        assert world.killed(lives, state="absent", confirm="dc1", delete_volumes=volumes), lives
+        world.remove(delete_volumes=volumes)
+        assert sorted(key for key in world.kube.objects if key[0] != "ControllerRevision") == [
+            key for key in expected if key[0] != "ControllerRevision"
+        ], lives
+
+
+def test_a_secret_of_somebody_else_stays(world: World) -> None:
+    data = {key: base64.b64encode(b"me").decode() for key in ("username", "password")}
+    world.kube.put({"kind": "Secret", "metadata": {"name": "mine"}, "data": data})
+    world.run(superuser_secret="mine")
+    world.remove(delete_volumes=True, superuser_secret="mine")
+    assert world.kube.names("Secret") == ["mine"]
+
+
+def test_another_cluster_in_the_namespace_is_not_touched(world: World) -> None:
+    values = {key: value for key, value in WANTED.items() if key in ("version", "racks", "storage")}
+    games = spec.parse({**values, "cluster": "games", "datacenter": "dc7"})
+    ledger = Ledger("1", "games", "dc7")
+    for item in [*manifests.build(games, ledger), manifests.ledger_config_map(games, ledger)]:
+        if item["kind"] == "StatefulSet":
+            item["spec"]["replicas"] = 0
+        world.kube.put(item)
+    before = copy.deepcopy(world.kube.objects)
+    world.run()
+    world.run(config={"concurrent_reads": 64})
+    world.remove(delete_volumes=True)
+    for (kind, name), item in before.items():
+        there = world.kube.one(kind, name)
+        assert {**there, "status": None} == {**item, "status": None}
+
+
+# --- further datacenters ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(deployed: World) -> World:
+    """The first datacenter serves in its namespace; the second has a namespace of its own."""
+    far = FakeKube(deployed.ring, "far", subnet="198.19.7")
+    far.after_write = lambda: never_open_to_the_default_login(deployed.ring)
+    deployed.others["far"] = far
+    return deployed
+
+
+SECOND_DC = {
+    "datacenter": "dc2",
+    "namespace": "far",
+    "racks": WANTED["racks"][:2],
+    "peers": [{"datacenter": "dc1", "namespace": "ns"}],
+}
+
+
+def test_a_second_datacenter_joins_the_first(two: World) -> None:
+    far = two.others["far"]
+    password = password_of(two.kube)
+    result = two.run(**SECOND_DC)
+    assert result["nodes"] == ["shop-dc2-r1-0", "shop-dc2-r2-0"]
+    assert len(two.ring.members) == 5
+    assert password_of(far) == password
+    ledger = far.ledger("shop-dc2-ledger")
+    assert ledger.phase == "running"
+    assert ledger.seeds == (*[ledger.nodes[pod].address for pod in result["nodes"]], *two.kube.ledger().seeds)
+    for replication in two.ring.replication.values():
+        assert (replication["dc1"], replication["dc2"]) == ("3", "2")
+    assert set(two.ring.doors.values()) == {OPEN}
+    assert two.run(**SECOND_DC)["changed"] is False
+
+
+def test_tokens_of_two_datacenters_differ(two: World) -> None:
+    two.run(**SECOND_DC)
+    tokens = [token for member in two.ring.members.values() for token in member.tokens]
+    assert len(tokens) == len(set(tokens))
+
+
+def test_the_first_datacenter_learns_the_seeds_of_the_second(two: World) -> None:
+    two.run(**SECOND_DC)
+    peers = [{"datacenter": "dc2", "namespace": "far"}]
+    assert two.run(peers=peers)["changes"] == ["update ConfigMap shop-dc1-ledger (data.seeds)"]
+    assert two.run(peers=peers)["changed"] is False
+
+
+class Away:
+    """A Kubernetes that does not answer."""
+
+    namespace = "ns"
+
+    def list(self, kind: str, labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        raise Unreachable("no answer")
+
+
+def test_a_peer_that_does_not_answer_stands_in_the_way_of_a_first_start(two: World) -> None:
+    """Without its seeds the second datacenter would be a ring of its own."""
+    two.others["ns"] = cast(FakeKube, Away())
+    with pytest.raises(Unreachable):
+        two.run(**SECOND_DC)
+    assert two.others["far"].writes == []
+
+
+def test_a_peer_that_does_not_answer_later_is_told_and_its_seeds_stay(two: World) -> None:
+    two.run(**SECOND_DC)
+    seeds = two.others["far"].ledger("shop-dc2-ledger").seeds
+    two.others["ns"] = cast(FakeKube, Away())
+    assert two.run(**SECOND_DC)["changed"] is False
+    assert two.warnings == ["datacenter dc1 was not asked for its seeds: no answer"]
+    assert two.others["far"].ledger("shop-dc2-ledger").seeds == seeds
+
+
+def test_the_default_login_never_opens_again(two: World) -> None:
+    two.run(**SECOND_DC)
+    assert not two.ring.default_login_works
+    assert len([text for text in two.ring.statements if text.startswith("CREATE ROLE")]) == 1
+
+
+# --- addresses of pods ------------------------------------------------------------------------------------------------
+
+
+def test_seeds_are_names_where_addresses_change_with_the_pods(world: World) -> None:
+    with pytest.raises(CassopsError):
+        world.run(address="pod", wait_timeout=0)
+    assert world.kube.names("Service") == ["shop-dc1", "shop-dc1-nodes"]
+    assert world.kube.ledger().seeds == tuple(f"{pod}.shop-dc1-nodes.ns.svc" for pod in (FIRST, SECOND, THIRD))
+
+
+# --- addresses that were given away ----------------------------------------------------------------------------
+
+
+def test_a_destroyed_datacenter_whose_address_was_given_away(deployed: World) -> None:
+    address = str(deployed.kube.ledger().address(SECOND))
+    deployed.remove()
+    deployed.kube.put({"kind": "Service", "metadata": {"name": "other"}, "spec": {"clusterIP": address}})
+    deployed.run()
+    assert deployed.warnings == [f"{SECOND} gets a new address: {address} is taken by somebody else"]
+    ledger = deployed.kube.ledger()
+    assert ledger.address(SECOND) == deployed.kube.one("Service", SECOND)["spec"]["clusterIP"] != address
+    assert ledger.host_id(SECOND) == deployed.kube.disks[f"data-{SECOND}"].host_id
