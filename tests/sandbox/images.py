@@ -99,11 +99,13 @@ def key(name: str) -> str:
     sources = sorted(path for path in _FILES.rglob("*") if path.is_file())
     parts = [name.encode(), _RECIPE.encode()]
     if name.startswith("cassandra:"):
-        recipe = (_release(name), _DEBIAN_PACKAGES, _USELESS, _USELESS_JAVA, _TOOLS_IN_BIN, _TOOLS_ASIDE)
+        release = _release(name)
+        recipe = (release, _DEBIAN_PACKAGES, _USELESS, _USELESS_JAVA, _TOOLS_IN_BIN, _TOOLS_ASIDE)
         parts += [
             repr(recipe).encode(),
             *(path.relative_to(_FILES).as_posix().encode() + path.read_bytes() for path in sources),
         ]
+        parts += [] if release.extra is None else [repr(release.extra).encode()]
     elif name == versions.PAUSE:
         parts.append((SOURCE / "go" / "pause" / "main.go").read_bytes())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
@@ -350,20 +352,33 @@ def _base_layer(layout: Layout, release: versions.CassandraImage, say: Say) -> s
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>cassops.sandbox</groupId><artifactId>cassandra-image</artifactId><version>1</version><packaging>pom</packaging>
 <dependencies><dependency><groupId>org.apache.cassandra</groupId><artifactId>cassandra-all</artifactId>
-<version>{version}</version></dependency></dependencies>
+<version>{version}</version></dependency>{extra}</dependencies>
 <properties><cassandra.version>{version}</cassandra.version></properties></project>
 """
 
 
+_EXTRA = """<dependency><groupId>{0}</groupId><artifactId>{1}</artifactId><version>{2}</version>
+<classifier>{3}</classifier><exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>
+</dependency>"""
+
+
+def _pom(release: versions.CassandraImage) -> str:
+    return _POM.format(version=release.version, extra="" if release.extra is None else _EXTRA.format(*release.extra))
+
+
+def _jar_folder(layout: Layout, release: versions.CassandraImage) -> Path:
+    return layout.cache / "jars" / f"{release.version}-{hashlib.sha256(_pom(release).encode()).hexdigest()[:12]}"
+
+
 def _jars(layout: Layout, release: versions.CassandraImage, say: Say) -> Path:
-    folder = layout.cache / "jars" / release.version
+    folder = _jar_folder(layout, release)
     if folder.exists():
         return folder
     say(f"images: the jars of Cassandra {release.version} from Maven Central (about 20 s)")
     work = layout.cache / "jars" / f"{release.version}.part"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    (work / "pom.xml").write_text(_POM.format(version=release.version), encoding="utf-8")
+    (work / "pom.xml").write_text(_pom(release), encoding="utf-8")
     run(
         [
             "mvn",
@@ -439,3 +454,7 @@ def prune(layout: Layout) -> None:
     for path in layout.images.glob("*.tar"):
         if path.stem not in layers:
             path.unlink()
+    jars = {_jar_folder(layout, release) for release in versions.CASSANDRA}
+    for path in (layout.cache / "jars").glob("*"):
+        if path not in jars:
+            shutil.rmtree(path)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 KUBERNETES = "1.34.4"
 
@@ -57,11 +57,15 @@ DEBIAN_BUILD_PACKAGES: dict[str, str] = {"debootstrap": "debootstrap", "mvn": "m
 
 @dataclass(frozen=True)
 class CassandraImage:
-    """One image that behaves like the official one of that version."""
+    """One image that behaves like the official one of that version.
+
+    extra: group, artifact, version and classifier of a jar in the official image that cassandra-all names as optional.
+    """
 
     version: str
     suite: str
     java: int
+    extra: tuple[str, str, str, str] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -74,5 +78,6 @@ TOOLS = "sandbox/tools:1"
 CASSANDRA: tuple[CassandraImage, ...] = (
     CassandraImage("5.0.9", "bookworm", 17),
     CassandraImage("5.0.8", "bookworm", 17),
-    CassandraImage("4.1.10", "bullseye", 11),
+    # sstableloader needs the driver.
+    CassandraImage("4.1.10", "bullseye", 11, ("com.datastax.cassandra", "cassandra-driver-core", "3.11.0", "shaded")),
 )
