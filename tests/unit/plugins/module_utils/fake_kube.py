@@ -13,7 +13,6 @@ the ledger of the moment when it starts. Requests are counted; a test may end th
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import itertools
 import json
@@ -49,6 +48,11 @@ def one_at_a_time(method: Method) -> Method:
             return method(self, *arguments, **options)
 
     return locked  # type: ignore[return-value]
+
+
+def copied(item: Any) -> Any:
+    """A copy of what is JSON, much quicker than copy.deepcopy."""
+    return json.loads(json.dumps(item))
 
 
 class Killed(BaseException):
@@ -179,7 +183,7 @@ class FakeKube:
         self.need_namespace()
         if (obj["kind"], obj["metadata"]["name"]) in self.objects:
             raise Conflict(f"{obj['kind']} {obj['metadata']['name']} already exists", 409, "AlreadyExists")
-        item = copy.deepcopy(obj)
+        item = copied(obj)
         for key, value in item.pop("stringData", {}).items():
             item.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
         return self.done(item)
@@ -190,7 +194,7 @@ class FakeKube:
         stored = self.one(obj["kind"], obj["metadata"]["name"])
         if obj["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
             raise Conflict("it was changed in between", 409)
-        return self.done(copy.deepcopy(obj))
+        return self.done(copied(obj))
 
     @one_at_a_time
     def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
@@ -205,14 +209,14 @@ class FakeKube:
 
     def merged(self, obj: Object) -> Object:
         """The object as the API server would store it."""
-        item = copy.deepcopy(obj)
+        item = copied(obj)
         old = self.objects.get((item["kind"], item["metadata"]["name"]))
         if old is not None:
             if old.get("immutable") and old["data"] != item["data"]:
                 raise Invalid("data: Forbidden: field is immutable when `immutable` is set", 422)
             item["metadata"] = {**old["metadata"], **item["metadata"]}
             if "status" in old:
-                item["status"] = copy.deepcopy(old["status"])
+                item["status"] = copied(old["status"])
             if old.get("spec") != item.get("spec"):
                 item["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
         if item["kind"] == "Service":
@@ -357,16 +361,16 @@ class FakeKube:
         digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
         revision = f"{name}-{digest}"
         if ("ControllerRevision", revision) not in self.objects:
-            data = {"spec": {"template": copy.deepcopy(template)}}
+            data = {"spec": {"template": copied(template)}}
             metadata = {"name": revision, "labels": dict(labels)}
             self.put({"kind": "ControllerRevision", "metadata": metadata, "data": data})
         return revision
 
     def make_pod(self, pod: str, revision: str, stateful_set: Object) -> None:
-        template = copy.deepcopy(self.one("ControllerRevision", revision)["data"]["spec"]["template"])
+        template = copied(self.one("ControllerRevision", revision)["data"]["spec"]["template"])
         rack = stateful_set["metadata"]["labels"]
         if ("PersistentVolumeClaim", f"data-{pod}") not in self.objects:
-            claim = copy.deepcopy(stateful_set["spec"]["volumeClaimTemplates"][0])
+            claim = copied(stateful_set["spec"]["volumeClaimTemplates"][0])
             claim["metadata"] = {"name": f"data-{pod}", "labels": dict(rack)}
             self.put({"kind": "PersistentVolumeClaim", **claim})
         template["metadata"]["name"] = pod
@@ -400,7 +404,7 @@ class FakeKube:
 
     def seen(self, item: Object) -> Object:
         """A copy; a pod's with the status of the moment."""
-        shown = copy.deepcopy(item)
+        shown = copied(item)
         if shown["kind"] == "Pod":
             name = self.name(shown)
             running = name not in self.starting
