@@ -96,6 +96,7 @@ class FakeKube:
         self.held: dict[str, str] = {}
         self.starting: dict[str, int] = {}
         self.after_write: Callable[[], None] = lambda: None
+        self.pod_addresses: dict[str, str] = {}
         self._numbers = itertools.count(1)
         self._addresses = itertools.count(1)
         for zone in zones:
@@ -318,7 +319,9 @@ class FakeKube:
         prefix = f"{labels['cassops.kubernetes/cluster']}-{labels['cassops.kubernetes/datacenter']}"
         ledger = self.ledger(f"{prefix}-ledger")
         disk = self.disks.get(f"data-{pod}")
-        address = ledger.address(pod)
+        environment = {each["name"]: each.get("value") for each in item["spec"]["containers"][0]["env"]}
+        by_pod = environment["CASSOPS_ADDRESS"] == "pod"
+        address = self.pod_addresses[pod] if by_pod else ledger.address(pod)
         if address is None:
             self.held[pod] = "the ledger has no address for this node yet"
         elif disk and disk.mark != ledger.id:
@@ -378,6 +381,7 @@ class FakeKube:
         template["metadata"]["creationTimestamp"] = "2026-07-01T11:00:00Z"
         template["spec"]["nodeName"] = "worker"
         self.put({"kind": "Pod", **template})
+        self.pod_addresses[pod] = f"198.18.1.{next(self._numbers) % 250}"
         self.starting[pod] = self.slow
 
     def revision_of(self, pod: str) -> str:
@@ -410,6 +414,7 @@ class FakeKube:
             running = name not in self.starting
             shown["status"] = {
                 "phase": "Running" if running else "Pending",
+                "podIP": self.pod_addresses[name],
                 "conditions": [{"type": "Ready", "status": str(self.ready(name))}],
                 "containerStatuses": [
                     {"name": "cassandra", "restartCount": 0, "state": {"running" if running else "waiting": {}}}

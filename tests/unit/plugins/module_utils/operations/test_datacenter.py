@@ -863,11 +863,26 @@ def test_the_default_login_never_opens_again(two: World) -> None:
 # --- addresses of pods ------------------------------------------------------------------------------------------------
 
 
-def test_seeds_are_names_where_addresses_change_with_the_pods(world: World) -> None:
-    with pytest.raises(CassopsError):
-        world.run(address="pod", wait_timeout=0)
+def test_nodes_that_are_called_by_their_pods_addresses(world: World) -> None:
+    result = world.run(address="pod")
+    assert (result["phase"], set(world.ring.doors.values())) == ("running", {OPEN})
     assert world.kube.names("Service") == ["shop-dc1", "shop-dc1-nodes"]
     assert world.kube.ledger().seeds == tuple(f"{pod}.shop-dc1-nodes.ns.svc" for pod in (FIRST, SECOND, THIRD))
+    assert all(world.kube.ledger().host_id(pod) for pod in (FIRST, SECOND, THIRD))
+    assert world.run(address="pod")["changed"] is False
+
+
+def test_a_pod_that_comes_back_with_another_address_is_the_same_node(world: World) -> None:
+    world.run(address="pod")
+    ledger, before = world.kube.ledger(), world.ring.members[SECOND]
+    world.kube.stop(SECOND)
+    world.kube.control("shop-dc1-r2")
+    world.run(address="pod")
+    after = world.ring.members[SECOND]
+    assert (after.host_id, after.address != before.address) == (before.host_id, True)
+    assert {pod: node.host_id for pod, node in world.kube.ledger().nodes.items()} == {
+        pod: node.host_id for pod, node in ledger.nodes.items()
+    }
 
 
 # --- addresses that were given away ----------------------------------------------------------------------------
