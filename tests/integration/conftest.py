@@ -9,7 +9,10 @@ the tests that harm workers or volumes. CASSOPS_TEST_SEED repeats the random cho
 
 from __future__ import annotations
 
+import fcntl
+import tempfile
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from integration.harness.kubernetes import Cluster
@@ -44,10 +47,12 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Cluster:
-    """The cluster that everything runs on."""
+def cluster() -> Iterator[Cluster]:
+    """The cluster that everything runs on, for one run of the tests at a time: they kill its workers."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    return Cluster.find()
+    with (Path(tempfile.gettempdir()) / "cassops-integration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield Cluster.find()
 
 
 @pytest.fixture(scope="session")
