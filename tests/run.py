@@ -170,6 +170,9 @@ def show_failure(stage: Stage) -> None:
 def run(stages: Sequence[Stage], total: float = TOTAL) -> Count:
     """Run the stages in order; return the sum of their counts."""
     LOGS.mkdir(parents=True, exist_ok=True)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Who was started in the background ignores it, and so would the stages, which are stopped by it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     deadline = time.monotonic() + total
     running = {stage.name: Running.start(stage) for stage in stages if stage.background}
     counts: dict[str, Count] = {}

@@ -230,7 +230,7 @@ def _finish(layout: Layout, name: str, layers: list[str], config: dict[str, Any]
         "architecture": "amd64",
         "os": "linux",
         "config": config,
-        "history": [{} for _ in layers],
+        "history": [{} for dummy in layers],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{one}" for one in layers]},
     }
     _manifest(layout, name).write_text(json.dumps({"config": whole, "layers": layers}), encoding="utf-8")

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Entrypoint with the official image's contract: options mean `cassandra -f`, root steps down to the user cassandra,
 # CASSANDRA_* variables are written into the configuration, anything else is run as it is.
 set -eu

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # Read by every launcher: class path, Java and the JVM options of the configuration folder.
 : "${CASSANDRA_HOME:=/opt/cassandra}"
 : "${CASSANDRA_CONF:=$CASSANDRA_HOME/conf}"

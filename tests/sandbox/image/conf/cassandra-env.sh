@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # Read by bin/cassandra: turns MAX_HEAP_SIZE, HEAP_NEWSIZE, LOCAL_JMX, CASSANDRA_LOG_DIR and JVM_EXTRA_OPTS into JVM options.
 : "${CASSANDRA_LOG_DIR:=$CASSANDRA_HOME/logs}"
 
