@@ -194,8 +194,8 @@ class Datacenter:
 
     def wait_up(self, seconds: float = START_SECONDS) -> dict[str, Member]:
         """Wait until every node is up in every view; the members by node."""
-        waiting.until("all nodes to be ready", self.not_ready, seconds)
-        waiting.until("all nodes to be up in every view", self.not_up, 60)
+        # Ready is what Kubernetes heard last: of a worker that lost power a moment ago that is long past.
+        waiting.until("all nodes to be ready, and up in every view", self.not_up, seconds)
         members = self.view(self.nodes[0])
         return {node: members[address] for node, address in self.addresses().items()}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 
 def until(what: str, missing: Callable[[], Sequence[str]], seconds: float, pause: float = 1.0) -> float:
-    """Wait until nothing is missing; return how long it took.
+    """Wait until nothing is missing; tell and return how long it took.
 
     :param missing: reasons why it is not so yet; told when the time is over.
     """
@@ -19,4 +19,5 @@ def until(what: str, missing: Callable[[], Sequence[str]], seconds: float, pause
         waited = time.monotonic() - begin
         assert waited < seconds, f"{what}: not so after {waited:.0f} s: {'; '.join(reasons)}"
         time.sleep(pause)
+    print(f"{time.monotonic() - begin:5.1f} s until {what}")
     return time.monotonic() - begin
