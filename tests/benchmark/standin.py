@@ -143,7 +143,8 @@ def rows(content: Sequence[Row]) -> bytes:
     columns = content[0] if content else {"role": (TEXT, "")}
     head = [struct.pack("!iii", ROWS, 1, len(columns)), string("ks"), string("t")]
     head += [
-        string(name) + b"".join(struct.pack("!H", part) for part in TYPES[kind]) for name, (kind, dummy) in columns.items()
+        string(name) + b"".join(struct.pack("!H", part) for part in TYPES[kind])
+        for name, (kind, dummy) in columns.items()
     ]
     head.append(struct.pack("!i", len(content)))
     return b"".join(head + [sized(value(kind, each)) for row in content for kind, each in row.values()])

@@ -97,7 +97,7 @@ class Worker:
         network.cut(self.name)
         # The kubelet and containerd first: what they start while the others die is caught by the next turn.
         kill(pid for pid in (daemon_pid(self.layout.pid_file(self.daemon(program))) for program in DAEMONS) if pid)
-        for dummy in range(50):
+        for _dummy in range(50):
             pids = self.processes()
             if not pids:
                 break
