@@ -25,7 +25,7 @@ def test_the_second_of_two_runs_is_refused_and_takes_over_when_the_first_is_kill
         first.kill()
         # Its lock would be free after a minute; on the same machine its death is seen at once.
         second = datacenter.start("deploy")
-        wait_for_words(second, "waiting for 3 nodes", 60)
+        wait_for_words(second, "waiting for 3 nodes", 300)
         second.wait().ok()
         assert_good(datacenter)
 

@@ -53,7 +53,7 @@ def first(wanted: Datacenter) -> First:
     visitor = Visitor.arrive(wanted.namespace, [*wanted.nodes, *pods, wanted.prefix])
     result = wanted.deploy(facts=True)
     # The visitor stays until it has stood before every open door.
-    waiting.until("the visitor to be refused everywhere", lambda: not_refused(visitor, wanted), 60)
+    waiting.until("the visitor to be refused everywhere", lambda: not_refused(visitor, wanted), 300)
     attempts = visitor.attempts()
     visitor.leave()
     return First(result, attempts)
@@ -85,7 +85,7 @@ def test_check_mode_before_the_first_deploy_shows_all_and_makes_nothing(wanted: 
 
 
 def test_first_deploy_ends_with_every_node_up_and_says_how_to_connect(wanted: Datacenter, first: First) -> None:
-    members = wanted.wait_up(60)
+    members = wanted.wait_up()
     assert set(members) == set(wanted.nodes)
     assert all(first.result.facts["dc1"][key] for key in ("changed", "changes"))
     assert first.result.facts["dc1"]["nodes"] == wanted.nodes
@@ -152,7 +152,7 @@ def test_pods_have_no_rights_at_all(living: Datacenter) -> None:
 def test_status_tells_people_and_machines(living: Datacenter) -> None:
     result = living.run("status", facts=True, status_fail_on="down").ok()
     assert f"Datacenter dc1 of cluster {living.cluster}: 3 of 3 nodes up" in result.output
-    members = living.wait_up(60)
+    members = living.wait_up()
     for node in living.nodes:
         line = next(line for line in result.output.splitlines() if line.startswith(node))
         assert f" {members[node].rack} " in line
@@ -218,7 +218,7 @@ def test_a_second_run_is_refused_with_the_holders_name_until_the_lock_is_free(li
         result = living.run("deploy")
         return [] if result.rc == 0 else [result.output]
 
-    waiting.until("the lock to be free again", refused, 30)
+    waiting.until("the lock to be free again", refused, 300)
     assert living.namespace.get("lease", f"{living.cluster}-lock")["spec"]["holderIdentity"] == ""
 
 
@@ -348,6 +348,6 @@ def test_destroy_with_volumes_leaves_nothing(living: Datacenter, sandbox: Sandbo
     assert f"delete PersistentVolumeClaim data-{living.nodes[0]}" in result.facts["dc1"]["changes"]
     # The Role may not delete the lock, which is nobody's.
     lock = {f"Lease/{living.cluster}-lock"}
-    waiting.until("the namespace to be empty", lambda: sorted(set(living.namespace.contents()) - lock), 60)
-    waiting.until("the volumes to be wiped", lambda: [str(folder) for folder in folders if Path(folder).exists()], 60)
+    waiting.until("the namespace to be empty", lambda: sorted(set(living.namespace.contents()) - lock), 300)
+    waiting.until("the volumes to be wiped", lambda: [str(folder) for folder in folders if Path(folder).exists()], 300)
     assert living.run("destroy", destroy_confirm="dc1", destroy_volumes=True).ok().changed == 0

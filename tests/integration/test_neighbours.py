@@ -21,7 +21,7 @@ def test_two_clusters_in_one_namespace_do_not_touch_each_other(namespaces: Names
         one = Datacenter(namespace, cluster="a-b", name="c", racks={"r1": 1})
         other = Datacenter(namespace, cluster="a", name="b-d", racks={"r1": 1})
         start("deploy", [one, other], deploy_serial=2).wait().ok()
-        members = one.wait_up(60), other.wait_up(60)
+        members = one.wait_up(), other.wait_up(60)
         assert [len(one.view(one.nodes[0])), len(other.view(other.nodes[0]))] == [1, 1]
         assert not one.strangers(one.nodes[0])
         assert not other.strangers(other.nodes[0])
@@ -32,7 +32,7 @@ def test_two_clusters_in_one_namespace_do_not_touch_each_other(namespaces: Names
         one.run("destroy", destroy_confirm="c", destroy_volumes=True).ok()
         assert of(one) == set()
         assert (other.lives(), of(other)) == (lives, contents)
-        assert identities(other.wait_up(30)) == identities(members[1])
+        assert identities(other.wait_up()) == identities(members[1])
 
 
 def of(datacenter: Datacenter) -> set[str]:
@@ -57,7 +57,7 @@ def pair(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[list[Datacenter]]
 def test_two_datacenters_of_one_cluster_are_one_ring(pair: list[Datacenter]) -> None:
     everybody = {one.name: set(one.addresses().values()) for one in pair}
     for one in pair:
-        one.wait_up(60)
+        one.wait_up()
         for node in one.nodes:
             views = one.all_views(node)
             assert {name: set(members) for name, members in views.items()} == everybody, node

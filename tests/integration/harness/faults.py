@@ -131,4 +131,4 @@ def wait_not_ready(datacenter: Datacenter, workers: Iterable[str]) -> None:
             and any(one["type"] == "Ready" and one["status"] == "True" for one in item["status"]["conditions"])
         ]
 
-    waiting.until("Kubernetes to miss the workers", ready, 90)
+    waiting.until("Kubernetes to miss the workers", ready, 300)

@@ -11,7 +11,7 @@ from .visitor import DEFAULT, DENIED, IN, Visitor
 
 def assert_good(datacenter: Datacenter) -> None:
     """Every node is up in every view and in the ledger, the superuser alone gets in, and nothing is left to do."""
-    members = datacenter.wait_up(60)
+    members = datacenter.wait_up()
     ledger = datacenter.ledger()
     assert ledger["phase"] == "running"
     nodes = {line.split()[0]: line.split()[1:] for line in ledger["nodes"].splitlines()}

@@ -170,7 +170,7 @@ START_TABLE: Mapping[str, Scenario] = {
 def assert_held(living: Living, reasons: Mapping[str, str]) -> None:
     """The nodes run, are not ready, say why everywhere, and are not in the ring; the others know them as they were."""
     datacenter = living.datacenter
-    waiting.until("the nodes to be held", lambda: not_held(datacenter, reasons), 90)
+    waiting.until("the nodes to be held", lambda: not_held(datacenter, reasons), 300)
     result = datacenter.run("status", facts=True).ok()
     told = {node["name"]: node for node in result.facts[datacenter.host]["datacenter"]["nodes"]}
     for node, reason in reasons.items():
