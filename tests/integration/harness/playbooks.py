@@ -76,7 +76,7 @@ class Run:
         """What it has said so far."""
         return self.log.read_text()
 
-    def wait(self, seconds: float = 600) -> Result:
+    def wait(self, seconds: float = 1500) -> Result:
         """Wait for its end."""
         try:
             rc = self.process.wait(max(1.0, seconds - (time.monotonic() - self.started)))

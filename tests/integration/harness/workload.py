@@ -78,8 +78,8 @@ class Workload:
     def __enter__(self) -> Workload:
         self._session: Session = self._cluster.connect()
         replication = f"{{'class': 'NetworkTopologyStrategy', '{self.datacenter.name}': {self.replicas}}}"
-        self._session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}", timeout=30)
-        self._session.execute(f"CREATE TABLE IF NOT EXISTS {self.table} (n int PRIMARY KEY, text text)", timeout=30)
+        self._session.execute(f"CREATE KEYSPACE IF NOT EXISTS {KEYSPACE} WITH replication = {replication}", timeout=120)
+        self._session.execute(f"CREATE TABLE IF NOT EXISTS {self.table} (n int PRIMARY KEY, text text)", timeout=120)
         self._write = self._session.prepare(f"INSERT INTO {self.table} (n, text) VALUES (?, ?)")
         self._read = self._session.prepare(f"SELECT text FROM {self.table} WHERE n = ?")
         self._last_success = time.monotonic()
@@ -131,7 +131,7 @@ class Workload:
         self._last_success = now
         return answer
 
-    def wait_for_rows(self, more: int, seconds: float = 60) -> None:
+    def wait_for_rows(self, more: int, seconds: float = 300) -> None:
         """Wait until so many more writes were acknowledged."""
         wanted = len(self.record.acknowledged) + more
         until(
@@ -174,7 +174,7 @@ def lost_rows(session: Session, table: str, expected: dict[int, str], consistenc
     """Numbers of the rows that are not there as they were written, by a read of the whole table."""
     level = getattr(ConsistencyLevel, consistency)
     statement = SimpleStatement(f"SELECT n, text FROM {table}", consistency_level=level, fetch_size=500)
-    found = {row.n: row.text for row in session.execute(statement, timeout=60)}
+    found = {row.n: row.text for row in session.execute(statement, timeout=120)}
     return [number for number, value in expected.items() if found.get(number) != value]
 
 
@@ -184,4 +184,4 @@ def rows_of(datacenter: Datacenter, table: str = "rows", consistency: str = "ALL
         session = cluster.connect()
         level = getattr(ConsistencyLevel, consistency)
         statement = SimpleStatement(f"SELECT n, text FROM {KEYSPACE}.{table}", consistency_level=level, fetch_size=500)
-        return {row.n: row.text for row in session.execute(statement, timeout=60)}
+        return {row.n: row.text for row in session.execute(statement, timeout=120)}
