@@ -195,7 +195,8 @@ class Datacenter:
     def wait_up(self, seconds: float = START_SECONDS) -> dict[str, Member]:
         """Wait until every node is up in every view; the members by node."""
         # Ready is what Kubernetes heard last: of a worker that lost power a moment ago that is long past.
-        waiting.until("all nodes to be ready, and up in every view", self.not_up, seconds)
+        # A look costs a JVM a node: too many of them are what keeps the nodes from coming up.
+        waiting.until("all nodes to be ready, and up in every view", self.not_up, seconds, pause=4)
         members = self.view(self.nodes[0])
         return {node: members[address] for node, address in self.addresses().items()}
 
