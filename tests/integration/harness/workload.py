@@ -63,7 +63,7 @@ class Workload:
     :param rate: writes a second, each followed by a read of some acknowledged row.
     """
 
-    def __init__(self, datacenter: Datacenter, rate: float = 40, replicas: int = 3, table: str = "rows") -> None:
+    def __init__(self, datacenter: Datacenter, rate: float = 20, replicas: int = 3, table: str = "rows") -> None:
         self.datacenter = datacenter
         self.table = f"{KEYSPACE}.{table}"
         self.replicas = replicas
