@@ -22,6 +22,8 @@ from sandbox import Sandbox
 SIX = {"r1": 2, "r2": 2, "r3": 2}
 # What `make soak` has besides.
 SAMPLE = [name for name in START_TABLE if name != "a volume has no mark"]
+# Workers that lose their power cost minutes each.
+SAMPLE_FAULTS = ["a pod is deleted"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_who_may_start_is_decided_by_the_volume(living: Living, name: str) -> No
     living.assert_whole()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", SAMPLE_FAULTS)
 def test_no_acknowledged_row_is_lost_when(living: Living, name: str) -> None:
     FAULTS[name](living, rng(name))
     living.assert_whole()
