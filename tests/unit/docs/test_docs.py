@@ -1,0 +1,182 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pages for people say what is there: variables, links, files, words of the tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import report
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"] if path.is_file())
+# What a sentence calls a file of the collection; also in code, where the pages name it without a link.
+NAMED = re.compile(r"(?<![\w/.{-])((?:docs|extensions|inventories|playbooks|plugins|roles|tests)/[\w./-]*\w)")
+# Written by a run, not by us.
+MADE = ("tests/output", "tests/benchmark/results.json")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+
+
+def rows(page: Path) -> Iterator[list[str]]:
+    """The rows of all tables, without their headers."""
+    lines = without_code(page.read_text()).splitlines()
+    for number, line in enumerate(lines):
+        header = number + 1 < len(lines) and re.fullmatch(r"\|( ?-+ ?\|)+", lines[number + 1])
+        if line.startswith("| ") and not header and not line.startswith("| ---"):
+            yield [cell.strip() for cell in line.strip("|").split(" |")]
+
+
+# --- variables --------------------------------------------------------------------------------------------------------
+
+
+def options(role: str) -> dict[str, dict[str, Any]]:
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())
+    options: dict[str, dict[str, Any]] = specs["argument_specs"]["main"]["options"]
+    return options
+
+
+def role_names() -> list[str]:
+    return sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def documented() -> dict[str, list[str]]:
+    """Variable -> the cells behind it, of the tables of variables.md."""
+    found = [row for row in rows(DOCS / "variables.md") if row[0].startswith("`")]
+    named = {row[0].strip("`"): row[1:] for row in found}
+    assert len(named) == len(found), "a variable stands there twice"
+    return named
+
+
+@pytest.mark.parametrize("role", role_names())
+def test_every_variable_of_a_role_is_in_the_tables(role: str) -> None:
+    assert set(options(role)) <= set(documented())
+
+
+def test_the_tables_have_no_other_variables() -> None:
+    assert set(documented()) == {variable for role in role_names() for variable in options(role)}
+
+
+@pytest.mark.parametrize("role", role_names())
+def test_what_is_required_is_told(role: str) -> None:
+    for variable, option in options(role).items():
+        cells = documented()[variable]
+        required = cells[0] if variable.startswith("cassandra_") else cells[1]
+        assert required.startswith("yes") or not option.get("required"), variable
+
+
+@pytest.mark.parametrize("role", role_names())
+def test_the_options_of_a_run_have_their_role_and_default(role: str) -> None:
+    for variable, option in options(role).items():
+        if variable.startswith("cassandra_"):
+            continue
+        said_role, _required, default, _meaning = documented()[variable]
+        assert said_role == role
+        if "default" in option and variable != "deploy_peers":
+            assert default == f"`{str(option['default']).lower()}`", variable
+
+
+def test_what_deploy_needs_is_told() -> None:
+    """The role cannot require them, because the module tells all errors at once; the table does."""
+    needed = {variable for variable, cells in documented().items() if cells[0] == "yes, by deploy"}
+    assert needed == {"cassandra_version", "cassandra_racks", "cassandra_storage"}
+
+
+def test_options_on_the_pages_of_the_playbooks_exist() -> None:
+    known = set(documented()) | {f"{role}_hosts" for role in role_names()} | {"deploy_serial"}
+    for page in (DOCS / "operations").glob("*.md"):
+        for variable in re.findall(r"-e ([a-z_]+)=", page.read_text()):
+            assert variable in known, f"{name(page)}: {variable}"
+
+
+# --- links and files --------------------------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """As the usual renderers make them of headings."""
+    headings = re.findall(r"^#+ (.*)$", without_code(page.read_text()), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _hash, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    for path in NAMED.findall(page.read_text()):
+        if not path.startswith(MADE):
+            assert (ROOT / path).exists() or (DOCS / path).exists(), path
+
+
+def test_every_page_can_be_found() -> None:
+    """From the README, link by link."""
+    seen, left = set[Path](), [ROOT / "README.md"]
+    while left:
+        page = left.pop()
+        seen.add(page)
+        for target in re.findall(r"\]\(([^)\s#]+\.md)", without_code(page.read_text())):
+            linked = (page.parent / target).resolve()
+            if linked.is_file() and linked not in seen:
+                left.append(linked)
+    assert set(DOCS.rglob("*.md")) <= seen
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_make_targets_that_are_named_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    code = re.findall(r"`make ([a-z-]+)", page.read_text()) + re.findall(
+        r"^(?:KUBECONFIG=\S+ )?make ([a-z-]+)", page.read_text(), flags=re.MULTILINE
+    )
+    assert set(code) <= targets
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_ledgers_keys_are_all_described() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    for key in Ledger("1", "c", "d").to_data():
+        assert f"`{key}`" in text, key
+
+
+def test_the_status_that_is_shown_is_laid_out_as_it_is_now() -> None:
+    """The pages show the output of a real run; its headers must still be those."""
+    header = "NODE RACK ZONE WORKER STATE VERSION LOAD OWNS AGE RESTART"
+    keyspaces = "KEYSPACE REPLICATION QUORUM WITHOUT A NODE QUORUM WITHOUT A RACK"
+    shown = report.text(
+        {"datacenter": "d", "cluster": "c", "phase": None, "nodes": [], "keyspaces": [], "problems": []}
+    )
+    assert shown[1].split() == header.split()
+    for page in (ROOT / "README.md", DOCS / "operations" / "status.md"):
+        lines = [line.split() for line in page.read_text().splitlines()]
+        assert header.split() in lines, name(page)
+        assert keyspaces.split() in lines, name(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_nothing_was_left_open(page: Path) -> None:
+    assert not re.search(r"TODO|FIXME|XXX|@@|<!-- (Modules|What comes)", page.read_text())
