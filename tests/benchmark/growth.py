@@ -141,27 +141,20 @@ def play(
     values = wanted(size)
     desired = spec.parse(values)
     kube = where.kube(OURS)
-    with where.namespace(OURS):
+    with (
+        standin.serve(observers(desired)) as servers,
+        workers(where, kwok, {pod: server.port for pod, server in servers.items()}),
+        where.namespace(OURS),
+    ):
         began = time.monotonic()
         ledger = make_addresses(kube, desired)
-        members = [
-            standin.Member(
-                node.pod, str(known.address), uuid.UUID(str(known.host_id)), node.rack, ledger.tokens[node.pod]
-            )
-            for node in desired.nodes()
-            if (known := ledger.nodes[node.pod])
-        ]
-        told = standin.Ring(members, desired.cluster, desired.name, desired.version)
-        with (
-            standin.serve(told, observers(members)) as servers,
-            workers(where, kwok, {pod: server.port for pod, server in servers.items()}),
-        ):
-            make_rest(kube, desired, ledger)
-            bind_until_ready(kube, desired, size)
-            print(f"  {size} nodes after {time.monotonic() - began:.0f} s", flush=True)
-            yield where.inventory(OURS, values), values, servers
-            # While kwok still is there to end them.
-            where.delete_namespace(OURS)
+        told = standin.Ring(members(desired, ledger), desired.cluster, desired.name, desired.version)
+        for server in servers.values():
+            server.ring = told
+        make_rest(kube, desired, ledger)
+        bind_until_ready(kube, desired, size)
+        print(f"  {size} nodes after {time.monotonic() - began:.0f} s", flush=True)
+        yield where.inventory(OURS, values), values, servers
 
 
 def wanted(size: int) -> dict[str, Any]:
@@ -171,12 +164,19 @@ def wanted(size: int) -> dict[str, Any]:
     return {**scene.SMALL, "racks": racks, "pod_template": {"spec": {"schedulerName": SCHEDULER}}}
 
 
-def observers(members: Sequence[standin.Member]) -> list[standin.Member]:
+def observers(desired: spec.Datacenter) -> list[str]:
     """Those whom view.py has asked."""
-    if len(members) <= ASK_ALL_UP_TO:
-        return list(members)
-    racks = {member.rack: [each for each in members if each.rack == member.rack] for member in members}
-    return [member for rack in racks.values() for member in rack[:ASK_PER_RACK]]
+    nodes = desired.nodes()
+    few = len(nodes) <= ASK_ALL_UP_TO
+    return [node.pod for node in nodes if few or node.ordinal < ASK_PER_RACK]
+
+
+def members(desired: spec.Datacenter, ledger: Ledger) -> list[standin.Member]:
+    known = [(node.rack, ledger.nodes[node.pod]) for node in desired.nodes()]
+    return [
+        standin.Member(node.pod, str(node.address), uuid.UUID(str(node.host_id)), rack, ledger.tokens[node.pod])
+        for rack, node in known
+    ]
 
 
 def make_addresses(kube: Kube, desired: spec.Datacenter) -> Ledger:
@@ -269,14 +269,20 @@ def workers(where: scene.Scene, kwok: Path, ports: Mapping[str, int]) -> Iterato
     with (where.folder / "kwok.log").open("wb") as log:
         process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
     try:
+        remove_workers(where)
         for number in (1, 2, 3):
             where.admin.create(worker(f"{SCHEDULER}-{number}"))
         yield
     finally:
-        for item in where.admin.list("Node", labels={SCHEDULER: "true"}):
-            where.admin.delete("Node", item["metadata"]["name"], uid=item["metadata"]["uid"])
+        remove_workers(where)
         process.terminate()
         process.wait()
+
+
+def remove_workers(where: scene.Scene) -> None:
+    """Those of a benchmark that was killed, too."""
+    for item in where.admin.list("Node", labels={SCHEDULER: "true"}):
+        where.admin.delete("Node", item["metadata"]["name"], uid=item["metadata"]["uid"])
 
 
 def worker(name: str) -> dict[str, Any]:

@@ -80,6 +80,9 @@ class Ring:
         }
         return rows(tables[table]())
 
+    def member(self, pod: str) -> Member:
+        return next(member for member in self.members if member.pod == pod)
+
     def keyspaces(self) -> list[tuple[str, dict[str, str]]]:
         replicated = {"class": f"{STRATEGIES}.NetworkTopologyStrategy", self.datacenter: str(self.replicas)}
         local = {"class": f"{STRATEGIES}.LocalStrategy"}
@@ -175,15 +178,15 @@ def string(text: str) -> bytes:
 
 
 class Observer(socketserver.ThreadingTCPServer):
-    """One node's CQL port, on a port of this machine's loopback."""
+    """One node's CQL port, on a port of this machine's loopback. It answers once it was told of a ring."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, ring: Ring, member: Member) -> None:
+    def __init__(self, pod: str) -> None:
         super().__init__(("127.0.0.1", 0), Conversation)
-        self.ring = ring
-        self.member = member
+        self.pod = pod
+        self.ring: Ring | None = None
         self.asked = 0
         self._known: dict[str, bytes] = {}
 
@@ -196,7 +199,9 @@ class Observer(socketserver.ThreadingTCPServer):
         self.asked += 1
         key = "roles" if "system_auth.roles" in statement else statement
         if key not in self._known:
-            self._known[key] = self.ring.answer(self.member, statement)
+            if self.ring is None:
+                raise LookupError(f"{self.pod} knows no ring yet")
+            self._known[key] = self.ring.answer(self.ring.member(self.pod), statement)
         return self._known[key]
 
 
@@ -224,9 +229,9 @@ class Conversation(socketserver.StreamRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(ring: Ring, observers: Sequence[Member]) -> Iterator[dict[str, Observer]]:
+def serve(pods: Sequence[str]) -> Iterator[dict[str, Observer]]:
     """The observers' ports, by pod, as long as the context lasts."""
-    servers = {member.pod: Observer(ring, member) for member in observers}
+    servers = {pod: Observer(pod) for pod in pods}
     for server in servers.values():
         threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import secrets
 import string
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..errors import CassopsError
 from ..kube import Conflict, Kube
 from ..observe import Credentials
 from ..spec import Datacenter
+from .waiting import PAUSE
 
 DEFAULT = Credentials("cassandra", "cassandra")
 PASSWORD_LENGTH = 32
@@ -154,9 +156,15 @@ def synchronise(session: cql.Session) -> None:
 
 
 def prove_closed(kube: Kube, pod: str) -> None:
-    """:raises CassopsError: the node takes cassandra/cassandra."""
-    if cql.accepts(kube, pod, DEFAULT.username, DEFAULT.password, timeout=LIMIT):
-        raise CassopsError(f"{pod} still takes the default login cassandra/cassandra; CQL stays closed")
+    """Wait until the node refuses cassandra/cassandra; it remembers a login for C(roles_validity), by default 2 s.
+
+    :raises CassopsError: the node still takes it when the limit passes.
+    """
+    end = time.monotonic() + LIMIT
+    while cql.accepts(kube, pod, DEFAULT.username, DEFAULT.password, timeout=LIMIT):
+        if time.monotonic() > end:
+            raise CassopsError(f"{pod} still takes the default login cassandra/cassandra; CQL stays closed")
+        time.sleep(PAUSE)
 
 
 def replicate_at(kube: Kube, pod: str, wanted: Credentials, replication: Mapping[str, int]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from typing import Any, cast
 
 import pytest
@@ -25,6 +26,11 @@ REPLICATION = {"dc1": 3}
 KEYSPACES = ("system_auth", "system_distributed", "system_traces")
 
 
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(superuser, "LIMIT", 0.5)
+
+
 class Died(BaseException):
     """The run ends here."""
 
@@ -32,6 +38,7 @@ class Died(BaseException):
 @pytest.fixture
 def ring(monkeypatch: pytest.MonkeyPatch) -> FakeCassandra:
     """A new ring of three nodes; the doorkeeper lets in who comes through its loopback."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     fake = FakeCassandra().install(monkeypatch)
     listed = views.nodes()
     for node, member in zip(listed, views.endpoints(listed).values(), strict=True):
@@ -163,6 +170,20 @@ def test_a_cluster_without_the_default_role(ring: FakeCassandra) -> None:
 def test_the_proof_fails_where_the_login_still_works(ring: FakeCassandra) -> None:
     with pytest.raises(CassopsError, match=f"{DOORKEEPER} still takes the default login"):
         superuser.prove_closed(NONE, DOORKEEPER)
+
+
+def test_the_proof_waits_for_the_caches(ring: FakeCassandra, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node takes for two seconds what was right a moment ago."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            ring.roles["cassandra"].login = False
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    superuser.prove_closed(NONE, DOORKEEPER)
+    assert len(slept) == 3
 
 
 def test_the_proof_fails_where_nobody_answers(ring: FakeCassandra) -> None:
