@@ -62,7 +62,7 @@ def test_two_datacenters_of_one_cluster_are_one_ring(pair: list[Datacenter]) -> 
             views = one.all_views(node)
             assert {name: set(members) for name, members in views.items()} == everybody, node
             assert all(member.state == "UN" for members in views.values() for member in members.values()), views
-    assert {member.rack for member in pair[1].view(pair[0].nodes[0]).values()} == {"x1"}
+    assert {member.rack for member in pair[0].all_views(pair[0].nodes[0])["dc2"].values()} == {"x1"}
 
 
 def test_both_have_their_own_replicas_and_the_same_logins(pair: list[Datacenter]) -> None:
@@ -75,10 +75,13 @@ def test_both_have_their_own_replicas_and_the_same_logins(pair: list[Datacenter]
         assert {key: replication.get(key) for key in ("dc1", "dc2")} == {"dc1": "3", "dc2": "1"}
 
 
+@pytest.mark.xfail(strict=True, reason="the first datacenter learns the seeds of the second with its next deploy only")
 def test_deploy_of_both_again_changes_nothing(pair: list[Datacenter]) -> None:
+    assert start("deploy", pair).wait().ok().changed == 0
+
+
+def test_deploy_of_both_a_third_time_changes_nothing(pair: list[Datacenter]) -> None:
     lives = [one.lives() for one in pair]
-    # The first datacenter learns the seeds of the second, which did not exist when it was deployed.
-    start("deploy", pair).wait().ok()
     result = start("deploy", pair).wait().ok()
     assert result.changed == 0, result.output
     assert [one.lives() for one in pair] == lives
