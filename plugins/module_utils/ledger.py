@@ -126,6 +126,11 @@ class Ledger:
         }
 
 
+def ledger_name(cluster: str, datacenter: str) -> str:
+    """Name of the ConfigMap."""
+    return f"{cluster}-{datacenter}-ledger"
+
+
 def new_id() -> str:
     """A fresh identity for a datacenter."""
     return uuid.uuid4().hex

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from . import cql, nodetool, ring
 from .errors import CassopsError
 from .kube import Kube
-from .ledger import Ledger, from_config_map
+from .ledger import Ledger, from_config_map, ledger_name
 from .view import Endpoint, Keyspace, NodeView, Observation, View, observers
 
 LABEL_CLUSTER = "cassops.kubernetes/cluster"
@@ -75,10 +75,6 @@ def objects(kube: Kube, cluster: str, datacenter: str, kinds: Iterable[str] = KI
     return Objects(
         {kind: {item["metadata"]["name"]: item for item in items} for kind, items in zip(wanted, lists, strict=True)}
     )
-
-
-def ledger_name(cluster: str, datacenter: str) -> str:
-    return f"{cluster}-{datacenter}-ledger"
 
 
 def ledger_of(found: Objects, cluster: str, datacenter: str) -> Ledger | None:

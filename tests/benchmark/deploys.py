@@ -92,7 +92,7 @@ def bare_objects(where: scene.Scene) -> list[dict[str, Any]]:
         first=nodes[0].pod,
         born_version=datacenter.version,
     )
-    items = [ledger_config_map(datacenter, ledger), *build(datacenter, ledger)]
+    items = [ledger_config_map(ledger), *build(datacenter, ledger)]
     for item in items:
         if "start.sh" in item.get("data", {}):
             item["data"]["start.sh"] = opened(item["data"]["start.sh"])

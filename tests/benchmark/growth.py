@@ -209,7 +209,7 @@ def make_rest(kube: Kube, desired: spec.Datacenter, ledger: Ledger) -> None:
         "stringData": {"username": "benchmark", "password": secrets.token_hex()},
     }
     kube.create(secret)
-    apply(kube, [ledger_config_map(desired, ledger), *build(desired, ledger)])
+    apply(kube, [ledger_config_map(ledger), *build(desired, ledger)])
 
 
 def apply(kube: Kube, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

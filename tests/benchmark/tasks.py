@@ -83,7 +83,7 @@ def objects(where: scene.Scene) -> list[dict[str, Any]]:
     if stored is None:
         raise measure.Failed("the datacenter of the benchmark has no ledger")
     ledger = from_config_map(stored)
-    return [*build(datacenter, ledger), ledger_config_map(datacenter, ledger)]
+    return [*build(datacenter, ledger), ledger_config_map(ledger)]
 
 
 def debug_playbook() -> list[dict[str, Any]]:

@@ -14,9 +14,6 @@ from integration.harness.namespace import Namespaces
 from integration.harness.workload import connect
 from sandbox import Sandbox
 
-# Not in `make test` yet: its looks go to the wrong namespace for the second of two datacenters.
-pytestmark = pytest.mark.soak
-
 
 def test_two_clusters_in_one_namespace_do_not_touch_each_other(namespaces: Namespaces) -> None:
     with namespaces.fresh("neighbours") as namespace:
@@ -78,12 +75,7 @@ def test_both_have_their_own_replicas_and_the_same_logins(pair: list[Datacenter]
         assert {key: replication.get(key) for key in ("dc1", "dc2")} == {"dc1": "3", "dc2": "1"}
 
 
-@pytest.mark.xfail(strict=True, reason="the first datacenter learns the seeds of the second with its next deploy only")
 def test_deploy_of_both_again_changes_nothing(pair: list[Datacenter]) -> None:
-    assert start("deploy", pair).wait().ok().changed == 0
-
-
-def test_deploy_of_both_a_third_time_changes_nothing(pair: list[Datacenter]) -> None:
     lives = [one.lives() for one in pair]
     result = start("deploy", pair).wait().ok()
     assert result.changed == 0, result.output

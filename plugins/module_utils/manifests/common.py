@@ -32,23 +32,23 @@ def labels(datacenter: Datacenter, rack: str | None = None) -> dict[str, str]:
 
     :param rack: name of the rack, for what belongs to one rack.
     """
-    common = {
+    common = labels_of(datacenter.cluster, datacenter.name)
+    return common if rack is None else {**common, "cassops.kubernetes/rack": rack}
+
+
+def labels_of(cluster: str, datacenter: str) -> dict[str, str]:
+    """The labels of every object of a datacenter that is known by its names only."""
+    return {
         "app.kubernetes.io/name": "cassandra",
         "app.kubernetes.io/managed-by": "cassops",
-        "cassops.kubernetes/cluster": datacenter.cluster,
-        "cassops.kubernetes/datacenter": datacenter.name,
+        "cassops.kubernetes/cluster": cluster,
+        "cassops.kubernetes/datacenter": datacenter,
     }
-    return common if rack is None else {**common, "cassops.kubernetes/rack": rack}
 
 
 def headless_service_name(datacenter: Datacenter) -> str:
     """Name of the headless Service, which gives the pods their DNS names."""
     return f"{datacenter.prefix}-nodes"
-
-
-def ledger_name(datacenter: Datacenter) -> str:
-    """Name of the ledger ConfigMap."""
-    return f"{datacenter.prefix}-ledger"
 
 
 def port(name: str, number: int) -> Mapping[str, Any]:

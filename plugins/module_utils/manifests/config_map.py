@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 
-from ..ledger import Ledger
+from ..ledger import Ledger, ledger_name
 from ..spec import Datacenter
 from .cassandra_yaml import cassandra_yaml
-from .common import Object, labels, ledger_name
+from .common import Object, labels, labels_of
 from .scripts import LOGBACK, PROBE, START
 
 
@@ -37,12 +37,13 @@ def config_map(datacenter: Datacenter, ledger: Ledger) -> Object:
     }
 
 
-def ledger_config_map(datacenter: Datacenter, ledger: Ledger) -> Object:
+def ledger_config_map(ledger: Ledger) -> Object:
     """The ledger as a ConfigMap."""
+    names = ledger.cluster, ledger.datacenter
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": ledger_name(datacenter), "labels": labels(datacenter)},
+        "metadata": {"name": ledger_name(*names), "labels": labels_of(*names)},
         "data": ledger.to_data(),
     }
 

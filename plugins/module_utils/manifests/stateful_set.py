@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import pod_template, quantity
+from ..ledger import ledger_name
 from ..spec import Datacenter, Rack
 from .common import (
     CQL_PORT,
@@ -20,7 +21,6 @@ from .common import (
     Object,
     headless_service_name,
     labels,
-    ledger_name,
 )
 
 USER = 999
@@ -167,7 +167,7 @@ def _volumes(datacenter: Datacenter, config_map_name: str) -> list[Object]:
     empty: list[Object] = [{"name": name, "emptyDir": {}} for name in ("conf", "tmp", "logs", "home")]
     return [
         {"name": "config", "configMap": {"name": config_map_name}},
-        {"name": "ledger", "configMap": {"name": ledger_name(datacenter)}},
+        {"name": "ledger", "configMap": {"name": ledger_name(datacenter.cluster, datacenter.name)}},
         *empty,
     ]
 

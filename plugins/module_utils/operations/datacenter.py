@@ -27,7 +27,7 @@ from .. import gates, nodetool, ring, spec
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
-from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, new_id
+from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
 from ..lock import Lock
 from ..manifests import build, ledger_config_map
 from ..manifests.common import headless_service_name
@@ -41,7 +41,6 @@ from ..observe import (
     ask,
     attempt,
     labels,
-    ledger_name,
     ledger_of,
     node_views,
     objects,
@@ -152,6 +151,7 @@ class Deployment:
                 ledger = self.start(ledger)
             else:
                 self.open_cql(ledger)
+            self.introduce(ledger)
             return self.prove(ledger)
 
     # Validation. Nothing is touched before all of it holds.
@@ -268,6 +268,9 @@ class Deployment:
             self.note(f"create ConfigMap {ledger_name(self.desired.cluster, self.desired.name)}")
         elif ledger.phase == PHASE_NEW:
             self.note("finish the first start")
+        else:
+            for peer in self.unintroduced(ledger):
+                self.note(f"tell datacenter {peer.ledger.datacenter} the seeds of {ledger.datacenter}")
         would = [] if self.namespace_missing else [self.rehearse(change) for change in planned]
         return self.result(self.snapshot(found), pending=self.predicted_restarts(would, found))
 
@@ -357,10 +360,10 @@ class Deployment:
             nodes = {pod: replace(node, address=addresses.get(pod, node.address)) for pod, node in nodes.items()}
         firsts = [node.pod for node in self.desired.nodes() if node.ordinal == 0][:3]
         own = [seed for pod in firsts if (seed := self.seed(nodes[pod]))]
-        others = [seed for peer in self.peers for seed in own_seeds(peer.ledger)]
+        others = {seed for peer in self.peers for seed in own_seeds(peer.ledger)}
         if self.unreached:
-            others += [seed for seed in ledger.seeds if seed not in own + own_seeds(ledger) + others]
-        return replace(ledger, nodes=nodes, seeds=tuple(own + others), self_replace=self.desired.self_replace)
+            others |= {*ledger.seeds} - {*own, *own_seeds(ledger)}
+        return replace(ledger, nodes=nodes, seeds=(*own, *sorted(others)), self_replace=self.desired.self_replace)
 
     def seed(self, node: LedgerNode) -> str | None:
         """A node's address; its name where the address is the pod's and changes with it."""
@@ -370,7 +373,7 @@ class Deployment:
 
     def write_ledger(self, ledger: Ledger, found: Objects) -> None:
         """Apply the ledger where it differs. Its diff is left out: it is bookkeeping, not configuration."""
-        item = ledger_config_map(self.desired, ledger)
+        item = ledger_config_map(ledger)
         planned = changes.plan([item], found)
         if planned:
             changes.send(self.kube, planned)
@@ -530,6 +533,20 @@ class Deployment:
         self.write_ledger(ledger, self.look())
         return ledger
 
+    def introduce(self, ledger: Ledger) -> None:
+        """The other datacenters keep this one's seeds too, so that their nodes find it whichever starts first."""
+        for peer in self.unintroduced(ledger):
+            own = own_seeds(peer.ledger)
+            others = sorted({*peer.ledger.seeds, *own_seeds(ledger)} - {*own})
+            known = replace(peer.ledger, seeds=(*own, *others))
+            peer.kube.apply(changes.with_hash(ledger_config_map(known)))
+            self.note(f"tell datacenter {known.datacenter} the seeds of {ledger.datacenter}")
+
+    def unintroduced(self, ledger: Ledger) -> list[Peer]:
+        """The peers, as they are now, whose ledger lacks seeds of this datacenter."""
+        peers = together(lambda peer: living_peer(peer.kube, self.desired.cluster, peer.ledger.datacenter), self.peers)
+        return [peer for peer in peers if peer and not {*own_seeds(ledger)} <= {*peer.ledger.seeds}]
+
     def open_cql(self, ledger: Ledger) -> None:
         """Open CQL where it is still closed: C(enablebinary); the doorkeeper, bound to its loopback, starts again.
 
@@ -616,10 +633,7 @@ class Deployment:
 
     def peer(self, options: Mapping[str, Any]) -> Peer | None:
         """Another datacenter, None while it does not run."""
-        kube = self.ctx.kube(options)
-        found = objects(kube, self.desired.cluster, options["datacenter"], kinds=("ConfigMap",))
-        ledger = ledger_of(found, self.desired.cluster, options["datacenter"])
-        return Peer(kube, ledger) if ledger is not None and ledger.phase == PHASE_RUNNING else None
+        return living_peer(self.ctx.kube(options), self.desired.cluster, options["datacenter"])
 
     def nodes(self, found: Objects) -> tuple[NodeView, ...]:
         return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name), datetime.now(timezone.utc))
@@ -663,6 +677,12 @@ class Deployment:
 def lock_name(cluster: str) -> str:
     """One change at a time in a cluster."""
     return f"{cluster}-lock"
+
+
+def living_peer(kube: Kube, cluster: str, datacenter: str) -> Peer | None:
+    """Another datacenter of the cluster as it is now, None while it does not run."""
+    ledger = ledger_of(objects(kube, cluster, datacenter, kinds=("ConfigMap",)), cluster, datacenter)
+    return Peer(kube, ledger) if ledger is not None and ledger.phase == PHASE_RUNNING else None
 
 
 def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datacenter) -> spec.Living | None:

@@ -69,7 +69,7 @@ def test_the_same_datacenter_gives_the_same_objects() -> None:
 
 
 def test_every_object_is_labelled() -> None:
-    for item in [*manifests.build(desired(), LEDGER), manifests.ledger_config_map(desired(), LEDGER)]:
+    for item in [*manifests.build(desired(), LEDGER), manifests.ledger_config_map(LEDGER)]:
         labels = item["metadata"]["labels"]
         assert labels["cassops.kubernetes/cluster"] == "shop"
         assert labels["cassops.kubernetes/datacenter"] == "dc1"

@@ -8,7 +8,7 @@ import base64
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -22,6 +22,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import own_seeds
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
@@ -766,7 +767,7 @@ def test_another_cluster_in_the_namespace_is_not_touched(world: World) -> None:
     values = {key: value for key, value in WANTED.items() if key in ("version", "racks", "storage")}
     games = spec.parse({**values, "cluster": "games", "datacenter": "dc7"})
     ledger = Ledger("1", "games", "dc7")
-    for item in [*manifests.build(games, ledger), manifests.ledger_config_map(games, ledger)]:
+    for item in [*manifests.build(games, ledger), manifests.ledger_config_map(ledger)]:
         if item["kind"] == "StatefulSet":
             item["spec"]["replicas"] = 0
         world.kube.put(item)
@@ -808,7 +809,8 @@ def test_a_second_datacenter_joins_the_first(two: World) -> None:
     assert password_of(far) == password
     ledger = far.ledger("shop-dc2-ledger")
     assert ledger.phase == "running"
-    assert ledger.seeds == (*[ledger.nodes[pod].address for pod in result["nodes"]], *two.kube.ledger().seeds)
+    own = [ledger.nodes[pod].address for pod in result["nodes"]]
+    assert ledger.seeds == (*own, *sorted(own_seeds(two.kube.ledger())))
     for replication in two.ring.replication.values():
         assert (replication["dc1"], replication["dc2"]) == ("3", "2")
     assert set(two.ring.doors.values()) == {OPEN}
@@ -822,10 +824,21 @@ def test_tokens_of_two_datacenters_differ(two: World) -> None:
 
 
 def test_the_first_datacenter_learns_the_seeds_of_the_second(two: World) -> None:
+    assert "tell datacenter dc1 the seeds of dc2" in two.run(**SECOND_DC)["changes"]
+    assert {*own_seeds(two.others["far"].ledger("shop-dc2-ledger"))} < {*two.kube.ledger().seeds}
+    assert two.run(peers=[{"datacenter": "dc2", "namespace": "far"}])["changed"] is False
+
+
+def test_a_datacenter_that_was_forgotten_is_introduced_again(two: World) -> None:
+    """A run that died before it told, or a ledger from a backup."""
     two.run(**SECOND_DC)
-    peers = [{"datacenter": "dc2", "namespace": "far"}]
-    assert two.run(peers=peers)["changes"] == ["update ConfigMap shop-dc1-ledger (data.seeds)"]
-    assert two.run(peers=peers)["changed"] is False
+    known = two.kube.ledger()
+    two.kube.apply(manifests.ledger_config_map(replace(known, seeds=tuple(own_seeds(known)))))
+    told = ["tell datacenter dc1 the seeds of dc2"]
+    assert two.run(**SECOND_DC, check=True)["changes"] == told
+    assert two.run(**SECOND_DC)["changes"] == told
+    assert two.kube.ledger().seeds == known.seeds
+    assert two.run(**SECOND_DC)["changed"] is False
 
 
 class Away:
