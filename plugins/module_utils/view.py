@@ -9,8 +9,8 @@ C(observe.py) fills it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from .ledger import DEFAULT_GC_GRACE_SECONDS
 
@@ -36,6 +36,41 @@ class Endpoint:
     status: str | None = None
     # Bytes on disk; None where unknown.
     load: float | None = None
+    # Whether the member says that it serves CQL (gossip's RPC_READY); None where it could not be read.
+    serves: bool | None = None
+    # Formats of the SSTables that the member holds (gossip's SSTABLE_VERSIONS), such as ("big-nb",); None as above.
+    sstables: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The file system of a node's volume, in bytes (C(df))."""
+
+    free: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a node is busy with, in its own word. Each fact is None where it could not be read: that is no good news."""
+
+    # StorageService's operation mode (nodetool netstats): NORMAL, JOINING, LEAVING, MOVING, DRAINED, ...
+    mode: str | None = None
+    # Open streams in words, each such as "Repair with 198.19.0.2, 43 %".
+    streams: tuple[str, ...] | None = None
+    # Repairs that run (as coordinator or participant) in words, each such as "full repair of shop.orders".
+    repairs: tuple[str, ...] | None = None
+    # Compactions that wait.
+    compactions: int | None = None
+    # Host id -> files of hints that this node keeps for it. Nodes without hints are left out.
+    hints: Mapping[str, int] | None = None
+    # Message type -> messages dropped since the node started.
+    dropped: Mapping[str, int] | None = None
+    disk: Disk | None = None
+    # Bytes of the largest table: upgradesstables needs as much for a moment.
+    largest_table: int | None = None
+    # Names of the snapshots that the node holds.
+    snapshots: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +83,7 @@ class Observation:
     endpoints: Mapping[str, Endpoint]
     # address -> alive, in this node's failure detector.
     alive: Mapping[str, bool]
+    activity: Activity = Activity()
 
     @property
     def own(self) -> Endpoint:
@@ -74,6 +110,39 @@ class NodeView:
     reason: str | None = None
     held: str | None = None
     pending_restart: bool = False
+    # The StatefulSet's revision that the pod runs (label controller-revision-hash).
+    revision: str | None = None
+    # The volume's claim is being deleted: the node loses its data when its pod goes.
+    volume_deleting: bool = False
+
+
+@dataclass(frozen=True)
+class RackView:
+    """A rack: what Kubernetes says of its StatefulSet.
+
+    Pods with an ordinal of at least C(partition) come back at the update revision, those below at the current one.
+    """
+
+    name: str
+    stateful_set: str
+    replicas: int
+    partition: int
+    generation: int
+    # The generation that the controller has seen; below C(generation), the other figures are out of date.
+    observed_generation: int | None = None
+    current_revision: str | None = None
+    update_revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The datacenter's PodDisruptionBudget."""
+
+    name: str
+    # Pods that may be evicted now; None before the controller has counted.
+    allowed: int | None = None
+    # Pods whose eviction was granted and that are not gone yet.
+    evicting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +165,11 @@ class View:
     # pod -> why it could not be asked, for the nodes that should have been.
     unheard: Mapping[str, str] = field(default_factory=dict)
     keyspaces: tuple[Keyspace, ...] = ()
+    # In the order of the StatefulSets' names.
+    racks: tuple[RackView, ...] = ()
+    budget: Budget | None = None
+    # The addresses that nodes are told to find the cluster by, those of other datacenters too (from the ledger).
+    seeds: tuple[str, ...] = ()
 
     def node(self, pod: str) -> NodeView | None:
         return next((node for node in self.nodes if node.pod == pod), None)
@@ -111,6 +185,43 @@ class View:
 
     def endpoint(self, node: NodeView) -> Endpoint | None:
         return self.endpoints().get(node.address) if node.address else None
+
+    def rack(self, name: str) -> RackView | None:
+        return next((rack for rack in self.racks if rack.name == name), None)
+
+    def addresses(self, pods: Collection[str]) -> set[str]:
+        """All addresses that these nodes are known by.
+
+        A node that is called by its pod's address has a new one, or none, while others still know the old one: its
+        host id tells.
+        """
+        found = {node.address for node in self.nodes if node.pod in pods and node.address}
+        ids = {node.host_id for node in self.nodes if node.pod in pods and node.host_id}
+        known = {address for address, endpoint in self.endpoints().items() if endpoint.host_id in ids}
+        return found | known
+
+    def without(self, pods: Collection[str], addresses: Collection[str] = ()) -> View:
+        """The view as if these nodes were not there: nobody is asked about them, and nobody knows them.
+
+        So every gate can be asked about all the others.
+
+        :param addresses: more members to leave out, such as nodes of another datacenter.
+        """
+        gone = self.addresses(pods) | set(addresses)
+        return replace(
+            self,
+            nodes=tuple(node for node in self.nodes if node.pod not in pods and node.address not in gone),
+            unheard={pod: why for pod, why in self.unheard.items() if pod not in pods},
+            observations={
+                pod: replace(
+                    seen,
+                    endpoints={address: item for address, item in seen.endpoints.items() if address not in gone},
+                    alive={address: alive for address, alive in seen.alive.items() if address not in gone},
+                )
+                for pod, seen in self.observations.items()
+                if pod not in pods and seen.address not in gone
+            },
+        )
 
     @property
     def gc_grace_seconds(self) -> int:
@@ -133,12 +244,16 @@ class View:
         return [pod for pod, seen in sorted(self.observations.items()) if seen.alive.get(address)]
 
 
-def observers(nodes: Iterable[NodeView]) -> list[NodeView]:
-    """The nodes to ask: the running ones, all of them in a small datacenter, three a rack in a large one."""
+def observers(nodes: Iterable[NodeView], also: Collection[str] = ()) -> list[NodeView]:
+    """The nodes to ask: the running ones, all of them in a small datacenter, three a rack in a large one.
+
+    :param also: pods to ask in any case, if they run: those of the batch.
+    """
     running = [node for node in nodes if node.phase == "Running" and node.held is None]
     if len(running) <= ASK_ALL_UP_TO:
         return running
     by_rack: dict[str, list[NodeView]] = {}
     for node in running:
         by_rack.setdefault(node.rack, []).append(node)
-    return [node for rack in by_rack.values() for node in rack[:ASK_PER_RACK]]
+    asked = {node.pod for rack in by_rack.values() for node in rack[:ASK_PER_RACK]} | set(also)
+    return [node for node in running if node.pod in asked]
