@@ -12,7 +12,8 @@ from typing import Any
 from .. import report
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import objects, view
+from ..kube import Kube
+from ..observe import Objects, objects, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from . import superuser
@@ -35,10 +36,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         raise CassopsError(
             f"namespace {kube.namespace} has no datacenter {datacenter} of cluster {cluster}; deploy it first"
         )
-    name = params.get("superuser_secret") or f"{cluster}-superuser"
-    secret = kube.get("Secret", name)
-    credentials = superuser.credentials(secret, name) if secret else None
-    told = report.facts(view(kube, found, cluster, datacenter, credentials))
+    told = facts(kube, found, cluster, datacenter, params.get("superuser_secret"))
     lines = report.text(told)
     if params["show"]:
         for line in lines:
@@ -47,3 +45,15 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     if params["query"] is not None:
         result["query"] = select(params["query"], told)
     return result
+
+
+def facts(kube: Kube, found: Objects, cluster: str, datacenter: str, superuser_secret: str | None) -> dict[str, Any]:
+    """What the nodes say of the datacenter; without the superuser's Secret, what Kubernetes alone knows.
+
+    :param superuser_secret: name of the Secret; None is the cluster's own.
+    :raises CassopsError: the Secret has no login, or Kubernetes refuses.
+    """
+    name = superuser_secret or f"{cluster}-superuser"
+    secret = kube.get("Secret", name)
+    credentials = superuser.credentials(secret, name) if secret else None
+    return report.facts(view(kube, found, cluster, datacenter, credentials))
