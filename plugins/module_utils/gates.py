@@ -3,12 +3,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gates: pure functions from the observed datacenter to the reasons not to go on. No reason means the gate is open.
 
-The names G1, G2, ... are those of the table in the design notes; each reason says what was seen and what was needed.
+The names G1, G2, ... are those of the table in the design notes; each reason says what was seen and what was needed,
+and those of G6 and on also what would lift them (for the others, see L(advice)).
+
+To ask about all nodes but some, ask about C(view.without(those)). A fact that could not be read is a reason too:
+unknown is not good.
 """
 
 from __future__ import annotations
 
-from .view import View
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from . import ring
+from .view import Activity, View
+
+Fact = TypeVar("Fact")
+
+# Percent of a volume that a node needs free to start: it replays its commit log into new SSTables.
+FREE_TO_RESTART = 5
+# Compactions that wait, from which on a node counts as overloaded.
+MANY_COMPACTIONS = 1000
+# Letters that the SSTable formats of Cassandra 4.0 and later begin with: n (4.x), o and d (5.0).
+PRESENT_FORMATS = ("n", "o", "d")
+# Their replication is no client's quorum: Cassandra itself writes traces and histories there, at ONE.
+UNCOUNTED_KEYSPACES = ("system_distributed", "system_traces")
 
 
 def running(view: View) -> list[str]:
@@ -84,6 +103,309 @@ def whole(view: View) -> list[str]:
     """All that must hold before a datacenter counts as well: G1 to G5 and G12, all reasons."""
     gates = (running, heard, up_in_every_view, normal, one_schema, no_strangers)
     return [reason for gate in gates for reason in gate(view)]
+
+
+# --- Kubernetes -------------------------------------------------------------------------------------------------------
+
+
+def settled(view: View) -> list[str]:
+    """G1, second half: the controllers have seen the last change, and nobody else takes pods or volumes away."""
+    reasons = [
+        f"Kubernetes has not looked at the last change of StatefulSet {rack.stateful_set} yet: wait a moment"
+        for rack in view.racks
+        if rack.observed_generation is None or rack.observed_generation < rack.generation
+    ] + [
+        f"the volume of {node.pod} is to be deleted as soon as its pod goes: it would lose its data; replace the node "
+        "with the playbook replace_node instead"
+        for node in view.nodes
+        if node.volume_deleting
+    ]
+    budget = view.budget
+    if budget and budget.evicting:
+        reasons.append(
+            f"{', '.join(budget.evicting)} is being evicted: wait until it is back, or stop what drains its worker"
+        )
+    elif budget and budget.allowed == 0 and all(node.ready for node in view.nodes):
+        reasons.append(
+            f"PodDisruptionBudget {budget.name} allows no disruption although every node is ready: wait a moment, "
+            "or see who drains workers"
+        )
+    return reasons
+
+
+# --- all datacenters --------------------------------------------------------------------------------------------------
+
+
+def neighbours_up(view: View) -> list[str]:
+    """G2 for the members in other datacenters: every observer knows them and takes them for alive."""
+    members = {
+        address: endpoint for address, endpoint in view.endpoints().items() if endpoint.datacenter != view.datacenter
+    }
+    return [
+        f"{pod} {'sees' if address in seen.endpoints else 'does not know'} {address} of datacenter "
+        f"{endpoint.datacenter}{' down' if address in seen.endpoints else ''}"
+        for address, endpoint in sorted(members.items())
+        for pod, seen in sorted(view.observations.items())
+        if not seen.alive.get(address)
+    ]
+
+
+def operating(view: View) -> list[str]:
+    """G3: every observer says of itself that it is NORMAL."""
+    reasons = []
+    for pod, seen in sorted(view.observations.items()):
+        mode = seen.activity.mode or seen.own.status
+        if mode is None:
+            reasons.append(f"whether {pod} is NORMAL is not known: neither gossip nor nodetool netstats tell")
+        elif mode != "NORMAL":
+            reasons.append(f"{pod} is {mode}, needed NORMAL")
+    return reasons
+
+
+def one_schema_a_line(view: View) -> list[str]:
+    """G4 while an upgrade is half done: one schema version among the nodes of each line of Cassandra.
+
+    Nodes of different lines do not exchange schemas, and their system tables differ.
+    """
+    lines: dict[str, dict[str, list[str]]] = {}
+    for pod, seen in sorted(view.observations.items()):
+        lines.setdefault(line(seen.own.version), {}).setdefault(seen.own.schema, []).append(pod)
+    reasons = []
+    for name, versions in sorted(lines.items()):
+        if len(versions) > 1:
+            told = "; ".join(f"{version}: {', '.join(pods)}" for version, pods in versions.items())
+            reasons.append(f"{len(versions)} schema versions among the nodes of {name} ({told}), needed one")
+    return reasons
+
+
+def line(version: str) -> str:
+    """4.1 of 4.1.10."""
+    return ".".join(version.split(".")[:2])
+
+
+# --- what nodes are busy with -----------------------------------------------------------------------------------------
+
+
+def no_streams(view: View) -> list[str]:
+    """G6: nothing is streamed."""
+    return _busy(view, "streams", lambda activity: activity.streams, "wait until it is done")
+
+
+def no_repairs(view: View) -> list[str]:
+    """G7: nothing is repaired."""
+    return _busy(
+        view, "repairs", lambda activity: activity.repairs, "wait until it is done, or stop it and pause what starts it"
+    )
+
+
+def no_hints(view: View, host_ids: Collection[str] | None = None) -> list[str]:
+    """G9: no node keeps hints for a living member, which would lack writes until it has them.
+
+    Hints for hosts that are no members, or that are down, are not waited for: nobody takes them.
+
+    :param host_ids: only hints for these; default: for every member that some observer takes for alive.
+    """
+    if host_ids is None:
+        host_ids = {item.host_id for address, item in view.endpoints().items() if view.seen_up_by(address)}
+    names = {item.host_id: named(view, address) for address, item in view.endpoints().items()}
+    reasons = [
+        f"{pod} keeps {count} file{'' if count == 1 else 's'} of hints for {names.get(host, host)}: wait until it has "
+        "delivered them"
+        for pod, hints in _facts(view, lambda activity: activity.hints)
+        for host, count in sorted((hints or {}).items())
+        if host in host_ids and count
+    ]
+    return reasons + _unknown(view, "which hints wait", lambda activity: activity.hints)
+
+
+def free_disk(view: View, percent: float = FREE_TO_RESTART) -> list[str]:
+    """G10: every volume has so many percent free."""
+    reasons = [
+        f"{pod} has {100 * disk.free / disk.total:.1f} % of its volume free, needed {percent:g} %: delete old "
+        "snapshots, or enlarge the volume"
+        for pod, disk in _facts(view, lambda activity: activity.disk)
+        if disk and disk.free * 100 < percent * disk.total
+    ]
+    return reasons + _unknown(view, "the free space of the volume", lambda activity: activity.disk)
+
+
+def room_to_rewrite(view: View) -> list[str]:
+    """G10 for upgradesstables: every volume has room for its largest table a second time."""
+    reasons = []
+    for pod, activity in _facts(view, lambda activity: activity):
+        if activity and activity.disk and activity.largest_table is not None:
+            missing = activity.largest_table - activity.disk.free
+            if missing > 0:
+                reasons.append(
+                    f"{pod} lacks {missing} bytes to write its largest table a second time: delete old snapshots, or "
+                    "enlarge the volume"
+                )
+    return (
+        reasons
+        + _unknown(view, "the free space of the volume", lambda activity: activity.disk)
+        + _unknown(view, "the size of the largest table", lambda activity: activity.largest_table)
+    )
+
+
+def keeping_up(view: View, limit: int = MANY_COMPACTIONS) -> list[str]:
+    """G11: no node has more compactions waiting than this."""
+    reasons = [
+        f"{count} compactions wait on {pod}, at most {limit} are well: wait, or raise compaction_throughput"
+        for pod, count in _facts(view, lambda activity: activity.compactions)
+        if count is not None and count > limit
+    ]
+    return reasons + _unknown(view, "how many compactions wait", lambda activity: activity.compactions)
+
+
+def _busy(view: View, what: str, fact: Callable[[Activity], Sequence[str] | None], lift: str) -> list[str]:
+    reasons = [f"{pod} {what}: {', '.join(items)}; {lift}" for pod, items in _facts(view, fact) if items]
+    return reasons + _unknown(view, f"what {what} run", fact)
+
+
+def _facts(view: View, fact: Callable[[Activity], Fact | None]) -> list[tuple[str, Fact | None]]:
+    return [(pod, fact(seen.activity)) for pod, seen in sorted(view.observations.items())]
+
+
+def _unknown(view: View, what: str, fact: Callable[[Activity], Fact | None]) -> list[str]:
+    pods = [pod for pod, known in _facts(view, fact) if known is None]
+    return (
+        [f"{what} could not be read on {', '.join(pods)}: see the log, and that nodetool works there"] if pods else []
+    )
+
+
+# --- the ring ---------------------------------------------------------------------------------------------------------
+
+
+def ring_agreed(view: View) -> list[str]:
+    """G12, second half: observers agree on who has which tokens and host id, and no two members share one."""
+    merged = view.endpoints()
+    reasons = []
+    for pod, seen in sorted(view.observations.items()):
+        for address, endpoint in sorted(seen.endpoints.items()):
+            truth = merged[address]
+            if (endpoint.host_id, endpoint.tokens) != (truth.host_id, truth.tokens):
+                reasons.append(f"{pod} knows other tokens or another host id of {named(view, address)} than it has")
+    for what, owners in (("host id", _owners(view, tokens=False)), ("token", _owners(view, tokens=True))):
+        for value, addresses in sorted(owners.items()):
+            if len(addresses) > 1:
+                told = " and ".join(named(view, address) for address in addresses)
+                reasons.append(f"{told} have the same {what} {value}")
+    return reasons
+
+
+def _owners(view: View, tokens: bool) -> Mapping[str, list[str]]:
+    owners: dict[str, list[str]] = {}
+    for address, endpoint in sorted(view.endpoints().items()):
+        for value in map(str, endpoint.tokens) if tokens else (endpoint.host_id,):
+            owners.setdefault(value, []).append(address)
+    return owners
+
+
+def live_seed(view: View) -> list[str]:
+    """G12, third half: somebody is left whom a starting node can ask for the cluster."""
+    if not view.seeds or any(view.seen_up_by(seed) for seed in view.seeds):
+        return []
+    return [f"no seed is up ({', '.join(named(view, seed) for seed in view.seeds)}): bring one back first"]
+
+
+def one_line(view: View) -> list[str]:
+    """G13: all members run one line of Cassandra. While they do not, no repair, no DDL, nobody joins or leaves."""
+    lines: dict[str, list[str]] = {}
+    for address, endpoint in sorted(view.endpoints().items()):
+        lines.setdefault(line(endpoint.version), []).append(named(view, address))
+    if len(lines) <= 1:
+        return []
+    told = "; ".join(f"{name}: {', '.join(nodes)}" for name, nodes in sorted(lines.items()))
+    return [f"the members run different lines of Cassandra ({told}): finish the upgrade, or take it back, first"]
+
+
+def sstables_present(view: View, formats: Collection[str] = PRESENT_FORMATS) -> list[str]:
+    """G14: no member holds SSTables of an older format than those that begin with these letters."""
+    reasons = []
+    for address, endpoint in sorted(view.endpoints().items()):
+        if endpoint.sstables is None:
+            reasons.append(f"which SSTable formats {named(view, address)} holds is not known: ask nodetool gossipinfo")
+            continue
+        old = [item for item in endpoint.sstables if item.rpartition("-")[2][:1] not in formats]
+        if old:
+            reasons.append(
+                f"{named(view, address)} holds SSTables of the format {', '.join(old)}: run upgradesstables first"
+            )
+    return reasons
+
+
+def serving(view: View, pods: Collection[str]) -> list[str]:
+    """G15: these nodes serve clients, in the word of every observer."""
+    reasons = []
+    for node in view.nodes:
+        if node.pod not in pods:
+            continue
+        for pod, seen in sorted(view.observations.items()):
+            endpoint = seen.endpoints.get(node.address or "")
+            if endpoint is None or endpoint.serves is None:
+                reasons.append(f"whether {node.pod} serves clients is not known to {pod}")
+            elif not endpoint.serves:
+                reasons.append(f"{node.pod} does not serve clients yet, {pod} says")
+    return reasons
+
+
+def snapshot_taken(view: View, name: str) -> list[str]:
+    """G16: every observer holds the snapshot."""
+    reasons = [
+        f"{pod} has no snapshot {name}: take it first"
+        for pod, names in _facts(view, lambda activity: activity.snapshots)
+        if names is not None and name not in names
+    ]
+    return reasons + _unknown(view, "which snapshots there are", lambda activity: activity.snapshots)
+
+
+# --- availability -----------------------------------------------------------------------------------------------------
+
+
+def availability(views: Sequence[View], count_fragile: bool = True) -> ring.Availability:
+    """What may be down together, by the replication of all keyspaces and the tokens of all members.
+
+    Members are called by their addresses. The keyspaces are those of the first view that has any.
+    """
+    members = {address: item for view in views for address, item in view.endpoints().items() if item.tokens}
+    keyspaces = next((view.keyspaces for view in views if view.keyspaces), ())
+    return ring.Availability(
+        {address: item.tokens for address, item in members.items()},
+        {address: item.rack for address, item in members.items()},
+        {address: item.datacenter for address, item in members.items()},
+        {item.name: item.replication for item in keyspaces if item.name not in UNCOUNTED_KEYSPACES},
+        count_fragile,
+    )
+
+
+def quorum_kept(view: View, rules: ring.Availability, down: Iterable[str], more: Iterable[str]) -> list[str]:
+    """G8: if C(more) go down beside C(down) (addresses), every range of every keyspace keeps its quorum."""
+    return [
+        f"{keyspaces_named(each.rule.keyspaces)} would keep {each.up} of {len(each.replicas)} replicas of {each.sets} "
+        f"range{'' if each.sets == 1 else 's'} ({', '.join(named(view, node) for node in each.replicas)}, for one); "
+        f"{each.rule.level} needs {each.rule.quorum}: bring back first what is down"
+        for each in rules.shortfalls(down, more)
+    ]
+
+
+def keyspaces_named(names: Sequence[str]) -> str:
+    return f"keyspace{'' if len(names) == 1 else 's'} {', '.join(names)}"
+
+
+def advice(reason: str) -> str:
+    """What to do about a reason of G1 to G5 and G12."""
+    rules = (
+        ("is held", "read the reason; the playbooks heal and replace_node decide what is safe"),
+        ("cannot be scheduled", "see to workers, zones and volumes: kubectl describe pod"),
+        ("does not run", "kubectl describe pod, and the pod's log, tell the cause"),
+        ("is not ready", "it may only be starting; if it stays so, read its log"),
+        ("cannot be asked", "its login or its port-forward fails; see the reason"),
+        ("no node could be asked", "start the nodes; where they run, see to the superuser's Secret"),
+        ("sees", "wait a minute: gossip may only be late; if it stays so, look at the network between the two"),
+        ("schema versions", "wait a minute; if it stays so, restart the node that differs"),
+        ("none of this datacenter's nodes", "a node that left without goodbye; the playbook heal removes it"),
+    )
+    return next((words for sign, words in rules if sign in reason), "run the playbook status again in a minute")
 
 
 def named(view: View, address: str) -> str:

@@ -128,7 +128,7 @@ def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
 
 def problems(seen: View) -> list[dict[str, str]]:
     """What is the matter, each with what to do; empty when there is nothing to do."""
-    found = [{"problem": reason, "advice": advice(reason)} for reason in gates.whole(seen)]
+    found = [{"problem": reason, "advice": gates.advice(reason)} for reason in gates.whole(seen)]
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
         told = "1 node runs" if len(pending) == 1 else f"{len(pending)} nodes run"
@@ -148,22 +148,6 @@ def problems(seen: View) -> list[dict[str, str]]:
                 }
             )
     return found
-
-
-def advice(reason: str) -> str:
-    """What to do about a gate's reason."""
-    rules = (
-        ("is held", "read the reason; the playbooks heal and replace_node decide what is safe"),
-        ("cannot be scheduled", "see to workers, zones and volumes: kubectl describe pod"),
-        ("does not run", "kubectl describe pod, and the pod's log, tell the cause"),
-        ("is not ready", "it may only be starting; if it stays so, read its log"),
-        ("cannot be asked", "its login or its port-forward fails; see the reason"),
-        ("no node could be asked", "start the nodes; where they run, see to the superuser's Secret"),
-        ("sees", "wait a minute: gossip may only be late; if it stays so, look at the network between the two"),
-        ("schema versions", "wait a minute; if it stays so, restart the node that differs"),
-        ("none of this datacenter's nodes", "a node that left without goodbye; the playbook heal removes it"),
-    )
-    return next((words for sign, words in rules if sign in reason), "run the playbook status again in a minute")
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

@@ -179,16 +179,26 @@ def _circles(
     dc_by_node: Mapping[str, str],
     replication: Mapping[str, str],
 ) -> list[_Circle]:
-    factors = replication_factors(replication)
-    if "" in factors:
+    found = (
+        _circle(tokens_by_node, rack_by_node, dc_by_node, datacenter, factor)
+        for datacenter, factor in sorted(replication_factors(replication).items())
+    )
+    return [circle for circle in found if circle]
+
+
+def _circle(
+    tokens_by_node: Mapping[str, Sequence[int]],
+    rack_by_node: Mapping[str, str],
+    dc_by_node: Mapping[str, str],
+    datacenter: str,
+    factor: int,
+) -> _Circle | None:
+    """The circle of one entry of `replication_factors`; None where it places no replica."""
+    if not datacenter:
         # SimpleStrategy knows no racks: every node is its own, and there are never more racks than replicas to find.
-        return [_Circle(tokens_by_node, {node: node for node in tokens_by_node}, factors[""])] if tokens_by_node else []
-    circles = []
-    for datacenter, factor in sorted(factors.items()):
-        inside = {node: tokens for node, tokens in tokens_by_node.items() if dc_by_node[node] == datacenter and tokens}
-        if inside and factor > 0:
-            circles.append(_Circle(inside, rack_by_node, factor))
-    return circles
+        return _Circle(tokens_by_node, {node: node for node in tokens_by_node}, factor) if tokens_by_node else None
+    inside = {node: tokens for node, tokens in tokens_by_node.items() if dc_by_node[node] == datacenter and tokens}
+    return _Circle(inside, rack_by_node, factor) if inside and factor > 0 else None
 
 
 def replica_finder(
@@ -304,3 +314,164 @@ def _keeps(nodes: Sequence[str], factor: int, lost: int) -> bool:
 
 def _most_in_one_rack(nodes: Iterable[str], rack_of: Mapping[str, tuple[str, str]]) -> int:
     return max(Counter(rack_of[node] for node in nodes).values(), default=0)
+
+
+# --- who may be down together -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one consistency level asks of every range of the keyspaces that are replicated alike.
+
+    :param keyspaces: their names, sorted.
+    :param level: `QUORUM`, or `LOCAL_QUORUM in <datacenter>` where several datacenters have replicas.
+    :param factor: replicas that the keyspaces ask for there.
+    :param quorum: replicas that must be up.
+    :param fragile: one node down is enough to lose it somewhere: fewer than three replicas, or fewer nodes than
+        replicas. No order of restarts can keep it.
+    :param sets: every distinct set of replicas, as a bit mask over the nodes, and one range that it holds.
+    """
+
+    keyspaces: tuple[str, ...]
+    level: str
+    factor: int
+    quorum: int
+    fragile: bool
+    sets: Mapping[int, Range]
+
+    def may_be_down(self, replicas: int) -> int:
+        """How many of a set of so many replicas: as many as the quorum can spare, and one in any case."""
+        return max(replicas - self.quorum, 1)
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """A rule that would be broken: how many sets of replicas, and one of them as an example.
+
+    :param up: replicas of the example that would be left.
+    """
+
+    rule: Rule
+    sets: int
+    example: Range
+    replicas: tuple[str, ...]
+    up: int
+
+
+class Availability:
+    """Which nodes may be down together so that every range of every keyspace keeps its quorum.
+
+    A client may ask for QUORUM over all datacenters, for LOCAL_QUORUM in any of them, or for EACH_QUORUM: all of them
+    must hold. A rule that is fragile cannot be kept by anybody; of its ranges one replica at a time may be down.
+
+    :param tokens_by_node: as for `replicas`.
+    :param replications: by keyspace, as in system_schema.keyspaces; those that place no replicas are left out.
+    :param count_fragile: False leaves fragile rules out of account.
+    """
+
+    def __init__(
+        self,
+        tokens_by_node: Mapping[str, Sequence[int]],
+        rack_by_node: Mapping[str, str],
+        dc_by_node: Mapping[str, str],
+        replications: Mapping[str, Mapping[str, str]],
+        count_fragile: bool = True,
+    ) -> None:
+        self._names = sorted(tokens_by_node)
+        self._bits = {node: 1 << place for place, node in enumerate(self._names)}
+        ends = sorted({token for tokens in tokens_by_node.values() for token in tokens})
+        self._ranges = list(zip([*ends[-1:], *ends[:-1]], ends, strict=True))
+        rules = self._rules(tokens_by_node, rack_by_node, dc_by_node, replications)
+        self.fragile = [rule for rule in rules if rule.fragile]
+        self.rules = rules if count_fragile else [rule for rule in rules if not rule.fragile]
+        self._limits = self._by_node()
+
+    def _rules(
+        self,
+        tokens_by_node: Mapping[str, Sequence[int]],
+        rack_by_node: Mapping[str, str],
+        dc_by_node: Mapping[str, str],
+        replications: Mapping[str, Mapping[str, str]],
+    ) -> list[Rule]:
+        alike: dict[tuple[tuple[str, int], ...], list[str]] = {}
+        for keyspace, replication in sorted(replications.items()):
+            factors = {name: factor for name, factor in replication_factors(replication).items() if factor > 0}
+            if factors:
+                alike.setdefault(tuple(sorted(factors.items())), []).append(keyspace)
+        ends = [end for _start, end in self._ranges]
+        masks: dict[tuple[str, int], list[int]] = {}
+        for part in {part for parts in alike for part in parts}:
+            circle = _circle(tokens_by_node, rack_by_node, dc_by_node, *part)
+            masks[part] = [self.mask(nodes) for nodes in _along(circle, ends)] if circle else [0] * len(ends)
+        rules = []
+        for parts, keyspaces in alike.items():
+            if len(parts) > 1:
+                rules += [
+                    self._rule(keyspaces, f"LOCAL_QUORUM in {part[0]}", part[1], masks[part])
+                    for part in parts
+                    if any(masks[part])
+                ]
+            joined = masks[parts[0]]
+            for part in parts[1:]:
+                joined = [one | other for one, other in zip(joined, masks[part], strict=True)]
+            rules.append(self._rule(keyspaces, "QUORUM", sum(factor for _name, factor in parts), joined))
+        return rules
+
+    def _rule(self, keyspaces: Sequence[str], level: str, factor: int, masks: Sequence[int]) -> Rule:
+        sets = dict(zip(masks, self._ranges, strict=True))
+        quorum = factor // 2 + 1
+        fragile = any(mask.bit_count() - 1 < quorum for mask in sets)
+        return Rule(tuple(keyspaces), level, factor, quorum, fragile, sets)
+
+    def _by_node(self) -> dict[str, list[tuple[int, int]]]:
+        """By node: the sets that it belongs to, each with how many of it may be down."""
+        limits: dict[int, int] = {}
+        for rule in self.rules:
+            for mask in rule.sets:
+                allowed = rule.may_be_down(mask.bit_count())
+                limits[mask] = min(allowed, limits.get(mask, allowed))
+        found: dict[str, list[tuple[int, int]]] = {node: [] for node in self._names}
+        for mask, allowed in limits.items():
+            for node in self.nodes(mask):
+                found[node].append((mask, allowed))
+        return found
+
+    def mask(self, nodes: Iterable[str]) -> int:
+        """Nodes as a bit mask; those without tokens hold nothing and have no bit."""
+        mask = 0
+        for node in nodes:
+            mask |= self._bits.get(node, 0)
+        return mask
+
+    def nodes(self, mask: int) -> tuple[str, ...]:
+        """The nodes of a bit mask, sorted by name."""
+        found = []
+        while mask:
+            low = mask & -mask
+            found.append(self._names[low.bit_length() - 1])
+            mask ^= low
+        return tuple(found)
+
+    def allows(self, down: int, node: str) -> bool:
+        """Whether the node may go down beside those (a bit mask) that are down; True for one that is down already."""
+        if down & self._bits.get(node, 0):
+            return True
+        return all((mask & down).bit_count() < allowed for mask, allowed in self._limits.get(node, ()))
+
+    def shortfalls(self, down: Iterable[str], more: Iterable[str]) -> list[Shortfall]:
+        """What would be lost if C(more) went down beside C(down), for words; empty where `allows` says yes to all."""
+        before = self.mask(down)
+        after = before | self.mask(more)
+        found = []
+        for rule in self.rules:
+            broken = [
+                mask
+                for mask in rule.sets
+                if mask & after != mask & before and (mask & after).bit_count() > rule.may_be_down(mask.bit_count())
+            ]
+            if broken:
+                mask = min(broken, key=lambda each: rule.sets[each])
+                found.append(
+                    Shortfall(rule, len(broken), rule.sets[mask], self.nodes(mask), (mask & ~after).bit_count())
+                )
+        return found

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils import views
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import report
+from ansible_collections.cassops.kubernetes.plugins.module_utils import gates, report
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Keyspace, View
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
@@ -209,7 +209,7 @@ def test_cassandras_own_keyspaces_and_tiny_datacenters_are_not_blamed() -> None:
     ],
 )
 def test_every_reason_has_an_advice(reason: str, words: str) -> None:
-    assert words in report.advice(reason) + reason
+    assert words in gates.advice(reason) + reason
 
 
 # --- for people -------------------------------------------------------------------------------------------------------
