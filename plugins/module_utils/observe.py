@@ -13,25 +13,27 @@ Only a node whose reads are refused, or a member that no read covers, is asked b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from . import cql, nodetool, ring
+from . import activity, cql, nodetool, ring
+from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .kube import Kube
 from .ledger import Ledger, from_config_map, ledger_name
-from .view import Endpoint, Keyspace, NodeView, Observation, View, observers
+from .view import Activity, Budget, Endpoint, Keyspace, NodeView, Observation, RackView, View, observers
 
 LABEL_CLUSTER = "cassops.kubernetes/cluster"
 LABEL_DATACENTER = "cassops.kubernetes/datacenter"
 LABEL_RACK = "cassops.kubernetes/rack"
 ZONE = "topology.kubernetes.io/zone"
+# Kubernetes' label for the revision of the StatefulSet that a pod was made of.
+REVISION = "controller-revision-hash"
 # Where start.sh writes why it holds the node.
 HELD_FILE = "/tmp/held"
-ASK_LIMIT = 20.0
 # Gossip remembers for three days who left.
 GONE = ("LEFT", "removed")
 # Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
@@ -91,15 +93,26 @@ def view(
 ) -> View:
     """The datacenter as Kubernetes has it and, with credentials, as its nodes see it."""
     ledger = ledger_of(found, cluster, datacenter)
-    nodes = with_held(kube, node_views(found, ledger, datetime.now(timezone.utc)))
-    seen = View(cluster=cluster, datacenter=datacenter, phase=ledger.phase if ledger else None, nodes=nodes)
+    seen = View(
+        cluster=cluster,
+        datacenter=datacenter,
+        phase=ledger.phase if ledger else None,
+        nodes=with_held(kube, node_views(found, ledger, datetime.now(timezone.utc))),
+        racks=tuple(rack_view(item) for _name, item in sorted(found.all("StatefulSet").items())),
+        budget=next((budget(item) for item in found.all("PodDisruptionBudget").values()), None),
+        seeds=ledger.seeds if ledger else (),
+    )
     return ask(kube, seen, credentials) if credentials else seen
 
 
-def ask(kube: Kube, seen: View, credentials: Credentials) -> View:
-    """Ask every observer for its view, at the same time."""
-    pods = [node.pod for node in observers(seen.nodes)]
-    answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials)), pods)
+def ask(kube: Kube, seen: View, credentials: Credentials, also: Collection[str] = (), busy: bool = False) -> View:
+    """Ask every observer for its view, at the same time.
+
+    :param also: pods to ask in any case, if they run.
+    :param busy: ask also what the observers are busy with: a few tables more, and one look at each volume.
+    """
+    pods = [node.pod for node in observers(seen.nodes, also)]
+    answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials, busy)), pods)
     answered = list(zip(pods, answers, strict=True))
     heard = {pod: answer for pod, answer in answered if not isinstance(answer, CassopsError)}
     return replace(
@@ -138,7 +151,15 @@ def node_views(found: Objects, ledger: Ledger | None, now: datetime) -> tuple[No
             nodes[f"{name}-{ordinal}"] = stateful_set
     known = set(ledger.nodes) if ledger else set()
     return tuple(
-        node_view(pod, nodes.get(pod), found.get("Pod", pod), found.get("Service", pod), ledger, now)
+        node_view(
+            pod,
+            nodes.get(pod),
+            found.get("Pod", pod),
+            found.get("Service", pod),
+            found.get("PersistentVolumeClaim", f"data-{pod}"),
+            ledger,
+            now,
+        )
         for pod in sorted(set(nodes) | known, key=by_rack_and_ordinal)
     )
 
@@ -154,6 +175,7 @@ def node_view(
     stateful_set: Mapping[str, Any] | None,
     pod: Mapping[str, Any] | None,
     service: Mapping[str, Any] | None,
+    claim: Mapping[str, Any] | None,
     ledger: Ledger | None,
     now: datetime,
 ) -> NodeView:
@@ -166,6 +188,7 @@ def node_view(
         address=pod_ip(pod) if by_pod(template) else (known.address if known else None) or cluster_ip(service),
         host_id=known.host_id if known else None,
         zone=template.get("spec", {}).get("nodeSelector", {}).get(ZONE),
+        volume_deleting="deletionTimestamp" in (claim or {}).get("metadata", {}),
     )
     if pod is None:
         return replace(node, reason="it has no pod")
@@ -185,7 +208,28 @@ def node_view(
         restarts=container.get("restartCount", 0),
         reason=why_not_ready(pod, container),
         pending_restart=is_pending(stateful_set, pod),
+        revision=pod["metadata"].get("labels", {}).get(REVISION),
     )
+
+
+def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
+    spec, status = stateful_set["spec"], stateful_set.get("status", {})
+    return RackView(
+        name=rack_of(stateful_set["metadata"]["name"], stateful_set, None),
+        stateful_set=stateful_set["metadata"]["name"],
+        replicas=spec.get("replicas", 1),
+        partition=spec.get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0),
+        generation=stateful_set["metadata"].get("generation", 0),
+        observed_generation=status.get("observedGeneration"),
+        current_revision=status.get("currentRevision"),
+        update_revision=status.get("updateRevision"),
+    )
+
+
+def budget(item: Mapping[str, Any]) -> Budget:
+    status = item.get("status", {})
+    evicting = tuple(sorted(status.get("disruptedPods") or ()))
+    return Budget(item["metadata"]["name"], status.get("disruptionsAllowed"), evicting)
 
 
 def rack_of(name: str, stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any] | None) -> str:
@@ -244,7 +288,7 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
 def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> bool:
     """The pod runs another revision than the newest one: a restart is needed to bring it up to date."""
     newest = (stateful_set or {}).get("status", {}).get("updateRevision")
-    return bool(newest) and pod["metadata"].get("labels", {}).get("controller-revision-hash") != newest
+    return bool(newest) and pod["metadata"].get("labels", {}).get(REVISION) != newest
 
 
 def with_held(kube: Kube, nodes: Iterable[NodeView]) -> tuple[NodeView, ...]:
@@ -264,12 +308,15 @@ def held_reason(kube: Kube, pod: str) -> str | None:
 # --- Cassandra --------------------------------------------------------------------------------------------------------
 
 
-def observation(kube: Kube, pod: str, credentials: Credentials) -> tuple[Observation, tuple[Keyspace, ...]]:
+def observation(
+    kube: Kube, pod: str, credentials: Credentials, busy: bool = False
+) -> tuple[Observation, tuple[Keyspace, ...]]:
     """One node's view, and the keyspaces it knows."""
     with cql.connect(kube, pod, credentials.username, credentials.password, timeout=ASK_LIMIT) as session:
         local = session.execute("SELECT * FROM system.local")[0]
         peers = session.execute("SELECT * FROM system.peers_v2")
-        gossip = gossip_rows(session)
+        tables = virtual_tables(session)
+        gossip = gossip_rows(session) if "gossip_info" in tables else gossip_lines(kube, pod) if busy else {}
         keyspaces = keyspaces_of(session)
         own = str(local["broadcast_address"])
         members = {own: endpoint(own, local, gossip)}
@@ -281,8 +328,9 @@ def observation(kube: Kube, pod: str, credentials: Credentials) -> tuple[Observa
                 continue
             members.setdefault(address, gossip_endpoint(address, row))
         alive = failure_detector(kube, pod, session, own, members, keyspaces)
+        doing = activity.read(kube, pod, session, tables, members[own].status) if busy else Activity()
     bootstrapped = local["bootstrapped"] == "COMPLETED"
-    return Observation(pod, own, bootstrapped, members, alive), keyspaces
+    return Observation(pod, own, bootstrapped, members, alive, doing), keyspaces
 
 
 def keyspaces_of(session: cql.Session) -> tuple[Keyspace, ...]:
@@ -298,13 +346,24 @@ def keyspaces_of(session: cql.Session) -> tuple[Keyspace, ...]:
     )
 
 
-def gossip_rows(session: cql.Session) -> dict[str, Mapping[str, Any]]:
-    """system_views.gossip_info by address; empty on 4.0, which has no such table."""
+def virtual_tables(session: cql.Session) -> set[str]:
+    """The tables of system_views, which every version has more of."""
     tables = "SELECT table_name FROM system_virtual_schema.tables"
-    present = session.execute(f"{tables} WHERE keyspace_name = 'system_views' AND table_name = 'gossip_info'")
-    if not present:
-        return {}
+    return {row["table_name"] for row in session.execute(f"{tables} WHERE keyspace_name = 'system_views'")}
+
+
+def gossip_rows(session: cql.Session) -> dict[str, Mapping[str, Any]]:
+    """system_views.gossip_info by address."""
     return {str(row["address"]): row for row in session.execute("SELECT * FROM system_views.gossip_info")}
+
+
+def gossip_lines(kube: Kube, pod: str) -> dict[str, Mapping[str, Any]]:
+    """The same by C(nodetool gossipinfo), for 4.0, whose gossip is in no table."""
+    told = nodetool.run(kube, pod, [["gossipinfo"]], timeout=ASK_LIMIT, check=True)[0].data
+    return {
+        address: {name.lower(): state["value"] for name, state in said["states"].items()}
+        for address, said in told.items()
+    }
 
 
 def endpoint(address: str, row: Mapping[str, Any], gossip: Mapping[str, Mapping[str, Any]]) -> Endpoint:
@@ -319,6 +378,8 @@ def endpoint(address: str, row: Mapping[str, Any], gossip: Mapping[str, Mapping[
         tokens=tuple(sorted(int(token) for token in row["tokens"] or ())),
         status=gossip_status(said),
         load=float(said["load"]) if said.get("load") else None,
+        serves=said["rpc_ready"] == "true" if said.get("rpc_ready") else None,
+        sstables=tuple(sorted(said["sstable_versions"].split(","))) if said.get("sstable_versions") else None,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -27,6 +27,26 @@ OPTIONS = rf"WITH PASSWORD = {LITERAL}(?: AND LOGIN = (true|false))?(?: AND SUPE
 
 
 @dataclass
+class Busy:
+    """What a node does, and what is on its volume. C(hints): host id -> files."""
+
+    streams: list[dict[str, Any]] = field(default_factory=list)
+    repairs: list[dict[str, Any]] = field(default_factory=list)
+    participates: list[dict[str, Any]] = field(default_factory=list)
+    pools: dict[str, tuple[int, int]] = field(default_factory=lambda: {"CompactionExecutor": (0, 0)})
+    hints: dict[str, int] = field(default_factory=dict)
+    # KiB: all, free.
+    disk: tuple[int, int] = (1000, 900)
+    snapshots: list[str] = field(default_factory=list)
+
+    def volume(self) -> str:
+        """What the look at the volume prints."""
+        lines = [f"disk {self.disk[0]} {self.disk[1]}"]
+        lines += [f"hints {host}-{number}-2.hints" for host, count in self.hints.items() for number in range(count)]
+        return "\n".join([*lines, *(f"snapshot {name}" for name in self.snapshots), ""])
+
+
+@dataclass
 class Member:
     """A node of the ring. C(status) is gossip's word; C(gossip_only) ones stand in no table of peers."""
 
@@ -38,6 +58,9 @@ class Member:
     status: str = "NORMAL"
     gossip_only: bool = False
     bootstrapped: bool = True
+    # Of Cassandra; None is that of the ring.
+    version: str | None = None
+    sstables: str = "big-nb"
 
 
 @dataclass
@@ -56,6 +79,13 @@ class FakeCassandra:
         self.doors: dict[str, str] = {}
         # Pods that everybody else takes for dead; one that does not answer has its door off as well.
         self.down: set[str] = set()
+        # Pods whose Cassandra was drained: nothing but a new start helps.
+        self.drained: set[str] = set()
+        # (observer, pod): the observer takes the pod for dead, though it is not.
+        self.unseen: set[tuple[str, str]] = set()
+        self.busy: dict[str, Busy] = {}
+        # Pods whose nodetool fails.
+        self.deaf: set[str] = set()
         self.roles = {"cassandra": Role("cassandra")}
         one: Mapping[str, str] = {"class": SIMPLE, "replication_factor": "1"}
         self.replication: dict[str, dict[str, str]] = {
@@ -74,6 +104,7 @@ class FakeCassandra:
     def join(self, pod: str, member: Member, door: str = OPEN) -> None:
         self.members[pod] = member
         self.doors[pod] = door
+        self.busy.setdefault(pod, Busy())
 
     @property
     def default_login_works(self) -> bool:
@@ -105,26 +136,75 @@ class FakeCassandra:
         results = []
         for verb in verbs:
             self.nodetool.append((pod, tuple(verb)))
-            data = None
-            if list(verb) == ["enablebinary"]:
-                self.change(f"nodetool enablebinary on {pod}", lambda: self.doors.update({pod: OPEN}))
-            elif list(verb) == ["status"]:
-                up = {True: "up", False: "down"}
-                data = {
-                    "nodes": [
-                        {"address": item.address, "status": up[name not in self.down]}
-                        for name, item in self.members.items()
-                    ]
-                }
+            if pod in self.deaf:
+                results.append(nodetool.Result(tuple(verb), 1, "", "nodetool: Failed to connect to '127.0.0.1:7199'"))
             else:
-                raise AssertionError(f"the fake does not know nodetool {verb}")
-            results.append(nodetool.Result(tuple(verb), 0, "", "", data))
+                results.append(nodetool.Result(tuple(verb), 0, "", "", self.one_verb(kube, pod, verb)))
+        failures = [result.failure for result in results if result.failure]
+        if failures and options.get("check"):
+            raise nodetool.NodetoolError(f"{pod}: " + "; ".join(failures), results)
         return results
+
+    def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
+        if verb[0] in ("enablebinary", "disablebinary", "drain", "snapshot", "upgradesstables"):
+            return self.change(f"nodetool {verb[0]} on {pod}", lambda: self.act(pod, verb))
+        if list(verb) == ["status"]:
+            up = {True: "up", False: "down"}
+            lines = ((name, item.address) for name, item in self.members.items())
+            return {"nodes": [{"address": address, "status": up[self.sees(pod, name)]} for name, address in lines]}
+        if list(verb) == ["netstats"]:
+            mode = "DRAINED" if pod in self.drained else "NORMAL"
+            return {"mode": mode, "sessions": [{"operation": "Repair", "peer": "198.19.0.9"}] * self.streams_of(pod)}
+        if list(verb) == ["gossipinfo"]:
+            return {row["address"]: {"states": states(row)} for row in self.gossip_of(pod)}
+        raise AssertionError(f"the fake does not know nodetool {verb}")
+
+    def act(self, pod: str, verb: Sequence[str]) -> None:
+        if verb[0] == "enablebinary":
+            self.doors[pod] = OPEN
+        elif verb[0] == "snapshot":
+            self.busy[pod].snapshots.append(verb[verb.index("-t") + 1])
+        elif verb[0] == "upgradesstables":
+            version = self.members[pod].version or self.version
+            self.members[pod].sstables = "big-nb" if version < "5" else "big-oa"
+        else:
+            self.doors[pod] = OFF
+        if verb[0] == "drain":
+            self.down.add(pod)
+            self.drained.add(pod)
+
+    def sees(self, observer: str, pod: str) -> bool:
+        return pod not in self.down and (observer, pod) not in self.unseen
+
+    def streams_of(self, pod: str) -> int:
+        return len(self.busy[pod].streams)
+
+    def gossip_of(self, pod: str) -> list[dict[str, Any]]:
+        """Gossip as a node has it."""
+        return [
+            {
+                "address": member.address,
+                "host_id": member.host_id,
+                "dc": member.datacenter,
+                "rack": member.rack,
+                "release_version": member.version or self.version,
+                "schema": self.schema,
+                "status_with_port": f"{member.status},-3074457345618258603",
+                "load": "104857.0",
+                "rpc_ready": str(self.doors.get(name) == OPEN).lower(),
+                "sstable_versions": member.sstables,
+            }
+            for name, member in self.members.items()
+        ]
 
     def change(self, what: str, do: Callable[[], Any]) -> None:
         self.before_change(what)
         do()
         self.after_change()
+
+
+def states(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.upper(): {"version": 1, "value": str(value)} for name, value in row.items() if name != "address"}
 
 
 class FakeSession:
@@ -146,7 +226,10 @@ class FakeSession:
         for pattern, answer in (
             (r"SELECT \* FROM system\.local", self.local),
             (r"SELECT \* FROM system\.peers_v2", self.peers),
-            (r"SELECT table_name FROM system_virtual_schema\.tables WHERE .*'gossip_info'", self.gossip_table),
+            (r"SELECT table_name FROM system_virtual_schema\.tables WHERE keyspace_name = 'system_views'", self.views),
+            (r"SELECT \* FROM system_views\.(streaming|repairs|repair_participates)", self.doing),
+            (r"SELECT \* FROM system_views\.thread_pools", self.pools),
+            (r"SELECT \* FROM system_views\.disk_usage", self.disk_usage),
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
@@ -170,7 +253,7 @@ class FakeSession:
             "host_id": member.host_id,
             "data_center": member.datacenter,
             "rack": member.rack,
-            "release_version": self.ring.version,
+            "release_version": member.version or self.ring.version,
             "schema_version": self.ring.schema,
             "tokens": [str(token) for token in member.tokens] or None,
         }
@@ -184,23 +267,31 @@ class FakeSession:
         others = (member for pod, member in self.ring.members.items() if pod != self.pod and not member.gossip_only)
         return [{**self.row(member), "peer": member.address} for member in others]
 
-    def gossip_table(self, consistency: str) -> list[dict[str, Any]]:
-        return [{"table_name": "gossip_info"}] if self.ring.version >= "4.1" else []
+    def views(self, consistency: str) -> list[dict[str, Any]]:
+        names = ["thread_pools", "disk_usage"]
+        if self.own_version >= "4.1":
+            names += ["gossip_info", "streaming", "repairs", "repair_participates"]
+        return [{"table_name": name} for name in names]
+
+    @property
+    def own_version(self) -> str:
+        return self.ring.members[self.pod].version or self.ring.version
 
     def gossip(self, consistency: str) -> list[dict[str, Any]]:
+        return self.ring.gossip_of(self.pod)
+
+    def doing(self, table: str, consistency: str) -> list[dict[str, Any]]:
+        busy = self.ring.busy[self.pod]
+        return {"streaming": busy.streams, "repairs": busy.repairs, "repair_participates": busy.participates}[table]
+
+    def pools(self, consistency: str) -> list[dict[str, Any]]:
         return [
-            {
-                "address": member.address,
-                "host_id": member.host_id,
-                "dc": member.datacenter,
-                "rack": member.rack,
-                "release_version": self.ring.version,
-                "schema": self.ring.schema,
-                "status_with_port": f"{member.status},-3074457345618258603",
-                "load": "104857.0",
-            }
-            for member in self.ring.members.values()
+            {"name": name, "active_tasks": active, "pending_tasks": pending}
+            for name, (active, pending) in self.ring.busy[self.pod].pools.items()
         ]
+
+    def disk_usage(self, consistency: str) -> list[dict[str, Any]]:
+        return [{"keyspace_name": name, "table_name": "t", "mebibytes": 3} for name, _grace in self.ring.tables]
 
     def keyspaces(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name, "replication": options} for name, options in self.ring.replication.items()]
@@ -209,7 +300,7 @@ class FakeSession:
         return [{"keyspace_name": name, "gc_grace_seconds": grace} for name, grace in self.ring.tables]
 
     def read_role(self, name: str, consistency: str) -> list[dict[str, Any]]:
-        if consistency == "ALL" and self.ring.down & set(self.replicas(name)):
+        if consistency == "ALL" and not all(self.ring.sees(self.pod, pod) for pod in self.replicas(name)):
             raise cql.Unavailable(f"{self.pod}: Cannot achieve consistency level ALL (1 of 2 replicas needed are up)")
         return [{"role": name}] if name in self.ring.roles else []
 

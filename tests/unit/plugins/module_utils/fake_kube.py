@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra, Member
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils.activity import LOOK_AT_VOLUME
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     Conflict,
     ExecResult,
@@ -271,6 +272,8 @@ class FakeKube:
             raise NotFound(f"pod {pod} not found", 404)
         if list(argv) == ["cat", HELD_FILE]:
             return ExecResult(0, self.held[pod], "") if pod in self.held else ExecResult(1, "", "no such file")
+        if argv[-1] == LOOK_AT_VOLUME:
+            return ExecResult(0, self.ring.busy[pod].volume(), "")
         if argv[-1].startswith("sh /cassops/config/probe.sh"):
             return ExecResult(0, self.end_of_configuration(pod), "")
         raise AssertionError(f"the fake does not know the command {argv}")

@@ -16,7 +16,13 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, obs
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, NotFound
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Credentials, Objects
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Endpoint, Keyspace, NodeView
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
+    Budget,
+    Endpoint,
+    Keyspace,
+    NodeView,
+    RackView,
+)
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=timezone.utc)
 LOGIN = Credentials("cassandra", "cassandra")
@@ -110,7 +116,31 @@ def test_a_ready_node() -> None:
         started="2026-07-01T11:00:00Z",
         age=3600.0,
         restarts=2,
+        revision="new",
     )
+
+
+def test_a_volume_that_is_to_be_deleted() -> None:
+    claim = {"metadata": {"name": "data-s-r1-0", "deletionTimestamp": "now"}}
+    (node,) = observe.node_views(
+        found(("StatefulSet", stateful_set("s-r1")), ("PersistentVolumeClaim", claim)), None, NOW
+    )
+    assert node.volume_deleting is True
+
+
+def test_a_rack_as_kubernetes_has_it() -> None:
+    item = stateful_set("s-r1", replicas=3)
+    item["metadata"]["generation"] = 7
+    item["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
+    item["status"] = {"observedGeneration": 6, "currentRevision": "old", "updateRevision": "new"}
+    assert observe.rack_view(item) == RackView("r1", "s-r1", 3, 2, 7, 6, "old", "new")
+    assert observe.rack_view(stateful_set("s-r1")).observed_generation is None
+
+
+def test_the_disruption_budget() -> None:
+    item = {"metadata": {"name": "shop-dc1"}, "status": {"disruptionsAllowed": 0, "disruptedPods": {"b": "", "a": ""}}}
+    assert observe.budget(item) == Budget("shop-dc1", 0, ("a", "b"))
+    assert observe.budget({"metadata": {"name": "shop-dc1"}}) == Budget("shop-dc1")
 
 
 def test_the_address_is_the_ledgers_then_the_services() -> None:
@@ -271,10 +301,14 @@ def test_an_endpoint_has_numbers() -> None:
         "schema_version": "s",
         "tokens": ["7", "-12", "3"],
     }
-    told = observe.endpoint("a", row, {"a": {"status_with_port": "NORMAL,7", "load": "1048.5"}})
-    assert told == Endpoint("a", "h", "dc1", "r1", "5.0.9", "s", (-12, 3, 7), "NORMAL", 1048.5)
+    said = {"status_with_port": "NORMAL,7", "load": "1048.5", "rpc_ready": "true", "sstable_versions": "big-oa,big-nb"}
+    told = observe.endpoint("a", row, {"a": said})
+    assert told == Endpoint(
+        "a", "h", "dc1", "r1", "5.0.9", "s", (-12, 3, 7), "NORMAL", 1048.5, True, ("big-nb", "big-oa")
+    )
+    assert observe.endpoint("a", row, {"a": {"rpc_ready": "false"}}).serves is False
     told = observe.endpoint("a", {**row, "tokens": None}, {})
-    assert (told.tokens, told.status, told.load) == ((), None, None)
+    assert (told.tokens, told.status, told.load, told.serves, told.sstables) == ((), None, None, None, None)
 
 
 # --- the ring ---------------------------------------------------------------------------------------------------------

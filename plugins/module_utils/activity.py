@@ -1,0 +1,150 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node is busy with: virtual tables in the session that is open anyway, and one look at its volume.
+
+Cassandra 4.0 has fewer tables: there its thread pools tell of repairs and C(nodetool netstats) of streams. What cannot
+be read stays None; the gates know that this is no good news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from . import cql, nodetool
+from .errors import CassopsError
+from .kube import Kube
+from .view import Activity, Disk
+
+ASK_LIMIT = 20.0
+MEBIBYTE = 2**20
+# Gossip's word for a member -> its operation mode as nodetool says it.
+MODES = {"NORMAL": "NORMAL", "LEAVING": "LEAVING", "MOVING": "MOVING", "BOOT": "JOINING", "BOOT_REPLACE": "JOINING"}
+# States of a stream that is over (StreamingState.Status).
+STREAMED = ("success", "failure")
+# Pools of Cassandra 4.0 that work only for repairs: those of a coordinator, and the validation at each participant.
+REPAIR_POOLS = ("Repair-Task", "Repair#", "ValidationExecutor")
+# The folders cannot be moved by configuration. A file of hints is named <host id>-<time>-<version>.hints.
+LOOK_AT_VOLUME = r"""cd /var/lib/cassandra || exit 1
+df -Pk . | awk 'NR == 2 { print "disk", $2, $4 }'
+for file in hints/*.hints; do [ -e "$file" ] && echo "hints ${file#hints/}"; done
+for folder in data/*/*/snapshots/*; do [ -d "$folder" ] && echo "snapshot ${folder##*/}"; done | sort -u
+exit 0"""
+HOST_ID_LENGTH = 36
+
+
+def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], status: str | None) -> Activity:
+    """The activity of the node that the session is with.
+
+    :param tables: names of the virtual tables in system_views.
+    :param status: gossip's word for the node itself, None where no table has it (4.0).
+    """
+    volume = look_at_volume(kube, pod)
+    mode, streams = MODES.get(status or "", status), None
+    if "streaming" in tables:
+        streams = open_streams(session.execute("SELECT * FROM system_views.streaming"))
+    if mode is None or streams is None:
+        mode, streams = from_netstats(kube, pod)
+    pools = {row["name"]: row for row in session.execute("SELECT * FROM system_views.thread_pools")}
+    return Activity(
+        mode=mode,
+        streams=streams,
+        repairs=repairs(session) if "repairs" in tables else busy_repair_pools(pools),
+        compactions=pools["CompactionExecutor"]["pending_tasks"] if "CompactionExecutor" in pools else None,
+        hints=volume_hints(volume),
+        disk=volume_disk(volume),
+        largest_table=largest_table(session.execute("SELECT * FROM system_views.disk_usage")),
+        snapshots=volume_snapshots(volume),
+    )
+
+
+# --- virtual tables ---------------------------------------------------------------------------------------------------
+
+
+def open_streams(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(
+        f"{row['operation']} with {', '.join(peer.lstrip('/') for peer in row['peers'] or ())}, "
+        f"{row['progress_percentage'] or 0:.0f} %"
+        for row in rows
+        if row["status"] not in STREAMED
+    )
+
+
+def repairs(session: cql.Session) -> tuple[str, ...]:
+    """Repairs that this node leads, and those of others that it takes part in."""
+    led = [
+        f"{kind_of_repair(row['options_incremental'])} repair of {row['keyspace_name']}"
+        for row in session.execute("SELECT * FROM system_views.repairs")
+        if not row["completed"]
+    ]
+    joined = [
+        f"{kind_of_repair(row['incremental'])} repair of {', '.join(sorted(row['tables'] or ()))}"
+        for row in session.execute("SELECT * FROM system_views.repair_participates")
+        if not row["completed"]
+    ]
+    return tuple(led or joined)
+
+
+def kind_of_repair(incremental: bool | None) -> str:
+    return "incremental" if incremental else "full"
+
+
+def busy_repair_pools(pools: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(
+        f"repair (thread pool {name} is busy)"
+        for name, row in sorted(pools.items())
+        if name.startswith(REPAIR_POOLS) and (row["active_tasks"] or row["pending_tasks"])
+    )
+
+
+def largest_table(rows: Iterable[Mapping[str, Any]]) -> int:
+    return max((int(row["mebibytes"]) * MEBIBYTE for row in rows), default=0)
+
+
+# --- nodetool and the volume ------------------------------------------------------------------------------------------
+
+
+def from_netstats(kube: Kube, pod: str) -> tuple[str | None, tuple[str, ...] | None]:
+    """Mode and streams, both None where nodetool fails."""
+    try:
+        told = nodetool.run(kube, pod, [["netstats"]], timeout=ASK_LIMIT, check=True)[0].data
+    except CassopsError:
+        return None, None
+    return told["mode"], tuple(f"{item['operation']} with {item['peer']}" for item in told["sessions"])
+
+
+def look_at_volume(kube: Kube, pod: str) -> list[list[str]] | None:
+    """Lines of words, each C(disk KIBIBYTES FREE), C(hints FILE) or C(snapshot NAME); None where it cannot be read."""
+    try:
+        told = kube.exec(pod, ["sh", "-c", LOOK_AT_VOLUME], timeout=ASK_LIMIT)
+    except CassopsError:
+        return None
+    return [line.split(maxsplit=1) for line in told.stdout.splitlines() if " " in line] if told.rc == 0 else None
+
+
+def volume_disk(lines: Iterable[list[str]] | None) -> Disk | None:
+    for kind, rest in lines or ():
+        if kind == "disk":
+            total, free = (int(word) * 1024 for word in rest.split())
+            return Disk(free=free, total=total)
+    return None
+
+
+def volume_hints(lines: Iterable[list[str]] | None) -> dict[str, int] | None:
+    """Files of hints by host id.
+
+    The table system_views.pending_hints leaves out the file that is being written, and 4.0 does not have it.
+    """
+    if lines is None:
+        return None
+    counted: dict[str, int] = {}
+    for kind, rest in lines:
+        if kind == "hints":
+            host_id = rest[:HOST_ID_LENGTH]
+            counted[host_id] = counted.get(host_id, 0) + 1
+    return counted
+
+
+def volume_snapshots(lines: Iterable[list[str]] | None) -> tuple[str, ...] | None:
+    return None if lines is None else tuple(rest for kind, rest in lines if kind == "snapshot")
