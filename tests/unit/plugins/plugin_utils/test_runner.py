@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from types import SimpleNamespace
@@ -12,13 +13,24 @@ from types import SimpleNamespace
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils import basic
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.cassops.kubernetes.plugins.action.nodetool import ActionModule
 from ansible_collections.cassops.kubernetes.plugins.module_utils import entry
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, ObjectList
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import nodetool
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils import progress, runner
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # ansible-core before 2.18
+
+    @contextlib.contextmanager
+    def patch_module_args(arguments):
+        """Lets the next AnsibleModule see these arguments."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+            yield
+
 
 WHERE = {"namespace": "ns", "cluster": "shop", "datacenter": "dc1", "api_key": "very-secret"}
 
