@@ -82,7 +82,8 @@ class Lock:
             ...
 
     It is also usable over several tasks of one run: ``acquire(background=False)`` in one, ``release()`` in another;
-    the same holder takes it again without asking. Each task in between takes it anew, which renews it.
+    the same holder takes it again without asking. Each task in between takes it anew, which renews it, and the end of
+    its context leaves it as it was found: held by this run.
     """
 
     def __init__(self, kube: Kube, name: str, holder: str, *, duration: int = DURATION, renew: float = RENEW) -> None:
@@ -95,6 +96,7 @@ class Lock:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._renewed_at = 0.0
+        self._held_before = False
         self._lost = ""
         self._controller = os.getppid()
         self._process = process(self._controller)
@@ -104,7 +106,10 @@ class Lock:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.release()
+        if self._held_before:
+            self._end_thread()
+        else:
+            self.release()
 
     def acquire(self, wait: float = 0.0, *, background: bool = True) -> None:
         """Takes the lock.
@@ -124,15 +129,18 @@ class Lock:
 
     def release(self) -> None:
         """Lets go, if it is ours. Never fails: a lock that cannot be released is free after its duration anyway."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
-            self._thread = None
+        self._end_thread()
         with contextlib.suppress(ApiError):
             lease = self.kube.get("Lease", self.name)
             if lease is not None and lease["spec"].get("holderIdentity") == self.holder:
                 self._write(lease, holder="")
         self._lease = None
+
+    def _end_thread(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+            self._thread = None
 
     def check(self) -> None:
         """To be called before each change.
@@ -159,6 +167,7 @@ class Lock:
         if lease is not None and not self._free(lease, seen):
             self._lease = lease
             return False
+        self._held_before = ((lease or {}).get("spec") or {}).get("holderIdentity") == self.holder
         try:
             self._lease = self._write(lease, holder=self.holder)
         except Conflict:

@@ -83,6 +83,23 @@ def test_tasks_of_one_run_share_it(leases):
     assert leases.lease["spec"]["acquireTime"] == since
 
 
+def test_a_task_in_between_leaves_it_held_and_renewed(leases):
+    take(leases, "me@a pid 1")
+    leases.offset = 30
+    before = leases.lease["spec"]["renewTime"]
+    with Lock(leases, "l", "me@a pid 1") as lock:
+        lock.check()
+    assert leases.lease["spec"]["holderIdentity"] == "me@a pid 1"
+    assert leases.lease["spec"]["renewTime"] > before
+    with pytest.raises(Locked):
+        take(leases, "you@b pid 2")
+    Lock(leases, "l", "me@a pid 1").release()
+    assert leases.lease["spec"]["holderIdentity"] == ""
+    with Lock(leases, "l", "me@a pid 1"):
+        pass
+    assert leases.lease["spec"]["holderIdentity"] == "", "taken by the context itself"
+
+
 def test_free_when_the_holder_is_silent_for_its_duration(leases):
     take(leases, "me@a pid 1")
     leases.offset = 59
