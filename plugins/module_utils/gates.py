@@ -65,13 +65,18 @@ def up_in_every_view(view: View) -> list[str]:
     return reasons
 
 
-def normal(view: View) -> list[str]:
-    """G3 and G5: every member is NORMAL in every view: none joins, leaves, moves or replaces."""
+def normal(view: View, only: Collection[str] | None = None) -> list[str]:
+    """G3 and G5: every member is NORMAL in every view: none joins, leaves, moves or replaces.
+
+    :param only: addresses; ask about these members alone.
+    """
     reasons = []
     for pod, seen in sorted(view.observations.items()):
-        if not seen.bootstrapped:
+        if not seen.bootstrapped and (only is None or seen.address in only):
             reasons.append(f"{pod} has not finished joining")
         for address, endpoint in sorted(seen.endpoints.items()):
+            if only is not None and address not in only:
+                continue
             if endpoint.status not in (None, "NORMAL"):
                 reasons.append(f"{pod} sees {named(view, address)} as {endpoint.status}, needed NORMAL")
             elif not endpoint.tokens:
@@ -151,14 +156,14 @@ def neighbours_up(view: View) -> list[str]:
 
 
 def operating(view: View) -> list[str]:
-    """G3: every observer says of itself that it is NORMAL."""
+    """G3: every observer is NORMAL in its own word too, by its mode or (see C(normal)) by gossip."""
     reasons = []
     for pod, seen in sorted(view.observations.items()):
-        mode = seen.activity.mode or seen.own.status
-        if mode is None:
+        mode = seen.activity.mode
+        if mode is None and seen.own.status is None:
             reasons.append(f"whether {pod} is NORMAL is not known: neither gossip nor nodetool netstats tell")
-        elif mode != "NORMAL":
-            reasons.append(f"{pod} is {mode}, needed NORMAL")
+        elif mode not in (None, "NORMAL"):
+            reasons.append(f"{pod} says that it is {mode}, needed NORMAL")
     return reasons
 
 

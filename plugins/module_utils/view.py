@@ -112,6 +112,9 @@ class NodeView:
     pending_restart: bool = False
     # The StatefulSet's revision that the pod runs (label controller-revision-hash).
     revision: str | None = None
+    # What of its template is not its rack's own (image, version, configuration), as one text; compared with
+    # RackView.wants to tell whether a change is proved already.
+    runs: str | None = None
     # The volume's claim is being deleted: the node loses its data when its pod goes.
     volume_deleting: bool = False
 
@@ -132,6 +135,8 @@ class RackView:
     observed_generation: int | None = None
     current_revision: str | None = None
     update_revision: str | None = None
+    # As NodeView.runs, of the newest template.
+    wants: str | None = None
 
 
 @dataclass(frozen=True)
