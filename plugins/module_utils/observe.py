@@ -30,6 +30,7 @@ LABEL_CLUSTER = "cassops.kubernetes/cluster"
 LABEL_DATACENTER = "cassops.kubernetes/datacenter"
 LABEL_RACK = "cassops.kubernetes/rack"
 ZONE = "topology.kubernetes.io/zone"
+VERSION = "app.kubernetes.io/version"
 # Kubernetes' label for the revision of the StatefulSet that a pod was made of.
 REVISION = "controller-revision-hash"
 # Where start.sh writes why it holds the node.
@@ -209,6 +210,7 @@ def node_view(
         reason=why_not_ready(pod, container),
         pending_restart=is_pending(stateful_set, pod),
         revision=pod["metadata"].get("labels", {}).get(REVISION),
+        runs=runs(pod),
     )
 
 
@@ -223,7 +225,17 @@ def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
         observed_generation=status.get("observedGeneration"),
         current_revision=status.get("currentRevision"),
         update_revision=status.get("updateRevision"),
+        wants=runs(spec["template"]),
     )
+
+
+def runs(template: Mapping[str, Any]) -> str:
+    """What a pod, or a template of one, is made of besides its rack's own: version, image, configuration."""
+    spec = template.get("spec", {})
+    version = template.get("metadata", {}).get("labels", {}).get(VERSION, "")
+    images = (item.get("image", "") for item in spec.get("containers", ()) if item["name"] == "cassandra")
+    configurations = (item["configMap"]["name"] for item in spec.get("volumes", ()) if item["name"] == "config")
+    return " ".join(word for word in (version, next(images, ""), next(configurations, "")) if word)
 
 
 def budget(item: Mapping[str, Any]) -> Budget:

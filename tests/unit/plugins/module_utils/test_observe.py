@@ -49,9 +49,13 @@ def pod(name: str, **changes: Any) -> dict[str, Any]:
             "name": name,
             "uid": f"uid-{name}",
             "creationTimestamp": "2026-07-01T11:00:00Z",
-            "labels": {observe.LABEL_RACK: "r1", "controller-revision-hash": "new"},
+            "labels": {observe.LABEL_RACK: "r1", observe.REVISION: "new", observe.VERSION: "5.0.9"},
         },
-        "spec": {"nodeName": "worker1"},
+        "spec": {
+            "nodeName": "worker1",
+            "containers": [{"name": "sidecar", "image": "x"}, {"name": "cassandra", "image": "cassandra:5.0.9"}],
+            "volumes": [{"name": "tmp"}, {"name": "config", "configMap": {"name": "shop-dc1-config-1"}}],
+        },
         "status": {
             "phase": "Running",
             "conditions": [READY],
@@ -117,6 +121,7 @@ def test_a_ready_node() -> None:
         age=3600.0,
         restarts=2,
         revision="new",
+        runs="5.0.9 cassandra:5.0.9 shop-dc1-config-1",
     )
 
 
@@ -133,7 +138,7 @@ def test_a_rack_as_kubernetes_has_it() -> None:
     item["metadata"]["generation"] = 7
     item["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}
     item["status"] = {"observedGeneration": 6, "currentRevision": "old", "updateRevision": "new"}
-    assert observe.rack_view(item) == RackView("r1", "s-r1", 3, 2, 7, 6, "old", "new")
+    assert observe.rack_view(item) == RackView("r1", "s-r1", 3, 2, 7, 6, "old", "new", "")
     assert observe.rack_view(stateful_set("s-r1")).observed_generation is None
 
 
