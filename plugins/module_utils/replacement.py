@@ -1,0 +1,686 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failed nodes: from what was observed to what is to be done about each, and why. Pure.
+
+The rows are those of the table in docs/operations/heal.md. What they rely on in Cassandra (the same in 4.0, 4.1, 5.0):
+
+- C(StorageService.prepareForReplacement) wants the dead address and its tokens in the gossip of a seed, a node that is
+  no seed itself, and an empty data folder. Whether the dead node is really dead it asks only for another address
+  (C(prepareForBootstrap)): under its own, stable address nobody would notice. So it is asked here, in every view.
+- C(RangeStreamer) takes each range from one living replica. Where none is left it refuses, but for keyspaces with one
+  replica: there it goes on, and the rows are gone (C(getAllRangesWithSourcesFor)).
+- Under its own address the replacement keeps its host id, so hints reach it; no write does while it streams
+  (C(hibernate), CASSANDRA-8523). Hints are kept for C(max_hint_window) only (C(StorageProxy.shouldHint)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from . import gates
+from .view import Endpoint, NodeView, View
+
+# --- what is to be done -----------------------------------------------------------------------------------------------
+
+NONE = "none"
+"""Nothing."""
+WAIT = "wait"
+"""It may pass by itself; look again later."""
+ASK = "ask"
+"""Nothing that is safe: a person has to do, or to confirm, something."""
+MOVE = "move"
+"""Take the pod off a worker that is off, so that it is made again where its volume can be."""
+RECREATE = "recreate"
+"""Delete the pod, so that it is made again."""
+BOOTSTRAP = "bootstrap"
+"""Delete volume and pod of a node that never joined; it joins anew."""
+REPLACE = "replace"
+"""Delete volume and pod; the new node takes the place of the dead one and streams its data."""
+REPAIR = "repair"
+"""Repair the node's ranges: it was down for longer than hints are kept."""
+ASSASSINATE = "assassinate"
+"""Take an address out of gossip that owns nothing and belongs to nobody."""
+
+ACTIONS = (MOVE, RECREATE, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
+"""What heal does by itself, in this order: what brings an old volume back comes before what gives one up."""
+
+# --- workers and volumes ----------------------------------------------------------------------------------------------
+
+READY, AWAY, GONE, UNKNOWN = "ready", "away", "gone", "unknown"
+LOCAL, NETWORK = "local", "network"
+
+# --- held nodes, by the words of start.sh -----------------------------------------------------------------------------
+
+EMPTY, HALF_WAY, EXPIRED, FOREIGN, NOT_ALLOWED = "empty", "half way", "expired", "foreign", "not allowed"
+HELD: Mapping[str, str] = {
+    "its volume is empty": EMPTY,
+    "its replacement died half-way": HALF_WAY,
+    "longer than gc_grace_seconds": EXPIRED,
+    "the volume belongs to another node": FOREIGN,
+    "the volume holds data that no node of this datacenter wrote": FOREIGN,
+}
+
+# What Cassandra logs before it ends because its files cannot be read or written.
+CORRUPT = (
+    "CorruptSSTableException",
+    "CorruptBlockException",
+    "CommitLogReadException",
+    "CommitLogReplayException",
+    "FSReadError",
+    "FSWriteError",
+    "Input/output error",
+)
+COLLISION = "already exists, cancelling join"
+PARTIAL_BOOTSTRAP = "cassandra.reset_bootstrap_progress"
+# From which on a container that crashes does not come up by itself.
+CRASHES = 3
+MOMENT = 60.0
+"""Seconds after which failure detectors and controllers have noticed."""
+WHOLE_VIEWS = 3
+"""So many living nodes must agree on who the dead one is, where there are so many."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker. C(state) is C(unknown) where these credentials may not read workers and nothing else tells."""
+
+    name: str | None = None
+    state: str = UNKNOWN
+    cordoned: bool = False
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A node's volume. C(claim_uid) is None where there is no claim.
+
+    :param name: of the PersistentVolume.
+    :param kind: C(local) (it stays on its worker), C(network) (it can follow the pod), or C(unknown).
+    :param lost: Kubernetes says that the volume behind the claim is gone.
+    """
+
+    claim_uid: str | None = None
+    name: str | None = None
+    kind: str = UNKNOWN
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node with all that is known of it. A fact that could not be found out is None or C(unknown).
+
+    :param worker: where its pod is or, of a pod without a worker, where its volume is.
+    :param down: for at least so many seconds nobody could use it.
+    :param missed: seconds that it was down before its last start, as long as its ranges were not repaired since.
+    :param last_words: the end of the log of a container that crashed.
+    :param wanted: a StatefulSet wants this node.
+    :param open_plan: a replacement of this node was begun and is not finished.
+    """
+
+    node: NodeView
+    worker: Worker = Worker()
+    volume: Volume = Volume()
+    down: float | None = None
+    missed: float | None = None
+    last_words: str = ""
+    wanted: bool = True
+    open_plan: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user said.
+
+    :param named: nodes to replace, also where heal would ask.
+    :param workers_off: workers that the user says are off for good.
+    :param accept_loss: keyspaces of which rows may be lost.
+    :param grace: seconds that a worker may be away before anybody is asked about it.
+    :param hint_window: Cassandra's C(max_hint_window), in seconds.
+    """
+
+    named: frozenset[str] = frozenset()
+    workers_off: frozenset[str] = frozenset()
+    accept_loss: frozenset[str] = frozenset()
+    grace: float = 300.0
+    hint_window: float = 10800.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about one node, or about one address that belongs to none.
+
+    :param row: of the table; 0 is a node that is well.
+    :param reason: what was seen, in words.
+    :param advice: what a person can do; empty where nobody has to.
+    :param at_risk: keyspaces of which rows may be lost by it.
+    """
+
+    node: str
+    row: int
+    action: str
+    reason: str
+    advice: str = ""
+    at_risk: tuple[str, ...] = ()
+
+    @property
+    def acts(self) -> bool:
+        return self.action in ACTIONS
+
+
+def decide(seen: View, cases: Iterable[Case], settings: Settings, peers: Sequence[View] = ()) -> list[Decision]:
+    """What to do about each node, in the order of the nodes, then about strangers in the ring.
+
+    Each decision stands for itself. Of those that act only one may be carried out (L(first)); then everything is
+    looked at again.
+
+    :param peers: the views of the cluster's other datacenters.
+    """
+    scene = Scene(seen, tuple(peers), settings)
+    return [*(decision(scene, case) for case in cases), *strangers(scene)]
+
+
+def first(decisions: Iterable[Decision]) -> Decision | None:
+    """The one to carry out now, None where there is nothing to do."""
+    acting = [each for each in decisions if each.acts]
+    return min(acting, key=lambda each: ACTIONS.index(each.action), default=None)
+
+
+def held_because(text: str) -> str:
+    """The kind of hold, from the words of the start script."""
+    return next((kind for sign, kind in HELD.items() if sign in text), NOT_ALLOWED)
+
+
+def must_repair(down: float | None, settings: Settings) -> bool:
+    """Whether a node's ranges must be repaired: it was down for longer than hints are kept, or nobody knows."""
+    return down is None or down > settings.hint_window
+
+
+# --- the ring ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All views of the cluster, and what follows from them."""
+
+    seen: View
+    peers: tuple[View, ...]
+    settings: Settings
+    members: Mapping[str, Endpoint] = field(init=False)
+
+    def __post_init__(self) -> None:
+        merged: dict[str, Endpoint] = {}
+        for view in self.views:
+            for address, endpoint in view.endpoints().items():
+                merged.setdefault(address, endpoint)
+        object.__setattr__(self, "members", merged)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return (self.seen, *self.peers)
+
+    @property
+    def observers(self) -> int:
+        return sum(len(view.observations) for view in self.views)
+
+    def up_in(self, address: str | None) -> list[str]:
+        """The observers that take an address for alive."""
+        return [pod for view in self.views for pod in view.seen_up_by(address)] if address else []
+
+    def member(self, node: NodeView) -> Endpoint | None:
+        """The node in the ring: by its host id, since its address may have changed; else by its address."""
+        by_id = [item for item in self.members.values() if node.host_id and item.host_id == node.host_id]
+        # A node that came back under another address is known by both for a while.
+        by_id.sort(key=lambda item: (not self.up_in(item.address), item.address != node.address))
+        return by_id[0] if by_id else self.members.get(node.address or "")
+
+    def dead(self) -> set[str]:
+        """Members that own tokens and that nobody sees up."""
+        return {address for address, item in self.members.items() if item.tokens and not self.up_in(address)}
+
+    def doubtful(self) -> set[str]:
+        """Members that own tokens and that not everybody sees up."""
+        return {
+            address
+            for address, item in self.members.items()
+            if item.tokens and len(self.up_in(address)) < self.observers
+        }
+
+    def name(self, address: str) -> str:
+        for view in self.views:
+            for node in view.nodes:
+                if node.address == address or (node.host_id and node.host_id == self.members[address].host_id):
+                    return node.pod
+        return address
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Keyspaces of which rows may be lost, because a quorum of the replicas of some ranges is dead.
+
+    A write that was acknowledged at QUORUM is on as many replicas as a quorum has: where so many are dead, it may be
+    on dead ones only. (A keyspace with two replicas has lost its QUORUM with one of them, and no row.)
+
+    :param sets: sets of replicas for which it holds, of those that the node belongs to.
+    :param gone: of some range no replica is left at all.
+    """
+
+    keyspaces: tuple[str, ...]
+    level: str
+    factor: int
+    quorum: int
+    sets: int
+    replicas: tuple[str, ...]
+    gone: bool
+
+    def words(self, scene: Scene) -> str:
+        dead = [scene.name(address) for address in self.replicas if address in scene.doubtful()]
+        left = "and no replica is left" if self.gone else "so rows that only these have are lost"
+        ranges = "1 set of replicas" if self.sets == 1 else f"{self.sets} sets of replicas"
+        return (
+            f"{gates.keyspaces_named(self.keyspaces)}: of {ranges} {self.quorum} or more of {self.factor} are dead "
+            f"({', '.join(dead)}, for one), {left}"
+        )
+
+
+def losses(scene: Scene, target: str) -> list[Loss]:
+    """What may be lost if the member at this address gets its data from those that are alive now.
+
+    Who is not up in every view counts as dead.
+    """
+    rules = gates.availability(scene.views)
+    dead = rules.mask({*scene.doubtful(), target})
+    own = rules.mask([target])
+    found = []
+    for rule in rules.rules:
+        lost = [mask for mask in rule.sets if mask & own and (mask & dead).bit_count() >= rule.quorum]
+        if lost:
+            example = min(lost, key=lambda mask: rule.sets[mask])
+            gone = rule.level == "QUORUM" and any(not mask & ~dead for mask in lost)
+            found.append(
+                Loss(rule.keyspaces, rule.level, rule.factor, rule.quorum, len(lost), rules.nodes(example & dead), gone)
+            )
+    return found
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def decision(scene: Scene, case: Case) -> Decision:
+    """What to do about one node."""
+    node, member = case.node, scene.member(case.node)
+    up = scene.up_in(member.address if member else node.address)
+    if scene.seen.phase != "running":
+        return ask(case, 0, "the datacenter's first start is not finished", "run the playbook deploy")
+    if not case.wanted:
+        return surplus(case, bool(up))
+    if case.open_plan:
+        return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+    if up:
+        return living(scene, case, up)
+    if node.host_id is None and (member is None or not member.tokens):
+        return newcomer(case)
+    if node.held is not None:
+        return held(scene, case, held_because(node.held))
+    if case.volume.lost:
+        return safe(scene, case, REPLACE, 6, "Kubernetes says that its volume is lost")
+    if node.phase == "Pending" and node.worker is None:
+        return unplaced(scene, case)
+    if case.worker.state in (AWAY, GONE) or node.phase == "Terminating":
+        return without_worker(scene, case)
+    if node.phase == "Pending":
+        return placed(case)
+    if node.phase == "Crashed":
+        return crashed(scene, case)
+    if node.phase == "Running":
+        return starting(scene, case)
+    return wait(case, 1, f"it has no pod that runs ({node.reason or node.phase or 'none'})")
+
+
+def wait(case: Case, row: int, reason: str) -> Decision:
+    return Decision(case.node.pod, row, WAIT, reason)
+
+
+def ask(case: Case, row: int, reason: str, advice: str) -> Decision:
+    return Decision(case.node.pod, row, ASK, reason, advice)
+
+
+def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
+    """Somebody sees it up: whatever Kubernetes says, it is never replaced."""
+    node, named = case.node, case.node.pod in scene.settings.named
+    if node.held is not None or node.phase not in ("Running", "Crashed"):
+        if case.down is None or case.down < MOMENT:
+            return wait(case, 4, f"{', '.join(up)} still see it alive; failure detectors take some seconds")
+        where = f" on worker {case.worker.name}" if case.worker.name else ""
+        return ask(
+            case,
+            4,
+            f"{', '.join(up)} see it alive, and its pod does not run Cassandra: a former process of it seems to go on"
+            f"{where}",
+            f"switch that worker off, or connect it again{where and f' ({case.worker.name})'}; then run it again",
+        )
+    if named:
+        return ask(
+            case,
+            8,
+            f"{', '.join(up)} see it alive, and a live node is never replaced",
+            "to leave a worker with a volume that can move: cordon the worker and delete the pod; with a local volume: "
+            "cordon it, delete the pod, and name the node again when it is down",
+        )
+    if len(up) < scene.observers:
+        return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
+    if not node.ready:
+        return wait(case, 1, "it is up and does not serve clients yet")
+    if case.missed is not None and must_repair(case.missed, scene.settings):
+        missed = f"it was down for {case.missed:.0f} s, longer than hints are kept ({scene.settings.hint_window:.0f} s)"
+        return safe_repair(scene, case, missed)
+    return Decision(node.pod, 0, NONE, "it is well")
+
+
+def surplus(case: Case, up: bool) -> Decision:
+    if up:
+        return ask(case, 9, "no StatefulSet wants it, and it is alive", "decommission it: nodetool decommission there")
+    return ask(
+        case,
+        9,
+        "no StatefulSet wants it, and it is dead",
+        "where its capacity is not needed any more: module node_remove, which gives its ranges to the others",
+    )
+
+
+def newcomer(case: Case) -> Decision:
+    """It was never a member: it has nothing that anybody could miss."""
+    node = case.node
+    if node.held is not None:
+        return ask(case, 13, f"it has not joined yet, and is held: {node.held}", "run the playbook deploy")
+    if node.phase == "Crashed" and PARTIAL_BOOTSTRAP in case.last_words:
+        reason = "it died while it joined, and Cassandra refuses to go on over partial data"
+        return Decision(node.pod, 13, BOOTSTRAP, reason)
+    if node.phase == "Crashed" and node.restarts >= CRASHES:
+        return ask(case, 13, f"it crashes while it joins: {summary(case)}", "correct the cause and run deploy")
+    return wait(case, 13, "it has not joined yet")
+
+
+def held(scene: Scene, case: Case, kind: str) -> Decision:
+    node = case.node
+    if kind == EMPTY:
+        return safe(scene, case, REPLACE, 6, "it came back without its storage")
+    if kind == EXPIRED:
+        return safe(
+            scene, case, REPLACE, 3, "it was down for longer than gc_grace_seconds: its data must not come back"
+        )
+    if kind == HALF_WAY:
+        return safe(scene, case, REPLACE, 12, "its replacement died half-way")
+    if kind == FOREIGN and node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 7, f"its volume cannot be used ({node.held})")
+    if kind == FOREIGN:
+        return ask(case, 7, f"it is held: {node.held}", by_name(node, "put the right volume back, or give this one up"))
+    return ask(case, 1, f"it is held: {node.held}", "run the playbook deploy")
+
+
+def without_worker(scene: Scene, case: Case) -> Decision:
+    """Its worker does not answer. Kubernetes keeps a pod's name until it knows that no process of it is left."""
+    node, worker = case.node, case.worker
+    where = f"worker {worker.name}" if worker.name else "its worker"
+    row = 5 if case.volume.kind == NETWORK else 6
+    if worker.state == GONE or (worker.name and worker.name in scene.settings.workers_off):
+        said = "is gone from Kubernetes" if worker.state == GONE else "is off, as you said"
+        if node.uid is not None:
+            return Decision(node.pod, row, MOVE, f"{where} {said}")
+        return wait(case, row, f"{where} {said}; Kubernetes has not made its pod again yet")
+    if case.down is not None and case.down < scene.settings.grace:
+        return wait(case, 4, f"{where} has not answered for {case.down:.0f} s; it may come back")
+    if worker.state == READY:
+        return wait(case, 4, f"its pod ends on {where}")
+    return ask(case, 4, f"{where} does not answer, and nobody knows whether it is off", fence(worker))
+
+
+def unplaced(scene: Scene, case: Case) -> Decision:
+    """Its pod has no worker: mostly because its volume is on one that is not there."""
+    node, worker, volume = case.node, case.worker, case.volume
+    if volume.claim_uid is None:
+        if case.down is not None and case.down < MOMENT:
+            return wait(case, 6, "its pod waits for its volume claim")
+        return Decision(node.pod, 6, RECREATE, "its pod waits for a volume claim that does not exist")
+    if not (node.reason or "").startswith("it cannot be scheduled"):
+        return wait(case, 1, "its pod waits for a worker")
+    if volume.kind != LOCAL:
+        return ask(case, 1, f"its pod has no place: {node.reason}", "see to workers and zones: kubectl describe pod")
+    there = f"its local volume is on worker {worker.name or 'unknown'}"
+    if worker.state == GONE or worker.name in scene.settings.workers_off:
+        said = "is gone from Kubernetes" if worker.state == GONE else "is off for good, as you said"
+        return safe(scene, case, REPLACE, 6, f"{there}, which {said}")
+    if worker.state == READY and node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 8, f"{there}, which takes no pods")
+    if worker.state == READY:
+        way = f"uncordon {worker.name} or make room there, or give the volume up"
+        return ask(case, 8, f"{there}, which is up and does not take it: {node.reason}", by_name(node, way))
+    if case.down is not None and case.down < scene.settings.grace:
+        return wait(case, 4, f"{there}, which may come back")
+    return ask(case, 4, f"{there}, and nobody knows whether that is off", fence(worker))
+
+
+def placed(case: Case) -> Decision:
+    """Its pod has a worker, and its container has not started."""
+    if case.node.reason is None:
+        return wait(case, 1, "its pod is being started")
+    return ask(case, 1, f"its pod does not start: {case.node.reason}", "correct the cause: kubectl describe pod")
+
+
+def crashed(scene: Scene, case: Case) -> Decision:
+    node = case.node
+    if any(sign in case.last_words for sign in CORRUPT):
+        reason = f"its files cannot be read or written: {summary(case)}"
+        if node.pod in scene.settings.named:
+            return safe(scene, case, REPLACE, 7, reason)
+        return ask(case, 7, reason, by_name(node, "mend its volume, or give it up"))
+    if COLLISION in case.last_words:
+        return crossed(scene, case)
+    if node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 7, f"it crashes: {summary(case)}")
+    if node.restarts < CRASHES:
+        return wait(case, 1, f"it crashed, and Kubernetes starts it again: {summary(case)}")
+    return ask(
+        case,
+        1,
+        f"it crashed {node.restarts} times: {summary(case)}",
+        by_name(node, "correct the cause (playbooks deploy and restart); its data is there"),
+    )
+
+
+def crossed(scene: Scene, case: Case) -> Decision:
+    """The others know its address as another node's; where pods' addresses are used, another pod has another one."""
+    node = case.node
+    owner = scene.members.get(node.address or "")
+    if owner is not None and node.host_id and owner.host_id != node.host_id:
+        return Decision(node.pod, 19, RECREATE, f"its address {node.address} is that of another node, {owner.host_id}")
+    return ask(
+        case,
+        19,
+        f"the others know its address with another host id than its volume has: {summary(case)}",
+        by_name(node, "put the right volume back, or give this one up"),
+    )
+
+
+def starting(scene: Scene, case: Case) -> Decision:
+    """Its container runs, and nobody sees it up."""
+    if case.node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 7, "it runs, and nobody sees it up")
+    since = "" if case.down is None else f" (down for {case.down:.0f} s)"
+    return wait(case, 1, f"it is starting with its data{since}; if it does not come up, its log tells why")
+
+
+def by_name(node: NodeView, otherwise: str) -> str:
+    return f"{otherwise}: playbook replace_node with -e replace_node_name={node.pod}"
+
+
+def fence(worker: Worker) -> str:
+    name = worker.name or "its name"
+    return (
+        f"switch {name} off, or bring it back. If it is off for good, delete it from Kubernetes (kubectl delete node "
+        f"{name}), or say so with workers_off: [{name}]"
+    )
+
+
+def summary(case: Case) -> str:
+    """The line of the last words that tells most."""
+    lines = [line.strip() for line in case.last_words.splitlines() if line.strip()]
+    signs = (*CORRUPT, COLLISION, "Exception", "ERROR", "Error")
+    telling = [line for sign in signs for line in lines if sign in line]
+    chosen = (telling or lines[-1:] or [case.node.reason or "it left no words"])[0]
+    return chosen[:300]
+
+
+# --- is it safe? ------------------------------------------------------------------------------------------------------
+
+
+def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decision:
+    """The decision, if nothing speaks against it; else what does."""
+    node, member = case.node, scene.member(case.node)
+    if not scene.observers:
+        return ask(
+            case,
+            18,
+            f"{reason}; and no living node could be asked",
+            "bring back a node whose volume is left; if none is, restore the datacenter from a backup, or build it "
+            "again from another datacenter",
+        )
+    if member is None:
+        return ask(case, 11, f"{reason}; and no living node knows it", "run the playbook status, and see its ring")
+    up = scene.up_in(member.address)
+    if up and not case.open_plan:
+        return living(scene, case, up)
+    others = [view.without([node.pod], {*scene.dead(), member.address}) for view in scene.views]
+    mixed = [words for view in others for words in gates.one_line(view)]
+    if mixed:
+        return ask(case, 20, f"{reason}; but {mixed[0]}", "finish the upgrade or take it back, then run it again")
+    reasons = [*obstacles(others), *disagreement(scene, member)]
+    if reasons:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        return wait(case, row, f"{reason}; but first: {reasons[0]}{more}")
+    lost = [] if up else losses(scene, member.address)
+    refused = unacceptable(scene, case, reason, lost)
+    if refused:
+        return refused
+    at_risk = tuple(sorted({name for loss in lost for name in loss.keyspaces}))
+    return Decision(node.pod, row, action, reason + circumstances(scene, member), at_risk=at_risk)
+
+
+def safe_repair(scene: Scene, case: Case, reason: str) -> Decision:
+    """A repair needs all replicas, and one line of Cassandra."""
+    reasons = [words for view in scene.views for words in (*gates.up_in_every_view(view), *gates.one_line(view))]
+    if reasons:
+        return wait(case, 2, f"{reason}; its ranges are repaired when all are up: {reasons[0]}")
+    return Decision(case.node.pod, 2, REPAIR, reason)
+
+
+def unacceptable(scene: Scene, case: Case, reason: str, lost: Sequence[Loss]) -> Decision | None:
+    """Rows 16 and 17."""
+    if not lost:
+        return None
+    words = "; ".join(loss.words(scene) for loss in lost)
+    keyspaces = tuple(sorted({name for loss in lost for name in loss.keyspaces}))
+    if any(loss.gone and loss.factor > 1 for loss in lost):
+        return Decision(
+            case.node.pod,
+            17,
+            ASK,
+            f"{reason}; and {words}",
+            "Cassandra refuses to stream what nobody has: bring back a volume of one of them, or restore a backup",
+            keyspaces,
+        )
+    if set(keyspaces) <= scene.settings.accept_loss:
+        return None
+    return Decision(
+        case.node.pod,
+        17 if any(loss.gone for loss in lost) else 16,
+        ASK,
+        f"{reason}; and {words}",
+        "bring back the volume of one of them first. If that cannot be, restore a backup, or accept the loss with "
+        f"accept_loss: [{', '.join(keyspaces)}]",
+        keyspaces,
+    )
+
+
+def obstacles(others: Iterable[View]) -> Iterator[str]:
+    """Why the living are not ready to give a node its data."""
+    others = list(others)
+    if not any(view.keyspaces for view in others):
+        yield "the keyspaces could not be read"
+    for view in others:
+        for gate in (gates.heard, gates.up_in_every_view, gates.normal, gates.one_schema):
+            if view.nodes or gate is not gates.up_in_every_view:
+                yield from gate(view)
+
+
+def disagreement(scene: Scene, member: Endpoint) -> Iterator[str]:
+    """Why the living do not agree on who the dead node is: a replacement takes its tokens from any of them."""
+    known = 0
+    for view in scene.views:
+        for pod, seen in sorted(view.observations.items()):
+            theirs = seen.endpoints.get(member.address)
+            if theirs is None:
+                yield f"{pod} does not know {scene.name(member.address)} ({member.address})"
+            elif (theirs.host_id, theirs.tokens) != (member.host_id, member.tokens):
+                yield f"{pod} knows another host id or other tokens of {scene.name(member.address)} than the others"
+            else:
+                known += 1
+    alive = sum(1 for address, item in scene.members.items() if item.tokens and scene.up_in(address))
+    if known < min(WHOLE_VIEWS, alive):
+        yield f"{known} living nodes agree on {scene.name(member.address)}, needed {min(WHOLE_VIEWS, alive)}"
+
+
+def circumstances(scene: Scene, member: Endpoint) -> str:
+    """What else is worth a word: rows 14 and 15."""
+    words = ""
+    if any(member.address in view.seeds for view in scene.views):
+        words += "; it is a seed, and starts with others as its seeds"
+    others = sorted(scene.name(address) for address in scene.dead() - {member.address})
+    if others:
+        words += f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} dead too and shares no quorum with it"
+    return words
+
+
+# --- strangers --------------------------------------------------------------------------------------------------------
+
+
+def strangers(scene: Scene) -> Iterator[Decision]:
+    """Members of this datacenter that are none of its nodes."""
+    ids = {node.host_id for node in scene.seen.nodes if node.host_id}
+    addresses = {node.address for node in scene.seen.nodes}
+    for address, member in sorted(scene.members.items()):
+        ours = address in addresses or member.host_id in ids
+        if ours or member.datacenter != scene.seen.datacenter:
+            continue
+        yield stranger(scene, member)
+
+
+def stranger(scene: Scene, member: Endpoint) -> Decision:
+    address, up = member.address, scene.up_in(member.address)
+    if up:
+        return Decision(
+            address,
+            11,
+            ASK,
+            f"it is a member of the ring but none of this datacenter's nodes, and {', '.join(up)} see it alive",
+            "find out whose it is; decommission it where it runs",
+        )
+    if (member.status or "").lower().startswith(("removing", "leaving")):
+        return Decision(
+            address,
+            10,
+            ASK,
+            f"it is being removed from the ring ({member.status})",
+            f"if that does not end: module node_remove with host_id {member.host_id} goes on with it",
+        )
+    if member.tokens:
+        return Decision(
+            address,
+            9,
+            ASK,
+            f"it is a dead member of the ring and none of this datacenter's nodes; it owns {len(member.tokens)} tokens",
+            f"if it will not come back: module node_remove with host_id {member.host_id}",
+        )
+    if gates.up_in_every_view(scene.seen):
+        return Decision(address, 11, WAIT, "gossip knows it, it owns nothing; it is taken out when all nodes are up")
+    return Decision(address, 11, ASSASSINATE, "gossip knows it, and it owns nothing and belongs to nobody")

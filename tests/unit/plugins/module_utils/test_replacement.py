@@ -1,0 +1,680 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The decision table, row by row, and what must hold whatever is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+from unit.plugins.module_utils import views
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import replacement
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.scripts import START
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
+    ACTIONS,
+    ASK,
+    ASSASSINATE,
+    AWAY,
+    BOOTSTRAP,
+    GONE,
+    LOCAL,
+    MOVE,
+    NETWORK,
+    NONE,
+    READY,
+    RECREATE,
+    REPAIR,
+    REPLACE,
+    UNKNOWN,
+    WAIT,
+    Case,
+    Decision,
+    Settings,
+    Volume,
+    Worker,
+    decide,
+    first,
+)
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Endpoint, Keyspace, View
+
+DEFAULT = Settings()
+NOTHING: Mapping[str, Mapping[str, Any]] = {}
+FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
+FOURTH = "shop-dc1-r1-1"
+NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+EMPTY = "this node belongs to the datacenter (host id host-1) but its volume is empty; put the volume back, or approve"
+HALF_WAY = "its replacement died half-way, and Cassandra refuses to go on over partial data; replace it again"
+EXPIRED = (
+    "the node was down for 900000 s, longer than gc_grace_seconds (864000): rows deleted meanwhile would come back"
+)
+FOREIGN = "the volume belongs to another node: its mark is 'x', this node is 'y'"
+UNMARKED = "the volume holds data that no node of this datacenter wrote (it has no mark)"
+NO_LEDGER = "the ledger cannot be read (its phase is ''); run deploy"
+NO_PLACE = "it cannot be scheduled: 0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity"
+
+
+def address_of(view: View, pod: str) -> str:
+    return next(str(node.address) for node in view.nodes if node.pod == pod)
+
+
+def dead(view: View, *pods: str, **changes: Any) -> View:
+    """The view in which nobody sees these nodes up; they do not answer."""
+    facts: dict[str, Any] = {"ready": False, **changes}
+    for pod in pods:
+        address = address_of(view, pod)
+        view = views.with_node(view, pod, **facts)
+        view = replace(view, observations={name: seen for name, seen in view.observations.items() if name != pod})
+        for observer in view.observations:
+            view = views.with_down(view, observer, address)
+    return view
+
+
+def with_keyspace(view: View, name: str, **factors: str) -> View:
+    return replace(view, keyspaces=(*view.keyspaces, Keyspace(name, {"class": NTS, **factors})))
+
+
+def cases(view: View, facts: Mapping[str, Mapping[str, Any]] = NOTHING) -> list[Case]:
+    found = [Case(node, Worker(node.worker, READY), Volume(f"claim-{node.pod}", None, LOCAL)) for node in view.nodes]
+    return [replace(case, **facts.get(case.node.pod, {})) for case in found]
+
+
+def decided(view: View, pod: str = FIRST, settings: Settings = DEFAULT, **facts: Any) -> Decision:
+    return next(each for each in decide(view, cases(view, {pod: facts}), settings) if each.node == pod)
+
+
+def short(decision: Decision) -> tuple[int, str]:
+    return decision.row, decision.action
+
+
+def test_in_a_datacenter_that_is_well_there_is_nothing_to_do() -> None:
+    view = views.whole(per_rack=2)
+    decisions = decide(view, cases(view), DEFAULT)
+    assert [short(each) for each in decisions] == [(0, NONE)] * 6
+    assert first(decisions) is None
+
+
+def test_the_words_of_the_start_script_are_known() -> None:
+    """The table reads why a node is held from what start.sh writes."""
+    plain = START.replace("\\\n", "")
+    for words in replacement.HELD:
+        assert words in plain, words
+    kinds = {held: replacement.held_because(held) for held in (EMPTY, HALF_WAY, EXPIRED, FOREIGN, UNMARKED, NO_LEDGER)}
+    assert list(kinds.values()) == [
+        replacement.EMPTY,
+        replacement.HALF_WAY,
+        replacement.EXPIRED,
+        replacement.FOREIGN,
+        replacement.FOREIGN,
+        replacement.NOT_ALLOWED,
+    ]
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_row_1_a_crash_is_kubernetes_own_business_at_first() -> None:
+    view = dead(views.whole(), FIRST, phase="Crashed", restarts=1)
+    assert short(decided(view, last_words="java.lang.OutOfMemoryError: Java heap space")) == (1, WAIT)
+
+
+def test_row_1_a_crash_loop_is_told_with_its_cause() -> None:
+    view = dead(views.whole(), FIRST, phase="Crashed", restarts=5)
+    told = decided(view, last_words="INFO begin\nERROR Invalid yaml: unknown property foo\nINFO end")
+    assert short(told) == (1, ASK)
+    assert "crashed 5 times: ERROR Invalid yaml: unknown property foo" in told.reason
+    assert "its data is there" in told.advice
+    assert f"replace_node_name={FIRST}" in told.advice
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"phase": "Running"}, "starting with its data"),
+        ({"phase": "Pending", "worker": "worker1"}, "being started"),
+        ({"phase": None, "uid": None, "reason": "it has no pod"}, "no pod"),
+    ],
+)
+def test_row_1_what_only_takes_its_time_is_waited_for(changes: dict[str, Any], words: str) -> None:
+    told = decided(dead(views.whole(), FIRST, **changes), down=30.0)
+    assert short(told) == (1, WAIT)
+    assert words in told.reason
+
+
+def test_row_1_a_pod_that_cannot_start_is_told() -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", reason="ImagePullBackOff: no such image")
+    told = decided(view)
+    assert (short(told), "no such image" in told.reason) == ((1, ASK), True)
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason="it cannot be scheduled: no memory")
+    assert short(decided(view, volume=Volume("claim", None, NETWORK))) == (1, ASK)
+
+
+def test_row_1_held_for_the_ledgers_sake_is_deploys_business() -> None:
+    told = decided(dead(views.whole(), FIRST, held=NO_LEDGER))
+    assert (short(told), told.advice) == ((1, ASK), "run the playbook deploy")
+
+
+def test_row_2_after_a_downtime_beyond_the_hint_window_it_is_repaired() -> None:
+    assert short(decided(views.whole(), missed=10801.0)) == (2, REPAIR)
+    assert short(decided(views.whole(), missed=10800.0)) == (0, NONE)
+    assert short(decided(views.whole(), missed=700.0, settings=Settings(hint_window=600))) == (2, REPAIR)
+
+
+def test_row_2_a_repair_waits_for_all_replicas() -> None:
+    view = dead(views.whole(), SECOND, phase="Running")
+    assert short(decided(view, missed=20000.0)) == (2, WAIT)
+
+
+def test_row_3_a_node_that_was_down_too_long_is_replaced() -> None:
+    assert short(decided(dead(views.whole(), FIRST, held=EXPIRED))) == (3, REPLACE)
+
+
+@pytest.mark.parametrize("state", [AWAY, UNKNOWN])
+def test_row_4_a_worker_that_does_not_answer_is_waited_for_then_asked_about(state: str) -> None:
+    view = dead(views.whole(), FIRST, phase="Terminating")
+    worker = Worker("worker1", state)
+    assert short(decided(view, worker=worker, down=299.0)) == (4, WAIT)
+    told = decided(view, worker=worker, down=301.0)
+    assert short(told) == (4, ASK)
+    assert "workers_off: [worker1]" in told.advice
+    assert "kubectl delete node worker1" in told.advice
+
+
+def test_row_4_is_also_a_volume_on_a_worker_that_may_come_back() -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
+    assert short(decided(view, worker=Worker("worker1", AWAY), down=10.0)) == (4, WAIT)
+    for state in (AWAY, UNKNOWN):
+        assert short(decided(view, worker=Worker("worker1", state), down=301.0)) == (4, ASK)
+    assert short(decided(view, worker=Worker(), down=301.0, settings=Settings(workers_off=frozenset({"x"})))) == (
+        4,
+        ASK,
+    )
+
+
+def test_row_4_a_process_that_goes_on_where_nobody_reaches_it_is_never_replaced() -> None:
+    """Cassandra would not notice: under its own address a replacement does not ask whether the old one lives."""
+    view = views.with_node(views.whole(), FIRST, held=EMPTY, ready=False)
+    assert short(decided(view, down=5.0)) == (4, WAIT)
+    told = decided(view, down=120.0, worker=Worker("worker1", AWAY))
+    assert short(told) == (4, ASK)
+    assert "switch that worker off" in told.advice
+
+
+def test_row_4_views_that_differ_are_waited_for() -> None:
+    view = views.with_down(views.whole(), SECOND, address_of(views.whole(), FIRST))
+    told = decided(view)
+    assert (short(told), "2 of 3 views see it up" in told.reason) == ((4, WAIT), True)
+
+
+@pytest.mark.parametrize(("kind", "row"), [(NETWORK, 5), (LOCAL, 6), (UNKNOWN, 6)])
+def test_rows_5_and_6_a_pod_leaves_a_worker_that_is_off(kind: str, row: int) -> None:
+    """Where its volume can follow nothing else is needed; where not, the pod finds no place, and row 6 goes on."""
+    view = dead(views.whole(), FIRST, phase="Terminating")
+    volume = Volume("claim", None, kind)
+    assert short(decided(view, worker=Worker("worker1", GONE), volume=volume)) == (row, MOVE)
+    off = Settings(workers_off=frozenset({"worker1"}))
+    assert short(decided(view, worker=Worker("worker1", UNKNOWN), volume=volume, settings=off)) == (row, MOVE)
+
+
+def test_row_6_a_local_volume_on_a_worker_that_is_gone() -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
+    assert short(decided(view, worker=Worker("worker1", GONE))) == (6, REPLACE)
+    off = Settings(workers_off=frozenset({"worker1"}))
+    assert short(decided(view, worker=Worker("worker1", UNKNOWN), settings=off)) == (6, REPLACE)
+
+
+def test_row_6_a_volume_that_came_back_empty_or_is_lost() -> None:
+    assert short(decided(dead(views.whole(), FIRST, held=EMPTY))) == (6, REPLACE)
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason="it cannot be scheduled: lost")
+    assert short(decided(view, volume=Volume("claim", "pv", LOCAL, lost=True))) == (6, REPLACE)
+
+
+def test_row_6_a_pod_whose_claim_is_gone_is_made_again() -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason='persistentvolumeclaim "x" not found')
+    assert short(decided(view, volume=Volume(), down=10.0)) == (6, WAIT)
+    assert short(decided(view, volume=Volume(), down=61.0)) == (6, RECREATE)
+
+
+@pytest.mark.parametrize("sign", replacement.CORRUPT)
+def test_row_7_what_cannot_be_read_is_replaced_only_by_name(sign: str) -> None:
+    view = dead(views.whole(), FIRST, phase="Crashed", restarts=5)
+    words = f"INFO x\norg.apache.cassandra.io.{sign}: /var/lib/cassandra/data/x"
+    told = decided(view, last_words=words)
+    assert (short(told), sign in told.reason) == ((7, ASK), True)
+    assert short(decided(view, last_words=words, settings=Settings(named=frozenset({FIRST})))) == (7, REPLACE)
+
+
+@pytest.mark.parametrize("held", [FOREIGN, UNMARKED])
+def test_row_7_a_volume_that_is_not_its_own(held: str) -> None:
+    view = dead(views.whole(), FIRST, held=held)
+    assert short(decided(view)) == (7, ASK)
+    assert short(decided(view, settings=Settings(named=frozenset({FIRST})))) == (7, REPLACE)
+
+
+def test_row_7_who_names_a_dead_node_has_it_replaced() -> None:
+    named = Settings(named=frozenset({FIRST}))
+    assert short(decided(dead(views.whole(), FIRST, phase="Crashed", restarts=9), settings=named)) == (7, REPLACE)
+    assert short(decided(dead(views.whole(), FIRST, phase="Running"), settings=named)) == (7, REPLACE)
+
+
+def test_row_8_a_live_node_is_not_replaced_even_by_name() -> None:
+    told = decided(views.whole(), settings=Settings(named=frozenset({FIRST})))
+    assert short(told) == (8, ASK)
+    assert "a live node is never replaced" in told.reason
+
+
+def test_row_8_a_cordoned_worker_is_a_persons_decision() -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
+    told = decided(view, worker=Worker("worker1", READY, cordoned=True))
+    assert (short(told), "uncordon worker1" in told.advice) == ((8, ASK), True)
+    named = Settings(named=frozenset({FIRST}))
+    assert short(decided(view, worker=Worker("worker1", READY, cordoned=True), settings=named)) == (8, REPLACE)
+
+
+def test_row_9_a_node_that_nobody_wants_any_more() -> None:
+    told = decided(dead(views.whole(), FIRST, phase=None, uid=None), wanted=False)
+    assert (short(told), "node_remove" in told.advice) == ((9, ASK), True)
+    told = decided(views.whole(), wanted=False)
+    assert (short(told), "decommission" in told.advice) == ((9, ASK), True)
+
+
+def stranger(view: View, up: bool = False, **changes: Any) -> View:
+    """Every observer knows somebody who is no node of the datacenter."""
+    some = next(iter(view.endpoints().values()))
+    facts = {"address": "198.19.9.9", "host_id": "host-ghost", "tokens": (1, 2), "status": "NORMAL", **changes}
+    ghost: Endpoint = replace(some, **facts)
+    return replace(
+        view,
+        observations={
+            pod: replace(
+                seen,
+                endpoints={**seen.endpoints, ghost.address: ghost},
+                alive={**seen.alive, ghost.address: up},
+            )
+            for pod, seen in view.observations.items()
+        },
+    )
+
+
+def about_stranger(view: View) -> Decision:
+    return decide(view, cases(view), DEFAULT)[-1]
+
+
+def test_row_9_a_dead_member_that_owns_tokens_is_a_persons_decision() -> None:
+    told = about_stranger(stranger(views.whole()))
+    assert (short(told), told.node) == ((9, ASK), "198.19.9.9")
+    assert "node_remove with host_id host-ghost" in told.advice
+
+
+def test_row_10_a_removal_that_does_not_end() -> None:
+    told = about_stranger(stranger(views.whole(), status="removing"))
+    assert (short(told), "node_remove" in told.advice) == ((10, ASK), True)
+
+
+def test_row_11_a_ghost_is_taken_out_of_gossip() -> None:
+    assert short(about_stranger(stranger(views.whole(), tokens=(), status="shutdown"))) == (11, ASSASSINATE)
+
+
+def test_row_11_not_while_a_node_is_down_and_never_one_that_lives() -> None:
+    view = stranger(dead(views.whole(), SECOND, phase="Running"), tokens=(), status="shutdown")
+    assert short(about_stranger(view)) == (11, WAIT)
+    assert short(about_stranger(stranger(views.whole(), up=True, tokens=(), status="BOOT"))) == (11, ASK)
+
+
+def test_row_11_a_node_under_its_old_address_is_no_stranger() -> None:
+    """With pods' addresses a node that came back is known by both for a while."""
+    view = stranger(views.whole(), host_id="host-1")
+    assert len(decide(view, cases(view), DEFAULT)) == len(view.nodes)
+
+
+def test_row_12_a_replacement_that_died_half_way_is_begun_again() -> None:
+    assert short(decided(dead(views.whole(), FIRST, held=HALF_WAY))) == (12, REPLACE)
+
+
+@pytest.mark.parametrize("changes", [{"held": EMPTY}, {"phase": "Running"}, {"phase": "Pending"}, {"held": HALF_WAY}])
+def test_row_12_an_open_plan_is_taken_up_whatever_the_pod_does(changes: dict[str, Any]) -> None:
+    assert short(decided(dead(views.whole(), FIRST, **changes), open_plan=True)) == (12, REPLACE)
+    assert short(decided(views.whole(), open_plan=True)) == (12, REPLACE)
+
+
+def newcomer(**changes: Any) -> View:
+    """A node that no view knows."""
+    view = views.whole()
+    gone = address_of(view, FIRST)
+    return views.with_node(
+        replace(
+            view,
+            observations={
+                pod: replace(
+                    seen,
+                    endpoints={key: item for key, item in seen.endpoints.items() if key != gone},
+                    alive={key: alive for key, alive in seen.alive.items() if key != gone},
+                )
+                for pod, seen in view.observations.items()
+                if pod != FIRST
+            },
+        ),
+        FIRST,
+        host_id=None,
+        ready=False,
+        **changes,
+    )
+
+
+def test_row_13_a_node_that_never_joined_joins_anew() -> None:
+    words = "Discovered existing bootstrap data and cassandra.reset_bootstrap_progress is not configured"
+    assert short(decided(newcomer(phase="Crashed", restarts=2), last_words=words)) == (13, BOOTSTRAP)
+    assert short(decided(newcomer(phase="Crashed", restarts=2))) == (13, WAIT)
+    assert short(decided(newcomer(phase="Crashed", restarts=3))) == (13, ASK)
+    assert short(decided(newcomer(phase="Running"))) == (13, WAIT)
+    assert short(decided(newcomer(held="the ledger has no address for this node yet"))) == (13, ASK)
+
+
+def test_row_14_a_seed_is_replaced_and_it_is_said() -> None:
+    view = dead(views.whole(), FIRST, held=EMPTY)
+    told = decided(replace(view, seeds=(address_of(view, FIRST), address_of(view, SECOND))))
+    assert (short(told), "it is a seed" in told.reason) == ((6, REPLACE), True)
+
+
+def test_row_15_two_of_one_rack_are_replaced_one_after_the_other() -> None:
+    view = dead(views.whole(per_rack=2), FIRST, FOURTH, held=EMPTY)
+    decisions = {each.node: each for each in decide(view, cases(view), DEFAULT)}
+    assert [short(decisions[pod]) for pod in (FIRST, FOURTH)] == [(6, REPLACE)] * 2
+    assert f"{FOURTH} is dead too" in decisions[FIRST].reason
+    chosen = first(decisions.values())
+    assert chosen is not None
+    assert chosen.node == FIRST
+
+
+def test_row_16_quorum_lost_is_refused_with_what_is_at_risk() -> None:
+    view = with_keyspace(dead(views.whole(), FIRST, SECOND, held=EMPTY), "shop", dc1="3")
+    told = decided(view)
+    assert short(told) == (16, ASK)
+    assert told.at_risk == ("shop", "system_auth")
+    assert "keyspaces shop, system_auth: " in told.reason
+    assert "2 or more of 3 are dead" in told.reason
+    assert FIRST in told.reason
+    assert SECOND in told.reason
+    assert "accept_loss: [shop, system_auth]" in told.advice
+
+
+def test_row_16_goes_on_when_just_that_is_accepted() -> None:
+    view = with_keyspace(dead(views.whole(), FIRST, SECOND, held=EMPTY), "shop", dc1="3")
+    assert short(decided(view, settings=Settings(accept_loss=frozenset({"shop"})))) == (16, ASK)
+    told = decided(view, settings=Settings(accept_loss=frozenset({"shop", "system_auth", "more"})))
+    assert short(told) == (6, REPLACE)
+    assert told.at_risk == ("shop", "system_auth")
+
+
+def test_row_16_a_disk_that_may_come_back_comes_first() -> None:
+    """One lost its storage, the other only its worker: its volume follows, or is waited for."""
+    view = dead(views.whole(), FIRST, held=EMPTY)
+    view = dead(view, SECOND, phase="Terminating", held=None)
+    facts = {SECOND: {"worker": Worker("worker2", GONE), "volume": Volume("claim", None, NETWORK)}}
+    decisions = {each.node: each for each in decide(view, cases(view, facts), DEFAULT)}
+    assert short(decisions[FIRST]) == (16, ASK)
+    chosen = first(decisions.values())
+    assert chosen is not None
+    assert (chosen.node, chosen.action) == (SECOND, MOVE)
+
+
+def test_two_replicas_lose_no_row_with_one_of_them() -> None:
+    """Their QUORUM is both; the other one has all that was acknowledged."""
+    view = with_keyspace(dead(views.whole(), FIRST, held=EMPTY), "two", dc1="2")
+    assert short(decided(view)) == (6, REPLACE)
+
+
+def test_row_17_one_replica_is_lost_with_its_node() -> None:
+    view = with_keyspace(dead(views.whole(), FIRST, held=EMPTY), "one", dc1="1")
+    told = decided(view)
+    assert (short(told), told.at_risk) == ((17, ASK), ("one",))
+    assert "no replica is left" in told.reason
+    assert short(decided(view, settings=Settings(accept_loss=frozenset({"one"})))) == (6, REPLACE)
+
+
+def test_row_17_when_nobody_has_a_range_nothing_can_be_streamed() -> None:
+    view = with_keyspace(dead(views.whole(), FIRST, SECOND, held=EMPTY), "two", dc1="2")
+    told = decided(view, settings=Settings(accept_loss=frozenset({"two", "system_auth"})))
+    assert short(told) == (17, ASK)
+    assert "restore a backup" in told.advice
+
+
+def test_row_18_nobody_is_left_to_ask() -> None:
+    view = dead(views.whole(), FIRST, SECOND, THIRD, held=EMPTY)
+    told = decided(view)
+    assert short(told) == (18, ASK)
+    assert "restore the datacenter from a backup" in told.advice
+
+
+def test_row_19_crossed_addresses() -> None:
+    words = "A node with address /198.19.0.2 already exists, cancelling join. Use cassandra.replace_address"
+    view = dead(views.whole(), FIRST, phase="Crashed", restarts=2)
+    assert short(decided(view, last_words=words)) == (19, ASK)
+    crossed = views.with_node(view, FIRST, address=address_of(view, SECOND))
+    assert short(decided(crossed, last_words=words)) == (19, RECREATE)
+
+
+def test_row_20_not_in_the_middle_of_an_upgrade() -> None:
+    view = dead(views.whole(), FIRST, held=EMPTY)
+    for observer in view.observations:
+        view = views.with_endpoint(view, observer, address_of(view, SECOND), version="4.1.10")
+    told = decided(view)
+    assert (short(told), "finish the upgrade" in told.advice) == ((20, ASK), True)
+    # What needs no streaming is done all the same.
+    view = views.with_node(view, FIRST, held=None, phase="Terminating")
+    assert short(decided(view, worker=Worker("worker1", GONE))) == (6, MOVE)
+
+
+def test_a_datacenter_that_never_ran_is_deploys_business() -> None:
+    told = decided(replace(dead(views.whole(), FIRST, held=EMPTY), phase="new"))
+    assert (told.action, told.advice) == (ASK, "run the playbook deploy")
+
+
+# --- gates ------------------------------------------------------------------------------------------------------------
+
+
+def spoiled(view: View) -> dict[str, View]:
+    second, third = address_of(view, SECOND), address_of(view, THIRD)
+    return {
+        "sees": views.with_down(view, SECOND, third),
+        "schema versions": views.with_endpoint(view, SECOND, second, schema="another"),
+        "MOVING": views.with_endpoint(view, SECOND, third, status="MOVING"),
+        "cannot be asked": replace(view, unheard={THIRD: "nothing listens"}),
+        "another host id": views.with_endpoint(view, SECOND, address_of(view, FIRST), host_id="other"),
+        "other tokens": views.with_endpoint(view, SECOND, address_of(view, FIRST), tokens=(7,)),
+        "keyspaces could not be read": replace(view, keyspaces=()),
+    }
+
+
+@pytest.mark.parametrize("words", list(spoiled(views.whole())))
+def test_nothing_is_replaced_while_the_living_are_not_well(words: str) -> None:
+    told = decided(spoiled(dead(views.whole(), FIRST, held=EMPTY))[words])
+    assert told.action in (WAIT, ASK), told
+    assert words in told.reason
+
+
+def test_who_does_not_know_the_dead_one_cannot_give_it_its_tokens() -> None:
+    view = dead(views.whole(), FIRST, held=EMPTY)
+    seen = view.observations[SECOND]
+    members = {key: item for key, item in seen.endpoints.items() if key != address_of(view, FIRST)}
+    view = replace(view, observations={**view.observations, SECOND: replace(seen, endpoints=members)})
+    told = decided(view)
+    assert (told.action, f"{SECOND} does not know {FIRST}" in told.reason) == (WAIT, True)
+
+
+def test_a_datacenter_of_one_node_has_nobody_to_stream_from() -> None:
+    assert short(decided(dead(views.whole(racks=["r1"]), FIRST, held=EMPTY))) == (18, ASK)
+
+
+# --- several datacenters ----------------------------------------------------------------------------------------------
+
+
+def two_datacenters() -> tuple[View, View]:
+    """One cluster: everybody knows everybody."""
+    one = views.whole()
+    other_nodes = tuple(
+        replace(node, pod=node.pod.replace("dc1", "dc2"), address=str(node.address).replace(".0.", ".1."))
+        for node in one.nodes
+    )
+    other_nodes = tuple(replace(node, host_id=f"{node.host_id}-dc2") for node in other_nodes)
+    members = {**views.endpoints(one.nodes), **views.endpoints(other_nodes, datacenter="dc2")}
+    keyspaces = (Keyspace("shop", {"class": NTS, "dc1": "3", "dc2": "3"}),)
+
+    def seen(name: str, nodes: Sequence[Any]) -> View:
+        told = {node.pod: views.observation(node, members) for node in nodes}
+        return replace(one, datacenter=name, nodes=tuple(nodes), observations=told, keyspaces=keyspaces)
+
+    return seen("dc1", one.nodes), seen("dc2", other_nodes)
+
+
+def dead_for_all(pair: Sequence[View], *pods: str, **changes: Any) -> tuple[View, ...]:
+    addresses = {pod: address_of(view, pod) for view in pair for pod in pods if view.node(pod)}
+    found = []
+    for view in pair:
+        spoilt = dead(view, *[pod for pod in pods if view.node(pod)], **changes)
+        for observer in spoilt.observations:
+            for address in addresses.values():
+                spoilt = views.with_down(spoilt, observer, address)
+        found.append(spoilt)
+    return tuple(found)
+
+
+def test_another_datacenters_view_counts_too() -> None:
+    one, other = dead_for_all(two_datacenters(), FIRST, held=EMPTY)
+    assert short(decide(one, cases(one), DEFAULT, peers=[other])[0]) == (6, REPLACE)
+    alive = replace(
+        other,
+        observations={
+            pod: replace(seen, alive={**seen.alive, address_of(one, FIRST): True})
+            for pod, seen in other.observations.items()
+        },
+    )
+    assert decide(one, cases(one), DEFAULT, peers=[alive])[0].action == WAIT
+
+
+def test_a_whole_datacenter_streams_from_another() -> None:
+    """LOCAL_QUORUM there is lost, so it must be accepted; the rows are in the other one."""
+    one, other = dead_for_all(two_datacenters(), FIRST, SECOND, THIRD, held=EMPTY)
+    told = decide(one, cases(one), DEFAULT, peers=[other])[0]
+    assert (short(told), told.at_risk) == ((16, ASK), ("shop",))
+    accepting = Settings(accept_loss=frozenset({"shop"}))
+    assert decide(one, cases(one), accepting, peers=[other])[0].action == REPLACE
+
+
+# --- whatever is seen -------------------------------------------------------------------------------------------------
+
+STATES = st.sampled_from(["well", "empty", "expired", "half way", "crashed", "gone", "away", "stranded", "starting"])
+
+
+def spoil(view: View, pod: str, state: str) -> View:
+    changes: dict[str, dict[str, Any]] = {
+        "empty": {"held": EMPTY},
+        "expired": {"held": EXPIRED},
+        "half way": {"held": HALF_WAY},
+        "crashed": {"phase": "Crashed", "restarts": 5},
+        "gone": {"phase": "Terminating"},
+        "away": {"phase": "Terminating"},
+        "stranded": {"phase": "Pending", "worker": None, "reason": NO_PLACE},
+        "starting": {"phase": "Running"},
+    }
+    return view if state == "well" else dead(view, pod, **changes[state])
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[View, list[Case], Settings]:
+    """A datacenter in which anything may be wrong with any node."""
+    sizes = draw(st.integers(1, 4)), draw(st.integers(1, 2))
+    view = views.whole(racks=[f"r{number}" for number in range(sizes[0])], per_rack=sizes[1])
+    for number, factor in enumerate(draw(st.lists(st.integers(1, 5), max_size=3))):
+        view = with_keyspace(view, f"ks{number}", dc1=str(factor))
+    states = {node.pod: draw(STATES) for node in view.nodes}
+    for pod, state in states.items():
+        view = spoil(view, pod, state)
+    for node in view.nodes:
+        for observer in list(view.observations):
+            if observer != node.pod and draw(st.integers(0, 30)) == 0:
+                seen = view.observations[observer]
+                flipped = {**seen.alive, str(node.address): not seen.alive[str(node.address)]}
+                view = replace(view, observations={**view.observations, observer: replace(seen, alive=flipped)})
+    workers = {"gone": GONE, "away": AWAY, "stranded": GONE}
+    facts = {
+        pod: {"worker": Worker("w", workers.get(state, READY)), "down": draw(st.sampled_from([None, 5.0, 5000.0]))}
+        for pod, state in states.items()
+    }
+    pods = sorted(states)
+    settings = Settings(
+        named=frozenset(draw(st.sets(st.sampled_from(pods), max_size=2))),
+        accept_loss=frozenset(draw(st.sampled_from([(), ("ks0",), ("ks0", "ks1", "ks2", "system_auth")]))),
+    )
+    return view, cases(view, facts), settings
+
+
+@given(scenes())
+@effort(max_examples=300, deadline=None)
+def test_never_a_live_node_and_never_a_quorum_without_being_told_to(
+    scene: tuple[View, list[Case], Settings],
+) -> None:
+    view, listed, settings = scene
+    for decision in decide(view, listed, settings):
+        if decision.action != REPLACE:
+            continue
+        node = next(node for node in view.nodes if node.pod == decision.node)
+        assert not view.seen_up_by(str(node.address)), decision
+        assert lost_by_hand(view, str(node.address)) <= settings.accept_loss, decision
+        assert set(decision.at_risk) == lost_by_hand(view, str(node.address))
+
+
+def lost_by_hand(view: View, target: str) -> set[str]:
+    """Keyspaces that have a range of the target's with a quorum of its replicas dead, counted as plainly as can be."""
+    ends = view.endpoints()
+    up = {address for address in ends if len(view.seen_up_by(address)) == len(view.observations)} - {target}
+    found = set()
+    for keyspace in view.keyspaces:
+        factor = int(keyspace.replication.get("dc1", "0"))
+        if not factor:
+            continue
+        for replicas in plain_replicas(ends, factor):
+            if target in replicas and len([each for each in replicas if each not in up]) >= factor // 2 + 1:
+                found.add(keyspace.name)
+    return found
+
+
+def plain_replicas(ends: Mapping[str, Endpoint], factor: int) -> list[list[str]]:
+    """NetworkTopologyStrategy by walking the ring once for each token."""
+    ring = sorted((token, address) for address, item in ends.items() for token in item.tokens)
+    racks = len({item.rack for item in ends.values()})
+    found = []
+    for place in range(len(ring)):
+        chosen: list[str] = []
+        repeats = factor - racks
+        for _token, address in ring[place:] + ring[:place]:
+            if address in chosen or len(chosen) == min(factor, len(ends)):
+                continue
+            if ends[address].rack in {ends[one].rack for one in chosen}:
+                if repeats <= 0:
+                    continue
+                repeats -= 1
+            chosen.append(address)
+        found.append(chosen)
+    return found
+
+
+@given(scenes())
+@effort(max_examples=200, deadline=None)
+def test_every_decision_says_why_and_what_to_do(scene: tuple[View, list[Case], Settings]) -> None:
+    view, listed, settings = scene
+    decisions = decide(view, listed, settings)
+    assert [each.node for each in decisions] == [case.node.pod for case in listed]
+    for decision in decisions:
+        assert decision.reason
+        assert bool(decision.advice) == (decision.action == ASK)
+        assert decision.acts == (decision.action in ACTIONS)
+        assert 0 <= decision.row <= 20
+    assert decide(view, listed, settings) == decisions
