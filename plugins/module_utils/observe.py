@@ -287,11 +287,11 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
     if scheduled.get("status") == "False":
         return f"it cannot be scheduled: {scheduled.get('message', scheduled.get('reason', 'no reason given'))}"
     waiting = container.get("state", {}).get("waiting", {})
-    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-        return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
     last = container.get("lastState", {}).get("terminated")
     if last and "running" not in container.get("state", {}):
         return f"its container ended with exit code {last.get('exitCode')} ({last.get('reason')})"
+    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+        return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
     if condition(pod, "Ready").get("reason") == "NodeNotReady" or pod["status"].get("reason") == "NodeLost":
         return f"its worker {pod['spec'].get('nodeName')} does not answer"
     return None

@@ -50,6 +50,7 @@ from ..observe import (
 from ..options import DATACENTER, KUBERNETES
 from ..view import NodeView, View
 from . import changes, preflight, superuser
+from .patience import Patience
 from .waiting import until
 
 # Options that describe the desired datacenter; spec.py checks them, all at once.
@@ -85,12 +86,6 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 OPEN_LIMIT = 60.0
 OPEN_AGAIN = 30.0
 VERSION = "app.kubernetes.io/version"
-# Faults that no waiting heals, once they last this long (seconds). Registries hiccup, and a held node follows the
-# ledger, which the kubelet brings to it within a minute or so.
-PATIENCE = 100.0
-HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
-# How often a pod may crash before waiting any longer makes no sense.
-CRASHES = 3
 
 
 @dataclass(frozen=True)
@@ -129,8 +124,7 @@ class Deployment:
         self.locks: list[Lock] = []
         # When doors were last opened (seconds, monotonic).
         self.opened_at = time.monotonic()
-        # node -> since when (seconds, monotonic) it has a fault that waiting does not heal.
-        self.faults: dict[str, float] = {}
+        self.patience = Patience(kube)
 
     def run(self) -> dict[str, Any]:
         self.desired = self.checked()
@@ -498,22 +492,9 @@ class Deployment:
 
     def give_up(self, seen: View) -> None:
         """End a wait that cannot succeed: no image, a node that is held, a container that crashes again and again."""
-        now = time.monotonic()
-        faults = {
-            node.pod: f"is held: {node.held}" if node.held else f"cannot start: {node.reason}"
-            for node in seen.nodes
-            if node.held or (node.reason or "").startswith(HOPELESS)
-        }
-        self.faults = {pod: self.faults.get(pod, now) for pod in faults}
-        lasting = [f"{pod} {faults[pod]}" for pod, since in self.faults.items() if now - since > PATIENCE]
-        if lasting:
-            raise CassopsError(f"{'; '.join(lasting)}. Waiting does not help; correct the cause and run deploy again.")
-        for node in seen.nodes:
-            if node.restarts >= CRASHES and node.phase == "Crashed":
-                raise CassopsError(
-                    f"{node.pod} crashed {node.restarts} times. The end of its log:\n"
-                    f"{last_words(self.kube, node.pod)}\nCorrect the cause and run deploy again."
-                )
+        lost = self.patience.lost(seen.nodes)
+        if lost:
+            raise CassopsError(f"{'; '.join(lost)}. Waiting does not help: correct the cause and run deploy again.")
 
     def replication(self) -> dict[str, int]:
         """Datacenter -> replicas of Cassandra's own keyspaces: three, or as many as there are nodes."""
@@ -794,12 +775,6 @@ def closed_door(kube: Kube, pod: str) -> str | None:
     if any(line in lines for line in (["rpc_address:", "127.0.0.1"], ["rpc_address:", "::1"])):
         return "loopback"
     return None
-
-
-def last_words(kube: Kube, pod: str, lines: int = 15) -> str:
-    """The end of a crashed container's log."""
-    told = attempt(lambda: kube.logs(pod, previous=True, tail=lines))
-    return str(told)
 
 
 # --- absent -----------------------------------------------------------------------------------------------------------

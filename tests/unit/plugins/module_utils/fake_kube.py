@@ -165,11 +165,15 @@ class FakeKube:
         return self.seen(item) if item else None
 
     @one_at_a_time
-    def list(self, kind: str, labels: Mapping[str, str] | None = None) -> list[Object]:
+    def list(self, kind: str, labels: Mapping[str, str] | None = None, *, fields: str | None = None) -> list[Object]:
         self.alive()
         if kind == "Pod":
             self.kubelet()
         items = (item for (found, _name), item in sorted(self.objects.items()) if found == kind)
+        if fields:
+            path, _equals, name = fields.partition("=")
+            assert path == "involvedObject.name"
+            items = (item for item in items if item["involvedObject"]["name"] == name)
         return [
             self.seen(item)
             for item in items

@@ -21,7 +21,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import own_seeds
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
 
@@ -617,7 +617,7 @@ def test_the_lock_is_let_go_after_a_failure(deployed: World) -> None:
 
 
 def test_a_node_that_lost_its_volume_is_held_and_told(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datacenter, "PATIENCE", -1.0)
+    monkeypatch.setattr(patience, "LASTING", -1.0)
     deployed.kube.disks.pop(f"data-{SECOND}")
     deployed.kube.stop(SECOND)
     deployed.kube.control("shop-dc1-r2")
@@ -627,7 +627,7 @@ def test_a_node_that_lost_its_volume_is_held_and_told(deployed: World, monkeypat
 
 
 def test_an_image_that_is_not_there_ends_the_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datacenter, "PATIENCE", -1.0)
+    monkeypatch.setattr(patience, "LASTING", -1.0)
     seen = world.kube.seen
 
     def without_image(item: dict[str, Any]) -> dict[str, Any]:
@@ -649,12 +649,15 @@ def test_a_container_that_crashes_again_and_again_ends_the_wait(world: World, mo
     def crashing(item: dict[str, Any]) -> dict[str, Any]:
         shown = seen(item)
         if shown["kind"] == "Pod":
-            state = {"waiting": {"reason": "CrashLoopBackOff"}}
-            shown["status"]["containerStatuses"] = [{"name": "cassandra", "restartCount": 3, "state": state}]
+            status = {
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 3}},
+            }
+            shown["status"]["containerStatuses"] = [{"name": "cassandra", "restartCount": 3, **status}]
         return shown
 
     monkeypatch.setattr(world.kube, "seen", crashing)
-    with pytest.raises(CassopsError, match=r"crashed 3 times\. The end of its log:\nthe last words"):
+    with pytest.raises(CassopsError, match=r"crashed 3 times \(.*code 3.*\)\. The end of its log:\nthe last words"):
         world.run()
 
 

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When waiting for a node makes no sense any more, and why: no image, no worker, held, crashed again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..kube import Kube
+from ..observe import attempt
+from ..view import NodeView
+
+# Faults that no waiting heals, once they last this long (seconds). Registries hiccup, and a held node follows the
+# ledger, which the kubelet brings to it within a minute or so.
+LASTING = 100.0
+NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
+NO_WORKER = "it cannot be scheduled"
+# How often a pod may crash before waiting any longer makes no sense.
+CRASHES = 3
+LOG_LINES = 15
+
+
+class Patience:
+    """To be asked at every look of one wait; it remembers since when something is wrong.
+
+    :param hopeless: beginnings of Kubernetes' reasons that count. A first start on a cluster that adds workers by
+        itself may wait long for one; a node that ran a moment ago had one.
+    """
+
+    def __init__(self, kube: Kube, hopeless: tuple[str, ...] = NO_START) -> None:
+        self._kube = kube
+        self._hopeless = hopeless
+        # node -> since when (seconds, monotonic).
+        self._since: dict[str, float] = {}
+
+    def lost(self, nodes: Iterable[NodeView]) -> list[str]:
+        """The nodes that will not come up by themselves, each with the cause as far as it can be told."""
+        now = time.monotonic()
+        listed = list(nodes)
+        faults = {node.pod: fault for node in listed if (fault := self._fault(node))}
+        self._since = {pod: self._since.get(pod, now) for pod in faults}
+        crashed = [node for node in listed if node.restarts >= CRASHES and node.phase == "Crashed"]
+        told = [f"{node.pod} crashed {node.restarts} times ({node.reason})" for node in crashed]
+        if crashed:
+            # They mostly have the same to say.
+            told[0] += f". The end of its log:\n{last_words(self._kube, crashed[0].pod)}\n"
+        lasting = [pod for pod, since in self._since.items() if now - since > LASTING]
+        return told + [f"{pod} {faults[pod]}{last_event(self._kube, pod)}" for pod in lasting]
+
+    def _fault(self, node: NodeView) -> str | None:
+        if node.held:
+            return f"is held: {node.held}"
+        if (node.reason or "").startswith(self._hopeless):
+            return f"cannot start: {node.reason}"
+        return None
+
+
+def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:
+    """The end of a crashed container's log."""
+    told = attempt(lambda: kube.logs(pod, previous=True, tail=lines))
+    return str(told)
+
+
+def last_event(kube: Kube, pod: str) -> str:
+    """Kubernetes' latest warning about a pod, in brackets; empty where there is none, or it may not be read."""
+    told = attempt(lambda: list(kube.list("Event", fields=f"involvedObject.name={pod}")))
+    warnings = [item for item in told if item.get("type") == "Warning"] if isinstance(told, list) else []
+    newest: Mapping[str, Any] = max(warnings, key=event_time, default={})
+    return f" (Kubernetes: {newest['reason']}: {newest['message']})" if newest else ""
+
+
+def event_time(event: Mapping[str, Any]) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")
