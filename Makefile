@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test venv lint sanity units sandbox sandbox-down integration soak benchmark docs build package \
+.PHONY: help demo test venv lint sanity units cores sandbox sandbox-down integration soak benchmark docs build package \
 	generate format lock clean
 
 VENV_PYTHON := .venv/bin/python
@@ -16,7 +16,7 @@ help: ## This list
 demo: venv ## A running datacenter of three racks, its status and how to connect (KUBECONFIG=... for your own cluster)
 	@tests/tools/demo.sh
 
-test: venv ## Everything: lint, sanity, units, sandbox, integration, package; ends with its count
+test: venv ## Everything: lint, sanity, units, cores, package, sandbox, integration; ends with its count
 	@$(VENV_PYTHON) tests/run.py
 
 venv: ## .venv with Ansible and the pinned requirements; this clone as the collection in it
@@ -30,6 +30,9 @@ sanity: venv ## ansible-test sanity, on a clean copy
 
 units: venv ## Unit tests
 	@$(VENV_PYTHON) -m pytest tests/unit
+
+cores: venv ## Unit tests on the other supported versions of ansible-core
+	@$(VENV_PYTHON) tests/tools/cores.py
 
 sandbox: venv ## Start the sandbox: a real Kubernetes on this host (Linux, root)
 	@$(SANDBOX) up
@@ -46,13 +49,13 @@ soak: venv ## Whole matrices of faults, of which `make test` takes a sample; hou
 benchmark: venv ## Measurements side by side; writes tests/benchmark/results.json
 	@$(VENV_PYTHON) tests/benchmark/run.py
 
-docs: venv ## Pages of all modules, plugins and roles, as reStructuredText in build/docs
-	@$(VENV_PYTHON) tests/tools/package.py docs
+docs: venv ## The documentation as a site, in build/docs
+	@$(VENV_PYTHON) tests/tools/website.py
 
 build: venv ## The collection's tarball, in build/
 	@$(VENV_PYTHON) tests/tools/package.py build
 
-package: venv ## Build the tarball, install it into an empty folder, and use it there
+package: venv ## Build the tarball, use it in an empty folder, give it to galaxy-importer, and build the site
 	@$(VENV_PYTHON) tests/tools/package.py check
 
 generate: venv ## Write what follows from the tree (action group, requirements of execution environments)

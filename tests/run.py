@@ -59,6 +59,7 @@ STAGES = (
     Stage("lint", 15 * MINUTE),
     Stage("sanity", 25 * MINUTE),
     Stage("units", 15 * MINUTE),
+    Stage("cores", 20 * MINUTE),
     Stage("package", 10 * MINUTE),
     Stage("sandbox", 45 * MINUTE, background=True),
     Stage("integration", 60 * MINUTE, needs=("sandbox",)),

@@ -16,7 +16,10 @@ from report import VENV_BIN, Report, command
 # The checkout as mypy gets to it, by the name that the plugins have at run time.
 LINKED = Path(".venv/collections/ansible_collections") / checkout.NAMESPACE / checkout.NAME
 # The programs that the tests are run with; what is written for Ansible is checked by its own strict settings.
-TESTS = "--config-file= --ignore-missing-imports --check-untyped-defs -p sandbox -m run -m lint -m package -m sanity"
+TESTS = (
+    "--config-file= --ignore-missing-imports --check-untyped-defs -p sandbox -m run -m lint -m package -m sanity "
+    "-m cores -m website"
+)
 
 
 def main() -> int:

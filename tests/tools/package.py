@@ -1,12 +1,11 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection as a user gets it: ``build`` the tarball, ``check`` it in an empty folder, write its ``docs``."""
+"""The collection as a user gets it: ``build`` the tarball; ``check`` it in an empty folder, and as Galaxy does."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,12 +14,18 @@ from pathlib import Path
 
 import checkout
 import rules
+import venvs
+import website
 from report import ROOT, VENV_BIN, Report, command
 
 BUILD = ROOT / "build"
 COLLECTION = f"{checkout.NAMESPACE}.{checkout.NAME}"
 # Galaxy refuses more than 20 MB; a tenth of that means that something came along that should not.
 LARGEST = 2_000_000
+# In an environment of its own: it wants versions of its own.
+IMPORTER = "galaxy-importer==0.4.44"
+# What Galaxy asks beyond the importer's defaults.
+STRICT = {"GALAXY_IMPORTER_CHECK_REQUIRED_TAGS": "true", "GALAXY_IMPORTER_REQUIRE_V1_OR_GREATER": "true"}
 
 
 def build() -> Path:
@@ -71,6 +76,8 @@ def check() -> int:
         for kind, names in documented(installed):
             show = command(VENV_BIN / "ansible-doc", "--type", kind, "--json", *names, cwd=folder, env=env)
             report.check(f"ansible-doc --type {kind}", show)
+        report.check("galaxy-importer", lambda: galaxy(tarball, folder))
+    website.build(report)
     return report.close()
 
 
@@ -82,18 +89,25 @@ def documented(root: Path) -> list[tuple[str, list[str]]]:
     return [(kind, [f"{COLLECTION}.{name}" for name in sorted(names)]) for kind, names in kinds.items() if names]
 
 
-def docs() -> int:
-    """Write the pages of all modules, plugins and roles below build/docs."""
-    target = BUILD / "docs"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    with checkout.copy("docs") as root:
-        env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root.parents[2])}
-        argv = (VENV_BIN / "antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--dest-dir", target)
-        report = Report()
-        report.check("antsibull-docs", command(*argv, COLLECTION, cwd=root, env=env))
-    print(f"{len(list(target.rglob('*.rst')))} pages in {target.relative_to(ROOT)}")
-    return report.close()
+def galaxy(tarball: Path, folder: Path) -> list[str]:
+    """What Galaxy says of a tarball that is uploaded to it: warnings and errors of its importer."""
+    programs = venvs.make("importer", [IMPORTER, *venvs.pinned("ansible-core", "ansible-lint")])
+    done = subprocess.run(
+        [programs / "python", "-m", "galaxy_importer.main", tarball],
+        cwd=folder,
+        env={**os.environ, **STRICT, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    said = done.stdout.splitlines()
+    if done.returncode or "Importer processing completed successfully" not in said:
+        return [*said, f"exit code {done.returncode}"]
+    # It ends well with warnings, too.
+    return [line for line in said if line.startswith(("WARNING", "ERROR", "CRITICAL"))]
 
 
 if __name__ == "__main__":
@@ -102,7 +116,5 @@ if __name__ == "__main__":
             print(build().relative_to(ROOT))
         case ["check"]:
             sys.exit(check())
-        case ["docs"]:
-            sys.exit(docs())
         case _:
-            sys.exit(f"usage: {Path(__file__).name} build | check | docs")
+            sys.exit(f"usage: {Path(__file__).name} build | check")
