@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import configuration, pod_template, quantity
+from . import configuration, pod_template, quantity, upgrade
 from .errors import SpecError
 
 DEFAULT_NUM_TOKENS = 16
@@ -138,6 +138,7 @@ class Living:
     :param storage_class: class of the claims, or None when the cluster's default was used.
     :param num_tokens: tokens of a node; 0 = not known.
     :param version: Cassandra version; empty = not known.
+    :param storage_mode: the furthest storage_compatibility_mode that any of its nodes runs with; None = not known.
     """
 
     cluster: str
@@ -146,6 +147,7 @@ class Living:
     storage_class: str | None
     num_tokens: int
     version: str
+    storage_mode: str | None = None
 
 
 def parse(values: Mapping[str, Any], prefix: str = "") -> Datacenter:
@@ -604,11 +606,6 @@ def _storage_refusals(living: Living, desired: Datacenter) -> list[str]:
 
 
 def _version_refusals(living: Living, desired: Datacenter) -> list[str]:
-    """Within a line going back is allowed: patch releases keep the formats. Every way up in SUPPORTED is one hop."""
-    if not living.version or desired.release[:2] >= _release(living.version)[:2]:
+    if not living.version:
         return []
-    return [
-        f"version: the datacenter runs {living.version}, got {desired.version}; an older line cannot read what a"
-        " newer one"
-        " wrote: put the version back, or restore a backup into a new datacenter"
-    ]
+    return upgrade.refusals(living.version, desired.version, living.storage_mode)

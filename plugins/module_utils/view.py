@@ -71,6 +71,8 @@ class Activity:
     largest_table: int | None = None
     # Names of the snapshots that the node holds.
     snapshots: tuple[str, ...] | None = None
+    # The setting storage_compatibility_mode; there is none before 5.0.
+    storage_mode: str | None = None
 
 
 @dataclass(frozen=True)
