@@ -58,7 +58,7 @@ build: venv ## The collection's tarball, in build/
 package: venv ## Build the tarball, use it in an empty folder, give it to galaxy-importer, and build the site
 	@$(VENV_PYTHON) tests/tools/package.py check
 
-generate: venv ## Write what follows from the tree (action group, requirements of execution environments)
+generate: venv ## Write what follows from the tree (action group, requirements of execution environments, AWX)
 	@$(VENV_PYTHON) tests/tools/rules.py
 
 format: venv ## Lay out all Python as ruff wants it

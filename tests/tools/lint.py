@@ -18,7 +18,7 @@ LINKED = Path(".venv/collections/ansible_collections") / checkout.NAMESPACE / ch
 # The programs that the tests are run with; what is written for Ansible is checked by its own strict settings.
 TESTS = (
     "--config-file= --ignore-missing-imports --check-untyped-defs -p sandbox -m run -m lint -m package -m sanity "
-    "-m cores -m website"
+    "-m awx -m cores -m website"
 )
 
 
@@ -35,6 +35,7 @@ def main() -> int:
     report.check("action group", rules.action_group)
     report.check("roles: defaults = argument_specs", rules.roles)
     report.check("requirements of execution environments", rules.execution_environment)
+    report.check("templates of AWX", rules.controller)
     report.check("headers", rules.headers)
     report.check("nothing of one machine", rules.portable)
     report.check("shellcheck", rules.shell)

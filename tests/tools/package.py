@@ -77,6 +77,7 @@ def check() -> int:
             show = command(VENV_BIN / "ansible-doc", "--type", kind, "--json", *names, cwd=folder, env=env)
             report.check(f"ansible-doc --type {kind}", show)
         report.check("galaxy-importer", lambda: galaxy(tarball, folder))
+        report.check("ansible-builder", lambda: execution_environment(folder))
     website.build(report)
     return report.close()
 
@@ -89,9 +90,14 @@ def documented(root: Path) -> list[tuple[str, list[str]]]:
     return [(kind, [f"{COLLECTION}.{name}" for name in sorted(names)]) for kind, names in kinds.items() if names]
 
 
+def importer() -> Path:
+    """The folder of the programs of galaxy-importer; ansible-builder is one of them."""
+    return venvs.make("importer", [IMPORTER, *venvs.pinned("ansible-core", "ansible-lint")])
+
+
 def galaxy(tarball: Path, folder: Path) -> list[str]:
     """What Galaxy says of a tarball that is uploaded to it: warnings and errors of its importer."""
-    programs = venvs.make("importer", [IMPORTER, *venvs.pinned("ansible-core", "ansible-lint")])
+    programs = importer()
     done = subprocess.run(
         [programs / "python", "-m", "galaxy_importer.main", tarball],
         cwd=folder,
@@ -108,6 +114,24 @@ def galaxy(tarball: Path, folder: Path) -> list[str]:
         return [*said, f"exit code {done.returncode}"]
     # It ends well with warnings, too.
     return [line for line in said if line.startswith(("WARNING", "ERROR", "CRITICAL"))]
+
+
+def execution_environment(folder: Path) -> list[str]:
+    """What ansible-builder says of our definition, and what it would install for the collection in the folder.
+
+    Building the image takes a container engine and the network; this is what it does before.
+    """
+    builder = importer() / "ansible-builder"
+    create = ("create", "--file", ROOT / "extensions/awx/execution-environment.yml", "--context", folder / "context")
+    if found := command(builder, *create)():
+        return found
+    wanted = folder / "python.txt"
+    if found := command(builder, "introspect", folder, "--write-pip", wanted)():
+        return found
+    named = {line.partition("#")[0].strip() for line in wanted.read_text().splitlines()} - {""}
+    missing = {line for line in (ROOT / "meta/ee-requirements.txt").read_text().splitlines() if line[:1] != "#"} - named
+    # ansible-builder leaves out what every execution environment has.
+    return [f"it would not install {line}" for line in sorted(missing) if not line.startswith("PyYAML")]
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rules of this collection that no other tool checks. Each is a function of the tree that returns what breaks it.
 
-Run as a program (``make generate``) it writes what follows from the tree: the action group in meta/runtime.yml, and
-meta/ee-requirements.txt.
+Run as a program (``make generate``) it writes what follows from the tree: the action group in meta/runtime.yml,
+meta/ee-requirements.txt and extensions/awx/controller.yml.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import awx
 import yaml
 from checkout import files
 from report import ROOT, Skipped
@@ -69,8 +70,13 @@ def execution_environment(root: Path = ROOT) -> list[str]:
     return [] if wanted == got else [f"meta/ee-requirements.txt has {got}, requirements.txt {wanted}: make generate"]
 
 
+def controller(root: Path = ROOT) -> list[str]:
+    """What AWX is given follows from the playbooks and the options of their roles."""
+    return awx.problems(root)
+
+
 def generate(root: Path = ROOT) -> None:
-    """Write what ``action_group`` and ``execution_environment`` check."""
+    """Write what ``action_group``, ``execution_environment`` and ``controller`` check."""
     runtime = root / "meta" / "runtime.yml"
     listed = "".join(f"\n    - {name}" for name in sorted(plugins(root, "modules"))) or " []"
     runtime.write_text(re.sub(rf"(?m)^  {GROUP}:.*\n(    - .*\n)*", f"  {GROUP}:{listed}\n", runtime.read_text()))
@@ -78,6 +84,7 @@ def generate(root: Path = ROOT) -> None:
     (root / "meta" / "ee-requirements.txt").write_text(
         f"# requirements.txt, for ansible-builder: make generate\n{lines}"
     )
+    awx.write(root)
 
 
 def roles(root: Path = ROOT) -> list[str]:

@@ -1,0 +1,320 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""extensions/awx/controller.yml: what AWX needs to run the playbooks, written out of them and their roles.
+
+A job template a playbook; its survey asks for the options of its role that belong to one run. Workflows and schedules
+are the tables below, as far as their playbooks are there. ``make generate`` writes the file, ``make lint`` compares it.
+The names are those of infra.aap_configuration, the values those of the modules of awx.awx.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = "extensions/awx/controller.yml"
+COLLECTION = "cassops.kubernetes"
+HEADER = """\
+---
+# What AWX or Automation Controller needs to run the playbooks of this collection; docs/awx.md tells how to load it.
+# Written by `make generate` out of playbooks/ and roles/*/meta/argument_specs.yml. Do not edit: say it there.
+"""
+# Names that an administrator gives in AWX; they are the variables of docs/awx.md.
+PLACE = {
+    "organization": "{{ cassandra_awx_organization | default('Default') }}",
+    "project": "{{ cassandra_awx_project | default('cassops.kubernetes') }}",
+    "inventory": "{{ cassandra_awx_inventory | default('Cassandra') }}",
+    "execution_environment": "{{ cassandra_awx_execution_environment | default('cassops.kubernetes') }}",
+    "credentials": "{{ cassandra_awx_credentials | default(['Cassandra Kubernetes']) }}",
+}
+TYPES = {"int": "integer", "float": "float", "str": "text", "path": "text", "list": "text"}
+# A text of a survey may be this long.
+LONGEST = 1024
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node of a workflow: a playbook with answers to its survey; without a playbook, somebody's approval."""
+
+    playbook: str
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A playbook at certain times, with answers to its survey. It is switched off until somebody switches it on."""
+
+    name: str
+    playbook: str
+    rule: str
+    says: str
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+
+WORKFLOWS: Mapping[str, Sequence[Step]] = {
+    "upgrade": (
+        Step("backup"),
+        Step("status", {"status_fail_on": "down"}),
+        Step("upgrade", {"rollout_pause_after": "canary"}),
+        Step("", says="Look at the first upgraded node: its log, latencies, errors. Approve to upgrade the others."),
+        Step("upgrade", {"rollout_pause_after": "never"}),
+        Step("status", {"status_fail_on": "down"}),
+    ),
+}
+SCHEDULES = (
+    Schedule("status", "status", "FREQ=HOURLY;INTERVAL=1", "Fails when a node is down", {"status_fail_on": "down"}),
+    Schedule("heal", "heal", "FREQ=MINUTELY;INTERVAL=10", "Looks for failed nodes and heals what is safe to heal"),
+    Schedule("backup", "backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=2;BYMINUTE=0", "Every night"),
+    Schedule("repair", "repair", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SA;BYHOUR=22;BYMINUTE=0", "Once a week"),
+)
+
+
+# --- playbooks and their options --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """A playbook, what it says of itself, and the options that it leaves to who runs it."""
+
+    name: str
+    description: str
+    options: Mapping[str, Mapping[str, Any]]
+
+
+def playbooks(root: Path) -> dict[str, Playbook]:
+    """All playbooks by name."""
+    files = (path for path in sorted((root / "playbooks").glob("*.yml")) if not path.name.endswith(".meta.yml"))
+    return {path.stem: playbook(root, path) for path in files}
+
+
+def playbook(root: Path, path: Path) -> Playbook:
+    """What a playbook's file says."""
+    text = path.read_text()
+    comment = re.match(r"(?:---\n)?((?:#.*\n)+)", text)
+    words = " ".join(line.lstrip("# ") for line in (comment[1] if comment else "").splitlines())
+    options: dict[str, Mapping[str, Any]] = {}
+    for play in yaml.safe_load(text):
+        fixed = dict(play.get("vars") or {})
+        for role, its_vars in roles_of(play):
+            fixed |= its_vars
+            options |= run_options(root, role)
+        # A default that the play gives may still be overridden: only what is fixed is not asked for.
+        options = {name: option for name, option in options.items() if name not in fixed}
+    # What stands there for the command line is asked for by the survey here.
+    sentence = re.sub(r":? -e .*", "", words.split(". ")[0]).rstrip(".")
+    return Playbook(path.stem, f"{sentence}." if sentence else title(path.stem), options)
+
+
+def roles_of(play: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The collection's roles that a play runs, and the variables that it gives them."""
+    for entry in play.get("roles") or ():
+        name = entry if isinstance(entry, str) else entry.get("role") or entry["name"]
+        yield name.removeprefix(f"{COLLECTION}."), {} if isinstance(entry, str) else entry.get("vars") or {}
+    for section in ("pre_tasks", "tasks", "post_tasks"):
+        for task in play.get(section) or ():
+            for module in ("import_role", "include_role"):
+                if arguments := task.get(f"ansible.builtin.{module}"):
+                    yield arguments["name"].removeprefix(f"{COLLECTION}."), task.get("vars") or {}
+
+
+def run_options(root: Path, role: str) -> dict[str, Mapping[str, Any]]:
+    """The options of a role that belong to one run: not those of the datacenter, which the inventory has."""
+    file = root / "roles" / role / "meta" / "argument_specs.yml"
+    options = yaml.safe_load(file.read_text())["argument_specs"]["main"].get("options") or {}
+    return {
+        name: option
+        for name, option in options.items()
+        if not name.startswith("cassandra_") and "{{" not in str(option.get("default", ""))
+    }
+
+
+# --- surveys ----------------------------------------------------------------------------------------------------------
+
+
+def question(name: str, option: Mapping[str, Any]) -> dict[str, Any]:
+    """A question of a survey, for an option of a role."""
+    words = option["description"] if isinstance(option["description"], str) else " ".join(option["description"])
+    if option["type"] == "list":
+        words += " Separated by commas."
+    asked: dict[str, Any] = {
+        "question_name": name.partition("_")[2].replace("_", " ").capitalize() or name,
+        "question_description": plain(words),
+        "variable": name,
+        "required": bool(option.get("required", False)),
+        **kind(option),
+    }
+    if "default" in option and option["default"] is not None:
+        asked["default"] = answer(asked["type"], option["default"])
+    return asked
+
+
+def kind(option: Mapping[str, Any]) -> dict[str, Any]:
+    """Type of a question, and the limits that AWX wants with it. AWX knows neither booleans nor mappings."""
+    if option.get("no_log"):
+        return {"type": "password", "min": 0, "max": LONGEST}
+    if option.get("choices"):
+        return {"type": "multiplechoice", "choices": [answer("text", choice) for choice in option["choices"]]}
+    if option["type"] == "bool":
+        return {"type": "multiplechoice", "choices": ["true", "false"]}
+    if option["type"] in ("int", "float"):
+        return {"type": TYPES[option["type"]], "min": 0, "max": 2**31 - 1}
+    if option["type"] in TYPES:
+        return {"type": "text", "min": 0, "max": LONGEST}
+    return {"type": "textarea", "min": 0, "max": 4 * LONGEST}
+
+
+def answer(asked: str, value: Any) -> Any:
+    """A value as AWX keeps it for a question of this type."""
+    if asked in ("integer", "float"):
+        return value
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def plain(words: str) -> str:
+    """The text without Ansible's markup."""
+    return re.sub(r"\b[BCIVOMEP]+\(([^)]*)\)", r"\1", words)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def template(found: Playbook) -> dict[str, Any]:
+    """The job template of a playbook."""
+    survey = [question(name, option) for name, option in found.options.items()]
+    return {
+        "name": title(found.name),
+        "description": found.description,
+        "job_type": "run",
+        **PLACE,
+        "playbook": f"playbooks/{found.name}.yml",
+        "ask_inventory_on_launch": True,
+        "ask_limit_on_launch": True,
+        "ask_job_type_on_launch": True,
+        "ask_diff_mode_on_launch": True,
+        "ask_verbosity_on_launch": True,
+        # A second run waits for the first; the lock of the cluster refuses one from elsewhere.
+        "allow_simultaneous": False,
+        "survey_enabled": bool(survey),
+        **({"survey_spec": {"name": "", "description": "", "spec": survey}} if survey else {}),
+    }
+
+
+def workflow(name: str, steps: Sequence[Step]) -> dict[str, Any]:
+    """A workflow whose steps follow each other; one that fails ends it."""
+    nodes = [node(number, step, last=number == len(steps)) for number, step in enumerate(steps, 1)]
+    return {
+        "name": f"{title(name)}, step by step",
+        "description": " -> ".join(step.playbook or "approval" for step in steps),
+        "organization": PLACE["organization"],
+        "inventory": PLACE["inventory"],
+        "ask_inventory_on_launch": True,
+        "ask_limit_on_launch": True,
+        "allow_simultaneous": False,
+        "simplified_workflow_nodes": nodes,
+    }
+
+
+def node(number: int, step: Step, *, last: bool) -> dict[str, Any]:
+    """A node of a workflow."""
+    following = [] if last else [f"step{number + 1}"]
+    named: dict[str, Any] = {"identifier": f"step{number}", "success_nodes": following}
+    if not step.playbook:
+        return {**named, "approval_node": {"name": f"Go on after step {number - 1}", "description": step.says}}
+    return {
+        **named,
+        "unified_job_template": title(step.playbook),
+        **({"extra_data": dict(step.answers)} if step.answers else {}),
+    }
+
+
+def schedule(wanted: Schedule) -> dict[str, Any]:
+    """A schedule, switched off."""
+    return {
+        "name": f"Cassandra, {wanted.name}",
+        "description": wanted.says,
+        "unified_job_template": title(wanted.playbook),
+        "organization": PLACE["organization"],
+        "rrule": f"DTSTART:20260101T000000Z RRULE:{wanted.rule}",
+        **({"extra_data": dict(wanted.answers)} if wanted.answers else {}),
+        "enabled": False,
+    }
+
+
+def title(name: str) -> str:
+    """The name of a job template."""
+    return f"Cassandra, {name.replace('_', ' ')}"
+
+
+def data(root: Path) -> dict[str, Any]:
+    """All of it. A workflow leaves out steps whose playbook is not there, but is none without that of its own name."""
+    found = playbooks(root)
+    workflows = {
+        name: [step for step in steps if not step.playbook or step.playbook in found]
+        for name, steps in WORKFLOWS.items()
+        if name in found
+    }
+    return {
+        "controller_templates": [template(each) for each in found.values()],
+        "controller_workflows": [workflow(name, steps) for name, steps in workflows.items()],
+        "controller_schedules": [schedule(each) for each in SCHEDULES if each.playbook in found],
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Lists are indented below their key, as the linters want it."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def text(root: Path) -> str:
+    """The content of the file."""
+    return HEADER + yaml.dump(data(root), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+def write(root: Path) -> None:
+    """Write the file."""
+    file = root / FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text(root))
+
+
+def problems(root: Path) -> list[str]:
+    """The file is not what follows from the tree, or a table above names what no survey asks for."""
+    file = root / FILE
+    stale = [] if file.is_file() and file.read_text() == text(root) else [f"{FILE} is not current: make generate"]
+    return [*stale, *unknown_answers(root), *empty_answers(root)]
+
+
+def unknown_answers(root: Path) -> Iterator[str]:
+    """Answers to questions that are not asked: AWX would refuse them."""
+    found = playbooks(root)
+    steps = [(f"workflow {name}", step.playbook, step.answers) for name, its in WORKFLOWS.items() for step in its]
+    steps += [(f"schedule {each.name}", each.playbook, each.answers) for each in SCHEDULES]
+    for where, name, answers in steps:
+        for variable, value in answers.items() if name in found else ():
+            option = found[name].options.get(variable)
+            if option is None:
+                yield f"tests/tools/awx.py, {where}: playbook {name} does not ask for {variable}"
+            elif "choices" in option and value not in option["choices"]:
+                yield f"tests/tools/awx.py, {where}: {variable} cannot be {value}"
+
+
+def empty_answers(root: Path) -> Iterator[str]:
+    """Options that a text left empty in a survey would be given to: it must count as no answer."""
+    for role in sorted(path for path in (root / "roles").glob("*") if (path / "meta" / "argument_specs.yml").is_file()):
+        tasks = "".join(path.read_text() for path in sorted((role / "tasks").rglob("*.yml")))
+        for name, option in run_options(root, role.name).items():
+            asked = question(name, option)
+            if asked["type"] not in ("text", "textarea", "password") or asked["required"] or "default" in asked:
+                continue
+            if f"{name} | default(omit, true)" not in tasks:
+                yield f"roles/{role.name}: an empty answer in a survey is none: {name} | default(omit, true)"

@@ -1,0 +1,153 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import awx
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+TYPES = {"text": str, "textarea": str, "password": str, "multiplechoice": str, "integer": int, "float": (int, float)}
+OPTIONS = {
+    "cassandra_version": {"type": "str", "description": "of the datacenter"},
+    "roll_limit": {"type": "list", "elements": "str", "description": "Only O(these) nodes."},
+    "roll_force": {"type": "bool", "default": False, "description": ["One.", "Two."]},
+    "roll_wait": {"type": "int", "default": 5, "description": "seconds"},
+    "roll_pause": {"type": "str", "choices": ["canary", "never"], "default": "never", "description": "when"},
+    "roll_peers": {"type": "raw", "default": "{{ groups }}", "description": "from the inventory"},
+    "roll_extra": {"type": "dict", "description": "more"},
+    "roll_key": {"type": "str", "no_log": True, "required": True, "description": "secret"},
+}
+PLAY = """\
+---
+# Rolls. Then some more.
+- hosts: "{{ roll_hosts | default('all') }}"
+  roles:
+    - role: cassops.kubernetes.roll
+      vars: {roll_force: true}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A tree with one playbook and one role."""
+    for folder in ("playbooks", "roles/roll/meta", "roles/roll/tasks"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "playbooks" / "roll.yml").write_text(PLAY)
+    specs = {"argument_specs": {"main": {"options": OPTIONS}}}
+    (tmp_path / "roles/roll/meta/argument_specs.yml").write_text(yaml.safe_dump(specs, sort_keys=False))
+    given = " ".join(f"{{{{ {name} | default(omit, true) }}}}" for name in ("roll_limit", "roll_extra"))
+    (tmp_path / "roles/roll/tasks/main.yml").write_text(given)
+    return tmp_path
+
+
+def survey(root: Path) -> dict[str, dict[str, Any]]:
+    """The questions of the first template, by variable."""
+    return {asked["variable"]: asked for asked in awx.data(root)["controller_templates"][0]["survey_spec"]["spec"]}
+
+
+def test_a_survey_asks_for_what_belongs_to_one_run_and_is_not_fixed_by_the_playbook(root: Path) -> None:
+    assert list(survey(root)) == ["roll_limit", "roll_wait", "roll_pause", "roll_extra", "roll_key"]
+
+
+def test_questions_have_the_types_of_awx(root: Path) -> None:
+    asked = survey(root)
+    assert {name: each["type"] for name, each in asked.items()} == {
+        "roll_limit": "text",
+        "roll_wait": "integer",
+        "roll_pause": "multiplechoice",
+        "roll_extra": "textarea",
+        "roll_key": "password",
+    }
+    assert asked["roll_limit"]["question_description"] == "Only these nodes. Separated by commas."
+    assert [name for name, each in asked.items() if each["required"]] == ["roll_key"]
+    assert {name: each["default"] for name, each in asked.items() if "default" in each} == {
+        "roll_wait": 5,
+        "roll_pause": "never",
+    }
+
+
+def test_what_is_written_is_what_is_asked_for(root: Path) -> None:
+    assert awx.problems(root) == [f"{awx.FILE} is not current: make generate"]
+    awx.write(root)
+    assert awx.problems(root) == []
+    assert yaml.safe_load((root / awx.FILE).read_text()) == awx.data(root)
+
+
+def test_an_empty_answer_must_count_as_none(root: Path) -> None:
+    awx.write(root)
+    (root / "roles/roll/tasks/main.yml").write_text("{{ roll_limit | default(omit, true) }} {{ roll_extra }}")
+    assert [problem for problem in awx.problems(root) if "roll_extra" in problem] == awx.problems(root) != []
+
+
+def test_tables_that_answer_what_nobody_asks_are_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    awx.write(root)
+    steps = (awx.Step("gone", {"x": 1}), awx.Step("roll", {"roll_paws": 1}), awx.Step("roll", {"roll_pause": "never"}))
+    monkeypatch.setattr(awx, "SCHEDULES", (awx.Schedule("s", "roll", "FREQ=DAILY", "", {"roll_pause": "always"}),))
+    monkeypatch.setattr(awx, "WORKFLOWS", {"other": steps})
+    told = list(awx.unknown_answers(root))
+    assert len(told) == 2
+    assert "does not ask for roll_paws" in told[0]
+    assert "roll_pause cannot be always" in told[1]
+
+
+def test_a_workflow_has_the_steps_that_are_there_in_their_order(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = (awx.Step("gone"), awx.Step("roll", {"roll_wait": 1}), awx.Step("", says="Well?"), awx.Step("roll"))
+    monkeypatch.setattr(awx, "WORKFLOWS", {"roll": steps, "gone": steps})
+    (made,) = awx.data(root)["controller_workflows"]
+    nodes = made["simplified_workflow_nodes"]
+    assert [node.get("unified_job_template") for node in nodes] == ["Cassandra, roll", None, "Cassandra, roll"]
+    assert nodes[1]["approval_node"]["description"] == "Well?"
+    assert [node["success_nodes"] for node in nodes] == [["step2"], ["step3"], []]
+
+
+# --- what is shipped --------------------------------------------------------------------------------------------------
+
+SHIPPED = awx.data(ROOT)
+
+
+def test_every_playbook_has_a_job_template() -> None:
+    files = {path.name for path in (ROOT / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml")}
+    assert {template["playbook"] for template in SHIPPED["controller_templates"]} == {
+        f"playbooks/{name}" for name in files
+    }
+
+
+@pytest.mark.parametrize("template", SHIPPED["controller_templates"], ids=lambda template: str(template["name"]))
+def test_surveys_are_what_awx_accepts(template: dict[str, Any]) -> None:
+    """The rules of its API, awx/api/views: JobTemplateSurveySpec."""
+    if not template["survey_enabled"]:
+        return
+    questions = template["survey_spec"]["spec"]
+    assert questions
+    assert len({asked["variable"] for asked in questions}) == len(questions)
+    for asked in questions:
+        assert {"question_name", "type", "variable", "required"} <= set(asked)
+        assert asked["type"] in TYPES
+        assert isinstance(asked["required"], bool)
+        assert asked["question_name"]
+        if "default" in asked:
+            assert isinstance(asked["default"], TYPES[asked["type"]])
+            assert not isinstance(asked["default"], bool)
+        if asked["type"] == "multiplechoice":
+            assert all(isinstance(choice, str) for choice in asked["choices"])
+            assert asked.get("default", asked["choices"][0]) in asked["choices"]
+        else:
+            assert all(isinstance(asked[limit], int) for limit in ("min", "max"))
+
+
+def test_nothing_begins_by_itself() -> None:
+    assert [each["enabled"] for each in SHIPPED["controller_schedules"]] == [False] * len(
+        SHIPPED["controller_schedules"]
+    )
+
+
+def test_what_schedules_and_workflows_name_is_there() -> None:
+    names = {template["name"] for template in SHIPPED["controller_templates"]}
+    nodes = [node for each in SHIPPED["controller_workflows"] for node in each["simplified_workflow_nodes"]]
+    named = [each.get("unified_job_template") for each in (*SHIPPED["controller_schedules"], *nodes)]
+    assert {name for name in named if name} <= names
