@@ -58,6 +58,10 @@ class Ledger:
     :param gc_grace_seconds: smallest gc_grace_seconds of the user tables; a node that was down longer is held.
     :param replace: by pod name, the address of the dead node that this pod may replace.
     :param self_replace: true when a known node whose volume is empty may replace itself unasked.
+    :param single_copies: keyspaces with one replica here: a node that lost its volume lost rows of them, so it does not
+        replace itself.
+    :param volumes: by pod name, how many volumes the node has given up. The number is part of the mark on its volume,
+        so that one that was given up is held when it comes back.
     :param born_version: Cassandra version of the first deploy, such as `5.0.9`; it decides the storage format
         (`storage_compatibility_mode`), which must not jump when an older cluster is upgraded. Empty = not known.
     """
@@ -73,6 +77,8 @@ class Ledger:
     gc_grace_seconds: int = DEFAULT_GC_GRACE_SECONDS
     replace: Mapping[str, str] = field(default_factory=dict)
     self_replace: bool = False
+    single_copies: tuple[str, ...] = ()
+    volumes: Mapping[str, int] = field(default_factory=dict)
     born_version: str = ""
 
     def address(self, pod: str) -> str | None:
@@ -90,7 +96,10 @@ class Ledger:
         return replace(self, nodes={**self.nodes, node.pod: node})
 
     def without_node(self, pod: str) -> Ledger:
-        """A copy that has forgotten the node, its planned tokens and an approved replacement of it."""
+        """A copy that has forgotten the node, its planned tokens and an approved replacement of it.
+
+        How many volumes it gave up stays: a node of that name may come again, and so may they.
+        """
         return replace(
             self,
             nodes={name: node for name, node in self.nodes.items() if name != pod},
@@ -105,6 +114,10 @@ class Ledger:
     def without_replacement(self, pod: str) -> Ledger:
         """A copy without the approval for this pod."""
         return replace(self, replace={name: address for name, address in self.replace.items() if name != pod})
+
+    def with_new_volume(self, pod: str) -> Ledger:
+        """A copy in which the node has given up its volume."""
+        return replace(self, volumes={**self.volumes, pod: self.volumes.get(pod, 0) + 1})
 
     def to_data(self) -> dict[str, str]:
         """The `data` of the ConfigMap. The same ledger always gives the same text, so that it can be compared."""
@@ -122,6 +135,8 @@ class Ledger:
             "gc_grace_seconds": str(self.gc_grace_seconds),
             "replace": "".join(f"{pod} {address}\n" for pod, address in sorted(self.replace.items())),
             "self_replace": "true" if self.self_replace else "false",
+            "single_copies": ",".join(self.single_copies),
+            "volumes": "".join(f"{pod} {number}\n" for pod, number in sorted(self.volumes.items())),
             "born_version": self.born_version,
         }
 
@@ -171,6 +186,8 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         gc_grace_seconds=int(data.get("gc_grace_seconds") or DEFAULT_GC_GRACE_SECONDS),
         replace=dict(_lines(data, "replace", 2)),
         self_replace=data.get("self_replace", "").strip() == "true",
+        single_copies=tuple(name for name in data.get("single_copies", "").strip().split(",") if name),
+        volumes={pod: int(number) for pod, number in _lines(data, "volumes", 2)},
         born_version=data.get("born_version", "").strip(),
     )
 

@@ -6,7 +6,8 @@
 
 They are Python strings because modules travel to their target as Python files only. The scripts are POSIX sh and use
 what the official image has: coreutils, grep, sed and awk. `CASSOPS_ROOT` is put before every path and
-`CASSOPS_PAUSE` is the time between two looks at the ledger; the unit tests set both.
+`CASSOPS_PAUSE` is the time between two looks at the ledger, `CASSOPS_CQL_PORT` the port that other nodes serve at; the
+unit tests set them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ set -eu
 
 root=${CASSOPS_ROOT:-}
 pause=${CASSOPS_PAUSE:-5}
+port=${CASSOPS_CQL_PORT:-9042}
 volume=$root/var/lib/cassandra
 marks=$volume/.cassops
 config=$root/cassops/config
@@ -44,7 +46,11 @@ fact_of() {
 
 # --- the volume -----------------------------------------------------------------------------------------------------
 
-own_mark() { echo "$(fact id) $CASSOPS_CLUSTER $CASSOPS_DATACENTER $CASSOPS_RACK $POD_NAME"; }
+# A node that gave up volumes has another mark than they have: none of them is taken for its own again.
+own_mark() {
+    given_up=$(fact_of volumes 2)
+    echo "$(fact id) $CASSOPS_CLUSTER $CASSOPS_DATACENTER $CASSOPS_RACK $POD_NAME${given_up:+ $given_up}"
+}
 
 # Any file counts; empty folders are what a start that died at once leaves behind.
 has_data() {
@@ -154,14 +160,45 @@ decide_new() {
 # Known to the others, and its data is gone: only somebody who knows why may let it in again.
 decide_replacement() {
     dead=$(fact_of replace 2)
-    if [ -z "$dead" ] && [ "$(fact self_replace)" = true ]; then dead=$(fact_of nodes 2); fi
+    why=''
+    if [ -z "$dead" ] && [ "$(fact self_replace)" = true ]; then decide_alone; fi
     if [ -n "$dead" ]; then
         way=replace
     else
-        reason="this node belongs to the datacenter (host id $(fact_of nodes 3)) but its volume is empty; put the\
+        reason="this node belongs to the datacenter (host id $(fact_of nodes 3)) but its volume is empty${why}; put the\
  volume back, or approve its replacement (playbook replace_node, or cassandra_self_replace: true)"
     fi
 }
+
+# Nobody was asked, and it may replace itself: as long as every other node serves, only its own copies are gone, and
+# quorum is not lost. A node that is down too, or replaces itself just now, does not serve: then neither goes on.
+decide_alone() {
+    single=$(fact single_copies)
+    silent=$(fact nodes | first_silent)
+    if [ "${CASSOPS_ADDRESS:-service}" = pod ]; then
+        why=". It does not replace itself: with addresses of pods it does not know its old one"
+    elif [ -n "$single" ]; then
+        why=". It does not replace itself: rows with a single copy were on it (keyspaces $single)"
+    elif [ -n "$silent" ]; then
+        why=". It does not replace itself: $silent does not serve either"
+    else
+        dead=$address
+    fi
+}
+
+# Of the nodes on stdin, the first known one, but for this one, that does not take connections of clients.
+first_silent() {
+    while read -r name at id; do
+        if [ "$name" = "$POD_NAME" ] || [ "$id" = - ]; then continue; fi
+        serves "$at" </dev/null || {
+            echo "$name"
+            return
+        }
+    done
+}
+
+# The image's own entry point is written for bash, so it is there.
+serves() { timeout 3 bash -c ": </dev/tcp/$1/$port" 2>/dev/null; }
 
 # Whoever has to stream must not be its own seed: a seed never streams.
 choose_seeds() {
@@ -189,11 +226,29 @@ others() {
 mark_volume() {
     [ "$way" != restart ] || return 0
     mkdir -p "$marks"
-    if ! has_data; then rm -f "$marks/joined" "$marks/alive"; fi
+    if ! has_data; then rm -f "$marks/joined" "$marks/alive" "$marks/missed"; fi
     echo "$way $dead" | sed 's/ $//' >"$marks/way.new"
     mv "$marks/way.new" "$marks/way"
     own_mark >"$marks/mark.new"
     mv "$marks/mark.new" "$marks/mark"
+}
+
+# For how long at most it missed writes since its ranges were last repaired; heal compares that with the time for which
+# others keep hints, repairs where needed, and takes the note away.
+note_downtime() {
+    case $way in
+    replace) missed=unknown ;;
+    restart) missed=$(down_for) ;;
+    *) return 0 ;;
+    esac
+    noted=$(cat "$marks/missed" 2>/dev/null) || noted=0
+    case $missed,$noted in
+    ,* | *,unknown) return 0 ;;
+    unknown,*) ;;
+    *) [ "$missed" -gt "${noted:-0}" ] || return 0 ;;
+    esac
+    echo "$missed" >"$marks/missed.new"
+    mv "$marks/missed.new" "$marks/missed"
 }
 
 image_conf() {
@@ -261,6 +316,7 @@ jvm_options() {
 
 start() {
     mark_volume
+    note_downtime
     write_configuration
     JVM_EXTRA_OPTS="$(jvm_options) ${JVM_EXTRA_OPTS:-}"
     CASSANDRA_CONF=$conf

@@ -133,7 +133,7 @@ def unmarked(living: Living, rng: random.Random) -> int:
 def stale_and_self_replaced(living: Living, rng: random.Random) -> int:
     """One node was away for longer than gc_grace_seconds: its old rows would bring deleted ones back, so it is held.
 
-    Another one's volume is gone, and the inventory allows it to replace itself.
+    Another one's volume is gone, and the inventory allows it to replace itself: it does when all others serve again.
     """
     datacenter = living.datacenter
     lives = datacenter.lives()
@@ -144,10 +144,11 @@ def stale_and_self_replaced(living: Living, rng: random.Random) -> int:
     with stopped(datacenter, stale, wiped):
         volume.serve_last(11 * DAY)
         Volume.of(datacenter, wiped).wipe()
+    alone = f"It does not replace itself: {stale} does not serve either"
+    assert_held(living, {stale: "longer than gc_grace_seconds", wiped: alone})
+    volume.serve_last(0)
     waiting.until(f"{wiped} to be ready", lambda: datacenter.not_ready([wiped]), START_SECONDS)
     assert f"cassops: replace {datacenter.addresses()[wiped]}" in datacenter.namespace.kubectl("logs", wiped)
-    assert_held(living, {stale: "longer than gc_grace_seconds"})
-    volume.serve_last(0)
     datacenter.wait_up()
     datacenter.deploy()
     return 0

@@ -35,6 +35,8 @@ LEDGERS = st.builds(
     gc_grace_seconds=st.integers(1, 10**7),
     replace=st.dictionaries(NAMES, ADDRESSES, max_size=3),
     self_replace=st.booleans(),
+    single_copies=st.lists(NAMES, max_size=3).map(tuple),
+    volumes=st.dictionaries(NAMES, st.integers(1, 99), max_size=3),
     born_version=st.sampled_from(["", "4.1.10", "5.0.9"]),
 )
 LEDGER = Ledger(id=new_id(), cluster="shop", datacenter="dc1", tokens={"a": (1,)})
@@ -49,7 +51,7 @@ def test_what_is_written_is_read_again(ledger: Ledger) -> None:
 def test_every_value_is_text_and_every_line_ends(ledger: Ledger) -> None:
     for key, value in ledger.to_data().items():
         assert isinstance(value, str)
-        assert key not in ("nodes", "tokens", "replace") or not value or value.endswith("\n")
+        assert key not in ("nodes", "tokens", "replace", "volumes") or not value or value.endswith("\n")
 
 
 def test_the_order_of_nodes_does_not_change_the_text() -> None:
@@ -65,6 +67,17 @@ def test_a_node_that_is_forgotten_leaves_nothing() -> None:
     assert ledger.without_replacement("a").replace == {}
     assert LEDGER.address("b") is None
     assert LEDGER.host_id("b") is None
+
+
+def test_volumes_that_were_given_up_are_counted_and_outlive_the_node() -> None:
+    ledger = LEDGER.with_node(LedgerNode("a")).with_new_volume("a").with_new_volume("a").with_new_volume("b")
+    assert ledger.volumes == {"a": 2, "b": 1}
+    assert ledger.without_node("a").volumes == {"a": 2, "b": 1}
+
+
+def test_a_ledger_of_before_is_read() -> None:
+    data = {key: value for key, value in LEDGER.to_data().items() if key not in ("single_copies", "volumes")}
+    assert from_config_map({"data": data}) == LEDGER
 
 
 @pytest.mark.parametrize(
