@@ -48,8 +48,10 @@ from ..observe import (
     view,
 )
 from ..options import DATACENTER, KUBERNETES
+from ..replacement import single_copies
 from ..view import NodeView, View
 from . import changes, preflight, superuser
+from .cluster import PEER, lock_name
 from .patience import Patience
 from .waiting import until
 
@@ -70,7 +72,6 @@ DESIRED: Mapping[str, Any] = {
     "self_replace": {"type": "bool"},
     "allow_shared_workers": {"type": "bool"},
 }
-PEER: Mapping[str, Any] = {**KUBERNETES, "datacenter": {"type": "str", "required": True}}
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
     **DATACENTER,
@@ -578,9 +579,10 @@ class Deployment:
 
         until(look, f"{len(ledger.nodes)} nodes to be whole", self.limit, self.ctx.progress)
         found, seen = latest[0]
-        if seen.gc_grace_seconds != ledger.gc_grace_seconds:
-            self.write_ledger(replace(ledger, gc_grace_seconds=seen.gc_grace_seconds), found)
-        self.settle(ledger, found)
+        learned = replace(ledger, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
+        if learned != ledger:
+            self.write_ledger(learned, found)
+        self.settle(learned, found)
         if self.done:
             together(lambda node: superuser.prove_closed(self.kube, node.pod), seen.nodes)
         return self.result(seen, pending=[node.pod for node in seen.nodes if node.pending_restart])
@@ -653,11 +655,6 @@ class Deployment:
         if self.ctx.diff_mode:
             result["diff"] = self.diffs
         return result
-
-
-def lock_name(cluster: str) -> str:
-    """One change at a time in a cluster."""
-    return f"{cluster}-lock"
 
 
 def living_peer(kube: Kube, cluster: str, datacenter: str) -> Peer | None:

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A living datacenter together with the others of its cluster: one lock for all, and one look at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from ..context import Context
+from ..errors import CassopsError
+from ..kube import Kube
+from ..ledger import PHASE_RUNNING, Ledger
+from ..lock import Lock
+from ..observe import Credentials, Objects, ask, attempt, ledger_of, objects, together, view
+from ..options import DATACENTER, KUBERNETES
+from ..view import View
+from . import superuser
+
+PEER: Mapping[str, Any] = {**KUBERNETES, "datacenter": {"type": "str", "required": True}}
+CLUSTER: Mapping[str, Any] = {
+    **KUBERNETES,
+    **DATACENTER,
+    "superuser_secret": {"type": "str", "no_log": False},
+    "peers": {"type": "list", "elements": "dict", "default": [], "options": PEER},
+}
+"""Options of an operation that looks at a whole cluster."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A datacenter: where it is, and the login for its nodes."""
+
+    kube: Kube
+    cluster: str
+    datacenter: str
+    credentials: Credentials
+
+    def objects(self) -> Objects:
+        return objects(self.kube, self.cluster, self.datacenter)
+
+    def view(self, found: Objects) -> View:
+        """As Kubernetes has it."""
+        return view(self.kube, found, self.cluster, self.datacenter, None)
+
+    def ask(self, seen: View, also: Collection[str], busy: bool) -> View:
+        """As its nodes see it."""
+        return ask(self.kube, seen, self.credentials, also, busy)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one look saw. C(view) and C(others) have no observations where no node was asked."""
+
+    found: Objects
+    view: View
+    others: tuple[View, ...] = ()
+
+
+class Cluster:
+    """The datacenter that a task is for, and its neighbours.
+
+    :raises CassopsError: it does not run, a neighbour cannot be reached, or a Secret with the login is missing.
+    """
+
+    def __init__(self, params: Mapping[str, Any], ctx: Context) -> None:
+        self.name: str = params["cluster"]
+        self.kube = ctx.kube(params)
+        self._ctx = ctx
+        self._secret: str = params.get("superuser_secret") or f"{self.name}-superuser"
+        self._locks: list[Lock] = []
+        living = self._living(self.kube, params["datacenter"])
+        if living is None:
+            raise CassopsError(
+                f"namespace {self.kube.namespace} has no datacenter {params['datacenter']} of cluster {self.name} that "
+                "runs; deploy it first"
+            )
+        self.own = living
+        self.peers = self._neighbours(params.get("peers") or ())
+
+    def _living(self, kube: Kube, datacenter: str) -> Place | None:
+        """The datacenter, None if it was never deployed or has not finished its first start."""
+        found = objects(kube, self.name, datacenter, kinds=("ConfigMap",))
+        ledger = ledger_of(found, self.name, datacenter)
+        if ledger is None or ledger.phase != PHASE_RUNNING:
+            return None
+        secret = kube.get("Secret", self._secret)
+        if secret is None:
+            raise CassopsError(
+                f"Secret {self._secret} in namespace {kube.namespace} with the superuser's username and password is "
+                "gone; create it again"
+            )
+        return Place(kube, self.name, datacenter, superuser.credentials(secret, self._secret))
+
+    def _neighbours(self, listed: Collection[Mapping[str, Any]]) -> list[Place]:
+        found = [attempt(partial(self._neighbour, options)) for options in listed]
+        failed = [
+            f"datacenter {options['datacenter']} of the cluster cannot be looked at: {answer} Without a look at it "
+            "nothing is safe; leave it out of the peers only if it is gone for good."
+            for options, answer in zip(listed, found, strict=True)
+            if isinstance(answer, CassopsError)
+        ]
+        if failed:
+            raise CassopsError(" ".join(failed))
+        return [place for place in found if isinstance(place, Place)]
+
+    def _neighbour(self, options: Mapping[str, Any]) -> Place | None:
+        return self._living(self._ctx.kube(options), options["datacenter"])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One change at a time in the cluster, wherever its datacenters are."""
+        with ExitStack() as stack:
+            for place in (self.own, *self.peers):
+                self._locks.append(stack.enter_context(Lock(place.kube, lock_name(self.name), self._ctx.holder)))
+            try:
+                yield
+            finally:
+                self._locks.clear()
+
+    def check(self) -> None:
+        """To be called before each change.
+
+        :raises LockLost: somebody else has the lock.
+        """
+        for lock in self._locks:
+            lock.check()
+
+    def look(self) -> Sight:
+        """The datacenter as Kubernetes has it; no node is asked. Ends the run if the lock was lost."""
+        self.check()
+        found = self.own.objects()
+        return Sight(found, self.own.view(found))
+
+    def ask(self, sight: Sight, also: Collection[str] = (), busy: bool = True) -> Sight:
+        """The same with every observer's view, and those of the other datacenters.
+
+        :param also: pods to ask in any case, if they run.
+        :param busy: ask what the observers are busy with, too.
+        """
+        asked = together(
+            lambda place: place.ask(sight.view if place is self.own else place.view(place.objects()), also, busy),
+            (self.own, *self.peers),
+        )
+        return replace(sight, view=asked[0], others=tuple(asked[1:]))
+
+    def ledger(self, found: Objects) -> Ledger:
+        """The datacenter's ledger.
+
+        :raises CassopsError: somebody deleted it.
+        """
+        ledger = ledger_of(found, self.name, self.own.datacenter)
+        if ledger is None:
+            raise CassopsError(f"the ledger of datacenter {self.own.datacenter} is gone; put it back from a backup")
+        return ledger
+
+
+def lock_name(cluster: str) -> str:
+    """One change at a time in a cluster."""
+    return f"{cluster}-lock"

@@ -1,0 +1,473 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nodes of one rack restarted together, as one batch: behind the gates, politely, and proved to be back.
+
+1. Wait until the gates are open.
+2. Write down which pods are about to stop (an annotation of the ledger).
+3. Close CQL, give clients a moment to go elsewhere, drain.
+4. Lower the partition of the rack's StatefulSet, where a newer revision waits, and delete the pods by their UID.
+5. Wait until the nodes are back: at their revision, up in every view, serving, and with all hints delivered.
+6. When the whole rack runs one revision, raise the partition again.
+
+What Kubernetes' controller does (C(stateful_set_control.go), 1.28 to 1.35) decides the order of 3 and 4. Once the
+partition is lowered it deletes the highest pod of an older revision by itself, one after the other; pods from the
+partition on are made at the update revision, those below at the current one; it never deletes a pod of the newest
+revision, however broken; and the update revision becomes the current one when every pod runs it and is ready.
+
+A run that was killed leaves its note behind. Of the pods in it that are still the same, CQL is opened again; one that
+was drained refuses that, is down in every view, and its restart is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import gates, nodetool, rollout
+from ..context import Context
+from ..errors import CassopsError
+from ..ledger import ledger_name
+from ..observe import Objects, attempt, together
+from ..view import NodeView, RackView, View
+from .cluster import CLUSTER, Cluster, Sight
+from .patience import NO_START, NO_WORKER, Patience, last_words
+from .waiting import until
+
+# Annotation of the ledger's ConfigMap: pod -> UID of what is about to stop, as JSON.
+STOPPING = "cassops.kubernetes/stopping"
+# Seconds. Each verb starts a Java process; draining also tells the others (two seconds) and flushes.
+VERB_LIMIT = 60.0
+SETTLE_LIMIT = 120.0
+# Seconds between two looks that ask every node.
+PAUSE = 1.0
+
+LIMITS: Mapping[str, Any] = {
+    "drain_wait": {"type": "float", "default": 2.0},
+    "drain_timeout": {"type": "int", "default": 300},
+    "gate_timeout": {"type": "int", "default": 120},
+    "wait_timeout": {"type": "int", "default": 1800},
+}
+GATES: Mapping[str, Any] = {
+    "low_rf": {"type": "str", "choices": list(rollout.POLICIES), "default": "block"},
+    "ignore": {"type": "list", "elements": "str", "default": []},
+    "free_disk": {"type": "float"},
+    "compactions": {"type": "int"},
+}
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    **LIMITS,
+    **GATES,
+    "nodes": {"type": "list", "elements": "str", "default": []},
+    "force": {"type": "bool", "default": False},
+    "soak": {"type": "float", "default": 0.0},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(node_restart). See its documentation for parameters and results."""
+    settings = rollout.parse({**params, "max_unavailable": rollout.WHOLE_RACK}, prefix="")
+    cluster = Cluster(params, ctx)
+    if ctx.check_mode:
+        batch = wanted_batch(cluster.look().view, params["nodes"], params["force"], bool(params["soak"]))
+        return {"changed": batch is not None, "nodes": list(batch.nodes) if batch else []}
+    with cluster.locked():
+        restarts = Restarts(cluster, settings, Limits.of(params), ctx)
+        restarts.finish_interrupted()
+        restarts.settle()
+        batch = wanted_batch(cluster.look().view, params["nodes"], params["force"], bool(params["soak"]))
+        if batch is not None:
+            restarts.batch(batch)
+    return {
+        "changed": bool(restarts.done),
+        "nodes": [pod for each in restarts.done for pod in each.nodes],
+        "batches": [each.facts() for each in restarts.done],
+    }
+
+
+def wanted_batch(view: View, pods: Sequence[str], force: bool, canary: bool) -> rollout.Batch | None:
+    """The nodes that were asked for and need it, as a batch; None if there are none.
+
+    :raises CassopsError: there is no such node, they are of several racks, or Kubernetes would restart others too.
+    """
+    nodes = [node for node in view.nodes if node.pod in pods or f"{node.rack}-{node.ordinal}" in pods]
+    unknown = set(pods) - {name for node in nodes for name in (node.pod, f"{node.rack}-{node.ordinal}")}
+    if unknown:
+        there = ", ".join(node.pod for node in view.nodes)
+        raise CassopsError(f"there is no node {', '.join(sorted(unknown))}; there are {there}")
+    nodes = [node for node in nodes if force or rollout.needs_restart(view, node)]
+    racks = sorted({node.rack for node in nodes})
+    if len(racks) > 1:
+        raise CassopsError(f"nodes of several racks never restart together; these are of {', '.join(racks)}")
+    if not nodes:
+        return None
+    nodes.sort(key=lambda node: node.ordinal, reverse=True)
+    chosen = tuple(node.pod for node in nodes)
+    batch = rollout.Batch(racks[0], chosen, nodes[-1].ordinal, canary=canary, why="they were named")
+    lowest = min((node.ordinal for node in nodes if rollout.needs_restart(view, node)), default=None)
+    if releasing(view, batch) != lowest:
+        raise CassopsError(
+            f"Kubernetes releases the highest numbers of rack {racks[0]} first: others above {short(chosen)} would "
+            "restart too, undrained; name them as well, or restart them first"
+        )
+    return replace(batch, fix=all(rollout.is_down(view, node) for node in nodes))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """In seconds.
+
+    :param drain_wait: between closing CQL and draining.
+    :param drain: for draining a node.
+    :param gates: for the gates to open.
+    :param wait: for the nodes to be back.
+    """
+
+    drain_wait: float
+    drain: float
+    gates: float
+    wait: float
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Limits:
+        return cls(
+            drain_wait=float(params["drain_wait"]),
+            drain=float(params["drain_timeout"]),
+            gates=float(params["gate_timeout"]),
+            wait=float(params["wait_timeout"]),
+        )
+
+
+@dataclass
+class Done:
+    """A batch that was restarted, and the seconds that its parts took."""
+
+    batch: rollout.Batch
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return self.batch.nodes
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "rack": self.batch.rack,
+            "nodes": list(self.nodes),
+            "canary": self.batch.canary,
+            "why": self.batch.why,
+            "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
+        }
+
+
+class Restarts:
+    """Restarts batches of one datacenter, under its cluster's lock.
+
+    :ivar done: what was restarted so far.
+    :ivar where: put before each line of progress, such as C(batch 2 of 6).
+    """
+
+    def __init__(self, cluster: Cluster, settings: rollout.Settings, limits: Limits, ctx: Context) -> None:
+        self.cluster = cluster
+        self.settings = settings
+        self.limits = limits
+        self.ctx = ctx
+        self.done: list[Done] = []
+        self.where: Callable[[], str] = lambda: ""
+
+    # What a killed run left behind
+
+    def finish_interrupted(self) -> None:
+        """Open CQL again where a killed run only closed it; finish the restart of what it had drained already."""
+        sight = self.cluster.look()
+        noted = stopping(sight.found, self._ledger_name)
+        if not noted:
+            return
+        same = [node for node in sight.view.nodes if node.uid and noted.get(node.pod) == node.uid]
+        drained = [node for node in same if not self._opened_again(node)]
+        for rack in sorted({node.rack for node in drained}):
+            self._finish(rack, [node for node in drained if node.rack == rack])
+        self._note({})
+
+    def _opened_again(self, node: NodeView) -> bool:
+        """Whether the node serves again; one that was drained refuses to, as does one whose Cassandra ended."""
+        opened = attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, ["enablebinary"], VERB_LIMIT))
+        if isinstance(opened, CassopsError):
+            return False
+        self.say(f"{node.pod} serves again: a run that was killed had only closed its CQL")
+        return True
+
+    def _finish(self, rack: str, nodes: Sequence[NodeView]) -> None:
+        """Restart drained nodes; those that cannot be released without others come back at the revision they had."""
+        pods = tuple(node.pod for node in nodes)
+        self.say(f"{short(pods)} was stopped by a run that was killed")
+        why = "a run that was killed had stopped them already"
+        batch = rollout.Batch(rack, pods, min(node.ordinal for node in nodes), fix=True, why=why)
+        entry, clock = Done(batch), Stopwatch()
+        sight = self._open_gates(batch)
+        self.done.append(entry)
+        self._release(sight.view, batch)
+        self._delete(nodes)
+        self.wait_well(pods, sight.view)
+        entry.seconds["down"] = clock.lap()
+
+    # One batch
+
+    def batch(self, batch: rollout.Batch) -> None:
+        """Restart the nodes of a batch.
+
+        :raises CassopsError: the gates do not open, or a node does not come back; with the cause.
+        """
+        entry, clock = Done(batch), Stopwatch()
+        sight = self._open_gates(batch)
+        entry.seconds["gates"] = clock.lap()
+        nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
+        self._note({node.pod: node.uid for node in nodes if node.uid})
+        if not batch.fix:
+            self._stop_politely(nodes)
+        entry.seconds["drain"] = clock.lap()
+        self.done.append(entry)
+        self._release(sight.view, batch)
+        self._delete(nodes)
+        self._wait_back(batch, sight.view)
+        entry.seconds["down"] = clock.lap()
+        if batch.canary and self.settings.soak:
+            self._soak(batch)
+            entry.seconds["soak"] = clock.lap()
+        self.settle()
+        self._note({})
+        self.say(
+            f"{short(batch.nodes)} {'is' if len(batch.nodes) == 1 else 'are'} back after {entry.seconds['down']:.0f} s"
+        )
+
+    def _open_gates(self, batch: rollout.Batch) -> Sight:
+        latest: list[Sight] = []
+
+        def look() -> list[str]:
+            sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
+            latest[:] = [sight]
+            return rollout.before_batch(sight.view, batch, self.settings, sight.others)
+
+        self._until(look, f"the gates before {short(batch.nodes)} to open", self.limits.gates, PAUSE)
+        return latest[0]
+
+    def _stop_politely(self, nodes: Sequence[NodeView]) -> None:
+        """Clients first, then the other nodes: nobody is cut off in the middle of a request."""
+        pods = [node.pod for node in nodes]
+        self.say(f"{short(pods)} closing CQL")
+        self.cluster.check()
+        closed = together(lambda pod: attempt(lambda: self._verb(pod, "disablebinary", VERB_LIMIT)), pods)
+        failed = [str(answer) for answer in closed if isinstance(answer, CassopsError)]
+        if failed:
+            together(lambda pod: attempt(lambda: self._verb(pod, "enablebinary", VERB_LIMIT)), pods)
+            self._note({})
+            raise CassopsError(f"CQL could not be closed, and nothing was restarted: {'; '.join(failed)}")
+        time.sleep(self.limits.drain_wait)
+        self.say(f"{short(pods)} draining")
+        drained = together(lambda pod: attempt(lambda: self._verb(pod, "drain", self.limits.drain)), pods)
+        for answer in drained:
+            if isinstance(answer, CassopsError):
+                # It goes on draining, and does so again when its pod ends (StorageService's shutdown hook).
+                self.ctx.warnings.append(f"{answer} It has the pod's grace period to finish.")
+
+    def _verb(self, pod: str, verb: str, limit: float) -> Any:
+        return nodetool.run_one(self.cluster.kube, pod, [verb], limit)
+
+    def _release(self, view: View, batch: rollout.Batch) -> None:
+        """Lower the partition so far that the pods are made again at the newest revision."""
+        rack, partition = view.rack(batch.rack), releasing(view, batch)
+        if rack is None or partition is None or rack.partition <= partition:
+            return
+        self.cluster.check()
+        self._set_partition(rack, partition)
+        self._until(self._unobserved, "Kubernetes to see the partition", SETTLE_LIMIT)
+
+    def _delete(self, nodes: Iterable[NodeView]) -> None:
+        self.cluster.check()
+        for node in nodes:
+            if node.uid:
+                self.say(f"{short([node.pod])} restarting")
+                self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
+
+    def _wait_back(self, batch: rollout.Batch, before: View) -> None:
+        def proved(sight: Sight) -> Sequence[str]:
+            seen = self.cluster.ask(sight, also=batch.nodes)
+            return rollout.after_batch(seen.view, batch, self.settings, seen.others)
+
+        self._wait(batch.nodes, "to be back", before, proved)
+
+    def wait_well(self, pods: Sequence[str], before: View | None = None) -> None:
+        """Wait for nodes that are on their way without a batch: Kubernetes must take them for ready.
+
+        :param before: its pods must be gone; None: it does not matter which pod it is.
+        """
+        self._wait(pods, "to be well", before, no_further_proof)
+
+    def _wait(
+        self, pods: Sequence[str], what: str, before: View | None, proved: Callable[[Sight], Sequence[str]]
+    ) -> None:
+        old = {node.pod: node.uid for node in before.nodes} if before else {}
+        patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+
+        def look() -> Sequence[str]:
+            sight = self.cluster.look()
+            mine = only(sight.view, pods)
+            self._give_up(patience.lost(mine.nodes), sight.view)
+            stays = [node.pod for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
+            return [f"{pod} has not stopped yet" for pod in stays] or gates.running(mine) or proved(sight)
+
+        self._until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
+
+    def _give_up(self, lost: Sequence[str], view: View) -> None:
+        if not lost:
+            return
+        waiting = [node.pod for node in view.nodes if rollout.needs_restart(view, node)]
+        left = f" Not touched, at the older revision: {short(waiting)}." if waiting else ""
+        raise CassopsError(
+            f"{'; '.join(lost)}. The rollout stops here.{left} Correct the cause, run deploy, then the rollout again: "
+            "it begins with what is down. Or go back to what ran before with rollout_rollback: true."
+        )
+
+    def _soak(self, batch: rollout.Batch) -> None:
+        """The canary must be well for so many seconds in a row."""
+        since = time.monotonic()
+        lives = restarts_of(self.cluster.look().view, batch.nodes)
+
+        def look() -> list[str]:
+            nonlocal since
+            sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
+            if restarts_of(sight.view, batch.nodes) != lives:
+                raise CassopsError(
+                    f"{short(batch.nodes)} came back and ended again. The end of its log:\n"
+                    f"{last_words(self.cluster.kube, batch.nodes[0])}\nThe rollout stops here. Correct the cause, run "
+                    "deploy, then the rollout again."
+                )
+            reasons = rollout.after_batch(sight.view, batch, self.settings, sight.others)
+            if reasons:
+                since = time.monotonic()
+            left = self.settings.soak - (time.monotonic() - since)
+            return reasons or ([f"{left:.0f} s more"] if left > 0 else [])
+
+        limit = self.limits.wait + self.settings.soak
+        self._until(look, f"{short(batch.nodes)} to stay well for {self.settings.soak:.0f} s", limit, PAUSE)
+
+    # Partitions
+
+    def settle(self) -> None:
+        """Where a rack runs one revision, its partition is the number of its nodes: nothing upgrades by accident.
+
+        Of a rack that is half way the partition stays low: each of its pods comes back at the revision that it runs.
+        """
+        low = [rack for rack in self.cluster.look().view.racks if rack.partition < rack.replicas]
+        if not low:
+            return
+        names = {rack.name for rack in low}
+        self._until(lambda: self._unsettled(names), "Kubernetes to count the revision as the current one", SETTLE_LIMIT)
+        for rack in self.cluster.look().view.racks:
+            if rack.name in names and rack.current_revision == rack.update_revision:
+                self.cluster.check()
+                self._set_partition(rack, rack.replicas)
+
+    def _unsettled(self, names: Collection[str]) -> list[str]:
+        """Racks whose pods all run the newest revision and are ready, and of which Kubernetes does not say so yet."""
+        view = self.cluster.look().view
+        return [
+            f"StatefulSet {rack.stateful_set}"
+            for rack in view.racks
+            if rack.name in names
+            and rack.current_revision != rack.update_revision
+            and all(node.ready and not node.pending_restart for node in view.nodes if node.rack == rack.name)
+        ]
+
+    def _unobserved(self) -> list[str]:
+        return [reason for reason in gates.settled(self.cluster.look().view) if "StatefulSet" in reason]
+
+    def _set_partition(self, rack: RackView, partition: int) -> None:
+        patch = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}
+        self.cluster.kube.patch("StatefulSet", rack.stateful_set, patch)
+
+    # Small things
+
+    @property
+    def _ledger_name(self) -> str:
+        return ledger_name(self.cluster.name, self.cluster.own.datacenter)
+
+    def _note(self, stopping_now: Mapping[str, str]) -> None:
+        """Write down which pods are about to stop; nothing takes the note away."""
+        self.cluster.check()
+        text = json.dumps(stopping_now, sort_keys=True) if stopping_now else None
+        self.annotate(STOPPING, text)
+
+    def annotate(self, key: str, value: str | None) -> None:
+        """An annotation of the ledger; None takes it away."""
+        patch = {"metadata": {"annotations": {key: value}}}
+        self.cluster.kube.patch("ConfigMap", self._ledger_name, patch)
+
+    def _until(self, look: Callable[[], Sequence[str]], what: str, limit: float, pause: float = 0.5) -> None:
+        until(look, what, limit, self.say_sometimes, pause)
+
+    def say(self, text: str) -> None:
+        self.ctx.progress(f"{self.where()}{text}", important=True)
+
+    def say_sometimes(self, text: str) -> None:
+        self.ctx.progress(f"{self.where()}{text}")
+
+
+def releasing(view: View, batch: rollout.Batch) -> int | None:
+    """The lowest partition that lets nodes of the batch have the newest revision, and no others.
+
+    From the top: nodes that have it already do not count, and the first one that waits and is not in the batch ends it.
+    """
+    lowest = None
+    for node in sorted(view.nodes, key=lambda node: -node.ordinal):
+        if node.rack == batch.rack and rollout.needs_restart(view, node):
+            if node.pod not in batch.nodes:
+                break
+            lowest = node.ordinal
+    return lowest
+
+
+class Stopwatch:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        before, self._last = self._last, time.monotonic()
+        return self._last - before
+
+
+def no_further_proof(sight: Sight) -> Sequence[str]:  # noqa: ARG001
+    """Ready is enough."""
+    return ()
+
+
+def stopping(found: Objects, ledger: str) -> dict[str, str]:
+    """Pod -> UID of what a run was about to stop; empty where none was killed."""
+    item = found.get("ConfigMap", ledger) or {}
+    text = (item.get("metadata", {}).get("annotations") or {}).get(STOPPING)
+    try:
+        told = json.loads(text) if text else {}
+    except ValueError:
+        raise CassopsError(f"annotation {STOPPING} of ConfigMap {ledger} cannot be read: {text!r}; remove it") from None
+    return {str(pod): str(uid) for pod, uid in told.items()}
+
+
+def only(view: View, pods: Collection[str]) -> View:
+    """The view of these nodes alone, for the gates about a node's pod."""
+    return View(view.cluster, view.datacenter, view.phase, tuple(node for node in view.nodes if node.pod in pods))
+
+
+def restarts_of(view: View, pods: Collection[str]) -> dict[str, tuple[str | None, int]]:
+    """Pod -> UID and restarts of its container."""
+    return {node.pod: (node.uid, node.restarts) for node in view.nodes if node.pod in pods}
+
+
+def short(pods: Sequence[str]) -> str:
+    """Names of nodes for a line of progress: not more than three."""
+    shown = ", ".join(pods[:3])
+    return shown if len(pods) <= 3 else f"{shown} and {len(pods) - 3} more"
