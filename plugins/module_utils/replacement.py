@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import gates
+from . import gates, ring
 from .view import Endpoint, NodeView, View
 
 # --- what is to be done -----------------------------------------------------------------------------------------------
@@ -301,6 +301,18 @@ def losses(scene: Scene, target: str) -> list[Loss]:
                 Loss(rule.keyspaces, rule.level, rule.factor, rule.quorum, len(lost), rules.nodes(example & dead), gone)
             )
     return found
+
+
+def single_copies(seen: View) -> tuple[str, ...]:
+    """The user's keyspaces that have one replica in this datacenter, by name: a lost volume is lost rows of them."""
+    return tuple(
+        sorted(
+            item.name
+            for item in seen.keyspaces
+            if not item.name.startswith("system")
+            and 1 in {ring.replication_factors(item.replication).get(where) for where in ("", seen.datacenter)}
+        )
+    )
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

@@ -439,6 +439,15 @@ def test_row_17_one_replica_is_lost_with_its_node() -> None:
     assert short(decided(view, settings=Settings(accept_loss=frozenset({"one"})))) == (6, REPLACE)
 
 
+def test_keyspaces_with_one_copy_here() -> None:
+    view = with_keyspace(with_keyspace(views.whole(), "two", dc1="2"), "one", dc1="1", dc2="3")
+    view = with_keyspace(view, "elsewhere", dc2="1")
+    simple = Keyspace("simple", {"class": "SimpleStrategy", "replication_factor": "1"})
+    local = Keyspace("system_local", {"class": "LocalStrategy"})
+    view = replace(view, keyspaces=(*view.keyspaces, simple, local))
+    assert replacement.single_copies(view) == ("one", "simple")
+
+
 def test_row_17_when_nobody_has_a_range_nothing_can_be_streamed() -> None:
     view = with_keyspace(dead(views.whole(), FIRST, SECOND, held=EMPTY), "two", dc1="2")
     told = decided(view, settings=Settings(accept_loss=frozenset({"two", "system_auth"})))
