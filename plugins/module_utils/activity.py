@@ -56,6 +56,7 @@ def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], st
         disk=volume_disk(volume),
         largest_table=largest_table(session.execute("SELECT * FROM system_views.disk_usage")),
         snapshots=volume_snapshots(volume),
+        storage_mode=setting(session, "storage_compatibility_mode"),
     )
 
 
@@ -96,6 +97,12 @@ def busy_repair_pools(pools: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]
         for name, row in sorted(pools.items())
         if name.startswith(REPAIR_POOLS) and (row["active_tasks"] or row["pending_tasks"])
     )
+
+
+def setting(session: cql.Session, name: str) -> str | None:
+    """A key of cassandra.yaml as the node took it; None where this version does not have it."""
+    rows = session.execute(f"SELECT value FROM system_views.settings WHERE name = {cql.text_literal(name)}")
+    return str(rows[0]["value"]) if rows and rows[0]["value"] is not None else None
 
 
 def largest_table(rows: Iterable[Mapping[str, Any]]) -> int:

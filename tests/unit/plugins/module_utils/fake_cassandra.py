@@ -61,6 +61,7 @@ class Member:
     # Of Cassandra; None is that of the ring.
     version: str | None = None
     sstables: str = "big-nb"
+    storage_mode: str = "CASSANDRA_4"
 
 
 @dataclass
@@ -230,6 +231,7 @@ class FakeSession:
             (r"SELECT \* FROM system_views\.(streaming|repairs|repair_participates)", self.doing),
             (r"SELECT \* FROM system_views\.thread_pools", self.pools),
             (r"SELECT \* FROM system_views\.disk_usage", self.disk_usage),
+            (r"SELECT value FROM system_views\.settings WHERE name = 'storage_compatibility_mode'", self.storage_mode),
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
@@ -289,6 +291,10 @@ class FakeSession:
             {"name": name, "active_tasks": active, "pending_tasks": pending}
             for name, (active, pending) in self.ring.busy[self.pod].pools.items()
         ]
+
+    def storage_mode(self, consistency: str) -> list[dict[str, Any]]:
+        mode = self.ring.members[self.pod].storage_mode
+        return [{"value": mode}] if self.own_version >= "5" else []
 
     def disk_usage(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name, "table_name": "t", "mebibytes": 3} for name, _grace in self.ring.tables]
