@@ -293,12 +293,11 @@ def losses(scene: Scene, target: str) -> list[Loss]:
     own = rules.mask([target])
     found = []
     for rule in rules.rules:
-        lost = [mask for mask in rule.sets if mask & own and (mask & dead).bit_count() >= rule.quorum]
+        lost = [mask for mask in rules.sets(rule) if mask & own and (mask & dead).bit_count() >= rule.quorum]
         if lost:
-            example = min(lost, key=lambda mask: rule.sets[mask])
             gone = rule.level == "QUORUM" and any(not mask & ~dead for mask in lost)
             found.append(
-                Loss(rule.keyspaces, rule.level, rule.factor, rule.quorum, len(lost), rules.nodes(example & dead), gone)
+                Loss(rule.keyspaces, rule.level, rule.factor, rule.quorum, len(lost), rules.nodes(lost[0] & dead), gone)
             )
     return found
 

@@ -318,6 +318,9 @@ def _most_in_one_rack(nodes: Iterable[str], rack_of: Mapping[str, tuple[str, str
 
 # --- who may be down together -----------------------------------------------------------------------------------------
 
+Part = tuple[str, int]
+"""A datacenter and its number of replicas, as one entry of `replication_factors`."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -325,37 +328,72 @@ class Rule:
 
     :param keyspaces: their names, sorted.
     :param level: `QUORUM`, or `LOCAL_QUORUM in <datacenter>` where several datacenters have replicas.
+    :param parts: the datacenters that count.
     :param factor: replicas that the keyspaces ask for there.
-    :param quorum: replicas that must be up.
-    :param fragile: one node down is enough to lose it somewhere: fewer than three replicas, or fewer nodes than
-        replicas. No order of restarts can keep it.
-    :param sets: every distinct set of replicas, as a bit mask over the nodes, and one range that it holds.
+    :param replicas: replicas that every range has there: fewer where there are fewer nodes.
     """
 
     keyspaces: tuple[str, ...]
     level: str
+    parts: tuple[Part, ...]
     factor: int
-    quorum: int
-    fragile: bool
-    sets: Mapping[int, Range]
+    replicas: int
 
-    def may_be_down(self, replicas: int) -> int:
-        """How many of a set of so many replicas: as many as the quorum can spare, and one in any case."""
-        return max(replicas - self.quorum, 1)
+    @property
+    def quorum(self) -> int:
+        """Replicas of a range that must be up."""
+        return self.factor // 2 + 1
+
+    @property
+    def fragile(self) -> bool:
+        """One node down is enough to lose the quorum: no order of restarts can keep it."""
+        return self.replicas - 1 < self.quorum
+
+    @property
+    def may_be_down(self) -> int:
+        """How many replicas of a range may be down: what the quorum can spare, and one in any case."""
+        return max(self.replicas - self.quorum, 1)
 
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A rule that would be broken: how many sets of replicas, and one of them as an example.
+    """A rule that would be broken.
 
-    :param up: replicas of the example that would be left.
+    :param sets: how many different sets of replicas would have too few left.
+    :param replicas: one of them.
+    :param up: how many of these would be left.
     """
 
     rule: Rule
     sets: int
-    example: Range
     replicas: tuple[str, ...]
     up: int
+
+
+class _Sets:
+    """The sets of replicas of one datacenter for one number of replicas, as bit masks over all nodes."""
+
+    def __init__(self, circle: _Circle, bits: Mapping[str, int]) -> None:
+        self._circle = circle
+        self._by_place = [sum(bits[node] for node in circle.replicas_at(place)) for place in range(len(circle.tokens))]
+        self.distinct = sorted(set(self._by_place))
+        self.replicas = self.distinct[0].bit_count()
+        self.of: dict[int, list[int]] = {}
+        for mask in self.distinct:
+            for bit in _bits(mask):
+                self.of.setdefault(bit, []).append(mask)
+
+    def along(self, ends: Sequence[int]) -> list[int]:
+        """The set at each of the ascending tokens."""
+        size = len(self._by_place)
+        return [self._by_place[bisect.bisect_left(self._circle.tokens, end) % size] for end in ends]
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low
+        mask ^= low
 
 
 class Availability:
@@ -363,6 +401,10 @@ class Availability:
 
     A client may ask for QUORUM over all datacenters, for LOCAL_QUORUM in any of them, or for EACH_QUORUM: all of them
     must hold. A rule that is fragile cannot be kept by anybody; of its ranges one replica at a time may be down.
+
+    Only sets inside of a datacenter are worked out in advance. Over all datacenters QUORUM follows from LOCAL_QUORUM in
+    each, where there are three replicas or more; else, and while nodes of other datacenters are down, it is looked at
+    range by range.
 
     :param tokens_by_node: as for `replicas`.
     :param replications: by keyspace, as in system_schema.keyspaces; those that place no replicas are left out.
@@ -379,62 +421,45 @@ class Availability:
     ) -> None:
         self._names = sorted(tokens_by_node)
         self._bits = {node: 1 << place for place, node in enumerate(self._names)}
-        ends = sorted({token for tokens in tokens_by_node.values() for token in tokens})
-        self._ranges = list(zip([*ends[-1:], *ends[:-1]], ends, strict=True))
-        rules = self._rules(tokens_by_node, rack_by_node, dc_by_node, replications)
+        self._ends = sorted({token for tokens in tokens_by_node.values() for token in tokens})
+        alike = _alike(replications)
+        self._sets: dict[Part, _Sets] = {}
+        for part in sorted({part for parts in alike for part in parts}):
+            circle = _circle(tokens_by_node, rack_by_node, dc_by_node, *part)
+            if circle:
+                self._sets[part] = _Sets(circle, self._bits)
+        rules = [rule for parts, keyspaces in alike.items() for rule in self._rules(keyspaces, parts)]
         self.fragile = [rule for rule in rules if rule.fragile]
         self.rules = rules if count_fragile else [rule for rule in rules if not rule.fragile]
-        self._limits = self._by_node()
+        # Keyspaces that are replicated otherwise may still ask the same of one datacenter.
+        distinct = {(rule.parts, rule.factor): rule for rule in self.rules}
+        local = [rule for rule in distinct.values() if len(rule.parts) == 1]
+        self._local = [(self._sets[rule.parts[0]], rule.may_be_down) for rule in local]
+        self._wide = [rule for rule in distinct.values() if len(rule.parts) > 1]
+        spared: dict[Part, int] = {}
+        for rule in local:
+            spared[rule.parts[0]] = min(rule.may_be_down, spared.get(rule.parts[0], rule.may_be_down))
+        self._not_implied = [
+            rule
+            for rule in self._wide
+            if any(part not in spared for part in rule.parts)
+            or sum(spared[part] for part in rule.parts) > rule.may_be_down
+        ]
+        self._masks: dict[tuple[Part, ...], tuple[list[int], dict[int, list[int]]]] = {}
+        inside: dict[str, int] = {}
+        for node, bit in self._bits.items():
+            inside[dc_by_node[node]] = inside.get(dc_by_node[node], 0) | bit
+        self._neighbours = {node: inside[dc_by_node[node]] for node in self._names}
 
-    def _rules(
-        self,
-        tokens_by_node: Mapping[str, Sequence[int]],
-        rack_by_node: Mapping[str, str],
-        dc_by_node: Mapping[str, str],
-        replications: Mapping[str, Mapping[str, str]],
-    ) -> list[Rule]:
-        alike: dict[tuple[tuple[str, int], ...], list[str]] = {}
-        for keyspace, replication in sorted(replications.items()):
-            factors = {name: factor for name, factor in replication_factors(replication).items() if factor > 0}
-            if factors:
-                alike.setdefault(tuple(sorted(factors.items())), []).append(keyspace)
-        ends = [end for _start, end in self._ranges]
-        masks: dict[tuple[str, int], list[int]] = {}
-        for part in {part for parts in alike for part in parts}:
-            circle = _circle(tokens_by_node, rack_by_node, dc_by_node, *part)
-            masks[part] = [self.mask(nodes) for nodes in _along(circle, ends)] if circle else [0] * len(ends)
-        rules = []
-        for parts, keyspaces in alike.items():
-            if len(parts) > 1:
-                rules += [
-                    self._rule(keyspaces, f"LOCAL_QUORUM in {part[0]}", part[1], masks[part])
-                    for part in parts
-                    if any(masks[part])
-                ]
-            joined = masks[parts[0]]
-            for part in parts[1:]:
-                joined = [one | other for one, other in zip(joined, masks[part], strict=True)]
-            rules.append(self._rule(keyspaces, "QUORUM", sum(factor for _name, factor in parts), joined))
-        return rules
-
-    def _rule(self, keyspaces: Sequence[str], level: str, factor: int, masks: Sequence[int]) -> Rule:
-        sets = dict(zip(masks, self._ranges, strict=True))
-        quorum = factor // 2 + 1
-        fragile = any(mask.bit_count() - 1 < quorum for mask in sets)
-        return Rule(tuple(keyspaces), level, factor, quorum, fragile, sets)
-
-    def _by_node(self) -> dict[str, list[tuple[int, int]]]:
-        """By node: the sets that it belongs to, each with how many of it may be down."""
-        limits: dict[int, int] = {}
-        for rule in self.rules:
-            for mask in rule.sets:
-                allowed = rule.may_be_down(mask.bit_count())
-                limits[mask] = min(allowed, limits.get(mask, allowed))
-        found: dict[str, list[tuple[int, int]]] = {node: [] for node in self._names}
-        for mask, allowed in limits.items():
-            for node in self.nodes(mask):
-                found[node].append((mask, allowed))
-        return found
+    def _rules(self, keyspaces: Sequence[str], parts: tuple[Part, ...]) -> Iterator[Rule]:
+        named = tuple(keyspaces)
+        there = tuple(part for part in parts if part in self._sets)
+        if len(parts) > 1:
+            for part in there:
+                yield Rule(named, f"LOCAL_QUORUM in {part[0]}", (part,), part[1], self._sets[part].replicas)
+        if there:
+            factor, replicas = sum(part[1] for part in parts), sum(self._sets[part].replicas for part in there)
+            yield Rule(named, "QUORUM", there, factor, replicas)
 
     def mask(self, nodes: Iterable[str]) -> int:
         """Nodes as a bit mask; those without tokens hold nothing and have no bit."""
@@ -445,33 +470,64 @@ class Availability:
 
     def nodes(self, mask: int) -> tuple[str, ...]:
         """The nodes of a bit mask, sorted by name."""
-        found = []
-        while mask:
-            low = mask & -mask
-            found.append(self._names[low.bit_length() - 1])
-            mask ^= low
-        return tuple(found)
+        return tuple(self._names[bit.bit_length() - 1] for bit in _bits(mask))
+
+    def sets(self, rule: Rule) -> list[int]:
+        """The different sets of replicas (bit masks) of the ranges that the rule is about."""
+        return self._sets[rule.parts[0]].distinct if len(rule.parts) == 1 else self._over(rule)[0]
+
+    def holds(self, rule: Rule, mask: int) -> bool:
+        """Whether any of these nodes (a bit mask) is a replica of a range that the rule is about."""
+        return any(replicas & mask for part in rule.parts for replicas in self._sets[part].distinct)
 
     def allows(self, down: int, node: str) -> bool:
         """Whether the node may go down beside those (a bit mask) that are down; True for one that is down already."""
-        if down & self._bits.get(node, 0):
+        bit = self._bits.get(node, 0)
+        if not bit or down & bit:
             return True
-        return all((mask & down).bit_count() < allowed for mask, allowed in self._limits.get(node, ()))
+        for sets, spared in self._local:
+            if any((mask & down).bit_count() >= spared for mask in sets.of.get(bit, ())):
+                return False
+        wide = self._wide if down & ~self._neighbours[node] else self._not_implied
+        return not any(
+            (mask & down).bit_count() >= rule.may_be_down for rule in wide for mask in self._over(rule)[1].get(bit, ())
+        )
+
+    def _over(self, rule: Rule) -> tuple[list[int], dict[int, list[int]]]:
+        """The different sets over several datacenters, all and by node; worked out when first needed."""
+        if rule.parts not in self._masks:
+            columns = [self._sets[part].along(self._ends) for part in rule.parts]
+            distinct = sorted({sum(column) for column in zip(*columns, strict=True)})
+            of: dict[int, list[int]] = {}
+            for mask in distinct:
+                for bit in _bits(mask):
+                    of.setdefault(bit, []).append(mask)
+            self._masks[rule.parts] = distinct, of
+        return self._masks[rule.parts]
 
     def shortfalls(self, down: Iterable[str], more: Iterable[str]) -> list[Shortfall]:
         """What would be lost if C(more) went down beside C(down), for words; empty where `allows` says yes to all."""
-        before = self.mask(down)
-        after = before | self.mask(more)
+        before = after = self.mask(down)
+        allowed = True
+        for node in sorted(more):
+            allowed = allowed and self.allows(after, node)
+            after |= self.mask([node])
         found = []
-        for rule in self.rules:
+        for rule in () if allowed else self.rules:
+            sets = self._sets[rule.parts[0]].distinct if len(rule.parts) == 1 else self._over(rule)[0]
             broken = [
-                mask
-                for mask in rule.sets
-                if mask & after != mask & before and (mask & after).bit_count() > rule.may_be_down(mask.bit_count())
+                mask for mask in sets if mask & after != mask & before and (mask & after).bit_count() > rule.may_be_down
             ]
             if broken:
-                mask = min(broken, key=lambda each: rule.sets[each])
-                found.append(
-                    Shortfall(rule, len(broken), rule.sets[mask], self.nodes(mask), (mask & ~after).bit_count())
-                )
+                found.append(Shortfall(rule, len(broken), self.nodes(broken[0]), (broken[0] & ~after).bit_count()))
         return found
+
+
+def _alike(replications: Mapping[str, Mapping[str, str]]) -> dict[tuple[Part, ...], list[str]]:
+    """The keyspaces by their replication; without those that place no replicas."""
+    found: dict[tuple[Part, ...], list[str]] = {}
+    for keyspace, replication in sorted(replications.items()):
+        parts = tuple(sorted((name, factor) for name, factor in replication_factors(replication).items() if factor > 0))
+        if parts:
+            found.setdefault(parts, []).append(keyspace)
+    return found

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -294,6 +295,7 @@ class _Planner:
         self._batches: list[Batch] = []
         self._stuck = False
         self._queues = self._queued()
+        self._sizes = Counter(node.rack for node in view.nodes)
         self._down = {node.pod for queue in self._queues for node in queue if is_down(view, node)}
         self._rules = gates.availability((view, *others), settings.low_rf != "ignore")
         proven = any(proves_change(view, node) for node in view.nodes) or (settings.force and bool(done))
@@ -394,7 +396,7 @@ class _Planner:
     def _take(self, queue: list[NodeView]) -> None:
         """The next nodes at the top that are up: as many as settings and quorum allow."""
         rack = queue[0].rack
-        size = self._settings.nodes_at_once(sum(node.rack == rack for node in self._view.nodes))
+        size = self._settings.nodes_at_once(self._sizes[rack])
         room = 1 if self._canary_due else max(1, size - sum(node.pod in self._down for node in queue))
         down = self._rules.mask(self._view.addresses(self._down))
         nodes: list[NodeView] = []
@@ -440,7 +442,7 @@ class _Planner:
         mask = self._rules.mask(addresses)
         warnings = []
         for rule in self._rules.fragile if self._settings.low_rf != "ignore" else ():
-            if not any(replicas & mask for replicas in rule.sets):
+            if not self._rules.holds(rule, mask):
                 continue
             words = f"{gates.keyspaces_named(rule.keyspaces)}: {_what_is_lost(rule)} while one of its nodes restarts"
             if self._settings.low_rf == "block" and not self._is_as_good_as_it_gets(rule):

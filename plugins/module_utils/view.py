@@ -9,6 +9,7 @@ C(observe.py) fills it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -183,6 +184,10 @@ class View:
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Every member any observer knows, by address; a node's word about itself goes before what others say of it."""
+        return self._merged
+
+    @functools.cached_property
+    def _merged(self) -> dict[str, Endpoint]:
         merged: dict[str, Endpoint] = {}
         for observation in self.observations.values():
             for address, endpoint in observation.endpoints.items():
@@ -202,6 +207,8 @@ class View:
         A node that is called by its pod's address has a new one, or none, while others still know the old one: its
         host id tells.
         """
+        if not pods:
+            return set()
         found = {node.address for node in self.nodes if node.pod in pods and node.address}
         ids = {node.host_id for node in self.nodes if node.pod in pods and node.host_id}
         known = {address for address, endpoint in self.endpoints().items() if endpoint.host_id in ids}
