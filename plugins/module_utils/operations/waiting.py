@@ -34,6 +34,7 @@ def until(
     limit: float,
     say: Callable[[str], None],
     pause: float = PAUSE,
+    mark: Callable[[], object] | None = None,
 ) -> None:
     """Look until no reason is left.
 
@@ -41,19 +42,25 @@ def until(
     :param what: what is waited for, as the beginning of a sentence ("all nodes up").
     :param limit: seconds.
     :param say: takes the progress lines.
+    :param mark: what it returns changes as long as things go on; the limit then counts from the last change. For what
+        takes hours when it is well, such as streaming.
     :raises WaitedTooLong: when the limit passes.
     """
-    begin = time.monotonic()
+    begin = changed_at = time.monotonic()
     said, said_at = "", begin
+    reached = mark() if mark else None
     while True:
         reasons = look()
         now = time.monotonic()
         if not reasons:
             return
-        if now - begin > limit:
+        if mark and (there := mark()) != reached:
+            reached, changed_at = there, now
+        if now - changed_at > limit:
             raise WaitedTooLong(what, limit, reasons)
         line = reasons[0] + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
         if line != said or now - said_at > SAY_AGAIN:
-            say(f"waiting for {what}: {line}, {now - begin:.0f} s of at most {limit:.0f} s")
+            most = "" if mark else f" of at most {limit:.0f} s"
+            say(f"waiting for {what}: {line}, {now - begin:.0f} s{most}")
             said, said_at = line, now
         time.sleep(pause)

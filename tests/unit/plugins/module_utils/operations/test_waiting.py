@@ -85,6 +85,20 @@ def test_the_limit(clock: Clock) -> None:
     assert clock.now == 1004.0
 
 
+def test_as_long_as_it_goes_on_the_limit_begins_anew(clock: Clock) -> None:
+    done = [0]
+
+    def look() -> list[str]:
+        done[0] = min(done[0] + 1, 20)
+        return [f"{done[0]} of 30 files"]
+
+    said: list[str] = []
+    with pytest.raises(waiting.WaitedTooLong, match="not so after 5 s. Still missing: 20 of 30 files"):
+        waiting.until(look, "all files", 5, said.append, pause=1, mark=lambda: done[0])
+    assert 1024 <= clock.now <= 1027
+    assert said[1] == "waiting for all files: 2 of 30 files, 1 s"
+
+
 def test_it_is_looked_once_even_without_time(clock: Clock) -> None:
     look = Look([])
     waiting.until(look, "peace", 0, lambda line: None)
