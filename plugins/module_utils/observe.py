@@ -205,13 +205,20 @@ def node_view(
         phase="Terminating" if deleting else running_phase(status.get("phase"), container),
         ready=condition(pod, "Ready").get("status") == "True" and not deleting,
         started=started,
-        age=(now - datetime.fromisoformat(started.replace("Z", "+00:00"))).total_seconds(),
+        age=seconds_since(started, now),
         restarts=container.get("restartCount", 0),
         reason=why_not_ready(pod, container),
         pending_restart=is_pending(stateful_set, pod),
         revision=pod["metadata"].get("labels", {}).get(REVISION),
         runs=runs(pod),
+        running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
+        worker_lost=worker_lost(pod),
     )
+
+
+def seconds_since(moment: str | None, now: datetime) -> float | None:
+    """Of a time as Kubernetes writes it."""
+    return (now - datetime.fromisoformat(moment.replace("Z", "+00:00"))).total_seconds() if moment else None
 
 
 def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
@@ -292,9 +299,13 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
         return f"its container ended with exit code {last.get('exitCode')} ({last.get('reason')})"
     if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
         return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-    if condition(pod, "Ready").get("reason") == "NodeNotReady" or pod["status"].get("reason") == "NodeLost":
-        return f"its worker {pod['spec'].get('nodeName')} does not answer"
-    return None
+    return f"its worker {pod['spec'].get('nodeName')} does not answer" if worker_lost(pod) else None
+
+
+def worker_lost(pod: Mapping[str, Any]) -> bool:
+    """Kubernetes has not heard of the pod's worker for a while."""
+    reasons = (condition(pod, "Ready").get("reason"), pod.get("status", {}).get("reason"))
+    return "NodeNotReady" in reasons or "NodeLost" in reasons
 
 
 def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> bool:

@@ -29,6 +29,8 @@ SOFT_GATES = ("streams", "repairs", "hints", "disk", "compactions")
 """Gates that a person may decide to go past. All others protect data, and have no switch."""
 
 PREFIX = "rollout_"
+# Seconds that a node may take to start before it counts as stuck. More than a restart ever took with a full commit log.
+STARTING = 600
 MAX_SOAK = 86400
 MAX_COMPACTIONS = 10**9
 HARD_GATES = (
@@ -258,6 +260,19 @@ def is_down(view: View, node: NodeView) -> bool:
     return not any(seen.alive.get(address) for seen in views for address in addresses)
 
 
+def is_stuck(view: View, node: NodeView) -> bool:
+    """It is down and will not come up by itself, but a newer revision may help.
+
+    One that only starts is waited for, and one whose worker does not answer cannot be restarted.
+    """
+    if not is_down(view, node) or node.worker_lost or node.phase == "Terminating":
+        return False
+    if node.held is not None or node.phase not in ("Pending", "Running"):
+        return True
+    waited = node.age if node.phase == "Pending" else node.running_for
+    return node.reason is not None or waited is None or waited > STARTING
+
+
 def proves_change(view: View, node: NodeView) -> bool:
     """The node is well and runs already what others wait for."""
     if needs_restart(view, node) or not is_well(node):
@@ -296,7 +311,7 @@ class _Planner:
         self._stuck = False
         self._queues = self._queued()
         self._sizes = Counter(node.rack for node in view.nodes)
-        self._down = {node.pod for queue in self._queues for node in queue if is_down(view, node)}
+        self._down = {node.pod for queue in self._queues for node in queue if is_stuck(view, node)}
         self._rules = gates.availability((view, *others), settings.low_rf != "ignore")
         proven = any(proves_change(view, node) for node in view.nodes) or (settings.force and bool(done))
         self._canary_due = settings.canary and not proven
@@ -465,9 +480,11 @@ def _names(node: NodeView) -> set[str]:
 
 
 def _what_is_lost(rule: ring.Rule) -> str:
+    if rule.replicas < rule.quorum:
+        return f"only {rule.replicas} of {rule.factor} replicas exist, so {rule.level} fails as it is, and weaker levels may"
     if rule.factor == 1:
         return "with 1 replica, its rows on a node can be neither read nor written"
-    return f"with {rule.factor} replicas, {rule.level} needs {rule.quorum} and fails"
+    return f"with {rule.replicas} replicas, {rule.level} needs {rule.quorum} and fails"
 
 
 # --- before and after a batch -----------------------------------------------------------------------------------------
@@ -482,7 +499,7 @@ def before_batch(view: View, batch: Batch, settings: Settings, others: Sequence[
         return gates.settled(view) + [
             f"{node.pod} was down and is not any more: plan again"
             for node in view.nodes
-            if node.pod in batch.nodes and not is_down(view, node)
+            if node.pod in batch.nodes and not is_stuck(view, node)
         ]
     expected = {*batch.nodes, *batch.down}
     addresses = view.addresses(expected)

@@ -118,6 +118,10 @@ class NodeView:
     # What of its template is not its rack's own (image, version, configuration), as one text; compared with
     # RackView.wants to tell whether a change is proved already.
     runs: str | None = None
+    # Seconds since its container started; None while it does not run.
+    running_for: float | None = None
+    # Its worker does not answer: nobody can tell whether the node still runs, nor end it.
+    worker_lost: bool = False
     # The volume's claim is being deleted: the node loses its data when its pod goes.
     volume_deleting: bool = False
 
@@ -226,6 +230,7 @@ class View:
             self,
             nodes=tuple(node for node in self.nodes if node.pod not in pods and node.address not in gone),
             unheard={pod: why for pod, why in self.unheard.items() if pod not in pods},
+            seeds=tuple(seed for seed in self.seeds if seed not in gone),
             observations={
                 pod: replace(
                     seen,
