@@ -98,6 +98,7 @@ def start(
     extra: Mapping[str, Any] | None = None,
     words: Sequence[str] = (),
     facts: bool = False,
+    programs: Path = VENV_BIN,
 ) -> Run:
     """Start a playbook.
 
@@ -107,6 +108,7 @@ def start(
     :param extra: for ``-e``.
     :param words: further words of the command line.
     :param facts: also bring back what the role registered, by a second play behind the playbook's own.
+    :param programs: folder of another ansible-playbook than that of .venv.
     """
     folder.mkdir(parents=True, exist_ok=True)
     hosts = [host for group in inventory.values() for host in group["hosts"]]
@@ -117,7 +119,7 @@ def start(
     if facts:
         playbook = folder / f"{name}-and-facts.yml"
         playbook.write_text(yaml.safe_dump(with_facts(name, folder), sort_keys=False))
-    command = [str(VENV_BIN / "ansible-playbook"), "-i", str(hosts_file), str(playbook), *words]
+    command = [str(programs / "ansible-playbook"), "-i", str(hosts_file), str(playbook), *words]
     if extra:
         command += ["-e", json.dumps(extra)]
     log = folder / f"{time.strftime('%H%M%S')}-{name}-{time.monotonic_ns() % 10**6}.log"
