@@ -251,7 +251,7 @@ class Restarts:
             latest[:] = [sight]
             return rollout.before_batch(sight.view, batch, self.settings, sight.others)
 
-        self._until(look, f"the gates before {short(batch.nodes)} to open", self.limits.gates, PAUSE)
+        self.wait_until(look, f"the gates before {short(batch.nodes)} to open", self.limits.gates, PAUSE)
         return latest[0]
 
     def _stop_politely(self, nodes: Sequence[NodeView]) -> None:
@@ -283,7 +283,7 @@ class Restarts:
             return
         self.cluster.check()
         self._set_partition(rack, partition)
-        self._until(self._unobserved, "Kubernetes to see the partition", SETTLE_LIMIT)
+        self.wait_until(self._unobserved, "Kubernetes to see the partition", SETTLE_LIMIT)
 
     def _delete(self, nodes: Iterable[NodeView]) -> None:
         self.cluster.check()
@@ -319,7 +319,7 @@ class Restarts:
             stays = [node.pod for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
             return [f"{pod} has not stopped yet" for pod in stays] or gates.running(mine) or proved(sight)
 
-        self._until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
+        self.wait_until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
 
     def _give_up(self, lost: Sequence[str], view: View) -> None:
         if not lost:
@@ -352,7 +352,7 @@ class Restarts:
             return reasons or ([f"{left:.0f} s more"] if left > 0 else [])
 
         limit = self.limits.wait + self.settings.soak
-        self._until(look, f"{short(batch.nodes)} to stay well for {self.settings.soak:.0f} s", limit, PAUSE)
+        self.wait_until(look, f"{short(batch.nodes)} to stay well for {self.settings.soak:.0f} s", limit, PAUSE)
 
     # Partitions
 
@@ -365,7 +365,9 @@ class Restarts:
         if not low:
             return
         names = {rack.name for rack in low}
-        self._until(lambda: self._unsettled(names), "Kubernetes to count the revision as the current one", SETTLE_LIMIT)
+        self.wait_until(
+            lambda: self._unsettled(names), "Kubernetes to count the revision as the current one", SETTLE_LIMIT
+        )
         for rack in self.cluster.look().view.racks:
             if rack.name in names and rack.current_revision == rack.update_revision:
                 self.cluster.check()
@@ -406,7 +408,8 @@ class Restarts:
         patch = {"metadata": {"annotations": {key: value}}}
         self.cluster.kube.patch("ConfigMap", self._ledger_name, patch)
 
-    def _until(self, look: Callable[[], Sequence[str]], what: str, limit: float, pause: float = 0.5) -> None:
+    def wait_until(self, look: Callable[[], Sequence[str]], what: str, limit: float, pause: float = 0.5) -> None:
+        """Look until no reason is left; a line of progress now and then."""
         until(look, what, limit, self.say_sometimes, pause)
 
     def say(self, text: str) -> None:

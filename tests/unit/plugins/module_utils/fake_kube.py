@@ -19,6 +19,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -54,6 +55,17 @@ def one_at_a_time(method: Method) -> Method:
 def copied(item: Any) -> Any:
     """A copy of what is JSON, much quicker than copy.deepcopy."""
     return json.loads(json.dumps(item))
+
+
+def merge(item: Object, patch: Mapping[str, Any]) -> None:
+    """A JSON merge patch."""
+    for key, value in patch.items():
+        if value is None:
+            item.pop(key, None)
+        elif isinstance(value, Mapping):
+            merge(item.setdefault(key, {}), value)
+        else:
+            item[key] = copied(value)
 
 
 class Killed(BaseException):
@@ -95,6 +107,8 @@ class FakeKube:
         self.slow = 1
         self.disks: dict[str, Disk] = {}
         self.held: dict[str, str] = {}
+        # Pods that were stopped while they took requests.
+        self.cut_off: list[str] = []
         self.starting: dict[str, int] = {}
         self.after_write: Callable[[], None] = lambda: None
         self.pod_addresses: dict[str, str] = {}
@@ -203,6 +217,24 @@ class FakeKube:
         return self.done(copied(obj))
 
     @one_at_a_time
+    def patch(self, kind: str, name: str, patch: Any, type: str = "merge") -> Object:
+        self.before_write(f"patch {kind} {name}")
+        item = copied(self.one(kind, name))
+        if type == "merge":
+            merge(item, patch)
+        else:
+            for step in patch:
+                *path, last = [word.replace("~1", "/") for word in step["path"].split("/")[1:]]
+                place = item
+                for word in path:
+                    place = place[word]
+                assert step["op"] == "add" or last in place
+                place[last] = copied(step["value"])
+        if item.get("spec") != self.one(kind, name).get("spec"):
+            item["metadata"]["generation"] += 1
+        return self.done(item)
+
+    @one_at_a_time
     def apply(self, obj: Object, *, dry_run: bool = False) -> Object:
         what = f"apply {obj['kind']} {obj['metadata']['name']}"
         if dry_run:
@@ -302,11 +334,14 @@ class FakeKube:
         self.held.pop(pod, None)
         self.starting.pop(pod, None)
         if pod in self.ring.members:
+            if self.ring.doors[pod] == OPEN and pod not in self.ring.down:
+                self.cut_off.append(pod)
             self.ring.doors[pod] = OFF
             self.ring.down.add(pod)
 
     def kubelet(self) -> None:
         """Time passes: containers start, held nodes look at the ledger again, controllers act."""
+        self.clock += 1
         for pod in [*self.starting]:
             self.starting[pod] -= 1
             if self.starting[pod] <= 0:
@@ -339,8 +374,14 @@ class FakeKube:
             disk = self.disks.setdefault(f"data-{pod}", Disk(ledger.id, f"host-{next(self._numbers)}"))
             door = OPEN if ledger.phase != "new" else LOOPBACK if ledger.first == pod else OFF
             dc = labels["cassops.kubernetes/datacenter"]
-            self.ring.join(pod, Member(address, labels[RACK], disk.host_id, ledger.tokens[pod], dc), door)
+            version = labels["app.kubernetes.io/version"]
+            member = Member(address, labels[RACK], disk.host_id, ledger.tokens[pod], dc, version=version)
+            old = self.ring.members.get(pod)
+            if old is not None:
+                member.sstables = old.sstables
+            self.ring.join(pod, member, door)
             self.ring.down.discard(pod)
+            self.ring.drained.discard(pod)
 
     # The StatefulSet controller.
 
@@ -371,9 +412,15 @@ class FakeKube:
         digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
         revision = f"{name}-{digest}"
         if ("ControllerRevision", revision) not in self.objects:
-            data = {"spec": {"template": copied(template)}}
+            data = {"spec": {"template": {**copied(template), "$patch": "replace"}}}
             metadata = {"name": revision, "labels": dict(labels)}
-            self.put({"kind": "ControllerRevision", "metadata": metadata, "data": data})
+            self.put({"kind": "ControllerRevision", "metadata": metadata, "data": data, "revision": 0})
+        item = self.one("ControllerRevision", revision)
+        others = [other for (kind, _name), other in self.objects.items() if kind == "ControllerRevision"]
+        mine = [other for other in others if other["metadata"]["name"].rpartition("-")[0] == name and other is not item]
+        # An old revision that is wanted again gets a new number.
+        if not item["revision"] or any(other["revision"] > item["revision"] for other in mine):
+            item["revision"] = 1 + max((other["revision"] for other in mine), default=0)
         return revision
 
     def make_pod(self, pod: str, revision: str, stateful_set: Object) -> None:
@@ -385,7 +432,9 @@ class FakeKube:
             self.put({"kind": "PersistentVolumeClaim", **claim})
         template["metadata"]["name"] = pod
         template["metadata"]["labels"]["controller-revision-hash"] = revision
-        template["metadata"]["creationTimestamp"] = "2026-07-01T11:00:00Z"
+        template.pop("$patch")
+        made = datetime.fromtimestamp(self.clock, timezone.utc)
+        template["metadata"]["creationTimestamp"] = made.strftime("%Y-%m-%dT%H:%M:%SZ")
         template["spec"]["nodeName"] = "worker"
         self.put({"kind": "Pod", **template})
         self.pod_addresses[pod] = f"198.18.1.{next(self._numbers) % 250}"

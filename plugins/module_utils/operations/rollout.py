@@ -1,0 +1,216 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A rollout: what is pending for a datacenter, brought to its nodes batch by batch, under one lock.
+
+The plan is made anew before each batch, from what is there, and its first batch is restarted. So the next run simply
+goes on with one that was killed, or paused. What a look cannot tell, that is since when a forced rollout is under way,
+stands in an annotation of the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from .. import rollout, upgrade
+from ..context import Context, Failed
+from ..errors import CassopsError
+from ..ledger import ledger_name
+from ..observe import Objects
+from ..view import View
+from . import rollout_plan, way_back
+from .cluster import CLUSTER, Cluster, Sight
+from .node_restart import LIMITS, Limits, Restarts, short
+
+# Annotation of the ledger's ConfigMap: since when a forced rollout is under way (RFC 3339).
+FORCED_SINCE = "cassops.kubernetes/forced-since"
+# A forced rollout that was interrupted longer ago than this is not gone on with, but begun anew.
+FORGOTTEN = timedelta(days=1)
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    **LIMITS,
+    **rollout_plan.SETTINGS,
+    "upgrade": {"type": "bool", "default": False},
+    "snapshot": {"type": "str"},
+    "rollback": {"type": "bool", "default": False},
+    "variable_prefix": {"type": "str", "default": ""},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(rollout). See its documentation for parameters and results."""
+    settings = rollout.parse(params, params.get("variable_prefix") or "")
+    cluster = Cluster(params, ctx)
+    if ctx.check_mode:
+        return Rollout(cluster, settings, params, ctx).predict()
+    with cluster.locked():
+        return Rollout(cluster, settings, params, ctx).run()
+
+
+class Rollout:
+    """One run, from the first batch that is left to the last, or to a pause."""
+
+    def __init__(self, cluster: Cluster, settings: rollout.Settings, params: Mapping[str, Any], ctx: Context) -> None:
+        self.cluster = cluster
+        self.settings = settings
+        self.params = params
+        self.ctx = ctx
+        self.restarts = Restarts(cluster, settings, Limits.of(params), ctx)
+        self.restarts.where = self.where
+        self.began = time.monotonic()
+        self.batch_began = self.began
+        # Batches that this run has finished, and those of the present plan, the one under way included.
+        self.finished = 0
+        self.left = 0
+        self.returned: list[str] = []
+
+    def run(self) -> dict[str, Any]:
+        try:
+            return self.go()
+        except CassopsError as error:
+            # What was done is done, and a person wants to know it.
+            raise Failed(str(error), self.result(), getattr(error, "errors", ())) from error
+
+    def go(self) -> dict[str, Any]:
+        self.restarts.finish_interrupted()
+        self.restarts.settle()
+        if self.params["rollback"]:
+            self.returned = way_back.take(self.cluster, self.ctx)
+        sight = self.cluster.ask(self.cluster.look())
+        self.refuse(sight)
+        self.open_gates_before_upgrade(sight)
+        since = self.forced_since(sight.found)
+        while True:
+            plan = rollout.plan(sight.view, self.settings, sight.others, done_since(sight.view, since))
+            self.tell(plan)
+            batch = plan.batches[0] if plan.batches else None
+            if plan.unfinished and not (batch and batch.fix):
+                self.restarts.wait_well(plan.unfinished)
+            elif plan.blockers and not (batch and batch.fix):
+                raise CassopsError(f"The rollout cannot go on: {'; '.join(plan.blockers)}")
+            elif batch is None:
+                break
+            else:
+                self.restart(batch, len(plan.batches))
+                if batch.pause:
+                    return self.result(paused=True)
+            sight = self.cluster.ask(self.cluster.look())
+        if since:
+            self.restarts.annotate(FORCED_SINCE, None)
+        self.restarts.settle()
+        return self.result()
+
+    def restart(self, batch: rollout.Batch, left: int) -> None:
+        self.left, self.batch_began = left, time.monotonic()
+        self.restarts.say(f"{short(batch.nodes)}: {batch.why}")
+        self.restarts.batch(batch)
+        self.finished, self.left = self.finished + 1, 0
+
+    def tell(self, plan: rollout.Plan) -> None:
+        """Warnings, each once."""
+        self.ctx.warnings.extend(text for text in plan.warnings if text not in self.ctx.warnings)
+
+    # What may not be restarted just so
+
+    def refuse(self, sight: Sight) -> None:
+        """Raise where the pending change is more than a restart, and that was not asked for, or may not be."""
+        change = rollout_plan.change_of(sight)
+        if not change.is_upgrade or self.params["rollback"]:
+            return
+        if not self.params["upgrade"]:
+            raise CassopsError(
+                f"what is pending is no mere restart: {change}. Run the playbook upgrade, which checks more and takes "
+                "snapshots first"
+            )
+        reasons = change.refusals()
+        if reasons:
+            raise CassopsError("; ".join(reasons))
+        self.ctx.warnings.extend(change.warnings())
+
+    def open_gates_before_upgrade(self, sight: Sight) -> None:
+        if self.params["rollback"] or not rollout_plan.change_of(sight).is_upgrade:
+            return
+        snapshot = self.params.get("snapshot")
+
+        def look() -> list[str]:
+            seen = self.cluster.ask(self.cluster.look())
+            return upgrade.before_upgrade((seen.view, *seen.others), snapshot)
+
+        self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
+
+    # Forced
+
+    def forced_since(self, found: Objects) -> str | None:
+        """Since when the forced rollout is under way, this run's beginning or that of one that was interrupted."""
+        if not self.settings.force:
+            return None
+        now = datetime.fromtimestamp(self.cluster.kube.server_time(), timezone.utc)
+        name = ledger_name(self.cluster.name, self.cluster.own.datacenter)
+        noted = (found.all("ConfigMap")[name]["metadata"].get("annotations") or {}).get(FORCED_SINCE)
+        if noted and now - moment(noted) < FORGOTTEN:
+            self.restarts.say(f"going on with the forced rollout that began at {noted}")
+            return str(noted)
+        since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.restarts.annotate(FORCED_SINCE, since)
+        return since
+
+    # For people
+
+    def where(self) -> str:
+        """Such as "batch 2 of 6, about 3 min left: "."""
+        if not self.left:
+            return ""
+        head = f"batch {self.finished + 1} of {self.finished + self.left}"
+        if not self.finished:
+            return f"{head}: "
+        each = (self.batch_began - self.began) / self.finished
+        remaining = each * self.left - (time.monotonic() - self.batch_began)
+        return f"{head}, {about(remaining)} left: "
+
+    def result(self, paused: bool = False) -> dict[str, Any]:
+        done = self.restarts.done
+        view = self.cluster.look().view
+        result: dict[str, Any] = {
+            "changed": bool(done or self.returned),
+            "restarted": [pod for each in done for pod in each.nodes],
+            "batches": [each.facts() for each in done],
+            "pending_restart": [node.pod for node in view.nodes if rollout.needs_restart(view, node)],
+            "paused": paused,
+            "returned": self.returned,
+            "seconds": round(time.monotonic() - self.began, 1),
+        }
+        if self.ctx.diff_mode:
+            result["diff"] = rollout_plan.diff(view, result["restarted"])
+        return result
+
+    # Check mode
+
+    def predict(self) -> dict[str, Any]:
+        """The plan, and whether it could begin now; nothing is written."""
+        sight = self.cluster.ask(self.cluster.look())
+        if self.params["rollback"]:
+            sight = way_back.predicted(self.cluster, sight)
+        else:
+            self.refuse(sight)
+        return rollout_plan.predicted(sight, self.settings, self.ctx, self.params.get("snapshot"))
+
+
+def done_since(view: View, since: str | None) -> list[str]:
+    """Pods that were made since then; in a forced rollout, those that are done."""
+    return [node.pod for node in view.nodes if since and node.started and node.started >= since]
+
+
+def moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+
+
+def about(seconds: float) -> str:
+    """A rough time as people say it."""
+    if seconds < 60:
+        return f"about {max(5, 5 * round(seconds / 5))} s"
+    return f"about {round(seconds / 60)} min"

@@ -1,0 +1,211 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rollout would restart, in which batches and why, and what keeps it from beginning; read only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import gates, rollout, upgrade
+from ..context import Context
+from ..observe import VERSION, Objects, runs
+from ..view import NodeView, View
+from .cluster import CLUSTER, Cluster, Sight
+
+SETTINGS: Mapping[str, Any] = {
+    # Checked by rollout.py, all at once; texts from surveys and -e are fine.
+    "max_unavailable": {"type": "raw"},
+    "order": {"type": "raw"},
+    "limit": {"type": "raw"},
+    "canary": {"type": "raw"},
+    "soak": {"type": "raw"},
+    "pause_after": {"type": "raw"},
+    "low_rf": {"type": "raw"},
+    "force": {"type": "raw"},
+    "ignore": {"type": "raw"},
+    "free_disk": {"type": "raw"},
+    "compactions": {"type": "raw"},
+}
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    **SETTINGS,
+    "snapshot": {"type": "str"},
+    "show": {"type": "bool", "default": False},
+    "variable_prefix": {"type": "str", "default": ""},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(rollout_plan). See its documentation for parameters and results."""
+    settings = rollout.parse(params, params.get("variable_prefix") or "")
+    cluster = Cluster(params, ctx)
+    told = predicted(cluster.ask(cluster.look()), settings, ctx, params.get("snapshot"), show=params["show"])
+    return {**told, "changed": False}
+
+
+def predicted(
+    sight: Sight, settings: rollout.Settings, ctx: Context, snapshot: str | None, show: bool = True
+) -> dict[str, Any]:
+    """The plan as a result: for machines, and as lines for people."""
+    plan = rollout.plan(sight.view, settings, sight.others)
+    first = plan.batches[0] if plan.batches else None
+    closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
+    change = change_of(sight)
+    if change.is_upgrade:
+        closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), snapshot)
+    lines = text(sight.view, plan, closed, change)
+    if show:
+        for line in lines:
+            ctx.display(line)
+    result: dict[str, Any] = {
+        "changed": bool(plan.batches),
+        "batches": [facts(batch) for batch in plan.batches],
+        "skipped": dict(plan.skipped),
+        "unfinished": list(plan.unfinished),
+        "blockers": list(plan.blockers),
+        "gates": closed,
+        "warnings_for_clients": list(plan.warnings),
+        "upgrade": str(change) if change.is_upgrade else None,
+        "report": lines,
+    }
+    if ctx.diff_mode:
+        result["diff"] = diff(sight.view, [pod for batch in plan.batches for pod in batch.nodes])
+    return result
+
+
+def facts(batch: rollout.Batch) -> dict[str, Any]:
+    return {
+        "rack": batch.rack,
+        "nodes": list(batch.nodes),
+        "canary": batch.canary,
+        "down_already": batch.fix,
+        "pause": batch.pause,
+        "why": batch.why,
+    }
+
+
+def text(view: View, plan: rollout.Plan, closed: Sequence[str], change: Change) -> list[str]:
+    """The plan for people."""
+    count = sum(len(batch.nodes) for batch in plan.batches)
+    if not count:
+        lines = [f"Datacenter {view.datacenter}: nothing is pending, no node needs a restart"]
+    else:
+        nodes, batches = plural(count, "node"), plural(len(plan.batches), "batch", "batches")
+        lines = [f"Datacenter {view.datacenter}: {nodes} to restart in {batches}"]
+        lines += [f"  brings {wanted}" for wanted in sorted({wants(view, batch.rack) or "" for batch in plan.batches})]
+    for number, batch in enumerate(plan.batches, 1):
+        lines.append(f"  {number}. {', '.join(batch.nodes)}: {'canary, ' if batch.canary else ''}{batch.why}")
+        if batch.pause:
+            lines.append("     the run ends here; the next one goes on")
+    lines += [f"Not restarted: {pod}: {why}" for pod, why in plan.skipped.items() if count and why != NOTHING]
+    lines += [f"First waits for: {pod}" for pod in plan.unfinished]
+    lines += [f"Upgrade: {change}"] if change.is_upgrade else []
+    lines += [f"Mind: {warning}" for warning in plan.warnings]
+    lines += [f"Blocked: {reason}" for reason in plan.blockers]
+    lines += [f"Gate closed now: {reason}" for reason in closed]
+    return lines
+
+
+NOTHING = "nothing is pending for it"
+
+
+def wants(view: View, rack: str) -> str | None:
+    found = view.rack(rack)
+    return found.wants if found else None
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def diff(view: View, pods: Iterable[str]) -> dict[str, str]:
+    """What the nodes run, and what they would (or do now) run."""
+    listed = set(pods)
+    nodes = [node for node in view.nodes if node.pod in listed]
+    return {
+        "before_header": "nodes",
+        "after_header": "nodes",
+        "before": "".join(f"{node.pod}: {node.runs}\n" for node in nodes),
+        "after": "".join(f"{node.pod}: {wants(view, node.rack)}\n" for node in nodes),
+    }
+
+
+# --- what kind of change ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Change:
+    """From which versions and modes of storage to which; those of nodes that run neither are left out.
+
+    :param versions: what pods run that wait, and what they wait for.
+    :param modes: by pod, the storage_compatibility_mode that its node says it runs in.
+    """
+
+    versions: tuple[tuple[str, str], ...]
+    mode_steps: tuple[tuple[str, str], ...]
+    modes: Mapping[str, str | None]
+
+    @property
+    def is_upgrade(self) -> bool:
+        """To another line of Cassandra, or another step of its storage format: more than a restart."""
+        return bool(self.lines or self.mode_steps)
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        return [pair for pair in self.versions if gates.line(pair[0]) != gates.line(pair[1])]
+
+    def refusals(self) -> list[str]:
+        """Why it may not be."""
+        present = [mode for mode in self.modes.values() if mode in upgrade.MODES]
+        mode = max(present, key=upgrade.MODES.index, default=None)
+        reasons = [reason for old, new in self.lines for reason in upgrade.refusals(old, new, mode)]
+        for _old, new in self.mode_steps:
+            reasons += upgrade.step_refusals(self.modes, new)
+        return list(dict.fromkeys(reasons))
+
+    def warnings(self) -> list[str]:
+        told = [text for old, new in self.lines for text in upgrade.warnings(old, new)]
+        told += [f"{upgrade.KEY} {new} {upgrade.MEANINGS[new]}" for _old, new in self.mode_steps]
+        return list(dict.fromkeys(told))
+
+    def __str__(self) -> str:
+        words = [f"Cassandra {old} to {new}" for old, new in self.lines or self.versions]
+        return ", ".join([*words, *(f"{upgrade.KEY} {old} to {new}" for old, new in self.mode_steps)])
+
+
+def change_of(sight: Sight) -> Change:
+    """What the pending restarts would change."""
+    versions, steps = set(), set()
+    for node in sight.view.nodes:
+        stateful_set = sight.found.get("StatefulSet", node.pod.rpartition("-")[0])
+        pod = sight.found.get("Pod", node.pod)
+        if pod is None or stateful_set is None or not node.pending_restart:
+            continue
+        old, new = version_of(pod), version_of(stateful_set["spec"]["template"])
+        if old and new and old != new:
+            versions.add((old, new))
+        before, after = mode_of(sight.found, pod), mode_of(sight.found, stateful_set["spec"]["template"])
+        if after in upgrade.MODES and before in upgrade.MODES and before != after:
+            steps.add((before, after))
+    modes = upgrade.modes([sight.view, *sight.others])
+    return Change(tuple(sorted(versions)), tuple(sorted(steps)), modes)
+
+
+def version_of(template: Mapping[str, Any]) -> str:
+    return str(template["metadata"].get("labels", {}).get(VERSION, ""))
+
+
+def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
+    """The storage_compatibility_mode of a pod's configuration; None where that is not there any more."""
+    name = runs(template).rpartition(" ")[2]
+    config_map = found.get("ConfigMap", name)
+    return upgrade.mode_of(config_map) if config_map else None
+
+
+def nodes_of(view: View, pods: Iterable[str]) -> list[NodeView]:
+    listed = set(pods)
+    return [node for node in view.nodes if node.pod in listed]

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way back from a change that is under way: the racks get the template that the untouched nodes still run.
+
+Kubernetes keeps it as a ControllerRevision: that of a rack that the change has not finished is its current revision,
+and racks differ in nothing but what is their own. The nodes that have the change already then count as waiting for a
+restart, and the rollout that follows restarts only them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import upgrade
+from ..context import Context
+from ..errors import CassopsError
+from ..observe import LABEL_RACK, ZONE, Objects, labels, runs
+from .cluster import Cluster, Sight
+from .rollout_plan import mode_of, version_of
+
+# Annotation of a StatefulSet: the revision that the way back led to. While it is the update revision, a run that was
+# killed is gone on with; without it, the next would take the way back from the way back.
+RETURNED = "cassops.kubernetes/returned-to"
+INSTEAD = "put the values that you want into the inventory, run deploy, then the rollout"
+RACK_VARIABLE = "CASSOPS_RACK"
+
+
+@dataclass(frozen=True)
+class Return:
+    """A StatefulSet and the ControllerRevision that it goes back to, with its template."""
+
+    stateful_set: str
+    replicas: int
+    revision: str
+    template: dict[str, Any]
+
+
+def take(cluster: Cluster, ctx: Context) -> list[str]:
+    """Give the StatefulSets their former templates; returns what was done.
+
+    :raises CassopsError: no change is under way, or there is no safe way back from it.
+    """
+    done = []
+    for way in ways(cluster, cluster.ask(cluster.look())):
+        cluster.check()
+        # In one request: with a low partition Kubernetes would restart nodes at once.
+        patch = [
+            {"op": "replace", "path": "/spec/template", "value": way.template},
+            {"op": "replace", "path": "/spec/updateStrategy/rollingUpdate/partition", "value": way.replicas},
+            {"op": "add", "path": f"/metadata/annotations/{RETURNED.replace('/', '~1')}", "value": way.revision},
+        ]
+        cluster.kube.patch("StatefulSet", way.stateful_set, patch, "json")
+        done.append(f"StatefulSet {way.stateful_set} goes back to {runs(way.template)}")
+        ctx.progress(done[-1], important=True)
+    ctx.warnings.append(
+        "the inventory may still want what was taken back: change it before the next deploy, which registers it again"
+    )
+    return done
+
+
+def predicted(cluster: Cluster, sight: Sight) -> Sight:
+    """What would be seen after taking the way back, for check mode."""
+    found = {way.stateful_set: way for way in ways(cluster, sight)}
+    racks = tuple(
+        replace(rack, update_revision=way.revision, wants=runs(way.template), partition=rack.replicas)
+        if (way := found.get(rack.stateful_set))
+        else rack
+        for rack in sight.view.racks
+    )
+    wanted = {rack.name: rack.update_revision for rack in racks}
+    nodes = tuple(
+        replace(node, pending_restart=node.revision is not None and node.revision != wanted.get(node.rack))
+        for node in sight.view.nodes
+    )
+    return replace(sight, view=replace(sight.view, nodes=nodes, racks=racks))
+
+
+def ways(cluster: Cluster, sight: Sight) -> list[Return]:
+    """The StatefulSets that have to change, each with its former revision.
+
+    :raises CassopsError: see L(take).
+    """
+    revisions = cluster.kube.list("ControllerRevision", labels=labels(cluster.name, cluster.own.datacenter))
+    by_name = {item["metadata"]["name"]: item for item in revisions}
+    sets = sight.found.all("StatefulSet")
+    former = former_content(sets, by_name)
+    reasons, found = [], []
+    for name, item in sorted(sets.items()):
+        if content(item["spec"]["template"]) == former:
+            continue
+        way = way_of(item, revisions, former)
+        if way is None:
+            reasons.append(
+                f"Kubernetes keeps no revision of StatefulSet {name} any more that is like the untouched nodes"
+            )
+        else:
+            found.append(way)
+            reasons += refusals(sight, way.template)
+    if reasons:
+        raise CassopsError(f"there is no way back: {'; '.join(dict.fromkeys(reasons))}. Instead {INSTEAD}")
+    return found
+
+
+def former_content(sets: Mapping[str, Mapping[str, Any]], revisions: Mapping[str, Mapping[str, Any]]) -> str:
+    """What was before the change, by the racks that it has not finished, and those that went back already.
+
+    :raises CassopsError: no change is under way, or the racks came from different things.
+    """
+    kinds = set()
+    for item in sets.values():
+        status = item.get("status", {})
+        if is_returned(item):
+            kinds.add(content(item["spec"]["template"]))
+        elif status.get("currentRevision") != status.get("updateRevision"):
+            current = revisions.get(status.get("currentRevision"))
+            kinds.add(content(template_of(current)) if current else "")
+    if not kinds:
+        raise CassopsError(f"no change is under way: every node runs the newest revision. To go back, {INSTEAD}")
+    if len(kinds) > 1 or "" in kinds:
+        raise CassopsError(f"there is no way back: the racks did not run the same before the change. Instead {INSTEAD}")
+    return kinds.pop()
+
+
+def is_returned(stateful_set: Mapping[str, Any]) -> bool:
+    """The way back was taken already, and nothing was registered since."""
+    to = (stateful_set["metadata"].get("annotations") or {}).get(RETURNED)
+    return bool(to) and to == stateful_set.get("status", {}).get("updateRevision")
+
+
+def way_of(stateful_set: Mapping[str, Any], revisions: Sequence[Mapping[str, Any]], former: str) -> Return | None:
+    name = stateful_set["metadata"]["name"]
+    fitting = [
+        item
+        for item in revisions
+        if item["metadata"]["name"].rpartition("-")[0] == name and content(template_of(item)) == former
+    ]
+    if not fitting:
+        return None
+    latest = max(fitting, key=lambda item: item.get("revision", 0))
+    return Return(name, stateful_set["spec"].get("replicas", 1), latest["metadata"]["name"], template_of(latest))
+
+
+def template_of(revision: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod template of a ControllerRevision, which is stored as a patch."""
+    return {key: value for key, value in revision["data"]["spec"]["template"].items() if key != "$patch"}
+
+
+def content(template: Mapping[str, Any]) -> str:
+    """A pod template without what is its rack's own, to be compared."""
+    own = copy.deepcopy(dict(template))
+    own.get("metadata", {}).get("labels", {}).pop(LABEL_RACK, None)
+    own.get("spec", {}).get("nodeSelector", {}).pop(ZONE, None)
+    if not own.get("spec", {}).get("nodeSelector"):
+        own.get("spec", {}).pop("nodeSelector", None)
+    for container in own.get("spec", {}).get("containers", ()):
+        container["env"] = [item for item in container.get("env", ()) if item["name"] != RACK_VARIABLE]
+    return json.dumps(own, sort_keys=True)
+
+
+def refusals(sight: Sight, template: Mapping[str, Any]) -> list[str]:
+    """Why nodes may not go back to this template: its configuration is gone, or its Cassandra cannot read the data."""
+    reasons = []
+    configuration = runs(template).rpartition(" ")[2]
+    if not exists(sight.found, configuration):
+        reasons.append(f"its configuration {configuration} was deleted")
+    modes = upgrade.modes([sight.view, *sight.others])
+    present = [mode for mode in modes.values() if mode in upgrade.MODES]
+    mode = max(present, key=upgrade.MODES.index, default=None)
+    for pod in sight.found.all("Pod").values():
+        reasons += upgrade.refusals(version_of(pod), version_of(template), mode)
+    wanted = mode_of(sight.found, template)
+    if wanted in upgrade.MODES:
+        reasons += upgrade.step_refusals(modes, wanted)
+    return reasons
+
+
+def exists(found: Objects, configuration: str) -> bool:
+    return found.get("ConfigMap", configuration) is not None
