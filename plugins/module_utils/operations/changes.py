@@ -72,11 +72,14 @@ def plan(desired: Iterable[dict[str, Any]], found: Objects) -> list[Change]:
 def with_hash(item: dict[str, Any]) -> dict[str, Any]:
     """The object with the hash of itself.
 
-    The address of a Service does not count: Kubernetes gives it, and it is desired from then on.
+    The address of a Service does not count: Kubernetes gives it, and it is desired from then on. Nor does the partition
+    of a StatefulSet, which rollouts move.
     """
     counted = item
     if item["kind"] == "Service":
         counted = {**item, "spec": {key: value for key, value in item["spec"].items() if key != "clusterIP"}}
+    if item["kind"] == "StatefulSet":
+        counted = {**item, "spec": {key: value for key, value in item["spec"].items() if key != "updateStrategy"}}
     return {**item, "metadata": with_applied_annotation(counted)["metadata"]}
 
 

@@ -22,6 +22,8 @@ from ..options import DATACENTER, KUBERNETES
 from ..view import View
 from . import superuser
 
+# Annotation of a StatefulSet whose partition a rollout has lowered; without it, it is 0 since the first start.
+RELEASED = "cassops.kubernetes/released"
 PEER: Mapping[str, Any] = {**KUBERNETES, "datacenter": {"type": "str", "required": True}}
 CLUSTER: Mapping[str, Any] = {
     **KUBERNETES,

@@ -51,7 +51,7 @@ from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
 from ..view import NodeView, View
 from . import changes, preflight, superuser
-from .cluster import PEER, lock_name
+from .cluster import PEER, RELEASED, lock_name
 from .patience import Patience
 from .waiting import until
 
@@ -401,7 +401,23 @@ class Deployment:
             for rack in self.desired.racks
             if ledger.phase == PHASE_NEW or is_unsettled(found.get("StatefulSet", self.desired.rack_name(rack)))
         }
-        return build(self.desired, ledger, partitions)
+        half_way = {rack: lowered for rack, lowered in self.half_way(found).items() if rack not in partitions}
+        items = build(self.desired, ledger, {**half_way, **partitions})
+        altered = {change.name for change in changes.plan(items, found)}
+        left = [rack.name for rack in self.desired.racks if self.desired.rack_name(rack) in altered]
+        if not set(left) & set(half_way):
+            return items
+        # Another template: with a low partition Kubernetes would restart nodes at once.
+        return build(self.desired, ledger, {**{r: p for r, p in half_way.items() if r not in left}, **partitions})
+
+    def half_way(self, found: Objects) -> dict[str, int]:
+        """Rack -> partition, where a rollout is half way: each pod must come back at the revision that it runs."""
+        live = {rack.name: found.get("StatefulSet", self.desired.rack_name(rack)) for rack in self.desired.racks}
+        return {
+            name: partition(item)
+            for name, item in live.items()
+            if item and partition(item) < item["spec"]["replicas"] and is_released(item) and is_changing(item)
+        }
 
     def settle(self, ledger: Ledger, found: Objects) -> None:
         """After the first start: from here on a pod that comes back by itself comes back at its own revision."""
@@ -700,8 +716,18 @@ def partition(stateful_set: Mapping[str, Any]) -> int:
 
 def is_unsettled(stateful_set: Mapping[str, Any] | None) -> bool:
     """The first start is over, and the newest revision is not yet the current one."""
-    if stateful_set is None or partition(stateful_set):
+    if stateful_set is None or partition(stateful_set) or is_released(stateful_set):
         return False
+    return is_changing(stateful_set)
+
+
+def is_released(stateful_set: Mapping[str, Any]) -> bool:
+    """A rollout lowered the partition."""
+    return RELEASED in (stateful_set["metadata"].get("annotations") or {})
+
+
+def is_changing(stateful_set: Mapping[str, Any]) -> bool:
+    """Not every pod runs the newest revision, or not every one of them is ready."""
     status = stateful_set.get("status", {})
     return bool(status.get("currentRevision") != status.get("updateRevision"))
 

@@ -34,7 +34,7 @@ from ..errors import CassopsError
 from ..ledger import ledger_name
 from ..observe import Objects, attempt, together
 from ..view import NodeView, RackView, View
-from .cluster import CLUSTER, Cluster, Sight
+from .cluster import CLUSTER, RELEASED, Cluster, Sight
 from .patience import NO_START, NO_WORKER, Patience, last_words
 from .waiting import until
 
@@ -388,7 +388,11 @@ class Restarts:
         return [reason for reason in gates.settled(self.cluster.look().view) if "StatefulSet" in reason]
 
     def _set_partition(self, rack: RackView, partition: int) -> None:
-        patch = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}
+        low = "by a rollout" if partition < rack.replicas else None
+        patch = {
+            "metadata": {"annotations": {RELEASED: low}},
+            "spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}},
+        }
         self.cluster.kube.patch("StatefulSet", rack.stateful_set, patch)
 
     # Small things
