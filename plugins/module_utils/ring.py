@@ -402,9 +402,9 @@ class Availability:
     A client may ask for QUORUM over all datacenters, for LOCAL_QUORUM in any of them, or for EACH_QUORUM: all of them
     must hold. A rule that is fragile cannot be kept by anybody; of its ranges one replica at a time may be down.
 
-    Only sets inside of a datacenter are worked out in advance. Over all datacenters QUORUM follows from LOCAL_QUORUM in
-    each, where there are three replicas or more; else, and while nodes of other datacenters are down, it is looked at
-    range by range.
+    Only sets inside of a datacenter are worked out in advance. QUORUM over several datacenters mostly follows from
+    LOCAL_QUORUM in one while the others are whole; where it does not, or while they are not, it is looked at range by
+    range.
 
     :param tokens_by_node: as for `replicas`.
     :param replications: by keyspace, as in system_schema.keyspaces; those that place no replicas are left out.
@@ -439,11 +439,11 @@ class Availability:
         spared: dict[Part, int] = {}
         for rule in local:
             spared[rule.parts[0]] = min(rule.may_be_down, spared.get(rule.parts[0], rule.may_be_down))
+        # Not implied by what each datacenter alone can spare, even while all others are whole.
         self._not_implied = [
             rule
             for rule in self._wide
-            if any(part not in spared for part in rule.parts)
-            or sum(spared[part] for part in rule.parts) > rule.may_be_down
+            if any(part not in spared or spared[part] > rule.may_be_down for part in rule.parts)
         ]
         self._masks: dict[tuple[Part, ...], tuple[list[int], dict[int, list[int]]]] = {}
         inside: dict[str, int] = {}

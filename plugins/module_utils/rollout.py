@@ -481,7 +481,7 @@ def _names(node: NodeView) -> set[str]:
 
 def _what_is_lost(rule: ring.Rule) -> str:
     if rule.replicas < rule.quorum:
-        return f"only {rule.replicas} of {rule.factor} replicas exist, so {rule.level} fails as it is, and weaker levels may"
+        return f"only {rule.replicas} of {rule.factor} replicas exist: {rule.level} fails now, and weaker levels may"
     if rule.factor == 1:
         return "with 1 replica, its rows on a node can be neither read nor written"
     return f"with {rule.replicas} replicas, {rule.level} needs {rule.quorum} and fails"

@@ -226,3 +226,158 @@ def test_two_datacenters_survive_more_together_than_alone() -> None:
 
 def test_nothing_is_said_where_nothing_is_replicated() -> None:
     assert ring.survives([], {}, {}, {"class": "LocalStrategy"}) == ring.Survival(None, None, None, None)
+
+
+# Who may be down together
+
+Cluster = tuple[dict[str, list[int]], dict[str, str], dict[str, str]]
+Keyspaces = dict[str, dict[str, str]]
+
+REPLICATIONS = st.one_of(
+    st.builds(lambda first, second: {"class": NTS, "dc1": str(first), "dc2": str(second)}, *[st.integers(0, 5)] * 2),
+    st.builds(lambda factor: {"class": NTS, "dc1": str(factor), "dc9": "3"}, st.integers(1, 5)),
+    st.builds(lambda factor: {"class": "SimpleStrategy", "replication_factor": str(factor)}, st.integers(1, 5)),
+    st.just({"class": "LocalStrategy"}),
+)
+KEYSPACES = st.lists(REPLICATIONS, min_size=1, max_size=4).map(
+    lambda found: {f"ks{number}": replication for number, replication in enumerate(found)}
+)
+
+
+def asked(cluster: Cluster, replication: Mapping[str, str]) -> list[tuple[str, int, list[set[str]]]]:
+    """Each level that clients may ask for: its name, the replicas that the keyspace wants, those of every range."""
+    tokens, racks, datacenters = cluster
+    sets = [set(nodes) for _range, nodes in ring.replicas(tokens, racks, datacenters, replication)]
+    factors = {name: factor for name, factor in ring.replication_factors(replication).items() if factor > 0}
+    inside = {name: [{node for node in nodes if datacenters[node] == name} for nodes in sets] for name in factors}
+    found = [("QUORUM", sum(factors.values()), sets)] if any(sets) else []
+    if len(factors) > 1:
+        found += [(f"LOCAL_QUORUM in {name}", factors[name], inside[name]) for name in factors if any(inside[name])]
+    return found
+
+
+def broken(cluster: Cluster, keyspaces: Keyspaces, before: set[str], after: set[str], fragile: bool) -> set[str]:
+    """The levels that lose a range on the way from one set of nodes that are down to a larger one, range by range."""
+    found = set()
+    for keyspace, replication in keyspaces.items():
+        for level, factor, sets in asked(cluster, replication):
+            quorum = factor // 2 + 1
+            if not all(len(nodes) - 1 >= quorum for nodes in sets):
+                lost = fragile and any(nodes & after - before and len(nodes & after) > 1 for nodes in sets)
+            else:
+                lost = any(nodes & after - before and len(nodes - after) < quorum for nodes in sets)
+            found |= {f"{keyspace} {level}"} if lost else set()
+    return found
+
+
+@settings(max_examples=500, deadline=None)
+@given(clusters(), KEYSPACES, st.booleans(), st.data())
+def test_who_may_be_down_is_what_every_range_of_every_keyspace_can_spare(
+    cluster: Cluster, keyspaces: Keyspaces, fragile: bool, data: st.DataObject
+) -> None:
+    tokens, racks, datacenters = cluster
+    rules = ring.Availability(tokens, racks, datacenters, keyspaces, fragile)
+    down = data.draw(st.sets(st.sampled_from(sorted(tokens))))
+    more = data.draw(st.sets(st.sampled_from(sorted(tokens)), min_size=1))
+    for node in more:
+        lost = broken(cluster, keyspaces, down, down | {node}, fragile)
+        assert rules.allows(rules.mask(down), node) is (lost == set())
+    told = {
+        f"{keyspace} {each.rule.level}" for each in rules.shortfalls(down, more) for keyspace in each.rule.keyspaces
+    }
+    assert told == broken(cluster, keyspaces, down, down | more, fragile)
+
+
+@given(clusters(), KEYSPACES)
+def test_fragile_is_what_no_order_of_restarts_can_keep(cluster: Cluster, keyspaces: Keyspaces) -> None:
+    tokens, racks, datacenters = cluster
+    rules = ring.Availability(tokens, racks, datacenters, keyspaces)
+    expected = {
+        f"{keyspace} {level}"
+        for keyspace, replication in keyspaces.items()
+        for level, factor, sets in asked(cluster, replication)
+        if any(len(nodes) - 1 < factor // 2 + 1 for nodes in sets)
+    }
+    assert {f"{keyspace} {rule.level}" for rule in rules.fragile for keyspace in rule.keyspaces} == expected
+
+
+@given(SIZES.filter(lambda sizes: len(sizes) >= 3), NUM_TOKENS)
+def test_a_rack_may_be_down_where_every_range_has_one_replica_in_each(sizes: list[int], num_tokens: int) -> None:
+    racks = racks_of(sizes)
+    nodes = rack_by_node(racks)
+    tokens = ring.plan_tokens(racks, num_tokens, "shop/dc1")
+    replication = {"class": NTS, "dc1": str(len(racks))}
+    rules = ring.Availability(tokens, nodes, dict.fromkeys(nodes, "dc1"), {"shop": replication})
+    for _name, pods in racks:
+        assert rules.shortfalls((), pods) == []
+        assert all(rules.allows(rules.mask(set(pods) - {pod}), pod) for pod in pods)
+
+
+def six_nodes(*replications: dict[str, str]) -> ring.Availability:
+    racks = racks_of([2, 2, 2])
+    nodes = rack_by_node(racks)
+    tokens = ring.plan_tokens(racks, 16, "shop/dc1")
+    named = {f"ks{number}": replication for number, replication in enumerate(replications)}
+    return ring.Availability(tokens, nodes, dict.fromkeys(nodes, "dc1"), named)
+
+
+def test_two_racks_lose_the_quorum_of_three_replicas() -> None:
+    rules = six_nodes({"class": NTS, "dc1": "3"}, {"class": NTS, "dc1": "3"})
+    assert rules.fragile == []
+    (lost,) = rules.shortfalls(["dc1-r0-0"], ["dc1-r1-0"])
+    assert (lost.rule.keyspaces, lost.rule.level, lost.rule.quorum, lost.up) == (("ks0", "ks1"), "QUORUM", 2, 1)
+    assert {"dc1-r0-0", "dc1-r1-0"} < set(lost.replicas)
+    assert lost.sets > 0
+
+
+def test_of_fragile_ranges_one_replica_at_a_time() -> None:
+    rules = six_nodes({"class": NTS, "dc1": "2"})
+    assert [rule.quorum for rule in rules.fragile] == [2]
+    nodes = rack_by_node(racks_of([2, 2, 2]))
+    one, other = rules.shortfalls((), nodes)[0].replicas
+    assert all(rules.allows(0, node) for node in nodes)
+    assert not rules.allows(rules.mask([one]), other)
+
+
+def test_nodes_without_tokens_hold_nothing() -> None:
+    rules = six_nodes({"class": NTS, "dc1": "3"})
+    assert rules.allows(rules.mask(["stranger"]), "stranger")
+    assert rules.mask(["stranger"]) == 0
+    assert ring.Availability({}, {}, {}, {"shop": {"class": NTS, "dc1": "3"}}).rules == []
+
+
+def test_a_datacenter_that_is_named_and_not_there_makes_a_keyspace_fragile() -> None:
+    rules = six_nodes({"class": NTS, "dc1": "3"}, {"class": NTS, "dc1": "3", "dc9": "3"})
+    assert [(rule.keyspaces, rule.level, rule.factor, rule.replicas) for rule in rules.fragile] == [
+        (("ks1",), "QUORUM", 6, 3)
+    ]
+
+
+def two_datacenters(sizes: tuple[list[int], list[int]], keyspaces: Keyspaces, fragile: bool) -> ring.Availability:
+    racks = [racks_of(size, name) for size, name in zip(sizes, ("dc1", "dc2"), strict=True)]
+    nodes = {node: rack for each in racks for node, rack in rack_by_node(each).items()}
+    tokens = {node: own for each in racks for node, own in ring.plan_tokens(each, 4, f"shop/{each[0][1][0]}").items()}
+    return ring.Availability(tokens, nodes, {node: node.partition("-")[0] for node in nodes}, keyspaces, fragile)
+
+
+def test_what_is_left_of_quorum_where_local_quorum_is_ignored() -> None:
+    """Two replicas here and one there: no LOCAL_QUORUM can be kept, but QUORUM can."""
+    rules = two_datacenters(([2], [1]), {"shop": {"class": NTS, "dc1": "2", "dc2": "1"}}, fragile=False)
+    assert [rule.level for rule in rules.rules] == ["QUORUM"]
+    assert rules.allows(0, "dc1-r0-0")
+    assert not rules.allows(rules.mask(["dc1-r0-0"]), "dc1-r0-1")
+
+
+def test_a_datacenter_that_lacks_nodes_takes_from_what_the_other_can_spare() -> None:
+    replication = {"class": NTS, "dc1": "5", "dc2": "5"}
+    whole = two_datacenters(([5], [5]), {"shop": replication}, fragile=False)
+    assert whole.allows(whole.mask(["dc1-r0-0"]), "dc1-r0-1")
+    lacking = two_datacenters(([5], [2]), {"shop": replication}, fragile=False)
+    assert not lacking.allows(lacking.mask(["dc1-r0-0"]), "dc1-r0-1")
+
+
+def test_keyspaces_that_ask_more_than_others_of_the_same_nodes_count_too() -> None:
+    more = {"class": NTS, "dc1": "5", "dc9": "3"}
+    for keyspaces in ({"a": {"class": NTS, "dc1": "5"}, "b": more}, {"a": more, "b": {"class": NTS, "dc1": "5"}}):
+        rules = two_datacenters(([5], [1]), keyspaces, fragile=True)
+        assert not rules.allows(rules.mask(["dc1-r0-0"]), "dc1-r0-1")
