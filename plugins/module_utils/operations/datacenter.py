@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import gates, nodetool, ring, spec
+from .. import gates, nodetool, ring, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
@@ -50,7 +50,7 @@ from ..observe import (
 from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
 from ..view import NodeView, View
-from . import changes, preflight, superuser
+from . import changes, preflight, rollout_plan, superuser
 from .cluster import PEER, RELEASED, lock_name
 from .patience import Patience
 from .waiting import until
@@ -698,14 +698,18 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
         wanted = [item["spec"] for item in claims.values()]
         if desired.storage_class is None:
             wanted = [{**claim, "storageClassName": None} for claim in wanted]
-    versions = [item["spec"]["template"]["metadata"]["labels"].get(VERSION, "") for item in sets.values()]
+    # What nodes run counts, not what waits for a restart: that can still be taken back.
+    templates = list(found.all("Pod").values()) or [item["spec"]["template"] for item in sets.values()]
+    versions = [version for item in templates if (version := item["metadata"]["labels"].get(VERSION))]
+    modes = {mode for item in templates if (mode := rollout_plan.mode_of(found, item)) in upgrade.MODES}
     return spec.Living(
         cluster=ledger.cluster,
         racks={rack: (zones.get(rack), racks.count(rack)) for rack in racks},
         storage_size=wanted[0]["resources"]["requests"]["storage"],
         storage_class=wanted[0].get("storageClassName"),
         num_tokens=len(next(iter(ledger.tokens.values()), ())),
-        version=next(iter(versions), ""),
+        version=max(versions, key=upgrade.release, default=""),
+        storage_mode=max(modes, key=upgrade.MODES.index, default=None),
     )
 
 
