@@ -166,6 +166,7 @@ class Session:
         timeout: float | None = None,
         *,
         serial_consistency: str | None = None,
+        agree: bool = True,
     ) -> list[Row]:
         """Runs one statement and gives all its rows, page by page.
 
@@ -173,6 +174,8 @@ class Session:
             the server, with the types that it tells: text such as a UUID or a timestamp becomes what the column wants.
         :param consistency: for example ``LOCAL_QUORUM``.
         :param timeout: seconds for each page.
+        :param agree: wait for :meth:`agree` after a change of the schema; no need to between several changes through
+            one node, which applies them in their order.
         :raises CqlError: one of its kinds.
         """
         level = consistency_level(consistency)
@@ -187,7 +190,7 @@ class Session:
                 query_id, values = self._bind(statement.replace("%s", "?"), parameters, limit)
                 message = native.ExecuteMessage(query_id, values, level, serial, fetch_size=PAGE, paging_state=page)
             answer = self._ask(message, limit)
-            if answer.kind == native.RESULT_KIND_SCHEMA_CHANGE:
+            if answer.kind == native.RESULT_KIND_SCHEMA_CHANGE and agree:
                 self.agree(AGREEMENT)
             if answer.kind != native.RESULT_KIND_ROWS:
                 return rows

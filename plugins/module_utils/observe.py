@@ -93,17 +93,23 @@ def view(
     credentials: Credentials | None,
 ) -> View:
     """The datacenter as Kubernetes has it and, with credentials, as its nodes see it."""
+    seen = outline(found, cluster, datacenter)
+    seen = replace(seen, nodes=with_held(kube, seen.nodes))
+    return ask(kube, seen, credentials) if credentials else seen
+
+
+def outline(found: Objects, cluster: str, datacenter: str) -> View:
+    """The datacenter as Kubernetes has it; no node was asked, not even why it is held."""
     ledger = ledger_of(found, cluster, datacenter)
-    seen = View(
+    return View(
         cluster=cluster,
         datacenter=datacenter,
         phase=ledger.phase if ledger else None,
-        nodes=with_held(kube, node_views(found, ledger, datetime.now(timezone.utc))),
+        nodes=node_views(found, ledger, datetime.now(timezone.utc)),
         racks=tuple(rack_view(item) for _name, item in sorted(found.all("StatefulSet").items())),
         budget=next((budget(item) for item in found.all("PodDisruptionBudget").values()), None),
         seeds=ledger.seeds if ledger else (),
     )
-    return ask(kube, seen, credentials) if credentials else seen
 
 
 def ask(kube: Kube, seen: View, credentials: Credentials, also: Collection[str] = (), busy: bool = False) -> View:
@@ -354,6 +360,15 @@ def observation(
         doing = activity.read(kube, pod, session, tables, members[own].status) if busy else Activity()
     bootstrapped = local["bootstrapped"] == "COMPLETED"
     return Observation(pod, own, bootstrapped, members, alive, doing), keyspaces
+
+
+def members_with_tokens(kube: Kube, pod: str, credentials: Credentials) -> set[str]:
+    """The addresses of the members that a node knows to have joined, its own among them."""
+    with cql.connect(kube, pod, credentials.username, credentials.password, timeout=ASK_LIMIT) as session:
+        local = session.execute("SELECT * FROM system.local")
+        peers = session.execute("SELECT * FROM system.peers_v2")
+    joined = {str(row["broadcast_address"]) for row in local if row["tokens"]}
+    return joined | {str(row["peer"]) for row in peers if row["tokens"]}
 
 
 def keyspaces_of(session: cql.Session) -> tuple[Keyspace, ...]:

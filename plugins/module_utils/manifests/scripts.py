@@ -25,6 +25,7 @@ marks=$volume/.cassops
 config=$root/cassops/config
 conf=$root/cassops/conf
 held=$root/tmp/held
+opened=$root/tmp/open
 termination=$root/dev/termination-log
 
 say() { echo "cassops: $*"; }
@@ -78,6 +79,8 @@ decide() {
     reason='' way='' dead=''
     open_ledger
     phase=$(fact phase)
+    # The automation says it before the mount follows the ledger, which takes up to a minute.
+    if [ "$phase" = new ] && [ -e "$opened" ]; then phase=running; fi
     case $phase in
     new | running) ;;
     *)
@@ -290,7 +293,7 @@ node_keys() {
     if [ "$phase" != new ]; then
         echo "start_native_transport: true"
         echo "rpc_address: \"$any\""
-    elif [ "$(fact first)" = "$POD_NAME" ]; then
+    elif is_doorkeeper; then
         echo "start_native_transport: true"
         echo "rpc_address: \"$loopback\""
     else
@@ -298,6 +301,8 @@ node_keys() {
         echo "rpc_address: \"$any\""
     fi
 }
+
+is_doorkeeper() { [ "$phase" = new ] && [ "$(fact first)" = "$POD_NAME" ]; }
 
 # Logins are replicated from their first row on, so no repair is needed later (4.0 does not know the option).
 auth_replicas() { fact tokens | awk 'NF { count++ } END { print (count < 3 ? count : 3) }'; }
@@ -312,25 +317,53 @@ jvm_options() {
         ;;
     replace) echo "-Dcassandra.replace_address_first_boot=$dead" ;;
     esac
+    # The doorkeeper's first process lives for a minute: no code is worth compiling well for it, and the others need not
+    # hear that it went.
+    if is_doorkeeper; then echo "-XX:TieredStopAtLevel=1 -Dcassandra.shutdown_announce_in_ms=0"; fi
 }
 
 start() {
     mark_volume
     note_downtime
     write_configuration
-    JVM_EXTRA_OPTS="$(jvm_options) ${JVM_EXTRA_OPTS:-}"
     CASSANDRA_CONF=$conf
-    export JVM_EXTRA_OPTS CASSANDRA_CONF
+    export CASSANDRA_CONF
     say "$way${dead:+ $dead}: $POD_NAME in phase $phase at $address, seeds $seeds"
-    exec cassandra -f
+    own_options=$(jvm_options | tr '\n' ' ')
+    if is_doorkeeper; then
+        keep_the_door
+    else
+        JVM_EXTRA_OPTS="$own_options${JVM_EXTRA_OPTS:-}" exec cassandra -f
+    fi
+}
+
+# Cassandra cannot turn from loopback to an open address while it runs. It starts again, in the same pod, as soon as the
+# automation says (by a file) that the superuser stands.
+keep_the_door() {
+    JVM_EXTRA_OPTS="$own_options${JVM_EXTRA_OPTS:-}" cassandra -f &
+    child=$!
+    while kill -0 "$child" 2>/dev/null; do
+        if [ -e "$opened" ]; then kill "$child" && break; fi
+        sleep 0.5
+    done &
+    status=0
+    wait "$child" || status=$?
+    child=''
+    if [ ! -e "$opened" ]; then exit "$status"; fi
+    say "the superuser stands"
+    run
 }
 
 # --- held -----------------------------------------------------------------------------------------------------------
 
-# As process 1 the shell would not end on TERM without a trap, and a trap waits for a foreground sleep.
-sleeper=''
+# As process 1 the shell would not end on TERM without a trap, and a trap waits for what runs in the foreground.
+sleeper='' child=''
 stop() {
     [ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null || :
+    if [ -n "$child" ]; then
+        kill "$child" 2>/dev/null || :
+        wait "$child" || :
+    fi
     exit 0
 }
 trap stop TERM INT
@@ -353,14 +386,18 @@ release() {
     { : >"$termination"; } 2>/dev/null || :
 }
 
-rm -f "$held"
-decide
-while [ -n "$reason" ]; do
-    hold
+run() {
     decide
-done
-release
-start
+    while [ -n "$reason" ]; do
+        hold
+        decide
+    done
+    release
+    start
+}
+
+rm -f "$held"
+run
 """
 """Decides who may start (DESIGN, decision 4). Reads the ledger in /cassops/ledger and the marks on the volume."""
 

@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import gates, nodetool, ring, spec, upgrade
+from .. import cql, gates, nodetool, ring, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
@@ -42,10 +42,12 @@ from ..observe import (
     attempt,
     labels,
     ledger_of,
+    members_with_tokens,
     node_views,
     objects,
+    outline,
     together,
-    view,
+    with_held,
 )
 from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
@@ -86,7 +88,13 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 }
 OPEN_LIMIT = 60.0
 OPEN_AGAIN = 30.0
+# Read by start.sh.
+OPENED_FILE = "/tmp/open"
 VERSION = "app.kubernetes.io/version"
+# Seconds between two reads of why nodes are held: each costs an exec in every node that is not ready.
+HELD_AGAIN = 15.0
+# What changes while nodes start; the other kinds change by our own hand only.
+MOVING = ("Pod", "StatefulSet")
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,9 @@ class Deployment:
         # When doors were last opened (seconds, monotonic).
         self.opened_at = time.monotonic()
         self.patience = Patience(kube)
+        # Pod's UID -> why it is held, and when that was last read (seconds, monotonic).
+        self.held: dict[str | None, str | None] = {}
+        self.held_at = float("-inf")
 
     def run(self) -> dict[str, Any]:
         self.desired = self.checked()
@@ -140,14 +151,15 @@ class Deployment:
             for place in (self.kube, *(peer.kube for peer in self.peers)):
                 lock = Lock(place, lock_name(self.desired.cluster), self.ctx.holder)
                 self.locks.append(stack.enter_context(lock))
-            ledger = self.prepare(self.look())
-            self.apply(ledger)
+            found = self.look()
+            ledger = self.prepare(found)
+            self.apply(ledger, self.again(found))
             if ledger.phase == PHASE_NEW:
                 ledger = self.start(ledger)
             else:
-                self.open_cql(ledger)
+                self.open_cql(ledger, self.again(found))
             self.introduce(ledger)
-            return self.prove(ledger)
+            return self.prove(ledger, self.again(found))
 
     # Validation. Nothing is touched before all of it holds.
 
@@ -166,6 +178,17 @@ class Deployment:
         for lock in self.locks:
             lock.check()
         return objects(self.kube, self.desired.cluster, self.desired.name)
+
+    def again(self, found: Objects) -> Objects:
+        """L(look), but where this run has changed nothing: what it found under its lock still holds."""
+        return self.look() if self.done else found
+
+    def glance(self, found: Objects) -> Objects:
+        """L(look) in the middle of a wait: what moves by itself is as it is now, the rest as it was found."""
+        for lock in self.locks:
+            lock.check()
+        moving = objects(self.kube, self.desired.cluster, self.desired.name, kinds=MOVING)
+        return Objects({**found.by_kind, **moving.by_kind})
 
     def refuse(self, found: Objects) -> None:
         """Raise with every reason why the desired datacenter cannot be made of what is there."""
@@ -374,9 +397,8 @@ class Deployment:
             changes.send(self.kube, planned)
             self.done += [str(change) for change in planned]
 
-    def apply(self, ledger: Ledger) -> None:
+    def apply(self, ledger: Ledger, found: Objects) -> None:
         """Apply everything else; in phase C(new) also bring pods of an older revision up to date: they hold no data."""
-        found = self.look()
         planned = changes.plan(self.manifests(ledger, found), found)
         self.record(planned, found)
         changes.send(self.kube, planned)
@@ -470,42 +492,51 @@ class Deployment:
         superuser.establish(self.kube, ledger.first, wanted, self.replication())
         self.note(f"create superuser {wanted.username}, close the default login")
         ledger = self.to_running(ledger, seen)
-        self.open_cql(ledger)
+        self.open_cql(ledger, self.look())
         return ledger
 
     def wait_for_ring(self, ledger: Ledger, wanted: Credentials) -> View:
         """Until a node that can be asked sees every node up and NORMAL; its view."""
         latest: list[View] = []
+        found = self.look()
 
         def look() -> list[str]:
-            seen = self.snapshot(self.look())
+            seen = self.snapshot(self.glance(found))
             self.give_up(seen)
             started = sum(node.phase == "Running" and node.held is None for node in seen.nodes)
             if started < len(seen.nodes):
                 return [f"{started} of {len(seen.nodes)} nodes started", *not_started(seen)]
-            seen = self.witness(seen, ledger.first, wanted)
+            seen, reasons = self.witness(seen, ledger.first, wanted)
             latest[:] = [seen]
-            if not seen.observations:
-                return [f"all {started} nodes started, none answers yet"]
-            return gates.up_in_every_view(seen) + gates.normal(seen)
+            return reasons or gates.up_in_every_view(seen) + gates.normal(seen)
 
         until(look, f"{len(ledger.nodes)} nodes to join the ring", self.limit, self.ctx.progress)
         return latest[0]
 
-    def witness(self, seen: View, doorkeeper: str, wanted: Credentials) -> View:
-        """The view of a node that lets us in while CQL is closed here.
+    def witness(self, seen: View, doorkeeper: str, wanted: Credentials) -> tuple[View, list[str]]:
+        """The view of a node that lets us in while CQL is closed here; while there is none, what is seen, and why.
 
         In a further datacenter of a cluster that is a node of the first; in a first one the doorkeeper, by the default
-        login as long as the superuser does not stand.
+        login as long as the superuser does not stand. Its whole view, which may cost it a JVM, is asked for when it
+        knows every node.
         """
         if self.peers:
             place, pod, logins = self.peers[0].kube, serving_node(self.peers[0]), [wanted]
         else:
             place, pod, logins = self.kube, doorkeeper, [wanted, superuser.DEFAULT]
-        asked = replace(seen, nodes=(NodeView(pod=pod, rack="", ordinal=0, phase="Running"),))
-        views = (ask(place, asked, login) for login in logins)
-        heard = next((told for told in views if told.observations), asked)
-        return replace(heard, nodes=seen.nodes)
+        for login in logins:
+            joined = attempt(partial(members_with_tokens, place, pod, login))
+            if isinstance(joined, cql.LoginRefused):
+                continue
+            if isinstance(joined, CassopsError):
+                break
+            known = sum(node.address in joined for node in seen.nodes)
+            if known < len(seen.nodes):
+                return seen, [f"{known} of {len(seen.nodes)} nodes have joined"]
+            asked = replace(seen, nodes=(NodeView(pod=pod, rack="", ordinal=0, phase="Running"),))
+            heard = replace(ask(place, asked, login), nodes=seen.nodes)
+            return heard, [] if heard.observations else [f"{pod} does not tell its view yet"]
+        return seen, [f"all {len(seen.nodes)} nodes started, none answers yet"]
 
     def give_up(self, seen: View) -> None:
         """End a wait that cannot succeed: no image, a node that is held, a container that crashes again and again."""
@@ -545,14 +576,13 @@ class Deployment:
         peers = together(lambda peer: living_peer(peer.kube, self.desired.cluster, peer.ledger.datacenter), self.peers)
         return [peer for peer in peers if peer and not {*own_seeds(ledger)} <= {*peer.ledger.seeds}]
 
-    def open_cql(self, ledger: Ledger) -> None:
-        """Open CQL where it is still closed: C(enablebinary); the doorkeeper, bound to its loopback, starts again.
+    def open_cql(self, ledger: Ledger, found: Objects) -> None:
+        """Open CQL where it is closed: C(enablebinary); the doorkeeper's process, bound to its loopback, starts again.
 
         A run that died between the ledger's turn and the last open door leaves running nodes with CQL closed, so every
         run looks.
         """
-
-        seen = self.snapshot(self.look())
+        seen = self.snapshot(found)
         closed = [node for node in seen.nodes if node.phase == "Running" and not node.ready and node.held is None]
         if not closed:
             return
@@ -564,29 +594,28 @@ class Deployment:
     def open_node(self, node: NodeView) -> None:
         """One node. What fails here, a node that only just starts for example, is tried again by the proof's wait."""
         door = attempt(lambda: closed_door(self.kube, node.pod))
-        if door == "loopback" and node.uid:
-            self.kube.delete("Pod", node.pod, uid=node.uid)
-        failure = door if isinstance(door, CassopsError) else None
-        if door == "off":
+        opened: Any = door
+        if door == "loopback":
+            opened = attempt(lambda: turn_door(self.kube, node.pod))
+        elif door == "off":
             opened = attempt(lambda: nodetool.run_one(self.kube, node.pod, ["enablebinary"], timeout=OPEN_LIMIT))
-            failure = opened if isinstance(opened, CassopsError) else None
-        if failure:
-            self.ctx.progress(f"{node.pod}: CQL could not be opened yet: {failure}", important=True)
+        if isinstance(opened, CassopsError):
+            self.ctx.progress(f"{node.pod}: CQL could not be opened yet: {opened}", important=True)
 
     # The proof.
 
-    def prove(self, ledger: Ledger) -> dict[str, Any]:
+    def prove(self, ledger: Ledger, first: Objects) -> dict[str, Any]:
         """Wait until the datacenter is whole in every view; refuse to end well otherwise."""
         wanted = self.credentials()
         latest: list[tuple[Objects, View]] = []
 
         def look() -> list[str]:
-            found = self.look()
+            found = self.glance(first) if latest else first
             seen = self.snapshot(found)
             self.give_up(seen)
             reasons = gates.running(seen)
             if reasons and time.monotonic() - self.opened_at > OPEN_AGAIN:
-                self.open_cql(ledger)
+                self.open_cql(ledger, found)
             if not reasons:
                 seen = ask(self.kube, seen, wanted)
                 reasons = gates.whole(seen)
@@ -638,7 +667,13 @@ class Deployment:
         return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name), datetime.now(timezone.utc))
 
     def snapshot(self, found: Objects) -> View:
-        return view(self.kube, found, self.desired.cluster, self.desired.name, None)
+        """The datacenter as Kubernetes has it; why nodes are held is some seconds old."""
+        seen = outline(found, self.desired.cluster, self.desired.name)
+        if time.monotonic() - self.held_at > HELD_AGAIN:
+            self.held = {node.uid: node.held for node in with_held(self.kube, seen.nodes)}
+            self.held_at = time.monotonic()
+        nodes = (node if node.ready else replace(node, held=self.held.get(node.uid)) for node in seen.nodes)
+        return replace(seen, nodes=tuple(nodes))
 
     def record(self, planned: Sequence[changes.Change], found: Objects) -> None:
         self.done += [str(change) for change in planned]
@@ -787,6 +822,13 @@ def current_configuration(found: Objects) -> Mapping[str, Any] | None:
             if f"-{changes.CONFIG}-" in name:
                 return found.get("ConfigMap", name)
     return None
+
+
+def turn_door(kube: Kube, pod: str) -> None:
+    """Tell the doorkeeper's start script that the superuser stands: it starts Cassandra again, open to all."""
+    done = kube.exec(pod, ["touch", OPENED_FILE], timeout=OPEN_LIMIT)
+    if done.rc != 0:
+        raise CassopsError(f"cannot write {OPENED_FILE} in pod {pod}: {done.stderr.strip()}")
 
 
 # Nothing where CQL is open, else the end of the configuration that the start script wrote.

@@ -132,7 +132,9 @@ def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
         desired = wanted_replication(living, replication)
         if living != desired:
             options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
-            session.execute(f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}", timeout=LIMIT)
+            statement = f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}"
+            session.execute(statement, timeout=LIMIT, agree=False)
+    session.agree(LIMIT)
     synchronise(session)
 
 

@@ -216,12 +216,17 @@ class FakeSession:
         self.pod = pod
         self.username = username
 
+    def agree(self, timeout: float) -> bool:
+        """As the real one: whether all nodes have one schema."""
+        return True
+
     def execute(
         self,
         statement: str,
         parameters: Sequence[Any] | None = None,
         consistency: str = "ONE",
         timeout: float | None = None,
+        agree: bool = True,
     ) -> list[dict[str, Any]]:
         self.ring.statements.append(statement)
         for pattern, answer in (

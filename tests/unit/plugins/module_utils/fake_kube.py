@@ -35,6 +35,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, from_config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import HELD_FILE
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import OPENED_FILE
 
 Object = dict[str, Any]
 RACK = "cassops.kubernetes/rack"
@@ -310,6 +311,11 @@ class FakeKube:
             return ExecResult(0, self.held[pod], "") if pod in self.held else ExecResult(1, "", "no such file")
         if argv[-1] == LOOK_AT_VOLUME:
             return ExecResult(0, self.ring.busy[pod].volume(), "")
+        if list(argv) == ["touch", OPENED_FILE]:
+            self.before_write(f"open {pod}")
+            assert self.ring.doors[pod] == LOOPBACK
+            self.start(pod)
+            return ExecResult(0, "", "")
         if argv[-1].startswith("sh /cassops/config/probe.sh"):
             return ExecResult(0, self.end_of_configuration(pod), "")
         raise AssertionError(f"the fake does not know the command {argv}")

@@ -48,6 +48,15 @@ echo "conf=$CASSANDRA_CONF" >>"$CASSOPS_ROOT/started"
 echo "options=$JVM_EXTRA_OPTS" >>"$CASSOPS_ROOT/started"
 """
 
+LASTING_CASSANDRA = (
+    FAKE_CASSANDRA
+    + """
+trap 'echo ended >>"$CASSOPS_ROOT/log"; exit 143' TERM
+echo started >>"$CASSOPS_ROOT/log"
+while :; do sleep 0.05; done
+"""
+)
+
 
 class Node:
     """A pod's file system, and the start script in it."""
@@ -247,6 +256,44 @@ def test_phase_new_keeps_cql_on_loopback_at_the_doorkeeper(node: Node) -> None:
     node.ledger(NEW)
     started = node.start()
     assert (started["start_native_transport"], started["rpc_address"]) == ("true", '"127.0.0.1"')
+
+
+def test_the_doorkeeper_opens_in_the_same_pod_when_the_superuser_stands(node: Node) -> None:
+    node.ledger(NEW)
+    node.write("bin/cassandra", LASTING_CASSANDRA).chmod(0o755)
+    process = node.spawn()
+    wait_for(lambda: "started" in node.read("log"))
+    first = node.read("started")
+    assert 'rpc_address: "127.0.0.1"' in node.read("cassops/conf/cassandra.yaml")
+    node.data()
+    node.write("tmp/open", "")
+    wait_for(lambda: node.read("log").count("started") == 2)
+    assert node.read("log") == "started\nended\nstarted\n"
+    assert "TieredStopAtLevel" in first
+    assert "options=-Dmine=1" in node.read("started")
+    yaml = node.read("cassops/conf/cassandra.yaml")
+    assert 'start_native_transport: true\nrpc_address: "0.0.0.0"' in yaml
+    assert "initial_token" not in yaml
+    # It is process 1 now, as on any other node.
+    stop(process)
+    assert node.read("log").endswith("ended\n")
+
+
+def test_the_doorkeeper_ends_as_cassandra_does(node: Node) -> None:
+    node.ledger(NEW)
+    node.write("bin/cassandra", "#!/bin/sh\nexit 3\n").chmod(0o755)
+    process = node.spawn()
+    output, _stderr = process.communicate(timeout=120)
+    assert process.returncode == 3, output
+
+
+def test_term_ends_the_doorkeeper_and_its_cassandra(node: Node) -> None:
+    node.ledger(NEW)
+    node.write("bin/cassandra", LASTING_CASSANDRA).chmod(0o755)
+    process = node.spawn()
+    wait_for(lambda: "started" in node.read("log"))
+    stop(process)
+    assert node.read("log") == "started\nended\n"
 
 
 def test_phase_new_keeps_cql_closed_at_the_others(node: Node) -> None:
