@@ -288,6 +288,15 @@ def play(
     return program(["ansible-playbook", "-i", folder / "hosts.yml", folder / "play.yml"], env)
 
 
+def test_verbs_of_the_pages_are_nodetools(shop: Datacenter) -> None:
+    text = (ROOT / "docs" / "migration.md").read_text()
+    verbs = set(re.findall(r"`nodetool ([a-z]{3,})", text))
+    verbs |= set(re.findall(r"`((?:enable|disable|status|get|set|reload|invalidate)[a-z]+)`", text))
+    known = set(re.findall(r"^    ([a-z_]+)", shop.nodetool(NODE, "help"), re.MULTILINE))
+    assert len(verbs) > 50
+    assert verbs <= known, verbs - known
+
+
 @pytest.mark.soak
 def test_getting_started_word_by_word(sandbox: Sandbox) -> None:
     """The commands of the first half of the page, as they stand there, but for the clone and the sandbox's end."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import report
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
@@ -175,6 +176,32 @@ def test_the_status_that_is_shown_is_laid_out_as_it_is_now() -> None:
         lines = [line.split() for line in page.read_text().splitlines()]
         assert header.split() in lines, name(page)
         assert keyspaces.split() in lines, name(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_rights_are_counted(page: Path) -> None:
+    """A pair is a verb on a resource, as the comparison counts those of the operator."""
+    items = yaml.safe_load((ROOT / "extensions" / "kubernetes" / "rbac.yml").read_text())["items"]
+    rules = next(item for item in items if item["kind"] == "Role")["rules"]
+    pairs = sum(len(rule["resources"]) * len(rule["verbs"]) for rule in rules)
+    assert set(re.findall(r"Role with (\d+) resource-verb pairs", page.read_text())) <= {str(pairs)}
+
+
+def test_every_module_of_community_cassandra_has_its_row() -> None:
+    """The 38 modules of version 1.5."""
+    named = {word for row in rows(DOCS / "migration.md") for word in re.findall(r"`(cassandra_\w+)`", row[0])}
+    roles = {"cassandra_repository", "cassandra_install", "cassandra_linux", "cassandra_firewall"}
+    assert len(named - roles) == 38
+
+
+def test_the_variables_of_a_node_are_those_of_the_inventory() -> None:
+    """Each is a field of a node in datacenter_info, or says where the node belongs."""
+    told = report.facts(views.whole())["nodes"][0]
+    known = {
+        f"cassandra_node_{name}" for name in (*told, "cluster", "datacenter", "namespace", "context", "kubeconfig")
+    }
+    for page in (DOCS / "nodes.md", ROOT / "plugins" / "inventory" / "nodes.py"):
+        assert set(re.findall(r"cassandra_node_[a-z_]*[a-z]", page.read_text())) <= known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ def check_plays(plays: list[dict[str, Any]]) -> None:
     for play in plays:
         for role in play.get("roles", ()):
             name = role["role"].removeprefix(f"{COLLECTION}.")
+            if name == role["role"]:
+                continue  # somebody else's
             unknown = set(role.get("vars", {})) - set(role_options(name))
             assert not unknown, f"role {name} has no {unknown}"
         check_tasks(play.get("tasks", []))
@@ -164,6 +167,8 @@ def test_commands(example: Example) -> None:
         words = list(itertools.dropwhile(lambda word: re.fullmatch(r"[A-Z_]+=.*", word), line))
         if words and Path(words[0]).name == "ansible-playbook":
             check_ansible_playbook(words[1:])
+        if words and Path(words[0]).name == "ansible":
+            check_ansible(words[1:])
         for path in (word for word in words if re.match(r"(tests|inventories|playbooks|extensions)/", word)):
             assert (ROOT / path).exists(), path
 
@@ -179,6 +184,16 @@ def check_ansible_playbook(words: list[str]) -> None:
     for variables in extra_vars(words):
         for variable in variables:
             assert variable in all_options() or f"{{{{ {variable} | default(" in text, f"{files[0]}: {variable}"
+
+
+def check_ansible(words: list[str]) -> None:
+    """A single task: its module and options."""
+    given = dict(itertools.pairwise(words))
+    module, text = given["-m"], given["-a"]
+    assert module.startswith(f"{COLLECTION}."), words
+    words_of_module = shlex.split(re.sub(r"\$\(.*?\)", "somewhere", text))
+    arguments = dict(word.split("=", 1) for word in words_of_module)
+    check_module(module.removeprefix(f"{COLLECTION}."), arguments)
 
 
 def extra_vars(words: list[str]) -> Iterator[set[str]]:
