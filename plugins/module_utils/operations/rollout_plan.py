@@ -55,6 +55,7 @@ def predicted(
     first = plan.batches[0] if plan.batches else None
     closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
     change = change_of(sight)
+    snapshot = snapshot or change.snapshot_name
     if change.is_upgrade:
         closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), snapshot)
     lines = text(sight.view, plan, closed, change)
@@ -70,11 +71,21 @@ def predicted(
         "gates": closed,
         "warnings_for_clients": list(plan.warnings),
         "upgrade": str(change) if change.is_upgrade else None,
+        "snapshot_name": change.snapshot_name,
+        "snapshot_missing": without_snapshot(sight.view, snapshot) if snapshot else [],
         "report": lines,
     }
     if ctx.diff_mode:
         result["diff"] = diff(sight.view, [pod for batch in plan.batches for pod in batch.nodes])
     return result
+
+
+def without_snapshot(view: View, name: str) -> list[str]:
+    """The nodes that do not have it, or of which that is not known."""
+    seen = view.observations
+    return [
+        node.pod for node in view.nodes if node.pod not in seen or name not in (seen[node.pod].activity.snapshots or ())
+    ]
 
 
 def facts(batch: rollout.Batch) -> dict[str, Any]:
@@ -157,6 +168,12 @@ class Change:
     @property
     def lines(self) -> list[tuple[str, str]]:
         return [pair for pair in self.versions if gates.line(pair[0]) != gates.line(pair[1])]
+
+    @property
+    def snapshot_name(self) -> str | None:
+        """A name for the snapshots before it; None where neither version nor mode change."""
+        target = [new for _old, new in (*self.versions, *self.mode_steps)]
+        return f"before-{target[-1]}" if target else None
 
     def refusals(self) -> list[str]:
         """Why it may not be."""

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # The other datacenters of a cluster, and the login for all nodes.
+    DOCUMENTATION = r"""
+options:
+  superuser_secret:
+    description:
+      - Name of the Secret with the login for the nodes. Default is the name of the cluster with C(-superuser).
+    type: str
+  peers:
+    description:
+      - The other datacenters of the same cluster. Gates look at all of them, and their namespaces are locked too.
+      - One that does not run yet is left out. One that cannot be reached is an error.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      datacenter:
+        description: Name of the other datacenter.
+        type: str
+        required: true
+      kubeconfig:
+        description: As O(kubeconfig), for the other datacenter.
+        type: raw
+      context:
+        description: As O(context), for the other datacenter.
+        type: str
+      namespace:
+        description: As O(namespace), for the other datacenter.
+        type: str
+      host:
+        description: As O(host), for the other datacenter.
+        type: str
+      api_key:
+        description: As O(api_key), for the other datacenter.
+        type: str
+      username:
+        description: As O(username), for the other datacenter.
+        type: str
+      password:
+        description: As O(password), for the other datacenter.
+        type: str
+      validate_certs:
+        description: As O(validate_certs), for the other datacenter.
+        type: bool
+      ca_cert:
+        description: As O(ca_cert), for the other datacenter.
+        type: path
+      client_cert:
+        description: As O(client_cert), for the other datacenter.
+        type: path
+      client_key:
+        description: As O(client_key), for the other datacenter.
+        type: path
+      tls_server_name:
+        description: As O(tls_server_name), for the other datacenter.
+        type: str
+      proxy:
+        description: As O(proxy), for the other datacenter.
+        type: str
+      no_proxy:
+        description: As O(no_proxy), for the other datacenter.
+        type: str
+      impersonate_user:
+        description: As O(impersonate_user), for the other datacenter.
+        type: str
+      impersonate_groups:
+        description: As O(impersonate_groups), for the other datacenter.
+        type: list
+        elements: str
+"""
+
+    # What the person who starts a rollout decides.
+    SETTINGS = r"""
+options:
+  max_unavailable:
+    description:
+      - How many nodes of one rack may be down at once; a number, a percentage of the rack such as V(25%), or V(rack)
+        for
+        all of them.
+      - It is never more than every range of every keyspace allows at its quorum, and never of two racks.
+      - Default is V(1).
+    type: raw
+  order:
+    description:
+      - Racks in the order wanted; the others follow.
+    type: raw
+  limit:
+    description:
+      - Only these racks or nodes. Kubernetes releases the highest numbers of a rack first, so a node cannot be
+        restarted
+        before those above it that wait too.
+    type: raw
+  canary:
+    description:
+      - Restart one node alone first, and go on when it stayed well for O(soak) seconds. Default is V(true).
+    type: raw
+  soak:
+    description:
+      - Seconds that the canary must stay well. Default is V(30).
+    type: raw
+  pause_after:
+    description:
+      - With V(canary) or V(rack) the run ends there, well, and the next one goes on. Default is V(never).
+    type: raw
+  low_rf:
+    description:
+      - What to do about keyspaces that lose their quorum whichever node restarts, because they have less than three
+        replicas.
+      - V(block) does not begin, V(warn) tells and restarts one replica of each range at a time, V(ignore) leaves them
+        out of account. Default is V(block).
+    type: raw
+  force:
+    description:
+      - Restart every node, not only those with a change pending. Default is V(false).
+      - A forced rollout that was interrupted less than a day ago is gone on with.
+    type: raw
+  ignore:
+    description:
+      - Gates to go past, of V(streams), V(repairs), V(hints), V(disk) and V(compactions).
+    type: raw
+  free_disk:
+    description:
+      - Percent of a volume that must be free. Default is V(5).
+    type: raw
+  compactions:
+    description:
+      - How many compactions may wait on a node. Default is V(1000).
+    type: raw
+"""
+
+    # How long to wait for what.
+    LIMITS = r"""
+options:
+  drain_wait:
+    description:
+      - Seconds between closing CQL and draining, for clients to go elsewhere.
+    type: float
+    default: 2.0
+  drain_timeout:
+    description:
+      - Limit in seconds of draining a node. When it passes, the node goes on draining while its pod ends.
+    type: int
+    default: 300
+  gate_timeout:
+    description:
+      - Limit in seconds of the wait for the gates to open before a batch. When it passes the task fails and tells what
+        is in the way.
+    type: int
+    default: 120
+  wait_timeout:
+    description:
+      - Limit in seconds of the wait for restarted nodes to be back.
+    type: int
+    default: 1800
+"""
