@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import signal
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
@@ -30,6 +31,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import secrets
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
 
 PR_SET_PDEATHSIG = 1
 
@@ -42,6 +44,13 @@ def end_with_controller() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def warn_of_slips(task_vars: Mapping[str, Any]) -> None:
+    """Warns of variables that look misspelt, in the collection's own roles: elsewhere names are anybody's."""
+    if str(task_vars.get("ansible_role_name", "")).startswith("cassops.kubernetes."):
+        for name, meant in slips(task_vars):
+            Display().warning(f"nobody reads the variable {name}; is {meant} meant?")
 
 
 class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no types
@@ -66,6 +75,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
             answer: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
             return answer
         params, no_log_values = self._validated()
+        warn_of_slips(task_vars)
         end_with_controller()
         ctx = self._context(task_vars)
         result = execute(self.operation, params, ctx)

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables that are probably misspelt: Ansible takes any name, and a role does not notice that nobody reads it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+COLLECTION = Path(__file__).resolve().parents[2]
+# An option of a role, by its place in meta/argument_specs.yml, and a variable of a playbook. Read without a YAML
+# parser, which would cost more than everything else that a short task does.
+OPTION = re.compile(r"^ {6}(\w+):", re.MULTILINE)
+OF_PLAYBOOK = re.compile(r"\{\{ (\w+) \| default\(")
+# Read by action plugins, and no option of any role.
+OTHERS = frozenset({"cassandra_progress"})
+# How alike two names must be for one to be a slip of the other (difflib's ratio).
+ALIKE = 0.88
+
+
+@lru_cache(maxsize=1)
+def known() -> frozenset[str]:
+    """The variables of all roles and playbooks of the collection."""
+    specs = COLLECTION.glob("roles/*/meta/argument_specs.yml")
+    names = {name for path in specs for name in OPTION.findall(path.read_text(encoding="utf-8"))}
+    for path in COLLECTION.glob("playbooks/*.yml"):
+        names.update(OF_PLAYBOOK.findall(path.read_text(encoding="utf-8")))
+    return frozenset(names) | OTHERS
+
+
+def slips(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names that nobody reads and that are nearly a variable of the collection, each with that variable."""
+    ours = known()
+    beginnings = tuple({f"{name.partition('_')[0]}_" for name in ours})
+    for name in sorted(names):
+        if name.startswith(beginnings) and name not in ours and not name.endswith("_result"):
+            near = difflib.get_close_matches(name, ours, n=1, cutoff=ALIKE)
+            if near:
+                yield name, near[0]
