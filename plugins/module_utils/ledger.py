@@ -115,9 +115,14 @@ class Ledger:
         """A copy without the approval for this pod."""
         return replace(self, replace={name: address for name, address in self.replace.items() if name != pod})
 
-    def with_new_volume(self, pod: str) -> Ledger:
-        """A copy in which the node has given up its volume."""
-        return replace(self, volumes={**self.volumes, pod: self.volumes.get(pod, 0) + 1})
+    def volume_number(self, pod: str) -> int:
+        """How many volumes the node has given up."""
+        return self.volumes.get(pod, 0)
+
+    def with_volume_number(self, pod: str, number: int) -> Ledger:
+        """A copy in which the node has given up so many volumes."""
+        others = {name: count for name, count in self.volumes.items() if name != pod}
+        return replace(self, volumes={**others, pod: number} if number else others)
 
     def to_data(self) -> dict[str, str]:
         """The `data` of the ConfigMap. The same ledger always gives the same text, so that it can be compared."""

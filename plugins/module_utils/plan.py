@@ -32,12 +32,12 @@ class Plan:
     :param tokens: hash of its tokens, see L(hash_of).
     :param claim_uid: the volume claim to be given up; empty where the volume came back empty and is kept.
     :param pod_uid: the pod that was there; another one is a new attempt.
+    :param number: how many volumes the node has given up with this one; part of the mark on the next.
     :param volume: the PersistentVolume behind the claim, and C(worker) where it is; empty where not known.
     :param reason: the decision, in words.
     :param began: when the replacement began, in seconds since 1970 by the API server's clock.
     :param down_since: since when the node is down, likewise; None where nobody knows.
     :param accepted: keyspaces of which rows may be lost by it, as the user accepted.
-    :param phase: how far it is, for people: C(clearing), C(streaming), C(proven).
     """
 
     pod: str
@@ -46,13 +46,13 @@ class Plan:
     tokens: str
     claim_uid: str = ""
     pod_uid: str = ""
+    number: int = 0
     volume: str = ""
     worker: str = ""
     reason: str = ""
     began: float = 0.0
     down_since: float | None = None
     accepted: tuple[str, ...] = ()
-    phase: str = "clearing"
 
     def to_data(self) -> dict[str, str]:
         """The C(data) of the ConfigMap."""
@@ -84,6 +84,7 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
         for key in NUMBERS:
             if key in known:
                 values[key] = float(known[key]) if known[key] else None
+        values["number"] = int(known.get("number") or 0)
         for key in LISTS:
             values[key] = tuple(name for name in known.get(key, "").split(",") if name)
         return Plan(**values)

@@ -17,10 +17,11 @@ The rows are those of the table in docs/operations/heal.md. What they rely on in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import gates, ring
-from .view import Endpoint, NodeView, View
+from .plan import Plan, hash_of
+from .view import Endpoint, NodeView, Observation, View
 
 # --- what is to be done -----------------------------------------------------------------------------------------------
 
@@ -40,10 +41,12 @@ REPLACE = "replace"
 """Delete volume and pod; the new node takes the place of the dead one and streams its data."""
 REPAIR = "repair"
 """Repair the node's ranges: it was down for longer than hints are kept."""
+ABANDON = "abandon"
+"""Withdraw a replacement that was begun: the node is alive again, with its volume."""
 ASSASSINATE = "assassinate"
 """Take an address out of gossip that owns nothing and belongs to nobody."""
 
-ACTIONS = (MOVE, RECREATE, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
+ACTIONS = (ABANDON, MOVE, RECREATE, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
 """What heal does by itself, in this order: what brings an old volume back comes before what gives one up."""
 
 # --- workers and volumes ----------------------------------------------------------------------------------------------
@@ -98,12 +101,14 @@ class Volume:
     :param name: of the PersistentVolume.
     :param kind: C(local) (it stays on its worker), C(network) (it can follow the pod), or C(unknown).
     :param lost: Kubernetes says that the volume behind the claim is gone.
+    :param going: the claim is being deleted; it is gone as soon as no pod uses it.
     """
 
     claim_uid: str | None = None
     name: str | None = None
     kind: str = UNKNOWN
     lost: bool = False
+    going: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ class Case:
     :param last_words: the end of the log of a container that crashed.
     :param wanted: a StatefulSet wants this node.
     :param open_plan: a replacement of this node was begun and is not finished.
+    :param old_volume: and the volume that it gives up is still there.
     """
 
     node: NodeView
@@ -126,6 +132,7 @@ class Case:
     last_words: str = ""
     wanted: bool = True
     open_plan: bool = False
+    old_volume: bool = False
 
 
 @dataclass(frozen=True)
@@ -326,7 +333,7 @@ def decision(scene: Scene, case: Case) -> Decision:
     if not case.wanted:
         return surplus(case, bool(up))
     if case.open_plan:
-        return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+        return begun(scene, case, up)
     if up:
         return living(scene, case, up)
     if node.host_id is None and (member is None or not member.tokens):
@@ -370,14 +377,6 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
             f"{where}",
             f"switch that worker off, or connect it again{where and f' ({case.worker.name})'}; then run it again",
         )
-    if named:
-        return ask(
-            case,
-            8,
-            f"{', '.join(up)} see it alive, and a live node is never replaced",
-            "to leave a worker with a volume that can move: cordon the worker and delete the pod; with a local volume: "
-            "cordon it, delete the pod, and name the node again when it is down",
-        )
     if len(up) < scene.observers:
         return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
     if not node.ready:
@@ -385,7 +384,27 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if case.missed is not None and must_repair(case.missed, scene.settings):
         missed = f"it was down for {case.missed:.0f} s, longer than hints are kept ({scene.settings.hint_window:.0f} s)"
         return safe_repair(scene, case, missed)
+    if named:
+        return Decision(node.pod, 8, NONE, "every view has it up, and a live node is never replaced")
     return Decision(node.pod, 0, NONE, "it is well")
+
+
+def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
+    """A replacement that a run left behind: finished, but not over a node that came back with its data meanwhile."""
+    node = case.node
+    if case.old_volume and up and case.volume.going:
+        return ask(
+            case,
+            12,
+            "its replacement was begun and its volume is about to go, and it is alive again",
+            f"delete its pod when it suits (kubectl delete pod {node.pod}); then run it again: it is replaced",
+        )
+    if case.old_volume and up:
+        return Decision(node.pod, 12, ABANDON, "its replacement was begun, and it is alive again with its volume")
+    with_its_data = case.old_volume and node.phase == "Running" and node.held is None and not case.volume.going
+    if with_its_data and node.pod not in scene.settings.named:
+        return wait(case, 12, "its replacement was begun, and it starts again with its volume")
+    return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
 
 
 def surplus(case: Case, up: bool) -> Decision:
@@ -515,6 +534,8 @@ def crossed(scene: Scene, case: Case) -> Decision:
 
 def starting(scene: Scene, case: Case) -> Decision:
     """Its container runs, and nobody sees it up."""
+    if case.node.ready:
+        return wait(case, 4, "Kubernetes takes it for ready, and nobody sees it up")
     if case.node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 7, "it runs, and nobody sees it up")
     since = "" if case.down is None else f" (down for {case.down:.0f} s)"
@@ -650,6 +671,47 @@ def circumstances(scene: Scene, member: Endpoint) -> str:
     if others:
         words += f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} dead too and shares no quorum with it"
     return words
+
+
+# --- the proof --------------------------------------------------------------------------------------------------------
+
+
+def unproven(scene: Scene, plan: Plan) -> list[str]:
+    """Why a replacement does not count as done; empty when every view has the new node, and nothing of the dead one.
+
+    Views must have been asked what nodes are busy with.
+    """
+    node = scene.seen.node(plan.pod)
+    if node is None or node.address is None:
+        return [f"{plan.pod} has no address"]
+    reasons = []
+    mine = replace(scene.seen, nodes=(node,))
+    if node.pod not in mine.observations:
+        reasons.append(f"{node.pod} cannot be asked for its view yet")
+    for view in scene.views:
+        about = replace(view, nodes=(node,))
+        reasons += gates.up_in_every_view(about) + gates.normal(about, {node.address}) + gates.one_schema(view)
+        reasons += [
+            f"{pod} still knows the dead node under {plan.address}"
+            for pod, seen in sorted(view.observations.items())
+            if plan.address != node.address and plan.address in seen.endpoints and seen.endpoints[plan.address].tokens
+        ]
+        reasons += [
+            f"{pod} knows {node.pod} with other tokens than the dead node had"
+            for pod, seen in sorted(view.observations.items())
+            if node.address in seen.endpoints and hash_of(seen.endpoints[node.address].tokens) != plan.tokens
+        ]
+    return reasons + still_streaming(mine.observations.get(node.pod))
+
+
+def still_streaming(observation: Observation | None) -> list[str]:
+    """Streams of the node but those of repairs, which come and go."""
+    if observation is None:
+        return []
+    streams = observation.activity.streams
+    if streams is None:
+        return [f"whether {observation.pod} still streams could not be read"]
+    return [f"{observation.pod} still streams: {each}" for each in streams if not each.startswith("Repair")]
 
 
 # --- strangers --------------------------------------------------------------------------------------------------------

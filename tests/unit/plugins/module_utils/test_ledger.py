@@ -70,7 +70,9 @@ def test_a_node_that_is_forgotten_leaves_nothing() -> None:
 
 
 def test_volumes_that_were_given_up_are_counted_and_outlive_the_node() -> None:
-    ledger = LEDGER.with_node(LedgerNode("a")).with_new_volume("a").with_new_volume("a").with_new_volume("b")
+    ledger = LEDGER.with_node(LedgerNode("a")).with_volume_number("a", 2).with_volume_number("b", 1)
+    assert (ledger.volume_number("a"), ledger.volume_number("c")) == (2, 0)
+    assert ledger.with_volume_number("b", 0).volumes == {"a": 2}
     assert ledger.volumes == {"a": 2, "b": 1}
     assert ledger.without_node("a").volumes == {"a": 2, "b": 1}
 

@@ -19,6 +19,7 @@ from unit.plugins.module_utils import views
 from ansible_collections.cassops.kubernetes.plugins.module_utils import replacement
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.scripts import START
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
+    ABANDON,
     ACTIONS,
     ASK,
     ASSASSINATE,
@@ -266,8 +267,10 @@ def test_row_7_who_names_a_dead_node_has_it_replaced() -> None:
 
 def test_row_8_a_live_node_is_not_replaced_even_by_name() -> None:
     told = decided(views.whole(), settings=Settings(named=frozenset({FIRST})))
-    assert short(told) == (8, ASK)
+    assert short(told) == (8, NONE)
     assert "a live node is never replaced" in told.reason
+    half_seen = views.with_down(views.whole(), SECOND, address_of(views.whole(), FIRST))
+    assert short(decided(half_seen, settings=Settings(named=frozenset({FIRST})))) == (4, WAIT)
 
 
 def test_row_8_a_cordoned_worker_is_a_persons_decision() -> None:
@@ -342,6 +345,19 @@ def test_row_12_a_replacement_that_died_half_way_is_begun_again() -> None:
 def test_row_12_an_open_plan_is_taken_up_whatever_the_pod_does(changes: dict[str, Any]) -> None:
     assert short(decided(dead(views.whole(), FIRST, **changes), open_plan=True)) == (12, REPLACE)
     assert short(decided(views.whole(), open_plan=True)) == (12, REPLACE)
+
+
+def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() -> None:
+    facts = {"open_plan": True, "old_volume": True}
+    assert short(decided(views.whole(), **facts)) == (12, ABANDON)
+    going = Volume("claim", "pv", LOCAL, going=True)
+    told = decided(views.whole(), volume=going, **facts)
+    assert (short(told), "kubectl delete pod" in told.advice) == ((12, ASK), True)
+    starting = dead(views.whole(), FIRST, phase="Running")
+    assert short(decided(starting, **facts)) == (12, WAIT)
+    assert short(decided(starting, volume=going, **facts)) == (12, REPLACE)
+    assert short(decided(starting, settings=Settings(named=frozenset({FIRST})), **facts)) == (12, REPLACE)
+    assert short(decided(dead(views.whole(), FIRST, held=FOREIGN), **facts)) == (12, REPLACE)
 
 
 def newcomer(**changes: Any) -> View:

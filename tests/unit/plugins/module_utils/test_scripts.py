@@ -440,14 +440,14 @@ def test_what_was_approved_needs_nobody_to_serve(node: Node) -> None:
 
 
 def test_a_replaced_node_marks_its_new_volume_with_a_number(node: Node) -> None:
-    node.ledger(RUNNING.with_replacement(POD, "198.19.0.1").with_new_volume(POD))
+    node.ledger(RUNNING.with_replacement(POD, "198.19.0.1").with_volume_number(POD, 1))
     node.start()
     assert node.read("var/lib/cassandra/.cassops/mark") == f"{RUNNING.id} shop dc1 r1 {POD} 1\n"
 
 
 @pytest.mark.parametrize("mark", ["", " 1"])
 def test_a_volume_that_was_given_up_is_held_when_it_comes_back(node: Node, mark: str) -> None:
-    node.ledger(RUNNING.with_new_volume(POD).with_new_volume(POD))
+    node.ledger(RUNNING.with_volume_number(POD, 2))
     node.mark(f"{RUNNING.id} shop dc1 r1 {POD}{mark}")
     node.data()
     before = snapshot(node.root)

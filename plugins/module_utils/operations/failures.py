@@ -1,0 +1,258 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is asked about nodes that may have failed: their workers, volumes, last words, and how long they were away.
+
+Workers and volumes belong to the whole Kubernetes cluster. Where the credentials may not read them, the node's pod and
+the scheduler's words tell some of it, and the rest stays C(unknown): then the decision asks a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from .. import cql, nodetool
+from ..activity import setting
+from ..errors import CassopsError
+from ..kube import Forbidden, Kube, Object
+from ..observe import Objects, attempt, condition, together
+from ..plan import Plan, from_config_map, plan_name
+from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
+from ..view import NodeView, View
+from .cluster import Cluster, Place, Sight
+from .patience import last_words
+
+MARKS = "/var/lib/cassandra/.cassops"
+# Datacenter's identity, cluster, datacenter, rack, pod; then the number, if there is one.
+MARK_WORDS = 5
+HOSTNAME = "kubernetes.io/hostname"
+# Kubernetes notes here where a volume of a class that waits for its first pod was made.
+SELECTED = "volume.kubernetes.io/selected-node"
+# The scheduler's words for a volume that is elsewhere, of Kubernetes before and since 1.30.
+ELSEWHERE = ("persistentvolume's node affinity", "volume node affinity conflict")
+LOG_LINES = 60
+ASK_LIMIT = 20.0
+# A node that was started so short a time (seconds) before it saw another one down may not have seen when that was.
+JUST_STARTED = 120.0
+GOSSIPER = "org.apache.cassandra.net:type=Gossiper"
+UNITS: Mapping[str, float] = {"": 0.001, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+HINT_SETTINGS = ("max_hint_window", "max_hint_window_in_ms", "hinted_handoff_enabled")
+
+
+def cases(cluster: Cluster, sight: Sight) -> list[Case]:
+    """Every node of the datacenter; of those that are well only whether they missed writes is asked."""
+    plan = open_plan(cluster, sight.found)
+    return together(lambda node: case(cluster.kube, sight, node, plan), sight.view.nodes)
+
+
+def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
+    begun = plan if plan is not None and plan.pod == node.pod else None
+    if node.ready and not begun:
+        return Case(node, missed=missed(kube, node.pod), wanted=wanted(sight.found, node.pod))
+    volume, where = volume_of(kube, sight.found, node)
+    return Case(
+        node,
+        worker=worker_of(kube, node.worker or where, node),
+        volume=volume,
+        down=down_for(sight.found.get("Pod", node.pod), kube.server_time()),
+        last_words=last_words(kube, node.pod, LOG_LINES) if node.phase == "Crashed" else "",
+        wanted=wanted(sight.found, node.pod),
+        open_plan=begun is not None,
+        old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
+    )
+
+
+def open_plan(cluster: Cluster, found: Objects) -> Plan | None:
+    """The replacement that was begun and is not finished.
+
+    :raises LedgerError: it cannot be read.
+    """
+    item = found.get("ConfigMap", plan_name(cluster.name, cluster.own.datacenter))
+    return from_config_map(item) if item else None
+
+
+def wanted(found: Objects, pod: str) -> bool:
+    name, _dash, ordinal = pod.rpartition("-")
+    stateful_set = found.get("StatefulSet", name)
+    return stateful_set is not None and int(ordinal) < stateful_set["spec"].get("replicas", 1)
+
+
+# --- Kubernetes -------------------------------------------------------------------------------------------------------
+
+
+def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
+    """The worker of that name; where it may not be read, what the node's pod tells of it."""
+    if name is None:
+        return Worker()
+    try:
+        found = kube.get("Node", name)
+    except Forbidden:
+        silent = (node.reason or "").endswith("does not answer")
+        return Worker(name, AWAY if silent else UNKNOWN)
+    if found is None:
+        return Worker(name, GONE)
+    ready = condition(found, "Ready").get("status") == "True"
+    return Worker(name, READY if ready else AWAY, cordoned=bool(found.get("spec", {}).get("unschedulable")))
+
+
+def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str | None]:
+    """The node's volume, and the worker that it is on."""
+    claim = found.get("PersistentVolumeClaim", f"data-{node.pod}")
+    if claim is None:
+        return Volume(), None
+    name = claim["spec"].get("volumeName")
+    pv = persistent_volume(kube, name)
+    chosen = (claim["metadata"].get("annotations") or {}).get(SELECTED)
+    volume = Volume(
+        claim_uid=claim["metadata"]["uid"],
+        name=name,
+        kind=kind_of(pv, node.reason),
+        lost=claim.get("status", {}).get("phase") == "Lost",
+        going="deletionTimestamp" in claim["metadata"],
+    )
+    return volume, chosen or next(iter(hostnames(pv)), None)
+
+
+def persistent_volume(kube: Kube, name: str | None) -> Object | None:
+    """None where there is none, and where it may not be read."""
+    try:
+        return kube.get("PersistentVolume", name) if name else None
+    except Forbidden:
+        return None
+
+
+def kind_of(pv: Mapping[str, Any] | None, reason: str | None) -> str:
+    """Whether a volume can follow its pod to another worker; by the scheduler's words where it cannot be read."""
+    if pv is None:
+        told = (reason or "").lower()
+        return LOCAL if any(words in told for words in ELSEWHERE) else UNKNOWN
+    spec = pv["spec"]
+    return LOCAL if "local" in spec or "hostPath" in spec or hostnames(pv) else NETWORK
+
+
+def hostnames(pv: Mapping[str, Any] | None) -> list[str]:
+    """The workers that a volume is bound to by name."""
+    terms = ((pv or {}).get("spec", {}).get("nodeAffinity", {}).get("required", {})).get("nodeSelectorTerms", ())
+    rules = (rule for term in terms for rule in term.get("matchExpressions", ()))
+    return [name for rule in rules if rule["key"] == HOSTNAME for name in rule.get("values", ())]
+
+
+def down_for(pod: Mapping[str, Any] | None, now: float) -> float | None:
+    """For at least so many seconds the pod was not ready; None where there is no pod."""
+    if pod is None:
+        return None
+    since = condition(pod, "Ready").get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+    return max(0.0, now - seconds_of(since))
+
+
+# --- what was missed --------------------------------------------------------------------------------------------------
+
+
+def missed(kube: Kube, pod: str) -> float | None:
+    """For how many seconds a node was down before its last start, as long as it was not repaired since.
+
+    Infinite where start.sh does not know it; None where nothing was missed, or the node cannot be asked just now.
+    """
+    told = attempt(lambda: kube.exec(pod, ["cat", f"{MARKS}/missed"], timeout=ASK_LIMIT))
+    if isinstance(told, CassopsError) or told.rc != 0:
+        return None
+    text = told.stdout.strip()
+    return float(text) if text.isdigit() else float("inf")
+
+
+def forget_missed(kube: Kube, pod: str) -> None:
+    """It has everything now.
+
+    :raises CassopsError: the note could not be taken away.
+    """
+    done = kube.exec(pod, ["rm", "-f", f"{MARKS}/missed"], timeout=ASK_LIMIT)
+    if done.rc != 0:
+        raise CassopsError(f"{pod}: the note of what it missed could not be taken away: {done.stderr.strip()}")
+
+
+def hint_window(place: Place, view: View, otherwise: float) -> float:
+    """For how many seconds the nodes keep hints for one that is down; 0 where they keep none.
+
+    :param otherwise: where no node could be asked.
+    """
+    for pod in sorted(view.observations):
+        told = attempt(partial(hint_settings, place, pod))
+        if isinstance(told, dict):
+            return window_of(told, otherwise)
+    return otherwise
+
+
+def hint_settings(place: Place, pod: str) -> dict[str, str | None]:
+    login = place.credentials
+    with cql.connect(place.kube, pod, login.username, login.password, timeout=ASK_LIMIT) as session:
+        return {name: setting(session, name) for name in HINT_SETTINGS}
+
+
+def window_of(told: Mapping[str, str | None], otherwise: float) -> float:
+    """4.0 tells milliseconds, later versions what stands in cassandra.yaml, such as 3h."""
+    if told.get("hinted_handoff_enabled") == "false":
+        return 0.0
+    written = told.get("max_hint_window") or told.get("max_hint_window_in_ms") or ""
+    match = re.fullmatch(r"(\d+)(ms|s|m|h|d|)", written)
+    return int(match[1]) * UNITS[match[2]] if match else otherwise
+
+
+def downtime(cluster: Cluster, sight: Sight, address: str) -> float | None:
+    """For how many seconds the living have missed a node, by the clock that they keep hints by; None where unknown.
+
+    C(Gossiper.getEndpointDowntime) has no table, and costs the node that is asked a Java process: the one that has run
+    for longest. A node counts from its own start at most, so an answer as old as that is none.
+    """
+    now = cluster.kube.server_time()
+    running = {pod: running_for(sight.found.get("Pod", pod), now) for pod in sight.view.observations}
+    pod = max(sorted(running), key=lambda name: running[name], default=None)
+    if pod is None:
+        return None
+    verb = ["sjk", "mx", "-b", GOSSIPER, "-mc", "-op", "getEndpointDowntime", "-a", address]
+    told = attempt(lambda: nodetool.run_one(cluster.kube, pod, verb, ASK_LIMIT).stdout)
+    match = None if isinstance(told, CassopsError) else re.search(r"^(\d+)\s*$", told, re.MULTILINE)
+    seconds = int(match[1]) / 1000 if match else None
+    return seconds if seconds is not None and seconds + JUST_STARTED < running[pod] else None
+
+
+def running_for(pod: Mapping[str, Any] | None, now: float) -> float:
+    """For how many seconds a pod's Cassandra has run."""
+    states = (item.get("state", {}) for item in (pod or {}).get("status", {}).get("containerStatuses", ()))
+    started = [state["running"]["startedAt"] for state in states if "startedAt" in state.get("running", {})]
+    return max((now - seconds_of(text) for text in started), default=0.0)
+
+
+def seconds_of(stamp: str) -> float:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+
+
+def marked_number(kube: Kube, pod: str) -> int:
+    """The number in the mark on a node's volume: how many volumes the node had given up when it began to use this one.
+
+    :raises CassopsError: it cannot be read.
+    """
+    told = kube.exec(pod, ["cat", f"{MARKS}/mark"], timeout=ASK_LIMIT)
+    words = told.stdout.split()
+    if told.rc != 0 or len(words) < MARK_WORDS:
+        raise CassopsError(
+            f"{pod}: the mark on its volume cannot be read: {told.stderr.strip() or told.stdout.strip()}"
+        )
+    return int(words[MARK_WORDS]) if len(words) > MARK_WORDS else 0
+
+
+def left_over(cluster: Cluster, plan: Plan) -> str | None:
+    """The volume that was given up, if it is still there: its worker is away, or its class keeps volumes."""
+    pv = persistent_volume(cluster.kube, plan.volume)
+    claim = (pv or {}).get("spec", {}).get("claimRef", {}).get("uid")
+    if pv is None or claim != plan.claim_uid:
+        return None
+    where = f" on worker {plan.worker}" if plan.worker else ""
+    return (
+        f"volume {plan.volume}{where}, which {plan.pod} has given up, is still there ({pv['status'].get('phase')}). It "
+        f"is not used again. When nobody needs its data: kubectl delete pv {plan.volume}, and clean its disk"
+    )

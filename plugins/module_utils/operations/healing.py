@@ -1,0 +1,312 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look at everything, decide by the table, carry out one decision, and look again: until nothing is left to do.
+
+The modules heal (all nodes) and node_replace (one that is named) are two ways to call it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .. import nodetool, replacement, report
+from ..context import Context, Failed
+from ..errors import CassopsError
+from ..replacement import Case, Decision, Scene, Settings
+from . import failures, repairing
+from .cluster import CLUSTER, Cluster, Sight
+from .replacing import Done, Replacing
+from .waiting import SAY_AGAIN, until
+
+# Seconds between two looks that ask every node.
+PAUSE = 3.0
+VERB_LIMIT = 120.0
+# The same to the same node more often than this in one run does not help.
+TIMES = 3
+# Gossip forgets by itself who owns nothing; an address that stays for longer is a ghost.
+GHOST_SECONDS = 120.0
+SAID: Mapping[str, Any] = {
+    "workers_off": {"type": "list", "elements": "str", "default": []},
+    "accept_loss": {"type": "list", "elements": "str", "default": []},
+    "repair": {"type": "bool", "default": True},
+    "grace": {"type": "int", "default": 300},
+    "patience": {"type": "int", "default": 600},
+    "wait_timeout": {"type": "int", "default": 1800},
+    "repair_timeout": {"type": "int", "default": 86400},
+}
+"""What the user says about failed nodes, and limits in seconds."""
+ARGUMENT_SPEC: Mapping[str, Any] = {**CLUSTER, **SAID}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One look, and what follows from it."""
+
+    sight: Sight
+    scene: Scene
+    cases: Sequence[Case]
+    decisions: Sequence[Decision]
+
+    def case(self, pod: str) -> Case:
+        return next(case for case in self.cases if case.node.pod == pod)
+
+    def about(self, pod: str) -> Decision | None:
+        return next((each for each in self.decisions if each.node == pod), None)
+
+
+class Healing:
+    """Heals the nodes of one datacenter.
+
+    :param only: the one node to look after; None: all of them, and strangers in the ring.
+    :ivar changes: what was done, in words.
+    :ivar replaced: the replacements that were finished.
+    """
+
+    def __init__(self, cluster: Cluster, params: Mapping[str, Any], ctx: Context, only: str | None = None) -> None:
+        self.cluster = cluster
+        self.params = params
+        self.ctx = ctx
+        self.only = only
+        self.settings = Settings(
+            named=frozenset([only] if only else []),
+            workers_off=frozenset(params["workers_off"]),
+            accept_loss=frozenset(params["accept_loss"]),
+            grace=float(params["grace"]),
+        )
+        self.changes: list[str] = []
+        self.replaced: list[Done] = []
+        self.repaired: list[str] = []
+        self._window: float | None = None
+        self._times: Counter[tuple[str, str]] = Counter()
+        self._ghosts: dict[str, float] = {}
+        self._said, self._said_at = "", 0.0
+
+    # Looking
+
+    def look(self) -> Round:
+        sight = self.cluster.ask(self.cluster.look(), busy=False)
+        if self._window is None and sight.view.observations:
+            self._window = failures.hint_window(self.cluster.own, sight.view, self.settings.hint_window)
+            self.settings = replace(self.settings, hint_window=self._window)
+        cases = failures.cases(self.cluster, sight)
+        decisions = replacement.decide(sight.view, cases, self.settings, sight.others)
+        wanted = [self.patiently(each) for each in decisions if self.only in (None, each.node)]
+        return Round(sight, Scene(sight.view, sight.others, self.settings), cases, wanted)
+
+    def patiently(self, decision: Decision) -> Decision:
+        """Decisions that time may make needless wait for it; those that do not help are not repeated."""
+        if decision.action == replacement.ASSASSINATE:
+            since = self._ghosts.setdefault(decision.node, time.monotonic())
+            if time.monotonic() - since < GHOST_SECONDS:
+                return replace(decision, action=replacement.WAIT)
+        if decision.action == replacement.REPAIR and not self.params["repair"]:
+            return replace(decision, action=replacement.NONE, reason=f"{decision.reason}; not repaired in this run")
+        if decision.acts and self._times[decision.node, decision.action] >= TIMES:
+            advice = "see its pod, its log, and what this run did"
+            reason = f"{decision.reason}; this run did that {TIMES} times, and it did not help"
+            return replace(decision, action=replacement.ASK, reason=reason, advice=advice)
+        return decision
+
+    # Acting
+
+    def heal(self, begin: Round) -> Round:
+        """L(run), whose failures tell also what was done until then.
+
+        :raises Failed: a step could not be finished, or something is left that a person has to see to.
+        """
+        try:
+            seen = self.run(begin)
+        except CassopsError as error:
+            raise Failed(str(error), self.result(begin)) from error
+        if not whole(seen.decisions):
+            raise unfinished(self.result(seen), seen.decisions)
+        return seen
+
+    def run(self, seen: Round) -> Round:
+        """Carry out decisions until none is left, or until those that wait have waited for long enough.
+
+        :param seen: a look that was just made.
+        """
+        deadline = time.monotonic() + self.params["patience"]
+        while True:
+            step = replacement.first(seen.decisions)
+            if step is not None:
+                self.act()
+                # What waits begins anew: the ring is another one now.
+                deadline = time.monotonic() + self.params["patience"]
+            elif time.monotonic() > deadline or not waiting(seen.decisions):
+                return seen
+            else:
+                self.say_sometimes(waiting(seen.decisions))
+                time.sleep(PAUSE)
+            seen = self.look()
+
+    def act(self) -> None:
+        """Under the lock: look again, and carry out one decision."""
+        with self.cluster.locked():
+            seen = self.look()
+            step = replacement.first(seen.decisions)
+            if step is None:
+                return
+            self._times[step.node, step.action] += 1
+            self.carry_out(step, seen)
+
+    def carry_out(self, step: Decision, seen: Round) -> None:
+        ways: Mapping[str, Callable[[Decision, Round], None]] = {
+            replacement.ABANDON: self.abandon,
+            replacement.MOVE: self.move,
+            replacement.RECREATE: self.recreate,
+            replacement.REPLACE: self.replace,
+            replacement.BOOTSTRAP: self.bootstrap,
+            replacement.ASSASSINATE: self.assassinate,
+            replacement.REPAIR: self.repair,
+        }
+        ways[step.action](step, seen)
+
+    def replacing(self) -> Replacing:
+        return Replacing(self.cluster, self.settings, float(self.params["wait_timeout"]), self.ctx)
+
+    def replace(self, step: Decision, seen: Round) -> None:
+        """Begin a replacement, or take up the one that was begun."""
+        replacing, plan = self.replacing(), failures.open_plan(self.cluster, seen.sight.found)
+        if plan is not None and plan.pod != step.node:
+            raise CassopsError(f"the replacement of {plan.pod} was begun and is not finished; it goes first")
+        if plan is None:
+            plan = replacing.begin(seen.case(step.node), step, seen.scene, seen.sight)
+        self.changes.append(f"replace {step.node}")
+        done = replacing.carry_out(plan)
+        self.replaced.append(done)
+        # From now on it is a node like any other, whose ranges may have to be repaired.
+        self.settings = replace(self.settings, named=self.settings.named - {step.node})
+        if done.left_over:
+            self.ctx.warnings.append(done.left_over)
+
+    def abandon(self, step: Decision, seen: Round) -> None:
+        plan = failures.open_plan(self.cluster, seen.sight.found)
+        if plan is not None:
+            self.replacing().abandon(plan)
+            self.changes.append(f"withdraw the replacement of {step.node}")
+
+    def move(self, step: Decision, seen: Round) -> None:
+        """Its worker is off: Kubernetes need not wait for that worker's word."""
+        self.delete_pod(step, seen, grace=0)
+
+    def recreate(self, step: Decision, seen: Round) -> None:
+        self.delete_pod(step, seen)
+
+    def delete_pod(self, step: Decision, seen: Round, grace: int | None = None) -> None:
+        uid = seen.case(step.node).node.uid
+        if uid is None:
+            return
+        self.cluster.check()
+        self.note(f"delete Pod {step.node}: {step.reason}")
+        self.cluster.kube.delete("Pod", step.node, uid=uid, grace=grace)
+        self.wait_for_another(step.node, uid)
+
+    def wait_for_another(self, pod: str, uid: str) -> None:
+        def look() -> list[str]:
+            node = self.cluster.look().view.node(pod)
+            return [f"{pod} is still there"] if node and node.uid == uid else []
+
+        until(look, f"the pod {pod} to go", float(self.params["wait_timeout"]), self.ctx.progress)
+
+    def bootstrap(self, step: Decision, seen: Round) -> None:
+        """Volume first: Kubernetes keeps it until its pod is gone, and makes both again."""
+        claim = seen.sight.found.get("PersistentVolumeClaim", f"data-{step.node}")
+        if claim is not None:
+            self.cluster.check()
+            self.note(f"delete PersistentVolumeClaim data-{step.node}: {step.reason}")
+            self.cluster.kube.delete("PersistentVolumeClaim", f"data-{step.node}", uid=claim["metadata"]["uid"])
+        self.delete_pod(step, seen)
+
+    def assassinate(self, step: Decision, seen: Round) -> None:
+        observer = sorted(seen.sight.view.observations)[0]
+        self.cluster.check()
+        self.note(f"take {step.node} out of gossip: {step.reason}")
+        nodetool.run_one(self.cluster.kube, observer, ["assassinate", step.node], VERB_LIMIT)
+
+        def look() -> list[str]:
+            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            told = ((pod, one) for view in (sight.view, *sight.others) for pod, one in view.observations.items())
+            return [f"{pod} still knows {step.node}" for pod, one in sorted(told) if step.node in one.endpoints]
+
+        until(look, f"{step.node} to be forgotten", float(self.params["wait_timeout"]), self.ctx.progress, PAUSE)
+
+    def repair(self, step: Decision, seen: Round) -> None:
+        limit = float(self.params["repair_timeout"])
+        names = repairing.repair(self.cluster, seen.sight.view, step.node, limit, self.ctx)
+        self.repaired.append(step.node)
+        self.changes.append(f"repair {step.node} ({', '.join(names)})")
+
+    # Telling
+
+    def note(self, text: str) -> None:
+        self.changes.append(text)
+        self.ctx.progress(text, important=True)
+
+    def say_sometimes(self, decisions: Sequence[Decision]) -> None:
+        """What is waited for, when it changes and now and then."""
+        line = "; ".join(f"{each.node}: {each.reason}" for each in decisions)
+        if line != self._said or time.monotonic() - self._said_at > SAY_AGAIN:
+            self._said, self._said_at = line, time.monotonic()
+            self.ctx.progress(f"waiting: {line}")
+
+    def result(self, seen: Round) -> dict[str, Any]:
+        return {
+            "changed": bool(self.changes),
+            "changes": self.changes,
+            "decisions": [facts(each) for each in seen.decisions],
+            "replaced": [done.facts() for done in self.replaced],
+            "repaired": self.repaired,
+            "whole": whole(seen.decisions),
+            "report": text(seen.decisions),
+        }
+
+    def prediction(self, seen: Round) -> dict[str, Any]:
+        """What a run would do first, one a node; each changes what is seen after it."""
+        acting = [each for each in seen.decisions if each.acts]
+        result = self.result(seen)
+        result.update(changed=bool(acting), changes=[f"{each.action} {each.node}: {each.reason}" for each in acting])
+        return result
+
+
+def whole(decisions: Sequence[Decision]) -> bool:
+    return all(each.action == replacement.NONE for each in decisions)
+
+
+def waiting(decisions: Sequence[Decision]) -> list[Decision]:
+    return [each for each in decisions if each.action == replacement.WAIT]
+
+
+def unfinished(result: Mapping[str, Any], decisions: Sequence[Decision]) -> Failed:
+    """The failure of a run that leaves something that it may not, or could not, do."""
+    left = [each for each in decisions if each.action != replacement.NONE]
+    errors = [f"{each.node}: {each.reason}. {sentence(each)}" for each in left]
+    return Failed(" ".join(errors), result, errors)
+
+
+def sentence(decision: Decision) -> str:
+    if decision.advice:
+        return f"What to do: {decision.advice}."
+    return "It did not pass in the time given (patience); run it again."
+
+
+def facts(decision: Decision) -> dict[str, Any]:
+    told = asdict(decision)
+    told["at_risk"] = list(decision.at_risk)
+    return told
+
+
+def text(decisions: Sequence[Decision]) -> list[str]:
+    """The decisions as lines for people."""
+    lines = report.table(
+        ("NODE", "ROW", "DECISION", "WHY"),
+        [(each.node, str(each.row) if each.row else None, each.action, each.reason) for each in decisions],
+    )
+    return lines + [f"{each.node} -> {each.advice}" for each in decisions if each.advice]

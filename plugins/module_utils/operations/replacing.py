@@ -1,0 +1,465 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One replacement, from wherever it stands to its end.
+
+1. The plan is written: who the dead node was, and which volume is given up.
+2. The ledger approves the replacement, and gives the next volume another mark than the old one has.
+3. Volume claim and pod are deleted by their UIDs. Kubernetes makes both again, on a worker that is there.
+4. The start script finds the volume empty and the approval in the ledger; Cassandra streams.
+5. The proof: up and NORMAL in every view, with the dead node's tokens, nothing of the dead one left, no stream open.
+6. The ledger takes the host id and withdraws the approval; the note of what was missed goes if hints cover it.
+7. The plan is deleted.
+
+Each step looks first and can be repeated, so a run that was killed is taken up at the step that is not done. A new node
+that dies half-way is begun again with the plan's address: Cassandra refuses to go on over partial data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .. import nodetool, replacement
+from ..context import Context
+from ..errors import CassopsError
+from ..kube import Object
+from ..ledger import Ledger, LedgerNode
+from ..manifests import ledger_config_map
+from ..manifests.common import labels_of
+from ..observe import attempt
+from ..plan import Plan, hash_of, plan_name
+from ..replacement import GONE, Case, Decision, Scene, Settings
+from ..report import size
+from ..view import NodeView
+from . import changes, failures
+from .cluster import Cluster, Sight
+from .patience import NO_START, NO_WORKER, Patience
+from .waiting import until
+
+# Seconds between two looks that start a Java process, or that ask every node.
+LOOK_AT_STREAMS = 10.0
+PAUSE = 1.0
+VERB_LIMIT = 60.0
+# How often a new node may die half-way before somebody has to look why.
+ATTEMPTS = 3
+# A pod that waits for a claim that does not exist is made again after so many seconds (Kubernetes before 1.26).
+CLAIMLESS = 60.0
+STREAM_FAILED = "Some data streaming failed"
+
+
+@dataclass
+class Done:
+    """A replacement that was carried out, for results.
+
+    :ivar seconds: what its parts took.
+    :ivar streamed: bytes, as far as they were seen.
+    """
+
+    plan: Plan
+    host_id: str | None = None
+    worker: str | None = None
+    attempts: int = 1
+    streamed: int = 0
+    repair: bool = False
+    left_over: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        plan = self.plan
+        return {
+            "node": plan.pod,
+            "reason": plan.reason,
+            "address": plan.address,
+            "old_host_id": plan.host_id,
+            "host_id": self.host_id,
+            "old_worker": plan.worker or None,
+            "worker": self.worker,
+            "old_volume": plan.volume or None,
+            "accepted_loss": list(plan.accepted),
+            "attempts": self.attempts,
+            "streamed_bytes": self.streamed,
+            "needs_repair": self.repair,
+            "left_over": self.left_over,
+            "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
+        }
+
+
+@dataclass
+class Stream:
+    """How far a new node is."""
+
+    mode: str = ""
+    total: int = 0
+    done: int = 0
+    since: float = 0.0
+    looked: float = float("-inf")
+    seen: bool = False
+
+    def words(self, now: float) -> str:
+        if not self.total:
+            return f"{self.mode or 'starting'}"
+        words = f"streaming {100 * self.done / self.total:.0f} %, {size(self.done)} of {size(self.total)}"
+        rate = self.done / (now - self.since) if now > self.since else 0
+        if rate and self.done < self.total:
+            words += f", about {max(1, round((self.total - self.done) / rate / 60))} min left"
+        return words
+
+
+class HalfWay(CassopsError):
+    """The new node will not finish; another attempt may."""
+
+
+class Replacing:
+    """Carries out replacements in one datacenter, under its cluster's lock.
+
+    :param limit: seconds without any progress.
+    """
+
+    def __init__(self, cluster: Cluster, settings: Settings, limit: float, ctx: Context) -> None:
+        self.cluster = cluster
+        self.settings = settings
+        self.limit = limit
+        self.ctx = ctx
+
+    # The plan
+
+    def begin(self, case: Case, decision: Decision, scene: Scene, sight: Sight) -> Plan:
+        """Write down what could not be found out once it is begun."""
+        member = scene.member(case.node)
+        if member is None:
+            raise CassopsError(f"{case.node.pod} is no member of the ring; there is nothing to take the place of")
+        now = self.cluster.kube.server_time()
+        down = failures.downtime(self.cluster, sight, member.address)
+        keeps_volume = case.node.held is not None and replacement.held_because(case.node.held) == replacement.EMPTY
+        given_up = "" if keeps_volume else case.volume.claim_uid or ""
+        plan = Plan(
+            pod=case.node.pod,
+            address=member.address,
+            host_id=member.host_id,
+            tokens=hash_of(member.tokens),
+            claim_uid=given_up,
+            pod_uid=case.node.uid or "",
+            volume=(case.volume.name or "") if given_up else "",
+            number=self.cluster.ledger(sight.found).volume_number(case.node.pod) + bool(given_up),
+            worker=case.worker.name or "",
+            reason=decision.reason,
+            began=now,
+            down_since=None if down is None else now - down,
+            accepted=decision.at_risk,
+        )
+        self.write(plan)
+        self.say(f"{plan.pod} is replaced: {plan.reason}")
+        return plan
+
+    def write(self, plan: Plan) -> None:
+        self.cluster.check()
+        metadata = {
+            "name": plan_name(self.cluster.name, self.cluster.own.datacenter),
+            "labels": labels_of(self.cluster.name, self.cluster.own.datacenter),
+        }
+        self.cluster.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": plan.to_data()})
+
+    # From wherever it stands to its end
+
+    def carry_out(self, plan: Plan) -> Done:
+        """Everything that is left to do.
+
+        :raises CassopsError: it cannot be finished now; the plan stays, and the next run goes on.
+        """
+        done, clock = Done(plan), Clock()
+        while True:
+            try:
+                self.approve(plan)
+                self.clear(plan)
+                done.seconds["clearing"] = done.seconds.get("clearing", 0) + clock.lap()
+                done.streamed = max(done.streamed, self.stream(plan))
+                done.seconds["streaming"] = done.seconds.get("streaming", 0) + clock.lap()
+                break
+            except HalfWay as failure:
+                if done.attempts == ATTEMPTS:
+                    raise CassopsError(f"{failure} This was attempt {ATTEMPTS} of {ATTEMPTS}.") from failure
+                done.attempts += 1
+                self.say(f"{failure} Beginning again")
+                plan = self.again(plan)
+        sight = self.prove(plan)
+        done.seconds["proving"] = clock.lap()
+        self.finish(plan, sight, done)
+        return done
+
+    def approve(self, plan: Plan) -> None:
+        """From now on an empty volume may take the dead node's place, and the old one may not be used again."""
+        found = self.cluster.look().found
+        ledger = self.cluster.ledger(found)
+        wanted = ledger.with_replacement(plan.pod, plan.address)
+        self.write_ledger(ledger, wanted.with_volume_number(plan.pod, plan.number))
+
+    def abandon(self, plan: Plan) -> None:
+        """The node lives again with the volume that it was to give up: as if nothing had been begun."""
+        ledger = self.cluster.ledger(self.cluster.look().found)
+        before = plan.number - bool(plan.claim_uid)
+        self.write_ledger(ledger, ledger.without_replacement(plan.pod).with_volume_number(plan.pod, before))
+        self.close()
+        self.say(f"{plan.pod} is alive with its volume: its replacement is withdrawn")
+
+    def write_ledger(self, ledger: Ledger, wanted: Ledger) -> None:
+        if wanted != ledger:
+            self.cluster.check()
+            self.cluster.kube.apply(changes.with_hash(ledger_config_map(wanted)))
+
+    # Clearing
+
+    def clear(self, plan: Plan) -> None:
+        """Until the old volume and the pod that used it are gone, and another pod is there."""
+        ended: set[str] = set()
+
+        def look() -> list[str]:
+            sight = self.cluster.look()
+            claim = sight.found.get("PersistentVolumeClaim", f"data-{plan.pod}")
+            pod = sight.found.get("Pod", plan.pod)
+            node = sight.view.node(plan.pod)
+            if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
+                self.give_up_claim(claim)
+                self.end(pod, ended)
+                return [f"the volume claim data-{plan.pod} to go{self.silent_worker(sight, plan)}"]
+            if not plan.claim_uid and pod and pod["metadata"]["uid"] == plan.pod_uid and node and node.held is not None:
+                # It would see the approval by itself when the kubelet brings it the ledger; a new pod has it at once.
+                self.end(pod, ended)
+                return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
+            if pod is None:
+                return [f"Kubernetes to make the pod {plan.pod}"]
+            if "deletionTimestamp" in pod["metadata"]:
+                self.end(pod, ended)
+                return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
+            return []
+
+        until(look, f"the place of {plan.pod} to be cleared", self.limit, self.ctx.progress)
+
+    def give_up_claim(self, claim: Object) -> None:
+        """Kubernetes keeps it until no pod uses it any more."""
+        if "deletionTimestamp" not in claim["metadata"]:
+            self.cluster.check()
+            name = claim["metadata"]["name"]
+            self.cluster.kube.delete("PersistentVolumeClaim", name, uid=claim["metadata"]["uid"])
+            self.say(f"volume claim {name} is given up")
+
+    def end(self, pod: Object | None, ended: set[str]) -> None:
+        """End a pod; where its worker is off, take it away without waiting for the worker's word."""
+        if pod is None:
+            return
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        off = self.is_off(pod["spec"].get("nodeName"))
+        mark = f"{uid} now" if off else uid
+        if mark in ended or (not off and "deletionTimestamp" in pod["metadata"]):
+            return
+        self.cluster.check()
+        self.cluster.kube.delete("Pod", name, uid=uid, grace=0 if off else None)
+        ended.add(mark)
+        self.say(f"pod {name} is {'taken off a worker that is off' if off else 'ended'}")
+
+    def is_off(self, worker: str | None) -> bool:
+        if worker is None:
+            return False
+        if worker in self.settings.workers_off:
+            return True
+        nobody = NodeView(pod="", rack="", ordinal=0)
+        return failures.worker_of(self.cluster.kube, worker, nobody).state == GONE
+
+    def silent_worker(self, sight: Sight, plan: Plan) -> str:
+        node = sight.view.node(plan.pod)
+        if node is None or not (node.reason or "").endswith("does not answer"):
+            return ""
+        return f" ({node.reason}; if it is off for good, delete it from Kubernetes or say workers_off: [{node.worker}])"
+
+    # Streaming
+
+    def stream(self, plan: Plan) -> int:
+        """Until the new node serves; the bytes that were seen streaming.
+
+        :raises HalfWay: this attempt is lost.
+        """
+        patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+        stream = Stream()
+        claimless: list[float] = []
+
+        def look() -> Sequence[str]:
+            sight = self.cluster.look()
+            node = sight.view.node(plan.pod)
+            if node is None:
+                raise CassopsError(f"no StatefulSet and no ledger knows {plan.pod} any more; somebody took it away")
+            self.half_way(node)
+            self.make_again(sight, node, claimless)
+            lost = patience.lost([node])
+            if lost:
+                raise CassopsError(
+                    f"{'; '.join(lost)}. Correct the cause and run it again: the replacement goes on where it stands."
+                )
+            if node.ready:
+                return []
+            if node.phase != "Running":
+                return [f"{plan.pod} to start ({node.reason or node.phase or 'no pod yet'})"]
+            return [f"{plan.pod} {self.look_at_streams(plan, stream)}"]
+
+        what = f"{plan.pod} to take its place"
+        until(look, what, self.limit, self.ctx.progress, PAUSE, mark=lambda: (stream.done, stream.mode, stream.total))
+        return stream.done
+
+    def half_way(self, node: NodeView) -> None:
+        """:raises HalfWay: the start script holds it over partial data, or over a volume that is not the new one."""
+        kind = replacement.held_because(node.held) if node.held is not None else ""
+        if kind in (replacement.HALF_WAY, replacement.FOREIGN, replacement.EXPIRED):
+            raise HalfWay(f"{node.pod} is held: {node.held}.")
+
+    def make_again(self, sight: Sight, node: NodeView, since: list[float]) -> None:
+        """A pod that waits for a claim that nobody makes."""
+        if (
+            node.uid is None
+            or node.phase != "Pending"
+            or f"data-{node.pod}" in sight.found.all("PersistentVolumeClaim")
+        ):
+            since.clear()
+            return
+        since.append(time.monotonic())
+        if since[-1] - since[0] > CLAIMLESS:
+            since.clear()
+            self.cluster.check()
+            self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
+            self.say(f"pod {node.pod} is made again: it waited for a volume claim that nobody made")
+
+    def look_at_streams(self, plan: Plan, stream: Stream) -> str:
+        """Ask the new node, not too often: its CQL is closed, and nodetool costs a Java process."""
+        now = time.monotonic()
+        if now - stream.looked < LOOK_AT_STREAMS:
+            return stream.words(now)
+        stream.looked = now
+        told = attempt(
+            lambda: nodetool.run(self.cluster.kube, plan.pod, [["netstats"]], VERB_LIMIT, check=True)[0].data
+        )
+        if isinstance(told, CassopsError):
+            return "starting"
+        received = [session["receiving"] for session in told["sessions"] if session["receiving"]]
+        if received and not stream.seen:
+            stream.seen, stream.since = True, now
+        if received:
+            stream.total = max(stream.total, sum(each["bytes"] or 0 for each in received))
+            stream.done = max(stream.done, sum(each["bytes_done"] or 0 for each in received))
+        stream.mode = told["mode"].lower()
+        if not received and stream.mode.startswith("joining"):
+            self.see_failed_stream(plan)
+        return stream.words(now)
+
+    def see_failed_stream(self, plan: Plan) -> None:
+        """Cassandra goes on without its data when a source fails, and waits for somebody to notice.
+
+        :raises HalfWay: so it was.
+        """
+        log = attempt(lambda: self.cluster.kube.logs(plan.pod, tail=failures.LOG_LINES))
+        if isinstance(log, str) and STREAM_FAILED in log:
+            raise HalfWay(f"{plan.pod} could not stream all of its data: {failed_because(log)}.")
+
+    def again(self, plan: Plan) -> Plan:
+        """Another attempt: what this one left is given up too. The address stays that of the dead node.
+
+        And so does the number on the mark: what died half-way is never started, and a pod that sees the ledger of a
+        moment ago must not write another one than the ledger has now.
+        """
+        self.wait_for_gates(plan)
+        sight = self.cluster.look()
+        node = sight.view.node(plan.pod)
+        volume, worker = failures.volume_of(self.cluster.kube, sight.found, node) if node else (None, None)
+        anew = replace(
+            plan,
+            claim_uid=(volume.claim_uid if volume else None) or plan.claim_uid,
+            pod_uid=(node.uid if node else None) or "",
+            volume=(volume.name if volume else None) or "",
+            worker=worker or "",
+        )
+        self.write(anew)
+        return anew
+
+    def wait_for_gates(self, plan: Plan) -> None:
+        """Until nothing speaks against giving the node its data.
+
+        :raises CassopsError: a person has to decide.
+        """
+
+        def look() -> list[str]:
+            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            scene = Scene(sight.view, sight.others, self.settings)
+            node = sight.view.node(plan.pod)
+            if node is None:
+                return [f"{plan.pod} is not known"]
+            told = replacement.decision(scene, Case(node, open_plan=True))
+            if told.action == replacement.ASK and not set(told.at_risk) <= set(plan.accepted):
+                raise CassopsError(f"{told.reason}: {told.advice}")
+            return [] if told.acts else [told.reason]
+
+        until(look, f"the living to be well before {plan.pod} streams", self.limit, self.ctx.progress, PAUSE)
+
+    # The proof, and the end
+
+    def prove(self, plan: Plan) -> Sight:
+        latest: list[Sight] = []
+
+        def look() -> list[str]:
+            sight = self.cluster.ask(self.cluster.look(), also=[plan.pod])
+            latest[:] = [sight]
+            return replacement.unproven(Scene(sight.view, sight.others, self.settings), plan)
+
+        until(look, f"the replacement of {plan.pod} to be proven", self.limit, self.ctx.progress, PAUSE)
+        return latest[0]
+
+    def finish(self, plan: Plan, sight: Sight, done: Done) -> None:
+        """The ledger, the note of what was missed, and the plan, in this order."""
+        node = sight.view.node(plan.pod)
+        own = sight.view.observations[plan.pod].own
+        done.host_id, done.worker = own.host_id, node.worker if node else None
+        ledger = self.cluster.ledger(sight.found)
+        known = LedgerNode(plan.pod, own.address, own.host_id)
+        # Mostly the plan's; a node that may replace itself can have begun before it saw the plan's ledger.
+        number = failures.marked_number(self.cluster.kube, plan.pod)
+        closed = ledger.with_node(known).without_replacement(plan.pod).with_volume_number(plan.pod, number)
+        self.write_ledger(ledger, closed)
+        done.repair = self.must_repair(plan)
+        if not done.repair:
+            failures.forget_missed(self.cluster.kube, plan.pod)
+        done.left_over = failures.left_over(self.cluster, plan)
+        self.close()
+        took = self.cluster.kube.server_time() - plan.began
+        self.say(f"{plan.pod} has taken its place on {done.worker} after {took:.0f} s")
+
+    def must_repair(self, plan: Plan) -> bool:
+        """Whether hints do not cover what it missed, until it served again."""
+        if plan.accepted or plan.down_since is None:
+            return True
+        return replacement.must_repair(self.cluster.kube.server_time() - plan.down_since, self.settings)
+
+    def close(self) -> None:
+        name = plan_name(self.cluster.name, self.cluster.own.datacenter)
+        item = self.cluster.kube.get("ConfigMap", name)
+        if item:
+            self.cluster.check()
+            self.cluster.kube.delete("ConfigMap", name, uid=item["metadata"]["uid"])
+
+    def say(self, text: str) -> None:
+        self.ctx.progress(text, important=True)
+
+
+class Clock:
+    """Seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+    def lap(self) -> float:
+        before, self.at = self.at, time.monotonic()
+        return self.at - before
+
+
+def failed_because(log: str) -> str:
+    """The line that tells why streaming failed."""
+    lines = (line.strip() for line in log.splitlines())
+    return next((line[:300] for line in lines if "Exception" in line or "failed" in line), "its log does not tell why")
