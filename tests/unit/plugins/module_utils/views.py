@@ -12,16 +12,32 @@ from typing import Any
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
+    Activity,
+    Disk,
     Endpoint,
     Keyspace,
     NodeView,
     Observation,
+    RackView,
     View,
 )
 
 CLUSTER, DATACENTER = "shop", "dc1"
 SCHEMA = "2207c2a9-f598-3971-986b-2926e09e239d"
 RACKS = ("r1", "r2", "r3")
+OLD, NEW = "revision-1", "revision-2"
+IDLE = Activity(
+    mode="NORMAL",
+    streams=(),
+    repairs=(),
+    compactions=0,
+    hints={},
+    dropped={},
+    disk=Disk(60, 100),
+    largest_table=10,
+    snapshots=(),
+    storage_mode="NONE",
+)
 
 
 def pods(racks: Sequence[str] = RACKS, per_rack: int = 1) -> dict[str, list[str]]:
@@ -67,6 +83,8 @@ def endpoints(listed: Sequence[NodeView], num_tokens: int = 4, datacenter: str =
             tokens=tokens[node.pod],
             status="NORMAL",
             load=1024.0,
+            serves=True,
+            sstables=("big-oa",),
         )
         for node in listed
     }
@@ -74,7 +92,7 @@ def endpoints(listed: Sequence[NodeView], num_tokens: int = 4, datacenter: str =
 
 def observation(node: NodeView, members: Mapping[str, Endpoint]) -> Observation:
     """The node knows all members and takes all of them for alive."""
-    return Observation(node.pod, str(node.address), True, dict(members), dict.fromkeys(members, True))
+    return Observation(node.pod, str(node.address), True, dict(members), dict.fromkeys(members, True), IDLE)
 
 
 def whole(racks: Sequence[str] = RACKS, per_rack: int = 1, **changes: Any) -> View:
@@ -113,3 +131,43 @@ def with_down(view: View, observer: str, address: str) -> View:
     seen = view.observations[observer]
     alive = {**seen.alive, address: False}
     return replace(view, observations={**view.observations, observer: replace(seen, alive=alive)})
+
+
+def with_activity(view: View, pod: str, **changes: Any) -> View:
+    """The view in which one node says something else of what it is busy with."""
+    seen = view.observations[pod]
+    changed = replace(seen, activity=replace(seen.activity, **changes))
+    return replace(view, observations={**view.observations, pod: changed})
+
+
+def racks_of(listed: Sequence[NodeView], current: str = OLD) -> tuple[RackView, ...]:
+    """The racks of the nodes, settled, with the partition where nothing restarts by itself."""
+    sizes: dict[str, int] = {}
+    for node in listed:
+        sizes[node.rack] = sizes.get(node.rack, 0) + 1
+    return tuple(
+        RackView(name, f"{CLUSTER}-{DATACENTER}-{name}", size, size, 2, 2, current, NEW, NEW)
+        for name, size in sizes.items()
+    )
+
+
+def pending(view: View, pods: Sequence[str] | None = None) -> View:
+    """The view in which a newer revision waits for these nodes (default: all); the others run it already."""
+    listed = tuple(
+        replace(node, pending_restart=True, revision=OLD, runs=OLD)
+        if pods is None or node.pod in pods
+        else replace(node, pending_restart=False, revision=NEW, runs=NEW)
+        for node in view.nodes
+    )
+    return replace(view, nodes=listed, racks=racks_of(listed))
+
+
+def with_gone(view: View, pod: str, **changes: Any) -> View:
+    """The view in which Cassandra does not run on a node (it crashes, unless told otherwise), as everybody sees."""
+    node = view.node(pod)
+    assert node is not None
+    view = with_node(view, pod, **{"phase": "Crashed", "ready": False, "reason": "CrashLoopBackOff", **changes})
+    view = replace(view, observations={name: seen for name, seen in view.observations.items() if name != pod})
+    for observer in view.observations:
+        view = with_down(view, observer, str(node.address))
+    return view
