@@ -18,7 +18,7 @@ LINKED = Path(".venv/collections/ansible_collections") / checkout.NAMESPACE / ch
 # The programs that the tests are run with; what is written for Ansible is checked by its own strict settings.
 TESTS = (
     "--config-file= --ignore-missing-imports --check-untyped-defs -p sandbox -m run -m lint -m package -m sanity "
-    "-m awx -m cores -m website"
+    "-m awx -m cores -m picture -m website"
 )
 
 
