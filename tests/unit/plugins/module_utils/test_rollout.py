@@ -1,0 +1,722 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.plugins.module_utils import views
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, rollout
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.rollout import Batch, Plan, Settings
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Keyspace, View
+
+NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+NO_CANARY = Settings(canary=False)
+BY_RACK = Settings(canary=False, max_unavailable="rack")
+
+
+def pod(short: str) -> str:
+    return f"shop-dc1-{short}"
+
+
+def short(names: Sequence[str]) -> str:
+    return " ".join(name.removeprefix("shop-dc1-") for name in names)
+
+
+def batches(plan: Plan) -> list[str]:
+    return [short(batch.nodes) for batch in plan.batches]
+
+
+def keyspace(name: str, **factors: str) -> Keyspace:
+    return Keyspace(name, {"class": NTS, **factors})
+
+
+def six(**changes: Any) -> View:
+    """Three racks of two nodes, three replicas, something pending for all of them."""
+    return views.pending(views.whole(per_rack=2, **changes))
+
+
+def with_keyspaces(view: View, *keyspaces: Keyspace) -> View:
+    return replace(view, keyspaces=(*view.keyspaces, *keyspaces))
+
+
+# Settings
+
+
+def test_nothing_given_is_the_default() -> None:
+    assert rollout.parse({}) == Settings()
+    assert rollout.parse({"max_unavailable": None, "order": "", "something": "else"}) == Settings()
+
+
+def test_values_may_be_texts() -> None:
+    found = rollout.parse(
+        {
+            "max_unavailable": 2,
+            "order": "r2, r1",
+            "limit": ["r1"],
+            "canary": "no",
+            "soak": "5",
+            "pause_after": "rack",
+            "low_rf": "warn",
+            "force": True,
+            "ignore": "repairs,hints",
+            "free_disk": "7.5",
+            "compactions": "20",
+        }
+    )
+    assert found == Settings(
+        "2", ("r2", "r1"), ("r1",), False, 5.0, "rack", "warn", True, ("repairs", "hints"), 7.5, 20
+    )
+
+
+def test_all_errors_at_once_with_their_paths() -> None:
+    values = {
+        "max_unavailable": "x",
+        "order": 3,
+        "limit": [1],
+        "canary": "perhaps",
+        "soak": -1,
+        "pause_after": "node",
+        "low_rf": "allow",
+        "force": 1,
+        "ignore": ["running"],
+        "free_disk": "101",
+        "compactions": True,
+    }
+    with pytest.raises(SpecError) as caught:
+        rollout.parse(values)
+    assert [error.partition(":")[0] for error in caught.value.errors] == [f"rollout_{key}" for key in values]
+    assert caught.value.errors[0] == (
+        "rollout_max_unavailable: must be rack, a number from 1, or a percentage from 1% to 100%, got 'x'"
+    )
+    assert caught.value.errors[5] == "rollout_pause_after: must be canary, rack or never, got 'node'"
+    assert "'running' is none of streams, repairs, hints, disk, compactions" in caught.value.errors[8]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "0%", "101%", "1.5", "half", "racks", True, [2]])
+def test_how_many_at_once_is_a_rack_a_number_or_a_percentage(value: Any) -> None:
+    with pytest.raises(SpecError, match="must be rack, a number from 1, or a percentage from 1% to 100%"):
+        rollout.parse({"max_unavailable": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "size", "count"),
+    [("rack", 7, 7), ("3", 7, 3), ("3", 2, 3), ("25%", 7, 1), ("25%", 8, 2), ("25%", 3, 1), ("100%", 7, 7)],
+)
+def test_nodes_at_once(value: str, size: int, count: int) -> None:
+    assert rollout.parse({"max_unavailable": value}).nodes_at_once(size) == count
+
+
+# Order
+
+
+def test_one_at_a_time_from_the_top_of_each_rack() -> None:
+    plan = rollout.plan(six(), Settings())
+    assert batches(plan) == ["r1-1", "r1-0", "r2-1", "r2-0", "r3-1", "r3-0"]
+    assert [batch.canary for batch in plan.batches] == [True] + [False] * 5
+    assert [batch.partition for batch in plan.batches] == [1, 0, 1, 0, 1, 0]
+    assert (plan.blockers, plan.warnings, plan.skipped, plan.unfinished) == ((), (), {}, ())
+
+
+def test_rack_by_rack() -> None:
+    assert batches(rollout.plan(six(), BY_RACK)) == ["r1-1 r1-0", "r2-1 r2-0", "r3-1 r3-0"]
+    with_canary = rollout.plan(six(), replace(BY_RACK, canary=True))
+    assert batches(with_canary) == ["r1-1", "r1-0", "r2-1 r2-0", "r3-1 r3-0"]
+
+
+def test_only_what_is_pending() -> None:
+    view = views.pending(views.whole(per_rack=2), [pod("r2-0"), pod("r3-1")])
+    plan = rollout.plan(view, NO_CANARY)
+    assert batches(plan) == ["r2-0", "r3-1"]
+    assert plan.skipped[pod("r1-0")] == "nothing is pending for it"
+    assert batches(rollout.plan(views.pending(views.whole(), []), Settings())) == []
+
+
+def test_force_restarts_all_but_those_it_has_restarted() -> None:
+    view = views.pending(views.whole(per_rack=2), [])
+    forced = Settings(force=True)
+    assert batches(rollout.plan(view, forced)) == ["r1-1", "r1-0", "r2-1", "r2-0", "r3-1", "r3-0"]
+    left = rollout.plan(view, forced, done=[pod("r1-1"), pod("r1-0")])
+    assert batches(left) == ["r2-1", "r2-0", "r3-1", "r3-0"]
+    assert not any(batch.canary for batch in left.batches)
+
+
+def test_the_order_of_racks_may_be_given() -> None:
+    assert batches(rollout.plan(six(), replace(BY_RACK, order=("r3", "r2")))) == ["r3-1 r3-0", "r2-1 r2-0", "r1-1 r1-0"]
+    plan = rollout.plan(six(), Settings(order=("r9",)))
+    assert plan.blockers == ("rollout_order: there is no rack r9; the racks are r1, r2, r3",)
+
+
+def test_a_rack_that_was_begun_comes_first() -> None:
+    view = views.pending(views.whole(per_rack=2), [pod(name) for name in ("r1-0", "r1-1", "r2-0", "r3-0", "r3-1")])
+    assert batches(rollout.plan(view, NO_CANARY))[0] == "r2-0"
+    view = six()
+    released = tuple(replace(rack, partition=1) if rack.name == "r3" else rack for rack in view.racks)
+    assert batches(rollout.plan(replace(view, racks=released), NO_CANARY))[0] == "r3-1"
+
+
+def test_a_seed_is_no_canary_where_another_node_can_be() -> None:
+    view = six()
+    view = replace(view, nodes=tuple(node for node in view.nodes if node.pod != pod("r1-1")))
+    view = replace(view, seeds=tuple(str(node.address) for node in view.nodes if node.ordinal == 0))
+    assert batches(rollout.plan(view, Settings())) == ["r2-1", "r2-0", "r3-1", "r3-0", "r1-0"]
+
+
+def test_a_limit_names_racks_and_nodes() -> None:
+    assert batches(rollout.plan(six(), Settings(limit=("r2",)))) == ["r2-1", "r2-0"]
+    assert batches(rollout.plan(six(), Settings(limit=("r2-1", pod("r3-1"))))) == ["r2-1", "r3-1"]
+    plan = rollout.plan(six(), Settings(limit=("r2-1",)))
+    assert plan.skipped[pod("r2-0")] == "not in rollout_limit"
+    assert plan.blockers == ()
+
+
+def test_a_limit_that_leaves_out_a_node_above_is_told_and_not_widened() -> None:
+    plan = rollout.plan(six(), Settings(limit=("r2-0", "r3")))
+    assert batches(plan) == ["r3-1", "r3-0"]
+    (blocker,) = plan.blockers
+    assert blocker.startswith("rollout_limit: shop-dc1-r2-0 cannot restart before shop-dc1-r2-1: Kubernetes releases")
+    # Nothing is pending for the one above: it is not in the way.
+    view = views.pending(views.whole(per_rack=2), [pod("r2-0")])
+    assert rollout.plan(view, Settings(limit=("r2-0",))).blockers == ()
+
+
+def test_a_limit_that_names_nobody_is_told() -> None:
+    assert rollout.plan(six(), Settings(limit=("r4-0", "r1"))).blockers == (
+        "rollout_limit: there is no rack or node r4-0",
+    )
+
+
+# Canary and pauses
+
+
+def test_a_change_that_somebody_runs_well_needs_no_canary() -> None:
+    rest = [node.pod for node in views.nodes(per_rack=2) if node.pod != pod("r1-1")]
+    plan = rollout.plan(views.pending(views.whole(per_rack=2), rest), replace(BY_RACK, canary=True))
+    assert batches(plan) == ["r1-0", "r2-1 r2-0", "r3-1 r3-0"]
+    assert not any(batch.canary for batch in plan.batches)
+
+
+def test_a_change_that_nobody_runs_well_needs_a_canary_still() -> None:
+    rest = [node.pod for node in views.nodes(per_rack=2) if node.pod != pod("r1-1")]
+    view = views.with_gone(views.pending(views.whole(per_rack=2), rest), pod("r1-1"))
+    plan = rollout.plan(view, Settings())
+    assert plan.batches[0].canary
+    assert plan.unfinished == (pod("r1-1"),)
+
+
+def test_what_a_whole_rack_runs_proves_it_for_the_others() -> None:
+    view = six()
+    done = [node for node in view.nodes if node.rack == "r1"]
+    nodes = tuple(replace(node, pending_restart=False, runs=views.NEW) if node in done else node for node in view.nodes)
+    racks = tuple(replace(rack, current_revision=views.NEW) if rack.name == "r1" else rack for rack in view.racks)
+    assert not rollout.plan(replace(view, nodes=nodes, racks=racks), Settings()).batches[0].canary
+    # A rack that was never behind, and runs something else, proves nothing.
+    nodes = tuple(replace(node, runs="another") if node.rack == "r1" else node for node in nodes)
+    assert rollout.plan(replace(view, nodes=nodes, racks=racks), Settings()).batches[0].canary
+
+
+def test_a_run_may_end_after_the_canary() -> None:
+    plan = rollout.plan(six(), Settings(pause_after="canary"))
+    assert [batch.pause for batch in plan.batches] == [True] + [False] * 5
+    only = views.pending(views.whole(), [pod("r2-0")])
+    assert [batch.pause for batch in rollout.plan(only, Settings(pause_after="canary")).batches] == [False]
+
+
+def test_a_run_may_end_after_each_rack() -> None:
+    plan = rollout.plan(six(), Settings(pause_after="rack"))
+    assert [batch.pause for batch in plan.batches] == [False, True, False, True, False, False]
+
+
+# Nodes that are down
+
+
+def test_what_is_down_goes_first_and_together() -> None:
+    view = views.with_gone(views.with_gone(six(), pod("r2-1")), pod("r2-0"))
+    plan = rollout.plan(view, Settings())
+    assert batches(plan) == ["r2-1 r2-0", "r1-1", "r1-0", "r3-1", "r3-0"]
+    assert [batch.fix for batch in plan.batches] == [True] + [False] * 4
+    assert [batch.canary for batch in plan.batches] == [True] + [False] * 4
+    assert plan.blockers == ()
+
+
+def test_nodes_of_several_racks_that_are_down_are_batches_of_their_own() -> None:
+    view = views.with_gone(views.with_gone(six(), pod("r2-1")), pod("r3-1"))
+    plan = rollout.plan(view, Settings())
+    assert batches(plan)[:2] == ["r2-1", "r3-1"]
+    assert [batch.canary for batch in plan.batches][:3] == [False, True, False]
+
+
+def test_those_above_a_node_that_is_down_go_before_it() -> None:
+    """A partition releases from the top only; and they share no range with it, being of its rack."""
+    plan = rollout.plan(views.with_gone(six(), pod("r2-0")), Settings())
+    assert batches(plan) == ["r2-1", "r2-0", "r1-1", "r1-0", "r3-1", "r3-0"]
+    first, second = plan.batches[:2]
+    assert (first.fix, first.canary, first.down) == (False, True, (pod("r2-0"),))
+    assert (second.fix, second.down) == (True, ())
+
+
+def test_those_above_are_not_taken_where_that_would_lose_a_quorum() -> None:
+    view = views.pending(views.whole(racks=("r1",), per_rack=3))
+    plan = rollout.plan(views.with_gone(view, pod("r1-0")), Settings())
+    assert plan.batches == ()
+    (blocker,) = plan.blockers
+    assert blocker.startswith("shop-dc1-r1-2 cannot restart now: keyspace system_auth would keep 1 of 3 replicas of ")
+    assert "QUORUM needs 2" in blocker
+    assert set(plan.skipped) == {pod("r1-0"), pod("r1-1"), pod("r1-2")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fix"),
+    [
+        ({}, True),
+        ({"phase": "Running", "held": "the volume is empty"}, True),
+        ({"phase": None, "uid": None, "reason": "it has no pod"}, True),
+        ({"phase": "Pending", "reason": "it cannot be scheduled: no room"}, True),
+        ({"phase": "Pending", "reason": None, "age": 9.0}, False),
+        ({"phase": "Pending", "reason": None, "age": 3600.0}, True),
+        ({"phase": "Running", "reason": None, "running_for": 9.0}, False),
+        ({"phase": "Running", "reason": None, "running_for": 3600.0}, True),
+        ({"phase": "Terminating"}, False),
+        ({"phase": "Running", "reason": "its worker w does not answer", "worker_lost": True}, False),
+    ],
+)
+def test_who_is_stuck_goes_first_and_who_only_starts_is_waited_for(changes: dict[str, Any], fix: bool) -> None:
+    view = views.with_gone(six(), pod("r3-1"), **changes)
+    plan = rollout.plan(view, Settings())
+    assert (batches(plan)[0], plan.batches[0].fix) == (("r3-1", True) if fix else ("r1-1", False))
+    closed = rollout.before_batch(view, plan.batches[0], Settings())
+    assert any(pod("r3-1") in reason for reason in closed) is not fix
+
+
+def test_a_node_that_is_not_ready_and_alive_is_no_loss_for_free() -> None:
+    view = views.with_node(six(), pod("r3-1"), ready=False, reason=None, running_for=3600.0)
+    plan = rollout.plan(view, Settings())
+    assert not any(batch.fix for batch in plan.batches)
+
+
+def test_where_nobody_can_be_asked_a_datacenter_without_a_ready_node_can_be_mended() -> None:
+    view = views.pending(views.whole(racks=("r1",)))
+    view = views.with_node(view, pod("r1-0"), ready=False, running_for=3600.0)
+    view = replace(view, observations={}, keyspaces=(), unheard={pod("r1-0"): "nothing listens"})
+    plan = rollout.plan(view, Settings())
+    assert [batch.fix for batch in plan.batches] == [True]
+    assert rollout.before_batch(view, plan.batches[0], Settings()) == []
+
+
+def test_a_fix_is_off_when_its_node_came_back() -> None:
+    view = six()
+    (reason,) = rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1, fix=True), Settings())
+    assert reason == "shop-dc1-r1-1 was down and is not any more: plan again"
+
+
+def test_an_absent_node_counts_only_if_it_would_come_back_at_the_older_revision() -> None:
+    gone = {"phase": None, "uid": None, "pending_restart": False, "ready": False}
+    view = views.with_node(six(), pod("r1-1"), **gone)
+    node = view.node(pod("r1-1"))
+    assert node is not None
+    assert rollout.needs_restart(view, node)
+    released = replace(view, racks=tuple(replace(rack, partition=1) for rack in view.racks))
+    assert not rollout.needs_restart(released, node)
+    same = replace(view, racks=tuple(replace(rack, current_revision=views.NEW) for rack in view.racks))
+    assert not rollout.needs_restart(same, node)
+
+
+# Replication
+
+
+def test_batches_are_as_large_as_every_keyspace_allows() -> None:
+    """Five replicas in three racks: two nodes of a rack may hold the same range."""
+    view = with_keyspaces(views.pending(views.whole(per_rack=3)), keyspace("shop", dc1="7"))
+    plan = rollout.plan(view, BY_RACK)
+    assert len(plan.batches) == 3
+    view = with_keyspaces(views.pending(views.whole(racks=("r1", "r2"), per_rack=3)), keyspace("shop", dc1="3"))
+    plan = rollout.plan(view, BY_RACK)
+    assert len(plan.batches) > 2
+    assert plan.batches[0].why == "no more at once: every range of every keyspace keeps its quorum"
+
+
+def test_two_replicas_block_unless_somebody_takes_it_upon_himself() -> None:
+    view = with_keyspaces(six(), keyspace("shop", dc1="2"), keyspace("games", dc1="2"))
+    assert rollout.plan(view, Settings()).blockers == (
+        "keyspaces games, shop: with 2 replicas, QUORUM needs 2 and fails while one of its nodes restarts; give them 3 "
+        "replicas and repair, or accept it with rollout_low_rf: warn",
+    )
+    plan = rollout.plan(view, Settings(low_rf="warn"))
+    assert plan.warnings == (
+        "keyspaces games, shop: with 2 replicas, QUORUM needs 2 and fails while one of its nodes restarts",
+    )
+    assert plan.blockers == ()
+    ignored = rollout.plan(view, Settings(low_rf="ignore"))
+    assert (ignored.blockers, ignored.warnings) == ((), ())
+
+
+def test_one_replica_is_told_as_what_it_is() -> None:
+    view = with_keyspaces(six(), keyspace("shop", dc1="1"))
+    (blocker,) = rollout.plan(view, Settings()).blockers
+    assert blocker.startswith(
+        "keyspace shop: with 1 replica, its rows on a node can be neither read nor written while "
+    )
+
+
+def test_warned_of_keyspaces_lose_one_replica_at_a_time() -> None:
+    view = with_keyspaces(views.pending(views.whole(racks=("r1",), per_rack=4)), keyspace("shop", dc1="2"))
+    view = replace(view, keyspaces=view.keyspaces[-1:])
+    warned = rollout.plan(view, replace(BY_RACK, low_rf="warn"))
+    assert len(warned.batches) > 1
+    assert batches(rollout.plan(view, replace(BY_RACK, low_rf="ignore"))) == ["r1-3 r1-2 r1-1 r1-0"]
+
+
+def test_traces_and_histories_never_stand_in_the_way() -> None:
+    view = with_keyspaces(
+        six(),
+        Keyspace("system_traces", {"class": "SimpleStrategy", "replication_factor": "2"}),
+        Keyspace("system_distributed", {"class": "SimpleStrategy", "replication_factor": "3"}),
+    )
+    plan = rollout.plan(view, BY_RACK)
+    assert (len(plan.batches), plan.blockers, plan.warnings) == (3, (), ())
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_logins_that_every_node_holds_do_not_block_a_tiny_datacenter(size: int) -> None:
+    view = views.pending(views.whole(racks=("r1",), per_rack=size))
+    view = replace(view, keyspaces=(keyspace("system_auth", dc1=str(size)),))
+    plan = rollout.plan(view, Settings())
+    assert plan.blockers == ()
+    assert [warning.startswith("keyspace system_auth: with ") for warning in plan.warnings] == [True]
+    assert rollout.before_batch(view, plan.batches[0], Settings()) == []
+
+
+def test_logins_with_too_few_replicas_block_where_there_are_nodes_for_more() -> None:
+    view = replace(six(), keyspaces=(keyspace("system_auth", dc1="1"),))
+    assert "rollout_low_rf" in rollout.plan(view, Settings()).blockers[0]
+
+
+def test_keyspaces_of_other_datacenters_do_not_count_here() -> None:
+    view = with_keyspaces(six(), keyspace("reports", dc2="1"))
+    assert rollout.plan(view, Settings()).blockers == ()
+
+
+def test_a_datacenter_that_is_gone_and_still_named_is_told() -> None:
+    view = with_keyspaces(six(), keyspace("shop", dc1="3", dc9="3"))
+    (blocker,) = rollout.plan(view, Settings()).blockers
+    assert blocker.startswith(
+        "keyspace shop: only 3 of 6 replicas exist: QUORUM fails now, and weaker levels may while"
+    )
+
+
+def test_what_is_only_down_blocks_for_no_keyspace() -> None:
+    view = with_keyspaces(views.pending(views.whole(), [pod("r1-0")]), keyspace("shop", dc1="1"))
+    assert rollout.plan(views.with_gone(view, pod("r1-0")), Settings()).blockers == ()
+
+
+# Before a batch
+
+
+def closed(view: View, **changes: Any) -> list[str]:
+    settings = replace(Settings(), **changes)
+    return rollout.before_batch(view, rollout.plan(view, settings).batches[0], settings)
+
+
+def test_before_the_first_batch_nothing_is_amiss() -> None:
+    assert closed(six()) == []
+    assert closed(six(), max_unavailable="rack") == []
+
+
+def test_an_unrelated_node_that_is_down_stops_the_rollout() -> None:
+    view = views.with_gone(views.pending(views.whole(per_rack=2), [pod("r1-0"), pod("r1-1")]), pod("r3-0"))
+    reasons = closed(view)
+    assert reasons[0] == (
+        "shop-dc1-r3-0 does not run: CrashLoopBackOff; kubectl describe pod, and the pod's log, tell the cause"
+    )
+    assert any("would keep 1 of 3 replicas" in reason for reason in reasons)
+
+
+def test_a_node_that_one_other_sees_down_stops_the_rollout() -> None:
+    view = views.with_down(six(), pod("r3-0"), "198.19.0.3")
+    reasons = closed(view)
+    assert reasons[0].startswith("shop-dc1-r3-0 sees shop-dc1-r2-0 down; wait a minute")
+
+
+def test_the_batch_itself_may_be_in_any_state() -> None:
+    view = views.with_down(six(), pod("r3-0"), "198.19.0.2")
+    view = views.with_endpoint(view, pod("r3-0"), "198.19.0.2", status="shutdown")
+    assert closed(view) == []
+
+
+def test_members_of_other_datacenters_count() -> None:
+    view = six()
+    seen = view.observations[pod("r1-0")]
+    stranger = replace(seen.endpoints["198.19.0.1"], address="198.19.9.9", datacenter="dc2", host_id="x", tokens=(5,))
+    observations = {
+        name: replace(
+            each, endpoints={**each.endpoints, "198.19.9.9": stranger}, alive={**each.alive, "198.19.9.9": up}
+        )
+        for (name, each), up in zip(view.observations.items(), [True, True, True, True, True, False], strict=True)
+    }
+    (reason, *_more) = closed(replace(view, observations=observations))
+    assert reason.startswith("shop-dc1-r3-1 sees 198.19.9.9 of datacenter dc2 down")
+
+
+def test_views_from_other_datacenters_count() -> None:
+    view = six()
+    other = replace(views.whole(), cluster="shop", datacenter="dc2", nodes=(), observations={}, keyspaces=())
+    assert rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), Settings(), [other]) == []
+    seen = view.observations[pod("r1-0")]
+    there = replace(seen, pod="shop-dc2-r1-0", address="198.19.0.1", alive={**seen.alive, "198.19.0.4": False})
+    other = replace(other, observations={"shop-dc2-r1-0": there})
+    reasons = rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), Settings(), [other])
+    assert any("shop-dc2-r1-0 sees 198.19.0.4 of datacenter dc1 down" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "name"),
+    [
+        ({"streams": ("Repair with 198.19.0.2, 43 %",)}, "shop-dc1-r3-0 streams: Repair with 198.19.0.2", "streams"),
+        ({"repairs": ("full repair of shop",)}, "shop-dc1-r3-0 repairs: full repair of shop; wait", "repairs"),
+        ({"hints": {"host-1": 2}}, "shop-dc1-r3-0 keeps 2 files of hints for shop-dc1-r1-0", "hints"),
+        ({"disk": None}, "the free space of the volume could not be read on shop-dc1-r3-0", "disk"),
+        ({"compactions": 1001}, "1001 compactions wait on shop-dc1-r3-0, at most 1000", "compactions"),
+    ],
+)
+def test_soft_gates_say_how_to_go_past_them(changes: dict[str, Any], words: str, name: str) -> None:
+    view = views.with_activity(six(), pod("r3-0"), **changes)
+    (reason,) = closed(view)
+    assert reason.startswith(words)
+    assert reason.endswith(f"(or go past it with rollout_ignore: {name})")
+    assert closed(view, ignore=(name,)) == []
+
+
+def test_somebody_who_drains_workers_stops_the_rollout() -> None:
+    view = six(budget=Budget("shop-dc1", 0, (pod("r3-1"),)))
+    assert closed(view)[0].startswith("shop-dc1-r3-1 is being evicted")
+    assert closed(six(budget=Budget("shop-dc1", 0)))[0].startswith("PodDisruptionBudget shop-dc1 allows no disruption")
+
+
+def test_a_single_node_and_a_single_seed_can_restart() -> None:
+    view = views.pending(views.whole(racks=("r1",)))
+    view = replace(view, seeds=("198.19.0.1",), keyspaces=(keyspace("system_auth", dc1="1"),))
+    assert closed(view) == []
+
+
+def test_no_batch_while_no_other_seed_is_up() -> None:
+    view = replace(six(), seeds=("198.19.0.2", "198.19.7.7"))
+    (reason,) = rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), Settings())
+    assert reason.startswith("no seed is up (198.19.7.7): bring one back first")
+    assert rollout.before_batch(view, Batch("r2", (pod("r2-1"),), 1), Settings()) == []
+
+
+# After a batch
+
+
+def after(view: View, **changes: Any) -> list[str]:
+    return rollout.after_batch(view, Batch("r1", (pod("r1-1"),), 1), replace(Settings(), **changes))
+
+
+def finished() -> View:
+    """The canary is back at the new revision."""
+    return views.pending(views.whole(per_rack=2), [pod(name) for name in ("r1-0", "r2-0", "r2-1", "r3-0", "r3-1")])
+
+
+def test_a_batch_is_finished_when_everybody_says_so() -> None:
+    assert after(finished()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "words"),
+    [
+        (six(), "shop-dc1-r1-1 still runs the older revision"),
+        (views.with_node(finished(), pod("r1-1"), ready=False), "shop-dc1-r1-1 is not ready"),
+        (views.with_down(finished(), pod("r3-1"), "198.19.0.2"), "shop-dc1-r3-1 sees shop-dc1-r1-1 down"),
+        (
+            views.with_endpoint(finished(), pod("r2-0"), "198.19.0.2", status="shutdown"),
+            "shop-dc1-r2-0 sees shop-dc1-r1-1 as shutdown",
+        ),
+        (
+            views.with_endpoint(finished(), pod("r2-0"), "198.19.0.2", serves=False),
+            "shop-dc1-r1-1 does not serve clients yet, shop-dc1-r2-0 says",
+        ),
+        (
+            views.with_endpoint(finished(), pod("r2-0"), "198.19.0.2", serves=None),
+            "whether shop-dc1-r1-1 serves clients is not known to shop-dc1-r2-0",
+        ),
+        (views.with_activity(finished(), pod("r1-1"), mode="JOINING"), "shop-dc1-r1-1 says that it is JOINING"),
+        (views.with_endpoint(finished(), pod("r1-1"), "198.19.0.2", schema="other"), "2 schema versions"),
+        (
+            views.with_activity(finished(), pod("r3-0"), hints={"host-2": 1}),
+            "shop-dc1-r3-0 keeps 1 file of hints for shop-dc1-r1-1",
+        ),
+    ],
+)
+def test_what_a_batch_is_waited_for(spoiled: View, words: str) -> None:
+    assert any(reason.startswith(words) for reason in after(spoiled))
+
+
+def test_what_others_do_is_not_waited_for() -> None:
+    view = views.with_gone(finished(), pod("r3-0"))
+    view = views.with_activity(view, pod("r2-0"), hints={"host-5": 9}, streams=("x",), mode="LEAVING")
+    assert after(view) == []
+
+
+def test_hints_may_be_left_for_later() -> None:
+    view = views.with_activity(finished(), pod("r3-0"), hints={"host-2": 1})
+    assert after(view, ignore=("hints",)) == []
+
+
+# Whatever there is
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> tuple[View, Settings]:
+    """A datacenter of some racks, with keyspaces, pending changes and nodes that do not run."""
+    sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    largest = max(sizes)
+    view = views.whole(racks=tuple(f"r{rack}" for rack in range(len(sizes))), per_rack=largest)
+    keep = {f"r{rack}-{ordinal}" for rack, size in enumerate(sizes) for ordinal in range(size)}
+    listed = tuple(node for node in view.nodes if f"{node.rack}-{node.ordinal}" in keep)
+    members = views.endpoints(listed)
+    factors = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    strategies = draw(st.lists(st.booleans(), min_size=len(factors), max_size=len(factors)))
+    keyspaces = tuple(
+        keyspace(f"ks{number}", dc1=str(factor))
+        if topology
+        else Keyspace(f"ks{number}", {"class": "SimpleStrategy", "replication_factor": str(factor)})
+        for number, (factor, topology) in enumerate(zip(factors, strategies, strict=True))
+    )
+    view = replace(
+        view,
+        nodes=listed,
+        keyspaces=keyspaces,
+        observations={node.pod: views.observation(node, members) for node in listed},
+        seeds=tuple(str(node.address) for node in listed if node.ordinal == 0),
+    )
+    names = [node.pod for node in listed]
+    view = views.pending(view, draw(st.sets(st.sampled_from(names), min_size=1).map(sorted)))
+    for name in draw(st.sets(st.sampled_from(names), max_size=2).map(sorted)) if draw(st.booleans()) else ():
+        view = views.with_gone(view, name)
+    chosen = Settings(
+        max_unavailable=draw(st.sampled_from(["rack", "1", "2", "50%"])),
+        canary=draw(st.booleans()),
+        low_rf=draw(st.sampled_from(rollout.POLICIES)),
+        pause_after=draw(st.sampled_from(rollout.PAUSES)),
+        order=tuple(draw(st.permutations([f"r{rack}" for rack in range(len(sizes))]))) if draw(st.booleans()) else (),
+        limit=tuple(draw(st.sets(st.sampled_from([*names, "r0"]), max_size=2).map(sorted))),
+    )
+    return view, chosen
+
+
+def lost(view: View, settings: Settings, before: set[str], after: set[str]) -> list[str]:
+    """Keyspaces of which some range is taken below its quorum, gone through range by range."""
+    members = view.endpoints()
+    tokens = {address: item.tokens for address, item in members.items()}
+    racks = {address: item.rack for address, item in members.items()}
+    found = []
+    for item in view.keyspaces:
+        ranges = ring.replicas(tokens, racks, dict.fromkeys(tokens, "dc1"), item.replication)
+        (factor,) = ring.replication_factors(item.replication).values()
+        quorum = factor // 2 + 1
+        low = min(factor, len(tokens)) - 1 < quorum
+        for _range, nodes in ranges:
+            holders = set(nodes)
+            if not holders & after - before:
+                continue
+            too_many = len(holders & after) > 1 if low else len(holders - after) < quorum
+            if too_many and not (low and settings.low_rf == "ignore"):
+                found.append(item.name)
+    return found
+
+
+def addresses(view: View, pods: Sequence[str]) -> set[str]:
+    return {str(node.address) for node in view.nodes if node.pod in pods}
+
+
+def restarted(view: View, batch: Batch) -> View:
+    """The datacenter after the batch: its nodes are up, at the newest revision."""
+    back = {node.pod for node in view.nodes if node.pod in batch.nodes}
+    nodes = tuple(
+        replace(node, pending_restart=False, phase="Running", ready=True, reason=None, revision=views.NEW)
+        if node.pod in back
+        else node
+        for node in view.nodes
+    )
+    members = view.endpoints() or views.endpoints(nodes)
+    up = {str(node.address): rollout.is_well(node) for node in nodes}
+    observations = {
+        node.pod: replace(views.observation(node, members), alive=up) for node in nodes if rollout.is_well(node)
+    }
+    return replace(view, nodes=nodes, observations=observations)
+
+
+@settings(max_examples=150, deadline=None)
+@given(clusters())
+def test_no_batch_of_a_plan_takes_a_range_below_its_quorum(given_cluster: tuple[View, Settings]) -> None:
+    view, chosen = given_cluster
+    plan = rollout.plan(view, chosen)
+    assert plan == rollout.plan(view, chosen)
+    assert len({pod for batch in plan.batches for pod in batch.nodes}) == sum(
+        len(batch.nodes) for batch in plan.batches
+    )
+    for batch in plan.batches:
+        assert {node.rack for node in view.nodes if node.pod in batch.nodes} == {batch.rack}
+        if not batch.fix:
+            before = addresses(view, batch.down)
+            assert lost(view, chosen, before, before | addresses(view, batch.nodes)) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(clusters())
+def test_batches_release_each_rack_from_the_top(given_cluster: tuple[View, Settings]) -> None:
+    view, chosen = given_cluster
+    left = {
+        rack: [node.pod for node in sorted(view.nodes, key=lambda node: -node.ordinal) if node.rack == rack]
+        for rack in {node.rack for node in view.nodes}
+    }
+    waiting = {
+        rack: [pod for pod in pods if rollout.needs_restart(view, view.node(pod))]  # type: ignore[arg-type]
+        for rack, pods in left.items()
+    }
+    for batch in rollout.plan(view, chosen).batches:
+        count = len(batch.nodes)
+        assert tuple(waiting[batch.rack][:count]) == batch.nodes
+        assert batch.partition == min(node.ordinal for node in view.nodes if node.pod in batch.nodes)
+        waiting[batch.rack] = waiting[batch.rack][count:]
+
+
+@settings(max_examples=100, deadline=None)
+@given(clusters())
+def test_a_rollout_that_its_gates_let_through_keeps_every_quorum_and_ends(
+    given_cluster: tuple[View, Settings],
+) -> None:
+    """As a run does it: plan, ask the gates, restart the first batch, plan again."""
+    view, chosen = given_cluster
+    for _batch in range(2 * len(view.nodes) + 1):
+        plan = rollout.plan(view, chosen)
+        if not plan.batches or (plan.blockers and not plan.batches[0].fix):
+            break
+        batch = plan.batches[0]
+        if rollout.before_batch(view, batch, chosen):
+            assert any(not rollout.is_well(node) for node in view.nodes)
+            return
+        down = {str(node.address) for node in view.nodes if not rollout.is_well(node)}
+        assert lost(view, chosen, down, down | addresses(view, batch.nodes)) == []
+        view = restarted(view, batch)
+        assert rollout.after_batch(view, batch, chosen) == []
+    plan = rollout.plan(view, chosen)
+    assert plan.blockers or not plan.batches
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(3, 5), st.integers(1, 4))
+def test_as_many_batches_as_racks_where_every_rack_has_a_replica(racks: int, per_rack: int) -> None:
+    view = views.pending(views.whole(racks=tuple(f"r{rack}" for rack in range(racks)), per_rack=per_rack))
+    view = replace(view, keyspaces=(keyspace("shop", dc1=str(racks)), keyspace("system_auth", dc1=str(racks))))
+    plan = rollout.plan(view, BY_RACK)
+    assert len(plan.batches) == racks
+    assert plan.blockers == ()
