@@ -24,7 +24,7 @@ from sandbox import Sandbox
 
 pytestmark = pytest.mark.soak
 
-ROUNDS = 5
+ROUNDS = 2
 KILLS = 10
 VERSIONS = ("5.0.9", "4.1.10")
 
