@@ -4,7 +4,7 @@
 """Settings of Sphinx for the site that `make docs` builds out of the pages for people and those of antsibull-docs."""
 
 project = "cassops.kubernetes"
-copyright = "cassops contributors"
+project_copyright = "cassops contributors"
 author = "cassops contributors"
 
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
