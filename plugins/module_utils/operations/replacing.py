@@ -183,6 +183,8 @@ class Replacing:
                 if done.attempts == ATTEMPTS:
                     raise CassopsError(f"{failure} This was attempt {ATTEMPTS} of {ATTEMPTS}.") from failure
                 done.attempts += 1
+                if self.alive_after_all(plan):
+                    break
                 self.say(f"{failure} Beginning again")
                 plan = self.again(plan)
         sight = self.prove(plan)
@@ -366,7 +368,6 @@ class Replacing:
         And so does the number on the mark: what died half-way is never started, and a pod that sees the ledger of a
         moment ago must not write another one than the ledger has now.
         """
-        self.wait_for_gates(plan)
         sight = self.cluster.look()
         node = sight.view.node(plan.pod)
         volume, worker = failures.volume_of(self.cluster.kube, sight.found, node) if node else (None, None)
@@ -380,11 +381,12 @@ class Replacing:
         self.write(anew)
         return anew
 
-    def wait_for_gates(self, plan: Plan) -> None:
-        """Until nothing speaks against giving the node its data.
+    def alive_after_all(self, plan: Plan) -> bool:
+        """Whether somebody has helped it meanwhile; if not, wait until nothing speaks against giving it its data again.
 
         :raises CassopsError: a person has to decide.
         """
+        helped: list[str] = []
 
         def look() -> list[str]:
             sight = self.cluster.ask(self.cluster.look(), busy=False)
@@ -392,12 +394,14 @@ class Replacing:
             node = sight.view.node(plan.pod)
             if node is None:
                 return [f"{plan.pod} is not known"]
+            helped[:] = scene.up_in(node.address)
             told = replacement.decision(scene, Case(node, open_plan=True))
             if told.action == replacement.ASK and not set(told.at_risk) <= set(plan.accepted):
                 raise CassopsError(f"{told.reason}: {told.advice}")
             return [] if told.acts else [told.reason]
 
         until(look, f"the living to be well before {plan.pod} streams", self.limit, self.ctx.progress, PAUSE)
+        return bool(helped)
 
     # The proof, and the end
 

@@ -1,0 +1,598 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nodes fail in all ways, and heal and node_replace do what is safe; killed anywhere, the next run ends well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from unit.plugins.module_utils.fake_cassandra import OPEN, Member
+from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube
+from unit.plugins.module_utils.fake_kube import Killed
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    datacenter,
+    heal,
+    healing,
+    node_replace,
+    replacing,
+)
+from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
+
+FIRST, FOURTH, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-0"
+NODES = [f"shop-dc1-r{rack}-{ordinal}" for rack in (1, 2, 3) for ordinal in (0, 1)]
+WORKERS = {f"{zone}{number}": zone for zone in "abc" for number in (1, 2, 3, 4)}
+PLAN = ("ConfigMap", "shop-dc1-replacement")
+NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+RACKS = [{"name": f"r{number}", "zone": zone, "nodes": 2} for number, zone in enumerate("abc", 1)]
+WANTED: dict[str, Any] = {
+    "cluster": "shop",
+    "datacenter": "dc1",
+    "version": "5.0.9",
+    "racks": RACKS,
+    "storage": {"size": "1Gi"},
+    "state": "present",
+    "peers": [],
+    "wait_timeout": 5,
+    "create_namespace": False,
+    "delete_volumes": False,
+    "variable_prefix": "cassandra_",
+}
+
+
+@dataclass
+class World:
+    """Six nodes in three racks, and a worker or two to spare in each zone."""
+
+    ring: FailingCassandra
+    kube: FailingKube
+    said: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    def run(self, operation: Operation, check: bool = False, **changes: Any) -> dict[str, Any]:
+        """One run; each by another process than the one before."""
+        self.runs += 1
+        self.said, self.warnings, self.shown = [], [], []
+        ctx = Context(
+            check_mode=check,
+            progress=lambda text, important=False: self.said.append(text),
+            display=self.shown.append,
+            holder=f"somebody@somewhere pid {self.runs}",
+            warnings=self.warnings,
+            connect=lambda params: cast(Kube, self.kube),
+        )
+        defaults = {name: spec.get("default") for name, spec in operation.ARGUMENT_SPEC.items()}
+        limits = {"cluster": "shop", "datacenter": "dc1", "patience": 0, "wait_timeout": 5}
+        return operation.run({**defaults, **limits, **changes}, ctx)
+
+    def heal(self, check: bool = False, **changes: Any) -> dict[str, Any]:
+        return self.run(heal, check, **changes)
+
+    def replace(self, name: str, check: bool = False, **changes: Any) -> dict[str, Any]:
+        return self.run(node_replace, check, name=name, **changes)
+
+    def refused(self, **changes: Any) -> Failed:
+        with pytest.raises(Failed) as caught:
+            self.heal(**changes)
+        return caught.value
+
+    def killed(self, lives: int, call: Callable[[], Any]) -> bool:
+        """Whether a run was killed before its write number C(lives)."""
+        self.kube.lives = lives
+        try:
+            call()
+        except Killed:
+            self.kube.revive()
+            return True
+        self.kube.lives = None
+        return False
+
+    def writes(self, since: int = 0) -> list[str]:
+        """What was written, without the lock."""
+        return [what for what in self.kube.writes[since:] if " Lease " not in what]
+
+    def identities(self) -> dict[str, tuple[str, str, tuple[int, ...]]]:
+        return {pod: (one.address, one.host_id, one.tokens) for pod, one in sorted(self.ring.members.items())}
+
+    def assert_whole(self, before: Mapping[str, Any]) -> None:
+        """Every node serves as who it was, and nothing of a replacement is left."""
+        assert self.identities() == before
+        assert self.ring.doors == dict.fromkeys(NODES, OPEN)
+        assert not self.ring.down
+        assert PLAN not in self.kube.objects
+        ledger = self.kube.ledger()
+        assert ledger.replace == {}
+        assert {pod: node.host_id for pod, node in ledger.nodes.items()} == {pod: one[1] for pod, one in before.items()}
+        assert self.kube.missed == {}
+        assert not [
+            name
+            for kind, name in self.kube.objects
+            if "deletionTimestamp" in self.kube.one(kind, name).get("metadata", {})
+        ]
+        for pod in NODES:
+            identity, _space, number = self.kube.disks[f"data-{pod}"].mark.partition(" ")
+            assert (identity, int(number or 0)) == (ledger.id, ledger.volume_number(pod)), pod
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
+    """Makes deployed worlds; the clients lead to the one that was made last."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(replacing, "LOOK_AT_STREAMS", -1.0)
+    monkeypatch.setattr(healing, "GHOST_SECONDS", -1.0)
+
+    def make() -> World:
+        ring = FailingCassandra().install(monkeypatch)
+        assert isinstance(ring, FailingCassandra)
+        made = World(ring, FailingKube(ring, WORKERS))
+        ctx = Context(connect=lambda params: cast(Kube, made.kube), holder="deploy")
+        datacenter.run(WANTED, ctx)
+        ring.replication["shop"] = {"class": NTS, "dc1": "3"}
+        # They have run for longer than anything of what follows takes.
+        made.kube.clock += 100_000
+        return made
+
+    return make
+
+
+@pytest.fixture
+def world(worlds: Callable[[], World]) -> World:
+    return worlds()
+
+
+def decisions(result: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
+    return {each["node"]: (each["row"], each["action"]) for each in result["decisions"] if each["action"] != "none"}
+
+
+# --- nothing is wrong -------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_datacenter_is_left_alone(world: World) -> None:
+    before, lives = len(world.kube.writes), world.identities()
+    result = world.heal(show=True)
+    assert (result["changed"], result["changes"], result["whole"]) == (False, [], True)
+    assert world.kube.writes[before:] == [], "not even the lock"
+    assert world.shown[0].split() == ["NODE", "ROW", "DECISION", "WHY"]
+    assert world.shown[1].split()[:3] == [FIRST, "-", "none"]
+    world.assert_whole(lives)
+
+
+def test_a_live_node_is_not_replaced(world: World) -> None:
+    before = len(world.kube.writes)
+    result = world.replace("r1-0")
+    assert result["changed"] is False
+    assert world.kube.writes[before:] == []
+    assert world.warnings == [f"{FIRST} is not replaced: every view has it up, and a live node is never replaced"]
+
+
+def test_a_node_that_does_not_exist_is_told(world: World) -> None:
+    with pytest.raises(CassopsError, match=r"there is no node r9-0; there are shop-dc1-r1-0, "):
+        world.replace("r9-0")
+
+
+# --- 1: a volume is gone ----------------------------------------------------------------------------------------------
+
+
+def wiped(world: World) -> None:
+    world.kube.wipe(FIRST)
+
+
+def test_a_node_without_its_volume_is_replaced(world: World) -> None:
+    before = world.identities()
+    wiped(world)
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
+    result = world.heal()
+    world.assert_whole(before)
+    assert result["changed"] is True
+    assert decisions(result) == {}
+    (done,) = result["replaced"]
+    assert (done["node"], done["attempts"], done["needs_repair"]) == (FIRST, 1, False)
+    assert done["reason"].startswith("it came back without its storage")
+    assert done["streamed_bytes"] > 0
+    assert set(done["seconds"]) == {"clearing", "streaming", "proving"}
+    # The volume came back empty: it is used again.
+    assert world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"] == claim
+    assert world.ring.repaired == []
+    assert any("streaming" in line and "of 3.9 KiB" in line for line in world.said), world.said
+    assert world.heal()["changed"] is False
+
+
+def test_check_mode_says_what_it_would_do_and_does_nothing(world: World) -> None:
+    wiped(world)
+    before = len(world.kube.writes)
+    result = world.heal(check=True, show=True)
+    assert (result["changed"], result["whole"]) == (True, False)
+    assert decisions(result) == {FIRST: (6, "replace")}
+    assert result["changes"] == [
+        f"replace {FIRST}: it came back without its storage; it is a seed, and starts with others as its seeds"
+    ]
+    assert FIRST in world.shown[1]
+    assert world.replace("r1-0", check=True)["changed"] is True
+    assert world.kube.writes[before:] == []
+
+
+def test_a_node_is_replaced_by_name(world: World) -> None:
+    before = world.identities()
+    wiped(world)
+    assert world.replace("r1-0")["changed"] is True
+    world.assert_whole(before)
+    assert world.replace("r1-0")["changed"] is False
+
+
+def test_the_plan_is_written_before_anything_else(world: World) -> None:
+    wiped(world)
+    since = len(world.kube.writes)
+    world.heal()
+    writes = world.writes(since)
+    assert writes[0] == "apply ConfigMap shop-dc1-replacement"
+    assert writes[1] == "apply ConfigMap shop-dc1-ledger"
+    assert writes[-1] == "delete ConfigMap shop-dc1-replacement"
+
+
+@pytest.mark.parametrize("missed_for", [None, 20_000_000])
+def test_what_hints_do_not_cover_is_repaired(world: World, missed_for: int | None) -> None:
+    before = world.identities()
+    world.ring.missed_for = missed_for
+    wiped(world)
+    result = world.heal()
+    world.assert_whole(before)
+    assert result["repaired"] == [FIRST]
+    assert world.ring.repaired == [(FIRST, "shop"), (FIRST, "system_auth")]
+
+
+def test_a_short_hint_window_is_read_from_the_nodes(world: World) -> None:
+    world.ring.settings["max_hint_window"] = "30s"
+    wiped(world)
+    assert world.heal()["repaired"] == [FIRST]
+
+
+def test_nodes_that_keep_no_hints_cover_nothing(world: World) -> None:
+    world.ring.settings["hinted_handoff_enabled"] = "false"
+    wiped(world)
+    assert world.heal()["repaired"] == [FIRST]
+
+
+def test_a_repair_can_wait_for_another_run(world: World) -> None:
+    before = world.identities()
+    world.ring.missed_for = None
+    wiped(world)
+    assert world.heal(repair=False)["repaired"] == []
+    assert world.kube.missed == {FIRST: "unknown"}
+    assert world.heal()["repaired"] == [FIRST]
+    world.assert_whole(before)
+
+
+def test_a_node_that_was_away_beyond_the_hint_window_is_repaired(world: World) -> None:
+    """It restarted with its data, and noted for how long it was away."""
+    before = world.identities()
+    world.kube.missed[THIRD] = "10801"
+    world.kube.missed[SECOND] = "60"
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.kube.missed.pop(SECOND) == "60"
+    world.assert_whole(before)
+
+
+# --- 2: a worker is gone with its volumes -----------------------------------------------------------------------------
+
+
+def worker_of(world: World, pod: str) -> str:
+    name = world.kube.worker_of(pod)
+    assert name is not None
+    return name
+
+
+def worker_lost(world: World) -> None:
+    """Kubernetes has given it up, and somebody has deleted it."""
+    name = worker_of(world, FIRST)
+    world.kube.kill_worker(name)
+    world.kube.evict(FIRST)
+    world.kube.delete_worker(name)
+
+
+def test_a_worker_that_is_silent_is_asked_about_and_nothing_is_touched(world: World) -> None:
+    lost = worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    assert decisions(world.refused().result) == {FIRST: (4, "ask")}
+    world.kube.evict(FIRST)
+    since = len(world.kube.writes)
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (4, "ask")}
+    assert f"workers_off: [{lost}]" in str(refusal)
+    assert f"kubectl delete node {lost}" in str(refusal)
+    assert world.writes(since) == []
+    # Within the time of grace it is waited for.
+    assert decisions(world.refused(grace=10**6).result) == {FIRST: (4, "wait")}
+
+
+@pytest.mark.parametrize("how", ["deleted", "said", "said, and nothing of the cluster may be read"])
+def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) -> None:
+    before, lost = world.identities(), worker_of(world, FIRST)
+    old_volume = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["spec"]["volumeName"]
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    if how == "deleted":
+        world.kube.delete_worker(lost)
+    world.kube.may_read_cluster = "nothing" not in how
+    result = world.heal(workers_off=[] if how == "deleted" else [lost])
+    world.assert_whole(before)
+    (done,) = result["replaced"]
+    assert done["worker"] not in (lost, None)
+    assert (done["old_worker"], world.kube.ledger().volumes) == (lost, {FIRST: 1})
+    if world.kube.may_read_cluster:
+        assert done["old_volume"] == old_volume
+        assert f"volume {old_volume} on worker {lost}" in done["left_over"]
+        assert world.warnings == [done["left_over"]]
+
+
+def test_the_old_volume_is_not_used_again_when_its_worker_is_back(world: World) -> None:
+    """Somebody binds it to the node's claim again: its mark tells."""
+    before, lost = world.identities(), worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.heal(workers_off=[lost])
+    world.assert_whole(before)
+    (old,) = world.kube.left.values()
+    world.kube.revive_worker(lost)
+    world.kube.disks[f"data-{FIRST}"] = old
+    world.kube.remove_pod(FIRST)
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (7, "ask")}
+    assert "the volume belongs to another node" in str(refusal)
+    assert world.ring.members[FIRST].host_id == before[FIRST][1]
+
+
+def test_a_volume_on_the_network_follows_its_node(worlds: Callable[[], World]) -> None:
+    world = worlds()
+    world.kube.local = False
+    for volume in world.kube.names("PersistentVolume"):
+        spec = world.kube.one("PersistentVolume", volume)["spec"]
+        spec.pop("local")
+        spec.pop("nodeAffinity")
+    before, lost = world.identities(), worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    result = world.heal(workers_off=[lost], patience=5)
+    world.assert_whole(before)
+    assert result["replaced"] == []
+    assert result["changes"] == [f"delete Pod {FIRST}: worker {lost} is off, as you said"]
+    assert worker_of(world, FIRST) != lost
+
+
+def test_a_cordoned_worker_keeps_its_node(world: World) -> None:
+    name = worker_of(world, FIRST)
+    world.kube.one("Node", name)["spec"]["unschedulable"] = True
+    world.kube.remove_pod(FIRST)
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (8, "ask")}
+    assert f"uncordon {name}" in str(refusal)
+    before = world.identities()
+    assert world.replace("r1-0")["changed"] is True
+    world.assert_whole(before)
+
+
+# --- 3 and 4: more than one -------------------------------------------------------------------------------------------
+
+
+def test_a_rack_that_lost_its_volumes_is_replaced_one_after_the_other(world: World) -> None:
+    before = world.identities()
+    world.kube.wipe(FIRST)
+    world.kube.wipe(FOURTH)
+    result = world.heal()
+    world.assert_whole(before)
+    assert [done["node"] for done in result["replaced"]] == [FIRST, FOURTH]
+
+
+def two_racks(world: World) -> None:
+    world.kube.wipe(FIRST)
+    world.kube.wipe(SECOND)
+
+
+def test_two_nodes_that_share_ranges_are_refused_with_what_is_at_risk(world: World) -> None:
+    two_racks(world)
+    since = len(world.kube.writes)
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (16, "ask"), SECOND: (16, "ask")}
+    assert "accept_loss: [shop, system_auth]" in str(refusal)
+    assert world.refused(accept_loss=["shop"]).result["changed"] is False
+    assert world.writes(since) == []
+
+
+def test_with_the_loss_accepted_it_goes_on_and_repairs(world: World) -> None:
+    before = world.identities()
+    two_racks(world)
+    result = world.heal(accept_loss=["shop", "system_auth"])
+    world.assert_whole(before)
+    first, second = result["replaced"]
+    assert first["accepted_loss"] == ["shop", "system_auth"]
+    assert second["accepted_loss"] == [], "the first one is back: no quorum is missing any more"
+    assert result["repaired"] == [FIRST]
+
+
+# --- 5 and 7: in the middle -------------------------------------------------------------------------------------------
+
+
+def test_a_new_node_that_dies_while_it_streams_is_begun_again(world: World) -> None:
+    before = world.identities()
+    wiped(world)
+    world.kube.streams_for = 6
+    died: list[str] = []
+
+    def die_once() -> None:
+        if world.kube.joining.get(FIRST) == 3 and not died:
+            died.append(FIRST)
+            world.kube.die_half_way(FIRST)
+
+    world.kube.after_write = die_once
+    result = world.heal()
+    assert died
+    world.assert_whole(before)
+    (done,) = result["replaced"]
+    assert done["attempts"] == 2
+    assert done["address"] == before[FIRST][0]
+    assert any("its replacement died half-way" in line for line in world.said)
+
+
+def test_a_source_that_fails_is_not_the_end(world: World) -> None:
+    before = world.identities()
+    wiped(world)
+    world.ring.failing_streams[FIRST] = 1
+    claim = f"delete PersistentVolumeClaim data-{FIRST}"
+
+    def source_is_back() -> None:
+        if claim in world.kube.writes:
+            world.ring.failing_streams.clear()
+
+    world.kube.after_write = source_is_back
+    result = world.heal()
+    world.assert_whole(before)
+    assert result["replaced"][0]["attempts"] == 2
+    assert any("could not stream all of its data: WARN Stream failed: a source died" in line for line in world.said)
+
+
+def test_a_new_node_that_somebody_helped_is_not_begun_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person sees the failed streams and resumes the bootstrap, just before we would begin anew."""
+    before = world.identities()
+    wiped(world)
+    world.ring.failing_streams[FIRST] = 1
+    see = replacing.Replacing.see_failed_stream
+
+    def seen_and_helped(self: replacing.Replacing, plan: Plan) -> None:
+        try:
+            see(self, plan)
+        finally:
+            world.ring.failing_streams.clear()
+
+    monkeypatch.setattr(replacing.Replacing, "see_failed_stream", seen_and_helped)
+    result = world.heal()
+    world.assert_whole(before)
+    assert result["replaced"][0]["attempts"] == 2
+    assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.kube.writes
+
+
+def test_three_attempts_are_enough(world: World) -> None:
+    wiped(world)
+    world.ring.failing_streams[FIRST] = 1
+    refusal = world.refused()
+    assert "This was attempt 3 of 3" in str(refusal)
+    assert PLAN in world.kube.objects
+    # The cause is gone; the next run goes on with the plan.
+    world.ring.failing_streams.clear()
+    assert world.heal()["replaced"][0]["node"] == FIRST
+
+
+@pytest.mark.parametrize(
+    ("killed_before", "kept"), [("apply ConfigMap shop-dc1-ledger", True), ("delete PersistentVolumeClaim", False)]
+)
+def test_a_worker_that_is_back_before_its_node_was_replaced(
+    worlds: Callable[[], World], killed_before: str, kept: bool
+) -> None:
+    """A run is killed, and the worker comes back: until the ledger gives the volume up, the node keeps it."""
+    counted = worlds()
+    since = len(counted.kube.writes)
+    lost = worker_of(counted, FIRST)
+    counted.kube.kill_worker(lost)
+    counted.heal(workers_off=[lost])
+    lives = next(n for n, what in enumerate(counted.kube.writes[since:]) if what.startswith(killed_before))
+    world = worlds()
+    before = world.identities()
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
+    world.kube.kill_worker(lost)
+    assert world.killed(lives, lambda: world.heal(workers_off=[lost]))
+    assert PLAN in world.kube.objects
+    world.kube.revive_worker(lost)
+    world.heal(patience=5)
+    world.assert_whole(before)
+    assert (world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"] == claim) is kept
+    assert world.kube.ledger().volumes == ({} if kept else {FIRST: 1})
+
+
+SITUATIONS: Mapping[str, Callable[[World], None]] = {"wiped": wiped, "worker lost": worker_lost}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_killed_before_any_write_the_next_run_ends_well(worlds: Callable[[], World], situation: str) -> None:
+    """Twice in a row, too: the second run is killed as early after that."""
+    lives = 0
+    while True:
+        world = worlds()
+        before = world.identities()
+        SITUATIONS[situation](world)
+        if not world.killed(lives, world.heal):
+            break
+        world.killed(lives // 2, world.heal)
+        world.heal(patience=5)
+        world.assert_whole(before)
+        assert world.heal()["changed"] is False
+        assert world.kube.ledger().volumes == ({} if situation == "wiped" else {FIRST: 1})
+        lives += 1
+    assert lives > 6
+
+
+def test_of_two_runs_at_once_one_is_refused(world: World) -> None:
+    wiped(world)
+    with (
+        Lock(cast(Kube, world.kube), "shop-lock", "somebody else"),
+        pytest.raises((Locked, Failed), match="somebody else holds the lock"),
+    ):
+        world.heal()
+    assert PLAN not in world.kube.objects
+
+
+# --- others -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_crash_is_told_with_its_cause_and_replaced_by_name_only(world: World) -> None:
+    before = world.identities()
+    world.kube.end(FIRST)
+    world.kube.crashed[FIRST] = "INFO x\nERROR CorruptSSTableException: Corrupted: /var/lib/cassandra/data/x\n"
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (7, "ask")}
+    assert "CorruptSSTableException" in str(refusal)
+    assert world.replace("r1-0")["changed"] is True
+    world.assert_whole(before)
+    assert world.kube.ledger().volumes == {FIRST: 1}
+
+
+def test_a_ghost_in_gossip_is_taken_out(world: World) -> None:
+    before = world.identities()
+    ghost = Member("198.19.9.9", "r1", "host-ghost", (), "dc1", "shutdown", gossip_only=True)
+    world.ring.members["ghost"] = ghost
+    world.ring.down.add("ghost")
+    result = world.heal()
+    assert result["changes"] == [
+        "take 198.19.9.9 out of gossip: gossip knows it, and it owns nothing and belongs to nobody"
+    ]
+    world.assert_whole(before)
+
+
+def test_gossip_is_given_time_to_forget_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healing, "GHOST_SECONDS", 60.0)
+    world.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (), "dc1", "shutdown", gossip_only=True)
+    world.ring.down.add("ghost")
+    assert decisions(world.refused().result) == {"198.19.9.9": (11, "wait")}
+
+
+def test_what_does_not_help_is_not_repeated_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repair whose note does not go away."""
+    world.kube.missed[THIRD] = "unknown"
+    monkeypatch.setattr(healing.failures, "forget_missed", lambda kube, pod: None)
+    refusal = world.refused()
+    assert "this run did that 3 times" in str(refusal)
+    assert world.ring.repaired.count((THIRD, "shop")) == 3
+
+
+def test_a_datacenter_that_does_not_run_is_deploys(world: World) -> None:
+    with pytest.raises(CassopsError, match="has no datacenter dc9 of cluster shop that runs; deploy it first"):
+        world.heal(datacenter="dc9")
