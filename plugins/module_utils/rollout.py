@@ -515,7 +515,8 @@ def before_batch(view: View, batch: Batch, settings: Settings, others: Sequence[
     for each in views:
         reasons += _soft(each.without(batch.down, down), settings)
     rules = gates.availability(views, settings.low_rf != "ignore")
-    return reasons + gates.quorum_kept(view, rules, _members_down(views), view.addresses(batch.nodes))
+    leaving = view.addresses(batch.nodes)
+    return reasons + gates.quorum_kept(view, rules, _members_down(views) - leaving, leaving)
 
 
 def _soft(view: View, settings: Settings) -> list[str]:

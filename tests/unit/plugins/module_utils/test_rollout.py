@@ -132,6 +132,12 @@ def test_rack_by_rack() -> None:
     assert batches(with_canary) == ["r1-1", "r1-0", "r2-1 r2-0", "r3-1 r3-0"]
 
 
+def test_a_part_of_a_rack_at_a_time() -> None:
+    view = views.pending(views.whole(per_rack=4))
+    assert batches(rollout.plan(view, replace(NO_CANARY, max_unavailable="50%")))[:2] == ["r1-3 r1-2", "r1-1 r1-0"]
+    assert batches(rollout.plan(view, replace(NO_CANARY, max_unavailable="3")))[:2] == ["r1-3 r1-2 r1-1", "r1-0"]
+
+
 def test_only_what_is_pending() -> None:
     view = views.pending(views.whole(per_rack=2), [pod("r2-0"), pod("r3-1")])
     plan = rollout.plan(view, NO_CANARY)
@@ -261,6 +267,12 @@ def test_those_above_a_node_that_is_down_go_before_it() -> None:
     first, second = plan.batches[:2]
     assert (first.fix, first.canary, first.down) == (False, True, (pod("r2-0"),))
     assert (second.fix, second.down) == (True, ())
+
+
+def test_what_is_down_counts_among_those_that_may_be() -> None:
+    view = views.with_gone(views.pending(views.whole(per_rack=4)), pod("r1-0"))
+    assert batches(rollout.plan(view, replace(NO_CANARY, max_unavailable="2")))[:3] == ["r1-3", "r1-2", "r1-1"]
+    assert batches(rollout.plan(view, replace(NO_CANARY, max_unavailable="3")))[:2] == ["r1-3 r1-2", "r1-1"]
 
 
 def test_those_above_are_not_taken_where_that_would_lose_a_quorum() -> None:
@@ -439,10 +451,23 @@ def test_an_unrelated_node_that_is_down_stops_the_rollout() -> None:
     assert any("would keep 1 of 3 replicas" in reason for reason in reasons)
 
 
+def test_a_node_that_kubernetes_does_not_run_is_down_before_the_others_notice() -> None:
+    view = views.with_node(six(), pod("r3-0"), phase="Terminating", ready=False)
+    assert any("would keep 1 of 3 replicas" in reason for reason in closed(view))
+
+
 def test_a_node_that_one_other_sees_down_stops_the_rollout() -> None:
     view = views.with_down(six(), pod("r3-0"), "198.19.0.3")
     reasons = closed(view)
     assert reasons[0].startswith("shop-dc1-r3-0 sees shop-dc1-r2-0 down; wait a minute")
+
+
+def test_a_batch_that_is_not_ready_still_counts_as_a_loss() -> None:
+    """It may serve other nodes, whatever its probe says."""
+    view = views.with_gone(six(), pod("r3-0"))
+    view = views.with_node(view, pod("r1-1"), ready=False)
+    reasons = rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1, down=(pod("r3-0"),)), Settings())
+    assert [reason.partition(" would")[0] for reason in reasons] == ["keyspace system_auth"]
 
 
 def test_the_batch_itself_may_be_in_any_state() -> None:
