@@ -12,10 +12,12 @@ unknown is not good.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from . import ring
+from .quantity import MIB
 from .view import Activity, View
 
 Fact = TypeVar("Fact")
@@ -242,8 +244,8 @@ def room_to_rewrite(view: View) -> list[str]:
             missing = activity.largest_table - activity.disk.free
             if missing > 0:
                 reasons.append(
-                    f"{pod} lacks {missing} bytes to write its largest table a second time: delete old snapshots, or "
-                    "enlarge the volume"
+                    f"{pod} lacks {math.ceil(missing / MIB)} MiB to write its largest table a second time: delete old "
+                    "snapshots, or enlarge the volume"
                 )
     return (
         reasons
@@ -386,9 +388,9 @@ def availability(views: Sequence[View], count_fragile: bool = True) -> ring.Avai
 def quorum_kept(view: View, rules: ring.Availability, down: Iterable[str], more: Iterable[str]) -> list[str]:
     """G8: if C(more) go down beside C(down) (addresses), every range of every keyspace keeps its quorum."""
     return [
-        f"{keyspaces_named(each.rule.keyspaces)} would keep {each.up} of {len(each.replicas)} replicas of {each.sets} "
-        f"range{'' if each.sets == 1 else 's'} ({', '.join(named(view, node) for node in each.replicas)}, for one); "
-        f"{each.rule.level} needs {each.rule.quorum}: bring back first what is down"
+        f"{keyspaces_named(each.rule.keyspaces)} would keep {each.up} of {len(each.replicas)} replicas of some rows "
+        f"(those on {', '.join(named(view, node) for node in each.replicas)}, for one), and {each.rule.level} needs "
+        f"{each.rule.quorum}: bring back first what is down"
         for each in rules.shortfalls(down, more)
     ]
 

@@ -359,13 +359,11 @@ class Rule:
 class Shortfall:
     """A rule that would be broken.
 
-    :param sets: how many different sets of replicas would have too few left.
-    :param replicas: one of them.
+    :param replicas: a set of replicas that would have too few left, for one.
     :param up: how many of these would be left.
     """
 
     rule: Rule
-    sets: int
     replicas: tuple[str, ...]
     up: int
 
@@ -514,12 +512,14 @@ class Availability:
             after |= self.mask([node])
         found = []
         for rule in () if allowed else self.rules:
-            sets = self._sets[rule.parts[0]].distinct if len(rule.parts) == 1 else self._over(rule)[0]
-            broken = [
-                mask for mask in sets if mask & after != mask & before and (mask & after).bit_count() > rule.may_be_down
-            ]
-            if broken:
-                found.append(Shortfall(rule, len(broken), self.nodes(broken[0]), (broken[0] & ~after).bit_count()))
+            broken = (
+                mask
+                for mask in self.sets(rule)
+                if mask & after != mask & before and (mask & after).bit_count() > rule.may_be_down
+            )
+            example = next(broken, None)
+            if example is not None:
+                found.append(Shortfall(rule, self.nodes(example), (example & ~after).bit_count()))
         return found
 
 

@@ -11,7 +11,7 @@ import pytest
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import gates
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Disk, View
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 GATES = (
@@ -21,6 +21,20 @@ GATES = (
     gates.normal,
     gates.one_schema,
     gates.no_strangers,
+    gates.settled,
+    gates.neighbours_up,
+    gates.operating,
+    gates.one_schema_a_line,
+    gates.no_streams,
+    gates.no_repairs,
+    gates.no_hints,
+    gates.free_disk,
+    gates.room_to_rewrite,
+    gates.keeping_up,
+    gates.ring_agreed,
+    gates.live_seed,
+    gates.one_line,
+    gates.sstables_present,
 )
 
 
@@ -138,3 +152,219 @@ def test_whole_tells_all_reasons_at_once() -> None:
 def test_names_of_addresses() -> None:
     assert gates.named(views.whole(), "198.19.0.3") == THIRD
     assert gates.named(views.whole(), "203.0.113.1") == "203.0.113.1"
+
+
+def test_g1_a_controller_that_has_not_looked_yet() -> None:
+    view = views.pending(views.whole())
+    first, *rest = view.racks
+    for seen in (None, 1):
+        behind = replace(view, racks=(replace(first, observed_generation=seen), *rest))
+        (reason,) = gates.settled(behind)
+        assert reason.startswith("Kubernetes has not looked at the last change of StatefulSet shop-dc1-r1 yet")
+
+
+def test_g1_a_volume_that_goes_with_its_pod() -> None:
+    (reason,) = gates.settled(views.with_node(views.whole(), SECOND, volume_deleting=True))
+    assert reason.startswith(f"the volume of {SECOND} is to be deleted")
+
+
+def test_g1_somebody_who_evicts() -> None:
+    view = views.whole(budget=Budget("shop-dc1", 0, (THIRD,)))
+    assert gates.settled(view) == [f"{THIRD} is being evicted: wait until it is back, or stop what drains its worker"]
+    view = views.whole(budget=Budget("shop-dc1", 0))
+    (reason,) = gates.settled(view)
+    assert reason.startswith("PodDisruptionBudget shop-dc1 allows no disruption although every node is ready")
+    # It is our own node that is not ready: no riddle.
+    assert gates.settled(views.with_node(view, THIRD, ready=False)) == []
+    assert gates.settled(views.whole(budget=Budget("shop-dc1", 1))) == []
+
+
+def test_g2_members_of_other_datacenters_are_up_in_every_view() -> None:
+    view = views.whole()
+    seen = view.observations[FIRST]
+    far = replace(seen.endpoints["198.19.0.2"], address="198.19.7.1", datacenter="dc2")
+    known = replace(seen, endpoints={**seen.endpoints, far.address: far}, alive={**seen.alive, far.address: True})
+    view = replace(view, observations={**view.observations, FIRST: known})
+    assert gates.neighbours_up(view) == [
+        f"{SECOND} does not know 198.19.7.1 of datacenter dc2",
+        f"{THIRD} does not know 198.19.7.1 of datacenter dc2",
+    ]
+    view = views.with_down(view, FIRST, far.address)
+    assert gates.neighbours_up(view)[0] == f"{FIRST} sees 198.19.7.1 of datacenter dc2 down"
+
+
+def test_g3_the_mode_in_a_nodes_own_word() -> None:
+    view = views.with_activity(views.whole(), SECOND, mode="DRAINED")
+    assert gates.operating(view) == [f"{SECOND} says that it is DRAINED, needed NORMAL"]
+    view = views.with_activity(view, SECOND, mode=None)
+    assert gates.operating(view) == []
+    view = views.with_endpoint(view, SECOND, "198.19.0.2", status=None)
+    assert gates.operating(view) == [
+        f"whether {SECOND} is NORMAL is not known: neither gossip nor nodetool netstats tell"
+    ]
+
+
+def test_g3_of_some_members_only() -> None:
+    view = views.with_endpoint(views.whole(), FIRST, "198.19.0.2", status="LEAVING")
+    assert gates.normal(view, ["198.19.0.1", "198.19.0.3"]) == []
+    assert gates.normal(view, ["198.19.0.2"]) == [f"{FIRST} sees {SECOND} as LEAVING, needed NORMAL"]
+
+
+def test_g4_each_line_may_have_its_schema_while_an_upgrade_is_half_done() -> None:
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", schema="other", version="4.1.10")
+    assert gates.one_schema_a_line(view) == []
+    assert len(gates.one_schema(view)) == 1
+    view = views.with_endpoint(view, SECOND, "198.19.0.2", schema="third")
+    (reason,) = gates.one_schema_a_line(view)
+    assert reason == (
+        f"2 schema versions among the nodes of 5.0 ({views.SCHEMA}: {FIRST}; third: {SECOND}), needed one"
+    )
+
+
+FACTS = [
+    (gates.no_streams, "streams", "what streams run could not be read"),
+    (gates.no_repairs, "repairs", "what repairs run could not be read"),
+    (gates.no_hints, "hints", "which hints wait could not be read"),
+    (gates.free_disk, "disk", "the free space of the volume could not be read"),
+    (gates.room_to_rewrite, "disk", "the free space of the volume could not be read"),
+    (gates.room_to_rewrite, "largest_table", "the size of the largest table could not be read"),
+    (gates.keeping_up, "compactions", "how many compactions wait could not be read"),
+    (lambda view: gates.snapshot_taken(view, "s"), "snapshots", "which snapshots there are could not be read"),
+]
+
+
+@pytest.mark.parametrize(("gate", "fact", "words"), FACTS)
+def test_what_could_not_be_read_is_no_good_news(gate: Callable[[View], list[str]], fact: str, words: str) -> None:
+    view = views.whole()
+    for pod in view.observations:
+        view = views.with_activity(view, pod, snapshots=("s",))
+    view = views.with_activity(views.with_activity(view, FIRST, **{fact: None}), THIRD, **{fact: None})
+    (reason,) = gate(view)
+    assert reason.startswith(f"{words} on {FIRST}, {THIRD}: ")
+
+
+def test_g6_and_g7_what_runs_is_told() -> None:
+    view = views.with_activity(views.whole(), SECOND, streams=("Bootstrap with a", "Repair with b"), repairs=("x",))
+    assert gates.no_streams(view) == [f"{SECOND} streams: Bootstrap with a, Repair with b; wait until it is done"]
+    assert gates.no_repairs(view) == [
+        f"{SECOND} repairs: x; wait until it is done, or stop it and pause what starts it"
+    ]
+
+
+def test_g9_hints_are_waited_for_only_where_somebody_takes_them() -> None:
+    hints = {"host-1": 3, "host-3": 0, "host-that-left": 5}
+    view = views.with_activity(views.whole(), SECOND, hints=hints)
+    told = f"{SECOND} keeps 3 files of hints for {FIRST}: wait until it has delivered them"
+    assert gates.no_hints(view) == [told]
+    assert gates.no_hints(view, ["host-3"]) == []
+    assert gates.no_hints(view, ["host-1"]) == [told]
+    for observer in (FIRST, SECOND, THIRD):
+        view = views.with_down(view, observer, "198.19.0.1")
+    assert gates.no_hints(view) == []
+
+
+def test_g10_free_space() -> None:
+    view = views.with_activity(views.whole(), SECOND, disk=Disk(4, 100))
+    (reason,) = gates.free_disk(view)
+    assert reason.startswith(f"{SECOND} has 4.0 % of its volume free, needed 5 %: ")
+    assert gates.free_disk(view, 4) == []
+
+
+def test_g10_room_for_the_largest_table() -> None:
+    view = views.with_activity(views.whole(), SECOND, disk=Disk(40, 100), largest_table=41)
+    (reason,) = gates.room_to_rewrite(view)
+    assert reason.startswith(f"{SECOND} lacks 1 MiB to write its largest table a second time")
+    assert gates.room_to_rewrite(views.with_activity(view, SECOND, largest_table=40)) == []
+
+
+def test_g11_compactions() -> None:
+    view = views.with_activity(views.whole(), SECOND, compactions=8)
+    assert gates.keeping_up(view) == []
+    assert gates.keeping_up(view, 8) == []
+    (reason,) = gates.keeping_up(view, 7)
+    assert reason.startswith(f"8 compactions wait on {SECOND}, at most 7 are well")
+
+
+def test_g12_observers_that_know_other_tokens_than_a_node_has() -> None:
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.2", tokens=(1, 2))
+    assert gates.ring_agreed(view) == [f"{THIRD} knows other tokens or another host id of {SECOND} than it has"]
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.2", host_id="another")
+    assert len(gates.ring_agreed(view)) == 1
+
+
+def test_g12_no_two_members_share_a_token_or_a_host_id() -> None:
+    view = views.whole()
+    for observer in (FIRST, SECOND, THIRD):
+        view = views.with_endpoint(view, observer, "198.19.0.2", tokens=(7,), host_id="same")
+        view = views.with_endpoint(view, observer, "198.19.0.3", tokens=(7,), host_id="same")
+    assert gates.ring_agreed(view) == [
+        f"{SECOND} and {THIRD} have the same host id same",
+        f"{SECOND} and {THIRD} have the same token 7",
+    ]
+
+
+def test_g12_somebody_to_ask_for_the_cluster() -> None:
+    view = views.whole(seeds=("198.19.0.1", "198.19.9.9"))
+    assert gates.live_seed(view) == []
+    for observer in (FIRST, SECOND, THIRD):
+        view = views.with_down(view, observer, "198.19.0.1")
+    assert gates.live_seed(view) == [f"no seed is up ({FIRST}, 198.19.9.9): bring one back first"]
+
+
+def test_g13_two_lines() -> None:
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", version="4.1.10")
+    (reason,) = gates.one_line(view)
+    assert reason.startswith(f"the members run different lines of Cassandra (4.1: {THIRD}; 5.0: {FIRST}, {SECOND})")
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", version="5.0.8")
+    assert gates.one_line(view) == []
+
+
+def test_g14_older_sstables() -> None:
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", sstables=("big-me", "bti-da", "big-nb"))
+    assert gates.sstables_present(view) == [f"{THIRD} holds SSTables of the format big-me: run upgradesstables first"]
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", sstables=None)
+    assert gates.sstables_present(view) == [
+        f"which SSTable formats {THIRD} holds is not known: ask nodetool gossipinfo"
+    ]
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", sstables=("big-nb",))
+    assert gates.sstables_present(view) == []
+    assert len(gates.sstables_present(view, ("o", "d"))) == 1
+
+
+def test_g15_serving_in_every_view() -> None:
+    view = views.whole()
+    assert gates.serving(view, [SECOND]) == []
+    view = views.with_endpoint(view, FIRST, "198.19.0.2", serves=False)
+    view = views.with_endpoint(view, THIRD, "198.19.0.2", serves=None)
+    assert gates.serving(view, [SECOND]) == [
+        f"{SECOND} does not serve clients yet, {FIRST} says",
+        f"whether {SECOND} serves clients is not known to {THIRD}",
+    ]
+    assert gates.serving(view, [FIRST]) == []
+
+
+def test_g16_a_snapshot_on_every_node() -> None:
+    view = views.with_activity(views.whole(), SECOND, snapshots=("before", "other"))
+    assert gates.snapshot_taken(view, "before") == [
+        f"{FIRST} has no snapshot before: take it first",
+        f"{THIRD} has no snapshot before: take it first",
+    ]
+
+
+def test_g8_in_words() -> None:
+    view = views.whole()
+    rules = gates.availability([view])
+    (reason,) = gates.quorum_kept(view, rules, ["198.19.0.1"], ["198.19.0.2"])
+    assert reason == (
+        f"keyspace system_auth would keep 1 of 3 replicas of some rows (those on {FIRST}, {SECOND}, {THIRD}, for one), "
+        "and QUORUM needs 2: bring back first what is down"
+    )
+    assert gates.quorum_kept(view, rules, [], ["198.19.0.2"]) == []
+
+
+def test_all_but_some() -> None:
+    """A view without a node is as good as one that never had it."""
+    view = views.with_node(views.whole(unheard={SECOND: "silence"}), SECOND, ready=False, phase="Crashed")
+    view = views.with_down(view, FIRST, "198.19.0.2")
+    assert gates.whole(view) != []
+    assert gates.whole(view.without([SECOND])) == []

@@ -281,7 +281,7 @@ def test_those_above_are_not_taken_where_that_would_lose_a_quorum() -> None:
     assert plan.batches == ()
     (blocker,) = plan.blockers
     assert blocker.startswith("shop-dc1-r1-2 cannot restart now: keyspace system_auth would keep 1 of 3 replicas of ")
-    assert "QUORUM needs 2" in blocker
+    assert "and QUORUM needs 2: bring back" in blocker
     assert set(plan.skipped) == {pod("r1-0"), pod("r1-1"), pod("r1-2")}
 
 
