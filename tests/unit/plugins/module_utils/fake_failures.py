@@ -14,20 +14,44 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, OPEN, FakeCassandra, FakeSession, Member
 from unit.plugins.module_utils.fake_kube import RACK, Disk, FakeKube, Object, copied, one_at_a_time
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Forbidden, WorkerUnreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+    ExecResult,
+    Forbidden,
+    Kube,
+    WorkerUnreachable,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, MARKS, SELECTED
 
 ZONE = "topology.kubernetes.io/zone"
 STREAMED_BYTES = 4000
+NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+RACKS = {f"r{number}": zone for number, zone in enumerate("abc", 1)}
+WANTED: dict[str, Any] = {
+    "cluster": "shop",
+    "datacenter": "dc1",
+    "version": "5.0.9",
+    "racks": [{"name": rack, "zone": zone, "nodes": 2} for rack, zone in RACKS.items()],
+    "storage": {"size": "1Gi"},
+    "state": "present",
+    "peers": [],
+    "wait_timeout": 5,
+    "create_namespace": False,
+    "delete_volumes": False,
+    "variable_prefix": "cassandra_",
+}
 
 
 class FailingCassandra(FakeCassandra):
@@ -422,3 +446,17 @@ def worker(name: str, zone: str) -> Object:
         "spec": {},
         "status": {"allocatable": {"cpu": "8", "memory": "64Gi"}},
     }
+
+
+def deployed(monkeypatch: pytest.MonkeyPatch, workers_a_zone: int) -> FailingKube:
+    """Six nodes in three racks that serve, with a keyspace of three replicas; the clients lead to them."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    ring = FailingCassandra()
+    ring.install(monkeypatch)
+    workers = {f"{zone}{number}": zone for zone in RACKS.values() for number in range(1, workers_a_zone + 1)}
+    kube = FailingKube(ring, workers)
+    datacenter.run(WANTED, Context(connect=lambda params: cast(Kube, kube), holder="deploy"))
+    ring.replication["shop"] = {"class": NTS, "dc1": "3"}
+    # They have run for longer than anything of what follows takes.
+    kube.clock += 100_000
+    return kube

@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OPEN, Member
-from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube
+from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube, deployed
 from unit.plugins.module_utils.fake_kube import Killed
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
@@ -21,7 +20,6 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
-    datacenter,
     heal,
     healing,
     node_replace,
@@ -31,23 +29,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Pla
 
 FIRST, FOURTH, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-0"
 NODES = [f"shop-dc1-r{rack}-{ordinal}" for rack in (1, 2, 3) for ordinal in (0, 1)]
-WORKERS = {f"{zone}{number}": zone for zone in "abc" for number in (1, 2, 3, 4)}
 PLAN = ("ConfigMap", "shop-dc1-replacement")
-NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
-RACKS = [{"name": f"r{number}", "zone": zone, "nodes": 2} for number, zone in enumerate("abc", 1)]
-WANTED: dict[str, Any] = {
-    "cluster": "shop",
-    "datacenter": "dc1",
-    "version": "5.0.9",
-    "racks": RACKS,
-    "storage": {"size": "1Gi"},
-    "state": "present",
-    "peers": [],
-    "wait_timeout": 5,
-    "create_namespace": False,
-    "delete_volumes": False,
-    "variable_prefix": "cassandra_",
-}
 
 
 @dataclass
@@ -129,20 +111,12 @@ class World:
 @pytest.fixture
 def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
     """Makes deployed worlds; the clients lead to the one that was made last."""
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setattr(replacing, "LOOK_AT_STREAMS", -1.0)
     monkeypatch.setattr(healing, "GHOST_SECONDS", -1.0)
 
     def make() -> World:
-        ring = FailingCassandra().install(monkeypatch)
-        assert isinstance(ring, FailingCassandra)
-        made = World(ring, FailingKube(ring, WORKERS))
-        ctx = Context(connect=lambda params: cast(Kube, made.kube), holder="deploy")
-        datacenter.run(WANTED, ctx)
-        ring.replication["shop"] = {"class": NTS, "dc1": "3"}
-        # They have run for longer than anything of what follows takes.
-        made.kube.clock += 100_000
-        return made
+        kube = deployed(monkeypatch, workers_a_zone=4)
+        return World(kube.ring, kube)
 
     return make
 

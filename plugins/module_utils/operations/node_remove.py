@@ -1,0 +1,229 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A dead member of the ring that will not come back is removed; the others take over its ranges.
+
+C(nodetool removenode) has the living stream to each other what the dead one held (C(StorageService.removeNode)); it
+blocks until all of them are done, and a second one for the same member goes on with the first. C(assassinate) only
+makes the others forget an address: nothing is streamed, so it is for addresses that own nothing, or the last resort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from .. import gates, nodetool, replacement
+from ..context import Context
+from ..errors import CassopsError
+from ..kube import ExecTimeout
+from ..manifests import ledger_config_map
+from ..observe import attempt, together
+from ..replacement import Scene, Settings
+from ..view import Endpoint
+from . import changes, failures
+from .cluster import CLUSTER, Cluster, Sight
+from .waiting import until
+
+VERB_LIMIT = 120.0
+# What C(removenode status) says on the node that leads a removal (C(StorageService.getRemovalStatus)).
+LEADS = "Waiting for replication confirmation"
+PAUSE = 1.0
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    "host_id": {"type": "str"},
+    "address": {"type": "str"},
+    "accept_loss": {"type": "list", "elements": "str", "default": []},
+    "force": {"type": "bool", "default": False},
+    "assassinate": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "int", "default": 86400},
+}
+RULES: Mapping[str, Any] = {
+    "required_one_of": [["host_id", "address"]],
+    "mutually_exclusive": [["host_id", "address"], ["force", "assassinate"]],
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(node_remove). See its documentation for parameters and results.
+
+    :raises CassopsError: it is not safe, with all reasons; or it did not end in the time given.
+    """
+    removal = Removal(Cluster(params, ctx), params, ctx)
+    if ctx.check_mode:
+        return removal.predict()
+    with removal.cluster.locked():
+        return removal.carry_out()
+
+
+class Removal:
+    """The removal of one member."""
+
+    def __init__(self, cluster: Cluster, params: Mapping[str, Any], ctx: Context) -> None:
+        self.cluster = cluster
+        self.params = params
+        self.ctx = ctx
+        self.done: list[str] = []
+
+    def predict(self) -> dict[str, Any]:
+        sight = self.look()
+        member = self.member(sight)
+        if member is not None:
+            self.refuse(sight, member)
+            self.done.append(f"{'assassinate' if self.params['assassinate'] else 'removenode'} {member.address}")
+        self.done += [f"forget {pod}" for pod in self.forgettable(sight)]
+        return self.result(member)
+
+    def carry_out(self) -> dict[str, Any]:
+        sight = self.look()
+        member = self.member(sight)
+        if member is not None:
+            self.refuse(sight, member)
+            self.remove(sight, member)
+            self.prove(member)
+        self.forget(self.cluster.look())
+        return self.result(member)
+
+    def look(self) -> Sight:
+        return self.cluster.ask(self.cluster.look(), busy=False)
+
+    def scene(self, sight: Sight) -> Scene:
+        return Scene(sight.view, sight.others, Settings(accept_loss=frozenset(self.params["accept_loss"])))
+
+    def member(self, sight: Sight) -> Endpoint | None:
+        """Whom to remove; None where no view knows it (any more)."""
+        members = self.scene(sight).members.values()
+        if not members:
+            raise CassopsError("no node could be asked for its view, so nobody can be removed; see the playbook status")
+        key = "host_id" if self.params.get("host_id") else "address"
+        return next((item for item in members if getattr(item, key) == self.params[key]), None)
+
+    # Is it safe?
+
+    def refuse(self, sight: Sight, member: Endpoint) -> None:
+        """:raises CassopsError: with every reason why not."""
+        scene = self.scene(sight)
+        reasons = [*self.not_dead(sight, scene, member), *self.not_well(scene, member)]
+        if not reasons and not self.params["assassinate"]:
+            reasons = self.at_risk(scene, member)
+        if reasons:
+            raise CassopsError(f"{member.address} is not removed: {'; '.join(reasons)}")
+
+    def not_dead(self, sight: Sight, scene: Scene, member: Endpoint) -> list[str]:
+        up = scene.up_in(member.address)
+        if up:
+            return [f"{', '.join(up)} see it alive: decommission it where it runs"]
+        node = next((node for node in sight.view.nodes if scene.member(node) == member), None)
+        if node and failures.wanted(sight.found, node.pod):
+            return [f"it is {node.pod}, which its StatefulSet wants: replace it with the playbook replace_node"]
+        if not member.tokens and not self.params["assassinate"]:
+            return ["it owns no tokens, so there is nothing to hand over: assassinate takes it out of gossip"]
+        if member.tokens and self.params["assassinate"] and not self.removal_failed(member):
+            return [
+                f"it owns {len(member.tokens)} tokens, whose data nobody would take over: first remove it without "
+                "assassinate, which is the last resort for a removal that does not end"
+            ]
+        return []
+
+    def removal_failed(self, member: Endpoint) -> bool:
+        return (member.status or "").lower().startswith(("removing", "leaving"))
+
+    def not_well(self, scene: Scene, member: Endpoint) -> list[str]:
+        """Who takes over its ranges must be there, and agree."""
+        others = [view.without([], {member.address}) for view in scene.views]
+        mixed = [words for view in others for words in gates.one_line(view)]
+        return [*mixed[:1], *replacement.obstacles(others)]
+
+    def at_risk(self, scene: Scene, member: Endpoint) -> list[str]:
+        lost = replacement.losses(scene, member.address)
+        names = sorted({name for loss in lost for name in loss.keyspaces})
+        if set(names) <= scene.settings.accept_loss:
+            return []
+        words = "; ".join(loss.words(scene) for loss in lost)
+        return [f"{words}. Restore a backup, or accept the loss with accept_loss: [{', '.join(names)}]"]
+
+    # Doing it
+
+    def remove(self, sight: Sight, member: Endpoint) -> None:
+        self.cluster.check()
+        observers = sorted(sight.view.observations)
+        if self.params["assassinate"]:
+            self.note(f"assassinate {member.address}")
+            nodetool.run_one(self.cluster.kube, observers[0], ["assassinate", member.address], VERB_LIMIT)
+            return
+        coordinator = self.coordinator(observers)
+        if coordinator and self.params["force"]:
+            self.note(f"removenode force on {coordinator}: what was not streamed is left to repair")
+            nodetool.run_one(self.cluster.kube, coordinator, ["removenode", "force"], VERB_LIMIT)
+        elif coordinator:
+            self.ctx.progress(f"{coordinator} removes it already", important=True)
+        else:
+            self.note(f"removenode {member.host_id} ({member.address})")
+            self.hand_over(observers[0], member)
+
+    def coordinator(self, observers: Sequence[str]) -> str | None:
+        """The node that leads a removal that was begun, and has not ended."""
+        verb = ["removenode", "status"]
+        answers = together(
+            lambda pod: attempt(partial(nodetool.run_one, self.cluster.kube, pod, verb, VERB_LIMIT)), observers
+        )
+        for pod, told in zip(observers, answers, strict=True):
+            if not isinstance(told, CassopsError) and LEADS in told.stdout:
+                return pod
+        return None
+
+    def hand_over(self, pod: str, member: Endpoint) -> None:
+        limit = float(self.params["wait_timeout"])
+        try:
+            nodetool.run_one(self.cluster.kube, pod, ["removenode", member.host_id], limit)
+        except ExecTimeout as error:
+            raise CassopsError(
+                f"the others have not taken over all of {member.address} after {limit:.0f} s. It goes on by itself: "
+                "run it again to wait for it. If a receiver failed, mend that one; force ends it without the rest, "
+                "which a full repair then has to bring"
+            ) from error
+
+    def prove(self, member: Endpoint) -> None:
+        def look() -> list[str]:
+            scene = self.scene(self.look())
+            told = sorted((pod, one) for view in scene.views for pod, one in view.observations.items())
+            return [f"{pod} still knows {member.address}" for pod, one in told if known(one.endpoints, member)]
+
+        until(look, f"{member.address} to be forgotten", float(self.params["wait_timeout"]), self.ctx.progress, PAUSE)
+
+    def forget(self, sight: Sight) -> None:
+        """The ledger forgets a node that nobody wants; its volume, if one is left, is not its own any more."""
+        before = ledger = self.cluster.ledger(sight.found)
+        for pod in self.forgettable(sight):
+            ledger = ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1)
+            self.note(f"forget {pod}")
+        if ledger != before:
+            self.cluster.check()
+            self.cluster.kube.apply(changes.with_hash(ledger_config_map(ledger)))
+
+    def forgettable(self, sight: Sight) -> list[str]:
+        nodes = self.cluster.ledger(sight.found).nodes.values()
+        mine = [node.pod for node in nodes if self.is_named(node.host_id, node.address)]
+        return [pod for pod in mine if not failures.wanted(sight.found, pod)]
+
+    def is_named(self, host_id: str | None, address: str | None) -> bool:
+        named = self.params.get("host_id")
+        return bool(host_id == named if named else address == self.params["address"])
+
+    def note(self, text: str) -> None:
+        self.done.append(text)
+        self.ctx.progress(text, important=True)
+
+    def result(self, member: Endpoint | None) -> dict[str, Any]:
+        removed = None
+        if member is not None:
+            removed = {"address": member.address, "host_id": member.host_id, "tokens": len(member.tokens)}
+        return {"changed": bool(self.done), "changes": self.done, "removed": removed}
+
+
+def known(endpoints: Mapping[str, Endpoint], member: Endpoint) -> bool:
+    """Whether a view has that member, and not another one under its address."""
+    there = endpoints.get(member.address)
+    return there is not None and (there.host_id == member.host_id or not member.host_id)

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Members that will not come back are removed; nobody else is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from unit.plugins.module_utils.fake_cassandra import Member
+from unit.plugins.module_utils.fake_failures import NTS, deployed
+from unit.plugins.module_utils.fake_kube import Killed
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import node_remove
+
+FIRST, SECOND, LAST = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r1-1"
+
+
+class World:
+    """Six nodes in three racks, and a seventh member that nobody knows any more."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.kube = deployed(monkeypatch, workers_a_zone=2)
+        self.ring = self.kube.ring
+        self.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (5, 7), "dc1")
+        self.ring.down.add("ghost")
+
+    def remove(self, check: bool = False, **changes: Any) -> dict[str, Any]:
+        ctx = Context(check_mode=check, connect=lambda params: cast(Kube, self.kube))
+        defaults = {name: spec.get("default") for name, spec in node_remove.ARGUMENT_SPEC.items()}
+        return node_remove.run({**defaults, "cluster": "shop", "datacenter": "dc1", "wait_timeout": 5, **changes}, ctx)
+
+    def refused(self, **changes: Any) -> str:
+        before = len(self.kube.writes)
+        with pytest.raises(CassopsError) as caught:
+            self.remove(**changes)
+        assert [what for what in self.kube.writes[before:] if " Lease " not in what] == []
+        return str(caught.value)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+@pytest.mark.parametrize("named", [{"host_id": "host-ghost"}, {"address": "198.19.9.9"}])
+def test_a_dead_member_is_removed_once(world: World, named: dict[str, str]) -> None:
+    result = world.remove(**named)
+    assert result["changed"] is True
+    assert result["removed"] == {"address": "198.19.9.9", "host_id": "host-ghost", "tokens": 2}
+    assert "ghost" not in world.ring.members
+    again = world.remove(**named)
+    assert (again["changed"], again["removed"]) == (False, None)
+
+
+def test_check_mode_only_tells(world: World) -> None:
+    before = len(world.kube.writes)
+    result = world.remove(check=True, host_id="host-ghost")
+    assert (result["changed"], result["changes"]) == (True, ["removenode 198.19.9.9"])
+    assert world.kube.writes[before:] == []
+
+
+def test_a_live_member_is_not_removed(world: World) -> None:
+    told = world.refused(host_id=world.ring.members[FIRST].host_id)
+    assert "see it alive: decommission it where it runs" in told
+
+
+def test_a_node_that_is_wanted_is_replaced_instead(world: World) -> None:
+    worker = world.kube.worker_of(FIRST)
+    assert worker is not None
+    world.kube.kill_worker(worker)
+    assert f"it is {FIRST}, which its StatefulSet wants" in world.refused(host_id=world.ring.members[FIRST].host_id)
+
+
+def test_not_while_somebody_else_is_down(world: World) -> None:
+    worker = world.kube.worker_of(SECOND)
+    assert worker is not None
+    world.kube.kill_worker(worker)
+    told = world.refused(host_id="host-ghost")
+    assert "198.19.9.9 is not removed: " in told
+    assert SECOND in told
+
+
+def test_what_may_be_lost_must_be_accepted(world: World) -> None:
+    world.ring.replication["one"] = {"class": NTS, "dc1": "1"}
+    assert "accept_loss: [one]" in world.refused(host_id="host-ghost")
+    assert world.remove(host_id="host-ghost", accept_loss=["one"])["changed"] is True
+
+
+def test_assassinate_is_for_what_owns_nothing(world: World) -> None:
+    assert "first remove it without assassinate" in world.refused(host_id="host-ghost", assassinate=True)
+    world.ring.members["ghost"].tokens = ()
+    assert "assassinate takes it out of gossip" in world.refused(host_id="host-ghost")
+    assert world.remove(host_id="host-ghost", assassinate=True)["changes"] == ["assassinate 198.19.9.9"]
+
+
+def test_assassinate_is_the_last_resort_for_a_removal_that_does_not_end(world: World) -> None:
+    world.ring.members["ghost"].status = "removing"
+    assert world.remove(host_id="host-ghost", assassinate=True)["changed"] is True
+
+
+def test_a_node_that_no_stateful_set_wants_is_forgotten(world: World) -> None:
+    """Somebody scaled a rack in by hand: the node is gone, and its volume must not bring it back."""
+    host_id = world.ring.members[LAST].host_id
+    world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["replicas"] = 1
+    world.kube.stop(LAST)
+    world.ring.forget("address", "198.19.9.9")
+    plan = world.remove(check=True, host_id=host_id)
+    assert plan["changes"][-1] == f"forget {LAST}"
+    assert world.remove(host_id=host_id)["changed"] is True
+    ledger = world.kube.ledger()
+    assert LAST not in ledger.nodes
+    assert ledger.volumes == {LAST: 1}
+    assert world.remove(host_id=host_id)["changed"] is False
+
+
+def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    lives = 0
+    while True:
+        world = World(monkeypatch)
+        host_id = world.ring.members[LAST].host_id
+        world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["replicas"] = 1
+        world.kube.stop(LAST)
+        world.ring.forget("address", "198.19.9.9")
+        world.kube.lives = lives
+        try:
+            world.remove(host_id=host_id)
+        except Killed:
+            world.kube.revive()
+            world.remove(host_id=host_id)
+            assert LAST not in world.ring.members
+            assert LAST not in world.kube.ledger().nodes
+            lives += 1
+        else:
+            break
+    assert lives >= 3
+
+
+# --- a removal that is under way --------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A removal that one node leads, and that does not end by itself."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.leads = False
+        self.asked: list[tuple[str, ...]] = []
+        self.ring = world.ring
+        self.inner = world.ring.run_nodetool
+        monkeypatch.setattr(nodetool, "run", self.run)
+
+    def run(
+        self, kube: Any, pod: str, verbs: Sequence[Sequence[str]], timeout: float = 60.0, **options: Any
+    ) -> list[nodetool.Result]:
+        verb = tuple(verbs[0])
+        if verb[0] != "removenode":
+            return self.inner(kube, pod, verbs, timeout, **options)
+        self.asked.append(verb)
+        if verb[1] == "status":
+            said = "Removing token (5). Waiting for replication confirmation from [x]." if self.leads else "No token"
+            return [nodetool.Result(verb, 0, f"RemovalStatus: {said}\n", "")]
+        if verb[1] == "force":
+            self.ring.forget("host_id", "host-ghost")
+            return [nodetool.Result(verb, 0, "", "")]
+        self.leads = True
+        raise ExecTimeout("not done")
+
+
+def test_a_removal_that_does_not_end_is_told_taken_up_and_forced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(world, monkeypatch)
+    with pytest.raises(CassopsError, match="It goes on by itself: run it again to wait for it"):
+        world.remove(host_id="host-ghost")
+    with pytest.raises(CassopsError, match=r"198\.19\.9\.9 to be forgotten: not so after"):
+        world.remove(host_id="host-ghost", wait_timeout=0)
+    assert [verb for verb in slow.asked if verb[1] == "host-ghost"] == [("removenode", "host-ghost")], "never twice"
+    result = world.remove(host_id="host-ghost", force=True)
+    assert result["changes"] == [f"removenode force on {FIRST}: what was not streamed is left to repair"]
