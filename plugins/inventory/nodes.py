@@ -98,6 +98,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ansible import template
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
@@ -105,17 +106,6 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.nodes import look
 from ansible_collections.cassops.kubernetes.plugins.module_utils.options import KUBERNETES
-
-try:
-    # ansible-core 2.19 and later: only what is marked as trusted is ever taken for a template.
-    from ansible.template import trust_as_template  # noqa: F401
-
-    def as_text(value: Any) -> Any:
-        """The value, which is never taken for a template."""
-        return value
-
-except ImportError:
-    from ansible.utils.unsafe_proxy import wrap_var as as_text
 
 GROUP = "cassandra_nodes"
 PREFIX = "cassandra_node"
@@ -180,8 +170,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             name: told[name] for name in ("cluster", "datacenter", "namespace", "kubeconfig", "context") if name in told
         }
         variables = {
-            PREFIX: as_text(node["name"]),
-            **{f"{PREFIX}_{name}": as_text(value) for name, value in facts.items()},
+            PREFIX: _plain(node["name"]),
+            **{f"{PREFIX}_{name}": _plain(value) for name, value in facts.items()},
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
         }
@@ -201,6 +191,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self.inventory.add_child(group, child)
             group = child
         self.inventory.add_host(host, group=group)
+
+
+def _plain(value: Any) -> Any:
+    """The value, which must never be taken for a template: nodes may say anything."""
+    if hasattr(template, "trust_as_template"):
+        return value  # ansible-core 2.19 and later: only what is marked as trusted is a template.
+    from ansible.utils.unsafe_proxy import wrap_var
+
+    return wrap_var(value)
 
 
 def _is_path(kubeconfig: Any) -> bool:

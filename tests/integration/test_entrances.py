@@ -30,6 +30,7 @@ from report import Skipped
 from sandbox import Sandbox
 from unit.docs import examples
 
+OLDEST = next(iter(cores.CORES))
 NODE = "shop-dc1-r1-0"
 TEMPLATES = {template["playbook"]: template for template in controller.data(ROOT)["controller_templates"]}
 # Playbooks that refuse to begin without an answer that their survey cannot know.
@@ -43,8 +44,7 @@ def shop(namespaces: Namespaces) -> Iterator[Datacenter]:
     """The datacenter that the examples speak of, deployed by the oldest ansible-core that is supported."""
     with namespaces.fresh("entrances") as namespace:
         datacenter = Datacenter(namespace, cluster="shop", racks={"r1": 1})
-        oldest = next(iter(cores.CORES))
-        result = run(datacenter, "deploy", programs(oldest)).ok()
+        result = run(datacenter, "deploy", programs(OLDEST)).ok()
         assert result.changed == 1, result.output
         yield datacenter
 

@@ -109,7 +109,7 @@ def playbook(root: Path, path: Path) -> Playbook:
         # A default that the play gives may still be overridden: only what is fixed is not asked for.
         options = {name: option for name, option in options.items() if name not in fixed}
     # What stands there for the command line is asked for by the survey here.
-    sentence = re.sub(r":? -e .*", "", words.split(". ")[0]).rstrip(".")
+    sentence = re.sub(r":? -e .*", "", words.partition(". ")[0]).rstrip(".")
     return Playbook(path.stem, f"{sentence}." if sentence else title(path.stem), options)
 
 
