@@ -114,3 +114,42 @@ def test_a_view_of_nothing() -> None:
 def test_how_long_a_node_may_be_down(graces: dict[str, int | None], shortest: int) -> None:
     keyspaces = tuple(Keyspace(name, {}, grace) for name, grace in graces.items())
     assert views.whole(keyspaces=keyspaces).gc_grace_seconds == shortest
+
+
+def test_the_batch_is_asked_in_a_large_datacenter_too() -> None:
+    listed = views.nodes(per_rack=5)
+    last = listed[-1].pod
+    asked = names(observers(listed, also=[last]))
+    assert len(asked) == 3 * ASK_PER_RACK + 1
+    assert last in asked
+    away = [replace(node, phase="Pending") if node.pod == last else node for node in listed]
+    assert last not in names(observers(away, also=[last]))
+
+
+def test_a_node_is_known_by_every_address_of_its_host_id() -> None:
+    """Called by its pod's address, it has a new one, or none, while the others still know the old one."""
+    view = views.with_node(views.whole(), "shop-dc1-r1-0", address="198.19.0.50")
+    assert view.addresses(["shop-dc1-r1-0"]) == {"198.19.0.1", "198.19.0.50"}
+    view = views.with_node(view, "shop-dc1-r1-0", address=None)
+    assert view.addresses(["shop-dc1-r1-0", "shop-dc1-r2-0"]) == {"198.19.0.1", "198.19.0.2"}
+    assert view.addresses([]) == set()
+
+
+def test_a_view_without_some_nodes() -> None:
+    view = views.whole(unheard={"shop-dc1-r1-0": "silence"}, seeds=("198.19.0.1", "198.19.0.2"))
+    rest = view.without(["shop-dc1-r1-0"])
+    assert names(list(rest.nodes)) == ["shop-dc1-r2-0", "shop-dc1-r3-0"]
+    assert sorted(rest.observations) == ["shop-dc1-r2-0", "shop-dc1-r3-0"]
+    assert sorted(rest.endpoints()) == ["198.19.0.2", "198.19.0.3"]
+    assert rest.seen_up_by("198.19.0.1") == []
+    assert (rest.unheard, rest.seeds) == ({}, ("198.19.0.2",))
+    assert view.without([], ["198.19.0.1"]) == replace(rest, unheard=view.unheard)
+    assert view.without([]) == view
+
+
+def test_racks_by_name() -> None:
+    view = views.pending(views.whole())
+    found = view.rack("r2")
+    assert found is not None
+    assert found.stateful_set == "shop-dc1-r2"
+    assert view.rack("r9") is None
