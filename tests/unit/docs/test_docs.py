@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,3 +208,43 @@ def test_the_variables_of_a_node_are_those_of_the_inventory() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_nothing_was_left_open(page: Path) -> None:
     assert not re.search(r"TODO|FIXME|XXX|@@|<!-- (Modules|What comes)", page.read_text())
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def said_by_the_code() -> set[str]:
+    """Every text of the plugins, roles and scripts, with … where a value stands."""
+    texts: set[str] = set()
+    for path in (ROOT / "plugins").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                texts.add("".join(str(part) for part in parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(node.value)
+    return texts
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Page and message, of the tables that explain messages."""
+    for page in sorted((DOCS / "operations").glob("*.md")):
+        text = page.read_text()
+        if "\n## Messages\n" not in text:
+            continue
+        for line in text.partition("\n## Messages\n")[2].splitlines():
+            if match := re.match(r"\| `([^`]+)`", line):
+                yield name(page), match[1]
+
+
+def test_messages_that_are_explained_are_said() -> None:
+    """Each piece between values and stops; numbers in a message are an example of a value."""
+    texts = said_by_the_code()
+    wrong = [
+        (page, message, piece)
+        for page, message in messages()
+        for piece in re.split(r"\s*(?:…|\.\.\.|\d+|[:;.](?=\s|$))\s*", message)
+        if len(piece) > 9 and not any(piece in text for text in texts)
+    ]
+    assert not wrong, wrong
+    assert len(list(messages())) > 20
