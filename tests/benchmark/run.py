@@ -18,6 +18,7 @@ from pathlib import Path
 import deploys
 import growth
 import measure
+import planning
 import scene
 import tasks
 
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "deploy": lambda where, options: deploys.benchmark(where, options.deploys, options.quiet),
     "tasks": lambda where, options: tasks.benchmark(where, options.runs, options.quiet),
     "growth": grow,
+    "planning": lambda _where, options: planning.benchmark(options.runs, options.quiet),
 }
 
 
