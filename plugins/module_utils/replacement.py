@@ -144,6 +144,7 @@ class Settings:
     :param accept_loss: keyspaces of which rows may be lost.
     :param grace: seconds that a worker may be away before anybody is asked about it.
     :param hint_window: Cassandra's C(max_hint_window), in seconds.
+    :param prefix: of the options' names in messages: a role's variables have its name before them.
     """
 
     named: frozenset[str] = frozenset()
@@ -151,6 +152,13 @@ class Settings:
     accept_loss: frozenset[str] = frozenset()
     grace: float = 300.0
     hint_window: float = 10800.0
+    prefix: str = ""
+
+    def say(self, option: str, *values: str) -> str:
+        """How to say something, as an option of a module or, with a prefix, on the command line of a playbook."""
+        if self.prefix:
+            return f"-e {self.prefix}{option}={','.join(values)}"
+        return f"{option}: [{', '.join(values)}]"
 
 
 @dataclass(frozen=True)
@@ -462,7 +470,7 @@ def without_worker(scene: Scene, case: Case) -> Decision:
         return wait(case, 4, f"{where} has not answered for {case.down:.0f} s; it may come back")
     if worker.state == READY:
         return wait(case, 4, f"its pod ends on {where}")
-    return ask(case, 4, f"{where} does not answer, and nobody knows whether it is off", fence(worker))
+    return ask(case, 4, f"{where} does not answer, and nobody knows whether it is off", fence(scene, worker))
 
 
 def unplaced(scene: Scene, case: Case) -> Decision:
@@ -487,7 +495,7 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return ask(case, 8, f"{there}, which is up and does not take it: {node.reason}", by_name(node, way))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{there}, which may come back")
-    return ask(case, 4, f"{there}, and nobody knows whether that is off", fence(worker))
+    return ask(case, 4, f"{there}, and nobody knows whether that is off", fence(scene, worker))
 
 
 def placed(case: Case) -> Decision:
@@ -546,11 +554,11 @@ def by_name(node: NodeView, otherwise: str) -> str:
     return f"{otherwise}: playbook replace_node with -e replace_node_name={node.pod}"
 
 
-def fence(worker: Worker) -> str:
+def fence(scene: Scene, worker: Worker) -> str:
     name = worker.name or "its name"
     return (
         f"switch {name} off, or bring it back. If it is off for good, delete it from Kubernetes (kubectl delete node "
-        f"{name}), or say so with workers_off: [{name}]"
+        f"{name}), or say so: {scene.settings.say('workers_off', name)}"
     )
 
 
@@ -628,8 +636,8 @@ def unacceptable(scene: Scene, case: Case, reason: str, lost: Sequence[Loss]) ->
         17 if any(loss.gone for loss in lost) else 16,
         ASK,
         f"{reason}; and {words}",
-        "bring back the volume of one of them first. If that cannot be, restore a backup, or accept the loss with "
-        f"accept_loss: [{', '.join(keyspaces)}]",
+        "bring back the volume of one of them first. If that cannot be, restore a backup, or accept the loss: "
+        f"{scene.settings.say('accept_loss', *keyspaces)}",
         keyspaces,
     )
 

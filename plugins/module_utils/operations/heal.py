@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..context import Context
+from ..context import Context, Failed
 from .cluster import Cluster
 from .healing import ARGUMENT_SPEC as HEALING
 from .healing import Healing
@@ -24,8 +24,17 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """
     healing = Healing(Cluster(params, ctx), params, ctx)
     seen = healing.look()
-    told = healing.prediction(seen) if ctx.check_mode else healing.result(healing.heal(seen))
-    if params["show"]:
-        for line in told["report"]:
-            ctx.display(line)
-    return told
+    if ctx.check_mode:
+        return shown(healing.prediction(seen), params, ctx)
+    try:
+        return shown(healing.result(healing.heal(seen)), params, ctx)
+    except Failed as failure:
+        shown(failure.result, params, ctx)
+        raise
+
+
+def shown(result: dict[str, Any], params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The result; its decisions as a table, where that was asked for."""
+    for line in result["report"] if params["show"] else ():
+        ctx.display(line)
+    return result

@@ -39,6 +39,7 @@ SAID: Mapping[str, Any] = {
     "patience": {"type": "int", "default": 600},
     "wait_timeout": {"type": "int", "default": 1800},
     "repair_timeout": {"type": "int", "default": 86400},
+    "variable_prefix": {"type": "str", "default": ""},
 }
 """What the user says about failed nodes, and limits in seconds."""
 ARGUMENT_SPEC: Mapping[str, Any] = {**CLUSTER, **SAID}
@@ -78,6 +79,7 @@ class Healing:
             workers_off=frozenset(params["workers_off"]),
             accept_loss=frozenset(params["accept_loss"]),
             grace=float(params["grace"]),
+            prefix=params["variable_prefix"],
         )
         self.changes: list[str] = []
         self.replaced: list[Done] = []
@@ -294,7 +296,7 @@ def unfinished(result: Mapping[str, Any], decisions: Sequence[Decision]) -> Fail
 def sentence(decision: Decision) -> str:
     if decision.advice:
         return f"What to do: {decision.advice}."
-    return "It did not pass in the time given (patience); run it again."
+    return "It did not pass in the time given; run it again."
 
 
 def facts(decision: Decision) -> dict[str, Any]:

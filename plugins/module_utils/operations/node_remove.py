@@ -142,7 +142,7 @@ class Removal:
         if set(names) <= scene.settings.accept_loss:
             return []
         words = "; ".join(loss.words(scene) for loss in lost)
-        return [f"{words}. Restore a backup, or accept the loss with accept_loss: [{', '.join(names)}]"]
+        return [f"{words}. Restore a backup, or accept the loss: {scene.settings.say('accept_loss', *names)}"]
 
     # Doing it
 

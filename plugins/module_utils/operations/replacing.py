@@ -274,7 +274,8 @@ class Replacing:
         node = sight.view.node(plan.pod)
         if node is None or not (node.reason or "").endswith("does not answer"):
             return ""
-        return f" ({node.reason}; if it is off for good, delete it from Kubernetes or say workers_off: [{node.worker}])"
+        off = self.settings.say("workers_off", node.worker or "")
+        return f" ({node.reason}; if it is off for good, delete it from Kubernetes, or say so: {off})"
 
     # Streaming
 
