@@ -144,14 +144,18 @@ def settled(view: View) -> list[str]:
 
 
 def neighbours_up(view: View) -> list[str]:
-    """G2 for the members in other datacenters: every observer knows them and takes them for alive."""
+    """G2 for members in other datacenters whose nodes are not in the view: everybody knows them and sees them up."""
+    ours = {node.address for node in view.nodes}
     members = {
-        address: endpoint for address, endpoint in view.endpoints().items() if endpoint.datacenter != view.datacenter
+        address: endpoint.datacenter
+        for address, endpoint in sorted(view.endpoints().items())
+        if endpoint.datacenter != view.datacenter and address not in ours
     }
     return [
-        f"{pod} {'sees' if address in seen.endpoints else 'does not know'} {address} of datacenter "
-        f"{endpoint.datacenter}{' down' if address in seen.endpoints else ''}"
-        for address, endpoint in sorted(members.items())
+        f"{pod} sees {address} of datacenter {datacenter} down"
+        if address in seen.endpoints
+        else f"{pod} does not know {address} of datacenter {datacenter}"
+        for address, datacenter in members.items()
         for pod, seen in sorted(view.observations.items())
         if not seen.alive.get(address)
     ]
@@ -163,7 +167,7 @@ def operating(view: View) -> list[str]:
     for pod, seen in sorted(view.observations.items()):
         mode = seen.activity.mode
         if mode is None and seen.own.status is None:
-            reasons.append(f"whether {pod} is NORMAL is not known: neither gossip nor nodetool netstats tell")
+            reasons.append(f"whether {pod} is NORMAL is not known")
         elif mode not in (None, "NORMAL"):
             reasons.append(f"{pod} says that it is {mode}, needed NORMAL")
     return reasons
@@ -312,7 +316,7 @@ def live_seed(view: View) -> list[str]:
     """G12, third half: somebody is left whom a starting node can ask for the cluster."""
     if not view.seeds or any(view.seen_up_by(seed) for seed in view.seeds):
         return []
-    return [f"no seed is up ({', '.join(named(view, seed) for seed in view.seeds)}): bring one back first"]
+    return [f"no seed is up ({', '.join(named(view, seed) for seed in view.seeds)})"]
 
 
 def one_line(view: View) -> list[str]:
@@ -401,6 +405,7 @@ def keyspaces_named(names: Sequence[str]) -> str:
 
 def advice(reason: str) -> str:
     """What to do about a reason of G1 to G5 and G12."""
+    late = "wait a minute: gossip may only be late; if it stays so, look at the network between the two"
     rules = (
         ("is held", "read the reason; the playbooks heal and replace_node decide what is safe"),
         ("cannot be scheduled", "see to workers, zones and volumes: kubectl describe pod"),
@@ -408,7 +413,13 @@ def advice(reason: str) -> str:
         ("is not ready", "it may only be starting; if it stays so, read its log"),
         ("cannot be asked", "its login or its port-forward fails; see the reason"),
         ("no node could be asked", "start the nodes; where they run, see to the superuser's Secret"),
-        ("sees", "wait a minute: gossip may only be late; if it stays so, look at the network between the two"),
+        ("sees", late),
+        ("does not know", late),
+        ("knows other tokens", late),
+        ("says that it is", "wait until it is done; a node that is drained wants a restart"),
+        ("is not known", "see that nodetool works there: nodetool netstats tells its mode"),
+        ("have the same", "one of them is a ghost; the playbook heal removes it"),
+        ("no seed is up", "bring one of them back first"),
         ("schema versions", "wait a minute; if it stays so, restart the node that differs"),
         ("none of this datacenter's nodes", "a node that left without goodbye; the playbook heal removes it"),
     )

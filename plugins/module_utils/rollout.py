@@ -501,22 +501,14 @@ def before_batch(view: View, batch: Batch, settings: Settings, others: Sequence[
             for node in view.nodes
             if node.pod in batch.nodes and not is_stuck(view, node)
         ]
-    expected = {*batch.nodes, *batch.down}
-    addresses = view.addresses(expected)
-    views = (view, *others)
+    cluster = view.joined(others)
+    rest = cluster.without((*batch.nodes, *batch.down))
     reasons = gates.settled(view)
-    reasons += [
-        f"{reason}; {gates.advice(reason)}"
-        for each in views
-        for gate in HARD_GATES
-        for reason in gate(each.without(expected, addresses))
-    ]
-    down = view.addresses(batch.down)
-    for each in views:
-        reasons += _soft(each.without(batch.down, down), settings)
-    rules = gates.availability(views, settings.low_rf != "ignore")
+    reasons += [f"{reason}; {gates.advice(reason)}" for gate in HARD_GATES for reason in gate(rest)]
+    reasons += _soft(cluster.without(batch.down), settings)
     leaving = view.addresses(batch.nodes)
-    return reasons + gates.quorum_kept(view, rules, _members_down(views) - leaving, leaving)
+    rules = gates.availability([cluster], settings.low_rf != "ignore")
+    return reasons + gates.quorum_kept(cluster, rules, _members_down(cluster) - leaving, leaving)
 
 
 def _soft(view: View, settings: Settings) -> list[str]:
@@ -536,15 +528,10 @@ def _soft(view: View, settings: Settings) -> list[str]:
     ]
 
 
-def _members_down(views: Sequence[View]) -> set[str]:
+def _members_down(cluster: View) -> set[str]:
     """Addresses that somebody takes for dead, or that Kubernetes does not run."""
-    unseen = {
-        address for view in views for seen in view.observations.values() for address, up in seen.alive.items() if not up
-    }
-    stopped = {
-        address for view in views for node in view.nodes if not is_well(node) for address in view.addresses([node.pod])
-    }
-    return unseen | stopped
+    unseen = {address for seen in cluster.observations.values() for address, up in seen.alive.items() if not up}
+    return unseen | cluster.addresses({node.pod for node in cluster.nodes if not is_well(node)})
 
 
 def after_batch(view: View, batch: Batch, settings: Settings, others: Sequence[View] = ()) -> list[str]:
@@ -552,18 +539,18 @@ def after_batch(view: View, batch: Batch, settings: Settings, others: Sequence[V
 
     What is wrong with other nodes is `before_batch`'s to say, before the next batch.
     """
+    cluster = view.joined(others)
     mine = tuple(node for node in view.nodes if node.pod in batch.nodes)
-    addresses = view.addresses(batch.nodes)
     itself = {pod: seen for pod, seen in view.observations.items() if pod in batch.nodes}
+    asked = replace(cluster, nodes=mine)
     reasons = [f"{node.pod} still runs the older revision" for node in mine if needs_restart(view, node)]
-    reasons += gates.running(replace(view, nodes=mine))
+    reasons += gates.running(asked)
     reasons += [f"{node.pod} cannot be asked for its view yet" for node in mine if node.pod not in itself]
     reasons += gates.operating(replace(view, observations=itself))
-    host_ids = {node.host_id for node in mine if node.host_id}
-    for each in (view, *others):
-        asked = replace(each, nodes=mine)
-        reasons += gates.up_in_every_view(asked) + gates.normal(asked, addresses) + gates.serving(asked, batch.nodes)
-        reasons += gates.one_schema_a_line(each)
-        if "hints" not in settings.ignore:
-            reasons += gates.no_hints(each, host_ids)
+    reasons += gates.up_in_every_view(asked)
+    reasons += gates.normal(cluster, view.addresses(batch.nodes))
+    reasons += gates.serving(asked, batch.nodes)
+    reasons += gates.one_schema_a_line(cluster)
+    if "hints" not in settings.ignore:
+        reasons += gates.no_hints(cluster, {node.host_id for node in mine if node.host_id})
     return reasons

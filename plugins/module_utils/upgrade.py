@@ -202,10 +202,7 @@ def before_upgrade(views: Sequence[View], snapshot: str | None = None) -> list[s
 
     Nodes of two lines are no reason: an upgrade that was interrupted goes on.
     """
-    reasons = []
-    for view in views:
-        reasons += gates.no_streams(view) + gates.no_repairs(view) + gates.sstables_present(view)
-        reasons += gates.room_to_rewrite(view) + gates.one_schema_a_line(view)
-        if snapshot is not None:
-            reasons += gates.snapshot_taken(view, snapshot)
-    return reasons
+    cluster = views[0].joined(views[1:])
+    reasons = gates.no_streams(cluster) + gates.no_repairs(cluster) + gates.sstables_present(cluster)
+    reasons += gates.room_to_rewrite(cluster) + gates.one_schema_a_line(cluster)
+    return reasons + (gates.snapshot_taken(cluster, snapshot) if snapshot is not None else [])

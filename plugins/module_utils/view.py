@@ -242,6 +242,17 @@ class View:
             },
         )
 
+    def joined(self, others: Iterable[View]) -> View:
+        """The view of the whole cluster: nodes and observers of other datacenters too. Racks are this one's only."""
+        views = (self, *others)
+        return replace(
+            self,
+            nodes=tuple(node for view in views for node in view.nodes),
+            observations={pod: seen for view in views for pod, seen in view.observations.items()},
+            unheard={pod: why for view in views for pod, why in view.unheard.items()},
+            keyspaces=next((view.keyspaces for view in views if view.keyspaces), ()),
+        )
+
     @property
     def gc_grace_seconds(self) -> int:
         """How long a node may be down before deleted rows of the user's tables could come back.

@@ -199,9 +199,7 @@ def test_g3_the_mode_in_a_nodes_own_word() -> None:
     view = views.with_activity(view, SECOND, mode=None)
     assert gates.operating(view) == []
     view = views.with_endpoint(view, SECOND, "198.19.0.2", status=None)
-    assert gates.operating(view) == [
-        f"whether {SECOND} is NORMAL is not known: neither gossip nor nodetool netstats tell"
-    ]
+    assert gates.operating(view) == [f"whether {SECOND} is NORMAL is not known"]
 
 
 def test_g3_of_some_members_only() -> None:
@@ -308,7 +306,7 @@ def test_g12_somebody_to_ask_for_the_cluster() -> None:
     assert gates.live_seed(view) == []
     for observer in (FIRST, SECOND, THIRD):
         view = views.with_down(view, observer, "198.19.0.1")
-    assert gates.live_seed(view) == [f"no seed is up ({FIRST}, 198.19.9.9): bring one back first"]
+    assert gates.live_seed(view) == [f"no seed is up ({FIRST}, 198.19.9.9)"]
 
 
 def test_g13_two_lines() -> None:

@@ -205,6 +205,12 @@ def test_cassandras_own_keyspaces_and_tiny_datacenters_are_not_blamed() -> None:
         ("n sees m down", "network"),
         ("2 schema versions (...), needed one", "schema"),
         ("198.19.0.9 is a member of the ring but none of this datacenter's nodes", "heal"),
+        ("n does not know m (198.19.0.9)", "network"),
+        ("n knows other tokens or another host id of m than it has", "network"),
+        ("n and m have the same token 7", "heal"),
+        ("n says that it is DRAINED, needed NORMAL", "restart"),
+        ("whether n is NORMAL is not known", "nodetool"),
+        ("no seed is up (n)", "bring one of them back"),
         ("something new", "status again"),
     ],
 )

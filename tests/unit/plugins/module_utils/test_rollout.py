@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from unit.plugins.module_utils import views
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, rollout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.rollout import Batch, Plan, Settings
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Keyspace, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Keyspace, NodeView, View
 
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
 NO_CANARY = Settings(canary=False)
@@ -490,15 +490,87 @@ def test_members_of_other_datacenters_count() -> None:
     assert reason.startswith("shop-dc1-r3-1 sees 198.19.9.9 of datacenter dc2 down")
 
 
-def test_views_from_other_datacenters_count() -> None:
-    view = six()
-    other = replace(views.whole(), cluster="shop", datacenter="dc2", nodes=(), observations={}, keyspaces=())
-    assert rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), Settings(), [other]) == []
-    seen = view.observations[pod("r1-0")]
-    there = replace(seen, pod="shop-dc2-r1-0", address="198.19.0.1", alive={**seen.alive, "198.19.0.4": False})
-    other = replace(other, observations={"shop-dc2-r1-0": there})
-    reasons = rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), Settings(), [other])
-    assert any("shop-dc2-r1-0 sees 198.19.0.4 of datacenter dc1 down" in reason for reason in reasons)
+def two_datacenters() -> tuple[View, View]:
+    """Of one cluster: everybody knows everybody, and something is pending in the first."""
+    here, there = views.whole(), views.whole()
+    moved = {node.pod: f"198.19.1.{number}" for number, node in enumerate(there.nodes, 1)}
+    nodes = tuple(
+        replace(node, pod=node.pod.replace("dc1", "dc2"), address=moved[node.pod], host_id=f"far-{node.host_id}")
+        for node in there.nodes
+    )
+    tokens = ring.plan_tokens([(node.rack, [node.pod]) for node in nodes], 4, "shop/dc2")
+    members = dict(here.endpoints())
+    for node, known in zip(nodes, list(members.values()), strict=True):
+        members[str(node.address)] = replace(
+            known,
+            address=str(node.address),
+            datacenter="dc2",
+            host_id=str(node.host_id),
+            tokens=tokens[node.pod],
+        )
+    keyspaces = (keyspace("system_auth", dc1="3", dc2="3"),)
+
+    def seen(view: View, listed: Sequence[NodeView]) -> View:
+        observations = {node.pod: views.observation(node, members) for node in listed}
+        return replace(view, nodes=tuple(listed), observations=observations, keyspaces=keyspaces)
+
+    return views.pending(seen(here, here.nodes)), replace(seen(there, nodes), datacenter="dc2")
+
+
+def closed_in_two(here: View, there: View) -> list[str]:
+    return rollout.before_batch(here, Batch("r1", (pod("r1-0"),), 0), Settings(), [there])
+
+
+def test_two_datacenters_that_are_well() -> None:
+    here, there = two_datacenters()
+    assert closed_in_two(here, there) == []
+    assert batches(rollout.plan(here, BY_RACK, [there])) == ["r1-0", "r2-0", "r3-0"]
+    assert (
+        rollout.after_batch(views.pending(here, [pod("r2-0")]), Batch("r1", (pod("r1-0"),), 0), Settings(), [there])
+        == []
+    )
+
+
+FAR = "shop-dc2-r1-0"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "words"),
+    [
+        (lambda there: views.with_down(there, FAR, "198.19.0.2"), f"{FAR} sees shop-dc1-r2-0 down"),
+        (lambda there: views.with_down(there, FAR, "198.19.1.2"), f"{FAR} sees shop-dc2-r2-0 down"),
+        (lambda there: views.with_node(there, FAR, ready=False), f"{FAR} is not ready"),
+        (lambda there: replace(there, unheard={FAR: "silence"}), f"{FAR} cannot be asked for its view: silence"),
+        (lambda there: views.with_endpoint(there, FAR, "198.19.1.1", schema="other"), "2 schema versions"),
+        (lambda there: views.with_endpoint(there, FAR, "198.19.1.1", status="LEAVING"), f"{FAR} sees {FAR} as LEAVING"),
+        (lambda there: views.with_activity(there, FAR, repairs=("x",)), f"{FAR} repairs: x"),
+        (
+            lambda there: views.with_activity(there, FAR, hints={"host-2": 1}),
+            f"{FAR} keeps 1 file of hints for shop-dc1",
+        ),
+    ],
+)
+def test_the_gates_look_at_every_datacenter(spoiled: Callable[[View], View], words: str) -> None:
+    here, there = two_datacenters()
+    (reason, *more) = closed_in_two(here, spoiled(there))
+    assert reason.startswith(words)
+    assert len(more) <= 1
+
+
+def test_a_datacenter_that_is_only_known_from_here_counts_too() -> None:
+    here, _there = two_datacenters()
+    assert rollout.before_batch(here, Batch("r1", (pod("r1-0"),), 0), Settings()) == []
+    here = views.with_down(here, pod("r3-0"), "198.19.1.2")
+    (reason, *_more) = rollout.before_batch(here, Batch("r1", (pod("r1-0"),), 0), Settings())
+    assert reason.startswith("shop-dc1-r3-0 sees 198.19.1.2 of datacenter dc2 down")
+
+
+def test_a_batch_is_finished_when_the_other_datacenter_sees_it_too() -> None:
+    here, there = two_datacenters()
+    here = views.pending(here, [pod("r2-0")])
+    batch = Batch("r1", (pod("r1-0"),), 0)
+    there = views.with_down(there, FAR, "198.19.0.1")
+    assert rollout.after_batch(here, batch, Settings(), [there]) == [f"{FAR} sees shop-dc1-r1-0 down"]
 
 
 @pytest.mark.parametrize(
@@ -534,7 +606,7 @@ def test_a_single_node_and_a_single_seed_can_restart() -> None:
 def test_no_batch_while_no_other_seed_is_up() -> None:
     view = replace(six(), seeds=("198.19.0.2", "198.19.7.7"))
     (reason,) = rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), Settings())
-    assert reason.startswith("no seed is up (198.19.7.7): bring one back first")
+    assert reason.startswith("no seed is up (198.19.7.7); bring one of them back first")
     assert rollout.before_batch(view, Batch("r2", (pod("r2-1"),), 1), Settings()) == []
 
 

@@ -153,3 +153,15 @@ def test_racks_by_name() -> None:
     assert found is not None
     assert found.stateful_set == "shop-dc1-r2"
     assert view.rack("r9") is None
+
+
+def test_the_view_of_the_whole_cluster() -> None:
+    here = views.pending(views.whole(unheard={"a": "silence"}))
+    far = views.nodes(racks=("r9",))
+    there = View("shop", "dc2", "running", far, {"far": here.observations["shop-dc1-r1-0"]}, {"b": "silence"})
+    both = here.joined([there])
+    assert both.nodes == (*here.nodes, *far)
+    assert set(both.observations) == {*here.observations, "far"}
+    assert set(both.unheard) == {"a", "b"}
+    assert (both.datacenter, both.racks, both.keyspaces) == ("dc1", here.racks, here.keyspaces)
+    assert there.joined([here]).keyspaces == here.keyspaces
