@@ -239,7 +239,7 @@ def test_a_second_run_is_refused_with_the_holders_name_until_the_lock_is_free(li
             [
                 "the rack r1 has 1 node, got 2",
                 "the rack r4 is new",
-                "cannot read what a newer",
+                "back to 4.1 is possible only while storage_compatibility_mode is CASSANDRA_4",
                 "cassandra_config.num_tokens",
             ],
             id="racks grown, version lowered, tokens changed",
