@@ -127,7 +127,7 @@ seconds:
   returned: not in check mode
   type: float
   sample: 98.2
-skipped:
+not_restarted:
   description: Node to the reason why it would not be restarted.
   returned: in check mode
   type: dict

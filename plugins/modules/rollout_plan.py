@@ -75,7 +75,7 @@ batches:
       why: proves the change before the others get it
       down_already: false
       pause: false
-skipped:
+not_restarted:
   description: Node to the reason why it would not be restarted.
   returned: success
   type: dict

@@ -612,24 +612,30 @@ class Deployment:
         def look() -> list[str]:
             found = self.glance(first) if latest else first
             seen = self.snapshot(found)
-            self.give_up(seen)
-            reasons = gates.running(seen)
+            others = seen.without(broken(seen))
+            self.give_up(others)
+            reasons = gates.running(others)
             if reasons and time.monotonic() - self.opened_at > OPEN_AGAIN:
                 self.open_cql(ledger, found)
             if not reasons:
                 seen = ask(self.kube, seen, wanted)
-                reasons = gates.whole(seen)
+                reasons = gates.whole(seen.without(broken(seen)))
             latest[:] = [(found, seen)]
             return reasons
 
         until(look, f"{len(ledger.nodes)} nodes to be whole", self.limit, self.ctx.progress)
         found, seen = latest[0]
+        for node in seen.nodes:
+            if node.pod in broken(seen):
+                what = f"{node.pod} is not well ({node.held or node.reason}), and its correction waits for a restart"
+                self.ctx.warnings.append(f"{what}: run the playbook restart, which begins with it")
         learned = replace(ledger, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
         if learned != ledger:
             self.write_ledger(learned, found)
         self.settle(learned, found)
         if self.done:
-            together(lambda node: superuser.prove_closed(self.kube, node.pod), seen.nodes)
+            well = seen.without(broken(seen)).nodes
+            together(lambda node: superuser.prove_closed(self.kube, node.pod), well)
         return self.result(seen, pending=[node.pod for node in seen.nodes if node.pending_restart])
 
     # Small things.
@@ -763,6 +769,11 @@ def is_unsettled(stateful_set: Mapping[str, Any] | None) -> bool:
 def is_released(stateful_set: Mapping[str, Any]) -> bool:
     """A rollout lowered the partition."""
     return RELEASED in (stateful_set["metadata"].get("annotations") or {})
+
+
+def broken(seen: View) -> list[str]:
+    """Nodes that do not come up by themselves, and for which something newer waits: a rollout gets them out of it."""
+    return [node.pod for node in seen.nodes if node.pending_restart and (node.held or node.reason) and not node.ready]
 
 
 def is_changing(stateful_set: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import gates, nodetool, rollout
-from ..context import Context
+from ..context import Context, silent
 from ..errors import CassopsError
 from ..ledger import ledger_name
 from ..observe import Objects, attempt, together
@@ -283,7 +283,8 @@ class Restarts:
             return
         self.cluster.check()
         self._set_partition(rack, partition)
-        self.wait_until(self._unobserved, "Kubernetes to see the partition", SETTLE_LIMIT)
+        # A fraction of a second, mostly: nothing to be told.
+        until(self._unobserved, "Kubernetes to see the partition", SETTLE_LIMIT, silent)
 
     def _delete(self, nodes: Iterable[NodeView]) -> None:
         self.cluster.check()
@@ -365,9 +366,7 @@ class Restarts:
         if not low:
             return
         names = {rack.name for rack in low}
-        self.wait_until(
-            lambda: self._unsettled(names), "Kubernetes to count the revision as the current one", SETTLE_LIMIT
-        )
+        until(lambda: self._unsettled(names), "Kubernetes to complete the revision", SETTLE_LIMIT, silent)
         for rack in self.cluster.look().view.racks:
             if rack.name in names and rack.current_revision == rack.update_revision:
                 self.cluster.check()
@@ -414,13 +413,12 @@ class Restarts:
 
     def wait_until(self, look: Callable[[], Sequence[str]], what: str, limit: float, pause: float = 0.5) -> None:
         """Look until no reason is left; a line of progress now and then."""
-        until(look, what, limit, self.say_sometimes, pause)
+        until(look, what, limit, lambda text: self.say(text, important=False), pause)
 
-    def say(self, text: str) -> None:
-        self.ctx.progress(f"{self.where()}{text}", important=True)
-
-    def say_sometimes(self, text: str) -> None:
-        self.ctx.progress(f"{self.where()}{text}")
+    def say(self, text: str, important: bool = True) -> None:
+        """A line of progress, with the nodes in short: their datacenter stands before it already."""
+        own = text.replace(f"{self.cluster.name}-{self.cluster.own.datacenter}-", "")
+        self.ctx.progress(f"{self.where()}{own}", important=important)
 
 
 def releasing(view: View, batch: rollout.Batch) -> int | None:

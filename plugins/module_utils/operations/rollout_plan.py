@@ -65,7 +65,7 @@ def predicted(
     result: dict[str, Any] = {
         "changed": bool(plan.batches),
         "batches": [facts(batch) for batch in plan.batches],
-        "skipped": dict(plan.skipped),
+        "not_restarted": dict(plan.skipped),
         "unfinished": list(plan.unfinished),
         "blockers": list(plan.blockers),
         "gates": closed,
