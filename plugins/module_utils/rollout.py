@@ -67,6 +67,7 @@ class Settings:
     :param ignore: names of soft gates to go past, see `SOFT_GATES`.
     :param free_disk: percent of a volume that must be free.
     :param compactions: how many compactions may wait on a node.
+    :param prefix: put before the names of settings in messages: people set them as variables of a role.
     """
 
     max_unavailable: str = "1"
@@ -80,6 +81,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     free_disk: float = gates.FREE_TO_RESTART
     compactions: int = gates.MANY_COMPACTIONS
+    prefix: str = PREFIX
 
     def nodes_at_once(self, rack_size: int) -> int:
         """How many nodes of a rack of this size may be down at once."""
@@ -140,7 +142,7 @@ def parse(values: Mapping[str, Any], prefix: str = PREFIX) -> Settings:
     """Check the values and fill in the defaults; strings from surveys and `-e` are understood.
 
     :param values: by the names of `Settings`; None, empty and missing take the default; other keys are left alone.
-    :param prefix: put before each path in the errors.
+    :param prefix: put before each path in the errors, and before the settings' names in later messages.
     :raises SpecError: with every error found.
     """
     reader = _Reader(values, prefix)
@@ -156,7 +158,10 @@ def parse(values: Mapping[str, Any], prefix: str = PREFIX) -> Settings:
         ignore=reader.soft_gates(),
         free_disk=reader.number("free_disk", 100, "percent"),
         compactions=int(reader.number("compactions", MAX_COMPACTIONS, "compactions")),
+        prefix=prefix,
     )
+    if settings.pause_after == "canary" and not settings.canary:
+        reader.errors.append(f"{prefix}pause_after: canary needs a canary, and {prefix}canary is false")
     if reader.errors:
         raise SpecError(reader.errors)
     return settings
@@ -309,6 +314,8 @@ class _Planner:
         self._blockers: list[str] = []
         self._batches: list[Batch] = []
         self._stuck = False
+        self._prefix = settings.prefix
+        self._pending_racks = {node.rack for node in view.nodes if needs_restart(view, node)}
         self._queues = self._queued()
         self._sizes = Counter(node.rack for node in view.nodes)
         self._down = {node.pod for queue in self._queues for node in queue if is_stuck(view, node)}
@@ -357,14 +364,17 @@ class _Planner:
             else:
                 self._skipped[node.pod] = "nothing is pending for it"
         known = list(dict.fromkeys([rack.name for rack in self._view.racks] + [node.rack for node in self._view.nodes]))
-        for name in self._settings.order:
-            if name not in known:
-                self._blockers.append(f"{PREFIX}order: there is no rack {name}; the racks are {', '.join(known)}")
-        order = [name for name in self._settings.order if name in racks]
+        wanted = list(dict.fromkeys(self._settings.order))
+        self._blockers += [
+            f"{self._prefix}order: there is no rack {name}; the racks are {', '.join(known)}"
+            for name in wanted
+            if name not in known
+        ]
+        order = [name for name in wanted if name in racks]
         rest = [name for name in known if name in racks and name not in order]
         rest.sort(key=lambda name: (not self._begun(name), self._is_seed(racks[name][0])))
         limited = self._limited(racks)
-        return [limited[name] for name in [*order, *rest] if limited[name]]
+        return [limited[name] for name in (*order, *rest) if limited[name]]
 
     def _begun(self, name: str) -> bool:
         """Some of the rack's nodes are released already, or run the newest revision."""
@@ -378,32 +388,41 @@ class _Planner:
         return node.address in self._view.seeds
 
     def _limited(self, racks: Mapping[str, list[NodeView]]) -> dict[str, list[NodeView]]:
-        """What the limit leaves of each rack. It cannot leave a node without those above it."""
+        """What the limit leaves of each rack. Where a change is pending it cannot leave a node without those above."""
         limit = set(self._settings.limit)
         if not limit:
             return dict(racks)
         known = {name for node in self._view.nodes for name in _names(node)}
-        for name in sorted(limit - known):
-            self._blockers.append(f"{PREFIX}limit: there is no rack or node {name}")
-        left = {}
-        for rack, queue in racks.items():
-            named = [bool(limit & _names(node)) for node in queue]
-            count = named.index(False) if False in named else len(queue)
-            left[rack] = queue[:count]
-            for node, chosen in zip(queue[count:], named[count:], strict=True):
-                self._skipped[node.pod] = f"not in {PREFIX}limit"
-                if chosen:
-                    self._blockers.append(
-                        f"{PREFIX}limit: {node.pod} cannot restart before {queue[count].pod}: Kubernetes releases the "
-                        f"highest numbers of a rack first; name {queue[count].pod} too, or the rack {rack}"
-                    )
-        return left
+        self._blockers += [f"{self._prefix}limit: there is no rack or node {name}" for name in sorted(limit - known)]
+        return {rack: list(self._chosen(queue, limit)) for rack, queue in racks.items()}
+
+    def _chosen(self, queue: Sequence[NodeView], limit: Collection[str]) -> Iterator[NodeView]:
+        left_out: NodeView | None = None
+        for node in queue:
+            chosen = not _names(node).isdisjoint(limit)
+            if chosen and (left_out is None or self._any_order(node)):
+                yield node
+                continue
+            self._skipped[node.pod] = f"not in {self._prefix}limit"
+            if chosen and left_out is not None:
+                self._blockers.append(
+                    f"{self._prefix}limit: {node.pod} cannot restart before {left_out.pod}: Kubernetes releases the "
+                    f"highest numbers of a rack first; name {left_out.pod} too, or the rack {node.rack}"
+                )
+            left_out = left_out or node
+
+    def _any_order(self, node: NodeView) -> bool:
+        """Nothing is pending in its rack, so no partition has to release its nodes from the top."""
+        return node.rack not in self._pending_racks
 
     # Batches
 
     def _fix(self, queue: list[NodeView]) -> None:
-        """The nodes at the top that are down: they restart together."""
-        nodes = list(itertools.takewhile(lambda node: node.pod in self._down, queue))
+        """The nodes that are down and can be released: they restart together."""
+        if queue and self._any_order(queue[0]):
+            nodes = [node for node in queue if node.pod in self._down]
+        else:
+            nodes = list(itertools.takewhile(lambda node: node.pod in self._down, queue))
         if nodes:
             self._down -= {node.pod for node in nodes}
             self._add(queue, nodes, fix=True, why=f"{'it is' if len(nodes) == 1 else 'they are'} down already")
@@ -436,8 +455,8 @@ class _Planner:
         return f"{'the rest' if len(nodes) == len(queue) else 'next'} of rack {nodes[0].rack}"
 
     def _add(self, queue: list[NodeView], nodes: Sequence[NodeView], **kind: Any) -> None:
-        del queue[: len(nodes)]
         pods = tuple(node.pod for node in nodes)
+        queue[:] = [node for node in queue if node.pod not in pods]
         down = tuple(sorted(self._down))
         self._batches.append(Batch(nodes[0].rack, pods, nodes[-1].ordinal, down=down, **kind))
 
@@ -463,7 +482,7 @@ class _Planner:
             if self._settings.low_rf == "block" and not self._is_as_good_as_it_gets(rule):
                 self._blockers.append(
                     f"{words}; give {'it' if len(rule.keyspaces) == 1 else 'them'} {ENOUGH_REPLICAS} replicas and "
-                    f"repair, or accept it with {PREFIX}low_rf: warn"
+                    f"repair, or accept it with {self._prefix}low_rf: warn"
                 )
             else:
                 warnings.append(words)
@@ -521,7 +540,7 @@ def _soft(view: View, settings: Settings) -> list[str]:
         "compactions": gates.keeping_up(view, settings.compactions),
     }
     return [
-        f"{reason} (or go past it with {PREFIX}ignore: {name})"
+        f"{reason} (or go past it with {settings.prefix}ignore: {name})"
         for name, reasons in told.items()
         if name not in settings.ignore
         for reason in reasons

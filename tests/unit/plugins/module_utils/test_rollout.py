@@ -73,8 +73,21 @@ def test_values_may_be_texts() -> None:
         }
     )
     assert found == Settings(
-        "2", ("r2", "r1"), ("r1",), False, 5.0, "rack", "warn", True, ("repairs", "hints"), 7.5, 20
+        "2", ("r2", "r1"), ("r1",), False, 5.0, "rack", "warn", True, ("repairs", "hints"), 7.5, 20, "rollout_"
     )
+
+
+def test_a_pause_after_no_canary_is_a_mistake() -> None:
+    with pytest.raises(SpecError, match="pause_after: canary needs a canary, and canary is false"):
+        rollout.parse({"pause_after": "canary", "canary": False}, prefix="")
+
+
+def test_messages_name_settings_as_people_set_them() -> None:
+    view = views.with_activity(with_keyspaces(six(), keyspace("shop", dc1="2")), pod("r3-0"), repairs=("x",))
+    chosen = rollout.parse({"limit": "r9,r1", "order": "r8"}, prefix="my_")
+    told = [*rollout.plan(view, chosen).blockers, *rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), chosen)]
+    assert len([reason for reason in told if "my_" in reason]) == 4
+    assert not any("rollout_" in reason for reason in told)
 
 
 def test_all_errors_at_once_with_their_paths() -> None:
@@ -200,6 +213,18 @@ def test_a_limit_that_names_nobody_is_told() -> None:
     )
 
 
+def test_where_nothing_is_pending_a_limit_names_whom_it_likes() -> None:
+    view = views.pending(views.whole(per_rack=3), [])
+    plan = rollout.plan(view, Settings(force=True, limit=("r2-1", "r3-0")))
+    assert (batches(plan), plan.blockers) == (["r2-1", "r3-0"], ())
+    view = views.pending(views.whole(per_rack=3), [pod("r2-2"), pod("r2-1"), pod("r2-0")])
+    plan = rollout.plan(view, Settings(force=True, limit=("r2-1", "r3-0")))
+    assert batches(plan) == ["r3-0"]
+    assert [blocker.partition(" before ")[0] for blocker in plan.blockers] == [
+        "rollout_limit: shop-dc1-r2-1 cannot restart"
+    ]
+
+
 # Canary and pauses
 
 
@@ -273,6 +298,13 @@ def test_what_is_down_counts_among_those_that_may_be() -> None:
     view = views.with_gone(views.pending(views.whole(per_rack=4)), pod("r1-0"))
     assert batches(rollout.plan(view, replace(NO_CANARY, max_unavailable="2")))[:3] == ["r1-3", "r1-2", "r1-1"]
     assert batches(rollout.plan(view, replace(NO_CANARY, max_unavailable="3")))[:2] == ["r1-3 r1-2", "r1-1"]
+
+
+def test_where_nothing_is_pending_what_is_down_goes_before_those_above_it() -> None:
+    view = views.with_gone(views.pending(views.whole(racks=("r1",), per_rack=3), []), pod("r1-0"))
+    plan = rollout.plan(view, Settings(force=True))
+    assert batches(plan) == ["r1-0", "r1-2", "r1-1"]
+    assert [batch.fix for batch in plan.batches] == [True, False, False]
 
 
 def test_those_above_are_not_taken_where_that_would_lose_a_quorum() -> None:
