@@ -172,6 +172,11 @@ snapshot_missing:
   type: list
   elements: str
   sample: []
+snapshot_ttl:
+  description: Every node knows snapshots that end by themselves (Cassandra 4.1 and later).
+  returned: in check mode
+  type: bool
+  sample: true
 report:
   description: The plan as lines of text for people.
   returned: in check mode

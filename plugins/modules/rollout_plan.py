@@ -120,6 +120,11 @@ snapshot_missing:
   type: list
   elements: str
   sample: []
+snapshot_ttl:
+  description: Every node knows snapshots that end by themselves (Cassandra 4.1 and later).
+  returned: success
+  type: bool
+  sample: true
 report:
   description: The plan as lines of text for people.
   returned: success

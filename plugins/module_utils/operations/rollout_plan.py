@@ -73,6 +73,7 @@ def predicted(
         "upgrade": str(change) if change.is_upgrade else None,
         "snapshot_name": change.snapshot_name,
         "snapshot_missing": without_snapshot(sight.view, snapshot) if snapshot else [],
+        "snapshot_ttl": knows_ttl(sight.view),
         "report": lines,
     }
     if ctx.diff_mode:
@@ -86,6 +87,12 @@ def without_snapshot(view: View, name: str) -> list[str]:
     return [
         node.pod for node in view.nodes if node.pod not in seen or name not in (seen[node.pod].activity.snapshots or ())
     ]
+
+
+def knows_ttl(view: View) -> bool:
+    """Whether snapshots can end by themselves on every node: since 4.1."""
+    versions = [seen.own.version for seen in view.observations.values()]
+    return bool(versions) and min(map(upgrade.release, versions)) >= (4, 1)
 
 
 def facts(batch: rollout.Batch) -> dict[str, Any]:
