@@ -4,8 +4,8 @@
 
 """SSTables of older formats, rewritten in the one that the nodes write now: C(nodetool upgradesstables), node by node.
 
-Nothing has to be remembered: the verb rewrites only what is of an older format, so the next run goes on with one that was
-killed.
+Nothing has to be remembered: the verb rewrites only what is of an older format, so the next run goes on with
+one that was killed.
 """
 
 from __future__ import annotations
