@@ -125,6 +125,25 @@ def test_a_ready_node() -> None:
     )
 
 
+def test_how_long_a_node_runs() -> None:
+    """Its container may be younger than its pod."""
+    running = {"running": {"startedAt": "2026-07-01T11:59:30Z"}}
+    assert seen(pod("s-r1-0", status=container(state=running))).running_for == 30.0
+    assert seen(pod("s-r1-0", status=container(state={"waiting": {"reason": "CrashLoopBackOff"}}))).running_for is None
+
+
+@pytest.mark.parametrize(
+    ("status", "lost"),
+    [
+        ({"conditions": [NOT_READY]}, False),
+        ({"conditions": [{**NOT_READY, "reason": "NodeNotReady"}]}, True),
+        ({"conditions": [NOT_READY], "reason": "NodeLost"}, True),
+    ],
+)
+def test_a_worker_that_does_not_answer_is_told(status: dict[str, Any], lost: bool) -> None:
+    assert seen(pod("s-r1-0", status=status)).worker_lost is lost
+
+
 def test_a_volume_that_is_to_be_deleted() -> None:
     claim = {"metadata": {"name": "data-s-r1-0", "deletionTimestamp": "now"}}
     (node,) = observe.node_views(
