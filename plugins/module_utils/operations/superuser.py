@@ -75,8 +75,7 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
     :param replication: datacenter -> replicas of the system's keyspaces.
     :raises CassopsError: nobody can log in, or the default login is still open at the end.
     """
-    if not cql.accepts(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT):
-        create(kube, doorkeeper, wanted)
+    create(kube, doorkeeper, wanted)
     with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
         replicate(session, replication)
         if wanted.username != DEFAULT.username and role_exists(session, DEFAULT.username):
@@ -86,11 +85,22 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
 
 
 def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
+    """Make the superuser by the default login, where an earlier run has not done so.
+
+    A role that already has the password is left alone: 5.0 refuses to change one twice within seconds.
+    """
+
+    def stands() -> bool:
+        return cql.accepts(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT)
+
     try:
         with cql.connect(kube, doorkeeper, DEFAULT.username, DEFAULT.password, timeout=LIMIT) as session:
-            statement = superuser_statement(wanted, role_exists(session, wanted.username))
-            session.execute(statement, timeout=LIMIT)
+            exists = role_exists(session, wanted.username)
+            if not (exists and stands()):
+                session.execute(superuser_statement(wanted, exists), timeout=LIMIT)
     except cql.LoginRefused as error:
+        if stands():
+            return
         raise CassopsError(
             f"{doorkeeper} refuses the login of the superuser's Secret and the default login as well: "
             "this datacenter was given other credentials before; put them into the Secret"
