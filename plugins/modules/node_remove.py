@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_remove
+short_description: Remove a dead member from the ring of a Cassandra cluster
+version_added: 0.1.0
+author:
+  - cassops contributors (@cassops)
+description:
+  - For a member that will not come back and that nobody is to replace. The others stream to each other what it held
+    (C(nodetool removenode)), and then own its ranges.
+  - Refused for a member that any view has alive, for a node that its StatefulSet still wants, while anybody else is
+    down, in the middle of an upgrade, and where rows may be lost that O(accept_loss) does not name.
+  - The ledger forgets the node; a volume that is left of it is held if it ever comes back.
+extends_documentation_fragment:
+  - cassops.kubernetes.kubernetes
+  - cassops.kubernetes.kubernetes.datacenter
+  - cassops.kubernetes.rollout
+  - cassops.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details:
+      - Configuration is not changed.
+  idempotent:
+    support: full
+    details:
+      - A member that nobody knows any more is removed.
+  in_process:
+    support: full
+options:
+  host_id:
+    description:
+      - The member's host id.
+    type: str
+  address:
+    description:
+      - The member's address in the ring, for one without a host id.
+    type: str
+  accept_loss:
+    description:
+      - Keyspaces of which rows may be lost. A refusal lists those that have to be named.
+    type: list
+    elements: str
+    default: []
+  force:
+    description:
+      - End a removal that was begun and does not end, because a receiver failed (C(nodetool removenode force)). What
+        was not streamed must then be brought by a full repair.
+    type: bool
+    default: false
+  assassinate:
+    description:
+      - Only make the others forget the address (C(nodetool assassinate)). Nothing is streamed, so it is taken for
+        addresses that own nothing, and as the last resort for a removal that was begun and does not end.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - Limit in seconds for the others to take over its ranges.
+    type: int
+    default: 86400
+"""
+
+EXAMPLES = r"""
+- name: A node that left without goodbye
+  cassops.kubernetes.node_remove:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    host_id: 6f0c8d4e-4d0e-4f0e-9d9c-0d9e6a1c2b3a
+
+- name: An address that gossip does not forget
+  cassops.kubernetes.node_remove:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    address: 198.19.3.7
+    assassinate: true
+"""
+
+RETURN = r"""
+changes:
+  description: What was done; in check mode what would be done.
+  returned: success
+  type: list
+  elements: str
+  sample: ["removenode 6f0c8d4e-4d0e-4f0e-9d9c-0d9e6a1c2b3a (198.19.3.7)"]
+removed:
+  description: The member as it was found, null where nobody knows it any more.
+  returned: success
+  type: dict
+  contains:
+    address: {description: Its address in the ring., type: str, sample: 198.19.3.7}
+    host_id: {description: Its host id., type: str, sample: 6f0c8d4e-4d0e-4f0e-9d9c-0d9e6a1c2b3a}
+    tokens: {description: Number of its tokens., type: int, sample: 16}
+"""
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import main
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import node_remove
+
+if __name__ == "__main__":
+    main(node_remove)
