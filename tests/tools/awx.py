@@ -106,6 +106,9 @@ def playbook(root: Path, path: Path) -> Playbook:
         for role, its_vars in roles_of(play):
             fixed |= its_vars
             options |= run_options(root, role)
+            for deeper, more_vars in included(tasks_of(root, role)):
+                fixed |= more_vars
+                options |= run_options(root, deeper)
         # A default that the play gives may still be overridden: only what is fixed is not asked for.
         options = {name: option for name, option in options.items() if name not in fixed}
     # What stands there for the command line is asked for by the survey here.
@@ -119,10 +122,23 @@ def roles_of(play: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
         name = entry if isinstance(entry, str) else entry.get("role") or entry["name"]
         yield name.removeprefix(f"{COLLECTION}."), {} if isinstance(entry, str) else entry.get("vars") or {}
     for section in ("pre_tasks", "tasks", "post_tasks"):
-        for task in play.get(section) or ():
-            for module in ("import_role", "include_role"):
-                if arguments := task.get(f"ansible.builtin.{module}"):
-                    yield arguments["name"].removeprefix(f"{COLLECTION}."), task.get("vars") or {}
+        yield from included(play.get(section) or ())
+
+
+def included(tasks: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The collection's roles that tasks include, and the variables that they give them."""
+    for task in tasks:
+        for section in ("block", "rescue", "always"):
+            yield from included(task.get(section) or ())
+        for module in ("import_role", "include_role"):
+            if arguments := task.get(f"ansible.builtin.{module}"):
+                yield arguments["name"].removeprefix(f"{COLLECTION}."), task.get("vars") or {}
+
+
+def tasks_of(root: Path, role: str) -> list[Mapping[str, Any]]:
+    """All tasks of a role."""
+    files = sorted((root / "roles" / role / "tasks").rglob("*.yml"))
+    return [task for path in files for task in yaml.safe_load(path.read_text()) or ()]
 
 
 def run_options(root: Path, role: str) -> dict[str, Mapping[str, Any]]:
@@ -291,7 +307,7 @@ def problems(root: Path) -> list[str]:
     """The file is not what follows from the tree, or a table above names what no survey asks for."""
     file = root / FILE
     stale = [] if file.is_file() and file.read_text() == text(root) else [f"{FILE} is not current: make generate"]
-    return [*stale, *unknown_answers(root), *empty_answers(root)]
+    return [*stale, *unknown_answers(root), *texts(root)]
 
 
 def unknown_answers(root: Path) -> Iterator[str]:
@@ -308,13 +324,17 @@ def unknown_answers(root: Path) -> Iterator[str]:
                 yield f"tests/tools/awx.py, {where}: {variable} cannot be {value}"
 
 
-def empty_answers(root: Path) -> Iterator[str]:
-    """Options that a text left empty in a survey would be given to: it must count as no answer."""
+def texts(root: Path) -> Iterator[str]:
+    """Answers are texts: an empty one must count as none, and C(false) as false, wherever a role reads it."""
     for role in sorted(path for path in (root / "roles").glob("*") if (path / "meta" / "argument_specs.yml").is_file()):
         tasks = "".join(path.read_text() for path in sorted((role / "tasks").rglob("*.yml")))
         for name, option in run_options(root, role.name).items():
             asked = question(name, option)
-            if asked["type"] not in ("text", "textarea", "password") or asked["required"] or "default" in asked:
-                continue
-            if f"{name} | default(omit, true)" not in tasks:
+            open_end = asked["type"] in ("text", "textarea", "password") and not asked["required"]
+            if open_end and "default" not in asked and f"{name} | default(omit, true)" not in tasks:
                 yield f"roles/{role.name}: an empty answer in a survey is none: {name} | default(omit, true)"
+            # An option of a module is turned into its type; in an expression nobody does that.
+            if option["type"] == "bool":
+                found = re.findall(rf"(\{{\{{ )?\b{name}\b( \| bool| \}}\}}\")?(:)?", tasks)
+                if not all(key or after == " | bool" or (before and after) for before, after, key in found):
+                    yield f"roles/{role.name}: an answer in a survey is a text: {name} | bool"

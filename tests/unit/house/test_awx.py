@@ -41,7 +41,7 @@ def root(tmp_path: Path) -> Path:
     specs = {"argument_specs": {"main": {"options": OPTIONS}}}
     (tmp_path / "roles/roll/meta/argument_specs.yml").write_text(yaml.safe_dump(specs, sort_keys=False))
     given = " ".join(f"{{{{ {name} | default(omit, true) }}}}" for name in ("roll_limit", "roll_extra"))
-    (tmp_path / "roles/roll/tasks/main.yml").write_text(given)
+    (tmp_path / "roles/roll/tasks/main.yml").write_text(f'- n: "{given}"\n')
     return tmp_path
 
 
@@ -80,8 +80,42 @@ def test_what_is_written_is_what_is_asked_for(root: Path) -> None:
 
 def test_an_empty_answer_must_count_as_none(root: Path) -> None:
     awx.write(root)
-    (root / "roles/roll/tasks/main.yml").write_text("{{ roll_limit | default(omit, true) }} {{ roll_extra }}")
+    (root / "roles/roll/tasks/main.yml").write_text('- n: "{{ roll_limit | default(omit, true) }} {{ roll_extra }}"')
     assert [problem for problem in awx.problems(root) if "roll_extra" in problem] == awx.problems(root) != []
+
+
+@pytest.mark.parametrize(
+    ("tasks", "fine"),
+    [
+        ('force: "{{ roll_force }}"', True),
+        ("when: roll_force | bool", True),
+        ("roll_force: true", True),
+        ("when: roll_force", False),
+        ("when:\n  - not roll_force", False),
+        ("x: \"{{ 'a' if roll_force else 'b' }}\"", False),
+        ("x: \"{{ 'a' if roll_force | bool else roll_force }}\"", False),
+    ],
+)
+def test_a_text_that_says_false_must_be_false(root: Path, tasks: str, fine: bool) -> None:
+    awx.write(root)
+    file = root / "roles/roll/tasks/main.yml"
+    file.write_text(f"- n: {file.read_text()!r}\n- {tasks}\n")
+    told = [problem for problem in awx.texts(root) if "roll_force | bool" in problem]
+    assert bool(told) is not fine
+
+
+def test_roles_that_a_role_includes_are_asked_for(root: Path) -> None:
+    """Less what it gives them."""
+    for folder in ("meta", "tasks"):
+        (root / "roles/higher" / folder).mkdir(parents=True)
+    options = {"higher_wait": {"type": "int", "default": 1, "description": "seconds"}}
+    (root / "roles/higher/meta/argument_specs.yml").write_text(
+        yaml.safe_dump({"argument_specs": {"main": {"options": options}}})
+    )
+    include = {"ansible.builtin.include_role": {"name": "cassops.kubernetes.roll"}, "vars": {"roll_pause": "never"}}
+    (root / "roles/higher/tasks/main.yml").write_text(yaml.safe_dump([{"block": [include]}]))
+    (root / "playbooks/roll.yml").write_text(PLAY.replace("kubernetes.roll", "kubernetes.higher"))
+    assert list(survey(root)) == ["higher_wait", "roll_limit", "roll_wait", "roll_extra", "roll_key"]
 
 
 def test_tables_that_answer_what_nobody_asks_are_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
