@@ -121,7 +121,7 @@ class FailingKube(FakeKube):
         self.local = local
         self.off: set[str] = set()
         self.unplaced: set[str] = set()
-        self.crashed: dict[str, str] = {}
+        self.last_words: dict[str, str] = {}
         # Looks that a new node streams for; node -> looks left.
         self.streams_for = 2
         self.joining: dict[str, int] = {}
@@ -239,8 +239,8 @@ class FailingKube(FakeKube):
         return super().exec(pod, argv, timeout)
 
     def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
-        if pod in self.crashed:
-            return self.crashed[pod]
+        if pod in self.last_words:
+            return self.last_words[pod]
         if self.ring.failing_streams.get(pod):
             return "WARN Stream failed: a source died\nWARN Some data streaming failed. Use nodetool to resume."
         return super().logs(pod, previous, tail)
@@ -276,7 +276,7 @@ class FailingKube(FakeKube):
     def remove_pod(self, pod: str) -> None:
         self.unplaced.discard(pod)
         self.joining.pop(pod, None)
-        self.crashed.pop(pod, None)
+        self.last_words.pop(pod, None)
         self.stop(pod)
         self.release_claim(f"data-{pod}")
         self.control(pod.rpartition("-")[0])
@@ -345,7 +345,7 @@ class FailingKube(FakeKube):
     # start.sh
 
     def start(self, pod: str) -> None:
-        if pod in self.crashed:
+        if pod in self.last_words:
             return
         ledger, disk = self.ledger(), self.disks.get(f"data-{pod}")
         mark = mark_of(ledger, pod)
@@ -424,7 +424,7 @@ class FailingKube(FakeKube):
             status["conditions"].append({"type": "PodScheduled", "status": "False", "message": words})
         elif self.worker_of(name) in self.off:
             ready.update(status="False", reason="NodeNotReady", lastTransitionTime=since)
-        elif name in self.crashed:
+        elif name in self.last_words:
             terminated = {"exitCode": 3, "reason": "Error"}
             container = {"name": "cassandra", "restartCount": 5, "lastState": {"terminated": terminated}}
             status["containerStatuses"] = [{**container, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]

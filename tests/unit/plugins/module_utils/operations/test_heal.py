@@ -530,7 +530,7 @@ def test_of_two_runs_at_once_one_is_refused(world: World) -> None:
 def test_a_crash_is_told_with_its_cause_and_replaced_by_name_only(world: World) -> None:
     before = world.identities()
     world.kube.end(FIRST)
-    world.kube.crashed[FIRST] = "INFO x\nERROR CorruptSSTableException: Corrupted: /var/lib/cassandra/data/x\n"
+    world.kube.last_words[FIRST] = "INFO x\nERROR CorruptSSTableException: Corrupted: /var/lib/cassandra/data/x\n"
     refusal = world.refused()
     assert decisions(refusal.result) == {FIRST: (7, "ask")}
     assert "CorruptSSTableException" in str(refusal)
