@@ -440,6 +440,19 @@ def gossipinfo(text: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def ring(text: str) -> dict[str, list[int]]:
+    """``nodetool ring``: by address, its tokens."""
+    found: dict[str, list[int]] = {}
+    for line in text.splitlines():
+        # Address, rack (which may hold spaces), status, state, load, owned, token. A line before them has a token only.
+        match = re.match(r"(\S+) .*\b(?:Up|Down|\?) .* (-?\d+)\s*$", line)
+        if match:
+            found.setdefault(_address(match[1])[0], []).append(int(match[2]))
+    if not found:
+        raise UnknownOutput(f"nodetool ring named no node: {_short(text)}")
+    return found
+
+
 def document(text: str) -> dict[str, Any]:
     """A verb that was asked for JSON."""
     try:
@@ -457,6 +470,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "netstats": netstats,
     "compactionstats": compactionstats,
     "gossipinfo": gossipinfo,
+    "ring": ring,
     "tpstats": document,
     "tablestats": document,
     "cfstats": document,

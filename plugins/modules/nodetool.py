@@ -15,8 +15,8 @@ description:
   - Several verbs on a node take one connection to it.
   - A verb that ends with another code than 0 fails the task. The failures of all nodes are told, and nodes that did not
     fail have run all the same.
-  - The output of C(status), C(info), C(describecluster), C(netstats), C(compactionstats), C(tpstats), C(tablestats) and
-    C(gossipinfo) is returned as data too.
+  - The output of C(status), C(info), C(describecluster), C(netstats), C(compactionstats), C(tpstats), C(tablestats),
+    C(gossipinfo) and C(ring) is returned as data too.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.selection

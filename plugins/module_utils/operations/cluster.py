@@ -18,6 +18,7 @@ from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock
 from ..observe import Credentials, Objects, ask, attempt, ledger_of, objects, together, view
+from ..observe_nodetool import ask_without_login
 from ..options import DATACENTER, KUBERNETES
 from ..view import View
 from . import superuser
@@ -51,8 +52,8 @@ class Place:
         return view(self.kube, found, self.cluster, self.datacenter, None)
 
     def ask(self, seen: View, also: Collection[str], busy: bool) -> View:
-        """As its nodes see it."""
-        return ask(self.kube, seen, self.credentials, also, busy)
+        """As its nodes see it; in their own word also where nobody can log in."""
+        return ask_without_login(self.kube, ask(self.kube, seen, self.credentials, also, busy))
 
 
 @dataclass(frozen=True)
