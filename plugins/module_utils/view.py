@@ -65,8 +65,6 @@ class Activity:
     compactions: int | None = None
     # Host id -> files of hints that this node keeps for it. Nodes without hints are left out.
     hints: Mapping[str, int] | None = None
-    # Message type -> messages dropped since the node started.
-    dropped: Mapping[str, int] | None = None
     disk: Disk | None = None
     # Bytes of the largest table: upgradesstables needs as much for a moment.
     largest_table: int | None = None

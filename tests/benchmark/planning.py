@@ -31,7 +31,7 @@ NODES, RACKS, TOKENS, KEYSPACES = 1000, 3, 16, 30
 TARGET = 2.0
 """Seconds of one core."""
 VERSION = "5.0.9"
-IDLE = Activity("NORMAL", (), (), 0, {}, {}, Disk(60, 100), 10, (), "NONE")
+IDLE = Activity("NORMAL", (), (), 0, {}, Disk(60, 100), 10, (), "NONE")
 SCENES: dict[str, tuple[Sequence[str], Sequence[int]]] = {
     "one datacenter": (("dc1",), (3,)),
     "two datacenters, every keyspace replicated otherwise": (("dc1", "dc2"), range(3, 9)),

@@ -32,7 +32,6 @@ IDLE = Activity(
     repairs=(),
     compactions=0,
     hints={},
-    dropped={},
     disk=Disk(60, 100),
     largest_table=10,
     snapshots=(),
