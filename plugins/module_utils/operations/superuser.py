@@ -78,7 +78,7 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
     create(kube, doorkeeper, wanted)
     with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
         replicate(session, replication)
-        if wanted.username != DEFAULT.username and role_exists(session, DEFAULT.username):
+        if wanted.username != DEFAULT.username and is_open(session):
             session.execute(close_default_login(), timeout=LIMIT)
         synchronise(session)
     prove_closed(kube, doorkeeper)
@@ -123,6 +123,13 @@ def superuser_statement(wanted: Credentials, exists: bool) -> str:
 def role_exists(session: cql.Session, name: str) -> bool:
     statement = "SELECT role FROM system_auth.roles WHERE role = ?"
     return bool(session.execute(statement, (name,), consistency="QUORUM"))
+
+
+def is_open(session: cql.Session) -> bool:
+    """Whether the default login opens anything. One that a killed run closed stays: see L(create) on passwords."""
+    statement = "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = ?"
+    rows = session.execute(statement, (DEFAULT.username,), consistency="QUORUM")
+    return any(row["can_login"] or row["is_superuser"] for row in rows)
 
 
 def close_default_login() -> str:

@@ -36,7 +36,7 @@ class Busy:
     pools: dict[str, tuple[int, int]] = field(default_factory=lambda: {"CompactionExecutor": (0, 0)})
     hints: dict[str, int] = field(default_factory=dict)
     # KiB: all, free.
-    disk: tuple[int, int] = (1000, 900)
+    disk: tuple[int, int] = (10_000, 9_000)
     snapshots: list[str] = field(default_factory=list)
 
     def volume(self) -> str:
@@ -62,6 +62,8 @@ class Member:
     version: str | None = None
     sstables: str = "big-nb"
     storage_mode: str = "CASSANDRA_4"
+    # Its version of the schema; None is that of the ring.
+    schema: str | None = None
 
 
 @dataclass
@@ -189,7 +191,7 @@ class FakeCassandra:
                 "dc": member.datacenter,
                 "rack": member.rack,
                 "release_version": member.version or self.version,
-                "schema": self.schema,
+                "schema": member.schema or self.schema,
                 "status_with_port": f"{member.status},-3074457345618258603",
                 "load": "104857.0",
                 "rpc_ready": str(self.doors.get(name) == OPEN).lower(),
@@ -249,6 +251,9 @@ class FakeSession:
                 return answer(*found.groups(), consistency)
         if statement == "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?":
             return [{"replication": self.ring.replication[str((parameters or ())[0])]}]
+        if statement == "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = ?":
+            role = self.ring.roles.get(str((parameters or ())[0]))
+            return [{"can_login": role.login, "is_superuser": role.superuser}] if role else []
         if statement == "SELECT role FROM system_auth.roles WHERE role = ?":
             return self.read_role(str((parameters or ())[0]), consistency)
         raise AssertionError(f"the fake does not know the statement {statement!r}")
@@ -261,7 +266,7 @@ class FakeSession:
             "data_center": member.datacenter,
             "rack": member.rack,
             "release_version": member.version or self.ring.version,
-            "schema_version": self.ring.schema,
+            "schema_version": member.schema or self.ring.schema,
             "tokens": [str(token) for token in member.tokens] or None,
         }
 

@@ -98,8 +98,9 @@ def test_a_second_time_changes_nothing(ring: FakeCassandra) -> None:
     ring.statements.clear()
     before = dict(ring.roles)
     superuser.establish(NONE, DOORKEEPER, WANTED, REPLICATION)
-    assert [text for text in changed(ring) if not text.startswith("ALTER ROLE cassandra")] == []
-    assert before["shop-superuser"] == ring.roles["shop-superuser"]
+    # 5.0 refuses to change the password of a role, the closed default one too, twice in five seconds.
+    assert changed(ring) == []
+    assert before == ring.roles
     assert stands(ring)
 
 
