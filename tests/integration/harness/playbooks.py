@@ -21,7 +21,13 @@ import yaml
 from .settings import ROOT, VENV_BIN
 
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
-REGISTERED = {"deploy": "deploy_result", "status": "status_result", "destroy": "destroy_result"}
+REGISTERED = {
+    "deploy": "deploy_result",
+    "status": "status_result",
+    "destroy": "destroy_result",
+    "heal": "heal_result",
+    "replace_node": "replace_node_result",
+}
 """Playbook -> the variable that its role leaves behind."""
 
 
