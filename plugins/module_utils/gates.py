@@ -421,7 +421,10 @@ def advice(reason: str) -> str:
         ("have the same", "one of them is a ghost; the playbook heal tells how to remove it"),
         ("no seed is up", "bring one of them back first"),
         ("schema versions", "wait a minute; if it stays so, restart the node that differs"),
-        ("none of this datacenter's nodes", "a node that left without goodbye; the playbook heal tells how to remove it"),
+        (
+            "none of this datacenter's nodes",
+            "a node that left without goodbye; the playbook heal tells how to remove it",
+        ),
     )
     return next((words for sign, words in rules if sign in reason), "run the playbook status again in a minute")
 
