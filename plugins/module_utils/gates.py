@@ -418,12 +418,12 @@ def advice(reason: str) -> str:
         ("knows other tokens", late),
         ("says that it is", "wait until it is done; a node that is drained wants a restart"),
         ("is not known", "see that nodetool works there: nodetool netstats tells its mode"),
-        ("have the same", "one of them is a ghost; the playbook heal tells how to remove it"),
+        ("have the same", "one of them is a ghost; heal tells how to remove it"),
         ("no seed is up", "bring one of them back first"),
         ("schema versions", "wait a minute; if it stays so, restart the node that differs"),
         (
             "none of this datacenter's nodes",
-            "a node that left without goodbye; the playbook heal tells how to remove it",
+            "a node that left without goodbye; heal tells how to remove it",
         ),
     )
     return next((words for sign, words in rules if sign in reason), "run the playbook status again in a minute")
