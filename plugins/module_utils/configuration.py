@@ -104,9 +104,18 @@ def _nearest(key: str, line: settings.Line) -> str:
     renamed = {new: old for old, new in settings.RENAMED[(5, 0)].items()}
     if line == (4, 0) and renamed.get(key) in settings.KEYS[line]:
         return f"; its name there is {renamed[key]}"
+    others = [other for other in settings.KEYS if key in settings.KEYS[other]]
+    if others and max(others) < line:
+        return f"; it was there up to {_dotted(max(others))}: take it out"
+    if others and min(others) > line:
+        return f"; it came with {_dotted(min(others))}"
     names = (settings.KEYS[line] | set(settings.RENAMED[line])) - set(OWNED)
     found = difflib.get_close_matches(key, sorted(names), n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""
+
+
+def _dotted(line: settings.Line) -> str:
+    return ".".join(map(str, line))
 
 
 def _twice(config: Mapping[str, Any], line: settings.Line, path: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ What Cassandra's sources say (read in 4.0.19, 4.1.10 and 5.0.9):
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import gates, settings
@@ -159,28 +159,23 @@ def mode_of(config_map: Mapping[str, Any]) -> str:
 
 
 def key_advice(config: Mapping[str, Any], target: str, path: str = "config") -> list[str]:
-    """The user's cassandra.yaml keys that the target version calls otherwise, or does not have any more."""
-    line = release(target)[:2]
-    return [text for key in sorted(config) for text in _advice(key, config[key], (line[0], line[1]), path)]
+    """The user's cassandra.yaml keys that the target version takes under their old names only, with the present ones.
+
+    Keys that it does not take at all are refused by C(configuration).
+    """
+    major, minor = release(target)[:2]
+    line = (major, minor)
+    return [
+        f"{path}.{key}: Cassandra {major}.{minor} calls it {new}, and still takes the old name"
+        f"{_instead(key, new, value)}"
+        for key, value in sorted(config.items())
+        if key not in settings.KEYS[line] and (new := settings.RENAMED[line].get(key))
+    ]
 
 
-def _advice(key: str, value: Any, line: settings.Line, path: str) -> Iterator[str]:
-    name = f"Cassandra {line[0]}.{line[1]}"
-    new = settings.RENAMED[line].get(key)
-    if key in settings.KEYS[line]:
-        return
-    if new is not None:
-        translated = _translated(key, value)
-        instead = f"; instead write {new}: {translated}" if translated else ""
-        yield f"{path}.{key}: {name} calls it {new}, and still takes the old name{instead}"
-        return
-    olds = sorted(
-        old for old, present in settings.RENAMED[(5, 0)].items() if present == key and old in settings.KEYS[line]
-    )
-    if olds:
-        yield f"{path}.{key}: {name} calls it {' or '.join(olds)}; rename it, and mind the unit in the name"
-    else:
-        yield f"{path}.{key}: {name} does not have it; take it out"
+def _instead(key: str, new: str, value: Any) -> str:
+    translated = _translated(key, value)
+    return f"; instead write {new}: {translated}" if translated else ""
 
 
 def _translated(key: str, value: Any) -> str:

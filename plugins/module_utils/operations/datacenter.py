@@ -205,6 +205,9 @@ class Deployment:
             reasons += self.locked_out()
         if reasons:
             raise SpecError(reasons)
+        if living is not None and gates.line(living.version) != gates.line(self.desired.version):
+            path = f"{self.prefix}config"
+            self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
 
     def locked_out(self) -> list[str]:
         """A new password would fit no role of a datacenter that runs."""

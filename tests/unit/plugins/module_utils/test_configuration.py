@@ -39,6 +39,8 @@ def test_our_own_keys_exist(line: str) -> None:
         ("compaction_throughput", "4.0", "its name there is compaction_throughput_mb_per_sec"),
         ("storage_compatibility_mod", "5.0", "did you mean storage_compatibility_mode?"),
         ("read_request_timeout", "4.0", "its name there is read_request_timeout_in_ms"),
+        ("commitlog_periodic_queue_size", "5.0", "it was there up to 4.1: take it out"),
+        ("sai_options", "4.1", "it came with 5.0"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_one(key: str, line: str, nearest: str) -> None:

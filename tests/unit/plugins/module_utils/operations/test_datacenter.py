@@ -565,6 +565,14 @@ def test_a_living_datacenter_is_not_made_another(deployed: World, changes: dict[
     assert any(words in text for text in refused(deployed, **changes))
 
 
+def test_another_line_of_cassandra_tells_the_present_names_of_keys(world: World) -> None:
+    old = {"read_request_timeout_in_ms": 5000}
+    world.run(version="4.0.19", config=old)
+    assert not any("read_request_timeout" in text for text in world.warnings)
+    world.run(version="4.1.10", config=old)
+    assert any("instead write read_request_timeout: 5000ms" in text for text in world.warnings)
+
+
 @pytest.mark.parametrize(("changes", "words"), OTHER_DATACENTERS)
 def test_nor_is_one_that_left_its_volumes(deployed: World, changes: dict[str, Any], words: str) -> None:
     """Zones and version stood in the StatefulSets only."""
