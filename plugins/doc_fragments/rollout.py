@@ -142,7 +142,7 @@ options:
     description:
       - Seconds between closing CQL and draining, for clients to go elsewhere.
     type: float
-    default: 2.0
+    default: 1.0
   drain_timeout:
     description:
       - Limit in seconds of draining a node. When it passes, the node goes on draining while its pod ends.

@@ -31,7 +31,6 @@ df -Pk . | awk 'NR == 2 { print "disk", $2, $4 }'
 for file in hints/*.hints; do [ -e "$file" ] && echo "hints ${file#hints/}"; done
 for folder in data/*/*/snapshots/*; do [ -d "$folder" ] && echo "snapshot ${folder##*/}"; done | sort -u
 exit 0"""
-HOST_ID_LENGTH = 36
 
 
 def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], status: str | None) -> Activity:
@@ -148,7 +147,7 @@ def volume_hints(lines: Iterable[list[str]] | None) -> dict[str, int] | None:
     counted: dict[str, int] = {}
     for kind, rest in lines:
         if kind == "hints":
-            host_id = rest[:HOST_ID_LENGTH]
+            host_id = rest.rsplit("-", 2)[0]
             counted[host_id] = counted.get(host_id, 0) + 1
     return counted
 

@@ -25,7 +25,7 @@ attributes:
   check_mode:
     support: partial
     details:
-      - RV(changed) tells whether a node holds SSTables of more than one format. One that holds only old ones is not
+      - C(changed) tells whether a node holds SSTables of more than one format. One that holds only old ones is not
         noticed.
   diff_mode:
     support: none

@@ -47,7 +47,7 @@ SETTLE_LIMIT = 120.0
 PAUSE = 1.0
 
 LIMITS: Mapping[str, Any] = {
-    "drain_wait": {"type": "float", "default": 2.0},
+    "drain_wait": {"type": "float", "default": 1.0},
     "drain_timeout": {"type": "int", "default": 300},
     "gate_timeout": {"type": "int", "default": 120},
     "wait_timeout": {"type": "int", "default": 1800},
@@ -189,7 +189,7 @@ class Restarts:
         same = [node for node in sight.view.nodes if node.uid and noted.get(node.pod) == node.uid]
         drained = [node for node in same if not self._opened_again(node)]
         for rack in sorted({node.rack for node in drained}):
-            self._finish(rack, [node for node in drained if node.rack == rack])
+            self._finish(rack, [node for node in drained if node.rack == rack], same)
         self._note({})
 
     def _opened_again(self, node: NodeView) -> bool:
@@ -200,29 +200,33 @@ class Restarts:
         self.say(f"{node.pod} serves again: a run that was killed had only closed its CQL")
         return True
 
-    def _finish(self, rack: str, nodes: Sequence[NodeView]) -> None:
-        """Restart drained nodes; those that cannot be released without others come back at the revision they had."""
-        pods = tuple(node.pod for node in nodes)
-        self.say(f"{short(pods)} was stopped by a run that was killed")
-        why = "a run that was killed had stopped them already"
-        batch = rollout.Batch(rack, pods, min(node.ordinal for node in nodes), fix=True, why=why)
-        entry, clock = Done(batch), Stopwatch()
-        sight = self._open_gates(batch)
-        self.done.append(entry)
-        self._release(sight.view, batch)
-        self._delete(nodes)
-        self.wait_well(pods, sight.view)
-        entry.seconds["down"] = clock.lap()
+    def _finish(self, rack: str, drained: Sequence[NodeView], same: Sequence[NodeView]) -> None:
+        """Restart drained nodes, together with those of their batch that Kubernetes would release with them.
+
+        :param same: all that the killed run was about to stop and that run still.
+        """
+        self.say(f"{short([node.pod for node in drained])} was stopped by a run that was killed")
+        view = self.cluster.look().view
+        lowest = min(node.ordinal for node in drained)
+        nodes = {node.pod: node for node in drained}
+        pending = any(rollout.needs_restart(view, node) for node in drained)
+        above = [node for node in same if node.rack == rack and node.ordinal > lowest and node.pod not in nodes]
+        nodes |= {node.pod: node for node in above if pending and rollout.needs_restart(view, node)}
+        pods = tuple(sorted(nodes, key=lambda pod: -nodes[pod].ordinal))
+        why = "a run that was killed had begun with it"
+        self.batch(rollout.Batch(rack, pods, lowest, fix=len(nodes) == len(drained), why=why))
 
     # One batch
 
-    def batch(self, batch: rollout.Batch) -> None:
+    def batch(self, batch: rollout.Batch, sight: Sight | None = None) -> None:
         """Restart the nodes of a batch.
 
+        :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
         :raises CassopsError: the gates do not open, or a node does not come back; with the cause.
         """
         entry, clock = Done(batch), Stopwatch()
-        sight = self._open_gates(batch)
+        if sight is None or rollout.before_batch(sight.view, batch, self.settings, sight.others):
+            sight = self._open_gates(batch)
         entry.seconds["gates"] = clock.lap()
         nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
         self._note({node.pod: node.uid for node in nodes if node.uid})
@@ -300,12 +304,9 @@ class Restarts:
 
         self._wait(batch.nodes, "to be back", before, proved)
 
-    def wait_well(self, pods: Sequence[str], before: View | None = None) -> None:
-        """Wait for nodes that are on their way without a batch: Kubernetes must take them for ready.
-
-        :param before: its pods must be gone; None: it does not matter which pod it is.
-        """
-        self._wait(pods, "to be well", before, no_further_proof)
+    def wait_well(self, pods: Sequence[str]) -> None:
+        """Wait for nodes that are on their way without a batch: Kubernetes must take them for ready."""
+        self._wait(pods, "to be well", None, no_further_proof)
 
     def _wait(
         self, pods: Sequence[str], what: str, before: View | None, proved: Callable[[Sight], Sequence[str]]

@@ -96,7 +96,7 @@ class Rollout:
             elif batch is None:
                 break
             else:
-                self.restart(batch, len(plan.batches))
+                self.restart(batch, len(plan.batches), sight)
                 if batch.pause:
                     return self.result(paused=True)
             sight = self.cluster.ask(self.cluster.look())
@@ -105,10 +105,10 @@ class Rollout:
         self.restarts.settle()
         return self.result()
 
-    def restart(self, batch: rollout.Batch, left: int) -> None:
+    def restart(self, batch: rollout.Batch, left: int, sight: Sight) -> None:
         self.left, self.batch_began = left, time.monotonic()
         self.restarts.say(f"{short(batch.nodes)}: {batch.why}")
-        self.restarts.batch(batch)
+        self.restarts.batch(batch, sight)
         self.finished, self.left = self.finished + 1, 0
 
     def tell(self, plan: rollout.Plan) -> None:

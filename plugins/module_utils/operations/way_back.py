@@ -175,7 +175,8 @@ def refusals(sight: Sight, template: Mapping[str, Any]) -> list[str]:
     for pod in sight.found.all("Pod").values():
         reasons += upgrade.refusals(version_of(pod), version_of(template), mode)
     wanted = mode_of(sight.found, template)
-    if wanted in upgrade.MODES:
+    if wanted in upgrade.MODES and mode is not None and upgrade.MODES.index(wanted) < upgrade.MODES.index(mode):
+        # Only back: a step forward was checked when it was taken.
         reasons += upgrade.step_refusals(modes, wanted)
     return reasons
 

@@ -139,7 +139,10 @@ class FakeCassandra:
         results = []
         for verb in verbs:
             self.nodetool.append((pod, tuple(verb)))
-            if pod in self.deaf:
+            if verb[0] == "enablebinary" and pod in self.drained:
+                said = "error: Unable to start native transport because the node was drained."
+                results.append(nodetool.Result(tuple(verb), 2, "", said))
+            elif pod in self.deaf:
                 results.append(nodetool.Result(tuple(verb), 1, "", "nodetool: Failed to connect to '127.0.0.1:7199'"))
             else:
                 results.append(nodetool.Result(tuple(verb), 0, "", "", self.one_verb(kube, pod, verb)))

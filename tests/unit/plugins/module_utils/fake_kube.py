@@ -17,6 +17,7 @@ import hashlib
 import itertools
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -108,8 +109,12 @@ class FakeKube:
         self.slow = 1
         self.disks: dict[str, Disk] = {}
         self.held: dict[str, str] = {}
-        # Pods that were stopped while they took requests.
+        # Pods that were stopped while they took requests, and how often each was made.
         self.cut_off: list[str] = []
+        self.made: Counter[str] = Counter()
+        # What containers crash of: words in the name of their configuration, or their image.
+        self.deadly: set[str] = set()
+        self.crashed: set[str] = set()
         self.starting: dict[str, int] = {}
         self.after_write: Callable[[], None] = lambda: None
         self.pod_addresses: dict[str, str] = {}
@@ -339,6 +344,7 @@ class FakeKube:
         self.objects.pop(("Pod", pod), None)
         self.held.pop(pod, None)
         self.starting.pop(pod, None)
+        self.crashed.discard(pod)
         if pod in self.ring.members:
             if self.ring.doors[pod] == OPEN and pod not in self.ring.down:
                 self.cut_off.append(pod)
@@ -363,6 +369,9 @@ class FakeKube:
     def start(self, pod: str) -> None:
         """start.sh, in short."""
         item = self.one("Pod", pod)
+        if any(word in json.dumps(item["spec"]) for word in self.deadly):
+            self.crashed.add(pod)
+            return
         labels = item["metadata"]["labels"]
         prefix = f"{labels['cassops.kubernetes/cluster']}-{labels['cassops.kubernetes/datacenter']}"
         ledger = self.ledger(f"{prefix}-ledger")
@@ -443,6 +452,7 @@ class FakeKube:
         template["metadata"]["creationTimestamp"] = made.strftime("%Y-%m-%dT%H:%M:%SZ")
         template["spec"]["nodeName"] = "worker"
         self.put({"kind": "Pod", **template})
+        self.made[pod] += 1
         self.pod_addresses[pod] = f"198.18.1.{next(self._numbers) % 250}"
         self.starting[pod] = self.slow
 
@@ -450,7 +460,7 @@ class FakeKube:
         return str(self.one("Pod", pod)["metadata"]["labels"]["controller-revision-hash"])
 
     def ready(self, pod: str) -> bool:
-        return pod not in self.starting and self.ring.doors.get(pod) == OPEN
+        return pod not in self.starting and pod not in self.crashed and self.ring.doors.get(pod) == OPEN
 
     # Small things.
 
@@ -474,12 +484,20 @@ class FakeKube:
         if shown["kind"] == "Pod":
             name = self.name(shown)
             running = name not in self.starting
+            crash = {"exitCode": 3, "reason": "Error"}
+            container: Object = {
+                "name": "cassandra",
+                "restartCount": 0,
+                "state": {"running" if running else "waiting": {}},
+            }
+            if name in self.crashed:
+                container.update(
+                    restartCount=3, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": crash}
+                )
             shown["status"] = {
                 "phase": "Running" if running else "Pending",
                 "podIP": self.pod_addresses[name],
                 "conditions": [{"type": "Ready", "status": str(self.ready(name))}],
-                "containerStatuses": [
-                    {"name": "cassandra", "restartCount": 0, "state": {"running" if running else "waiting": {}}}
-                ],
+                "containerStatuses": [container],
             }
         return shown

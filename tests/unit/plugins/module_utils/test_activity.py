@@ -59,7 +59,7 @@ def test_an_idle_node(ring: FakeCassandra, version: str) -> None:
         repairs=(),
         compactions=0,
         hints={},
-        disk=Disk(free=900 * 1024, total=1000 * 1024),
+        disk=Disk(free=9000 * 1024, total=10000 * 1024),
         largest_table=3 * 2**20,
         snapshots=(),
         storage_mode="CASSANDRA_4" if version.startswith("5") else None,

@@ -73,6 +73,7 @@ class Rolling:
         world.deploy(**changes)
         world.kube.after_write = world.watch
         world.kube.cut_off.clear()
+        world.kube.made.clear()
         return world
 
     @property
@@ -157,6 +158,7 @@ class Rolling:
         self.kube.control(pod.rpartition("-")[0])
         for _look in range(3):
             self.kube.kubelet()
+        self.kube.cut_off.clear()
 
     def assert_whole(self) -> None:
         """Every node serves what is wanted, nothing is left behind, and never were two racks down."""
@@ -166,4 +168,5 @@ class Rolling:
         assert self.note() == {}
         assert self.most_racks <= 1
         assert self.kube.cut_off == []
+        assert not self.kube.crashed
         assert self.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] == ""

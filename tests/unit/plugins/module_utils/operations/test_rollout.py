@@ -4,8 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from unit.plugins.module_utils.fake_cassandra import OFF
 from unit.plugins.module_utils.operations.rolling import CHANGED, Rolling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import patience, rollout, waiting
+
+FIRST, SECOND = "shop-dc1-r1-1", "shop-dc1-r1-0"
+FAR = "shop-dc1-r3-0"
+WRONG = {"config": {"concurrent_reads": 1}}
 
 
 @pytest.fixture
@@ -13,15 +26,676 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Rolling:
     return Rolling.deployed(monkeypatch)
 
 
-def test_nothing_pending_is_nothing_to_do(world: Rolling) -> None:
-    result = world.roll()
-    assert result["changed"] is False
-
-
-def test_what_is_pending_reaches_every_node(world: Rolling) -> None:
+@pytest.fixture
+def pending(world: Rolling) -> Rolling:
+    """Every node waits for a changed configuration."""
     world.deploy(**CHANGED)
-    assert len(world.pending()) == 6
+    return world
+
+
+Worlds = Callable[..., Rolling]
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Worlds:
+    """Makes datacenters; the clients lead to the one that was made last."""
+    return lambda per_rack=1: Rolling.deployed(monkeypatch, per_rack)
+
+
+# --- the whole way ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_pending_reaches_every_node(pending: Rolling) -> None:
+    result = pending.roll()
+    assert result["changed"] is True
+    assert result["restarted"] == [f"shop-dc1-r{rack}-{ordinal}" for rack in (1, 2, 3) for ordinal in (1, 0)]
+    assert [batch["canary"] for batch in result["batches"]] == [True] + [False] * 5
+    assert (result["pending_restart"], result["paused"]) == ([], False)
+    assert set(pending.kube.made.values()) == {1}
+    assert pending.most_nodes == 1
+    pending.assert_whole()
+
+
+def test_nothing_pending_is_nothing_to_do(world: Rolling) -> None:
+    writes = len(world.kube.writes)
     result = world.roll()
-    print("\n".join(world.said))
-    print(result)
+    assert (result["changed"], result["restarted"]) == (False, [])
+    assert world.writes(writes) == []
+
+
+def test_a_second_run_changes_nothing(pending: Rolling) -> None:
+    pending.roll()
+    uids, writes = pending.uids(), len(pending.kube.writes)
+    assert pending.roll()["changed"] is False
+    assert pending.uids() == uids
+    assert pending.writes(writes) == []
+
+
+def test_clients_go_first_then_the_other_nodes(pending: Rolling) -> None:
+    pending.roll()
+    for pod in pending.nodes:
+        verbs = [verb[0] for asked, verb in pending.ring.nodetool if asked == pod and verb[0] != "enablebinary"]
+        assert verbs == ["disablebinary", "drain"], pod
+
+
+def test_rack_by_rack(pending: Rolling) -> None:
+    result = pending.roll(max_unavailable="rack", canary=False)
+    assert [len(batch["nodes"]) for batch in result["batches"]] == [2, 2, 2]
+    assert (pending.most_racks, pending.most_nodes) == (1, 2)
+    pending.assert_whole()
+
+
+def test_the_canary_comes_alone(pending: Rolling) -> None:
+    result = pending.roll(max_unavailable="rack")
+    assert [batch["nodes"] for batch in result["batches"]][:2] == [[FIRST], [SECOND]]
+
+
+def test_progress_tells_batch_node_and_what_it_does(pending: Rolling) -> None:
+    pending.roll()
+    assert "batch 1 of 6: r1-1 closing CQL" in pending.said
+    assert "batch 1 of 6: r1-1 draining" in pending.said
+    assert any(text.startswith("batch 2 of 6, about ") and " left: r1-0 restarting" in text for text in pending.said)
+    assert not any("shop-dc1-" in text for text in pending.said)
+
+
+def test_the_diff_tells_what_nodes_run(pending: Rolling) -> None:
+    before = pending.roll(check=True, diff=True)["diff"]
+    assert before["before"] != before["after"]
+    after = pending.roll(diff=True)["diff"]
+    assert after["after"] == before["after"]
+
+
+# --- forced -----------------------------------------------------------------------------------------------------------
+
+
+def test_forced_restarts_every_node_once(world: Rolling) -> None:
+    revisions = world.revisions()
+    assert len(world.roll(force=True)["restarted"]) == 6
+    assert set(world.kube.made.values()) == {1}
+    assert world.revisions() == revisions
     world.assert_whole()
+    assert world.roll()["changed"] is False
+
+
+def test_forced_again_restarts_all_again(world: Rolling) -> None:
+    world.roll(force=True)
+    world.roll(force=True)
+    assert set(world.kube.made.values()) == {2}
+
+
+def test_one_node_alone_may_be_forced(world: Rolling) -> None:
+    """Nothing is pending, so Kubernetes need not release the nodes above it."""
+    assert world.roll(force=True, limit="r2-1")["restarted"] == ["shop-dc1-r2-1"]
+
+
+def test_a_forced_rollout_that_was_interrupted_long_ago_is_forgotten(world: Rolling) -> None:
+    world.kube.patch(
+        "ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {rollout.FORCED_SINCE: "2020-01-01T00:00:00Z"}}}
+    )
+    assert len(world.roll(force=True)["restarted"]) == 6
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("per_rack", "options"),
+    [
+        (1, {}),
+        (2, {"max_unavailable": "rack", "canary": False}),
+        (1, {"force": True}),
+        (2, {"force": True, "max_unavailable": "rack", "canary": False}),
+    ],
+    ids=["pending", "pending, by rack", "forced", "forced, by rack"],
+)
+def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
+    worlds: Worlds, per_rack: int, options: dict[str, Any]
+) -> None:
+    """No node restarts twice, and none is cut off."""
+
+    def begun() -> Rolling:
+        made = worlds(per_rack)
+        if not options.get("force"):
+            made.deploy(**CHANGED)
+        return made
+
+    undisturbed = begun()
+    before = len(undisturbed.kube.writes)
+    undisturbed.roll(**options)
+    # One that was killed behind its last note was finished: another forced one is another.
+    count = (
+        max(n for n, what in enumerate(undisturbed.kube.writes) if what == "patch ConfigMap shop-dc1-ledger") - before
+    )
+    assert count > 15
+    for lives in range(count):
+        world = begun()
+        assert world.killed(lives, lambda world=world: world.roll(**options)), lives  # type: ignore[misc]
+        world.roll(**options)
+        world.assert_whole()
+        assert set(world.kube.made.values()) == {1}, (lives, world.kube.made)
+        if lives % 5 == 0:
+            assert world.roll()["changed"] is False, lives
+
+
+def test_runs_that_are_killed_again_and_again(worlds: Worlds) -> None:
+    for step in (7, 9, 13):
+        world = worlds(2)
+        world.deploy(**CHANGED)
+        turns = 0
+        while world.killed(step, world.roll):
+            turns += 1
+            assert turns < 100
+        world.assert_whole()
+
+
+def test_a_node_that_a_killed_forced_run_drained_is_finished_by_any_run(world: Rolling) -> None:
+    before = len(world.kube.writes)
+    world.kube.lives = None
+    drain = next(n for n in range(30) if killed_after(world, n, before))
+    assert drain
+    assert world.ring.drained == {FIRST}
+    result = world.roll()
+    assert result["restarted"] == [FIRST]
+    world.ring.drained.clear()
+    world.assert_whole()
+
+
+def killed_after(world: Rolling, lives: int, before: int) -> bool:
+    """Whether a forced run, killed before its write number C(lives), had just drained the first node."""
+    world.killed(lives, lambda: world.roll(force=True))
+    if world.ring.drained:
+        world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {rollout.FORCED_SINCE: None}}})
+        return True
+    world.roll()
+    return False
+
+
+def test_a_node_whose_cql_a_killed_run_closed_serves_again(world: Rolling) -> None:
+    uid = world.uids()[FIRST]
+    note = f'{{"{FIRST}": "{uid}"}}'
+    world.kube.patch(
+        "ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {"cassops.kubernetes/stopping": note}}}
+    )
+    world.ring.doors[FIRST] = OFF
+    assert world.roll()["changed"] is False
+    assert world.uids()[FIRST] == uid
+    world.assert_whole()
+
+
+def test_a_note_that_cannot_be_read_is_told(world: Rolling) -> None:
+    patch = {"metadata": {"annotations": {"cassops.kubernetes/stopping": "nonsense"}}}
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", patch)
+    with pytest.raises(CassopsError, match="cannot be read: 'nonsense'; remove it"):
+        world.roll()
+
+
+def test_a_second_run_is_refused_while_one_is_on(pending: Rolling) -> None:
+    writes = len(pending.kube.writes)
+    with Lock(pending.kube, "shop-lock", "ada@elsewhere pid 1"), pytest.raises(Locked, match="ada@elsewhere pid 1"):
+        pending.roll()
+    assert pending.writes(writes) == []
+
+
+# --- half way ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_after_the_canary_and_the_next_run(pending: Rolling) -> None:
+    result = pending.roll(pause_after="canary")
+    assert (result["restarted"], result["paused"]) == ([FIRST], True)
+    assert len(result["pending_restart"]) == 5
+    result = pending.roll(pause_after="canary")
+    assert (len(result["restarted"]), result["paused"]) == (5, False)
+    pending.assert_whole()
+
+
+def test_a_pause_after_each_rack(pending: Rolling) -> None:
+    told = [pending.roll(pause_after="rack", canary=False) for _turn in range(3)]
+    assert [each["paused"] for each in told] == [True, True, False]
+    assert [{batch["rack"] for batch in each["batches"]} for each in told] == [{"r1"}, {"r2"}, {"r3"}]
+
+
+def test_half_way_each_pod_comes_back_at_the_revision_that_it_runs(pending: Rolling) -> None:
+    pending.roll(pause_after="canary")
+    assert pending.partitions() == [1, 2, 2]
+    before = pending.revisions()
+    for pod in (FIRST, SECOND, FAR):
+        pending.comes_back(pod)
+    assert pending.revisions() == before
+
+
+def test_before_anything_began_a_pod_comes_back_at_its_old_revision(pending: Rolling) -> None:
+    before = pending.revisions()
+    pending.comes_back(FIRST)
+    assert pending.revisions() == before
+
+
+def test_a_deploy_half_way_changes_nothing(pending: Rolling) -> None:
+    pending.roll(pause_after="canary")
+    uids = pending.uids()
+    assert pending.deploy(**CHANGED)["changes"] == []
+    assert (pending.partitions(), pending.uids()) == ([1, 2, 2], uids)
+
+
+def test_a_deploy_of_another_change_half_way_restarts_nothing(pending: Rolling) -> None:
+    pending.roll(pause_after="canary")
+    uids = pending.uids()
+    pending.deploy(config={"concurrent_reads": 32})
+    assert (pending.partitions(), pending.uids()) == ([2, 2, 2], uids)
+    pending.roll()
+    pending.assert_whole()
+
+
+def test_only_what_was_asked_for(pending: Rolling) -> None:
+    uids = pending.uids()
+    assert pending.roll(limit="r2")["restarted"] == ["shop-dc1-r2-1", "shop-dc1-r2-0"]
+    assert {pod for pod, uid in pending.uids().items() if uids[pod] != uid} == {"shop-dc1-r2-0", "shop-dc1-r2-1"}
+    assert pending.roll()["changed"] is True
+    pending.assert_whole()
+
+
+# --- fix forward, and back --------------------------------------------------------------------------------------------
+
+
+def stuck(world: Rolling) -> str:
+    """A rollout of a configuration that crashes ends at the canary; its message."""
+    world.deploy(**WRONG)
+    world.kube.deadly.add(wanted_configuration(world))
+    uids = world.uids()
+    with pytest.raises(Failed) as caught:
+        world.roll()
+    assert {pod for pod, uid in world.uids().items() if uids[pod] != uid} == {FIRST}
+    assert caught.value.result["restarted"] == [FIRST]
+    return str(caught.value)
+
+
+def wanted_configuration(world: Rolling) -> str:
+    volumes = world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["template"]["spec"]["volumes"]
+    return next(str(item["configMap"]["name"]) for item in volumes if item["name"] == "config")
+
+
+def test_a_change_that_crashes_stops_at_the_canary(world: Rolling) -> None:
+    told = stuck(world)
+    assert f"{FIRST} crashed 3 times (its container ended with exit code 3 (Error))" in told
+    assert "the last words" in told
+    assert "Not touched, at the older revision: shop-dc1-r1-0, shop-dc1-r2-0, shop-dc1-r2-1 and 2 more" in told
+
+
+def test_a_correction_gets_out_of_it(world: Rolling) -> None:
+    stuck(world)
+    result = world.deploy(**CHANGED)
+    assert result["pending_restart"] == world.nodes
+    assert any(f"{FIRST} is not well" in text and "run the playbook restart" in text for text in world.warnings)
+    assert world.roll()["restarted"][0] == FIRST
+    world.assert_whole()
+
+
+def test_the_old_values_get_out_of_it_and_restart_nobody_else(world: Rolling) -> None:
+    stuck(world)
+    world.deploy()
+    assert world.roll()["restarted"] == [FIRST]
+    world.assert_whole()
+
+
+def test_an_image_that_is_not_there_stops_at_the_canary(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    world.deploy(image="nowhere:1")
+    seen = world.kube.seen
+    event = {"reason": "Failed", "message": "no such host", "type": "Warning", "lastTimestamp": "2026-01-01T00:00:00Z"}
+    world.kube.put({"kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"name": FIRST}, **event})
+
+    def without_image(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["kind"] == "Pod" and "nowhere" in shown["spec"]["containers"][0]["image"]:
+            waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}
+            shown["status"]["containerStatuses"] = [{"name": "cassandra", "restartCount": 0, "state": waiting}]
+            shown["status"].update(phase="Pending", conditions=[])
+        return shown
+
+    monkeypatch.setattr(world.kube, "seen", without_image)
+    with pytest.raises(CassopsError, match=r"ImagePullBackOff: Back-off \(Kubernetes: Failed: no such host\)"):
+        world.roll()
+    world.deploy()
+    assert world.roll()["restarted"] == [FIRST]
+
+
+def test_the_way_back_from_the_canary(world: Rolling) -> None:
+    stuck(world)
+    result = world.roll(rollback=True)
+    assert result["restarted"] == [FIRST]
+    assert len(result["returned"]) == 3
+    assert any("the inventory may still want" in text for text in world.warnings)
+    world.assert_whole()
+    assert world.roll()["changed"] is False
+    assert world.deploy()["pending_restart"] == []
+
+
+def test_the_way_back_from_a_rack_that_was_finished(pending: Rolling) -> None:
+    pending.roll(pause_after="rack", canary=False)
+    before = {pod: uid for pod, uid in pending.uids().items() if "-r1-" not in pod}
+    result = pending.roll(rollback=True)
+    assert sorted(result["restarted"]) == [SECOND, FIRST]
+    assert {pod: uid for pod, uid in pending.uids().items() if "-r1-" not in pod} == before
+    pending.assert_whole()
+
+
+def test_the_way_back_of_a_change_of_resources(world: Rolling) -> None:
+    """Image and configuration stay the same: only the template tells."""
+    world.deploy(resources={"requests": {"cpu": "3"}})
+    world.roll(pause_after="canary")
+    assert world.roll(rollback=True)["restarted"] == [FIRST]
+    assert world.deploy()["pending_restart"] == []
+    world.assert_whole()
+
+
+def test_a_way_back_that_is_killed_anywhere_is_finished_by_the_next(worlds: Worlds) -> None:
+    def begun() -> Rolling:
+        made = worlds(1)
+        made.deploy(**CHANGED)
+        made.roll(pause_after="rack", canary=False)
+        made.kube.made.clear()
+        return made
+
+    undisturbed = begun()
+    before = len(undisturbed.kube.writes)
+    undisturbed.roll(rollback=True)
+    for lives in range(len(undisturbed.kube.writes) - before):
+        world = begun()
+        assert world.killed(lives, lambda world=world: world.roll(rollback=True)), lives  # type: ignore[misc]
+        if world.pending() or lives < 8:
+            world.roll(rollback=True)
+        world.roll()
+        world.assert_whole()
+        assert world.kube.made == {"shop-dc1-r1-0": 1}, lives
+
+
+def test_there_is_no_way_back_where_nothing_is_under_way(world: Rolling) -> None:
+    with pytest.raises(CassopsError, match="no change is under way"):
+        world.roll(rollback=True)
+
+
+def test_there_is_no_way_back_without_the_old_configuration(pending: Rolling) -> None:
+    pending.roll(pause_after="canary")
+    volumes = pending.kube.one("Pod", SECOND)["spec"]["volumes"]
+    old = next(str(item["configMap"]["name"]) for item in volumes if item["name"] == "config")
+    pending.kube.objects.pop(("ConfigMap", old))
+    with pytest.raises(CassopsError, match=f"there is no way back: its configuration {old} was deleted"):
+        pending.roll(rollback=True)
+
+
+def test_the_way_back_in_check_mode(pending: Rolling) -> None:
+    pending.roll(pause_after="canary")
+    writes = len(pending.kube.writes)
+    result = pending.roll(check=True, rollback=True)
+    assert [batch["nodes"] for batch in result["batches"]] == [[FIRST]]
+    assert len(pending.kube.writes) == writes
+
+
+# --- what is in the way -----------------------------------------------------------------------------------------------
+
+
+def blocked(world: Rolling, **options: Any) -> str:
+    """The reason; nobody was restarted."""
+    uids = world.uids()
+    with pytest.raises(CassopsError) as caught:
+        world.roll(**options)
+    assert world.uids() == uids
+    return str(caught.value)
+
+
+def test_a_node_of_another_rack_that_is_down(pending: Rolling) -> None:
+    pending.ring.down.add(FAR)
+    assert f"sees {FAR} down" in blocked(pending)
+
+
+def test_a_node_that_somebody_sees_down_and_others_up(pending: Rolling) -> None:
+    pending.ring.unseen.add(("shop-dc1-r2-0", FAR))
+    told = blocked(pending)
+    assert f"shop-dc1-r2-0 sees {FAR} down" in told
+    assert f"shop-dc1-r1-0 sees {FAR} down" not in told
+
+
+def test_a_node_that_goes_down_in_the_middle_stops_before_the_next_batch(pending: Rolling) -> None:
+    def spoil() -> None:
+        if pending.kube.made[SECOND]:
+            pending.ring.down.add(FAR)
+        pending.watch()
+
+    pending.kube.after_write = spoil
+    with pytest.raises(CassopsError, match=f"sees {FAR} down"):
+        pending.roll()
+    assert sorted(pending.kube.made) == [SECOND, FIRST]
+
+
+def test_schema_disagreement(pending: Rolling) -> None:
+    pending.ring.members[FAR].schema = "schema-2"
+    assert "2 schema versions" in blocked(pending)
+
+
+def test_a_repair_that_runs(pending: Rolling) -> None:
+    row = {"keyspace_name": "shop", "options_incremental": False, "completed": False}
+    pending.ring.busy[FAR].repairs.append(row)
+    told = blocked(pending)
+    assert "full repair of shop" in told
+    assert "rollout_ignore: repairs" in told
+    assert pending.roll(ignore="repairs")["changed"] is True
+
+
+def test_hints_that_are_not_delivered(pending: Rolling) -> None:
+    host = pending.ring.members[SECOND].host_id
+    pending.ring.busy[FAR].hints = {host: 2}
+    assert f"{FAR} keeps 2 files of hints for {SECOND}" in blocked(pending)
+
+
+@pytest.mark.parametrize("replicas", ["1", "2"])
+def test_keyspaces_that_cannot_keep_their_quorum(pending: Rolling, replicas: str) -> None:
+    strategy = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+    pending.ring.replication["shop"] = {"class": strategy, "dc1": replicas}
+    told = blocked(pending)
+    assert "keyspace shop" in told
+    assert "rollout_low_rf: warn" in told
+    result = pending.roll(low_rf="warn", limit="r1")
+    assert result["restarted"] == [FIRST, SECOND]
+    assert any("keyspace shop" in text for text in pending.warnings)
+    assert pending.roll(low_rf="ignore", max_unavailable="rack")["changed"] is True
+    pending.assert_whole()
+
+
+def test_a_volume_that_would_be_lost(pending: Rolling) -> None:
+    pending.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["deletionTimestamp"] = "now"
+    assert "it would lose its data" in blocked(pending)
+
+
+def test_wrong_options_are_told_all_at_once(pending: Rolling) -> None:
+    with pytest.raises(SpecError) as caught:
+        pending.roll(max_unavailable="many", low_rf="maybe", ignore="everything")
+    assert len(caught.value.errors) == 3
+    assert all(error.startswith("rollout_") for error in caught.value.errors)
+
+
+def test_a_limit_that_names_nobody(pending: Rolling) -> None:
+    assert "there is no rack or node r9" in blocked(pending, limit="r9")
+
+
+def test_a_node_below_one_that_waits_cannot_be_chosen(pending: Rolling) -> None:
+    assert f"{SECOND} cannot restart before {FIRST}" in blocked(pending, limit="r1-0")
+
+
+def test_cql_that_cannot_be_closed_restarts_nobody(pending: Rolling) -> None:
+    pending.ring.deaf.add(FIRST)
+    told = blocked(pending)
+    assert "CQL could not be closed, and nothing was restarted" in told
+    assert pending.note() == {}
+
+
+def test_a_drain_that_fails_is_told_and_goes_on(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    act = pending.ring.act
+
+    def fail(pod: str, verb: Any) -> None:
+        if verb[0] == "drain" and pod == FIRST:
+            raise CassopsError("it took too long.")
+        act(pod, verb)
+
+    monkeypatch.setattr(pending.ring, "act", fail)
+    pending.roll()
+    assert "it took too long. It has the pod's grace period to finish." in pending.warnings
+    pending.assert_whole()
+
+
+def test_a_node_that_does_not_come_back_in_time(pending: Rolling) -> None:
+    pending.kube.slow = 10**9
+    with pytest.raises(Failed, match=f"{FIRST} to be back: not so after 0 s"):
+        pending.roll(wait_timeout=0)
+    pending.kube.slow = 1
+    pending.kube.starting[FIRST] = 1
+    pending.roll()
+    pending.assert_whole()
+    assert set(pending.kube.made.values()) == {1}
+
+
+def test_a_canary_that_ends_again_is_found_out(pending: Rolling) -> None:
+    seen = pending.kube.seen
+    looks = iter(range(10**6))
+
+    def restarting(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["kind"] == "Pod" and shown["metadata"]["name"] == FIRST and pending.kube.made[FIRST]:
+            shown["status"]["containerStatuses"][0]["restartCount"] = next(looks) // 20
+        return shown
+
+    pending.kube.seen = restarting  # type: ignore[method-assign]
+    with pytest.raises(Failed, match=r"came back and ended again\. The end of its log:\nthe last words"):
+        pending.roll(soak=30)
+    assert list(pending.kube.made) == [FIRST]
+
+
+def test_the_ledger_is_missing(world: Rolling) -> None:
+    world.kube.objects.pop(("ConfigMap", "shop-dc1-ledger"))
+    with pytest.raises(CassopsError, match="deploy it first"):
+        world.roll()
+
+
+# --- check mode -------------------------------------------------------------------------------------------------------
+
+
+def test_check_mode_shows_the_plan_and_writes_nothing(pending: Rolling) -> None:
+    writes = len(pending.kube.writes)
+    result = pending.roll(check=True, max_unavailable="rack")
+    assert len(pending.kube.writes) == writes
+    assert result["changed"] is True
+    assert result["batches"][0]["nodes"] == [FIRST]
+    assert pending.shown[0] == "Datacenter dc1: 6 nodes to restart in 4 batches"
+    assert f"  1. {FIRST}: canary, proves the change before the others get it" in pending.shown
+
+
+def test_check_mode_tells_what_is_in_the_way(pending: Rolling) -> None:
+    pending.ring.down.add(FAR)
+    pending.roll(check=True)
+    assert any(text.startswith("Gate closed now: ") and FAR in text for text in pending.shown)
+
+
+def test_check_mode_with_nothing_pending(world: Rolling) -> None:
+    result = world.roll(check=True)
+    assert (result["changed"], result["batches"]) == (False, [])
+    assert world.shown == ["Datacenter dc1: nothing is pending, no node needs a restart"]
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_patch_is_a_restart(world: Rolling) -> None:
+    world.deploy(version="5.0.9")
+    world.roll()
+    assert {member.version for member in world.ring.members.values()} == {"5.0.9"}
+    world.assert_whole()
+
+
+@pytest.fixture
+def old(monkeypatch: pytest.MonkeyPatch) -> Rolling:
+    """On 4.1, with 5.0 pending."""
+    made = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    made.deploy(version="5.0.9")
+    return made
+
+
+def test_another_line_is_no_mere_restart(old: Rolling) -> None:
+    assert "Cassandra 4.1.10 to 5.0.9. Run the playbook upgrade" in blocked(old)
+    with pytest.raises(CassopsError, match="Run the playbook upgrade"):
+        old.roll(check=True)
+
+
+def test_an_upgrade_wants_its_snapshot(old: Rolling) -> None:
+    assert "has no snapshot before-5.0.9" in blocked(old, upgrade=True, snapshot="before-5.0.9")
+    for busy in old.ring.busy.values():
+        busy.snapshots.append("before-5.0.9")
+    result = old.roll(upgrade=True, snapshot="before-5.0.9")
+    assert len(result["restarted"]) == 3
+    assert any("no change of the schema" in text for text in old.warnings)
+    old.assert_whole()
+
+
+def test_an_upgrade_waits_for_streams(old: Rolling) -> None:
+    row = {"operation": "Rebuild", "peers": ["x"], "progress_percentage": 1.0, "status": "start"}
+    old.ring.busy["shop-dc1-r2-0"].streams.append(row)
+    assert "Rebuild with x" in blocked(old, upgrade=True)
+
+
+def test_in_the_middle_of_an_upgrade_pods_come_back_as_they_were(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    for pod in old.nodes:
+        old.comes_back(pod)
+    assert [old.ring.members[pod].version for pod in old.nodes] == ["5.0.9", "4.1.10", "4.1.10"]
+
+
+def test_the_way_back_to_4_1_from_the_canary(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+    assert {member.version for member in old.ring.members.values()} == {"4.1.10"}
+    old.assert_whole()
+
+
+def test_no_way_back_once_the_formats_are_those_of_5_0(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    old.ring.members["shop-dc1-r1-0"].storage_mode = "UPGRADING"
+    assert "back to 4.1 is possible only while storage_compatibility_mode is CASSANDRA_4" in blocked(old, rollback=True)
+
+
+def test_steps_of_the_storage_format_come_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9")
+    world.roll(upgrade=True)
+    world.deploy(version="5.0.9", config={"storage_compatibility_mode": "UPGRADING"})
+    assert "storage_compatibility_mode CASSANDRA_4 to UPGRADING. Run the playbook upgrade" in blocked(world)
+    world.roll(upgrade=True)
+    assert any("no way back but a backup" in text for text in world.warnings)
+    for member in world.ring.members.values():
+        member.storage_mode = "UPGRADING"
+    world.assert_whole()
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_nodes_that_are_still_starting_are_waited_for(pending: Rolling) -> None:
+    """The run before was killed while a node started; it is at the newest revision already."""
+    pending.roll(pause_after="canary")
+    pending.kube.slow = 4
+    pending.comes_back(FIRST)
+    pending.kube.slow = 1
+    assert pending.roll()["changed"] is True
+    assert pending.kube.made[FIRST] == 2, "once by the rollout, once by hand"
+    pending.assert_whole()
+
+
+def test_a_wait_has_its_limit(pending: Rolling) -> None:
+    pending.ring.down.add(FAR)
+    with pytest.raises(CassopsError) as caught:
+        pending.roll(gate_timeout=0)
+    assert isinstance(caught.value.__cause__, waiting.WaitedTooLong)
+    assert f"the gates before {FIRST} to open: not so after 0 s" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "about 5 s"), (42, "about 40 s"), (61, "about 1 min"), (200, "about 3 min")]
+)
+def test_about(seconds: float, words: str) -> None:
+    assert rollout.about(seconds) == words
