@@ -63,6 +63,15 @@ class Cluster:
             raise KubectlError(f"kubectl {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
+    def stream(self, *words: str) -> subprocess.Popen[str]:
+        """Start kubectl as the administrator; whoever starts it ends it."""
+        return subprocess.Popen(
+            [self.kubectl_program, "--kubeconfig", str(self.kubeconfig), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     def list(self, kinds: str, *words: str) -> list[Object]:
         """Objects of one or several kinds ("pods,services")."""
         items: list[Object] = json.loads(self.kubectl("get", kinds, "-o", "json", *words))["items"]

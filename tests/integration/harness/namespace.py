@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,10 @@ class Namespace:
     def kubectl(self, *words: str, text: str | None = None, seconds: float = 120) -> str:
         """Run kubectl in this namespace as the administrator."""
         return self.cluster.kubectl("--namespace", self.name, *words, text=text, seconds=seconds)
+
+    def stream(self, *words: str) -> subprocess.Popen[str]:
+        """Start kubectl in this namespace as the administrator; whoever starts it ends it."""
+        return self.cluster.stream("--namespace", self.name, *words)
 
     def list(self, kinds: str, *words: str) -> list[Object]:
         """Objects of one or several kinds in this namespace."""

@@ -27,6 +27,8 @@ REGISTERED = {
     "destroy": "destroy_result",
     "heal": "heal_result",
     "replace_node": "replace_node_result",
+    "restart": "rollout_result",
+    "upgrade": "rollout_result",
 }
 """Playbook -> the variable that its role leaves behind."""
 

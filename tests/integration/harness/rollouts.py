@@ -1,0 +1,72 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rollouts under a client at work and a watcher of the API; what each must keep to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from .datacenter import Datacenter
+from .playbooks import Result
+from .watcher import Watcher
+from .workload import Workload
+
+QUICK: Mapping[str, Any] = {"rollout_soak": 5}
+REVISION = "controller-revision-hash"
+
+
+@contextmanager
+def no_request_fails(datacenter: Datacenter, client: Workload) -> Iterator[Watcher]:
+    """While the context lasts, no request fails, no acknowledged row is lost, and no two racks are away at once."""
+    before = client.record.failures.copy()
+    with Watcher.at(datacenter) as watcher:
+        yield watcher
+        datacenter.wait_up()
+        client.wait_for_rows(50)
+    print(f"away: {{{', '.join(f'{pod}: {times}' for pod, times in rounded(watcher).items())}}}")
+    assert client.record.failures == before, f"failed: {client.record.failures - before}"
+    client.check()
+    watcher.assert_one_rack()
+
+
+def rounded(watcher: Watcher) -> dict[str, list[float]]:
+    return {pod: [round(each, 1) for each in times] for pod, times in sorted(watcher.away.items())}
+
+
+def restart(datacenter: Datacenter, *words: str, **extra: Any) -> Result:
+    """Playbook restart, which must end well."""
+    result = datacenter.run("restart", *words, facts=True, **{**QUICK, **extra}).ok()
+    facts = result.facts[datacenter.host]
+    print(f"{result.seconds:5.1f} s restart: {[batch['nodes'] for batch in facts.get('batches', ())]}")
+    for batch in facts.get("batches", ()):
+        print(f"        {batch.get('seconds')}")
+    return result
+
+
+def restarted(result: Result, datacenter: Datacenter) -> list[str]:
+    nodes: list[str] = result.facts[datacenter.host]["restarted"]
+    return nodes
+
+
+def revisions(datacenter: Datacenter) -> dict[str, str]:
+    """Pod -> the revision that it runs."""
+    return {name: pod["metadata"]["labels"][REVISION] for name, pod in datacenter.pods().items()}
+
+
+def versions(datacenter: Datacenter, nodes: Iterable[str] | None = None) -> dict[str, str]:
+    """Node -> its Cassandra's own word."""
+    asked = list(nodes or datacenter.nodes)
+    return {node: datacenter.nodetool(node, "version").split()[-1] for node in asked}
+
+
+def partitions(datacenter: Datacenter) -> dict[str, int]:
+    """Rack -> partition of its StatefulSet."""
+    return {
+        item["metadata"]["labels"]["cassops.kubernetes/rack"]: item["spec"]["updateStrategy"]["rollingUpdate"][
+            "partition"
+        ]
+        for item in datacenter.namespace.list("statefulsets", "-l", datacenter.selector)
+    }

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Six nodes in three racks: changes that roll through them, and what stops them.
+
+One client writes and reads at QUORUM from the first test to the last, and none of its requests fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from integration.harness import waiting
+from integration.harness.datacenter import Datacenter
+from integration.harness.killed import wait_for_words
+from integration.harness.namespace import Namespaces
+from integration.harness.rollouts import (
+    QUICK,
+    no_request_fails,
+    partitions,
+    restart,
+    restarted,
+    revisions,
+    versions,
+)
+from integration.harness.settings import rng
+from integration.harness.workload import Workload
+from sandbox import Sandbox
+
+SIX = {"r1": 2, "r2": 2, "r3": 2}
+BAD = "-XX:+ThisIsNoOption"
+
+
+@pytest.fixture(scope="module")
+def old(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Datacenter]:
+    """Six nodes of the version before."""
+    with namespaces.fresh("r2-rolling") as namespace:
+        datacenter = Datacenter(namespace, racks=SIX, variables={"cassandra_version": "5.0.8"})
+        datacenter.deploy()
+        yield datacenter
+
+
+@pytest.fixture(scope="module")
+def six(old: Datacenter) -> Datacenter:
+    """The same, as it is wanted."""
+    return old.changed(cassandra_version="5.0.9")
+
+
+@pytest.fixture(scope="module")
+def client(old: Datacenter) -> Iterator[Workload]:
+    """At work all the time."""
+    with Workload(old) as client:
+        yield client
+
+
+def test_a_patch_rolls_through_although_a_run_is_killed(six: Datacenter, client: Workload) -> None:
+    result = six.deploy(facts=True)
+    assert result.facts[six.host]["pending_restart"] == six.nodes
+    assert "playbook restart" in " ".join(result.output.split())
+    choose = rng("rollout/killed")
+    with no_request_fails(six, client) as watcher:
+        run = six.start("restart", **QUICK, rollout_max_unavailable="rack")
+        wait_for_words(run, f"batch {choose.choice((2, 3, 4))} of")
+        six.run("restart").refused(f"pid {run.process.pid} holds the lock {six.cluster}-lock", "since")
+        time.sleep(choose.uniform(0, 15))
+        run.kill()
+        print(f"killed after: {run.output.splitlines()[-1]}")
+        restart(six, rollout_max_unavailable="rack")
+    assert watcher.made == dict.fromkeys(six.nodes, 1), "no node restarts twice"
+    assert set(versions(six).values()) == {"5.0.9"}
+    assert set(partitions(six).values()) == {2}
+
+
+def test_a_second_restart_does_nothing(six: Datacenter, client: Workload) -> None:
+    lives = six.lives()
+    assert restart(six).changed == 0
+    assert restart(six, "--check").changed == 0
+    assert six.lives() == lives
+
+
+def test_an_option_that_crashes_stops_at_the_canary_and_its_correction_ends_well(
+    six: Datacenter, client: Workload
+) -> None:
+    wanted = six.inventory_variables()["cassandra_jvm_options"]
+    bad = six.changed(cassandra_jvm_options=[*wanted, BAD])
+    before, lives = revisions(six), six.lives()
+    with no_request_fails(six, client) as watcher:
+        bad.deploy()
+        bad.run("restart", **QUICK).refused("crashed 3 times", "Unrecognized VM option", "Not touched", "r1-0")
+        canary = six.nodes[1]
+        others = {node: uid for node, uid in six.lives().items() if node != canary}
+        assert others == {node: uid for node, uid in lives.items() if node != canary}, "five nodes untouched"
+        assert partitions(six) == {"r1": 1, "r2": 2, "r3": 2}
+        # Whoever fixes it tells so first; that must work although a node is down.
+        output = six.deploy().output
+        assert f"{canary} is not well" in " ".join(output.split())
+        assert restarted(restart(six), six) == [canary]
+    assert set(watcher.made) == {canary}
+    assert revisions(six) == before
+    assert set(partitions(six).values()) == {2}
+
+
+def test_half_way_pods_come_back_as_they_were(six: Datacenter, client: Workload) -> None:
+    """The canary keeps the change, everybody else what they had; the way back takes it from the canary again."""
+    wanted = six.inventory_variables()["cassandra_config"]
+    changed = six.changed(cassandra_config={**wanted, "compaction_throughput": "32MiB/s"})
+    original = revisions(six)
+    with no_request_fails(six, client) as watcher:
+        changed.deploy()
+        result = restart(changed, rollout_pause_after="canary")
+        (canary,) = restarted(result, changed)
+        assert "Paused" in result.output
+        half = revisions(six)
+        assert {node for node in six.nodes if half[node] != original[node]} == {canary}
+        assert changed.deploy().changed == 0, "a deploy half way leaves the partition"
+        for node in (canary, six.nodes[-1]):
+            six.delete_pod(node)
+            waiting.until(f"{node} to be ready", lambda node=node: six.not_ready([node]), 300)  # type: ignore[misc]
+            six.wait_up()
+        assert revisions(six) == half
+        text = {node: six.namespace.exec(node, "cat", "/cassops/conf/cassandra.yaml") for node in six.nodes}
+        assert {node for node in six.nodes if "compaction_throughput" in text[node]} == {canary}
+        assert restarted(restart(changed, rollout_rollback=True), changed) == [canary]
+    assert watcher.made == {canary: 3, six.nodes[-1]: 1}
+    assert revisions(six) == original
+    six.deploy()
