@@ -374,7 +374,8 @@ hold() {
         echo "$reason" >"$held"
         { echo "held: $reason" >"$termination"; } 2>/dev/null || :
     fi
-    sleep "$pause" &
+    # Silent: a signal that comes before its number is known leaves it behind, and it must not keep the log open.
+    sleep "$pause" >/dev/null 2>&1 &
     sleeper=$!
     wait "$sleeper" || :
 }
