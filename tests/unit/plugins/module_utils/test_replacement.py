@@ -18,6 +18,7 @@ from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import replacement
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.scripts import START
+from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan, hash_of
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
     ABANDON,
     ACTIONS,
@@ -38,13 +39,14 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     WAIT,
     Case,
     Decision,
+    Scene,
     Settings,
     Volume,
     Worker,
     decide,
     first,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Endpoint, Keyspace, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Endpoint, Keyspace, View
 
 DEFAULT = Settings()
 NOTHING: Mapping[str, Mapping[str, Any]] = {}
@@ -591,6 +593,60 @@ def test_a_whole_datacenter_streams_from_another() -> None:
     assert (short(told), told.at_risk) == ((16, ASK), ("shop",))
     accepting = Settings(accept_loss=frozenset({"shop"}))
     assert decide(one, cases(one), accepting, peers=[other])[0].action == REPLACE
+
+
+# --- the proof --------------------------------------------------------------------------------------------------------
+
+
+def plan_for(view: View, **changes: Any) -> Plan:
+    member = view.endpoints()[address_of(view, FIRST)]
+    facts: dict[str, Any] = {"address": member.address, "host_id": member.host_id, **changes}
+    return Plan(pod=FIRST, tokens=hash_of(member.tokens), **facts)
+
+
+def busy(view: View, pod: str, streams: tuple[str, ...] | None) -> View:
+    seen = replace(view.observations[pod], activity=Activity(streams=streams))
+    return replace(view, observations={**view.observations, pod: seen})
+
+
+def unproven(view: View, plan: Plan) -> list[str]:
+    return replacement.unproven(Scene(view, (), DEFAULT), plan)
+
+
+def test_a_replacement_is_proven_when_every_view_has_it() -> None:
+    view = busy(views.whole(), FIRST, ())
+    assert unproven(view, plan_for(view)) == []
+
+
+def test_streams_of_repairs_come_and_go() -> None:
+    view = busy(views.whole(), FIRST, ("Repair with 198.19.0.2, 43 %",))
+    assert unproven(view, plan_for(view)) == []
+
+
+def test_what_is_missing_for_the_proof_is_told() -> None:
+    whole = busy(views.whole(), FIRST, ())
+    own = address_of(whole, FIRST)
+    unasked = replace(whole, observations={pod: one for pod, one in whole.observations.items() if pod != FIRST})
+    for view, words in (
+        (busy(whole, FIRST, ("Bootstrap with 198.19.0.2, 43 %",)), f"{FIRST} still streams: Bootstrap"),
+        (busy(whole, FIRST, None), "whether"),
+        (unasked, f"{FIRST} cannot be asked for its view yet"),
+        (views.with_down(whole, SECOND, own), f"{SECOND} sees {FIRST} down"),
+        (views.with_endpoint(whole, SECOND, own, status="hibernate"), "as hibernate, needed NORMAL"),
+        (views.with_endpoint(whole, SECOND, own, tokens=(1,)), f"{SECOND} knows {FIRST} with other tokens"),
+        (views.with_endpoint(whole, THIRD, address_of(whole, THIRD), schema="x"), "schema versions"),
+    ):
+        reasons = unproven(view, plan_for(whole))
+        assert any(words in reason for reason in reasons), (words, reasons)
+
+
+def test_with_pods_addresses_the_old_one_must_be_gone() -> None:
+    view = busy(views.whole(), FIRST, ())
+    old = "198.18.1.77"
+    plan = plan_for(view, address=old, host_id="host-old")
+    assert unproven(view, plan) == []
+    known = stranger(view, address=old, host_id="host-old")
+    assert f"{SECOND} still knows the dead node under {old}" in unproven(busy(known, FIRST, ()), plan)
 
 
 # --- whatever is seen -------------------------------------------------------------------------------------------------

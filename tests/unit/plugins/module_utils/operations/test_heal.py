@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -18,6 +18,7 @@ from unit.plugins.module_utils.fake_kube import Killed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     heal,
@@ -570,3 +571,46 @@ def test_what_does_not_help_is_not_repeated_for_ever(world: World, monkeypatch: 
 def test_a_datacenter_that_does_not_run_is_deploys(world: World) -> None:
     with pytest.raises(CassopsError, match="has no datacenter dc9 of cluster shop that runs; deploy it first"):
         world.heal(datacenter="dc9")
+
+
+def test_a_node_that_died_while_it_joined_joins_anew(world: World) -> None:
+    """Nobody misses anything of it: its volume is emptied, and it is no replacement."""
+    new = "shop-dc1-r1-2"
+    address = "198.19.7.7"
+    ledger = world.kube.ledger()
+    grown = replace(ledger.with_node(LedgerNode(new, address)), tokens={**ledger.tokens, new: (11, 13)})
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = grown.to_data()
+    world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["replicas"] = 3
+    world.kube.control("shop-dc1-r1")
+    world.kube.last_words[new] = "Discovered existing bootstrap data and cassandra.reset_bootstrap_progress is not set"
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{new}")["metadata"]["uid"]
+    # It is not in the ring, so nobody sees it up.
+    world.ring.down.add(new)
+    result = world.heal(patience=5)
+    assert result["whole"] is True
+    assert [change.partition(":")[0] for change in result["changes"]] == [
+        f"delete PersistentVolumeClaim data-{new}",
+        f"delete Pod {new}",
+    ]
+    assert world.kube.one("PersistentVolumeClaim", f"data-{new}")["metadata"]["uid"] != claim
+    assert world.kube.ledger().replace == {}
+    assert world.ring.doors[new] == OPEN
+
+
+def test_a_pod_that_waits_for_a_claim_that_nobody_makes_is_made_again(world: World) -> None:
+    """Kubernetes before 1.26."""
+    before = world.identities()
+    world.kube.makes_claims = False
+    lost = worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.kube.delete_worker(lost)
+    assert FIRST in world.kube.unplaced
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    claim["metadata"]["deletionTimestamp"] = world.kube.now()
+    world.kube.release_claim(f"data-{FIRST}")
+    assert decisions(world.refused().result) == {FIRST: (6, "wait")}
+    world.kube.clock += 61
+    result = world.heal(patience=5)
+    assert f"delete Pod {FIRST}: its pod waits for a volume claim that does not exist" in result["changes"]
+    world.assert_whole(before)
