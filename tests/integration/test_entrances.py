@@ -30,6 +30,9 @@ from report import Skipped
 from sandbox import Sandbox
 from unit.docs import examples
 
+# Written, and not yet seen passing: until then not in `make test`.
+pytestmark = pytest.mark.soak
+
 OLDEST = next(iter(cores.CORES))
 NODE = "shop-dc1-r1-0"
 TEMPLATES = {template["playbook"]: template for template in controller.data(ROOT)["controller_templates"]}
@@ -300,7 +303,6 @@ def test_verbs_of_the_pages_are_nodetools(shop: Datacenter) -> None:
     assert verbs <= known, verbs - known
 
 
-@pytest.mark.soak
 def test_getting_started_word_by_word(sandbox: Sandbox) -> None:
     """The commands of the first half of the page, as they stand there, but for the clone and the sandbox's end."""
     page = ROOT / "docs" / "getting-started.md"
