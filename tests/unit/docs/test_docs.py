@@ -101,7 +101,11 @@ def test_what_deploy_needs_is_told() -> None:
 
 
 def test_options_on_the_pages_of_the_playbooks_exist() -> None:
-    known = set(documented()) | {f"{role}_hosts" for role in role_names()} | {f"{role}_serial" for role in ("deploy", "rollout", "upgrade")}
+    known = (
+        set(documented())
+        | {f"{role}_hosts" for role in role_names()}
+        | {f"{role}_serial" for role in ("deploy", "rollout", "upgrade")}
+    )
     for page in (DOCS / "operations").glob("*.md"):
         for variable in re.findall(r"-e ([a-z_]+)=", page.read_text()):
             assert variable in known, f"{name(page)}: {variable}"
