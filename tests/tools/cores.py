@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The unit tests of the plugins, and the syntax of the playbooks, on the other supported ansible-core. ``make cores``.
 
-`make units` runs them on the newest one, with those of the operations: these take minutes, and import nothing of Ansible.
+`make units` runs them on the newest one, with those of the operations: they take minutes and import nothing of Ansible.
 Arguments are versions to run, such as 2.17; default is all.
 """
 
