@@ -37,6 +37,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, from_config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import HELD_FILE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import OPENED_FILE
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.sstable_upgrade import LOOK_AT_FORMATS
 
 Object = dict[str, Any]
 RACK = "cassops.kubernetes/rack"
@@ -321,6 +322,8 @@ class FakeKube:
             assert self.ring.doors[pod] == LOOPBACK
             self.start(pod)
             return ExecResult(0, "", "")
+        if argv[-1] == LOOK_AT_FORMATS:
+            return ExecResult(0, f"      4 {self.ring.members[pod].sstables.partition('-')[2]}\n", "")
         if argv[-1].startswith("sh /cassops/config/probe.sh"):
             return ExecResult(0, self.end_of_configuration(pod), "")
         raise AssertionError(f"the fake does not know the command {argv}")

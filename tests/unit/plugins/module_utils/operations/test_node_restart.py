@@ -1,0 +1,247 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from unit.plugins.module_utils import views
+from unit.plugins.module_utils.fake_cassandra import FakeCassandra
+from unit.plugins.module_utils.fake_kube import FakeKube
+from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    cluster,
+    lock,
+    node_restart,
+    patience,
+    rollout_plan,
+    sstable_upgrade,
+)
+
+NODE, ABOVE = "shop-dc1-r2-0", "shop-dc1-r2-1"
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Rolling:
+    return Rolling.deployed(monkeypatch)
+
+
+# --- one batch --------------------------------------------------------------------------------------------------------
+
+
+def test_named_nodes_are_restarted_together(world: Rolling) -> None:
+    result = world.run(node_restart, nodes=["r2-0", ABOVE], force=True)
+    assert (result["changed"], result["nodes"]) == (True, [ABOVE, NODE])
+    assert world.kube.made == {NODE: 1, ABOVE: 1}
+    world.assert_whole()
+
+
+def test_nodes_that_wait_for_nothing_are_left_alone(world: Rolling) -> None:
+    assert world.run(node_restart, nodes=[NODE])["changed"] is False
+    assert not world.kube.made
+
+
+def test_no_nodes_is_nothing_but_tidying_up(world: Rolling) -> None:
+    assert world.run(node_restart)["changed"] is False
+
+
+def test_check_mode(world: Rolling) -> None:
+    writes = len(world.kube.writes)
+    assert world.run(node_restart, check=True, nodes=[NODE], force=True)["nodes"] == [NODE]
+    assert len(world.kube.writes) == writes
+
+
+def refused(world: Rolling, **options: Any) -> str:
+    with pytest.raises(CassopsError) as caught:
+        world.run(node_restart, **options)
+    assert not world.kube.made
+    return str(caught.value)
+
+
+def test_nodes_that_are_not_there(world: Rolling) -> None:
+    assert "there is no node r9-9; there are shop-dc1-r1-0" in refused(world, nodes=["r9-9"])
+
+
+def test_nodes_of_two_racks(world: Rolling) -> None:
+    told = refused(world, nodes=["r1-0", "r2-0"], force=True)
+    assert "nodes of several racks never restart together; these are of r1, r2" in told
+
+
+def test_a_node_that_kubernetes_would_not_release_alone(world: Rolling) -> None:
+    world.deploy(**CHANGED)
+    assert f"others above {NODE} would restart too, undrained" in refused(world, nodes=[NODE])
+    assert world.run(node_restart, nodes=[NODE, ABOVE])["nodes"] == [ABOVE, NODE]
+
+
+def test_two_nodes_that_may_not_be_down_together(world: Rolling) -> None:
+    """Four replicas in three racks: a rack holds two of some ranges, and the quorum spares one."""
+    world.ring.replication["shop"] = {"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "4"}
+    told = refused(world, nodes=["r2-0", "r2-1"], force=True)
+    assert "keyspace shop" in told
+    assert "QUORUM needs 3" in told
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_is_told_and_nothing_is_written(world: Rolling) -> None:
+    world.deploy(**CHANGED)
+    writes = len(world.kube.writes)
+    result = world.run(rollout_plan, max_unavailable="50%", show=True)
+    assert (result["changed"], len(result["batches"])) == (False, 6)
+    assert len(world.kube.writes) == writes
+    assert world.shown == result["report"]
+    assert (result["upgrade"], result["snapshot_name"], result["snapshot_missing"]) == (None, None, [])
+
+
+def test_the_plan_of_an_upgrade_names_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9")
+    world.ring.busy[NODE].snapshots.append("before-5.0.9")
+    result = world.run(rollout_plan)
+    assert result["upgrade"] == "Cassandra 4.1.10 to 5.0.9"
+    assert (result["snapshot_name"], result["snapshot_ttl"]) == ("before-5.0.9", True)
+    assert result["snapshot_missing"] == ["shop-dc1-r1-0", "shop-dc1-r3-0"]
+    assert any("has no snapshot before-5.0.9" in reason for reason in result["gates"])
+
+
+# --- several datacenters ----------------------------------------------------------------------------------------------
+
+
+def test_a_neighbour_that_cannot_be_reached_is_an_error(world: Rolling) -> None:
+    def connect(params: Any) -> Kube:
+        if params.get("namespace") == "far":
+            raise Unreachable("no route to host.")
+        return cast(Kube, world.kube)
+
+    params = {**OPTIONS, "peers": [{"datacenter": "dc2", "namespace": "far"}]}
+    with pytest.raises(CassopsError, match=r"datacenter dc2 of the cluster cannot be looked at: no route to host\."):
+        cluster.Cluster(params, Context(connect=connect))
+
+
+def test_a_neighbour_that_does_not_run_is_left_out(world: Rolling) -> None:
+    empty = FakeKube(FakeCassandra(), "far")
+    kubes = {"far": empty}
+    params = {**OPTIONS, "peers": [{"datacenter": "dc2", "namespace": "far"}]}
+    ctx = Context(connect=lambda options: cast(Kube, kubes.get(str(options.get("namespace")), world.kube)))
+    assert cluster.Cluster(params, ctx).peers == []
+
+
+# --- the lock over several tasks --------------------------------------------------------------------------------------
+
+
+class Server:
+    host = "https://api"
+
+
+@pytest.fixture
+def locked(world: Rolling) -> Rolling:
+    world.kube.server = Server()  # type: ignore[attr-defined]
+    return world
+
+
+def hold(world: Rolling, holder: str = "me pid 1", check: bool = False, **options: Any) -> dict[str, Any]:
+    ctx = replace(world.context(check), holder=holder)
+    return lock.run({"cluster": "shop", "state": "present", "wait": 0.0, "peers": [], **options}, ctx)
+
+
+def test_the_lock_is_taken_kept_and_let_go(locked: Rolling) -> None:
+    assert hold(locked)["changed"] is True
+    assert hold(locked)["changed"] is False
+    with pytest.raises(Locked, match="me pid 1"):
+        hold(locked, holder="you pid 2")
+    assert hold(locked, state="absent")["changed"] is True
+    assert hold(locked, state="absent")["changed"] is False
+    assert hold(locked, holder="you pid 2")["changed"] is True
+
+
+def test_the_lock_in_check_mode(locked: Rolling) -> None:
+    writes = len(locked.kube.writes)
+    assert hold(locked, check=True) == {"changed": True, "holder": "me pid 1", "name": "shop-lock"}
+    assert len(locked.kube.writes) == writes
+
+
+def test_another_tasks_end_leaves_it_held(locked: Rolling) -> None:
+    hold(locked)
+    ctx = replace(locked.context(), holder="me pid 1")
+    defaults = {name: spec.get("default") for name, spec in node_restart.ARGUMENT_SPEC.items()}
+    node_restart.run({**defaults, **OPTIONS, "nodes": [NODE], "force": True}, ctx)
+    with pytest.raises(Locked):
+        hold(locked, holder="you pid 2")
+
+
+# --- when waiting makes no sense --------------------------------------------------------------------------------------
+
+
+def test_patience_is_lost_when_a_fault_lasts(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = replace(views.nodes()[0], held="the volume is empty")
+    lost = patience.Patience(cast(Kube, world.kube))
+    assert lost.lost([node]) == []
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    assert lost.lost([node]) == [f"{node.pod} is held: the volume is empty"]
+    assert lost.lost([replace(node, held=None)]) == []
+
+
+def test_what_counts_depends_on_who_asks(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    node = replace(views.nodes()[0], ready=False, reason="it cannot be scheduled: 0/3 nodes are available")
+    assert patience.Patience(cast(Kube, world.kube)).lost([node]) == []
+    (told,) = patience.Patience(cast(Kube, world.kube), (patience.NO_WORKER,)).lost([node])
+    assert told.startswith(f"{node.pod} cannot start: it cannot be scheduled")
+
+
+def test_the_latest_warning_of_kubernetes_is_told(world: Rolling) -> None:
+    for number, (kind, message) in enumerate([("Warning", "old"), ("Warning", "new"), ("Normal", "later")]):
+        event = {"reason": "Why", "message": message, "type": kind, "lastTimestamp": f"2026-01-0{number + 1}"}
+        world.kube.put({"kind": "Event", "metadata": {"name": str(number)}, "involvedObject": {"name": NODE}, **event})
+    assert patience.last_event(cast(Kube, world.kube), NODE) == " (Kubernetes: Why: new)"
+    assert patience.last_event(cast(Kube, world.kube), ABOVE) == ""
+
+
+def test_the_log_is_told_once(world: Rolling) -> None:
+    crashed = [replace(node, phase="Crashed", restarts=3, reason="exit code 3") for node in views.nodes()]
+    told = patience.Patience(cast(Kube, world.kube)).lost(crashed)
+    assert [text.count("the last words") for text in told] == [1, 0, 0]
+
+
+# --- SSTables ---------------------------------------------------------------------------------------------------------
+
+
+def test_sstables_are_rewritten_node_by_node(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
+    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    result = world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    verbs = [(pod, verb) for pod, verb in world.ring.nodetool if verb[0] == "upgradesstables"]
+    assert verbs == [(pod, ("upgradesstables", "-j", "1")) for pod in world.nodes]
+    assert result["changed"] is True
+    assert result["nodes"][0] == {"node": world.nodes[0], "before": {"nb": 4}, "after": {"oa": 4}}
+    assert world.run(sstable_upgrade, jobs=1, node_timeout=60)["changed"] is False
+
+
+def test_a_node_without_room_is_left_and_told(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
+    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    world.ring.busy[NODE].disk = (10_000, 1)
+    with pytest.raises(CassopsError, match=f"{NODE} was left as it is"):
+        world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    assert (NODE, ("upgradesstables", "-j", "1")) not in world.ring.nodetool
+
+
+def test_rewriting_in_check_mode(world: Rolling) -> None:
+    assert world.run(sstable_upgrade, check=True)["changed"] is False
+    assert not [verb for _pod, verb in world.ring.nodetool if verb[0] == "upgradesstables"]
+
+
+@pytest.mark.parametrize(
+    ("found", "mixed"), [({}, False), ({"oa": 3}, False), ({"nb": 1, "oa": 3}, True), ({"da": 1, "oa": 3}, False)]
+)
+def test_formats_of_more_than_one_age(found: dict[str, int], mixed: bool) -> None:
+    assert sstable_upgrade.is_mixed(found) is mixed
