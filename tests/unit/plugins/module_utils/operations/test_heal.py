@@ -540,6 +540,27 @@ def test_a_crash_is_told_with_its_cause_and_replaced_by_name_only(world: World) 
     assert world.kube.ledger().volumes == {FIRST: 1}
 
 
+def test_a_worker_that_dies_while_its_node_is_cleared_away(world: World) -> None:
+    """Its pod cannot end; the run says so, and the next one is told that the worker is off."""
+    before, lost = world.identities(), worker_of(world, FIRST)
+    world.kube.end(FIRST)
+    world.kube.last_words[FIRST] = "ERROR FSReadError: /var/lib/cassandra/data/x"
+
+    def power_goes() -> None:
+        if world.kube.writes[-1] == "apply ConfigMap shop-dc1-ledger":
+            world.kube.off.add(lost)
+
+    world.kube.after_write = power_goes
+    with pytest.raises(Failed, match="the place of shop-dc1-r1-0 to be cleared: not so after") as caught:
+        world.replace("r1-0", wait_timeout=1)
+    assert f"its worker {lost} does not answer" in str(caught.value)
+    assert f"workers_off: [{lost}]" in str(caught.value)
+    world.kube.after_write = lambda: None
+    assert world.replace("r1-0", workers_off=[lost])["changed"] is True
+    world.assert_whole(before)
+    assert worker_of(world, FIRST) != lost
+
+
 def test_a_ghost_in_gossip_is_taken_out(world: World) -> None:
     before = world.identities()
     ghost = Member("198.19.9.9", "r1", "host-ghost", (), "dc1", "shutdown", gossip_only=True)
