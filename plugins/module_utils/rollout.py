@@ -195,7 +195,8 @@ class _Reader:
         if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
             self._fault(key, "a list of names")
             return ()
-        return tuple(item.strip() for item in items)
+        # An empty answer of a survey is a list of one empty name.
+        return tuple(item.strip() for item in items if item.strip())
 
     def soft_gates(self) -> tuple[str, ...]:
         names = self.names("ignore")

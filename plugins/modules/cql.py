@@ -119,9 +119,9 @@ EXAMPLES = r"""
     namespace: cassandra
     cluster: shop
     datacenter: dc1
-    statement: SELECT table_name FROM system_schema.tables WHERE keyspace_name = :keyspace
+    statement: SELECT table_name FROM system_schema.tables WHERE keyspace_name = :name
     parameters:
-      keyspace: orders
+      name: orders
     query: "rows[].table_name"
   register: tables
 """

@@ -198,12 +198,17 @@ def nodes(shop: Datacenter, tmp_path: Path) -> Path:
     return file
 
 
+def trusted(value: Any) -> Any:
+    """ansible-inventory marks every text of an inventory plugin as no template."""
+    return value.get("__ansible_unsafe", value) if isinstance(value, dict) else value
+
+
 def test_nodes_are_an_inventory(shop: Datacenter, nodes: Path) -> None:
     graph = program(["ansible-inventory", "-i", nodes, "--graph"])
     for line in ("@cassandra_nodes_shop_dc1_r1:", "@state_UN:", f"|--{NODE}"):
         assert line in graph, graph
     told = program(["ansible-inventory", "-i", nodes, "--list"])
-    found = json.loads(told)["_meta"]["hostvars"][NODE]
+    found = {name: trusted(value) for name, value in json.loads(told)["_meta"]["hostvars"][NODE].items()}
     member = shop.wait_up()[NODE]
     assert (found["cassandra_node_address"], found["cassandra_node_host_id"]) == (member.address, member.host_id)
     assert (found["cassandra_node_up"], found["cassandra_node_namespace"]) == (True, shop.namespace.name)

@@ -191,6 +191,8 @@ def answer(asked: str, value: Any) -> Any:
     """A value as AWX keeps it for a question of this type."""
     if asked in ("integer", "float"):
         return value
+    if not value and isinstance(value, (list, dict)):
+        return ""
     return value if isinstance(value, str) else json.dumps(value)
 
 
