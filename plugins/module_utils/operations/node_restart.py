@@ -142,6 +142,10 @@ class Limits:
         )
 
 
+Gate = Callable[[Sight, rollout.Batch], Sequence[str]]
+"""Why a batch may not begin now."""
+
+
 @dataclass
 class Done:
     """A batch that was restarted, and the seconds that its parts took."""
@@ -213,20 +217,22 @@ class Restarts:
         above = [node for node in same if node.rack == rack and node.ordinal > lowest and node.pod not in nodes]
         nodes |= {node.pod: node for node in above if pending and rollout.needs_restart(view, node)}
         pods = tuple(sorted(nodes, key=lambda pod: -nodes[pod].ordinal))
-        why = "a run that was killed had begun with it"
-        self.batch(rollout.Batch(rack, pods, lowest, fix=len(nodes) == len(drained), why=why))
+        batch = rollout.Batch(rack, pods, lowest, fix=len(nodes) == len(drained), why="a run that was killed began it")
+        self.batch(batch, gate=still_down if batch.fix else None)
 
     # One batch
 
-    def batch(self, batch: rollout.Batch, sight: Sight | None = None) -> None:
+    def batch(self, batch: rollout.Batch, sight: Sight | None = None, gate: Gate | None = None) -> None:
         """Restart the nodes of a batch.
 
         :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
+        :param gate: in the place of the gates before a batch.
         :raises CassopsError: the gates do not open, or a node does not come back; with the cause.
         """
         entry, clock = Done(batch), Stopwatch()
-        if sight is None or rollout.before_batch(sight.view, batch, self.settings, sight.others):
-            sight = self._open_gates(batch)
+        closed = gate or self._gates
+        if sight is None or closed(sight, batch):
+            sight = self._open_gates(batch, closed)
         entry.seconds["gates"] = clock.lap()
         nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
         self._note({node.pod: node.uid for node in nodes if node.uid})
@@ -247,13 +253,16 @@ class Restarts:
             f"{short(batch.nodes)} {'is' if len(batch.nodes) == 1 else 'are'} back after {entry.seconds['down']:.0f} s"
         )
 
-    def _open_gates(self, batch: rollout.Batch) -> Sight:
+    def _gates(self, sight: Sight, batch: rollout.Batch) -> Sequence[str]:
+        return rollout.before_batch(sight.view, batch, self.settings, sight.others)
+
+    def _open_gates(self, batch: rollout.Batch, closed: Gate) -> Sight:
         latest: list[Sight] = []
 
-        def look() -> list[str]:
+        def look() -> Sequence[str]:
             sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
             latest[:] = [sight]
-            return rollout.before_batch(sight.view, batch, self.settings, sight.others)
+            return closed(sight, batch)
 
         self.wait_until(look, f"the gates before {short(batch.nodes)} to open", self.limits.gates, PAUSE)
         return latest[0]
@@ -445,6 +454,15 @@ class Stopwatch:
     def lap(self) -> float:
         before, self._last = self._last, time.monotonic()
         return self._last - before
+
+
+def still_down(sight: Sight, batch: rollout.Batch) -> list[str]:
+    """Why drained nodes should not be restarted: their volumes would go, or somebody takes them for alive still."""
+    return gates.settled(sight.view) + [
+        f"{node.pod} was drained, and is not down in every view yet"
+        for node in sight.view.nodes
+        if node.pod in batch.nodes and not rollout.is_down(sight.view, node)
+    ]
 
 
 def no_further_proof(sight: Sight) -> Sequence[str]:  # noqa: ARG001

@@ -488,11 +488,8 @@ class FakeKube:
             name = self.name(shown)
             running = name not in self.starting
             crash = {"exitCode": 3, "reason": "Error"}
-            container: Object = {
-                "name": "cassandra",
-                "restartCount": 0,
-                "state": {"running" if running else "waiting": {}},
-            }
+            state = {"running": {"startedAt": shown["metadata"]["creationTimestamp"]}} if running else {"waiting": {}}
+            container: Object = {"name": "cassandra", "restartCount": 0, "state": state}
             if name in self.crashed:
                 container.update(
                     restartCount=3, state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": crash}
