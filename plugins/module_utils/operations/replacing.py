@@ -181,7 +181,7 @@ class Replacing:
                 break
             except HalfWay as failure:
                 if done.attempts == ATTEMPTS:
-                    raise CassopsError(f"{failure} This was attempt {ATTEMPTS} of {ATTEMPTS}.") from failure
+                    raise CassopsError(f"{failure} This was attempt {ATTEMPTS} of {ATTEMPTS}.") from None
                 done.attempts += 1
                 if self.alive_after_all(plan):
                     break

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Endpoint, Keyspace, View
 
 DEFAULT = Settings()
-NOTHING: Mapping[str, Mapping[str, Any]] = {}
+NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 FOURTH = "shop-dc1-r1-1"
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
