@@ -57,11 +57,11 @@ class Soak:
 
     @contextmanager
     def noting(self, test: str, fault: str, record: Record | None = None) -> Iterator[Outcome]:
-        """Remember how it went, well or not."""
+        """Remember how it went, well or not; one that somebody interrupted has not gone anyhow."""
         outcome = Outcome(test, fault, record)
         try:
             yield outcome
-        except BaseException:
+        except Exception:
             self._add(outcome, passed=False)
             raise
         self._add(outcome, passed=True)
