@@ -13,7 +13,7 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 
 import measure
-import scene  # noqa: F401 # pylint: disable=unused-import - it finds the collection
+import scene  # noqa: F401  # pylint: disable=unused-import
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, rollout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
