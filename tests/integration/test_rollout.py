@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 from integration.harness import waiting
-from integration.harness.datacenter import Datacenter
+from integration.harness.datacenter import Datacenter, start
+from integration.harness.faults import stopped
 from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
 from integration.harness.rollouts import (
@@ -26,7 +27,8 @@ from integration.harness.rollouts import (
     versions,
 )
 from integration.harness.settings import rng
-from integration.harness.workload import Workload
+from integration.harness.watcher import Watcher
+from integration.harness.workload import Workload, connect
 from sandbox import Sandbox
 
 # Not in `make test` yet: not all of it was seen passing on the sandbox.
@@ -34,6 +36,7 @@ pytestmark = pytest.mark.soak
 
 SIX = {"r1": 2, "r2": 2, "r3": 2}
 BAD = "-XX:+ThisIsNoOption"
+KILLS = 10
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +132,108 @@ def test_half_way_pods_come_back_as_they_were(six: Datacenter, client: Workload)
     assert watcher.made == {canary: 3, six.nodes[-1]: 1}
     assert revisions(six) == original
     six.deploy()
+
+
+# --- the rest of the matrix -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("at_once", ["1", "rack"])
+def test_all_nodes_restart_when_forced(six: Datacenter, client: Workload, at_once: str) -> None:
+    six.deploy()
+    restart(six)
+    with no_request_fails(six, client) as watcher:
+        result = restart(six, rollout_force=True, rollout_max_unavailable=at_once)
+    assert sorted(restarted(result, six)) == six.nodes
+    assert watcher.made == dict.fromkeys(six.nodes, 1)
+    assert restart(six).changed == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("turn", range(KILLS))
+def test_a_run_that_is_killed_at_some_moment_is_finished_by_the_next(
+    six: Datacenter, client: Workload, turn: int
+) -> None:
+    choose = rng(f"rollout/killed/{turn}")
+    wanted = six.inventory_variables()["cassandra_config"]
+    changed = six.changed(cassandra_config={**wanted, "compaction_throughput": f"{32 + turn}MiB/s"})
+    changed.deploy()
+    with no_request_fails(six, client) as watcher:
+        run = changed.start("restart", **QUICK, rollout_max_unavailable="rack")
+        time.sleep(choose.uniform(2, 90))
+        run.kill()
+        print(f"killed after: {run.output.splitlines()[-1]}")
+        restart(changed, rollout_max_unavailable="rack")
+    assert set(watcher.made) == set(six.nodes)
+    assert set(watcher.made.values()) == {1}, "no node restarts twice"
+    assert set(partitions(six).values()) == {2}
+
+
+@pytest.mark.soak
+def test_a_node_that_goes_down_in_the_middle_stops_the_rollout(six: Datacenter, client: Workload) -> None:
+    victim = six.nodes[-1]
+    with no_request_fails(six, client):
+        run = six.start("restart", **QUICK, rollout_force=True, rollout_gate_timeout=20)
+        wait_for_words(run, "batch 2 of")
+        with stopped(six, victim):
+            result = run.wait()
+            result.refused(victim, "Still missing")
+            done = len([line for line in result.output.splitlines() if " is back after " in line])
+            assert 1 <= done <= 2, result.output
+        six.wait_up()
+        restart(six, rollout_force=True)
+
+
+@pytest.mark.soak
+def test_a_node_that_others_see_down_blocks(six: Datacenter, client: Workload) -> None:
+    """Its gossip is off: it takes itself for up, and serves clients; the others take it for down."""
+    victim = six.nodes[2]
+    lives = six.lives()
+    six.nodetool(victim, "disablegossip")
+    try:
+        six.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=20).refused(victim, "Still missing")
+    finally:
+        six.nodetool(victim, "enablegossip")
+    six.wait_up()
+    assert six.lives() == lives
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_keyspaces_that_cannot_keep_their_quorum(six: Datacenter, client: Workload, replicas: int) -> None:
+    lives = six.lives()
+    with connect(six) as driver:
+        session = driver.connect()
+        options = f"{{'class': 'NetworkTopologyStrategy', 'dc1': {replicas}}}"
+        session.execute(f"CREATE KEYSPACE fragile WITH replication = {options}", timeout=60)
+        try:
+            six.run("restart", rollout_force=True).refused("keyspace fragile", "rollout_low_rf")
+            assert six.lives() == lives
+            result = restart(six, rollout_force=True, rollout_low_rf="warn", rollout_limit="r1")
+            assert restarted(result, six) == [six.nodes[1], six.nodes[0]]
+            assert "fragile" in result.output
+        finally:
+            session.execute("DROP KEYSPACE fragile", timeout=60)
+    six.wait_up()
+
+
+@pytest.mark.soak
+def test_two_datacenters_roll_one_after_the_other(namespaces: Namespaces, sandbox: Sandbox) -> None:
+    with namespaces.fresh("r2-pair-1") as first, namespaces.fresh("r2-pair-2") as second:
+        pair = [
+            Datacenter(first, cluster="pair", name="dc1"),
+            Datacenter(second, cluster="pair", name="dc2", racks={"x1": 1, "x2": 1}),
+        ]
+        start("deploy", pair).wait().ok()
+        start("deploy", pair).wait().ok()
+        with Watcher.at(pair[0]) as one, Watcher.at(pair[1]) as other:
+            start("restart", pair, **QUICK, rollout_force=True).wait().ok()
+        assert one.made == dict.fromkeys(pair[0].nodes, 1)
+        assert other.made == dict.fromkeys(pair[1].nodes, 1)
+        assert max(one.last_back.values()) < min(other.first_away.values()), "one after the other"
+        with stopped(pair[1], pair[1].nodes[0]):
+            address = pair[1].addresses()[pair[1].nodes[0]]
+            result = start("restart", pair, "--limit", pair[0].host, rollout_force=True, rollout_gate_timeout=20).wait()
+            assert result.rc != 0
+            assert address in result.output or pair[1].nodes[0] in result.output, result.output
+        pair[1].wait_up()

@@ -25,6 +25,7 @@ class Watcher:
     """:ivar most: the most racks that had a pod away at once, and which.
 
     :ivar made: pod -> how many new ones were made. :ivar away: pod -> the seconds that it was not ready, each time.
+    :ivar first_away: pod -> when it was first not ready. :ivar last_back: pod -> when it was last ready again.
     """
 
     datacenter: Datacenter
@@ -32,6 +33,8 @@ class Watcher:
     which: list[set[str]] = field(default_factory=list)
     made: Counter[str] = field(default_factory=Counter)
     away: dict[str, list[float]] = field(default_factory=dict)
+    first_away: dict[str, float] = field(default_factory=dict)
+    last_back: dict[str, float] = field(default_factory=dict)
     _uids: dict[str, str] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
 
@@ -74,8 +77,10 @@ class Watcher:
         there = kind != "DELETED" and is_ready(pod) and "deletionTimestamp" not in pod["metadata"]
         if there and name in self._since:
             self.away.setdefault(name, []).append(now - self._since.pop(name))
+            self.last_back[name] = now
         elif not there:
             self._since.setdefault(name, now)
+            self.first_away.setdefault(name, now)
         racks = {away.removeprefix(f"{self.datacenter.prefix}-").rpartition("-")[0] for away in self._since}
         if len(racks) > self.most:
             self.most = len(racks)

@@ -61,9 +61,18 @@ class Workload:
     """To be used as a context; it runs until the context ends.
 
     :param rate: writes a second, each followed by a read of some acknowledged row.
+    :param elsewhere: a request whose connection is cut is sent to another node, as the driver does by itself.
     """
 
-    def __init__(self, datacenter: Datacenter, rate: float = 20, replicas: int = 3, table: str = "rows") -> None:
+    def __init__(
+        self,
+        datacenter: Datacenter,
+        rate: float = 20,
+        replicas: int = 3,
+        table: str = "rows",
+        *,
+        elsewhere: bool = False,
+    ) -> None:
         self.datacenter = datacenter
         self.table = f"{KEYSPACE}.{table}"
         self.replicas = replicas
@@ -72,7 +81,7 @@ class Workload:
         self._rng = rng(f"workload/{datacenter.namespace.name}/{table}")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="workload", daemon=True)
-        self._cluster = connect(datacenter)
+        self._cluster = connect(datacenter, Elsewhere() if elsewhere else None)
         self._last_success = time.monotonic()
 
     def __enter__(self) -> Workload:
@@ -148,12 +157,22 @@ class Workload:
         assert not self.record.lost, f"acknowledged rows are lost: {sorted(self.record.lost)[:20]}; {self.record}"
 
 
-def connect(datacenter: Datacenter) -> Cluster:
-    """A driver that knows every node by its own address."""
+class Elsewhere(FallthroughRetryPolicy):  # type: ignore[misc]  # the driver has no types
+    """Nothing is tried again but what a cut connection took away."""
+
+    def on_request_error(self, *arguments: Any, **options: Any) -> tuple[int, None]:
+        """Once on every other node."""
+        return self.RETRY_NEXT_HOST, None
+
+
+def connect(datacenter: Datacenter, retry_policy: FallthroughRetryPolicy | None = None) -> Cluster:
+    """A driver that knows every node by its own address.
+
+    :param retry_policy: default is to try nothing again, since that would hide a failure.
+    """
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(datacenter.name)),
-        # A retry would hide a failure.
-        retry_policy=FallthroughRetryPolicy(),
+        retry_policy=retry_policy or FallthroughRetryPolicy(),
         consistency_level=ConsistencyLevel.QUORUM,
         request_timeout=ANSWER_SECONDS,
     )

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From 4.1 to 5.0 and through the steps of its storage format, in the order of this file. Rows are read back each time.
+
+The driver sends a request whose connection 4.1 cuts to another node, as drivers do; no request fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from integration.harness import waiting
+from integration.harness.datacenter import Datacenter
+from integration.harness.namespace import Namespaces
+from integration.harness.playbooks import Result
+from integration.harness.rollouts import QUICK, no_request_fails, restart, restarted, versions
+from integration.harness.workload import Workload
+from sandbox import Sandbox
+
+pytestmark = pytest.mark.soak
+
+SNAPSHOT = "before-5.0.9"
+
+
+@pytest.fixture(scope="module")
+def old(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Datacenter]:
+    """Three nodes of 4.1."""
+    with namespaces.fresh("r2-upgrade") as namespace:
+        datacenter = Datacenter(namespace, variables={"cassandra_version": "4.1.10"})
+        datacenter.deploy()
+        yield datacenter
+
+
+@pytest.fixture(scope="module")
+def new(old: Datacenter) -> Datacenter:
+    """The same, wanted at 5.0."""
+    return old.changed(cassandra_version="5.0.9")
+
+
+@pytest.fixture(scope="module")
+def client(old: Datacenter) -> Iterator[Workload]:
+    """At work all the time."""
+    with Workload(old, elsewhere=True) as client:
+        client.wait_for_rows(200)
+        yield client
+
+
+def upgrade(datacenter: Datacenter, **extra: str) -> Result:
+    result = datacenter.run("upgrade", facts=True, **{**QUICK, **extra}).ok()
+    print(f"{result.seconds:5.1f} s upgrade: {restarted(result, datacenter)}")
+    return result
+
+
+def formats(datacenter: Datacenter, keyspace: str = "workload") -> set[str]:
+    """Formats of the SSTables of a keyspace, on all nodes."""
+    script = f"ls /var/lib/cassandra/data/{keyspace}/*/*-Data.db | sed 's|.*/||; s/-.*//' | sort -u"
+    return {word for node in datacenter.nodes for word in datacenter.namespace.exec(node, "sh", "-c", script).split()}
+
+
+def test_restart_is_no_upgrade(old: Datacenter, new: Datacenter) -> None:
+    lives = old.lives()
+    new.deploy()
+    new.run("restart").refused("4.1.10 to 5.0.9", "playbook upgrade")
+    assert old.lives() == lives
+
+
+def test_the_canary_and_the_way_back(old: Datacenter, new: Datacenter, client: Workload) -> None:
+    with no_request_fails(old, client):
+        (canary,) = restarted(upgrade(new, rollout_pause_after="canary"), new)
+        half = {node: "5.0.9" if node == canary else "4.1.10" for node in old.nodes}
+        assert versions(old) == half
+        for node in old.nodes:
+            assert SNAPSHOT in old.nodetool(node, "listsnapshots"), node
+        other = old.nodes[-1]
+        for node in (canary, other):
+            old.delete_pod(node)
+            waiting.until(f"{node} to be ready", lambda node=node: old.not_ready([node]), 300)  # type: ignore[misc]
+            old.wait_up()
+        assert versions(old) == half, "a pod that comes back by itself comes back as it was"
+        assert restarted(restart(new, rollout_rollback=True), new) == [canary]
+        assert set(versions(old).values()) == {"4.1.10"}
+
+
+def test_the_whole_way_to_5_0(new: Datacenter, client: Workload) -> None:
+    with no_request_fails(new, client) as watcher:
+        upgrade(new)
+    assert watcher.made == dict.fromkeys(new.nodes, 1)
+    assert set(versions(new).values()) == {"5.0.9"}
+    for node in new.nodes:
+        new.nodetool(node, "flush", "workload")
+    assert formats(new) == {"nb"}, "what 4.1 can read"
+    client.check("ALL")
+
+
+def test_a_step_cannot_be_skipped(new: Datacenter) -> None:
+    lives = new.lives()
+    skipping = with_mode(new, "NONE")
+    result = skipping.run("upgrade", **QUICK)
+    result.refused("UPGRADING comes first")
+    new.deploy()
+    assert new.lives() == lives
+
+
+def with_mode(datacenter: Datacenter, mode: str) -> Datacenter:
+    wanted = datacenter.inventory_variables()["cassandra_config"]
+    return datacenter.changed(cassandra_config={**wanted, "storage_compatibility_mode": mode})
+
+
+@pytest.mark.parametrize("mode", ["UPGRADING", "NONE"])
+def test_each_step_is_asked_for(new: Datacenter, client: Workload, mode: str) -> None:
+    stepped = with_mode(new, mode)
+    with no_request_fails(new, client) as watcher:
+        result = upgrade(stepped)
+    assert watcher.made == dict.fromkeys(new.nodes, 1)
+    said = " ".join(result.output.split())
+    assert mode in said
+    client.check("ALL")
+    assert "nb" not in formats(new), "upgradesstables leaves nothing of the old format"
+
+
+def test_there_is_no_way_back_now(new: Datacenter) -> None:
+    with_mode(new, "NONE").changed(cassandra_version="4.1.10").run("deploy").refused(
+        "back to 4.1 is possible only while storage_compatibility_mode is CASSANDRA_4"
+    )
