@@ -42,7 +42,7 @@ KILLS = 10
 @pytest.fixture(scope="module")
 def old(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Datacenter]:
     """Six nodes of the version before."""
-    with namespaces.fresh("r2-rolling") as namespace:
+    with namespaces.fresh("rolling") as namespace:
         datacenter = Datacenter(namespace, racks=SIX, variables={"cassandra_version": "5.0.8"})
         datacenter.deploy()
         yield datacenter
