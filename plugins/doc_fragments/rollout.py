@@ -6,74 +6,15 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # The other datacenters of a cluster, and the login for all nodes.
+    # The login for all nodes.
     DOCUMENTATION = r"""
+notes:
+  - Gates look at all O(peers) that run; one that cannot be reached is an error.
 options:
   superuser_secret:
     description:
       - Name of the Secret with the login for the nodes. Default is the name of the cluster with C(-superuser).
     type: str
-  peers:
-    description:
-      - The other datacenters of the same cluster. Gates look at all of them, and their namespaces are locked too.
-      - One that does not run yet is left out. One that cannot be reached is an error.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      datacenter:
-        description: Name of the other datacenter.
-        type: str
-        required: true
-      kubeconfig:
-        description: As O(kubeconfig), for the other datacenter.
-        type: raw
-      context:
-        description: As O(context), for the other datacenter.
-        type: str
-      namespace:
-        description: As O(namespace), for the other datacenter.
-        type: str
-      host:
-        description: As O(host), for the other datacenter.
-        type: str
-      api_key:
-        description: As O(api_key), for the other datacenter.
-        type: str
-      username:
-        description: As O(username), for the other datacenter.
-        type: str
-      password:
-        description: As O(password), for the other datacenter.
-        type: str
-      validate_certs:
-        description: As O(validate_certs), for the other datacenter.
-        type: bool
-      ca_cert:
-        description: As O(ca_cert), for the other datacenter.
-        type: path
-      client_cert:
-        description: As O(client_cert), for the other datacenter.
-        type: path
-      client_key:
-        description: As O(client_key), for the other datacenter.
-        type: path
-      tls_server_name:
-        description: As O(tls_server_name), for the other datacenter.
-        type: str
-      proxy:
-        description: As O(proxy), for the other datacenter.
-        type: str
-      no_proxy:
-        description: As O(no_proxy), for the other datacenter.
-        type: str
-      impersonate_user:
-        description: As O(impersonate_user), for the other datacenter.
-        type: str
-      impersonate_groups:
-        description: As O(impersonate_groups), for the other datacenter.
-        type: list
-        elements: str
 """
 
     # What the person who starts a rollout decides.

@@ -19,6 +19,8 @@ description:
   - Everything is validated before anything is touched, and all errors are told at once.
   - The run may be killed at any moment; the next one looks what is there and does the rest.
     A second run at the same time is refused; a Lease in the namespace says who is at work.
+  - Those of O(peers) that already run give their seeds and the superuser's Secret, and the system's keyspaces are
+    replicated to all of them.
 notes:
   - The credentials need rights in one namespace only; the collection ships the Role in
     C(extensions/kubernetes/rbac.yml).
@@ -26,6 +28,7 @@ notes:
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
+  - cassops.kubernetes.kubernetes.peers
   - cassops.kubernetes.attributes
 attributes:
   check_mode:
@@ -118,68 +121,6 @@ options:
         Needs the right to create namespaces.
     type: bool
     default: false
-  peers:
-    description:
-      - The other datacenters of the same cluster. Those that already run give their seeds and the superuser's
-        Secret, and
-        the system's keyspaces are replicated to all of them.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      datacenter:
-        description: Name of the other datacenter.
-        type: str
-        required: true
-      kubeconfig:
-        description: As O(kubeconfig), for the other datacenter.
-        type: raw
-      context:
-        description: As O(context), for the other datacenter.
-        type: str
-      namespace:
-        description: As O(namespace), for the other datacenter.
-        type: str
-      host:
-        description: As O(host), for the other datacenter.
-        type: str
-      api_key:
-        description: As O(api_key), for the other datacenter.
-        type: str
-      username:
-        description: As O(username), for the other datacenter.
-        type: str
-      password:
-        description: As O(password), for the other datacenter.
-        type: str
-      validate_certs:
-        description: As O(validate_certs), for the other datacenter.
-        type: bool
-      ca_cert:
-        description: As O(ca_cert), for the other datacenter.
-        type: path
-      client_cert:
-        description: As O(client_cert), for the other datacenter.
-        type: path
-      client_key:
-        description: As O(client_key), for the other datacenter.
-        type: path
-      tls_server_name:
-        description: As O(tls_server_name), for the other datacenter.
-        type: str
-      proxy:
-        description: As O(proxy), for the other datacenter.
-        type: str
-      no_proxy:
-        description: As O(no_proxy), for the other datacenter.
-        type: str
-      impersonate_user:
-        description: As O(impersonate_user), for the other datacenter.
-        type: str
-      impersonate_groups:
-        description: As O(impersonate_groups), for the other datacenter.
-        type: list
-        elements: str
   wait_timeout:
     description:
       - Limit in seconds of each wait (for the nodes to join, to be whole, to stop). When it passes the task fails,

@@ -17,6 +17,7 @@ description:
   - It is free again when it was not renewed for 60 seconds. A task of your own that takes longer must not be between.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
+  - cassops.kubernetes.kubernetes.peers
   - cassops.kubernetes.attributes
 attributes:
   check_mode:
@@ -44,66 +45,6 @@ options:
       - Seconds to wait for another run to let go of it.
     type: float
     default: 0.0
-  peers:
-    description:
-      - The other datacenters of the same cluster, whose namespaces have the lock too.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      datacenter:
-        description: Name of the other datacenter.
-        type: str
-        required: true
-      kubeconfig:
-        description: As O(kubeconfig), for the other datacenter.
-        type: raw
-      context:
-        description: As O(context), for the other datacenter.
-        type: str
-      namespace:
-        description: As O(namespace), for the other datacenter.
-        type: str
-      host:
-        description: As O(host), for the other datacenter.
-        type: str
-      api_key:
-        description: As O(api_key), for the other datacenter.
-        type: str
-      username:
-        description: As O(username), for the other datacenter.
-        type: str
-      password:
-        description: As O(password), for the other datacenter.
-        type: str
-      validate_certs:
-        description: As O(validate_certs), for the other datacenter.
-        type: bool
-      ca_cert:
-        description: As O(ca_cert), for the other datacenter.
-        type: path
-      client_cert:
-        description: As O(client_cert), for the other datacenter.
-        type: path
-      client_key:
-        description: As O(client_key), for the other datacenter.
-        type: path
-      tls_server_name:
-        description: As O(tls_server_name), for the other datacenter.
-        type: str
-      proxy:
-        description: As O(proxy), for the other datacenter.
-        type: str
-      no_proxy:
-        description: As O(no_proxy), for the other datacenter.
-        type: str
-      impersonate_user:
-        description: As O(impersonate_user), for the other datacenter.
-        type: str
-      impersonate_groups:
-        description: As O(impersonate_groups), for the other datacenter.
-        type: list
-        elements: str
 """
 
 EXAMPLES = r"""

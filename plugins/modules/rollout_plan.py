@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
+  - cassops.kubernetes.kubernetes.peers
   - cassops.kubernetes.rollout
   - cassops.kubernetes.rollout.settings
   - cassops.kubernetes.attributes
