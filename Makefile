@@ -35,7 +35,7 @@ cores: venv ## Unit tests on the other supported versions of ansible-core
 	@$(VENV_PYTHON) tests/tools/cores.py
 
 sandbox: venv ## Start the sandbox: a real Kubernetes on this host (Linux, root)
-	@$(SANDBOX) up
+	@$(SANDBOX) up $(if $(CI),--fresh)
 
 sandbox-down: venv ## Stop the sandbox and remove what it holds
 	@$(SANDBOX) down

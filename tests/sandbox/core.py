@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import fcntl
 import json
 import os
@@ -14,7 +13,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +137,7 @@ class Sandbox:
             bool(workers)
             and self._all_daemons_run()
             and self.plane.api_is_ready()
-            and not self._not_ready([one.name for one in workers], since=None)
+            and not self._not_ready([one.name for one in workers])
         )
 
     # Up and down
@@ -190,10 +189,10 @@ class Sandbox:
             if index > addresses.MAX_WORKERS:
                 raise SandboxError(f"the sandbox has addresses for {addresses.MAX_WORKERS} workers only")
             one = self._worker(addresses.worker_name(index), zone or addresses.zone(index))
-            since = _now()
+            before = self._heartbeats()
             self._remember([*known, one])
             self._start_workers([one])
-            self._wait_ready([one.name], since)
+            self._wait_ready([one.name], before)
             self._load([one], None)
             return one.name
 
@@ -230,10 +229,10 @@ class Sandbox:
     def revive_worker(self, name: str, *, wait: bool = True) -> None:
         """Power is back: start the worker again and (unless wait is false) wait until it is Ready."""
         with self._locked():
-            since = _now()
+            before = self._heartbeats()
             self._start_workers([self.worker(name)])
             if wait:
-                self._wait_ready([name], since)
+                self._wait_ready([name], before)
 
     def isolate_worker(self, name: str) -> None:
         """Cut the worker off the network; everything on it goes on running."""
@@ -243,10 +242,10 @@ class Sandbox:
     def join_worker(self, name: str, *, wait: bool = True) -> None:
         """Reconnect the worker and (unless wait is false) wait until it is Ready."""
         with self._locked():
-            since = _now()
+            before = self._heartbeats()
             network.plug(self.worker(name).name)
             if wait:
-                self._wait_ready([name], since)
+                self._wait_ready([name], before)
 
     def wipe_volume(self, namespace: str, claim: str) -> int:
         """Empty a claim's volume; returns how many entries went. Stop the pod first, as you would with a disk."""
@@ -271,7 +270,7 @@ class Sandbox:
         daemons = [*_HOST_DAEMONS, *(one.daemon(program) for one in self.workers() for program in worker.DAEMONS)]
         ready = self.layout.kubeconfig.exists() and self.plane.api_is_ready()
         names = [one.name for one in self.workers()]
-        not_ready = self._not_ready(names, since=None) if ready else names
+        not_ready = self._not_ready(names) if ready else names
         return {
             "home": str(self.layout.home),
             "kubeconfig": str(self.kubeconfig),
@@ -322,7 +321,6 @@ class Sandbox:
         )
 
     def _start(self, count: int, only_images: tuple[str, ...] | None) -> None:
-        since = _now()
         known = {one.name: one for one in self.workers()}
         for index in range(1, count + 1):
             name = addresses.worker_name(index)
@@ -341,11 +339,12 @@ class Sandbox:
             one.wait_for_containerd()
             one.start_kubelet()
         plane.wait_for_api()
+        before = self._heartbeats()
         plane.start_controllers()
         self._load(workers, images.SMALL)
         plane.apply_objects()
         plane.start_addons()
-        self._wait_ready([one.name for one in workers], since)
+        self._wait_ready([one.name for one in workers], before)
         self._load(workers, only_images)
 
     def _start_workers(self, workers: list[Worker]) -> None:
@@ -358,31 +357,44 @@ class Sandbox:
     def _load(self, workers: list[Worker], only: tuple[str, ...] | None) -> None:
         images.load(self.layout, workers, only, self._say)
 
-    def _not_ready(self, names: list[str], since: datetime.datetime | None) -> list[str]:
-        """Those that are not Ready, or were not heard of after `since` (an old Ready may stand for a while)."""
-        nodes = json.loads(self.plane.kubectl("get", "nodes", "-o", "json", check=False) or '{"items": []}')
+    def _nodes(self) -> list[dict[str, Any]]:
+        """What Kubernetes knows of the workers; nothing while the API server does not answer."""
+        return _items(self.plane.kubectl("get", "nodes", "-o", "json", check=False))
+
+    def _heartbeats(self) -> dict[str, str]:
+        """When each worker was last heard of, as it says itself."""
+        leases = _items(self.plane.kubectl("-n", "kube-node-lease", "get", "leases", "-o", "json", check=False))
+        return {lease["metadata"]["name"]: lease["spec"]["renewTime"] for lease in leases}
+
+    def _not_ready(self, names: list[str], before: Mapping[str, str] | None = None) -> list[str]:
+        """Those that are not Ready, or, where `before` has their heartbeats, gave no sign of life since.
+
+        An old Ready stands for a while. Heartbeats are compared with each other and not with a clock, which may be put
+        back: that of a virtual machine that was stopped and goes on.
+        """
         ready = {
-            node["metadata"]["name"]
-            for node in nodes["items"]
-            if any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions", []))
+            node["metadata"]["name"] for node in self._nodes() if _condition(node, "Ready").get("status") == "True"
         }
-        if since is not None:
-            leases = json.loads(
-                self.plane.kubectl("-n", "kube-node-lease", "get", "leases", "-o", "json", check=False)
-                or '{"items": []}'
-            )
-            ready &= {
-                lease["metadata"]["name"]
-                for lease in leases["items"]
-                if datetime.datetime.fromisoformat(lease["spec"]["renewTime"].replace("Z", "+00:00")) > since
-            }
+        if before is not None:
+            ready &= {name for name, heard in self._heartbeats().items() if heard != before.get(name)}
         return [name for name in names if name not in ready]
 
-    def _wait_ready(self, names: list[str], since: datetime.datetime) -> None:
+    def _why_not_ready(self, names: list[str], before: Mapping[str, str]) -> str:
+        """What Kubernetes says of the workers that are not Ready, a line each."""
+        ready = {node["metadata"]["name"]: _condition(node, "Ready") for node in self._nodes()}
+        lines = [
+            f"  {name}: {ready[name].get('status', 'not told')}, {ready[name].get('message', 'without a word')}"
+            if name in ready
+            else f"  {name}: it did not register"
+            for name in self._not_ready(names, before)
+        ]
+        return "\n".join(["not every worker became Ready:", *lines, "(`up --fresh` begins with an empty sandbox)"])
+
+    def _wait_ready(self, names: list[str], before: Mapping[str, str]) -> None:
         wait_until(
-            lambda: not self._not_ready(names, since),
-            f"not every worker became Ready ({', '.join(names)})",
-            seconds=120,
+            lambda: not self._not_ready(names, before),
+            lambda: self._why_not_ready(names, before),
+            seconds=300,
             log_file=self.layout.log_file(f"{names[0]}-kubelet"),
             pause=0.5,
         )
@@ -414,8 +426,15 @@ class Sandbox:
                 shutil.rmtree(folder)
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc)
+def _items(answer: str) -> list[dict[str, Any]]:
+    """Objects of a kubectl answer; none where there is no answer."""
+    found: list[dict[str, Any]] = json.loads(answer)["items"] if answer else []
+    return found
+
+
+def _condition(node: dict[str, Any], name: str) -> dict[str, Any]:
+    """A condition of a worker; empty where it has none of that name."""
+    return next((one for one in node["status"].get("conditions", []) if one["type"] == name), {})
 
 
 def _unmount_below(*folders: Path) -> None:

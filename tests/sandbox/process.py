@@ -189,15 +189,22 @@ def answers(path: Path) -> bool:
 
 
 def wait_until(
-    condition: Callable[[], bool], problem: str, *, seconds: float, log_file: Path | None = None, pause: float = 0.2
+    condition: Callable[[], bool],
+    problem: str | Callable[[], str],
+    *,
+    seconds: float,
+    log_file: Path | None = None,
+    pause: float = 0.2,
 ) -> None:
     """Wait until the condition holds.
 
-    Raises SandboxError with `problem` and the end of the log when it does not hold within `seconds`.
+    Raises SandboxError with `problem` (asked for only then) and the end of the log when it does not hold within
+    `seconds`.
     """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
+            said = problem if isinstance(problem, str) else problem()
             more = "" if log_file is None else f"; the end of {log_file}:\n{tail(log_file)}"
-            raise SandboxError(f"{problem} (waited {seconds:.0f} s){more}")
+            raise SandboxError(f"{said} (waited {seconds:.0f} s){more}")
         time.sleep(pause)
