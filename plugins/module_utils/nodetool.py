@@ -49,6 +49,9 @@ _READ_ONLY = frozenset(
     }
 )
 
+# For a process of a second: the second compiler and a collector with threads only cost it time. Its script takes them.
+_JVM_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 _READ_ONLY_STARTS = ("get", "list", "describe", "status")
 
 # Verbs whose first word after them decides; without one they list.
@@ -181,7 +184,7 @@ def _asks_format(verb: Sequence[str]) -> str | None:
 
 def _script(verbs: Sequence[Sequence[str]], marker: str, authenticated: bool) -> str:
     """A shell script: after each verb, the marker on both outputs, and its exit code on one."""
-    lines = []
+    lines = [f'export JVM_OPTS="${{JVM_OPTS:-}} {_JVM_OPTIONS}"']
     options = ""
     if authenticated:
         lines += [

@@ -554,10 +554,10 @@ def _members_down(cluster: View) -> set[str]:
     return unseen | cluster.addresses({node.pod for node in cluster.nodes if not is_well(node)})
 
 
-def after_batch(view: View, batch: Batch, settings: Settings, others: Sequence[View] = ()) -> list[str]:
-    """Why the batch is not finished: its nodes, at the newest revision, well and serving in every view.
+def after_batch(view: View, batch: Batch, others: Sequence[View] = ()) -> list[str]:
+    """Why the batch is not back: its nodes, at the newest revision, well and serving in every view.
 
-    What is wrong with other nodes is `before_batch`'s to say, before the next batch.
+    What is wrong with other nodes is `before_batch`'s to say, before the next batch; see also `caught_up`.
     """
     cluster = view.joined(others)
     mine = tuple(node for node in view.nodes if node.pod in batch.nodes)
@@ -570,7 +570,12 @@ def after_batch(view: View, batch: Batch, settings: Settings, others: Sequence[V
     reasons += gates.up_in_every_view(asked)
     reasons += gates.normal(cluster, view.addresses(batch.nodes))
     reasons += gates.serving(asked, batch.nodes)
-    reasons += gates.one_schema_a_line(cluster)
-    if "hints" not in settings.ignore:
-        reasons += gates.no_hints(cluster, {node.host_id for node in mine if node.host_id})
-    return reasons
+    return reasons + gates.one_schema_a_line(cluster)
+
+
+def caught_up(view: View, batch: Batch, settings: Settings, others: Sequence[View] = ()) -> list[str]:
+    """Which writes the nodes of a batch that is back still lack: those that others keep as hints for them."""
+    if "hints" in settings.ignore:
+        return []
+    hosts = {node.host_id for node in view.nodes if node.pod in batch.nodes and node.host_id}
+    return gates.no_hints(view.joined(others), hosts)

@@ -105,7 +105,7 @@ batches:
       nodes: [shop-dc1-r1-0]
       canary: true
       why: proves the change before the others get it
-      seconds: {gates: 0.4, drain: 6.1, down: 21.7, soak: 30.2}
+      seconds: {gates: 0.4, drain: 6.1, down: 21.7, soak: 30.2, hints: 0.6}
 pending_restart:
   description: The nodes that still wait for a restart.
   returned: not in check mode

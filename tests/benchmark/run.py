@@ -19,6 +19,7 @@ import deploys
 import growth
 import measure
 import planning
+import rollouts
 import scene
 import tasks
 
@@ -46,6 +47,7 @@ def grow(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure.Re
 BENCHMARKS: dict[str, Benchmark] = {
     "deploy": lambda where, options: deploys.benchmark(where, options.deploys, options.quiet),
     "tasks": lambda where, options: tasks.benchmark(where, options.runs, options.quiet),
+    "rollouts": lambda where, options: rollouts.benchmark(where, options.rollouts, options.quiet),
     "growth": grow,
     "planning": lambda _where, options: planning.benchmark(options.runs, options.quiet),
 }
@@ -73,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
         "--size", type=int, action="append", help="nodes, for growth; may be repeated (default: 3, 300, 1000)"
     )
     new.add_argument("--deploys", type=int, default=2, help="first deploys (default: 2)")
+    new.add_argument("--rollouts", type=int, default=2, help="rollouts, each one by one and rack by rack (default: 2)")
     new.add_argument(
         "--quiet",
         type=float,

@@ -8,7 +8,7 @@
 2. Write down which pods are about to stop (an annotation of the ledger).
 3. Close CQL, give clients a moment to go elsewhere, drain.
 4. Lower the partition of the rack's StatefulSet, where a newer revision waits, and delete the pods by their UID.
-5. Wait until the nodes are back: at their revision, up in every view, serving, and with all hints delivered.
+5. Wait until the nodes are back: at their revision, up in every view, serving; and until all hints are delivered.
 6. When the whole rack runs one revision, raise the partition again.
 
 What Kubernetes' controller does (C(stateful_set_control.go), 1.28 to 1.35) decides the order of 3 and 4. Once the
@@ -247,6 +247,8 @@ class Restarts:
         if batch.canary and self.settings.soak:
             self._soak(batch)
             entry.seconds["soak"] = clock.lap()
+        self._wait_caught_up(batch)
+        entry.seconds["hints"] = clock.lap()
         self.settle()
         self._note({})
         self.say(
@@ -309,9 +311,18 @@ class Restarts:
     def _wait_back(self, batch: rollout.Batch, before: View) -> None:
         def proved(sight: Sight) -> Sequence[str]:
             seen = self.cluster.ask(sight, also=batch.nodes)
-            return rollout.after_batch(seen.view, batch, self.settings, seen.others)
+            return rollout.after_batch(seen.view, batch, seen.others)
 
         self._wait(batch.nodes, "to be back", before, proved)
+
+    def _wait_caught_up(self, batch: rollout.Batch) -> None:
+        """Cassandra looks every ten seconds whether there are hints to deliver: the canary gets them while it soaks."""
+
+        def look() -> Sequence[str]:
+            sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
+            return rollout.caught_up(sight.view, batch, self.settings, sight.others)
+
+        self.wait_until(look, f"{short(batch.nodes)} to have all writes", self.limits.wait, PAUSE)
 
     def wait_well(self, pods: Sequence[str]) -> None:
         """Wait for nodes that are on their way without a batch: Kubernetes must take them for ready."""
@@ -356,7 +367,7 @@ class Restarts:
                     f"{last_words(self.cluster.kube, batch.nodes[0])}\nThe rollout stops here. Correct the cause, run "
                     "deploy, then the rollout again."
                 )
-            reasons = rollout.after_batch(sight.view, batch, self.settings, sight.others)
+            reasons = rollout.after_batch(sight.view, batch, sight.others)
             if reasons:
                 since = time.monotonic()
             left = self.settings.soak - (time.monotonic() - since)

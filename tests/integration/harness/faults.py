@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,3 +133,34 @@ def wait_not_ready(datacenter: Datacenter, workers: Iterable[str]) -> None:
         ]
 
     waiting.until("Kubernetes to miss the workers", ready, 300)
+
+
+def evict(datacenter: Datacenter, node: str) -> None:
+    """As whoever drains its worker does, and wait until its pod is gone or another one."""
+    namespace = datacenter.namespace
+    uid = datacenter.pods()[node]["metadata"]["uid"]
+    wanted = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": node, "namespace": namespace.name}}
+    path = f"/api/v1/namespaces/{namespace.name}/pods/{node}/eviction"
+    namespace.kubectl("create", "--raw", path, "-f", "-", text=json.dumps(wanted))
+    wait_made_anew(datacenter, {node: uid})
+
+
+def worker_is_lost(datacenter: Datacenter, worker: str) -> None:
+    """A worker loses power and comes back when its pods are long given up: as Kubernetes does after five minutes."""
+    mine = {
+        name: pod["metadata"]["uid"] for name, pod in datacenter.pods().items() if pod["spec"]["nodeName"] == worker
+    }
+    with powerless(datacenter, [worker]):
+        wait_not_ready(datacenter, [worker])
+        datacenter.namespace.kubectl("delete", "pod", *mine, "--grace-period=0", "--force", "--wait=false")
+        wait_made_anew(datacenter, mine)
+
+
+def wait_made_anew(datacenter: Datacenter, uids: Mapping[str, str]) -> None:
+    """Wait until none of these pods is there any more."""
+
+    def left() -> list[str]:
+        there = {name: pod["metadata"]["uid"] for name, pod in datacenter.pods().items()}
+        return [f"{name} is still the same" for name, uid in uids.items() if there.get(name) == uid]
+
+    waiting.until(f"{', '.join(uids)} to be gone", left, 180)

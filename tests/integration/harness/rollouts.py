@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
+from cassandra.policies import WhiteListRoundRobinPolicy
+
+from . import waiting
 from .datacenter import Datacenter
 from .playbooks import Result
 from .watcher import Watcher
-from .workload import Workload
+from .workload import Workload, connect
 
 QUICK: Mapping[str, Any] = {"rollout_soak": 5}
 REVISION = "controller-revision-hash"
@@ -70,3 +74,42 @@ def partitions(datacenter: Datacenter) -> dict[str, int]:
         ]
         for item in datacenter.namespace.list("statefulsets", "-l", datacenter.selector)
     }
+
+
+@contextmanager
+def another_schema(datacenter: Datacenter, node: str) -> Iterator[None]:
+    """A node says that it has another schema than the others, and keeps to it, as long as the context lasts."""
+    address = datacenter.addresses()[node]
+    with connect(datacenter, balance=WhiteListRoundRobinPolicy([address])) as driver:
+        session = driver.connect()
+        (row,) = session.execute("SELECT schema_version FROM system.local WHERE key = 'local'")
+        change = session.prepare("UPDATE system.local SET schema_version = ? WHERE key = 'local'")
+        session.execute(change, (uuid4(),))
+        try:
+            yield
+        finally:
+            session.execute(change, (row.schema_version,))
+
+
+@contextmanager
+def repairing(datacenter: Datacenter, node: str) -> Iterator[Callable[[], bool]]:
+    """A node repairs as long as the context lasts; whether it does at this moment."""
+    address = datacenter.addresses()[node]
+    process = datacenter.namespace.stream("exec", node, "--", "sh", "-c", REPAIRS)
+    with connect(datacenter, balance=WhiteListRoundRobinPolicy([address])) as driver:
+        session = driver.connect()
+
+        def runs() -> bool:
+            return any(not row.completed for row in session.execute("SELECT completed FROM system_views.repairs"))
+
+        try:
+            waiting.until("a repair to run", lambda: [] if runs() else ["none does"], 120)
+            yield runs
+        finally:
+            datacenter.namespace.exec(node, "rm", "/tmp/repairing")
+            process.wait(300)
+
+
+# One replica after the other takes long even where there is little to compare.
+REPAIRS = """touch /tmp/repairing
+while [ -e /tmp/repairing ]; do nodetool repair --full --sequential system_auth; done"""

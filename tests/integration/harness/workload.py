@@ -19,6 +19,7 @@ from cassandra.policies import (
     ConstantReconnectionPolicy,
     DCAwareRoundRobinPolicy,
     FallthroughRetryPolicy,
+    LoadBalancingPolicy,
     TokenAwarePolicy,
 )
 from cassandra.query import PreparedStatement, SimpleStatement
@@ -165,13 +166,18 @@ class Elsewhere(FallthroughRetryPolicy):  # type: ignore[misc]  # the driver has
         return self.RETRY_NEXT_HOST, None
 
 
-def connect(datacenter: Datacenter, retry_policy: FallthroughRetryPolicy | None = None) -> Cluster:
+def connect(
+    datacenter: Datacenter,
+    retry_policy: FallthroughRetryPolicy | None = None,
+    balance: LoadBalancingPolicy | None = None,
+) -> Cluster:
     """A driver that knows every node by its own address.
 
     :param retry_policy: default is to try nothing again, since that would hide a failure.
+    :param balance: which nodes it asks; default is those that have the row.
     """
     profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(datacenter.name)),
+        load_balancing_policy=balance or TokenAwarePolicy(DCAwareRoundRobinPolicy(datacenter.name)),
         retry_policy=retry_policy or FallthroughRetryPolicy(),
         consistency_level=ConsistencyLevel.QUORUM,
         request_timeout=ANSWER_SECONDS,

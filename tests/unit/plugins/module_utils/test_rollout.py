@@ -557,10 +557,7 @@ def test_two_datacenters_that_are_well() -> None:
     here, there = two_datacenters()
     assert closed_in_two(here, there) == []
     assert batches(rollout.plan(here, BY_RACK, [there])) == ["r1-0", "r2-0", "r3-0"]
-    assert (
-        rollout.after_batch(views.pending(here, [pod("r2-0")]), Batch("r1", (pod("r1-0"),), 0), Settings(), [there])
-        == []
-    )
+    assert rollout.after_batch(views.pending(here, [pod("r2-0")]), Batch("r1", (pod("r1-0"),), 0), [there]) == []
 
 
 FAR = "shop-dc2-r1-0"
@@ -602,7 +599,7 @@ def test_a_batch_is_finished_when_the_other_datacenter_sees_it_too() -> None:
     here = views.pending(here, [pod("r2-0")])
     batch = Batch("r1", (pod("r1-0"),), 0)
     there = views.with_down(there, FAR, "198.19.0.1")
-    assert rollout.after_batch(here, batch, Settings(), [there]) == [f"{FAR} sees shop-dc1-r1-0 down"]
+    assert rollout.after_batch(here, batch, [there]) == [f"{FAR} sees shop-dc1-r1-0 down"]
 
 
 @pytest.mark.parametrize(
@@ -645,8 +642,8 @@ def test_no_batch_while_no_other_seed_is_up() -> None:
 # After a batch
 
 
-def after(view: View, **changes: Any) -> list[str]:
-    return rollout.after_batch(view, Batch("r1", (pod("r1-1"),), 1), replace(Settings(), **changes))
+def after(view: View) -> list[str]:
+    return rollout.after_batch(view, Batch("r1", (pod("r1-1"),), 1))
 
 
 def finished() -> View:
@@ -678,10 +675,6 @@ def test_a_batch_is_finished_when_everybody_says_so() -> None:
         ),
         (views.with_activity(finished(), pod("r1-1"), mode="JOINING"), "shop-dc1-r1-1 says that it is JOINING"),
         (views.with_endpoint(finished(), pod("r1-1"), "198.19.0.2", schema="other"), "2 schema versions"),
-        (
-            views.with_activity(finished(), pod("r3-0"), hints={"host-2": 1}),
-            "shop-dc1-r3-0 keeps 1 file of hints for shop-dc1-r1-1",
-        ),
     ],
 )
 def test_what_a_batch_is_waited_for(spoiled: View, words: str) -> None:
@@ -694,9 +687,12 @@ def test_what_others_do_is_not_waited_for() -> None:
     assert after(view) == []
 
 
-def test_hints_may_be_left_for_later() -> None:
-    view = views.with_activity(finished(), pod("r3-0"), hints={"host-2": 1})
-    assert after(view, ignore=("hints",)) == []
+def test_hints_for_the_batch_are_waited_for_unless_they_may_be_left_for_later() -> None:
+    view = views.with_activity(finished(), pod("r3-0"), hints={"host-2": 1, "host-5": 1})
+    batch = Batch("r1", (pod("r1-1"),), 1)
+    (reason,) = rollout.caught_up(view, batch, Settings())
+    assert reason.startswith("shop-dc1-r3-0 keeps 1 file of hints for shop-dc1-r1-1")
+    assert rollout.caught_up(view, batch, Settings(ignore=("hints",))) == []
 
 
 # Whatever there is
@@ -836,7 +832,7 @@ def test_a_rollout_that_its_gates_let_through_keeps_every_quorum_and_ends(
         down = {str(node.address) for node in view.nodes if not rollout.is_well(node)}
         assert lost(view, chosen, down, down | addresses(view, batch.nodes)) == []
         view = restarted(view, batch)
-        assert rollout.after_batch(view, batch, chosen) == []
+        assert rollout.after_batch(view, batch) == []
     plan = rollout.plan(view, chosen)
     assert plan.blockers or not plan.batches
 
