@@ -46,6 +46,9 @@ ABANDON = "abandon"
 ASSASSINATE = "assassinate"
 """Take an address out of gossip that owns nothing and belongs to nobody."""
 
+WELL = "it is well"
+"""The reason of a node that nothing is wrong with."""
+
 ACTIONS = (ABANDON, MOVE, RECREATE, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
 """What heal does by itself, in this order: what brings an old volume back comes before what gives one up."""
 
@@ -253,6 +256,24 @@ class Scene:
         """Members that own tokens and that nobody sees up."""
         return {address for address, item in self.members.items() if item.tokens and not self.up_in(address)}
 
+    def strangers(self) -> list[Endpoint]:
+        """Members of this datacenter that are none of its nodes, by their addresses."""
+        ids = {node.host_id for node in self.seen.nodes if node.host_id}
+        addresses = {node.address for node in self.seen.nodes}
+        return [
+            member
+            for address, member in sorted(self.members.items())
+            if member.datacenter == self.seen.datacenter and address not in addresses and member.host_id not in ids
+        ]
+
+    def ghosts(self) -> set[str]:
+        """Strangers that nobody sees up and that own nothing, neither come nor go: nobody has to wait for them."""
+        return {
+            member.address
+            for member in self.strangers()
+            if not member.tokens and not under_way(member) and not self.up_in(member.address)
+        }
+
     def doubtful(self) -> set[str]:
         """Members that own tokens and that not everybody sees up."""
         return {
@@ -267,6 +288,11 @@ class Scene:
                 if node.address == address or (node.host_id and node.host_id == self.members[address].host_id):
                     return node.pod
         return address
+
+
+def under_way(member: Endpoint) -> bool:
+    """Whether it joins, moves or leaves, or had begun to when it died."""
+    return (member.status or "").lower().startswith(("boot", "moving", "removing", "leaving"))
 
 
 @dataclass(frozen=True)
@@ -394,7 +420,7 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
         return safe_repair(scene, case, missed)
     if named:
         return Decision(node.pod, 8, NONE, "every view has it up, and a live node is never replaced")
-    return Decision(node.pod, 0, NONE, "it is well")
+    return Decision(node.pod, 0, NONE, WELL)
 
 
 def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
@@ -590,7 +616,7 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     up = scene.up_in(member.address)
     if up and not case.open_plan:
         return living(scene, case, up)
-    others = [view.without([node.pod], {*scene.dead(), member.address}) for view in scene.views]
+    others = [view.without([node.pod], {*scene.dead(), *scene.ghosts(), member.address}) for view in scene.views]
     mixed = [words for view in others for words in gates.one_line(view)]
     if mixed:
         return ask(case, 20, f"{reason}; but {mixed[0]}", "finish the upgrade or take it back, then run it again")
@@ -726,14 +752,8 @@ def still_streaming(observation: Observation | None) -> list[str]:
 
 
 def strangers(scene: Scene) -> Iterator[Decision]:
-    """Members of this datacenter that are none of its nodes."""
-    ids = {node.host_id for node in scene.seen.nodes if node.host_id}
-    addresses = {node.address for node in scene.seen.nodes}
-    for address, member in sorted(scene.members.items()):
-        ours = address in addresses or member.host_id in ids
-        if ours or member.datacenter != scene.seen.datacenter:
-            continue
-        yield stranger(scene, member)
+    """About members of this datacenter that are none of its nodes."""
+    return (stranger(scene, member) for member in scene.strangers())
 
 
 def stranger(scene: Scene, member: Endpoint) -> Decision:

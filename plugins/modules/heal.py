@@ -35,9 +35,9 @@ attributes:
     details:
       - The decisions are made and told; nothing is done.
   diff_mode:
-    support: none
+    support: full
     details:
-      - Configuration is not changed; RV(decisions) tells what is.
+      - What was wrong with each node that something is done about, and how it is afterwards.
   idempotent:
     support: full
   in_process:

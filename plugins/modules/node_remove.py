@@ -26,9 +26,9 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
     details:
-      - Configuration is not changed.
+      - The member, and afterwards none.
   idempotent:
     support: full
     details:

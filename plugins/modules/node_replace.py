@@ -34,9 +34,9 @@ attributes:
     details:
       - The decision is made and told, or refused; nothing is done.
   diff_mode:
-    support: none
+    support: full
     details:
-      - Configuration is not changed; RV(decisions) tells what is.
+      - What was wrong with the node, and how it is afterwards.
   idempotent:
     support: full
     details:

@@ -19,6 +19,7 @@ import deploys
 import growth
 import measure
 import planning
+import replacements
 import rollouts
 import scene
 import tasks
@@ -44,11 +45,20 @@ def grow(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure.Re
     return growth.benchmark(where, sandbox.programs / "kwok", options.runs, options.quiet, sizes)
 
 
+def replace(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure.Result]:
+    """Only on the sandbox: it wipes a volume and kills a worker."""
+    if os.environ.get("KUBECONFIG"):
+        print("  left out: workers are killed on the sandbox only, and KUBECONFIG is set", flush=True)
+        return []
+    return replacements.benchmark(where, options.deploys, options.quiet)
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "deploy": lambda where, options: deploys.benchmark(where, options.deploys, options.quiet),
     "tasks": lambda where, options: tasks.benchmark(where, options.runs, options.quiet),
     "rollouts": lambda where, options: rollouts.benchmark(where, options.rollouts, options.quiet),
     "growth": grow,
+    "replace": replace,
     "planning": lambda _where, options: planning.benchmark(options.runs, options.quiet),
 }
 
@@ -74,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--size", type=int, action="append", help="nodes, for growth; may be repeated (default: 3, 300, 1000)"
     )
-    new.add_argument("--deploys", type=int, default=2, help="first deploys (default: 2)")
+    new.add_argument("--deploys", type=int, default=2, help="first deploys, and replacements (default: 2)")
     new.add_argument("--rollouts", type=int, default=2, help="rollouts, each one by one and rack by rack (default: 2)")
     new.add_argument(
         "--quiet",

@@ -31,6 +31,8 @@ from sandbox import Sandbox
 pytestmark = pytest.mark.soak
 
 SIX = {"r1": 2, "r2": 2, "r3": 2}
+# Streaming must last for long enough to be killed.
+SLOW_STREAMS = {f"{kind}stream_throughput_outbound": losses.SLOW for kind in ("", "entire_sstable_")}
 RULEBOOK = "ansible-rulebook==1.3.2"
 JAVA = Path("/usr/lib/jvm")
 
@@ -49,7 +51,9 @@ def four_workers(cluster: Cluster, sandbox: Sandbox) -> Iterator[None]:
 def six(namespaces: Namespaces, four_workers: None) -> Iterator[Datacenter]:
     """The datacenter, deployed."""
     with namespaces.fresh("h-six") as namespace:
-        datacenter = Datacenter(namespace, racks=SIX)
+        plain = Datacenter(namespace, racks=SIX)
+        wanted = plain.inventory_variables()["cassandra_config"]
+        datacenter = plain.changed(cassandra_config={**wanted, **SLOW_STREAMS})
         datacenter.deploy()
         yield datacenter
 

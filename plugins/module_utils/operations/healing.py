@@ -84,6 +84,7 @@ class Healing:
         self.changes: list[str] = []
         self.replaced: list[Done] = []
         self.repaired: list[str] = []
+        self._before: dict[str, str] = {}
         self._window: float | None = None
         self._times: Counter[tuple[str, str]] = Counter()
         self._ghosts: dict[str, float] = {}
@@ -157,6 +158,7 @@ class Healing:
             if step is None:
                 return
             self._times[step.node, step.action] += 1
+            self._before.setdefault(step.node, step.reason)
             self.carry_out(step, seen)
 
     def carry_out(self, step: Decision, seen: Round) -> None:
@@ -260,7 +262,7 @@ class Healing:
             self.ctx.progress(f"waiting: {line}")
 
     def result(self, seen: Round) -> dict[str, Any]:
-        return {
+        result: dict[str, Any] = {
             "changed": bool(self.changes),
             "changes": self.changes,
             "decisions": [facts(each) for each in seen.decisions],
@@ -269,12 +271,18 @@ class Healing:
             "whole": whole(seen.decisions),
             "report": text(seen.decisions),
         }
+        if self.ctx.diff_mode:
+            result["diff"] = diff(self._before, {each.node: each.reason for each in seen.decisions})
+        return result
 
     def prediction(self, seen: Round) -> dict[str, Any]:
         """What a run would do first, one a node; each changes what is seen after it."""
         acting = [each for each in seen.decisions if each.acts]
         result = self.result(seen)
         result.update(changed=bool(acting), changes=[f"{each.action} {each.node}: {each.reason}" for each in acting])
+        if self.ctx.diff_mode:
+            healed = {each.node: replacement.WELL for each in acting if each.action != replacement.ASSASSINATE}
+            result["diff"] = diff({each.node: each.reason for each in acting}, healed)
         return result
 
 
@@ -297,6 +305,20 @@ def sentence(decision: Decision) -> str:
     if decision.advice:
         return f"What to do: {decision.advice}."
     return "It did not pass in the time given; run it again."
+
+
+def diff(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """What was wrong with the nodes that something is done about, and how they are then; a ghost is nowhere then.
+
+    :param before: node -> what was seen.
+    :param now: the same afterwards, of these nodes and of others.
+    """
+    return {
+        "before_header": "nodes",
+        "after_header": "nodes",
+        "before": "".join(f"{node}: {reason}\n" for node, reason in sorted(before.items())),
+        "after": "".join(f"{node}: {now[node]}\n" for node in sorted(before) if node in now),
+    }
 
 
 def facts(decision: Decision) -> dict[str, Any]:

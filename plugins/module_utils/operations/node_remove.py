@@ -220,7 +220,11 @@ class Removal:
         removed = None
         if member is not None:
             removed = {"address": member.address, "host_id": member.host_id, "tokens": len(member.tokens)}
-        return {"changed": bool(self.done), "changes": self.done, "removed": removed}
+        result: dict[str, Any] = {"changed": bool(self.done), "changes": self.done, "removed": removed}
+        if self.ctx.diff_mode:
+            there = f"{removed['address']}: host id {removed['host_id']}, {removed['tokens']} tokens\n" if removed else ""
+            result["diff"] = {"before_header": "ring", "after_header": "ring", "before": there, "after": ""}
+        return result
 
 
 def known(endpoints: Mapping[str, Endpoint], member: Endpoint) -> bool:

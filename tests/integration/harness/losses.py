@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from . import faults, waiting
+from . import cargo, faults, waiting
 from .datacenter import START_SECONDS, Datacenter, inventory
 from .faults import Volume, stopped
 from .killed import wait_for_words
@@ -199,15 +199,22 @@ def two_racks(living: Living, rng: random.Random) -> None:
 
 
 def away_beyond_hints(living: Living, rng: random.Random) -> None:
-    """6. A node is away for longer than hints are kept, by its own note: its ranges are repaired."""
+    """6. A node is away for longer than hints are kept, by its own note, and missed rows: its ranges are repaired."""
     datacenter, node = living.datacenter, rng.choice(living.datacenter.nodes)
-    volume = Volume.of(datacenter, node)
+    volume, missed = Volume.of(datacenter, node), "missed"
+    others = [other for other in datacenter.nodes if other != node]
     with stopped(datacenter, node):
+        cargo.write(datacenter, missed, 200, size=100)
+        for other in others:
+            datacenter.nodetool(other, "truncatehints")
         volume.serve_last(5 * 3600)
     datacenter.wait_up()
+    assert not cargo.in_sync(datacenter, node, missed), "it has missed nothing: what is this test worth?"
     result = heal(living)
     assert result.facts[datacenter.host]["repaired"] == [node]
+    assert cargo.in_sync(datacenter, node, missed)
     assert not (volume.folder / faults.MARKS / "missed").exists()
+    cargo.drop(datacenter, missed)
     living.client.check("ALL")
     nothing_left(living)
 
@@ -238,30 +245,42 @@ STAGES = {
 """What a replacement says, one after the other -> the most seconds to let it go on after that."""
 
 
+KILLS = 10
+
+
 def playbook_killed(living: Living, rng: random.Random) -> None:
-    """7. The playbook dies by SIGKILL at some moment; the next one ends well."""
-    node = rng.choice(living.datacenter.nodes)
-    wipe(living, node)
-    stage = rng.choice(list(STAGES))
-    run = living.datacenter.start("heal", **QUICK)
-    wait_for_words(run, stage)
-    time.sleep(rng.uniform(0, STAGES[stage]))
-    if run.process.poll() is None:
-        run.kill()
-        print(f"killed after {stage!r}")
-    heal(living)
-    living.client.check("ALL")
+    """7. The playbook dies by SIGKILL at ten moments, each further on; every next run takes up what it left."""
+    kills = 0
+    while kills < KILLS:
+        wipe(living, rng.choice(living.datacenter.nodes))
+        for stage, most in STAGES.items():
+            run = living.datacenter.start("heal", **QUICK)
+            wait_for_words(run, stage)
+            time.sleep(rng.uniform(0, most))
+            if run.process.poll() is not None:
+                break
+            run.kill()
+            kills += 1
+            print(f"kill {kills}, after {stage!r}: {run.output.splitlines()[-1]}")
+        heal(living)
+        living.client.check("ALL")
     nothing_left(living)
 
 
+# Of unique data: each of four sources sends 8 MiB, at SLOW.
+STREAMED = 64
+SLOW = "512KiB/s"
+
+
 def new_node_killed(living: Living, rng: random.Random) -> None:
-    """7. The new node dies while it joins: another attempt takes up the dead node's address, with an empty volume."""
+    """7. The new node dies while it streams: another attempt takes up the dead node's address, with an empty volume."""
     datacenter, node = living.datacenter, rng.choice(living.datacenter.nodes)
-    wipe(living, node)
-    run = datacenter.start("heal", facts=True, **QUICK)
-    waiting.until("the new node to stream", lambda: not_streaming(living, node), START_SECONDS, 0.2)
-    datacenter.namespace.kubectl("delete", "pod", node, "--grace-period=0", "--force", "--wait=false")
-    result = run.wait().ok()
+    with cargo.aboard(datacenter, STREAMED):
+        wipe(living, node)
+        run = datacenter.start("heal", facts=True, **QUICK)
+        waiting.until("the new node to stream", lambda: not_streaming(datacenter, node), START_SECONDS, 0.2)
+        datacenter.namespace.kubectl("delete", "pod", node, "--grace-period=0", "--force", "--wait=false")
+        result = run.wait().ok()
     done = replaced(result, datacenter)[node]
     print(f"{result.seconds:5.1f} s, {done['attempts']} attempts")
     assert done["attempts"] == 2, done
@@ -270,12 +289,13 @@ def new_node_killed(living: Living, rng: random.Random) -> None:
     nothing_left(living)
 
 
-def not_streaming(living: Living, node: str) -> Sequence[str]:
+def not_streaming(datacenter: Datacenter, node: str) -> Sequence[str]:
+    """Why the node's log does not have it that files are under way."""
     try:
-        log = living.datacenter.namespace.kubectl("logs", node, "--tail=400")
+        log = datacenter.namespace.kubectl("logs", node)
     except KubectlError as error:
         return [str(error)]
-    return [] if "cassops: replace " in log and "JOINING" in log else ["it has not begun to join"]
+    return [] if "Prepare completed. Receiving" in log else ["it has not begun to stream"]
 
 
 def api_stopped(living: Living, rng: random.Random) -> None:
@@ -299,6 +319,23 @@ def api_stopped(living: Living, rng: random.Random) -> None:
     nothing_left(living)
 
 
+def lost_in_a_rollout(living: Living, rng: random.Random) -> None:
+    """5. A node loses its volume in the middle of a rollout, which stops; it is replaced, the rollout is finished."""
+    datacenter = living.datacenter
+    run = datacenter.start("restart", rollout_soak=5, rollout_force=True, rollout_gate_timeout=20)
+    wait_for_words(run, "batch 2 of")
+    victim = datacenter.nodes[-1]
+    with stopped(datacenter, victim):
+        Volume.of(datacenter, victim).wipe()
+    run.wait().refused(victim, "Still missing")
+    assert_held(living, {victim: "its volume is empty"})
+    assert list(replaced(heal(living), datacenter)) == [victim]
+    result = datacenter.run("restart", facts=True, rollout_soak=5).ok()
+    print(f"restarted afterwards: {result.facts[datacenter.host]['restarted']}")
+    living.client.check("ALL")
+    nothing_left(living)
+
+
 Loss = Callable[[Living, random.Random], None]
 LOSSES: Mapping[str, Loss] = {
     "a volume is lost": one_volume,
@@ -311,6 +348,7 @@ LOSSES: Mapping[str, Loss] = {
     "the playbook is killed": playbook_killed,
     "the new node is killed": new_node_killed,
     "the API server is away": api_stopped,
+    "a node is lost in the middle of a rollout": lost_in_a_rollout,
 }
 
 

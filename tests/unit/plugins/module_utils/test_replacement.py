@@ -334,6 +334,14 @@ def test_row_11_not_while_a_node_is_down_and_never_one_that_lives() -> None:
     assert short(about_stranger(stranger(views.whole(), up=True, tokens=(), status="BOOT"))) == (11, ASK)
 
 
+@pytest.mark.parametrize(("status", "action"), [("shutdown", REPLACE), (None, REPLACE), ("BOOT", WAIT)])
+def test_row_11_a_ghost_and_a_dead_node_do_not_wait_for_each_other(status: str | None, action: str) -> None:
+    """The ghost is taken out when all nodes are up; so nodes must come up beside it."""
+    view = stranger(dead(views.whole(), FIRST, held=EMPTY), tokens=(), status=status)
+    assert decided(view).action == action
+    assert about_stranger(view).action == WAIT
+
+
 def test_row_11_a_node_under_its_old_address_is_no_stranger() -> None:
     """With pods' addresses a node that came back is known by both for a while."""
     view = stranger(views.whole(), host_id="host-1")

@@ -50,6 +50,7 @@ class World:
         self.said, self.warnings, self.shown = [], [], []
         ctx = Context(
             check_mode=check,
+            diff_mode=True,
             progress=lambda text, important=False: self.said.append(text),
             display=self.shown.append,
             holder=f"somebody@somewhere pid {self.runs}",
@@ -131,6 +132,10 @@ def decisions(result: Mapping[str, Any]) -> dict[str, tuple[int, str]]:
     return {each["node"]: (each["row"], each["action"]) for each in result["decisions"] if each["action"] != "none"}
 
 
+def differs(result: Mapping[str, Any]) -> tuple[str, str]:
+    return result["diff"]["before"], result["diff"]["after"]
+
+
 # --- nothing is wrong -------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +143,7 @@ def test_a_healthy_datacenter_is_left_alone(world: World) -> None:
     before, lives = len(world.kube.writes), world.identities()
     result = world.heal(show=True)
     assert (result["changed"], result["changes"], result["whole"]) == (False, [], True)
+    assert differs(result) == ("", "")
     assert world.kube.writes[before:] == [], "not even the lock"
     assert world.shown[0].split() == ["NODE", "ROW", "DECISION", "WHY"]
     assert world.shown[1].split()[:3] == [FIRST, "-", "none"]
@@ -214,6 +220,20 @@ def test_the_plan_is_written_before_anything_else(world: World) -> None:
     assert writes[0] == "apply ConfigMap shop-dc1-replacement"
     assert writes[1] == "apply ConfigMap shop-dc1-ledger"
     assert writes[-1] == "delete ConfigMap shop-dc1-replacement"
+
+
+def test_the_diff_of_check_mode_is_what_a_run_then_does(world: World) -> None:
+    world.kube.wipe(FIRST)
+    world.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (), "dc1")
+    world.ring.down.add("ghost")
+    told = differs(world.heal(check=True))
+    assert told == (
+        f"{FIRST}: it came back without its storage; it is a seed, and starts with others as its seeds\n",
+        f"{FIRST}: it is well\n",
+    )
+    done = differs(world.heal())
+    ghost = "198.19.9.9: gossip knows it, and it owns nothing and belongs to nobody\n"
+    assert done == (ghost + told[0], told[1]), "the ghost waits until all nodes are up"
 
 
 @pytest.mark.parametrize("missed_for", [None, 20_000_000])

@@ -33,7 +33,7 @@ class World:
         self.ring.down.add("ghost")
 
     def remove(self, check: bool = False, **changes: Any) -> dict[str, Any]:
-        ctx = Context(check_mode=check, connect=lambda params: cast(Kube, self.kube))
+        ctx = Context(check_mode=check, diff_mode=True, connect=lambda params: cast(Kube, self.kube))
         defaults = {name: spec.get("default") for name, spec in node_remove.ARGUMENT_SPEC.items()}
         return node_remove.run({**defaults, "cluster": "shop", "datacenter": "dc1", "wait_timeout": 5, **changes}, ctx)
 
@@ -55,9 +55,11 @@ def test_a_dead_member_is_removed_once(world: World, named: dict[str, str]) -> N
     result = world.remove(**named)
     assert result["changed"] is True
     assert result["removed"] == {"address": "198.19.9.9", "host_id": "host-ghost", "tokens": 2}
+    assert (result["diff"]["before"], result["diff"]["after"]) == ("198.19.9.9: host id host-ghost, 2 tokens\n", "")
     assert "ghost" not in world.ring.members
     again = world.remove(**named)
     assert (again["changed"], again["removed"]) == (False, None)
+    assert (again["diff"]["before"], again["diff"]["after"]) == ("", "")
 
 
 def test_check_mode_only_tells(world: World) -> None:

@@ -1,0 +1,228 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node that lost its volume, beside Cassandra's own streaming; and a worker that dies, until all is whole again."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import os
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import deploys
+import measure
+import scene
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import Cluster, Session
+from cassandra.concurrent import execute_concurrent_with_args
+from sandbox import Sandbox
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+
+NAMESPACE = "cassops-benchmark-replace"
+PREFIX = f"{scene.SMALL['cluster']}-{scene.SMALL['datacenter']}"
+NODES = [f"{PREFIX}-{rack['name']}-{number}" for rack in scene.SMALL["racks"] for number in range(rack["nodes"])]
+# MiB that each node owns: of rows with three replicas on six nodes that is half of all rows.
+OWNED = 256
+PIECE = 64 * 1024
+AT_ONCE = 16
+PATIENCE = 600.0
+# Cassandra's log: when the streams of a joining node are planned, and when the last of them is done.
+PLANNED, STREAMED = "Creating new streaming plan for", "All sessions completed"
+STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3})")
+HEAL_AND_FACTS = [
+    {"ansible.builtin.import_playbook": str(scene.ROOT / "playbooks" / "heal.yml")},
+    {
+        "name": "Bring back what it returned",
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "name": "Write it down",
+                "ansible.builtin.copy": {
+                    "dest": "{{ benchmark_facts }}",
+                    "content": "{{ heal_result | to_json }}",
+                    "mode": "0600",
+                },
+            }
+        ],
+    },
+]
+
+
+def benchmark(where: scene.Scene, runs: int, quiet: float) -> list[measure.Result]:
+    """Both, on six nodes with data; the sandbox gets a second worker in the zone of the second rack."""
+    sandbox = Sandbox()
+    spare = sandbox.add_worker("zone2")
+    try:
+        with where.namespace(NAMESPACE, create=False):
+            inventory = deploys.keep(where, NAMESPACE)
+            site = Site(where, sandbox, inventory)
+            site.load()
+            wiped = [replace_wiped(site, NODES[turn % len(NODES)], quiet) for turn in range(runs)]
+            return [*told(wiped), worker_lost(site, quiet)]
+    finally:
+        sandbox.remove_worker(spare)
+
+
+def told(wiped: list[tuple[float, float, str]]) -> list[measure.Result]:
+    """The two rows about the same runs: either target counts."""
+    ratio = statistics.median(whole / streaming for whole, streaming, _detail in wiped)
+    overhead = statistics.median(whole - streaming for whole, streaming, _detail in wiped)
+    detail = "; ".join(each for _whole, _streaming, each in wiped)
+    return [
+        measure.Result(f"heal of a node that owns {OWNED} MiB / Cassandra's streaming", ratio, 1.3, "lower", detail),
+        measure.Result("the same, seconds besides streaming", overhead, 15, "lower", "one of the two has to be kept"),
+    ]
+
+
+class Site:
+    """The datacenter under the benchmark, and what is done to it."""
+
+    def __init__(self, where: scene.Scene, sandbox: Sandbox, inventory: Path) -> None:
+        self.where = where
+        self.sandbox = sandbox
+        self.inventory = inventory
+        self.kube: Kube = where.kube(NAMESPACE)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        secret = self.kube.get("Secret", f"{scene.SMALL['cluster']}-superuser")
+        login = [base64.b64decode(secret["data"][key]).decode() for key in ("username", "password")] if secret else []
+        addresses = [
+            item["spec"]["clusterIP"] for item in self.kube.list("Service") if item["metadata"]["name"] in NODES
+        ]
+        with Cluster(addresses, auth_provider=PlainTextAuthProvider(*login), protocol_version=4) as driver:
+            session = driver.connect()
+            session.default_timeout = 120
+            yield session
+
+    def load(self) -> None:
+        """Rows that nothing compresses, three times each, flushed to disk."""
+        print(f"  writing {OWNED} MiB a node ...", flush=True)
+        with self.session() as session:
+            replication = f"{{'class': 'NetworkTopologyStrategy', '{scene.SMALL['datacenter']}': 3}}"
+            session.execute(f"CREATE KEYSPACE cargo WITH replication = {replication}")
+            session.execute("CREATE TABLE cargo.rows (n int PRIMARY KEY, data blob)")
+            insert = session.prepare("INSERT INTO cargo.rows (n, data) VALUES (?, ?)")
+            rows = ((number, os.urandom(PIECE)) for number in range(2 * OWNED * 2**20 // PIECE))
+            execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE)
+        for node in NODES:
+            self.kube.exec(node, ["nodetool", "flush", "cargo"], timeout=PATIENCE)
+
+    def heal(self, *options: str) -> tuple[float, dict[str, Any]]:
+        """Playbook heal: its seconds from start to end, and what it returned."""
+        facts = self.where.folder / "heal.json"
+        playbook = self.where.file("heal.yml", HEAL_AND_FACTS)
+        sample = self.where.play(playbook, self.inventory, "-e", f"benchmark_facts={facts}", *options)
+        result: dict[str, Any] = json.loads(facts.read_text(encoding="utf-8"))
+        return sample.seconds, result
+
+    def until(self, what: str, is_so: Callable[[], bool]) -> float:
+        """Wait; the seconds that it took.
+
+        :raises Failed: it is not so in time.
+        """
+        began = time.monotonic()
+        while not is_so():
+            if time.monotonic() - began > PATIENCE:
+                raise measure.Failed(f"{what}: not so after {PATIENCE:.0f} s")
+            time.sleep(0.5)
+        return time.monotonic() - began
+
+    def is_held(self, node: str, former: str) -> bool:
+        pod = self.kube.get("Pod", node)
+        if pod is None or pod["metadata"]["uid"] == former or pod["status"].get("phase") != "Running":
+            return False
+        return "cassops: held: its volume is empty" in self.kube.logs(node)
+
+    def streaming(self, node: str) -> float:
+        """Seconds from the plan of a new node's streams to the end of the last, by Cassandra's log.
+
+        :raises Failed: the log does not tell.
+        """
+        lines = self.kube.logs(node).splitlines()
+        planned = [stamp(line) for line in lines if PLANNED in line]
+        streamed = [stamp(line) for line in lines if STREAMED in line]
+        if not planned or not streamed:
+            raise measure.Failed(f"the log of {node} does not tell how long it streamed")
+        return streamed[-1] - planned[0]
+
+
+def stamp(line: str) -> float:
+    """When a line was logged, in seconds."""
+    match = STAMP.search(line)
+    if match is None:
+        raise measure.Failed(f"no time in {line!r}")
+    return datetime.datetime.fromisoformat(match[1]).timestamp() + int(match[2]) / 1000
+
+
+def replace_wiped(site: Site, node: str, quiet: float) -> tuple[float, float, str]:
+    """A node comes back with an empty volume and is held; then heal: its seconds, those of streaming, and in words."""
+    pod = site.kube.get("Pod", node)
+    if pod is None:
+        raise measure.Failed(f"there is no pod {node}")
+    worker = pod["spec"]["nodeName"]
+    measure.run(site.where.ctl(NAMESPACE, "cordon", worker))
+    site.kube.delete("Pod", node, uid=pod["metadata"]["uid"])
+    site.until(
+        f"{node} to stop",
+        lambda: (site.kube.get("Pod", node) or {}).get("metadata", {}).get("uid") != pod["metadata"]["uid"],
+    )
+    site.sandbox.wipe_volume(NAMESPACE, f"data-{node}")
+    measure.run(site.where.ctl(NAMESPACE, "uncordon", worker))
+    site.until(f"{node} to be held", lambda: site.is_held(node, pod["metadata"]["uid"]))
+    measure.wait_until_quiet(quiet)
+    seconds, result = site.heal()
+    streaming = site.streaming(node)
+    detail = f"{seconds:.1f} s, of which Cassandra streamed for {streaming:.1f} s ({parts(result)})"
+    print(f"  heal of {node}: {detail}", flush=True)
+    return seconds, streaming, detail
+
+
+def parts(result: Mapping[str, Any]) -> str:
+    """What the parts of the one replacement took."""
+    return ", ".join(f"{name} {seconds} s" for name, seconds in result["replaced"][0]["seconds"].items())
+
+
+def worker_lost(site: Site, quiet: float) -> measure.Result:
+    """A worker dies with the volume of the one node that it has; who runs the machines takes it out of Kubernetes."""
+    places = {item["metadata"]["name"]: item["spec"]["nodeName"] for item in site.kube.list("Pod")}
+    alone = [worker for worker in places.values() if worker != "worker1" and list(places.values()).count(worker) == 1]
+    if not alone:
+        raise measure.Failed(f"no node has a worker for itself: {places}")
+    lost = alone[0]
+    measure.wait_until_quiet(quiet)
+    began = time.monotonic()
+    site.sandbox.kill_worker(lost)
+    try:
+        detecting = site.until(f"Kubernetes to miss {lost}", lambda: is_away(site.where.admin, lost))
+        measure.run(site.where.ctl(NAMESPACE, "delete", "node", lost))
+        seconds, result = site.heal()
+        whole = time.monotonic() - began
+    finally:
+        site.sandbox.revive_worker(lost)
+    (done,) = result["replaced"]
+    split = done["seconds"]
+    deciding = seconds - sum(split.values())
+    detail = (
+        f"detecting {detecting:.0f} s (Kubernetes' own time until a silent worker counts as such), deciding "
+        f"{deciding:.1f} s (with the start and the end of the playbook), clearing {split['clearing']} s, starting and "
+        f"streaming {split['streaming']} s ({site.streaming(done['node']):.1f} s of it streaming), proving "
+        f"{split['proving']} s; the node owns {OWNED} MiB"
+    )
+    return measure.Result("seconds from a worker's death to whole again", whole, None, "lower", detail)
+
+
+def is_away(kube: Kube, name: str) -> bool:
+    node = kube.get("Node", name)
+    conditions = (node or {}).get("status", {}).get("conditions", ())
+    return not any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)

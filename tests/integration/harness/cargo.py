@@ -1,0 +1,54 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows with weight: so that streaming takes its time, and that somebody misses them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassandra.concurrent import execute_concurrent_with_args
+
+from .datacenter import Datacenter
+from .workload import KEYSPACE, connect
+
+MEBIBYTE = 2**20
+# Of a row: large enough to be quick, small enough for nodes with little memory.
+PIECE = 64 * 1024
+AT_ONCE = 8
+
+
+def write(datacenter: Datacenter, table: str, pieces: int, size: int = PIECE) -> None:
+    """Fill a table, made if need be, with so many rows that nothing compresses; every write acknowledged at QUORUM."""
+    with connect(datacenter) as driver:
+        session = driver.connect()
+        session.default_timeout = 60
+        session.execute(f"CREATE TABLE IF NOT EXISTS {KEYSPACE}.{table} (n int PRIMARY KEY, data blob)", timeout=120)
+        insert = session.prepare(f"INSERT INTO {KEYSPACE}.{table} (n, data) VALUES (?, ?)")
+        rows = ((number, os.urandom(size)) for number in range(pieces))
+        execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE, raise_on_first_error=True)
+
+
+@contextmanager
+def aboard(datacenter: Datacenter, mebibytes: int, table: str = "cargo") -> Iterator[None]:
+    """So much data, three times over, is in the datacenter and on its disks as long as the context lasts."""
+    write(datacenter, table, mebibytes * MEBIBYTE // PIECE)
+    for node in datacenter.nodes:
+        datacenter.nodetool(node, "flush", KEYSPACE, table)
+    try:
+        yield
+    finally:
+        drop(datacenter, table)
+
+
+def drop(datacenter: Datacenter, table: str) -> None:
+    with connect(datacenter) as driver:
+        driver.connect().execute(f"DROP TABLE IF EXISTS {KEYSPACE}.{table}", timeout=120)
+
+
+def in_sync(datacenter: Datacenter, node: str, table: str) -> bool:
+    """Whether the replicas of a node's ranges have the same rows, by Cassandra's comparison; nothing is repaired."""
+    said = datacenter.namespace.exec(node, "nodetool", "repair", "-full", "-prv", KEYSPACE, table, seconds=300)
+    return "Previewed data was in sync" in said

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three nodes: volumes that follow their nodes, and a cluster that runs two lines of Cassandra. A client is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from integration.harness import faults, losses, shared
+from integration.harness.datacenter import Datacenter, identities
+from integration.harness.kubernetes import Cluster
+from integration.harness.namespace import Namespaces
+from integration.harness.rollouts import QUICK, restart, restarted
+from integration.harness.scenarios import Living, assert_held
+from integration.harness.workload import Workload
+from sandbox import Sandbox
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.fixture
+def spare(sandbox: Sandbox) -> Iterator[str]:
+    """A second worker in the zone of rack r2."""
+    added = sandbox.add_worker("zone2")
+    try:
+        yield added
+    finally:
+        sandbox.remove_worker(added)
+
+
+def test_a_volume_on_the_network_follows_its_node(
+    namespaces: Namespaces, cluster: Cluster, sandbox: Sandbox, spare: str
+) -> None:
+    """Row 5: refused until the worker is known to be off; then the node moves with its data, and nothing streams."""
+    with namespaces.fresh("h-moves") as namespace, shared.volumes(cluster, sandbox, namespace, 3) as name:
+        storage = {"class": name, "size": shared.SIZE}
+        datacenter = Datacenter(namespace, variables={"cassandra_storage": storage})
+        datacenter.deploy()
+        with Workload(datacenter) as client, losses.reading_workers(datacenter):
+            living = Living.meet(datacenter, client)
+            node = datacenter.nodes[1]
+            claim = namespace.get("pvc", f"data-{node}")["metadata"]["uid"]
+            lost = faults.worker_of(datacenter, node)
+            sandbox.kill_worker(lost)
+            try:
+                faults.wait_not_ready(datacenter, [lost])
+                losses.refused(living, f"worker {lost} does not answer", f"-e heal_workers_off={lost}")
+                result = losses.heal(living, heal_workers_off=[lost])
+                assert faults.worker_of(datacenter, node) != lost
+                assert losses.replaced(result, datacenter) == {}
+                assert namespace.get("pvc", f"data-{node}")["metadata"]["uid"] == claim
+                assert "cassops: replace" not in namespace.kubectl("logs", node)
+                client.check("ALL")
+            finally:
+                sandbox.revive_worker(lost)
+            losses.nothing_left(living)
+
+
+def test_half_way_through_an_upgrade_nothing_streams(namespaces: Namespaces, sandbox: Sandbox) -> None:
+    """9. One node runs 5.0, and one of those on 4.1 loses its volume: refused until all run one line again."""
+    with namespaces.fresh("h-mixed") as namespace:
+        old = Datacenter(namespace, racks={"r1": 2, "r2": 1, "r3": 1}, variables={"cassandra_version": "4.1.10"})
+        old.deploy()
+        new = old.changed(cassandra_version="5.0.9")
+        with Workload(old, elsewhere=True) as client:
+            living = Living.meet(old, client)
+            upgraded = new.run("upgrade", facts=True, **QUICK, rollout_pause_after="canary").ok()
+            (canary,) = restarted(upgraded, new)
+            # Of the same rack, so that the canary may go back while it is down.
+            (lost,) = (node for node in old.nodes if node.rpartition("-")[0] == canary.rpartition("-")[0] != node)
+            with faults.stopped(old, lost):
+                faults.Volume.of(old, lost).wipe()
+            assert_held(living, {lost: "its volume is empty"})
+            losses.refused(living, "finish the upgrade or take it back")
+            before = losses.versions(old)
+            old.run("replace_node", replace_node_name=lost).refused("finish the upgrade or take it back")
+            assert losses.versions(old) == before
+            restart(new, rollout_rollback=True)
+            old.deploy()
+            assert list(losses.replaced(losses.heal(living), old)) == [lost]
+            client.check("ALL")
+            assert identities(old.wait_up()) == identities(living.members)
