@@ -54,6 +54,7 @@ from ..replacement import single_copies
 from ..view import NodeView, View
 from . import changes, preflight, rollout_plan, superuser
 from .cluster import PEER, RELEASED, lock_name
+from .members import own_seeds
 from .patience import Patience
 from .waiting import until
 
@@ -796,12 +797,6 @@ def zone_of(stateful_set: Mapping[str, Any]) -> str | None:
 def rack_of(pod: str, prefix: str) -> str:
     """The rack in a node's name, C(<prefix>-<rack>-<ordinal>)."""
     return pod.removeprefix(f"{prefix}-").rpartition("-")[0]
-
-
-def own_seeds(ledger: Ledger) -> list[str]:
-    """The seeds of a ledger that are nodes of its own datacenter, by address or by name."""
-    own = {node.address for node in ledger.nodes.values()} | set(ledger.nodes)
-    return [seed for seed in ledger.seeds if seed in own or seed.partition(".")[0] in own]
 
 
 def peer_secret(peer: Peer, desired: spec.Datacenter) -> Mapping[str, Any] | None:
