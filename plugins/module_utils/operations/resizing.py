@@ -19,11 +19,11 @@ from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
 from ..scaling import CLEANUP, JOIN, LEAVE, TIDY, WITHDRAW, RackState, Scene, Step
-from ..view import View
+from ..view import NodeView, View
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
-from .leaving import ON_THE_WAY, Leaving, mode_of
+from .leaving import LEAVING, ON_THE_WAY, Leaving, mode_of
 from .members import Members
 from .waiting import until
 
@@ -103,15 +103,19 @@ class Resizing:
 
     def on_the_way(self, sight: Sight) -> list[str]:
         """Nodes that leave, or have left and are in the ledger still."""
-        cluster = sight.view.joined(sight.others)
-        found = []
-        for node in sight.view.nodes:
-            members = (seen.endpoints.get(node.address or "") for seen in cluster.observations.values())
-            if any((member.status or "").upper().startswith("LEAVING") for member in members if member) or (
-                node.host_id and node.uid and not node.ready and mode_of(self.cluster, node) in ON_THE_WAY
-            ):
-                found.append(node.pod)
-        return found
+        observations = sight.view.joined(sight.others).observations.values()
+        leaving = {
+            address
+            for seen in observations
+            for address, member in seen.endpoints.items()
+            if (member.status or "").upper().startswith(LEAVING)
+        }
+        return [node.pod for node in sight.view.nodes if node.address in leaving or self.has_left(node)]
+
+    def has_left(self, node: NodeView) -> bool:
+        """A node that does not serve may have left; its own word counts."""
+        asked = node.host_id is not None and node.uid is not None and not node.ready
+        return asked and mode_of(self.cluster, node) in ON_THE_WAY
 
     def plan(self, sight: Sight) -> list[Step]:
         return scaling.plan(self.racks(sight), self.target, self.members.unclean(sight.found) if self.cleans else [])
