@@ -22,8 +22,7 @@ options:
     default: 1
   delete_volumes:
     description:
-      - Delete the volumes of nodes that have left, and those of earlier ones that are in the way of a node that joins.
-        By default they are kept.
+      - Delete the volumes of nodes that have left, in this run or in an earlier one. By default they are kept.
     type: bool
     default: false
   ignore:

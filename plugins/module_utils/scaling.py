@@ -48,6 +48,7 @@ class RackState:
     :param begun: ordinals of the nodes that the ledger knows, and that were not seen joined.
     :param leaving: those of the joined that are about to leave, or have left the ring already.
     :param replicas: of its StatefulSet; None where there is none.
+    :param strays: something is there of a node that the ledger does not know.
     """
 
     name: str
@@ -55,6 +56,7 @@ class RackState:
     begun: frozenset[int] = frozenset()
     leaving: frozenset[int] = frozenset()
     replicas: int | None = None
+    strays: bool = False
 
     @property
     def known(self) -> int:
@@ -87,7 +89,7 @@ def plan(racks: Sequence[RackState], target: Mapping[str, int], unclean: Collect
     :param unclean: nodes that lost ranges, and were not cleaned up since.
     """
     order = [*target, *(rack.name for rack in racks if rack.name not in target)]
-    steps = [Step(TIDY, rack.name) for rack in racks if (rack.replicas or 0) > rack.known or gone(rack, target)]
+    steps = [Step(TIDY, rack.name) for rack in racks if untidy(rack, target)]
     steps += [Step(LEAVE, rack.name, number) for rack in racks for number in sorted(rack.leaving, reverse=True)]
     counts = dict.fromkeys(order, 0)
     for rack in racks:
@@ -104,9 +106,10 @@ def plan(racks: Sequence[RackState], target: Mapping[str, int], unclean: Collect
     return steps + leaves
 
 
-def gone(rack: RackState, target: Mapping[str, int]) -> bool:
-    """Nothing but an empty StatefulSet is left of it."""
-    return rack.replicas is not None and rack.known == 0 and not target.get(rack.name)
+def untidy(rack: RackState, target: Mapping[str, int]) -> bool:
+    """More places than nodes, strays, or nothing but an empty StatefulSet."""
+    empty = rack.replicas is not None and rack.known == 0 and not target.get(rack.name)
+    return rack.strays or empty or (rack.replicas or 0) > rack.known
 
 
 def missing(rack: RackState, wanted: int) -> set[int]:

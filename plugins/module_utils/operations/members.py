@@ -161,12 +161,21 @@ class Members:
             self.cluster.check()
             self.kube.delete("StatefulSet", self.stateful_set(rack), uid=live["metadata"]["uid"])
             self.say(f"rack {rack} is removed")
-        for pod, service in found.all("Service").items():
-            if service["metadata"]["labels"].get(LABEL_RACK) == rack and pod not in ledger.nodes:
+        for pod in self.strays(found, volumes=False):
+            if self.rack_of(pod) == rack:
                 self.cluster.check()
-                self.kube.delete("Service", pod, uid=service["metadata"]["uid"])
+                self.kube.delete("Service", pod, uid=found.all("Service")[pod]["metadata"]["uid"])
         if delete_volumes:
             self.delete_volumes(rack)
+
+    def strays(self, found: Objects, volumes: bool) -> list[str]:
+        """Nodes that the ledger does not know, and of which a Service is there, or a volume that was left behind."""
+        nodes = self.cluster.ledger(found).nodes
+        pods = [name for name, item in found.all("Service").items() if LABEL_RACK in item["metadata"]["labels"]]
+        if volumes:
+            claims = found.all("PersistentVolumeClaim").items()
+            pods += [name.removeprefix("data-") for name, claim in claims if left_behind(claim)]
+        return sorted({pod for pod in pods if pod not in nodes})
 
     def delete_volumes(self, rack: str) -> None:
         """The volumes that nodes of the rack have left behind."""

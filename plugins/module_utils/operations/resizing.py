@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import scaling, spec
@@ -83,10 +84,14 @@ class Resizing:
     def racks(self, sight: Sight) -> list[RackState]:
         """The racks as they are, in the order wanted."""
         ledger = self.cluster.ledger(sight.found)
-        names = {rack.name for rack in sight.view.racks} | {self.members.rack_of(pod) for pod in ledger.nodes}
+        strays = self.members.strays(sight.found, self.params["delete_volumes"])
+        names = {rack.name for rack in sight.view.racks} | {
+            self.members.rack_of(pod) for pod in (*ledger.nodes, *strays)
+        }
         order = [*(name for name in self.target if name in names), *sorted(names - set(self.target))]
         out = self.on_the_way(sight)
-        return [self.rack(name, ledger, sight, out) for name in order]
+        untidy = {self.members.rack_of(pod) for pod in strays}
+        return [replace(self.rack(name, ledger, sight, out), strays=name in untidy) for name in order]
 
     def rack(self, name: str, ledger: Ledger, sight: Sight, out: Sequence[str]) -> RackState:
         nodes = [pod for pod in ledger.nodes if self.members.rack_of(pod) == name]
@@ -118,11 +123,11 @@ class Resizing:
         return asked and mode_of(self.cluster, node) in ON_THE_WAY
 
     def plan(self, sight: Sight) -> list[Step]:
-        return scaling.plan(self.racks(sight), self.target, self.members.unclean(sight.found) if self.cleans else [])
-
-    @property
-    def cleans(self) -> bool:
-        return bool(self.params["cleanup"])
+        steps = scaling.plan(self.racks(sight), self.target, self.members.unclean(sight.found))
+        if self.params["cleanup"] or any(step.kind == LEAVE for step in steps):
+            return steps
+        # Not asked for; before others leave it is never left out.
+        return [step for step in steps if step.kind != CLEANUP]
 
     # Going
 
@@ -139,8 +144,6 @@ class Resizing:
         steps = self.plan(sight)
         self.refuse(sight, steps)
         while steps and (self.steps is None or len(self.moved) < self.steps):
-            if self.may_skip(steps):
-                break
             self.tell(steps)
             self.take(steps[0])
             sight = self.settled(self.cluster.ask(self.cluster.look()))
@@ -158,10 +161,6 @@ class Resizing:
                 self.members.say(f"{pod} has joined")
                 sight = self.cluster.ask(self.cluster.look())
         return sight
-
-    def may_skip(self, steps: Sequence[Step]) -> bool:
-        """Whether cleanup is all that is left and was not asked for. Before others leave it is never left out."""
-        return not self.cleans and all(step.kind == CLEANUP for step in steps)
 
     def refuse(self, sight: Sight, steps: Sequence[Step]) -> None:
         """:raises SpecError: with every reason why the target cannot be gone to."""
