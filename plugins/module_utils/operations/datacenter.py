@@ -204,6 +204,8 @@ class Deployment:
             reasons += self.unfit(found)
         if ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += self.locked_out()
+        if ledger is not None and ledger.stopped is not None:
+            reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
             raise SpecError(reasons)
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):

@@ -168,24 +168,28 @@ class Members:
         if delete_volumes:
             self.delete_volumes(rack)
 
+    def left(self, found: Objects) -> list[str]:
+        """Nodes that have left a volume behind."""
+        claims = found.all("PersistentVolumeClaim").items()
+        return [name.removeprefix("data-") for name, claim in claims if left_behind(claim)]
+
     def strays(self, found: Objects, volumes: bool) -> list[str]:
         """Nodes that the ledger does not know, and of which a Service is there, or a volume that was left behind."""
         nodes = self.cluster.ledger(found).nodes
         pods = [name for name, item in found.all("Service").items() if LABEL_RACK in item["metadata"]["labels"]]
         if volumes:
-            claims = found.all("PersistentVolumeClaim").items()
-            pods += [name.removeprefix("data-") for name, claim in claims if left_behind(claim)]
+            pods += self.left(found)
         return sorted({pod for pod in pods if pod not in nodes})
 
     def delete_volumes(self, rack: str) -> None:
         """The volumes that nodes of the rack have left behind."""
         found, ledger = self.look()
-        for name, claim in found.all("PersistentVolumeClaim").items():
-            pod = name.removeprefix("data-")
-            if pod not in ledger.nodes and self.rack_of(pod) == rack and left_behind(claim):
+        for pod in self.left(found):
+            if pod not in ledger.nodes and self.rack_of(pod) == rack:
                 self.cluster.check()
-                self.kube.delete("PersistentVolumeClaim", name, uid=claim["metadata"]["uid"])
-                self.say(f"volume claim {name} is deleted")
+                claim = found.all("PersistentVolumeClaim")[f"data-{pod}"]
+                self.kube.delete("PersistentVolumeClaim", f"data-{pod}", uid=claim["metadata"]["uid"])
+                self.say(f"volume claim data-{pod} is deleted")
 
     def wait_gone(self, rack: str, wanted: int) -> None:
         """Until no pod of the rack with this number or a higher one is left."""

@@ -260,3 +260,13 @@ def lowered(view: View) -> list[str]:
         for rack in view.racks
         if rack.partition < rack.replicas
     ]
+
+
+def numbers(cluster: Cluster) -> dict[str, int]:
+    """Rack -> number of nodes, by the ledger."""
+    prefix = f"{cluster.name}-{cluster.own.datacenter}-"
+    found: dict[str, int] = {}
+    for pod in cluster.ledger(cluster.look().found).nodes:
+        rack, _dash, ordinal = pod.removeprefix(prefix).rpartition("-")
+        found[rack] = max(found.get(rack, 0), int(ordinal) + 1)
+    return found
