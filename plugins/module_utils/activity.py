@@ -45,6 +45,7 @@ def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], st
         streams = open_streams(session.execute("SELECT * FROM system_views.streaming"))
     if mode is None or streams is None:
         mode, streams = from_netstats(kube, pod)
+    tables_on_disk = session.execute("SELECT * FROM system_views.disk_usage")
     pools = {row["name"]: row for row in session.execute("SELECT * FROM system_views.thread_pools")}
     return Activity(
         mode=mode,
@@ -53,7 +54,8 @@ def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], st
         compactions=pools["CompactionExecutor"]["pending_tasks"] if "CompactionExecutor" in pools else None,
         hints=volume_hints(volume),
         disk=volume_disk(volume),
-        largest_table=largest_table(session.execute("SELECT * FROM system_views.disk_usage")),
+        sizes=sizes(tables_on_disk),
+        largest_table=largest_table(tables_on_disk),
         snapshots=volume_snapshots(volume),
         storage_mode=setting(session, "storage_compatibility_mode"),
     )
@@ -106,6 +108,14 @@ def setting(session: cql.Session, name: str) -> str | None:
 
 def largest_table(rows: Iterable[Mapping[str, Any]]) -> int:
     return max((int(row["mebibytes"]) * MEBIBYTE for row in rows), default=0)
+
+
+def sizes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Keyspace -> bytes of its tables."""
+    counted: dict[str, int] = {}
+    for row in rows:
+        counted[row["keyspace_name"]] = counted.get(row["keyspace_name"], 0) + int(row["mebibytes"]) * MEBIBYTE
+    return counted
 
 
 # --- nodetool and the volume ------------------------------------------------------------------------------------------

@@ -62,6 +62,10 @@ class Ledger:
         replace itself.
     :param volumes: by pod name, how many volumes the node has given up. The number is part of the mark on its volume,
         so that one that was given up is held when it comes back.
+    :param stopped: since when the datacenter is stopped, in seconds since 1970 by the API server's clock; None = it is
+        not.
+    :param pause: from when to when the whole cluster was stopped last: nobody missed anything meanwhile. None where
+        that never was, or other datacenters went on.
     :param born_version: Cassandra version of the first deploy, such as `5.0.9`; it decides the storage format
         (`storage_compatibility_mode`), which must not jump when an older cluster is upgraded. Empty = not known.
     """
@@ -80,6 +84,8 @@ class Ledger:
     single_copies: tuple[str, ...] = ()
     volumes: Mapping[str, int] = field(default_factory=dict)
     born_version: str = ""
+    stopped: int | None = None
+    pause: tuple[int, int] | None = None
 
     def address(self, pod: str) -> str | None:
         """The broadcast address of a node, or None when the ledger has none."""
@@ -143,6 +149,9 @@ class Ledger:
             "single_copies": ",".join(self.single_copies),
             "volumes": "".join(f"{pod} {number}\n" for pod, number in sorted(self.volumes.items())),
             "born_version": self.born_version,
+            # Only where there is something to tell: a ledger that was written before these were known stays as it is.
+            **({"stopped": str(self.stopped)} if self.stopped is not None else {}),
+            **({"pause": f"{self.pause[0]} {self.pause[1]}"} if self.pause else {}),
         }
 
 
@@ -194,6 +203,8 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         single_copies=tuple(name for name in data.get("single_copies", "").strip().split(",") if name),
         volumes={pod: int(number) for pod, number in _lines(data, "volumes", 2)},
         born_version=data.get("born_version", "").strip(),
+        stopped=int(data["stopped"]) if data.get("stopped", "").strip() else None,
+        pause=next(((int(begin), int(end)) for begin, end in _lines(data, "pause", 2)), None),
     )
 
 

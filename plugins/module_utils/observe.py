@@ -109,6 +109,7 @@ def outline(found: Objects, cluster: str, datacenter: str) -> View:
         racks=tuple(rack_view(item) for _name, item in sorted(found.all("StatefulSet").items())),
         budget=next((budget(item) for item in found.all("PodDisruptionBudget").values()), None),
         seeds=ledger.seeds if ledger else (),
+        stopped=ledger.stopped if ledger else None,
     )
 
 

@@ -522,10 +522,19 @@ def refusals(living: Living, desired: Datacenter, prefix: str = "") -> list[str]
     :returns: sentences of the same form as SpecError's.
     """
     faults = [
-        *_cluster_refusals(living, desired),
         *_rack_refusals(living, desired),
-        *_storage_refusals(living, desired),
+        *_size_refusals(living, desired),
         *_version_refusals(living, desired),
+    ]
+    return [*fixed_refusals(living, desired, prefix), *(f"{prefix}{fault}" for fault in faults)]
+
+
+def fixed_refusals(living: Living, desired: Datacenter, prefix: str = "") -> list[str]:
+    """The same, of what no playbook can change in place: names, zones, the storage class, smaller volumes, tokens."""
+    faults = [
+        *_cluster_refusals(living, desired),
+        *_zone_refusals(living, desired),
+        *_storage_refusals(living, desired),
     ]
     if living.num_tokens and living.num_tokens != desired.num_tokens:
         faults.append(
@@ -561,12 +570,19 @@ def _rack_refusals(living: Living, desired: Datacenter) -> list[str]:
                 f"racks[{index}]: the rack {rack.name} is new; nodes join one at a time: the playbook scale does it"
             )
             continue
-        zone, nodes = living.racks[rack.name]
+        nodes = living.racks[rack.name][1]
         if rack.nodes != nodes:
             faults.append(
                 f"racks[{index}].nodes: the rack {rack.name} has {_nodes(nodes)}, got {rack.nodes};"
                 " adding and removing nodes moves data: the playbook scale does it"
             )
+    return faults
+
+
+def _zone_refusals(living: Living, desired: Datacenter) -> list[str]:
+    faults = []
+    for index, rack in enumerate(desired.racks):
+        zone = living.racks[rack.name][0] if rack.name in living.racks else rack.zone
         if rack.zone != zone:
             faults.append(
                 f"racks[{index}].zone: the rack {rack.name} lives in {zone or 'no zone'}, got {rack.zone or 'none'};"
@@ -589,12 +605,6 @@ def _storage_refusals(living: Living, desired: Datacenter) -> list[str]:
             " shrink a"
             " volume: put the old size back, or build a second datacenter with smaller volumes and move over"
         )
-    if want > have:
-        faults.append(
-            f"storage.size: the volumes have {living.storage_size}, got {desired.storage_size}; deploy does not grow"
-            " volumes,"
-            " because a StatefulSet's claims cannot be changed in place: put the old size back"
-        )
     if desired.storage_class != living.storage_class:
         default = "the cluster's default"
         faults.append(
@@ -603,6 +613,15 @@ def _storage_refusals(living: Living, desired: Datacenter) -> list[str]:
             " a volume keeps its class for life: put the old one back, or build a second datacenter and move over"
         )
     return faults
+
+
+def _size_refusals(living: Living, desired: Datacenter) -> list[str]:
+    if quantity.value(desired.storage_size) <= quantity.value(living.storage_size):
+        return []
+    return [
+        f"storage.size: the volumes have {living.storage_size}, got {desired.storage_size}; deploy does not grow"
+        " volumes, because a StatefulSet's claims cannot be changed in place: the playbook scale does it"
+    ]
 
 
 def _version_refusals(living: Living, desired: Datacenter) -> list[str]:

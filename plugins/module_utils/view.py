@@ -66,6 +66,8 @@ class Activity:
     # Host id -> files of hints that this node keeps for it. Nodes without hints are left out.
     hints: Mapping[str, int] | None = None
     disk: Disk | None = None
+    # Keyspace -> bytes of its tables on this node.
+    sizes: Mapping[str, int] | None = None
     # Bytes of the largest table: upgradesstables needs as much for a moment.
     largest_table: int | None = None
     # Names of the snapshots that the node holds.
@@ -180,6 +182,8 @@ class View:
     budget: Budget | None = None
     # The addresses that nodes are told to find the cluster by, those of other datacenters too (from the ledger).
     seeds: tuple[str, ...] = ()
+    # Since when it is stopped on purpose (seconds since 1970); None = it is not.
+    stopped: int | None = None
 
     def node(self, pod: str) -> NodeView | None:
         return next((node for node in self.nodes if node.pod == pod), None)

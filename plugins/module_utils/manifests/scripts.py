@@ -62,10 +62,13 @@ has_data() {
     return 1
 }
 
-# Seconds since the node last served; nothing when it never did.
+# Seconds since the node last served; nothing when it never did. While the whole cluster was stopped (from and to, in
+# the ledger) nobody could miss anything: that does not count.
 down_for() {
     last=$(stat -c %Y "$marks/alive" 2>/dev/null) || return 0
-    echo $(($(date +%s) - last))
+    fact pause | awk -v last="$last" -v now="$(date +%s)" '
+        NF == 2 { from = $1 > last ? $1 : last; if ($2 > from) last += $2 - from }
+        END { print now - last }'
 }
 
 # --- the decision ---------------------------------------------------------------------------------------------------

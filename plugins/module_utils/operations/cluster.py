@@ -68,11 +68,13 @@ class Sight:
 class Cluster:
     """The datacenter that a task is for, and its neighbours.
 
+    :param stopped: the datacenter may be stopped; by default it must not be.
     :raises CassopsError: it does not run, a neighbour cannot be reached, or a Secret with the login is missing.
     """
 
-    def __init__(self, params: Mapping[str, Any], ctx: Context) -> None:
+    def __init__(self, params: Mapping[str, Any], ctx: Context, stopped: bool = False) -> None:
         self.name: str = params["cluster"]
+        self._may_be_stopped = stopped
         self.kube = ctx.kube(params)
         self._ctx = ctx
         self._secret: str = params.get("superuser_secret") or f"{self.name}-superuser"
@@ -92,6 +94,8 @@ class Cluster:
         ledger = ledger_of(found, self.name, datacenter)
         if ledger is None or ledger.phase != PHASE_RUNNING:
             return None
+        if ledger.stopped is not None and not self._may_be_stopped:
+            raise CassopsError(f"datacenter {datacenter} is stopped on purpose; start it with the playbook start")
         secret = kube.get("Secret", self._secret)
         if secret is None:
             raise CassopsError(
@@ -157,10 +161,18 @@ class Cluster:
 
         :raises CassopsError: somebody deleted it.
         """
-        ledger = ledger_of(found, self.name, self.own.datacenter)
-        if ledger is None:
-            raise CassopsError(f"the ledger of datacenter {self.own.datacenter} is gone; put it back from a backup")
-        return ledger
+        return _ledger(self.own, found)
+
+    def ledger_at(self, place: Place) -> Ledger:
+        """The ledger of a datacenter of the cluster, as it is now. Raises as L(ledger) does."""
+        return _ledger(place, objects(place.kube, self.name, place.datacenter, kinds=("ConfigMap",)))
+
+
+def _ledger(place: Place, found: Objects) -> Ledger:
+    ledger = ledger_of(found, place.cluster, place.datacenter)
+    if ledger is None:
+        raise CassopsError(f"the ledger of datacenter {place.datacenter} is gone; put it back from a backup")
+    return ledger
 
 
 def lock_name(cluster: str) -> str:

@@ -54,6 +54,7 @@ from ..replacement import single_copies
 from ..view import NodeView, View
 from . import changes, preflight, rollout_plan, superuser
 from .cluster import PEER, RELEASED, lock_name
+from .members import own_seeds
 from .patience import Patience
 from .waiting import until
 
@@ -203,6 +204,8 @@ class Deployment:
             reasons += self.unfit(found)
         if ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += self.locked_out()
+        if ledger is not None and ledger.stopped is not None:
+            reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
             raise SpecError(reasons)
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
@@ -796,12 +799,6 @@ def zone_of(stateful_set: Mapping[str, Any]) -> str | None:
 def rack_of(pod: str, prefix: str) -> str:
     """The rack in a node's name, C(<prefix>-<rack>-<ordinal>)."""
     return pod.removeprefix(f"{prefix}-").rpartition("-")[0]
-
-
-def own_seeds(ledger: Ledger) -> list[str]:
-    """The seeds of a ledger that are nodes of its own datacenter, by address or by name."""
-    own = {node.address for node in ledger.nodes.values()} | set(ledger.nodes)
-    return [seed for seed in ledger.seeds if seed in own or seed.partition(".")[0] in own]
 
 
 def peer_secret(peer: Peer, desired: spec.Datacenter) -> Mapping[str, Any] | None:

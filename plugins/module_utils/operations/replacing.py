@@ -23,32 +23,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import nodetool, replacement
+from .. import replacement
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Object
 from ..ledger import Ledger, LedgerNode
 from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
-from ..observe import attempt
 from ..plan import Plan, hash_of, plan_name
 from ..replacement import GONE, Case, Decision, Scene, Settings
-from ..report import size
 from ..view import NodeView
-from . import changes, failures
+from . import changes, failures, streaming
 from .cluster import Cluster, Sight
 from .patience import NO_START, NO_WORKER, Patience
+from .streaming import HalfWay, Stream
 from .waiting import until
 
-# Seconds between two looks that start a Java process, or that ask every node.
-LOOK_AT_STREAMS = 10.0
+# Seconds between two looks that ask every node.
 PAUSE = 1.0
-VERB_LIMIT = 60.0
 # How often a new node may die half-way before somebody has to look why.
 ATTEMPTS = 3
 # A pod that waits for a claim that does not exist is made again after so many seconds (Kubernetes before 1.26).
 CLAIMLESS = 60.0
-STREAM_FAILED = "Some data streaming failed"
 
 
 @dataclass
@@ -86,31 +82,6 @@ class Done:
             "left_over": self.left_over,
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
         }
-
-
-@dataclass
-class Stream:
-    """How far a new node is."""
-
-    mode: str = ""
-    total: int = 0
-    done: int = 0
-    since: float = 0.0
-    looked: float = float("-inf")
-    seen: bool = False
-
-    def words(self, now: float) -> str:
-        if not self.total:
-            return f"{self.mode or 'starting'}"
-        words = f"streaming {100 * self.done / self.total:.0f} %, {size(self.done)} of {size(self.total)}"
-        rate = self.done / (now - self.since) if now > self.since else 0
-        if rate and self.done < self.total:
-            words += f", about {max(1, round((self.total - self.done) / rate / 60))} min left"
-        return words
-
-
-class HalfWay(CassopsError):
-    """The new node will not finish; another attempt may."""
 
 
 class Replacing:
@@ -307,7 +278,7 @@ class Replacing:
             return [f"{plan.pod} {self.look_at_streams(plan, stream)}"]
 
         what = f"{plan.pod} to take its place"
-        until(look, what, self.limit, self.ctx.progress, PAUSE, mark=lambda: (stream.done, stream.mode, stream.total))
+        until(look, what, self.limit, self.ctx.progress, PAUSE, mark=stream.mark)
         return stream.done
 
     def half_way(self, node: NodeView) -> None:
@@ -334,34 +305,19 @@ class Replacing:
 
     def look_at_streams(self, plan: Plan, stream: Stream) -> str:
         """Ask the new node, not too often: its CQL is closed, and nodetool costs a Java process."""
-        now = time.monotonic()
-        if now - stream.looked < LOOK_AT_STREAMS:
-            return stream.words(now)
-        stream.looked = now
-        told = attempt(
-            lambda: nodetool.run(self.cluster.kube, plan.pod, [["netstats"]], VERB_LIMIT, check=True)[0].data
-        )
-        if isinstance(told, CassopsError):
-            return "starting"
-        received = [session["receiving"] for session in told["sessions"] if session["receiving"]]
-        if received and not stream.seen:
-            stream.seen, stream.since = True, now
-        if received:
-            stream.total = max(stream.total, sum(each["bytes"] or 0 for each in received))
-            stream.done = max(stream.done, sum(each["bytes_done"] or 0 for each in received))
-        stream.mode = told["mode"].lower()
-        if not received and stream.mode.startswith("joining"):
+        words = stream.look(self.cluster.kube, plan.pod)
+        if stream.silent and stream.mode.startswith("joining"):
             self.see_failed_stream(plan)
-        return stream.words(now)
+        return words
 
     def see_failed_stream(self, plan: Plan) -> None:
         """Cassandra goes on without its data when a source fails, and waits for somebody to notice.
 
         :raises HalfWay: so it was.
         """
-        log = attempt(lambda: self.cluster.kube.logs(plan.pod, tail=failures.LOG_LINES))
-        if isinstance(log, str) and STREAM_FAILED in log:
-            raise HalfWay(f"{plan.pod} could not stream all of its data: {failed_because(log)}.")
+        why = streaming.failure(self.cluster.kube, plan.pod)
+        if why is not None:
+            raise HalfWay(f"{plan.pod} could not stream all of its data: {why}.")
 
     def again(self, plan: Plan) -> Plan:
         """Another attempt: what this one left is given up too. The address stays that of the dead node.
@@ -462,9 +418,3 @@ class Clock:
     def lap(self) -> float:
         before, self.at = self.at, time.monotonic()
         return self.at - before
-
-
-def failed_because(log: str) -> str:
-    """The line that tells why streaming failed."""
-    lines = (line.strip() for line in log.splitlines())
-    return next((line[:300] for line in lines if "Exception" in line or "failed" in line), "its log does not tell why")

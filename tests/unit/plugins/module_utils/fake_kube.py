@@ -259,7 +259,8 @@ class FakeKube:
         if old is not None:
             if old.get("immutable") and old["data"] != item["data"]:
                 raise Invalid("data: Forbidden: field is immutable when `immutable` is set", 422)
-            item["metadata"] = {**old["metadata"], **item["metadata"]}
+            notes = {**old["metadata"].get("annotations", {}), **item["metadata"].get("annotations", {})}
+            item["metadata"] = {**old["metadata"], **item["metadata"], **({"annotations": notes} if notes else {})}
             if "status" in old:
                 item["status"] = copied(old["status"])
             if old.get("spec") != item.get("spec"):

@@ -25,6 +25,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     healing,
     node_replace,
     replacing,
+    streaming,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 
@@ -113,7 +114,7 @@ class World:
 @pytest.fixture
 def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
     """Makes deployed worlds; the clients lead to the one that was made last."""
-    monkeypatch.setattr(replacing, "LOOK_AT_STREAMS", -1.0)
+    monkeypatch.setattr(streaming, "LOOK_AGAIN", -1.0)
     monkeypatch.setattr(healing, "GHOST_SECONDS", -1.0)
 
     def make() -> World:

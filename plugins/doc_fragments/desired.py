@@ -1,0 +1,72 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # The datacenter as it is wanted; spec.py checks it.
+    DOCUMENTATION = r"""
+options:
+  version:
+    description:
+      - Cassandra version, for example V(5.0.9). Supported are 4.0, 4.1 and 5.0.
+    type: str
+  image:
+    description:
+      - Container image. Default is the official image of that version.
+    type: str
+  racks:
+    description:
+      - The racks, a list of mappings.
+      - C(name) (required) is the name of the rack, C(nodes) (required) its number of nodes, and C(zone) the value of
+        the
+        workers' label C(topology.kubernetes.io/zone) to which the rack is pinned (anywhere if left out).
+    type: raw
+  storage:
+    description:
+      - A mapping with C(size) (a Kubernetes quantity, required) and C(class) (a StorageClass; the cluster's default
+        if left out).
+    type: raw
+  resources:
+    description:
+      - Requests and limits of a node's container, as Kubernetes writes them.
+    type: raw
+  heap:
+    description:
+      - Size of Java's heap, as a Kubernetes quantity. Default is half of the memory, at most 16Gi.
+    type: str
+  config:
+    description:
+      - Keys of cassandra.yaml. Unknown keys are refused with the nearest known one of the version; keys that the
+        collection sets itself are refused with the reason.
+    type: raw
+  jvm_options:
+    description:
+      - A list of further options for Java.
+    type: raw
+  superuser_secret:
+    description:
+      - Name of the Secret with C(username) and C(password) of the superuser. It is made, with a random password of
+        32 characters, where it does not exist. Default is the name of the cluster with C(-superuser).
+    type: str
+  pod_template:
+    description:
+      - Additions to the pods, in the form of a pod template. Lists of named things are merged by name.
+    type: raw
+  address:
+    description:
+      - What other nodes and clients call a node by. V(service) is the address of its own Service, which survives
+        restarts
+        and replacements; V(pod) is the pod's address. Default is V(service).
+    type: str
+  self_replace:
+    description:
+      - A known node that comes back without its storage may replace itself at once, unasked. Default is V(false).
+    type: bool
+  allow_shared_workers:
+    description:
+      - Two nodes of the datacenter may run on one worker. Default is V(false).
+    type: bool
+"""

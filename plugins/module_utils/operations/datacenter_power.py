@@ -1,0 +1,204 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A datacenter is stopped, with everything that it is kept, or started again.
+
+Stopping:
+
+1. The ledger says that it is stopped, so that nothing heals, restarts or deploys it.
+2. Every node closes CQL, then drains: no commit log is left to replay, and no pod's grace period cuts that off.
+3. The StatefulSets want no pods. Volumes, Services, and the ledger stay.
+
+Starting:
+
+1. The ledger says from when to when nobody served, where the whole cluster was stopped: nothing was missed meanwhile,
+   so nobody is held for having been away, and nothing has to be repaired.
+2. The StatefulSets want all their pods again, at once; then the ledger does not say stopped any more.
+3. Every node is up in every view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .. import gates, nodetool
+from ..context import Context, Failed
+from ..errors import CassopsError
+from ..ledger import Ledger
+from ..observe import Objects, attempt, together
+from . import rollout_plan
+from .cluster import CLUSTER, Cluster
+from .members import Members, own_seeds
+from .patience import Patience
+from .waiting import until
+
+VERB_LIMIT = 60.0
+PAUSE = 1.0
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    "state": {"type": "str", "choices": ["started", "stopped"], "required": True},
+    "drain_timeout": {"type": "int", "default": 300},
+    "wait_timeout": {"type": "int", "default": 1800},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(datacenter_power). See its documentation for parameters and results."""
+    cluster = Cluster(params, ctx, stopped=True)
+    power = Power(cluster, params, ctx)
+    if params["state"] == "stopped":
+        predict, act = power.would_stop, power.stop
+    else:
+        predict, act = power.would_start, power.start
+    if ctx.check_mode:
+        return {**power.result(), "changed": predict()}
+    with cluster.locked():
+        try:
+            act()
+        except CassopsError as error:
+            raise Failed(str(error), power.result()) from error
+        return power.result()
+
+
+class Power:
+    """Stops or starts one datacenter."""
+
+    def __init__(self, cluster: Cluster, params: Mapping[str, Any], ctx: Context) -> None:
+        self.cluster = cluster
+        self.ctx = ctx
+        self.drain_limit = float(params["drain_timeout"])
+        self.limit = float(params["wait_timeout"])
+        self.members = Members(cluster, self.limit, ctx)
+
+    # Stopping
+
+    def would_stop(self) -> bool:
+        found, ledger = self.members.look()
+        self.refuse(found)
+        return ledger.stopped is None or bool(self.pods())
+
+    def stop(self) -> None:
+        found, ledger = self.members.look()
+        if ledger.stopped is None:
+            self.refuse(found)
+            self.members.write(ledger, replace(ledger, stopped=self.now(), pause=None))
+            self.members.say("the ledger says stopped")
+        running = [node.pod for node in self.cluster.look().view.nodes if node.phase == "Running" and node.held is None]
+        wanted = any(item["spec"]["replicas"] for item in found.all("StatefulSet").values())
+        if wanted and running:
+            self.drain(running)
+        for name, item in sorted(found.all("StatefulSet").items()):
+            if item["spec"]["replicas"]:
+                self.cluster.check()
+                self.members.resize(name.removeprefix(f"{self.members.prefix}-"), 0)
+        if self.pods():
+            until(self.pods, "the nodes to stop", self.limit, self.ctx.progress, PAUSE)
+            # From here on nobody served: until now, others may have taken writes.
+            ledger = self.members.look()[1]
+            self.members.write(ledger, replace(ledger, stopped=self.now()))
+            self.members.say("all nodes are stopped")
+
+    def refuse(self, found: Objects) -> None:
+        """:raises CassopsError: starting again would be an upgrade, or somebody moves."""
+        sight = self.cluster.look()
+        change = rollout_plan.change_of(sight)
+        if change.is_upgrade:
+            raise CassopsError(
+                f"it is not stopped: {change} waits for a restart, and a start would bring it to all nodes at once. "
+                "Run the playbook upgrade first, or deploy the version before"
+            )
+        unfinished = [pod for pod, node in self.cluster.ledger(found).nodes.items() if not node.host_id]
+        if unfinished:
+            raise CassopsError(f"it is not stopped: {', '.join(unfinished)} is joining; run the playbook scale first")
+        if any(node.pending_restart for node in sight.view.nodes):
+            self.ctx.warnings.append("a change waits for a restart; starting again will bring it to all nodes")
+
+    def drain(self, pods: list[str]) -> None:
+        """Clients first, on every node, then the data."""
+        self.ctx.progress(f"closing CQL on {len(pods)} nodes, then draining them", important=True)
+        self.cluster.check()
+        for verb, limit in (("disablebinary", VERB_LIMIT), ("drain", self.drain_limit)):
+            answers = together(lambda pod: attempt(lambda: self.verb(pod, verb, limit)), pods)  # noqa: B023
+            for answer in answers:
+                if isinstance(answer, CassopsError):
+                    # It drains when its pod ends, too.
+                    self.ctx.warnings.append(str(answer))
+
+    def verb(self, pod: str, verb: str, limit: float) -> nodetool.Result:
+        return nodetool.run_one(self.cluster.kube, pod, [verb], limit)
+
+    def pods(self) -> list[str]:
+        """The pods that are there still, in words."""
+        found = self.cluster.kube.list("Pod", labels=self.members.labels)
+        return [f"{item['metadata']['name']} still runs" for item in found]
+
+    # Starting
+
+    def would_start(self) -> bool:
+        found, ledger = self.members.look()
+        return ledger.stopped is not None or bool(self.short(found, ledger))
+
+    def start(self) -> None:
+        found, ledger = self.members.look()
+        short = self.short(found, ledger)
+        if ledger.stopped is not None:
+            self.members.write(ledger, replace(ledger, pause=self.pause(ledger)))
+        for rack, nodes in short.items():
+            self.cluster.check()
+            self.members.resize(rack, nodes)
+        ledger = self.members.look()[1]
+        if ledger.stopped is not None:
+            self.members.write(ledger, replace(ledger, stopped=None))
+            self.members.say("the ledger does not say stopped any more")
+        if self.members.done or not all(node.ready for node in self.cluster.look().view.nodes):
+            self.wait_whole()
+
+    def short(self, found: Objects, ledger: Ledger) -> dict[str, int]:
+        """Rack -> nodes, where the StatefulSet wants fewer than the ledger knows."""
+        counts: dict[str, int] = {}
+        for pod in ledger.nodes:
+            rack = self.members.rack_of(pod)
+            counts[rack] = max(counts.get(rack, 0), self.members.ordinal(pod) + 1)
+        live = {rack: found.get("StatefulSet", self.members.stateful_set(rack)) for rack in counts}
+        gone = [rack for rack, item in live.items() if item is None]
+        if gone:
+            raise CassopsError(f"the StatefulSets of rack {', '.join(gone)} are gone: run the playbook deploy")
+        return {rack: counts[rack] for rack, item in live.items() if item and item["spec"]["replicas"] < counts[rack]}
+
+    def pause(self, ledger: Ledger) -> tuple[int, int] | None:
+        """From when to when nobody in the whole cluster served; None where other datacenters may have gone on."""
+        others = set(ledger.seeds) - set(own_seeds(ledger))
+        if others or self.cluster.peers or ledger.stopped is None:
+            return None
+        return ledger.stopped, self.now()
+
+    def wait_whole(self) -> None:
+        patience = Patience(self.cluster.kube)
+
+        def look() -> list[str]:
+            sight = self.cluster.look()
+            lost = patience.lost(sight.view.nodes)
+            if lost:
+                raise CassopsError(f"{'; '.join(lost)}. The others are started; the playbook heal tells what to do.")
+            reasons = gates.running(sight.view)
+            return reasons or gates.whole(self.cluster.ask(sight, busy=False).view)
+
+        until(look, "all nodes to be up in every view", self.limit, self.ctx.progress, PAUSE)
+        self.members.say("all nodes are up in every view")
+
+    # Small things
+
+    def now(self) -> int:
+        return int(self.cluster.kube.server_time())
+
+    def result(self) -> dict[str, Any]:
+        ledger = self.members.look()[1]
+        return {
+            "changed": bool(self.members.done),
+            "changes": self.members.done,
+            "stopped": ledger.stopped is not None,
+            "nodes": sorted(ledger.nodes),
+        }

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One node that joins, from wherever it stands to its end.
+
+1. The gates are open: the ring is whole, and nobody else joins or leaves.
+2. Its Service gives it an address, and the ledger gets its line, without a host id.
+3. The rack's StatefulSet gets a place more. The start script finds a node that the ledger does not know as a member,
+   in a datacenter that runs: it bootstraps, and Cassandra streams to it what it shall own.
+4. The proof: it serves, and every view of every datacenter has it up and NORMAL.
+5. Who lost ranges is noted, for cleanup. Then the ledger gets the host id, which ends the join.
+
+Each step looks first and can be repeated. A node that dies half-way is begun again on an empty volume: it was no member
+yet, and Cassandra does not go on over partial data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from .. import gates, replacement, scaling
+from ..context import Context
+from ..errors import CassopsError
+from ..observe import attempt
+from ..view import NodeView, Observation
+from . import failures, streaming
+from .cluster import Cluster, Sight
+from .members import Members
+from .patience import Patience, last_words
+from .streaming import HalfWay, Stream
+from .waiting import until
+
+# Seconds between two looks that ask every node.
+PAUSE = 1.0
+# How often a new node may die half-way before somebody has to look why.
+ATTEMPTS = 3
+# For how many seconds a worker may be silent before somebody is told.
+SILENT = 120.0
+
+
+class Joining:
+    """Lets nodes join one datacenter, under its cluster's lock.
+
+    :param gate_limit: seconds for the gates to open.
+    :param limit: seconds without any progress.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        members: Members,
+        settings: scaling.Settings,
+        gate_limit: float,
+        limit: float,
+        ctx: Context,
+    ) -> None:
+        self.cluster = cluster
+        self.members = members
+        self.settings = settings
+        self.gate_limit = gate_limit
+        self.limit = limit
+        self.ctx = ctx
+
+    def join(self, rack: str, ordinal: int, delete_volumes: bool) -> float:
+        """Everything that is left to do; the seconds from its pod to its serving.
+
+        :raises CassopsError: it cannot be finished now; the next run goes on.
+        """
+        pod = self.members.pod(rack, ordinal)
+        for attempt_number in range(1, ATTEMPTS + 1):
+            if not self.runs(pod):
+                self.open_gates(pod)
+                self.members.clear_claim(pod, delete_volumes)
+            self.members.admit(rack, ordinal)
+            self.members.grow(rack, ordinal)
+            began = time.monotonic()
+            try:
+                self.stream(pod)
+                break
+            except HalfWay as failure:
+                if attempt_number == ATTEMPTS:
+                    raise CassopsError(f"{failure} This was attempt {ATTEMPTS} of {ATTEMPTS}.") from None
+                self.members.say(f"{failure} Beginning again")
+                self.begin_again(pod)
+        took = time.monotonic() - began
+        self.finish(pod, self.prove(pod))
+        self.members.say(f"{pod} has joined after {took:.0f} s")
+        return took
+
+    def runs(self, pod: str) -> bool:
+        """Whether its Cassandra may have begun already: then the ring is not whole because of it."""
+        node = self.cluster.look().view.node(pod)
+        return node is not None and node.uid is not None and node.phase == "Running" and node.held is None
+
+    def open_gates(self, pod: str) -> None:
+        def look() -> Sequence[str]:
+            return scaling.before_step(self.scene(self.cluster.ask(self.cluster.look())), [pod])
+
+        what = f"the gates before {self.members.short(pod)} joins to open"
+        until(look, what, self.gate_limit, self.progress, PAUSE)
+
+    def stream(self, pod: str) -> None:
+        """Until the node serves.
+
+        :raises HalfWay: this attempt is lost.
+        """
+        patience = Patience(self.cluster.kube)
+        stream = Stream()
+        silent_since: list[float] = []
+
+        def look() -> Sequence[str]:
+            node = self.cluster.look().view.node(pod)
+            if node is None:
+                raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
+            self.half_way(node)
+            self.give_up(node, patience, silent_since)
+            if node.ready:
+                return []
+            if node.phase != "Running":
+                return [f"it to start ({node.reason or node.phase or 'no pod yet'})"]
+            words = stream.look(self.cluster.kube, pod)
+            self.see_failed_stream(pod, stream)
+            return [words]
+
+        until(look, f"{self.members.short(pod)} to join", self.limit, self.progress, PAUSE, mark=stream.mark)
+
+    def half_way(self, node: NodeView) -> None:
+        """:raises HalfWay: it died, and Cassandra refuses to go on over partial data."""
+        if node.phase != "Crashed":
+            return
+        words = attempt(lambda: last_words(self.cluster.kube, node.pod, failures.LOG_LINES))
+        if isinstance(words, str) and replacement.PARTIAL_BOOTSTRAP in words:
+            raise HalfWay(f"{node.pod} died while it joined.")
+
+    def give_up(self, node: NodeView, patience: Patience, silent_since: list[float]) -> None:
+        lost = patience.lost([node])
+        if lost:
+            raise CassopsError(
+                f"{'; '.join(lost)}. Correct the cause and run it again: the join goes on where it stands. Or put the "
+                "old number of nodes back: what has not joined is taken back."
+            )
+        silent_since[:] = [*silent_since, time.monotonic()] if node.worker_lost else []
+        if silent_since and silent_since[-1] - silent_since[0] > SILENT:
+            raise CassopsError(
+                f"{node.pod} joins on worker {node.worker}, which does not answer: bring it back, or see what the "
+                "playbook heal says of it; then run it again: the join goes on where it stands."
+            )
+
+    def see_failed_stream(self, pod: str, stream: Stream) -> None:
+        why = streaming.failure(self.cluster.kube, pod) if stream.silent and stream.mode == "joining" else None
+        if why is not None:
+            raise HalfWay(f"{pod} could not stream all of its data: {why}.")
+
+    def begin_again(self, pod: str) -> None:
+        """Its volume first: Kubernetes keeps it until its pod is gone, and makes both again."""
+        found = self.cluster.look().found
+        for kind, name in (("PersistentVolumeClaim", f"data-{pod}"), ("Pod", pod)):
+            item = found.get(kind, name)
+            if item is not None:
+                self.cluster.check()
+                self.cluster.kube.delete(kind, name, uid=item["metadata"]["uid"])
+        claim, old = found.get("PersistentVolumeClaim", f"data-{pod}"), found.get("Pod", pod)
+        if claim is not None:
+            self.members.wait_claim_gone(pod, claim["metadata"]["uid"])
+        if old is not None:
+            self.wait_pod_gone(pod, old["metadata"]["uid"])
+
+    def wait_pod_gone(self, pod: str, uid: str) -> None:
+        def look() -> list[str]:
+            node = self.cluster.look().view.node(pod)
+            return [f"{pod} still runs"] if node and node.uid == uid else []
+
+        until(look, f"the pod of {pod} to go", self.limit, self.progress)
+
+    def prove(self, pod: str) -> Sight:
+        latest: list[Sight] = []
+
+        def look() -> Sequence[str]:
+            sight = self.cluster.ask(self.cluster.look(), also=[pod])
+            latest[:] = [sight]
+            if pod not in sight.view.observations:
+                return [f"{pod} cannot be asked for its view yet"]
+            return whole(sight)
+
+        until(look, f"{self.members.short(pod)} to be a member in every view", self.limit, self.progress, PAUSE)
+        return latest[0]
+
+    def finish(self, pod: str, sight: Sight) -> None:
+        """Who lost ranges, then the host id, in this order: a run that is killed in between finishes the join again."""
+        own = sight.view.observations[pod].own
+        scene = self.scene(sight)
+        lost = {node.pod for node in sight.view.nodes if node.address in scaling.losers(scene, own.address)}
+        self.members.note_unclean([*self.members.unclean(sight.found), *lost])
+        self.members.known(pod, own.address, own.host_id)
+
+    def scene(self, sight: Sight) -> scaling.Scene:
+        return scaling.Scene(sight.view, sight.others, self.settings)
+
+    def progress(self, text: str) -> None:
+        self.ctx.progress(self.members.short(text))
+
+
+def whole(sight: Sight) -> list[str]:
+    """Why a node that has joined is not a member like the others yet."""
+    cluster = sight.view.joined(sight.others)
+    told = (gates.running, gates.heard, gates.up_in_every_view, gates.normal, gates.one_schema, gates.ring_agreed)
+    return [reason for gate in told for reason in gate(cluster)]
+
+
+def has_joined(sight: Sight, pod: str) -> bool:
+    """Whether a node that the ledger does not know as a member is one in every view."""
+    node = sight.view.node(pod)
+    seen: Observation | None = sight.view.observations.get(pod)
+    return bool(node and node.ready and seen and seen.own.tokens and not whole(sight))

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One node that leaves, from wherever it stands to its end.
+
+1. The gates are open, its ranges fit on those that take them over, and it is no seed any more.
+2. C(nodetool decommission), in its pod and on its own: it blocks for as long as the node streams, and goes on when
+   this run dies. Where it was begun before, it is waited for; where its node was restarted meanwhile, begun again.
+3. The proof: the node says DECOMMISSIONED, and every other view has lost its host id. Unknown is not done.
+4. Its volume claim is marked, and the ledger forgets the node; then its place, its Service and, if that was asked for,
+   its volume go.
+
+Cassandra checks little by itself (C(StorageService.decommission), 4.0 to 5.0): that more nodes are left than a keyspace
+has replicas, and that nobody else joins or leaves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from .. import nodetool, scaling
+from ..context import Context
+from ..errors import CassopsError
+from ..kube import ExecResult
+from ..observe import attempt
+from ..view import NodeView
+from . import failures
+from .cluster import Cluster, Sight
+from .members import Members
+from .patience import last_words
+from .streaming import SENDING, VERB_LIMIT, Stream
+from .waiting import until
+
+PAUSE = 2.0
+ASK_LIMIT = 20.0
+ATTEMPTS = 3
+# Operation modes (nodetool netstats) of a node on its way out. 5.0 has the second.
+LEAVING, FAILED, GONE = "LEAVING", "DECOMMISSION_FAILED", "DECOMMISSIONED"
+ON_THE_WAY = (LEAVING, FAILED, GONE)
+# What a node that has left says when it is started again (StorageService.prepareToJoin).
+HAS_LEFT = "was decommissioned and will not rejoin"
+STILL = "still decommissioning"
+# Files of this life of the container: /tmp outlives its processes.
+FILES = "file=/tmp/decommission-$(stat -c %Y /proc/1)"
+START = f"""{FILES}
+rm -f "$file.rc"
+( nodetool decommission </dev/null >"$file.log" 2>&1; echo $? >"$file.rc" ) >/dev/null 2>&1 &
+echo $! >"$file.pid"
+"""
+# Prints "none", "running", or the exit code and what it said.
+TELL = f"""{FILES}
+if [ -e "$file.rc" ]; then cat "$file.rc"; tail -n 20 "$file.log"
+elif [ -e "$file.pid" ] && kill -0 "$(cat "$file.pid")" 2>/dev/null; then echo running
+else echo none
+fi
+"""
+
+
+class Leaving:
+    """Lets nodes leave one datacenter, under its cluster's lock.
+
+    :param gate_limit: seconds for the gates to open.
+    :param limit: seconds without any progress.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        members: Members,
+        settings: scaling.Settings,
+        gate_limit: float,
+        limit: float,
+        ctx: Context,
+    ) -> None:
+        self.cluster = cluster
+        self.members = members
+        self.settings = settings
+        self.gate_limit = gate_limit
+        self.limit = limit
+        self.ctx = ctx
+
+    def leave(self, pod: str, order: Sequence[str], delete_volumes: bool) -> float:
+        """Everything that is left to do; the seconds that its leaving took.
+
+        :param order: racks, in the order in which their first nodes are seeds.
+        :raises CassopsError: it cannot be finished now; the next run goes on.
+        """
+        sight = self.cluster.look()
+        node = sight.view.node(pod)
+        if node is None:
+            raise CassopsError(f"there is no node {pod}")
+        host_id = node.host_id
+        rack = self.members.rack_of(pod)
+        if mode_of(self.cluster, node) not in ON_THE_WAY:
+            self.open_gates(pod)
+        self.members.set_seeds(order, without=pod)
+        began = time.monotonic()
+        self.decommission(pod)
+        took = time.monotonic() - began
+        self.prove(pod, host_id, node.address)
+        self.members.part(pod, host_id)
+        self.members.tidy(rack, delete_volumes)
+        return took
+
+    def open_gates(self, pod: str) -> None:
+        def look() -> Sequence[str]:
+            scene = self.scene(self.cluster.ask(self.cluster.look(), also=[pod]))
+            return scaling.before_step(scene) or self.no_room(scene, pod)
+
+        what = f"the gates before {self.members.short(pod)} leaves to open"
+        until(look, what, self.gate_limit, self.progress, PAUSE)
+
+    def no_room(self, scene: scaling.Scene, pod: str) -> list[str]:
+        """:raises CassopsError: what it holds does not fit on the others; waiting does not help."""
+        node = scene.view.node(pod)
+        left = len([each for each in scene.view.nodes if each.host_id]) - 1
+        reasons = scaling.too_few_nodes(scene, left)
+        if node is not None and scaling.SPACE not in self.settings.ignore:
+            reasons += scaling.no_room(scene, [node])
+        if reasons:
+            raise CassopsError(f"{pod} does not leave: {'; '.join(reasons)}")
+        return []
+
+    def decommission(self, pod: str) -> None:
+        """Until the node says that it has left."""
+        self.say(f"{pod} leaves")
+        stream, attempts = Stream(SENDING), 0
+
+        def look() -> Sequence[str]:
+            nonlocal attempts
+            node = self.cluster.look().view.node(pod)
+            if node is None:
+                raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
+            if node.phase == "Crashed" and mode_of(self.cluster, node) == GONE:
+                return []
+            if node.phase != "Running":
+                return [f"it to run ({node.reason or node.phase or 'it has no pod'})"]
+            told = self.tell(pod)
+            if told[:1] == ["running"]:
+                return [stream.look(self.cluster.kube, pod)]
+            mode = mode_of(self.cluster, node)
+            if mode == GONE:
+                return []
+            if mode is None:
+                return ["it to answer"]
+            failed = told[:1] not in ([], ["none"], ["0"]) and attempts > 0
+            if failed and STILL not in " ".join(told):
+                self.see_failure(pod, told, attempts)
+            if mode not in ON_THE_WAY and attempts and (closed := self.closed(pod)):
+                # It was restarted in the middle, and is a member like any other again.
+                return closed
+            if attempts == 0 or STILL not in " ".join(told):
+                attempts += 1
+                self.start(pod)
+            return [mode.lower()]
+
+        until(look, f"{self.members.short(pod)} to leave", self.limit, self.progress, PAUSE, mark=stream.mark)
+
+    def closed(self, pod: str) -> list[str]:
+        return scaling.before_step(self.scene(self.cluster.ask(self.cluster.look(), also=[pod])))
+
+    def see_failure(self, pod: str, told: Sequence[str], attempts: int) -> None:
+        """:raises CassopsError: Cassandra refuses, or it failed too often."""
+        words = " ".join(line for line in told[1:] if not line.startswith("\t"))[:1000]
+        if attempts >= ATTEMPTS or "Unsupported" in words:
+            raise CassopsError(
+                f"nodetool decommission in {pod} ended with {told[0]}: {words}. Nothing is lost: the node is a member "
+                "still. Correct the cause and run it again."
+            )
+        self.say(f"{pod}: nodetool decommission failed ({words[:200]}); once more")
+
+    def start(self, pod: str) -> None:
+        self.cluster.check()
+        done = self.run(pod, START)
+        if done.rc != 0:
+            raise CassopsError(f"nodetool decommission cannot be started in {pod}: {done.stderr.strip()}")
+
+    def tell(self, pod: str) -> list[str]:
+        """What became of nodetool decommission in this life of the node, by lines; nothing where that is not known."""
+        done = attempt(lambda: self.run(pod, TELL))
+        return done.stdout.splitlines() if isinstance(done, ExecResult) and done.rc == 0 else []
+
+    def run(self, pod: str, script: str) -> ExecResult:
+        return self.cluster.kube.exec(pod, ["sh", "-c", script], timeout=ASK_LIMIT)
+
+    def prove(self, pod: str, host_id: str | None, address: str | None) -> None:
+        def look() -> list[str]:
+            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            return still_known(sight, pod, host_id, address)
+
+        until(look, f"{self.members.short(pod)} to be forgotten in every view", self.limit, self.progress, PAUSE)
+
+    def scene(self, sight: Sight) -> scaling.Scene:
+        return scaling.Scene(sight.view, sight.others, self.settings)
+
+    def progress(self, text: str) -> None:
+        self.ctx.progress(self.members.short(text))
+
+    def say(self, text: str) -> None:
+        self.ctx.progress(self.members.short(text), important=True)
+
+
+def still_known(sight: Sight, pod: str, host_id: str | None, address: str | None) -> list[str]:
+    """Views, other than its own, that know a member still; and those that could not be asked."""
+    cluster = sight.view.joined(sight.others)
+    others = {name: seen for name, seen in cluster.observations.items() if name != pod}
+    reasons = [f"{name} cannot be asked: {why}" for name, why in sorted(cluster.unheard.items()) if name != pod]
+    if not others:
+        reasons.append("no other node could be asked")
+    return reasons + [
+        f"{name} still knows {pod}"
+        for name, seen in sorted(others.items())
+        if any(item.host_id == host_id if host_id else item.address == address for item in seen.endpoints.values())
+    ]
+
+
+def mode_of(cluster: Cluster, node: NodeView) -> str | None:
+    """A node's operation mode in its own word; what its last words tell where it does not come up any more."""
+    if node.phase == "Crashed":
+        words = last_words(cluster.kube, node.pod, failures.LOG_LINES)
+        return GONE if HAS_LEFT in words else None
+    if node.phase != "Running" or node.held is not None:
+        return None
+    told = attempt(lambda: nodetool.run(cluster.kube, node.pod, [["netstats"]], VERB_LIMIT, check=True)[0].data)
+    return None if isinstance(told, CassopsError) else str(told["mode"])

@@ -1,0 +1,307 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node has in Kubernetes, given to one that joins and taken from one that has left.
+
+A node is a line in the ledger, a Service, a place in its rack's StatefulSet, and a volume claim. The ledger goes first,
+both ways: a pod that is made finds its address there, and a place that no line speaks of is that of a node that has
+left. So a look tells where a killed run stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import spec
+from ..context import Context
+from ..errors import CassopsError
+from ..kube import Object
+from ..ledger import Ledger, LedgerNode, ledger_name
+from ..manifests import build, ledger_config_map, node_service
+from ..observe import LABEL_RACK, Objects, by_pod, labels
+from . import changes
+from .cluster import Cluster, Place
+from .waiting import until
+
+# Annotation of a volume claim: the host id of the node that has left the ring and has left its volume behind.
+LEFT = "cassops.kubernetes/left"
+# Annotation of the ledger's ConfigMap: nodes that lost ranges and were not cleaned up since.
+UNCLEAN = "cassops.kubernetes/unclean"
+SEEDS = 3
+PAUSE = 1.0
+
+
+class Members:
+    """The nodes of one datacenter, under its cluster's lock.
+
+    :param desired: the datacenter as the inventory has it; None where nothing is made.
+    :param limit: seconds, of each wait.
+    :ivar done: what was changed, in words.
+    """
+
+    def __init__(self, cluster: Cluster, limit: float, ctx: Context, desired: spec.Datacenter | None = None) -> None:
+        self.cluster = cluster
+        self.kube = cluster.kube
+        self.limit = limit
+        self.ctx = ctx
+        self.desired = desired
+        self.prefix = f"{cluster.name}-{cluster.own.datacenter}"
+        self.labels = labels(cluster.name, cluster.own.datacenter)
+        self.done: list[str] = []
+
+    # Names
+
+    def pod(self, rack: str, ordinal: int) -> str:
+        return f"{self.prefix}-{rack}-{ordinal}"
+
+    def stateful_set(self, rack: str) -> str:
+        return f"{self.prefix}-{rack}"
+
+    def short(self, text: str) -> str:
+        return text.replace(f"{self.prefix}-", "")
+
+    # The ledger
+
+    def look(self) -> tuple[Objects, Ledger]:
+        found = self.cluster.look().found
+        return found, self.cluster.ledger(found)
+
+    def write(self, before: Ledger, after: Ledger) -> None:
+        if after != before:
+            self.cluster.check()
+            self.kube.apply(changes.with_hash(ledger_config_map(after)))
+
+    def unclean(self, found: Objects) -> list[str]:
+        """Nodes that lost ranges and were not cleaned up since; those that are gone do not count."""
+        ledger = found.all("ConfigMap")[ledger_name(self.cluster.name, self.cluster.own.datacenter)]
+        noted = (ledger["metadata"].get("annotations") or {}).get(UNCLEAN, "")
+        return [pod for pod in noted.split(",") if pod in self.cluster.ledger(found).nodes]
+
+    def note_unclean(self, pods: Sequence[str]) -> None:
+        self.cluster.check()
+        value = ",".join(sorted(set(pods))) or None
+        name = ledger_name(self.cluster.name, self.cluster.own.datacenter)
+        self.kube.patch("ConfigMap", name, {"metadata": {"annotations": {UNCLEAN: value}}})
+
+    # One that joins
+
+    def admit(self, rack: str, ordinal: int) -> None:
+        """Its Service, and its line in the ledger."""
+        pod = self.pod(rack, ordinal)
+        found, ledger = self.look()
+        desired = self.needed()
+        address = None
+        if desired.address == "service":
+            node = spec.PlannedNode(pod, rack, ordinal)
+            planned = changes.plan([node_service(desired, node, ledger.address(pod))], found)
+            self.cluster.check()
+            made = changes.send(self.kube, planned)
+            service = made[0] if made else found.all("Service")[pod]
+            address = str(service["spec"]["clusterIP"])
+        self.write(ledger, ledger.with_node(LedgerNode(pod, address)))
+
+    def grow(self, rack: str, ordinal: int) -> None:
+        """A place in the rack's StatefulSet. A pod there comes at the revision that the others have."""
+        live = self.look()[0].get("StatefulSet", self.stateful_set(rack))
+        self.cluster.check()
+        if live is None:
+            for item in self.new_rack(rack, ordinal + 1):
+                self.kube.apply(changes.with_hash(item))
+            self.say(f"rack {rack} is made")
+        elif live["spec"]["replicas"] <= ordinal:
+            self.resize(rack, ordinal + 1)
+
+    def new_rack(self, rack: str, nodes: int) -> list[Object]:
+        desired = self.needed()
+        mine = next(each for each in desired.racks if each.name == rack)
+        items = build(replace(desired, racks=(replace(mine, nodes=nodes),)), self.look()[1])
+        return [item for item in items if item["kind"] in ("ConfigMap", "StatefulSet")]
+
+    def needed(self) -> spec.Datacenter:
+        if self.desired is None:
+            raise CassopsError("a node can only be made by what the inventory says of its datacenter")
+        return self.desired
+
+    def known(self, pod: str, address: str | None, host_id: str) -> None:
+        """It has joined."""
+        ledger = self.look()[1]
+        self.write(ledger, ledger.with_node(LedgerNode(pod, address, host_id)))
+
+    # One that has left
+
+    def part(self, pod: str, host_id: str | None) -> None:
+        """Everything but its place, which L(tidy) takes away: its volume is marked, and the ledger forgets it.
+
+        The next volume of that name gets another mark, so this one would be held if it came back.
+        """
+        found, ledger = self.look()
+        claim = found.get("PersistentVolumeClaim", f"data-{pod}")
+        if claim is not None:
+            self.cluster.check()
+            patch = {"metadata": {"annotations": {LEFT: host_id or "never joined"}}}
+            self.kube.patch("PersistentVolumeClaim", claim["metadata"]["name"], patch)
+        if pod in ledger.nodes:
+            self.write(ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1))
+            self.say(f"{pod} has left")
+
+    def tidy(self, rack: str, delete_volumes: bool) -> None:
+        """Take away places and Services of nodes of the rack that the ledger does not know; volumes too if asked."""
+        found, ledger = self.look()
+        nodes = [self.ordinal(pod) for pod in ledger.nodes if self.rack_of(pod) == rack]
+        live = found.get("StatefulSet", self.stateful_set(rack))
+        wanted = max(nodes, default=-1) + 1
+        if live is not None and live["spec"]["replicas"] > wanted:
+            self.cluster.check()
+            self.resize(rack, wanted)
+        self.wait_gone(rack, wanted)
+        if live is not None and wanted == 0:
+            self.cluster.check()
+            self.kube.delete("StatefulSet", self.stateful_set(rack), uid=live["metadata"]["uid"])
+            self.say(f"rack {rack} is removed")
+        for pod in self.strays(found, volumes=False):
+            if self.rack_of(pod) == rack:
+                self.cluster.check()
+                self.kube.delete("Service", pod, uid=found.all("Service")[pod]["metadata"]["uid"])
+        if delete_volumes:
+            self.delete_volumes(rack)
+
+    def left(self, found: Objects) -> list[str]:
+        """Nodes that have left a volume behind."""
+        claims = found.all("PersistentVolumeClaim").items()
+        return [name.removeprefix("data-") for name, claim in claims if left_behind(claim)]
+
+    def strays(self, found: Objects, volumes: bool) -> list[str]:
+        """Nodes that the ledger does not know, and of which a Service is there, or a volume that was left behind."""
+        nodes = self.cluster.ledger(found).nodes
+        pods = [name for name, item in found.all("Service").items() if LABEL_RACK in item["metadata"]["labels"]]
+        if volumes:
+            pods += self.left(found)
+        return sorted({pod for pod in pods if pod not in nodes})
+
+    def delete_volumes(self, rack: str) -> None:
+        """The volumes that nodes of the rack have left behind."""
+        found, ledger = self.look()
+        for pod in self.left(found):
+            if pod not in ledger.nodes and self.rack_of(pod) == rack:
+                self.cluster.check()
+                claim = found.all("PersistentVolumeClaim")[f"data-{pod}"]
+                self.kube.delete("PersistentVolumeClaim", f"data-{pod}", uid=claim["metadata"]["uid"])
+                self.say(f"volume claim data-{pod} is deleted")
+
+    def wait_gone(self, rack: str, wanted: int) -> None:
+        """Until no pod of the rack with this number or a higher one is left."""
+
+        def look() -> list[str]:
+            pods = self.kube.list(
+                "Pod", labels={**labels(self.cluster.name, self.cluster.own.datacenter), LABEL_RACK: rack}
+            )
+            names = [pod["metadata"]["name"] for pod in pods]
+            return [f"{name} still runs" for name in names if self.ordinal(name) >= wanted]
+
+        until(look, f"the nodes of rack {rack} that left to end", self.limit, self.ctx.progress)
+
+    def clear_claim(self, pod: str, delete_volumes: bool) -> None:
+        """A node that joins needs an empty volume; that of a node that left is in the way.
+
+        :raises CassopsError: it is, and may not be deleted.
+        """
+        claim = self.look()[0].get("PersistentVolumeClaim", f"data-{pod}")
+        if claim is None or not left_behind(claim):
+            return
+        name = claim["metadata"]["name"]
+        if not delete_volumes:
+            raise CassopsError(
+                f"volume claim {name} is in the way of a new {pod}: it is that of the node of that name that left the "
+                f"ring (host id {claim['metadata']['annotations'][LEFT]}), and its data is on the others since. Delete "
+                f"it: kubectl -n {self.kube.namespace} delete pvc {name}, or -e scale_delete_volumes=true"
+            )
+        self.cluster.check()
+        self.kube.delete("PersistentVolumeClaim", name, uid=claim["metadata"]["uid"])
+        self.say(f"volume claim {name}, which a node that left has left behind, is deleted")
+        self.wait_claim_gone(pod, claim["metadata"]["uid"])
+
+    def wait_claim_gone(self, pod: str, uid: str) -> None:
+        def look() -> list[str]:
+            there = self.kube.get("PersistentVolumeClaim", f"data-{pod}")
+            return [f"volume claim data-{pod} is still there"] if there and there["metadata"]["uid"] == uid else []
+
+        until(look, f"the volume of {pod} to go", self.limit, self.ctx.progress)
+
+    def drop(self, pod: str, claim_too: bool) -> None:
+        """A node that has never joined: nothing of it can be missed."""
+        found, ledger = self.look()
+        self.write(ledger, ledger.without_node(pod))
+        rack = self.rack_of(pod)
+        self.tidy(rack, delete_volumes=False)
+        claim = found.get("PersistentVolumeClaim", f"data-{pod}")
+        if claim is not None and claim_too:
+            self.cluster.check()
+            self.kube.delete("PersistentVolumeClaim", f"data-{pod}", uid=claim["metadata"]["uid"])
+
+    # StatefulSets
+
+    def resize(self, rack: str, nodes: int) -> None:
+        """The partition stays above: nothing that runs is restarted, and a new pod comes as the others are."""
+        patch = {"spec": {"replicas": nodes, "updateStrategy": {"rollingUpdate": {"partition": nodes}}}}
+        self.kube.patch("StatefulSet", self.stateful_set(rack), patch)
+
+    # Seeds
+
+    def set_seeds(self, order: Sequence[str], without: str = "") -> None:
+        """The first nodes of up to three racks, here and in what the other datacenters know of this one.
+
+        :param order: racks.
+        :param without: a node that is about to leave.
+        """
+        found, ledger = self.look()
+        firsts = [self.pod(rack, 0) for rack in order]
+        named = [pod for pod in firsts if pod != without and ledger.host_id(pod)][:SEEDS]
+        own = [seed for pod in named if (seed := self.seed(found, ledger.nodes[pod]))]
+        old = own_seeds(ledger)
+        if not own or own == old:
+            return
+        self.write(ledger, replace(ledger, seeds=(*own, *(seed for seed in ledger.seeds if seed not in old))))
+        for place in self.cluster.peers:
+            self.tell(place, old, own)
+
+    def tell(self, place: Place, old: Sequence[str], own: Sequence[str]) -> None:
+        ledger = self.cluster.ledger_at(place)
+        others = own_seeds(ledger)
+        rest = sorted({*ledger.seeds, *own} - {*others} - ({*old} - {*own}))
+        known = replace(ledger, seeds=(*others, *rest))
+        if known != ledger:
+            self.cluster.check()
+            place.kube.apply(changes.with_hash(ledger_config_map(known)))
+
+    def seed(self, found: Objects, node: LedgerNode) -> str | None:
+        """A node's address; its name where the address is the pod's and changes with it."""
+        templates = [item["spec"]["template"] for item in found.all("StatefulSet").values()]
+        if any(by_pod(template) for template in templates):
+            return f"{node.pod}.{self.prefix}-nodes.{self.kube.namespace}.svc"
+        return node.address
+
+    # Small things
+
+    def rack_of(self, pod: str) -> str:
+        return pod.removeprefix(f"{self.prefix}-").rpartition("-")[0]
+
+    def ordinal(self, pod: str) -> int:
+        return int(pod.rpartition("-")[2])
+
+    def say(self, text: str) -> None:
+        self.done.append(self.short(text))
+        self.ctx.progress(self.short(text), important=True)
+
+
+def left_behind(claim: Mapping[str, Any]) -> bool:
+    """Whether the claim is that of a node that has left the ring."""
+    return LEFT in (claim["metadata"].get("annotations") or {})
+
+
+def own_seeds(ledger: Ledger) -> list[str]:
+    """The seeds of a ledger that are nodes of its own datacenter, by address or by name."""
+    own = {node.address for node in ledger.nodes.values()} | set(ledger.nodes)
+    return [seed for seed in ledger.seeds if seed in own or seed.partition(".")[0] in own]

@@ -1,0 +1,272 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the numbers of nodes that a datacenter has to those that are wanted: one node after the other, under one lock.
+
+The plan is made anew before each step, from what is there, and its first step is carried out. So the next run goes on
+with one that was killed, to its own target: what joins or leaves already is finished first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import scaling, spec
+from ..context import Context, Failed
+from ..errors import CassopsError, SpecError
+from ..ledger import Ledger
+from ..scaling import CLEANUP, JOIN, LEAVE, TIDY, WITHDRAW, RackState, Scene, Step
+from ..view import NodeView, View
+from .cleaning import Cleaning
+from .cluster import Cluster, Sight
+from .joining import Joining, has_joined
+from .leaving import LEAVING, ON_THE_WAY, Leaving, mode_of
+from .members import Members
+from .waiting import until
+
+LIMITS: Mapping[str, Any] = {
+    "gate_timeout": {"type": "int", "default": 300},
+    "wait_timeout": {"type": "int", "default": 1800},
+    "cleanup_timeout": {"type": "int", "default": 86400},
+}
+OPTIONS: Mapping[str, Any] = {
+    **LIMITS,
+    "cleanup": {"type": "bool", "default": True},
+    "cleanup_jobs": {"type": "int", "default": 1},
+    "delete_volumes": {"type": "bool", "default": False},
+    "ignore": {"type": "list", "elements": "str", "default": []},
+    "option_prefix": {"type": "str", "default": ""},
+}
+
+
+class Resizing:
+    """One run towards a target.
+
+    :param target: rack -> number of nodes.
+    :param desired: the datacenter as the inventory has it; None where nobody joins.
+    :param steps: end after so many nodes have joined or left.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        target: Mapping[str, int],
+        params: Mapping[str, Any],
+        ctx: Context,
+        desired: spec.Datacenter | None = None,
+        steps: int | None = None,
+    ) -> None:
+        self.cluster = cluster
+        self.target = dict(target)
+        self.params = params
+        self.ctx = ctx
+        self.steps = steps
+        self.settings = settings_of(params)
+        gates, limit = float(params["gate_timeout"]), float(params["wait_timeout"])
+        self.members = Members(cluster, limit, ctx, desired)
+        self.joining = Joining(cluster, self.members, self.settings, gates, limit, ctx)
+        self.leaving = Leaving(cluster, self.members, self.settings, gates, limit, ctx)
+        self.cleaning = Cleaning(cluster, self.members, params["cleanup_jobs"], float(params["cleanup_timeout"]), ctx)
+        self.began = time.monotonic()
+        self.moved: list[dict[str, Any]] = []
+        self.before: dict[str, float] = {}
+        self.after: dict[str, float] = {}
+
+    # Looking
+
+    def scene(self, sight: Sight) -> Scene:
+        return Scene(sight.view, sight.others, self.settings)
+
+    def racks(self, sight: Sight) -> list[RackState]:
+        """The racks as they are, in the order wanted."""
+        ledger = self.cluster.ledger(sight.found)
+        strays = self.members.strays(sight.found, self.params["delete_volumes"])
+        names = {rack.name for rack in sight.view.racks} | {
+            self.members.rack_of(pod) for pod in (*ledger.nodes, *strays)
+        }
+        order = [*(name for name in self.target if name in names), *sorted(names - set(self.target))]
+        out = self.on_the_way(sight)
+        untidy = {self.members.rack_of(pod) for pod in strays}
+        return [replace(self.rack(name, ledger, sight, out), strays=name in untidy) for name in order]
+
+    def rack(self, name: str, ledger: Ledger, sight: Sight, out: Sequence[str]) -> RackState:
+        nodes = [pod for pod in ledger.nodes if self.members.rack_of(pod) == name]
+        joined = [pod for pod in nodes if ledger.host_id(pod)]
+        live = sight.view.rack(name)
+        number = self.members.ordinal
+        return RackState(
+            name=name,
+            joined=frozenset(map(number, joined)),
+            begun=frozenset(number(pod) for pod in nodes if pod not in joined),
+            leaving=frozenset(number(pod) for pod in joined if pod in out),
+            replicas=live.replicas if live else None,
+        )
+
+    def on_the_way(self, sight: Sight) -> list[str]:
+        """Nodes that leave, or have left and are in the ledger still."""
+        observations = sight.view.joined(sight.others).observations.values()
+        leaving = {
+            address
+            for seen in observations
+            for address, member in seen.endpoints.items()
+            if (member.status or "").upper().startswith(LEAVING)
+        }
+        return [node.pod for node in sight.view.nodes if node.address in leaving or self.has_left(node)]
+
+    def has_left(self, node: NodeView) -> bool:
+        """A node that does not serve may have left; its own word counts."""
+        asked = node.host_id is not None and node.uid is not None and not node.ready
+        return asked and mode_of(self.cluster, node) in ON_THE_WAY
+
+    def plan(self, sight: Sight) -> list[Step]:
+        steps = scaling.plan(self.racks(sight), self.target, self.members.unclean(sight.found))
+        if self.params["cleanup"] or any(step.kind == LEAVE for step in steps):
+            return steps
+        # Not asked for; before others leave it is never left out.
+        return [step for step in steps if step.kind != CLEANUP]
+
+    # Going
+
+    def run(self) -> dict[str, Any]:
+        try:
+            return self.go()
+        except CassopsError as error:
+            # What was done is done, and a person wants to know it.
+            raise Failed(str(error), self.result(), getattr(error, "errors", ())) from error
+
+    def go(self) -> dict[str, Any]:
+        sight = self.settled(self.cluster.ask(self.cluster.look()))
+        self.before = self.after = scaling.ownership(self.scene(sight))
+        steps = self.plan(sight)
+        self.refuse(sight, steps)
+        while steps and (self.steps is None or len(self.moved) < self.steps):
+            self.tell(steps)
+            self.take(steps[0])
+            sight = self.settled(self.cluster.ask(self.cluster.look()))
+            steps = self.plan(sight)
+        self.members.set_seeds(self.order(sight))
+        self.after = scaling.ownership(self.scene(sight)) or self.after
+        return self.result(steps)
+
+    def settled(self, sight: Sight) -> Sight:
+        """What joined under a run that was killed is a member; what is left of the plan is worked out with it."""
+        waiting = [pod for pod, node in self.cluster.ledger(sight.found).nodes.items() if not node.host_id]
+        for pod in waiting:
+            if has_joined(sight, pod):
+                self.joining.finish(pod, sight)
+                self.members.say(f"{pod} has joined")
+                sight = self.cluster.ask(self.cluster.look())
+        return sight
+
+    def refuse(self, sight: Sight, steps: Sequence[Step]) -> None:
+        """:raises SpecError: with every reason why the target cannot be gone to."""
+        reasons = scaling.refusals(self.scene(sight), steps, self.target)
+        if reasons:
+            raise SpecError(reasons)
+
+    def take(self, step: Step) -> None:
+        rack, number = step.rack, step.ordinal
+        if step.kind == TIDY:
+            self.members.tidy(rack, self.params["delete_volumes"])
+        elif step.kind == WITHDRAW:
+            self.withdraw(self.members.pod(rack, number))
+        elif step.kind == JOIN:
+            seconds = self.joining.join(rack, number, self.params["delete_volumes"])
+            self.note(JOIN, rack, number, seconds)
+        elif step.kind == CLEANUP:
+            self.cleaning.clean(self.members.unclean(self.cluster.look().found))
+        else:
+            order = self.order(self.cluster.look())
+            seconds = self.leaving.leave(self.members.pod(rack, number), order, self.params["delete_volumes"])
+            self.note(LEAVE, rack, number, seconds)
+
+    def note(self, kind: str, rack: str, number: int, seconds: float) -> None:
+        self.moved.append({"node": self.members.pod(rack, number), "step": kind, "seconds": round(seconds, 1)})
+
+    def order(self, sight: Sight) -> list[str]:
+        """Racks in the order in which their first nodes are seeds."""
+        there = {rack.name for rack in sight.view.racks}
+        kept = [name for name, count in self.target.items() if count and name in there]
+        return [*kept, *sorted(there - set(kept))]
+
+    def withdraw(self, pod: str) -> None:
+        """A node that has not joined yet, and is not wanted any more."""
+        node = self.cluster.look().view.node(pod)
+        self.members.drop(pod, claim_too=node is None or node.held is None)
+        address = node.address if node else None
+
+        def look() -> list[str]:
+            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            told = sight.view.joined(sight.others).observations.items()
+            return [f"{name} still knows it" for name, seen in sorted(told) if address in seen.endpoints]
+
+        until(
+            look, f"{self.members.short(pod)} to be forgotten", float(self.params["wait_timeout"]), self.progress, 2.0
+        )
+        self.members.say(f"{pod} is withdrawn")
+
+    # For people
+
+    def progress(self, text: str) -> None:
+        self.ctx.progress(self.members.short(text))
+
+    def tell(self, steps: Sequence[Step]) -> None:
+        left = len([step for step in steps if step.kind in (JOIN, LEAVE)])
+        more = f", {left} nodes to move" if left > 1 else ""
+        self.ctx.progress(f"next: {steps[0].words()}{more}", important=True)
+
+    def result(self, left: Sequence[Step] = ()) -> dict[str, Any]:
+        return {
+            "changed": bool(self.members.done),
+            "changes": self.members.done,
+            "moved": self.moved,
+            "left": [step.words() for step in left],
+            "needs_cleanup": self.members.unclean(self.cluster.look().found),
+            "ownership": {"before": self.before, "after": self.after},
+            "seconds": round(time.monotonic() - self.began, 1),
+        }
+
+    def predict(self) -> dict[str, Any]:
+        """The plan, and whether it may be begun; nothing is written."""
+        sight = self.cluster.ask(self.cluster.look())
+        steps = self.plan(sight)
+        self.refuse(sight, steps)
+        self.before = scaling.ownership(self.scene(sight))
+        words = [step.words() for step in steps]
+        return {**self.result(steps), "changed": bool(steps), "changes": words}
+
+
+def settings_of(params: Mapping[str, Any]) -> scaling.Settings:
+    """:raises SpecError: a refusal is named that nobody may go past."""
+    unknown = sorted(set(params["ignore"]) - set(scaling.IGNORABLE))
+    if unknown:
+        raise SpecError(
+            [
+                f"{params['option_prefix']}ignore: {', '.join(unknown)} cannot be ignored; "
+                f"{' and '.join(scaling.IGNORABLE)} can"
+            ]
+        )
+    return scaling.Settings(frozenset(params["ignore"]), params["option_prefix"])
+
+
+def lowered(view: View) -> list[str]:
+    """Racks of which a rollout is half way: a new pod would come at another revision than its neighbours."""
+    return [
+        f"a rollout of rack {rack.name} is half way: finish it with the playbook restart first"
+        for rack in view.racks
+        if rack.partition < rack.replicas
+    ]
+
+
+def numbers(cluster: Cluster) -> dict[str, int]:
+    """Rack -> number of nodes, by the ledger."""
+    prefix = f"{cluster.name}-{cluster.own.datacenter}-"
+    found: dict[str, int] = {}
+    for pod in cluster.ledger(cluster.look().found).nodes:
+        rack, _dash, ordinal = pod.removeprefix(prefix).rpartition("-")
+        found[rack] = max(found.get(rack, 0), int(ordinal) + 1)
+    return found

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A datacenter gets the racks and the numbers of nodes that the inventory says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .. import scaling, spec
+from ..context import Context
+from ..errors import SpecError
+from ..manifests import build
+from ..observe import Objects
+from ..options import DATACENTER
+from . import changes, preflight
+from .cluster import CLUSTER, Cluster
+from .datacenter import DESIRED, living_datacenter
+from .members import Members
+from .resizing import OPTIONS, Resizing, lowered
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    **DESIRED,
+    **OPTIONS,
+    "retire": {"type": "list", "elements": "str", "default": []},
+    "variable_prefix": {"type": "str", "default": ""},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(scale). See its documentation for parameters and results.
+
+    :raises SpecError: the target cannot be gone to, with every reason.
+    :raises CassopsError: a step could not be finished; the next run goes on.
+    """
+    desired = parse(params)
+    cluster = Cluster(params, ctx)
+    target = {rack.name: rack.nodes for rack in desired.racks}
+    resizing = Resizing(cluster, target, params, ctx, desired)
+    refuse(cluster, resizing, desired, params, ctx)
+    if ctx.check_mode:
+        return resizing.predict()
+    with cluster.locked():
+        return resizing.run()
+
+
+def parse(params: Mapping[str, Any]) -> spec.Datacenter:
+    """The desired datacenter. :raises SpecError: with every error of the values."""
+    values = {key: params[key] for key in (*DATACENTER, *DESIRED) if params.get(key) is not None}
+    return spec.parse(values, params["variable_prefix"])
+
+
+def refuse(
+    cluster: Cluster, resizing: Resizing, desired: spec.Datacenter, params: Mapping[str, Any], ctx: Context
+) -> None:
+    """:raises SpecError: with every reason why the inventory does not fit what is there."""
+    prefix = params["variable_prefix"]
+    sight = cluster.look()
+    ledger = cluster.ledger(sight.found)
+    living = living_datacenter(sight.found, ledger, desired)
+    reasons = spec.fixed_refusals(living, desired, prefix) if living else []
+    reasons += lowered(sight.view)
+    reasons += unlike(sight.found, resizing.members, desired, prefix)
+    reasons += scaling.retire_refusals(params["retire"], resizing.racks(sight), resizing.target, resizing.plan(sight))
+    offered = preflight.facts(cluster.kube)
+    ctx.warnings.extend(offered.unread)
+    racks = [{"name": rack.name, "zone": rack.zone} for rack in desired.racks]
+    if offered.workers is not None:
+        reasons += preflight.zone_errors(racks, offered.workers, prefix)
+    reasons += preflight.capacity_errors(desired, offered.workers, prefix)
+    if reasons:
+        raise SpecError(reasons)
+
+
+def unlike(found: Objects, members: Members, desired: spec.Datacenter, prefix: str) -> list[str]:
+    """A new rack is made of what the inventory says; the others must be so already."""
+    there = [rack for rack in desired.racks if found.get("StatefulSet", desired.rack_name(rack))]
+    new = [rack.name for rack in desired.racks if rack not in there]
+    if not new or not there:
+        return []
+    ledger = members.look()[1]
+    live = {rack.name: found.all("StatefulSet")[desired.rack_name(rack)]["spec"]["replicas"] for rack in there}
+    as_is = replace(desired, racks=tuple(replace(rack, nodes=live[rack.name]) for rack in there))
+    items = [item for item in build(as_is, ledger) if item["kind"] == "StatefulSet"]
+    altered = changes.plan(items, found)
+    waiting = [
+        name
+        for name, item in found.all("StatefulSet").items()
+        if item.get("status", {}).get("currentRevision") != item.get("status", {}).get("updateRevision")
+    ]
+    if not altered and not waiting:
+        return []
+    what = f"the inventory changes more than numbers ({'; '.join(map(str, altered))})" if altered else "a change waits"
+    return [
+        f"{prefix}racks: rack {', '.join(new)} cannot be added while {what}: its nodes would not be like the others. "
+        "Put the racks back as they were, run deploy and restart (or upgrade), then scale"
+    ]

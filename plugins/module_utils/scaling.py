@@ -1,0 +1,375 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the nodes that there are to those that are wanted, one node at a time; and why not. Pure.
+
+The order of the steps:
+
+1. What a run that was killed left behind: a node that has left is taken away, one that leaves is waited for, and one
+   that joins too, or it is withdrawn where it is not wanted any more.
+2. Nodes join, each time in the rack with the fewest: room and replicas first.
+3. Cleanup, before anybody leaves. A node that gives a range away, keeps its old rows and gets the range back would
+   bring back what was deleted meanwhile.
+4. Nodes leave, each time from the rack with the most, the highest number of a rack first: Kubernetes takes pods off a
+   StatefulSet in no other order.
+
+The plan is made anew before each step, from what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from . import gates, ring
+from .report import size
+from .view import Endpoint, NodeView, View
+
+TIDY = "tidy"
+"""Take away the pod and the Service of a node that has left: the ledger has forgotten it already."""
+WITHDRAW = "withdraw"
+"""Take back a join that was begun and is not wanted any more."""
+JOIN = "join"
+CLEANUP = "cleanup"
+LEAVE = "leave"
+
+SPACE, RACKS = "space", "racks"
+IGNORABLE = (SPACE, RACKS)
+"""Refusals that a person may go past."""
+
+
+@dataclass(frozen=True)
+class RackState:
+    """A rack as it is.
+
+    :param name: of the rack.
+    :param joined: ordinals of the nodes that the ledger knows with their host ids.
+    :param begun: ordinals of the nodes that the ledger knows, and that were not seen joined.
+    :param leaving: those of the joined that are about to leave, or have left the ring already.
+    :param replicas: of its StatefulSet; None where there is none.
+    :param strays: something is there of a node that the ledger does not know.
+    """
+
+    name: str
+    joined: frozenset[int] = frozenset()
+    begun: frozenset[int] = frozenset()
+    leaving: frozenset[int] = frozenset()
+    replicas: int | None = None
+    strays: bool = False
+
+    @property
+    def known(self) -> int:
+        """How many ordinals are taken, counted from 0."""
+        return max((*self.joined, *self.begun, -1)) + 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """:param ordinal: of the node; -1 where the step is about a rack, or about all."""
+
+    kind: str
+    rack: str = ""
+    ordinal: int = -1
+
+    def words(self) -> str:
+        if self.kind == CLEANUP:
+            return "cleanup of the nodes that lost ranges"
+        if self.kind == TIDY:
+            return f"rack {self.rack}: take away what nodes that left have left behind"
+        verb = {JOIN: "joins", LEAVE: "leaves", WITHDRAW: "is withdrawn: it has not joined yet and is not wanted"}
+        return f"{self.rack}-{self.ordinal} {verb[self.kind]}"
+
+
+def plan(racks: Sequence[RackState], target: Mapping[str, int], unclean: Collection[str] = ()) -> list[Step]:
+    """The steps that are left, in order; empty where all is as wanted.
+
+    :param racks: all that there are, in the order wanted; those that are not in the target count as 0 there.
+    :param target: rack -> number of nodes; the order is that of new racks.
+    :param unclean: nodes that lost ranges, and were not cleaned up since.
+    """
+    order = [*target, *(rack.name for rack in racks if rack.name not in target)]
+    steps = [Step(TIDY, rack.name) for rack in racks if untidy(rack, target)]
+    steps += [Step(LEAVE, rack.name, number) for rack in racks for number in sorted(rack.leaving, reverse=True)]
+    counts = dict.fromkeys(order, 0)
+    for rack in racks:
+        wanted = target.get(rack.name, 0)
+        again = missing(rack, wanted)
+        steps += [Step(WITHDRAW, rack.name, number) for number in sorted(rack.begun - set(range(wanted)), reverse=True)]
+        steps += [Step(JOIN, rack.name, number) for number in sorted(again)]
+        counts[rack.name] = max({*(rack.joined - rack.leaving), *again, -1}) + 1
+    joins = list(_joins(counts, target, order))
+    steps += joins
+    leaves = list(_leaves(counts, target, order))
+    if unclean or any(step.kind == JOIN for step in steps):
+        steps.append(Step(CLEANUP))
+    return steps + leaves
+
+
+def untidy(rack: RackState, target: Mapping[str, int]) -> bool:
+    """More places than nodes, strays, or nothing but an empty StatefulSet."""
+    empty = rack.replicas is not None and rack.known == 0 and not target.get(rack.name)
+    return rack.strays or empty or (rack.replicas or 0) > rack.known
+
+
+def missing(rack: RackState, wanted: int) -> set[int]:
+    """Ordinals that are wanted, and that were begun or lie below one that is there."""
+    highest = max((*(rack.joined - rack.leaving), *rack.begun, -1))
+    return {ordinal for ordinal in range(min(highest + 1, wanted)) if ordinal not in rack.joined - rack.leaving}
+
+
+def _joins(counts: dict[str, int], target: Mapping[str, int], order: Sequence[str]) -> Iterable[Step]:
+    while True:
+        short = [name for name in order if counts[name] < target.get(name, 0)]
+        if not short:
+            return
+        name = min(short, key=lambda each: (counts[each], order.index(each)))
+        yield Step(JOIN, name, counts[name])
+        counts[name] += 1
+
+
+def _leaves(counts: dict[str, int], target: Mapping[str, int], order: Sequence[str]) -> Iterable[Step]:
+    while True:
+        many = [name for name in order if counts[name] > target.get(name, 0)]
+        if not many:
+            return
+        name = max(many, key=lambda each: (counts[each], order.index(each)))
+        counts[name] -= 1
+        yield Step(LEAVE, name, counts[name])
+
+
+# --- what a person is told before anything moves ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings:
+    """:param ignore: of L(IGNORABLE). :param prefix: of the options' names in messages."""
+
+    ignore: frozenset[str] = frozenset()
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All views of the cluster, the one of the datacenter first."""
+
+    view: View
+    others: tuple[View, ...] = ()
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def cluster(self) -> View:
+        return self.view.joined(self.others)
+
+    def members(self) -> dict[str, Endpoint]:
+        """The members that own tokens, by address."""
+        return {address: item for address, item in self.cluster.endpoints().items() if item.tokens}
+
+    def name(self, address: str) -> str:
+        return gates.named(self.cluster, address)
+
+
+def refusals(scene: Scene, steps: Sequence[Step], target: Mapping[str, int]) -> list[str]:
+    """Why the target cannot be gone to: what would be lost, or does not fit. Asked before the first step."""
+    leaving = [step for step in steps if step.kind == LEAVE]
+    if not leaving:
+        return []
+    reasons = too_few_nodes(scene, sum(target.values()))
+    reasons += _ignorable(scene, RACKS, too_few_racks(scene, [name for name, count in target.items() if count]))
+    if not any(step.kind == JOIN for step in steps):
+        # Which tokens new nodes will have nobody knows; then each node is asked about when its turn comes.
+        named = {(step.rack, step.ordinal) for step in leaving}
+        nodes = [node for node in scene.view.nodes if (node.rack, node.ordinal) in named]
+        reasons += _ignorable(scene, SPACE, no_room(scene, nodes))
+    return reasons
+
+
+def _ignorable(scene: Scene, name: str, reasons: Sequence[str]) -> list[str]:
+    if name in scene.settings.ignore:
+        return []
+    return [f"{reason} (or go past it with {scene.settings.prefix}ignore: {name})" for reason in reasons]
+
+
+def too_few_nodes(scene: Scene, left: int) -> list[str]:
+    """Keyspaces that keep more replicas here than there would be nodes; Cassandra refuses that, too."""
+    here = scene.view.datacenter
+    elsewhere = sum(1 for item in scene.members().values() if item.datacenter != here)
+    reasons = []
+    for keyspace in sorted(scene.cluster.keyspaces, key=lambda item: item.name):
+        factors = ring.replication_factors(keyspace.replication)
+        wanted = factors.get(here, 0)
+        nodes = left
+        if factors.get("", 0) > left + elsewhere:
+            wanted, nodes = factors[""], left + elsewhere
+        if wanted > nodes:
+            reasons.append(
+                f"keyspace {keyspace.name} keeps {wanted} replicas in datacenter {here}, and {nodes} "
+                f"node{'' if nodes == 1 else 's'} would be left: keep {wanted} nodes, or lower its replication first "
+                f"(ALTER KEYSPACE {keyspace.name})"
+            )
+    return reasons
+
+
+def too_few_racks(scene: Scene, left: Sequence[str]) -> list[str]:
+    """Keyspaces whose replicas are all in different racks now, and would not be any more."""
+    here = scene.view.datacenter
+    now = {item.rack for item in scene.members().values() if item.datacenter == here}
+    factors = {
+        keyspace.name: ring.replication_factors(keyspace.replication).get(here, 0)
+        for keyspace in scene.cluster.keyspaces
+        if keyspace.name not in gates.UNCOUNTED_KEYSPACES
+    }
+    names = sorted(name for name, factor in factors.items() if len(left) < factor <= len(now))
+    if not names:
+        return []
+    return [
+        f"{gates.keyspaces_named(names)} would have several replicas of a row in one rack: {len(left)} racks would be "
+        f"left of {len(now)}, so the loss of a rack could be the loss of a quorum"
+    ]
+
+
+# --- space ------------------------------------------------------------------------------------------------------------
+
+
+def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
+    """Receivers on whose volumes what they get would not fit, with room to compact it.
+
+    What a node gets follows from the ranges that it takes over and from the sizes of the keyspaces; room to compact is
+    that for its largest table a second time, grown by what it gets.
+    """
+    gained = gains(scene, [node.address for node in leaving if node.address])
+    if isinstance(gained, str):
+        return [gained]
+    reasons = []
+    for pod, seen in sorted(scene.cluster.observations.items()):
+        more = gained.get(seen.address, 0.0)
+        disk, held, largest = seen.activity.disk, seen.activity.sizes, seen.activity.largest_table
+        if more <= 0:
+            continue
+        if disk is None or held is None or largest is None:
+            reasons.append(f"how much room {pod} has is not known: see its log, and that nodetool works there")
+            continue
+        used = sum(held.values())
+        compacting = largest * (1 + more / used) if used else 0.0
+        if more + compacting > disk.free:
+            names = ", ".join(node.pod for node in leaving)
+            reasons.append(
+                f"{pod} would get {size(more)} of what {names} {'holds' if len(leaving) == 1 else 'hold'} and needs "
+                f"{size(compacting)} beside to compact its largest table, and has {size(disk.free)} free: enlarge "
+                "the volumes, delete old snapshots, or let fewer nodes leave"
+            )
+    return reasons
+
+
+def gains(scene: Scene, leaving: Sequence[str]) -> dict[str, float] | str:
+    """Address -> bytes that the member gets when these leave; or why that cannot be told."""
+    members = scene.members()
+    stay = {address: item for address, item in members.items() if address not in leaving}
+    if not stay:
+        return "nobody would be left to take the data over"
+    seen = {one.address: one.activity.sizes for one in scene.cluster.observations.values() if one.activity.sizes}
+    found: dict[str, float] = {}
+    for keyspace in scene.cluster.keyspaces:
+        if not ring.replication_factors(keyspace.replication):
+            continue
+        before, after = shares(members, keyspace.replication), shares(stay, keyspace.replication)
+        asked = [address for address in seen if before.get(address)]
+        held = sum(before[address] for address in asked)
+        if not held:
+            continue
+        # Bytes of one copy, by all that could be asked: nodes differ in what they have compacted.
+        copy = sum(seen[address].get(keyspace.name, 0) for address in asked) / held
+        for address, share in after.items():
+            found[address] = found.get(address, 0.0) + copy * max(0.0, share - before.get(address, 0.0))
+    return found if seen else "how much data the nodes hold could not be read"
+
+
+def shares(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> dict[str, float]:
+    """The part of a keyspace that each member holds."""
+    return ring.ownership(
+        ring.replicas(
+            {address: item.tokens for address, item in members.items()},
+            {address: item.rack for address, item in members.items()},
+            {address: item.datacenter for address, item in members.items()},
+            replication,
+        )
+    )
+
+
+def losers(scene: Scene, newcomer: str) -> list[str]:
+    """Addresses of the members that hold less since this one has joined."""
+    after = scene.members()
+    before = {address: item for address, item in after.items() if address != newcomer}
+    lost: set[str] = set()
+    for replication in {tuple(sorted(item.replication.items())) for item in scene.cluster.keyspaces}:
+        if not ring.replication_factors(dict(replication)):
+            continue
+        then, now = shares(before, dict(replication)), shares(after, dict(replication))
+        lost |= {address for address, share in then.items() if now.get(address, 0.0) < share}
+    return sorted(lost)
+
+
+def ownership(scene: Scene) -> dict[str, float]:
+    """Node -> the part of the data that it holds, in percent, of the keyspace with the most replicas here."""
+    here = scene.view.datacenter
+    factors = {item.name: ring.replication_factors(item.replication).get(here, 0) for item in scene.cluster.keyspaces}
+    user = {name: factor for name, factor in factors.items() if factor and not name.startswith("system")} or factors
+    name = max(sorted(user), key=lambda each: user[each], default=None)
+    replication = next((item.replication for item in scene.cluster.keyspaces if item.name == name), {})
+    held = shares(scene.members(), replication) if name and user[name] else {}
+    nodes = {node.address: node.pod for node in scene.view.nodes}
+    return {nodes[address]: round(100 * share, 1) for address, share in sorted(held.items()) if address in nodes}
+
+
+# --- gates ------------------------------------------------------------------------------------------------------------
+
+HARD = (
+    gates.running,
+    gates.heard,
+    gates.up_in_every_view,
+    gates.neighbours_up,
+    gates.operating,
+    gates.normal,
+    gates.one_schema,
+    gates.one_line,
+    gates.no_strangers,
+    gates.ring_agreed,
+)
+"""Before the ring changes all of it must be whole, in every view."""
+
+
+def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
+    """Why nobody may join or leave now.
+
+    :param without: nodes that do not count: the one that is about to join, and was made already.
+    """
+    rest = scene.cluster.without(without)
+    own = scene.view.without(without)
+    reasons = gates.settled(scene.view)
+    for gate in HARD:
+        told = gate(own) if gate is gates.no_strangers else gate(rest)
+        reasons += [f"{reason}; {gates.advice(reason)}" for reason in told]
+    return reasons + gates.no_streams(rest) + gates.no_repairs(rest)
+
+
+def retire_refusals(
+    wanted: Collection[str], racks: Sequence[RackState], target: Mapping[str, int], steps: Iterable[Step]
+) -> list[str]:
+    """Why nodes that were named to retire are not those that would leave."""
+    leaving = [f"{step.rack}-{step.ordinal}" for step in steps if step.kind == LEAVE]
+    there = {f"{rack.name}-{ordinal}": rack for rack in racks for ordinal in rack.joined | rack.begun}
+    reasons = []
+    for name in wanted:
+        rack = there.get(name)
+        if rack is None:
+            reasons.append(f"{name} is no node here (any more); there are {', '.join(sorted(there))}")
+        elif name not in leaving:
+            fewer = target.get(rack.name, 0) < rack.known
+            others = [each for each in leaving if each.rpartition("-")[0] == rack.name]
+            would = f"{', '.join(others)} would leave" if fewer else f"rack {rack.name} is to keep {rack.known} nodes"
+            reasons.append(
+                f"{name} cannot leave: a StatefulSet gives up its highest number first, and {would}. To have {name} "
+                "elsewhere, or on another volume, give it another place instead: cordon its worker, end its pod "
+                f"(kubectl delete pod), and where its volume cannot follow: playbook replace_node"
+            )
+    return reasons

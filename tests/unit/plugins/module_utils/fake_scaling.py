@@ -1,0 +1,363 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The namespace and the ring in memory, with nodes that bootstrap and nodes that decommission.
+
+Honest about what scaling relies on: a StatefulSet gives up its highest number and keeps its claims; a node without data
+that the ledger does not know as a member streams for a while; Cassandra lets one node at a time join or leave, and none
+leave that a keyspace's replicas need; a node that has left stays, does not serve, and refuses to start again; one that
+dies while it joins leaves partial data. The claim of a member must never go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from unit.plugins.module_utils.fake_cassandra import OFF, OPEN, FakeCassandra, FakeSession, Member
+from unit.plugins.module_utils.fake_kube import RACK, Disk, FakeKube, Killed, Object, one_at_a_time
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import ring
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Operation
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, leaving
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import PARTIAL_BOOTSTRAP
+
+NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+WANTED: dict[str, Any] = {
+    "cluster": "shop",
+    "datacenter": "dc1",
+    "version": "5.0.9",
+    "storage": {"size": "1Gi"},
+    "allow_shared_workers": True,
+    "peers": [],
+    "variable_prefix": "cassandra_",
+}
+ZONES = ("a", "b", "c")
+
+
+class ScalingCassandra(FakeCassandra):
+    """A ring that nodes join and leave."""
+
+    kube: ScalingKube
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.cleaned: list[str] = []
+
+    @contextlib.contextmanager
+    def connect(self, kube: Any, pod: str, *arguments: Any, **options: Any) -> Iterator[FakeSession]:
+        with super().connect(kube, pod, *arguments, **options) as session:
+            yield ScalingSession(self, pod, session.username)
+
+    def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
+        if verb[0] == "netstats":
+            return {"mode": self.mode(pod), "sessions": self.sessions(pod)}
+        if verb[0] == "cleanup":
+            assert not self.moving(), "Cassandra refuses cleanup while somebody joins or leaves"
+            return self.change(f"nodetool cleanup on {pod}", lambda: self.cleaned.append(pod))
+        return super().one_verb(kube, pod, verb)
+
+    def mode(self, pod: str) -> str:
+        if pod in self.kube.joining:
+            return "JOINING"
+        if pod in self.kube.gone:
+            return "DECOMMISSIONED"
+        if pod in self.drained:
+            return "DRAINED"
+        return "LEAVING" if pod in self.kube.leaving else "NORMAL"
+
+    def sessions(self, pod: str) -> list[dict[str, Any]]:
+        told = {"operation": "Bootstrap", "peer": "x", "receiving": None, "sending": None}
+        if pod in self.kube.joining:
+            return [{**told, "receiving": {"bytes": 100, "bytes_done": 100 - 10 * self.kube.joining[pod]}}]
+        if pod in self.kube.leaving:
+            return [{**told, "sending": {"bytes": 100, "bytes_done": 100 - 10 * self.kube.leaving[pod]}}]
+        return []
+
+    def moving(self) -> list[str]:
+        return [*self.kube.joining, *self.kube.leaving]
+
+    def replicas_wanted(self) -> int:
+        return max(ring.replication_factors(each).get("dc1", 0) for each in self.replication.values())
+
+
+class ScalingSession(FakeSession):
+    def execute(self, statement: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+        if statement == "SELECT * FROM system_views.sstable_tasks":
+            return []
+        return super().execute(statement, *arguments, **options)
+
+
+class ScalingKube(FakeKube):
+    """One namespace, whose nodes take some looks to join and to leave."""
+
+    ring: ScalingCassandra
+
+    def __init__(self, ring_: ScalingCassandra) -> None:
+        self.takes = 2
+        self.joining: dict[str, int] = {}
+        self.leaving: dict[str, int] = {}
+        # Nodes that have left and whose process is there still; and those whose process was started again since.
+        self.gone: set[str] = set()
+        self.half_way: set[str] = set()
+        # (pod, why) of decommissions that Cassandra refused.
+        self.refused: list[tuple[str, str]] = []
+        # Pods that no worker takes.
+        self.homeless: set[str] = set()
+        self.random = random.Random(7)
+        super().__init__(ring_)
+        ring_.kube = self
+
+    # What happens
+
+    def die(self, pod: str) -> None:
+        """Its process is killed; the container starts again in the same pod."""
+        if self.joining.pop(pod, None) is not None:
+            self.half_way.add(pod)
+            self.crashed.add(pod)
+            self.ring.members.pop(pod)
+        elif self.leaving.pop(pod, None) is not None:
+            self.ring.members[pod].status = "NORMAL"
+        elif pod in self.gone:
+            self.crashed.add(pod)
+
+    # The client's interface
+
+    @one_at_a_time
+    def exec(self, pod: str, argv: Sequence[str], timeout: float = 60.0) -> ExecResult:
+        if argv[-1] == leaving.START:
+            self.before_write(f"decommission {pod}")
+            self.decommission(pod)
+            self.changed()
+            return ExecResult(0, "", "")
+        if argv[-1] == leaving.TELL:
+            self.alive()
+            said = [why for name, why in self.refused if name == pod]
+            if pod in self.leaving:
+                return ExecResult(0, "running\n", "")
+            return ExecResult(0, "0\n" if pod in self.gone else f"1\n{said[-1]}\n" if said else "none\n", "")
+        return super().exec(pod, argv, timeout)
+
+    @one_at_a_time
+    def delete(self, kind: str, name: str, uid: str, *, propagation: str | None = None) -> bool:
+        pod = name.removeprefix("data-")
+        if kind == "PersistentVolumeClaim":
+            assert pod not in self.ring.members or pod in self.joining, f"{pod} is a member"
+            self.half_way.discard(pod)
+        if kind == "Pod":
+            assert pod not in self.ring.members, f"{pod} is a member"
+        if kind == "Service":
+            assert pod not in self.ring.members, f"{pod} is a member"
+        return super().delete(kind, name, uid, propagation=propagation)
+
+    def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
+        if pod in self.half_way:
+            return f"ERROR Current data may be stale: -D{PARTIAL_BOOTSTRAP}"
+        if pod in self.gone:
+            return f"ERROR This node {leaving.HAS_LEFT} the ring unless cassandra.override_decommission=true"
+        return super().logs(pod, previous, tail)
+
+    # Cassandra
+
+    def decommission(self, pod: str) -> None:
+        members = self.ring.members
+        others = [name for name in self.ring.moving() if name != pod]
+        if others or len(members) <= self.ring.replicas_wanted():
+            self.refused.append((pod, f"error: Unsupported operation: {others or 'Not enough live nodes'}"))
+            return
+        members[pod].status = "LEAVING"
+        self.leaving[pod] = self.takes
+
+    def start(self, pod: str) -> None:
+        if pod in self.homeless:
+            self.starting[pod] = 1
+            return
+        ledger, disk = self.ledger(), self.disks.get(f"data-{pod}")
+        known = ledger.nodes.get(pod)
+        if ledger.phase == "new" or pod in self.ring.members:
+            super().start(pod)
+        elif pod in self.half_way or pod in self.gone:
+            self.crashed.add(pod)
+        elif known is None or known.address is None:
+            self.held[pod] = "the ledger has no address for this node yet"
+        elif disk is not None and disk.mark != self.mark(pod):
+            self.held[pod] = f"the volume belongs to another node: its mark is '{disk.mark}'"
+        elif disk is None and known.host_id is None:
+            self.bootstrap(pod, known.address)
+        else:
+            raise AssertionError(f"{pod} is started, and it is not known why")
+
+    def mark(self, pod: str) -> str:
+        ledger = self.ledger()
+        number = ledger.volume_number(pod)
+        return f"{ledger.id} {number}" if number else ledger.id
+
+    def bootstrap(self, pod: str, address: str) -> None:
+        assert not self.ring.moving(), f"{pod} joins while {self.ring.moving()} move"
+        disk = self.disks[f"data-{pod}"] = Disk(self.mark(pod), f"host-{next(self._numbers)}")
+        labels = self.one("Pod", pod)["metadata"]["labels"]
+        version = labels["app.kubernetes.io/version"]
+        member = Member(address, labels[RACK], disk.host_id, (), status="BOOT", gossip_only=True, version=version)
+        self.ring.join(pod, member, OFF)
+        self.ring.busy[pod].disk = ROOM
+        self.joining[pod] = self.takes
+
+    def kubelet(self) -> None:
+        super().kubelet()
+        for pod in [*self.joining]:
+            self.joining[pod] -= 1
+            if self.joining[pod] < 0:
+                self.joined(pod)
+        for pod in [*self.leaving]:
+            self.leaving[pod] -= 1
+            if self.leaving[pod] < 0:
+                del self.leaving[pod]
+                del self.ring.members[pod]
+                self.ring.doors[pod] = OFF
+                self.gone.add(pod)
+        self.changed()
+
+    def joined(self, pod: str) -> None:
+        del self.joining[pod]
+        member = self.ring.members[pod]
+        member.tokens = tuple(sorted(self.random.randrange(-(2**63) + 1, 2**63) for _number in range(16)))
+        member.status, member.gossip_only = "NORMAL", False
+        self.ring.doors[pod] = OPEN
+
+    # Pods
+
+    def control(self, name: str) -> None:
+        item = self.objects.get(("StatefulSet", name))
+        for pod in self.pods_of(name) if item else ():
+            if int(pod.rpartition("-")[2]) >= item["spec"]["replicas"]:
+                self.stop(pod)
+        super().control(name)
+
+    def stop(self, pod: str) -> None:
+        assert pod not in self.leaving, f"{pod} leaves"
+        if self.joining.pop(pod, None) is not None:
+            del self.ring.members[pod]
+            self.half_way.add(pod)
+        self.gone.discard(pod)
+        super().stop(pod)
+
+    def ready(self, pod: str) -> bool:
+        return super().ready(pod) and pod in self.ring.members
+
+    def seen(self, item: Object) -> Object:
+        shown = super().seen(item)
+        if shown["kind"] == "Pod" and self.name(shown) in self.homeless:
+            unplaced = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
+            shown["status"].update(phase="Pending", containerStatuses=[])
+            shown["status"]["conditions"].append(unplaced)
+        return shown
+
+
+def zone_of(rack: str) -> str:
+    """Of r1 it is a, of r4 again."""
+    return ZONES[(int(rack[1:]) - 1) % len(ZONES)]
+
+
+# KiB: all, free.
+ROOM = (10_000_000, 9_000_000)
+
+
+@dataclass
+class Scaling:
+    """A ring in a namespace, and what its runs said."""
+
+    ring: ScalingCassandra
+    kube: ScalingKube
+    said: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    runs: int = 0
+    fewest: int = 99
+
+    @classmethod
+    def deployed(cls, monkeypatch: pytest.MonkeyPatch, per_rack: int = 1) -> Scaling:
+        """A datacenter of three racks that serves, with a keyspace of three replicas."""
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+        ring_ = ScalingCassandra()
+        ring_.install(monkeypatch)
+        world = cls(ring_, ScalingKube(ring_))
+        world.run(datacenter, per_rack, state="present", wait_timeout=5)
+        ring_.replication["shop"] = {"class": NTS, "dc1": "3"}
+        for busy in ring_.busy.values():
+            busy.disk = ROOM
+        world.kube.after_write = world.watch
+        world.kube.made.clear()
+        world.kube.cut_off.clear()
+        return world
+
+    def watch(self) -> None:
+        """After every write, and whenever time passes."""
+        serving = [pod for pod in self.ring.members if self.ring.doors[pod] == OPEN and pod not in self.ring.down]
+        self.fewest = min(self.fewest, len(serving))
+        assert len(self.ring.moving()) <= 1
+
+    def context(self, check: bool = False) -> Context:
+        """Each run is another process than the one before."""
+        self.runs += 1
+        self.said, self.warnings = [], []
+        return Context(
+            check_mode=check,
+            progress=lambda text, important=False: self.said.append(text),
+            holder=f"somebody@somewhere pid {self.runs}",
+            warnings=self.warnings,
+            connect=lambda params: cast(Kube, self.kube),
+        )
+
+    def run(
+        self, operation: Operation, racks: int | dict[str, int] = 1, check: bool = False, **changes: Any
+    ) -> dict[str, Any]:
+        """An operation with its own defaults, for so many nodes a rack."""
+        counts = {f"r{number}": racks for number in (1, 2, 3)} if isinstance(racks, int) else racks
+        listed = [{"name": name, "zone": zone_of(name), "nodes": nodes} for name, nodes in counts.items()]
+        defaults = {name: spec.get("default") for name, spec in operation.ARGUMENT_SPEC.items()}
+        limits = {"gate_timeout": 1, "wait_timeout": 5, "cleanup_timeout": 5, "option_prefix": "scale_"}
+        known = {**WANTED, **limits, "racks": listed}
+        known = {name: value for name, value in known.items() if name in operation.ARGUMENT_SPEC}
+        return operation.run({**defaults, **known, **changes}, self.context(check))
+
+    def killed(self, lives: int, call: Callable[[], Any]) -> bool:
+        """Whether a run was killed before its write number C(lives)."""
+        self.kube.lives = lives
+        try:
+            call()
+        except Killed:
+            self.kube.revive()
+            return True
+        self.kube.lives = None
+        return False
+
+    def writes(self, since: int = 0) -> list[str]:
+        """What was written, without the lock."""
+        return [what for what in self.kube.writes[since:] if " Lease " not in what]
+
+    def assert_whole(self, racks: int | dict[str, int] = 1) -> None:
+        """Exactly these nodes, in the ring, the ledger and Kubernetes; nothing is left of others but volumes."""
+        counts = {f"r{number}": racks for number in (1, 2, 3)} if isinstance(racks, int) else racks
+        nodes = sorted(f"shop-dc1-{rack}-{ordinal}" for rack, count in counts.items() for ordinal in range(count))
+        ledger = self.kube.ledger()
+        assert sorted(self.ring.members) == nodes
+        assert {pod: item.host_id for pod, item in self.ring.members.items()} == {
+            pod: node.host_id for pod, node in ledger.nodes.items()
+        }
+        assert self.kube.names("Pod") == nodes
+        services = [name for name in self.kube.names("Service") if name[-1].isdigit() and name != "shop-dc1"]
+        assert services == nodes
+        for rack, count in counts.items():
+            item = self.kube.one("StatefulSet", f"shop-dc1-{rack}")
+            assert (item["spec"]["replicas"], datacenter.partition(item)) == (count, count)
+        assert self.kube.names("StatefulSet") == sorted(f"shop-dc1-{rack}" for rack in counts)
+        assert self.kube.held == {}
+        firsts = [f"shop-dc1-{rack}-0" for rack in counts][:3]
+        assert [self.ring.members[pod].address for pod in firsts] == list(ledger.seeds)
+        assert self.fewest >= 3

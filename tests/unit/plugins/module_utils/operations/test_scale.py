@@ -1,0 +1,345 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils.fake_cassandra import OFF
+from unit.plugins.module_utils.fake_scaling import Scaling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    datacenter,
+    members,
+    scale,
+    streaming,
+    waiting,
+)
+
+LAST = "shop-dc1-r1-1"
+Worlds = Callable[..., Scaling]
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Worlds:
+    """Makes datacenters; the clients lead to the one that was made last."""
+    monkeypatch.setattr(streaming, "LOOK_AGAIN", -1.0)
+    return lambda per_rack=1: Scaling.deployed(monkeypatch, per_rack)
+
+
+@pytest.fixture
+def three(worlds: Worlds) -> Scaling:
+    return worlds(1)
+
+
+@pytest.fixture
+def six(worlds: Worlds) -> Scaling:
+    return worlds(2)
+
+
+# --- the whole way ----------------------------------------------------------------------------------------------------
+
+
+def test_three_six_four_three(three: Scaling) -> None:
+    result = three.run(scale, 2)
+    assert [(each["node"], each["step"]) for each in result["moved"]] == [
+        (f"shop-dc1-r{rack}-1", "join") for rack in (1, 2, 3)
+    ]
+    three.assert_whole(2)
+    assert sorted(set(three.ring.cleaned)) == [f"shop-dc1-r{rack}-0" for rack in (1, 2, 3)]
+    assert result["needs_cleanup"] == []
+    assert set(result["ownership"]["before"].values()) == {100.0}
+    assert len(result["ownership"]["after"]) == 6
+
+    four = {"r1": 2, "r2": 1, "r3": 1}
+    result = three.run(scale, four)
+    assert [each["node"] for each in result["moved"]] == ["shop-dc1-r3-1", "shop-dc1-r2-1"]
+    three.assert_whole(four)
+
+    three.run(scale, 1)
+    three.assert_whole(1)
+
+
+def test_nobody_restarts(three: Scaling) -> None:
+    three.run(scale, 2)
+    three.run(scale, 1)
+    assert set(three.kube.made.values()) == {1}
+    assert {pod for pod in three.kube.made if pod.endswith("-0")} == set()
+
+
+def test_a_second_run_changes_nothing(three: Scaling) -> None:
+    three.run(scale, 2)
+    writes = len(three.kube.writes)
+    result = three.run(scale, 2)
+    assert (result["changed"], result["moved"], result["left"]) == (False, [], [])
+    assert three.writes(writes) == []
+
+
+def test_deploy_finds_nothing_to_change_afterwards(three: Scaling) -> None:
+    wanted = {"r1": 2, "r2": 1, "r3": 1, "r4": 1}
+    three.run(scale, wanted)
+    three.assert_whole(wanted)
+    assert three.run(datacenter, wanted, state="present")["changes"] == []
+
+
+def test_deploy_names_scale(three: Scaling) -> None:
+    with pytest.raises(SpecError, match="the playbook scale does it"):
+        three.run(datacenter, 2, state="present")
+
+
+def test_a_fourth_rack_comes_and_goes(three: Scaling) -> None:
+    four = {"r1": 1, "r2": 1, "r3": 1, "r4": 1}
+    three.run(scale, four)
+    three.assert_whole(four)
+    three.run(scale, 1)
+    three.assert_whole(1)
+
+
+def test_a_rack_is_replaced_by_another_in_one_run(three: Scaling) -> None:
+    wanted = {"r2": 1, "r3": 1, "r4": 1}
+    result = three.run(scale, wanted)
+    assert [each["node"] for each in result["moved"]] == ["shop-dc1-r4-0", "shop-dc1-r1-0"]
+    three.assert_whole(wanted)
+    assert result["left"] == []
+
+
+def test_check_mode_tells_and_does_nothing(three: Scaling) -> None:
+    writes = len(three.kube.writes)
+    result = three.run(scale, 2, check=True)
+    assert result["changed"] is True
+    assert result["changes"] == ["r1-1 joins", "r2-1 joins", "r3-1 joins", "cleanup of the nodes that lost ranges"]
+    assert three.kube.writes[writes:] == []
+    assert three.run(scale, 1, check=True)["changed"] is False
+
+
+def test_progress_tells_the_step_and_how_far_it_is(three: Scaling) -> None:
+    three.run(scale, 2)
+    assert "next: r1-1 joins, 3 nodes to move" in three.said
+    assert any("r1-1 to join: streaming 90 %" in text for text in three.said)
+    assert not any("shop-dc1-" in text for text in three.said)
+
+
+# --- cleanup ----------------------------------------------------------------------------------------------------------
+
+
+def test_cleanup_may_be_left_to_a_later_run(three: Scaling) -> None:
+    result = three.run(scale, 2, cleanup=False)
+    assert three.ring.cleaned == []
+    assert result["needs_cleanup"] == [f"shop-dc1-r{rack}-0" for rack in (1, 2, 3)]
+    assert three.run(scale, 2)["needs_cleanup"] == []
+    assert len(three.ring.cleaned) == 3
+
+
+def test_it_is_not_left_out_before_others_leave(three: Scaling) -> None:
+    three.run(scale, 2, cleanup=False)
+    three.run(scale, 1, cleanup=False)
+    assert sorted(three.ring.cleaned) == [f"shop-dc1-r{rack}-0" for rack in (1, 2, 3)]
+    three.assert_whole(1)
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+
+
+def test_volumes_of_those_that_left_are_kept_marked_and_in_the_way(six: Scaling) -> None:
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
+    claim = six.kube.one("PersistentVolumeClaim", f"data-{LAST}")
+    assert claim["metadata"]["annotations"][members.LEFT].startswith("host-")
+    assert six.kube.ledger().volume_number(LAST) == 1
+    with pytest.raises(CassopsError, match=f"volume claim data-{LAST} is in the way of a new {LAST}.*delete pvc"):
+        six.run(scale, 2)
+    six.run(scale, 2, delete_volumes=True)
+    six.assert_whole(2)
+    assert members.LEFT not in six.kube.one("PersistentVolumeClaim", f"data-{LAST}")["metadata"].get("annotations", {})
+
+
+def test_volumes_are_deleted_if_asked(six: Scaling) -> None:
+    six.run(scale, 1, delete_volumes=True)
+    assert six.kube.names("PersistentVolumeClaim") == [f"data-shop-dc1-r{rack}-0" for rack in (1, 2, 3)]
+    six.run(scale, 2)
+    six.assert_whole(2)
+
+
+def test_a_volume_of_one_that_left_is_held_if_it_comes_back(six: Scaling) -> None:
+    """Somebody takes the annotation away: the mark on the volume still tells."""
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
+    del six.kube.one("PersistentVolumeClaim", f"data-{LAST}")["metadata"]["annotations"]
+    with pytest.raises(CassopsError, match="to join: not so after|is held: the volume belongs to another node"):
+        six.run(scale, 2, wait_timeout=0)
+    assert LAST in six.kube.held
+    assert LAST not in six.ring.members
+
+
+# --- refused ----------------------------------------------------------------------------------------------------------
+
+
+def untouched(world: Scaling, **options: Any) -> str:
+    """A run that is refused before anything moves; its words."""
+    writes = len(world.kube.writes)
+    with pytest.raises(CassopsError) as refusal:
+        world.run(scale, **options)
+    assert world.writes(writes) == []
+    return str(refusal.value)
+
+
+def test_below_the_replicas_of_a_keyspace(three: Scaling) -> None:
+    words = untouched(three, racks={"r1": 1, "r2": 1})
+    assert "keyspace shop keeps 3 replicas" in words
+    assert "scale_ignore: racks" in words
+
+
+def test_no_room(six: Scaling) -> None:
+    six.ring.busy["shop-dc1-r1-0"].disk = (10_000, 5_000)
+    six.ring.tables.append(("shop", 864000))
+    words = untouched(six, racks={"r1": 1, "r2": 2, "r3": 2})
+    assert "shop-dc1-r1-0 would get" in words
+    assert "4.9 MiB free" in words
+
+
+def test_a_change_of_the_zone(three: Scaling) -> None:
+    item = three.kube.one("StatefulSet", "shop-dc1-r1")
+    item["spec"]["template"]["spec"]["nodeSelector"]["topology.kubernetes.io/zone"] = "b"
+    assert "racks[0].zone: the rack r1 lives in b, got a" in untouched(three, racks=2)
+
+
+def test_a_new_rack_beside_another_change(three: Scaling) -> None:
+    four = {"r1": 1, "r2": 1, "r3": 1, "r4": 1}
+    words = untouched(three, racks=four, config={"concurrent_reads": 64})
+    assert "rack r4 cannot be added while the inventory changes more than numbers" in words
+    # More of the same is fine: a new node is as its neighbours are.
+    three.run(scale, 2, config={"concurrent_reads": 64})
+    three.assert_whole(2)
+
+
+def test_a_node_in_the_middle(six: Scaling) -> None:
+    words = untouched(six, racks={"r1": 1, "r2": 2, "r3": 2}, retire=["r1-0"])
+    assert "r1-0 cannot leave" in words
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2}, retire=["r1-1"])
+
+
+def test_what_cannot_be_ignored(three: Scaling) -> None:
+    assert "ignore: replicas cannot be ignored; space and racks can" in untouched(three, racks=2, ignore=["replicas"])
+
+
+def test_a_ring_that_is_not_whole(three: Scaling) -> None:
+    three.ring.down.add("shop-dc1-r2-0")
+    three.ring.doors["shop-dc1-r2-0"] = OFF
+    with pytest.raises(CassopsError, match="the gates before r1-1 joins to open.*r2-0"):
+        three.run(scale, 2, gate_timeout=0)
+    assert sorted(three.ring.members) == [f"shop-dc1-r{rack}-0" for rack in (1, 2, 3)]
+
+
+def test_a_second_run_at_the_same_time(three: Scaling) -> None:
+    with Lock(three.kube, "shop-lock", "another"), pytest.raises(Locked, match="another holds the lock"):  # type: ignore[arg-type]
+        three.run(scale, 2)
+
+
+def test_a_failure_tells_what_was_done(three: Scaling) -> None:
+    three.kube.homeless.add("shop-dc1-r2-1")
+    with pytest.raises(Failed, match="r2-1 to join.*cannot be scheduled") as failure:
+        three.run(scale, 2, wait_timeout=0)
+    assert [each["node"] for each in failure.value.result["moved"]] == [LAST]
+
+
+# --- taken up ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_join_that_is_not_wanted_any_more_is_taken_back(three: Scaling) -> None:
+    three.kube.homeless.add(LAST)
+    with pytest.raises(CassopsError):
+        three.run(scale, 2, wait_timeout=0)
+    three.run(scale, 1)
+    three.assert_whole(1)
+    assert f"data-{LAST}" not in three.kube.names("PersistentVolumeClaim")
+
+
+def test_a_joining_node_that_dies_begins_again(three: Scaling) -> None:
+    deaths = iter([LAST])
+
+    def kill() -> None:
+        if three.kube.joining.get(LAST) == 1 and next(deaths, None):
+            three.kube.die(LAST)
+
+    three.kube.after_write = kill
+    three.run(scale, 2)
+    three.assert_whole(2)
+    assert three.kube.made[LAST] == 2
+
+
+def test_a_leaving_node_that_dies_leaves_again(six: Scaling) -> None:
+    deaths = iter([LAST])
+
+    def kill() -> None:
+        if six.kube.leaving.get(LAST) == 1 and next(deaths, None):
+            six.kube.die(LAST)
+
+    six.kube.after_write = kill
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
+    six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
+    assert [what for what in six.kube.writes if what.startswith("decommission")] == [f"decommission {LAST}"] * 2
+
+
+def test_one_that_has_left_and_dies_has_left(six: Scaling) -> None:
+    deaths = iter([LAST])
+
+    def kill() -> None:
+        if LAST in six.kube.gone and next(deaths, None):
+            six.kube.die(LAST)
+
+    six.kube.after_write = kill
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
+    six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_killed_before_any_write_of_a_join(worlds: Worlds, back: bool) -> None:
+    """The next run ends where it is told to, whether it is the same target or the old one."""
+    for lives in range(200):
+        world = worlds(1)
+        if not world.killed(lives, lambda world=world: world.run(scale, {"r1": 2, "r2": 1, "r3": 1})):  # type: ignore[misc]
+            break
+        wanted = {"r1": 1 if back else 2, "r2": 1, "r3": 1}
+        world.run(scale, wanted, delete_volumes=True)
+        world.assert_whole(wanted)
+        assert world.run(scale, wanted)["changed"] is False
+    else:
+        pytest.fail("the run never ends")
+    assert lives > 8
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_killed_before_any_write_of_a_leave(worlds: Worlds, back: bool) -> None:
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    for lives in range(200):
+        world = worlds(2)
+        if not world.killed(lives, lambda world=world: world.run(scale, fewer)):  # type: ignore[misc]
+            break
+        wanted: Any = 2 if back else fewer
+        world.run(scale, wanted, delete_volumes=True)
+        world.assert_whole(wanted)
+        assert world.run(scale, wanted)["changed"] is False
+    else:
+        pytest.fail("the run never ends")
+    assert lives > 5
+
+
+def test_killed_before_any_write_of_a_new_rack(worlds: Worlds) -> None:
+    wanted = {"r2": 1, "r3": 1, "r4": 1}
+    for lives in range(0, 200, 2):
+        world = worlds(1)
+        if not world.killed(lives, lambda world=world: world.run(scale, wanted)):  # type: ignore[misc]
+            break
+        world.run(scale, wanted)
+        world.assert_whole(wanted)
+    else:
+        pytest.fail("the run never ends")
+
+
+def test_waits_have_limits() -> None:
+    """The ones above rely on it."""
+    assert issubclass(waiting.WaitedTooLong, CassopsError)
