@@ -155,7 +155,7 @@ class NodeManifest:
     :param snapshot: id of the restic snapshot there.
     :param tokens: all of them, sorted.
     :param version: of Cassandra, such as C(5.0.9).
-    :param schema: version of the schema when the snapshot was taken.
+    :param schema: version of the schema that the node had.
     :param taken: when the snapshot was taken.
     :param added: bytes that this backup added to the repository.
     """
@@ -707,6 +707,12 @@ class Keep:
         return any(dataclasses.astuple(self))
 
 
+NEWEST = "the newest complete one"
+LAST_VERIFIED = "the last verified one"
+RUNS = "it runs"
+NEVER_REMOVED = (NEWEST, LAST_VERIFIED, RUNS)
+"""Reasons to keep a backup that a person cannot overrule by naming it."""
+
 _PERIODS: Mapping[str, str] = {"daily": "%Y-%m-%d", "weekly": "%G-%V", "monthly": "%Y-%m"}
 
 
@@ -723,7 +729,7 @@ def kept(listed: Sequence[Listed], keep: Keep) -> dict[str, str]:
     reasons: dict[str, list[str]] = {}
     for one in listed:
         if one.state == RUNNING:
-            reasons.setdefault(one.name, []).append("it runs")
+            reasons.setdefault(one.name, []).append(RUNS)
         elif one not in complete and not (complete and complete[0].began > one.began):
             reasons.setdefault(one.name, []).append("no complete one is newer")
     for number, one in enumerate(complete[: keep.last], start=1):
@@ -732,9 +738,9 @@ def kept(listed: Sequence[Listed], keep: Keep) -> dict[str, str]:
         for one in _newest_of_each(complete, pattern)[: getattr(keep, period)]:
             reasons.setdefault(one.name, []).append(period)
     for one in complete[:1]:
-        reasons.setdefault(one.name, []).append("the newest complete one")
+        reasons.setdefault(one.name, []).append(NEWEST)
     for one in [one for one in complete if one.verified][:1]:
-        reasons.setdefault(one.name, []).append("the last verified one")
+        reasons.setdefault(one.name, []).append(LAST_VERIFIED)
     return {name: ", ".join(why) for name, why in reasons.items()}
 
 

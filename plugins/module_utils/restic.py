@@ -63,7 +63,7 @@ _BODY = _ENVIRONMENT + (
 _START = (
     _ALIVE
     + r"""if alive || [ -f "$folder/rc" ]; then exit 0; fi
-rm -rf "$folder" && mkdir -p "$folder" || exit 1
+rm -rf "$folder" && mkdir -p "$folder" && cat >"$folder/list" || exit 1
 shift
 body=$1
 repository=$2
@@ -233,13 +233,15 @@ class Restic:
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
-    def start(self, job: str, args: Sequence[str], folder: str = DATA) -> None:
+    def start(self, job: str, args: Sequence[str], folder: str = DATA, lines: Sequence[str] = ()) -> None:
         """Start a job, unless it runs or has ended already.
 
         :param job: its name in the pod: letters, digits, -, _ and dots.
         :param folder: where it runs; it is made.
+        :param lines: what the file L(list_of) of the job has, for restic's options that read one.
         """
-        self._must(["sh", "-c", _START, "sh", job, _BODY, self.repository, folder, *args], f"start {args[0]}")
+        argv = ["sh", "-c", _START, "sh", job, _BODY, self.repository, folder, *args]
+        self._must(argv, f"start {args[0]}", "".join(f"{line}\n" for line in lines))
 
     def look(self, job: str) -> Job:
         """How far a job is."""
@@ -249,11 +251,16 @@ class Restic:
         """End a job that runs, and forget it; one that is not there is no error."""
         self._must(["sh", "-c", _END, "sh", job], f"end {job}")
 
-    def _must(self, argv: Sequence[str], what: str) -> str:
-        told = self._exec(argv)
+    def _must(self, argv: Sequence[str], what: str, stdin: str | None = None) -> str:
+        told = self._exec(argv, stdin)
         if told.rc:
             raise ResticError(f"{self.pod}: cannot {what}: {(told.stderr or told.stdout).strip() or told.rc}", told.rc)
         return told.stdout
+
+
+def list_of(job: str) -> str:
+    """The file in the container that a job's lines are in."""
+    return f"{_JOBS}/{job}/list"
 
 
 def tag_options(tags: Mapping[str, str]) -> list[str]:

@@ -40,8 +40,6 @@ BACKUP_BANDWIDTH = "50Mi"
 KEEP = {"last": 7, "daily": 0, "weekly": 0, "monthly": 0}
 REPOSITORIES = ("s3:", "azure:", "gs:", "b2:", "swift:", "rest:", "/")
 """How restic's repositories begin that a container without a shell login, keys and a home can reach."""
-_CRON = 5
-
 SUPPORTED = ((4, 0), (4, 1), (5, 0))
 ADDRESSES = ("service", "pod")
 
@@ -76,7 +74,6 @@ class BackupPlan:
     :param repository: what the repositories' addresses begin with, as restic takes it.
     :param credentials_secret: Secret whose keys are restic's environment variables for the store; empty is none.
     :param password_secret: Secret whose key C(password) encrypts the repositories.
-    :param schedule: cron expression of the CronJob's example; empty is none.
     :param keep: how many last, daily, weekly and monthly backups are kept; 0 is none.
     :param bandwidth: bytes per second that a node uploads with at most; 0 is no limit.
     :param exclude_keyspaces: keyspaces that are left out.
@@ -86,7 +83,6 @@ class BackupPlan:
     repository: str
     password_secret: str
     credentials_secret: str = ""
-    schedule: str = ""
     keep: Mapping[str, int] = field(default_factory=lambda: dict(KEEP))
     bandwidth: int = 0
     exclude_keyspaces: tuple[str, ...] = ()
@@ -259,7 +255,6 @@ class _Parser:
             repository=self._repository(given),
             password_secret=self._secret_name("backup.password_secret", given.get("password_secret"), True),
             credentials_secret=self._secret_name("backup.credentials_secret", given.get("credentials_secret"), False),
-            schedule=self._schedule(given),
             keep=self._keep(given),
             bandwidth=self._bandwidth(given),
             exclude_keyspaces=self._keyspaces("backup.exclude_keyspaces", given.get("exclude_keyspaces")),
@@ -297,14 +292,6 @@ class _Parser:
         if name:
             self._check_secret(path, name)
         return name
-
-    def _schedule(self, given: Mapping[str, Any]) -> str:
-        text = str(given.get("schedule") or "").strip()
-        if text and len(text.split()) != _CRON and not re.fullmatch(r"@(hourly|daily|weekly|monthly)", text):
-            self._fault(
-                "backup.schedule", f"must be a cron expression of five fields, such as '15 3 * * *', got {text!r}"
-            )
-        return text
 
     def _keep(self, given: Mapping[str, Any]) -> dict[str, int]:
         value = self._structure("backup.keep", given.get("keep"), dict)

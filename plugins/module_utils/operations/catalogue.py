@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import backups
+from .. import backups, spec
 from ..backups import Listed, Manifest, ManifestError, NodeManifest, Record, Schema, Verification
 from ..errors import CassopsError
 from ..kube import Kube
 from ..manifests.common import labels_of
-from ..restic import NoRepository, Restic
+from ..observe import Objects
+from ..restic import CONTAINER, NoRepository, Restic
 
-OPTIONS: Mapping[str, Any] = {"backup": {"type": "dict", "required": True}}
+OPTIONS: Mapping[str, Any] = {
+    "backup": {"type": "dict", "required": True},
+    "variable_prefix": {"type": "str", "default": ""},
+}
 """Options of every operation on backups: C(cassandra_backup). The secrets are mounted where restic runs."""
 
 
@@ -114,7 +118,13 @@ class Catalogue:
 
     def store_node(self, manifest: NodeManifest) -> tuple[str, str]:
         """Id and digest of the stored document."""
-        tags = {"kind": backups.NODE, "backup": manifest.backup, "pod": manifest.pod}
+        tags = {
+            "kind": backups.NODE,
+            "backup": manifest.backup,
+            "pod": manifest.pod,
+            "host": manifest.host_id,
+            "repository": manifest.repository,
+        }
         return self._store(backups.dump(manifest), backups.NODE, manifest.backup, tags, manifest.host_id)
 
     def store_schema(self, schema: Schema) -> tuple[str, str]:
@@ -140,6 +150,32 @@ class Catalogue:
     def _store(self, text: str, kind: str, name: str, tags: Mapping[str, str], host_id: str = "") -> tuple[str, str]:
         file = backups.catalogue_file(name, kind, host_id)
         return self.restic.store(text, file, tags, host_id or self.datacenter), backups.digest(text)
+
+
+def opened(params: Mapping[str, Any], kube: Kube, found: Objects) -> Catalogue:
+    """The catalogue, by way of any pod of the datacenter that has restic.
+
+    :raises CassopsError: there is none, or the options are wrong.
+    """
+    plan = spec.parse_backup(params["backup"], params["variable_prefix"])
+    pods = pods_with_restic(found)
+    if not pods:
+        raise CassopsError(
+            f"no pod of datacenter {params['datacenter']} of cluster {params['cluster']} in namespace {kube.namespace}"
+            f" has a container {CONTAINER} that runs: run the playbook deploy with cassandra_backup set, then restart"
+        )
+    return Catalogue(kube, pods[0], plan.repository, params["cluster"], params["datacenter"])
+
+
+def pods_with_restic(found: Objects) -> list[str]:
+    """The pods in which restic can be run now, by name."""
+    return sorted(name for name, pod in found.all("Pod").items() if has_restic(pod))
+
+
+def has_restic(pod: Mapping[str, Any]) -> bool:
+    """Whether the container with restic runs in a pod that stays."""
+    states = {item["name"]: item.get("state", {}) for item in pod.get("status", {}).get("containerStatuses", ())}
+    return "running" in states.get(CONTAINER, {}) and "deletionTimestamp" not in pod["metadata"]
 
 
 # --- the backup that runs ---------------------------------------------------------------------------------------------
