@@ -52,7 +52,7 @@ VERIFICATION = "verification"
 KINDS = (NODE, SCHEMA, BACKUP, VERIFICATION)
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-HOST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TABLE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Made = TypeVar("Made")
 
@@ -360,7 +360,7 @@ def load_node(text: str, expected: str = "") -> NodeManifest:
             datacenter=read.text("datacenter"),
             rack=read.text("rack"),
             pod=read.text("pod"),
-            host_id=read.matching("host_id", HOST_ID),
+            host_id=read.name("host_id"),
             address=read.text("address"),
             tokens=tuple(read.integers("tokens")),
             version=read.text("version"),
@@ -379,7 +379,7 @@ def _table(read: _Reader) -> Table:
     return Table(
         keyspace=read.name("keyspace"),
         name=read.name("name"),
-        id=read.matching("id", HOST_ID),
+        id=read.matching("id", TABLE_ID),
         directory=read.name("directory"),
         files=tuple(File(one.path("path"), one.count("size")) for one in read.each("files")),
     )
@@ -432,7 +432,7 @@ def load(text: str) -> Manifest:
 def _entry(read: _Reader) -> NodeEntry:
     return NodeEntry(
         pod=read.text("pod"),
-        host_id=read.matching("host_id", HOST_ID),
+        host_id=read.name("host_id"),
         rack=read.text("rack"),
         manifest=read.text("manifest", may_be_empty=True),
         digest=read.text("digest", may_be_empty=True),
@@ -631,7 +631,10 @@ def listing(records: Iterable[Record], running: Manifest | None, now: float) -> 
         if record.kind == VERIFICATION and record.backup in listed:
             listed[record.backup] = _verified(listed[record.backup], record)
     if running is not None and running.state == RUNNING:
-        listed[running.backup] = outline(running, now)
+        known = listed.get(running.backup)
+        # The last word in the catalogue counts, also where its run died before it could take its note away.
+        if known is None or known.state != COMPLETE:
+            listed[running.backup] = outline(running, now)
     return sorted(listed.values(), key=lambda one: (one.began, one.name))
 
 

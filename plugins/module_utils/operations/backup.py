@@ -97,19 +97,28 @@ class Run:
         self.store = Catalogue(self.kube, self.able(sight)[0].pod, self.plan.repository, *self.where)
         begun = catalogue.running(self.kube, *self.where)
         name = self.params.get("name") or backups.name_at(self.now())
-        done = [one for one in self.store.listed(begun, self.now()) if one.name == name]
-        if done and done[0].state == backups.COMPLETE:
+        if self.is_complete(name) and (begun is None or begun.backup != name):
             return self.result(self.store.manifest(name), changed=False)
         self.manifest = self.fresh(name, sight)
         if self.ctx.check_mode:
             return self.result(self.manifest, changed=True)
         with self.lock:
             begun = catalogue.running(self.kube, *self.where)
-            if begun is not None and begun.backup != name:
+            if begun is not None and self.is_complete(begun.backup):
+                catalogue.forget_running(self.kube, *self.where)
+                begun = None
+            elif begun is not None and begun.backup != name:
                 self.conclude(begun, sight)
             elif begun is not None:
                 self.manifest = self.taken_up(begun)
+            if self.is_complete(name):
+                return self.result(self.store.manifest(name), changed=False)
             return self.work(sight)
+
+    def is_complete(self, name: str) -> bool:
+        """Whether the catalogue has the last word about a backup, and a good one."""
+        listed = self.store.listed(None, self.now())
+        return any(one.name == name and one.state == backups.COMPLETE for one in listed)
 
     def now(self) -> float:
         """By the API server's clock: runs come from several machines."""
@@ -202,6 +211,8 @@ class Run:
     def work(self, sight: Sight) -> dict[str, Any]:
         wanted = [entry for entry in self.manifest.nodes if not entry.error and not entry.manifest]
         self.beat(at_once=True)
+        # Of a run that died before it could take them away.
+        self.clear([entry.pod for entry in self.manifest.nodes if entry.manifest], self.manifest.backup)
         self.repositories(wanted)
         if not self.manifest.taken:
             self.snapshots(wanted, sight)
