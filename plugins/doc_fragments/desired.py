@@ -69,4 +69,15 @@ options:
     description:
       - Two nodes of the datacenter may run on one worker. Default is V(false).
     type: bool
+  backup:
+    description:
+      - Where backups go. The pods get a container with restic beside Cassandra, which sleeps until a backup or a
+        restore runs something in it. Default is none.
+      - A mapping with C(repository) (as restic takes it, such as C(s3:https://s3.example.com/bucket/folder), or a
+        folder of a shared volume), C(password_secret) (Secret whose key C(password) encrypts the backups),
+        C(credentials_secret) (Secret whose keys are restic's environment variables for the store), C(keep) (how many
+        C(last), C(daily), C(weekly) and C(monthly) backups are kept; 7 last ones by default), C(bandwidth) (bytes per
+        second of one node's upload, C(50Mi) by default, 0 for no limit), C(exclude_keyspaces), and C(image).
+      - On a datacenter that lives it is a change that waits for a restart, like every other.
+    type: raw
 """

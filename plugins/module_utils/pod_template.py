@@ -41,7 +41,18 @@ OWNED_LABELS = (
     "app.kubernetes.io/version",
     "statefulset.kubernetes.io/pod-name",
 )
-OWNED_VOLUMES = ("conf", "config", "data", "home", "ledger", "logs", "tmp")
+OWNED_VOLUMES = (
+    "backup-credentials",
+    "backup-password",
+    "backup-work",
+    "conf",
+    "config",
+    "data",
+    "home",
+    "ledger",
+    "logs",
+    "tmp",
+)
 LABEL_DOMAIN = "cassops.kubernetes/"
 CASSANDRA = "cassandra"
 """Name of the container that runs Cassandra."""

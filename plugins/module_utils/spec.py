@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from . import configuration, pod_template, quantity, upgrade
@@ -34,6 +34,12 @@ MAX_STATEFUL_SET_NAME = 52
 """Kubernetes labels a StatefulSet's pods with `<its name>-<10 characters>`, and a label has at most 63."""
 MAX_NAME = 63
 
+BACKUP_IMAGE = "docker.io/restic/restic:0.18.1"
+BACKUP_BANDWIDTH = "50Mi"
+"""Bytes per second of one node's upload: a disk and a network of today hardly notice it."""
+KEEP = {"last": 7, "daily": 0, "weekly": 0, "monthly": 0}
+REPOSITORIES = ("s3:", "azure:", "gs:", "b2:", "swift:", "rest:", "/")
+"""How restic's repositories begin that a container without a shell login, keys and a home can reach."""
 SUPPORTED = ((4, 0), (4, 1), (5, 0))
 ADDRESSES = ("service", "pod")
 
@@ -62,6 +68,28 @@ class PlannedNode:
 
 
 @dataclass(frozen=True)
+class BackupPlan:
+    """Where the backups of a datacenter go, and how.
+
+    :param repository: what the repositories' addresses begin with, as restic takes it.
+    :param credentials_secret: Secret whose keys are restic's environment variables for the store; empty is none.
+    :param password_secret: Secret whose key C(password) encrypts the repositories.
+    :param keep: how many last, daily, weekly and monthly backups are kept; 0 is none.
+    :param bandwidth: bytes per second that a node uploads with at most; 0 is no limit.
+    :param exclude_keyspaces: keyspaces that are left out.
+    :param image: of the container that has restic.
+    """
+
+    repository: str
+    password_secret: str
+    credentials_secret: str = ""
+    keep: Mapping[str, int] = field(default_factory=lambda: dict(KEEP))
+    bandwidth: int = 0
+    exclude_keyspaces: tuple[str, ...] = ()
+    image: str = BACKUP_IMAGE
+
+
+@dataclass(frozen=True)
 class Datacenter:
     """The desired datacenter.
 
@@ -81,6 +109,7 @@ class Datacenter:
     :param address: `service` (a node's address is its Service) or `pod` (it is the pod's own).
     :param self_replace: a known node whose volume is empty may replace itself unasked.
     :param allow_shared_workers: two nodes of the datacenter may run on one worker.
+    :param backup: where its backups go; None is nowhere, and its pods have no container for them.
     """
 
     cluster: str
@@ -99,6 +128,7 @@ class Datacenter:
     address: str = "service"
     self_replace: bool = False
     allow_shared_workers: bool = False
+    backup: BackupPlan | None = None
 
     @property
     def prefix(self) -> str:
@@ -163,6 +193,16 @@ def parse(values: Mapping[str, Any], prefix: str = "") -> Datacenter:
     return _Parser(values, prefix).datacenter()
 
 
+def parse_backup(values: Any, prefix: str = "") -> BackupPlan:
+    """Check C(cassandra_backup) alone, for what is done to backups. Raises as L(parse) does."""
+    parser = _Parser({"backup": values}, prefix)
+    plan = parser.backup_plan()
+    parser.end()
+    if plan is None:
+        raise SpecError([f"{prefix}backup: is not set; say where the backups are (docs/operations/backup.md)"])
+    return plan
+
+
 class _Parser:
     """Walks through the values once and collects every fault; a faulty value is replaced by a harmless one."""
 
@@ -196,10 +236,102 @@ class _Parser:
             address=self._address(),
             self_replace=self._flag("self_replace"),
             allow_shared_workers=self._flag("allow_shared_workers"),
+            backup=self.backup_plan(),
         )
+        self.end()
+        return parsed
+
+    def end(self) -> None:
+        """Raise what was found."""
         if self._errors:
             raise SpecError(self._errors)
-        return parsed
+
+    def backup_plan(self) -> BackupPlan | None:
+        given = self._mapping("backup", [item.name for item in fields(BackupPlan)])
+        if not given:
+            return None
+        before = len(self._errors)
+        plan = BackupPlan(
+            repository=self._repository(given),
+            password_secret=self._secret_name("backup.password_secret", given.get("password_secret"), True),
+            credentials_secret=self._secret_name("backup.credentials_secret", given.get("credentials_secret"), False),
+            keep=self._keep(given),
+            bandwidth=self._bandwidth(given),
+            exclude_keyspaces=self._keyspaces("backup.exclude_keyspaces", given.get("exclude_keyspaces")),
+            image=str(given.get("image") or BACKUP_IMAGE),
+        )
+        return plan if len(self._errors) == before else None
+
+    def _repository(self, given: Mapping[str, Any]) -> str:
+        path, text = "backup.repository", str(given.get("repository") or "").strip()
+        if not text:
+            self._fault(
+                path, "is missing; give a repository of restic, such as s3:https://s3.example.com/bucket/folder"
+            )
+        elif not text.startswith(REPOSITORIES):
+            self._fault(
+                path,
+                f"must begin with one of {', '.join(REPOSITORIES)} (a folder of a shared volume begins with /), got"
+                f" {text!r}",
+            )
+        elif re.search(r"//[^/]*@", text):
+            # Not shown: it holds a password.
+            self._fault(
+                path,
+                "has a user and a password in it, which would stand in logs and in the arguments of processes; put them"
+                " into the Secret of backup.credentials_secret (RESTIC_REST_USERNAME, RESTIC_REST_PASSWORD)",
+            )
+        elif re.search(r"\s", text):
+            self._fault(path, f"must be without spaces, got {text!r}")
+        return text.rstrip("/") if len(text) > 1 else text
+
+    def _secret_name(self, path: str, given: Any, required: bool) -> str:
+        name = "" if given is None else str(given).strip()
+        if not name and required:
+            self._fault(path, "is missing; give the name of a Secret whose key password encrypts the backups")
+        if name:
+            self._check_secret(path, name)
+        return name
+
+    def _keep(self, given: Mapping[str, Any]) -> dict[str, int]:
+        value = self._structure("backup.keep", given.get("keep"), dict)
+        self._unknown("backup.keep", value, list(KEEP))
+        if not value:
+            return dict(KEEP)
+        return {name: self._count(f"backup.keep.{name}", value.get(name)) for name in KEEP}
+
+    def _count(self, path: str, given: Any) -> int:
+        if given in (None, ""):
+            return 0
+        if isinstance(given, bool) or not re.fullmatch(r"\d+", str(given).strip()):
+            self._fault(path, f"must be a whole number of 0 or more, got {given!r}")
+            return 0
+        return int(given)
+
+    def _bandwidth(self, given: Mapping[str, Any]) -> int:
+        value = given.get("bandwidth")
+        text = BACKUP_BANDWIDTH if value in (None, "") else str(value)
+        if text == "0":
+            return 0
+        canonical = self._quantity("backup.bandwidth", text)
+        if not canonical:
+            return 0
+        amount = int(quantity.value(canonical))
+        if amount < quantity.MIB // 64:
+            self._fault(
+                "backup.bandwidth",
+                f"is in bytes per second, such as 50Mi, and at least 16Ki; 0 is no limit; got {text!r}",
+            )
+        return amount
+
+    def _keyspaces(self, path: str, given: Any) -> tuple[str, ...]:
+        if isinstance(given, str) and not given.strip().startswith("["):
+            given = given.replace(",", " ").split()
+        names = tuple(str(name) for name in self._structure(path, given, list))
+        for index, name in enumerate(names):
+            if not re.fullmatch(r"\w{1,48}", name, re.ASCII):
+                self._fault(f"{path}[{index}]", f"must be the name of a keyspace, got {name!r}")
+        return names
 
     def _fault(self, path: str, message: str) -> None:
         self._errors.append(f"{self._prefix}{path}: {message}")
@@ -437,9 +569,12 @@ class _Parser:
         name = self._text("superuser_secret") or f"{cluster}-superuser"
         if not self._text("superuser_secret"):
             return name
-        if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", name) or len(name) > 253:
-            self._fault("superuser_secret", f"must be a name that a Secret can have (a-z, 0-9, - and .), got {name!r}")
+        self._check_secret("superuser_secret", name)
         return name
+
+    def _check_secret(self, path: str, name: str) -> None:
+        if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", name) or len(name) > 253:
+            self._fault(path, f"must be a name that a Secret can have (a-z, 0-9, - and .), got {name!r}")
 
     def _pod_template(self) -> dict[str, Any]:
         template = dict(self._structure("pod_template", self._values.get("pod_template"), dict))

@@ -40,9 +40,11 @@ def programs_folder(layout: Layout) -> Path:
         _GO / "go.sum",
         _GO / "provisioner" / "go.mod",
         _GO / "provisioner" / "go.sum",
+        _GO / "restic" / "go.mod",
+        _GO / "restic" / "go.sum",
         _GO / "pause" / "main.go",
     ]
-    names = sorted({**versions.GO_PROGRAMS, **versions.GO_PROVISIONER})
+    names = sorted({**versions.GO_PROGRAMS, **versions.GO_PROVISIONER, **versions.GO_RESTIC})
     return (
         layout.cache
         / "programs"
@@ -133,7 +135,11 @@ def _go(layout: Layout, say: Say) -> str:
 def _compile(layout: Layout, say: Say, kwok: bool) -> None:
     folder = programs_folder(layout)
     folder.mkdir(parents=True, exist_ok=True)
-    groups = [(versions.GO_PROGRAMS, _GO), (versions.GO_PROVISIONER, _GO / "provisioner")]
+    groups = [
+        (versions.GO_PROGRAMS, _GO),
+        (versions.GO_PROVISIONER, _GO / "provisioner"),
+        (versions.GO_RESTIC, _GO / "restic"),
+    ]
     if kwok:
         groups.append((versions.GO_KWOK, _GO / "kwok"))
     for programs, module in groups:

@@ -228,7 +228,7 @@ class ControlPlane:
             "--provisioner-name",
             "cassops.sandbox/local-path",
         )
-        self._start_s3()
+        self.start_s3()
 
     def _write_provisioner_config(self) -> Path:
         """Where each worker's volumes lie: of all workers that can ever be, for it looks only every 30 s."""
@@ -245,7 +245,8 @@ class ControlPlane:
         )
         return config
 
-    def _start_s3(self) -> None:
+    def start_s3(self) -> None:
+        """Start the S3 server over a folder; its keys are made once."""
         if not self.layout.s3_keys.exists():
             self.layout.s3_keys.write_text(
                 json.dumps({"access_key": "sandbox" + secrets.token_hex(6), "secret_key": secrets.token_hex(20)}),
@@ -270,6 +271,13 @@ class ControlPlane:
             self.layout.log_file("versitygw"),
             env={"ROOT_ACCESS_KEY": keys["access_key"], "ROOT_SECRET_KEY": keys["secret_key"]},
         )
+
+    def stop_s3(self) -> None:
+        """Kill the S3 server."""
+        pid = daemon_pid(self.layout.pid_file("versitygw"))
+        if pid is not None:
+            kill([pid])
+            gone_by([pid], 5)
 
     def apply_objects(self) -> None:
         """Namespace, storage classes and what the provisioner's helper pods need."""

@@ -265,6 +265,18 @@ class Sandbox:
             self.plane.start_api()
             self.plane.wait_for_api()
 
+    def stop_s3(self) -> None:
+        """Stop the S3 server: connections are refused. What it stores stays."""
+        with self._locked():
+            self._need()
+            self.plane.stop_s3()
+
+    def start_s3(self) -> None:
+        """Start the S3 server again, with the keys it had."""
+        with self._locked():
+            self._need()
+            self.plane.start_s3()
+
     def status(self) -> dict[str, Any]:
         """What runs, as plain data."""
         daemons = [*_HOST_DAEMONS, *(one.daemon(program) for one in self.workers() for program in worker.DAEMONS)]

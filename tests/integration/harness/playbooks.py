@@ -29,6 +29,10 @@ REGISTERED = {
     "replace_node": "replace_node_result",
     "restart": "rollout_result",
     "upgrade": "rollout_result",
+    "backup": "backup_result",
+    "list_backups": "list_backups_result",
+    "verify_backup": "verify_backup_result",
+    "purge_backups": "purge_backups_result",
 }
 """Playbook -> the variable that its role leaves behind."""
 

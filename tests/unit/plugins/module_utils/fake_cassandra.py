@@ -152,7 +152,11 @@ class FakeCassandra:
         return results
 
     def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
-        if verb[0] in ("enablebinary", "disablebinary", "drain", "snapshot", "upgradesstables"):
+        if verb[0] == "flush":
+            return None
+        if verb[0] == "clearsnapshot" and verb[-1] not in self.busy[pod].snapshots:
+            return None
+        if verb[0] in ("enablebinary", "disablebinary", "drain", "snapshot", "clearsnapshot", "upgradesstables"):
             return self.change(f"nodetool {verb[0]} on {pod}", lambda: self.act(pod, verb))
         if list(verb) == ["status"]:
             up = {True: "up", False: "down"}
@@ -170,6 +174,8 @@ class FakeCassandra:
             self.doors[pod] = OPEN
         elif verb[0] == "snapshot":
             self.busy[pod].snapshots.append(verb[verb.index("-t") + 1])
+        elif verb[0] == "clearsnapshot":
+            self.busy[pod].snapshots.remove(verb[-1])
         elif verb[0] == "upgradesstables":
             version = self.members[pod].version or self.version
             self.members[pod].sstables = "big-nb" if version < "5" else "big-oa"
@@ -242,6 +248,9 @@ class FakeSession:
             (r"SELECT \* FROM system_views\.thread_pools", self.pools),
             (r"SELECT \* FROM system_views\.disk_usage", self.disk_usage),
             (r"SELECT value FROM system_views\.settings WHERE name = 'storage_compatibility_mode'", self.storage_mode),
+            (r"SELECT value FROM system_views\.settings WHERE name = 'uuid_sstable_identifiers_enabled'", self.uuids),
+            (r"SELECT schema_version FROM system\.local", self.local),
+            (r"DESCRIBE SCHEMA WITH INTERNALS", self.describe),
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
@@ -308,6 +317,13 @@ class FakeSession:
     def storage_mode(self, consistency: str) -> list[dict[str, Any]]:
         mode = self.ring.members[self.pod].storage_mode
         return [{"value": mode}] if self.own_version >= "5" else []
+
+    def uuids(self, consistency: str) -> list[dict[str, Any]]:
+        return [{"value": "false"}] if self.own_version >= "4.1" else []
+
+    def describe(self, consistency: str) -> list[dict[str, Any]]:
+        statement = "CREATE KEYSPACE shop WITH replication = {};"
+        return [{"keyspace_name": "shop", "type": "keyspace", "name": "shop", "create_statement": statement}]
 
     def disk_usage(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name, "table_name": "t", "mebibytes": 3} for name, _grace in self.ring.tables]

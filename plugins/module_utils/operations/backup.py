@@ -1,0 +1,562 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A backup: a snapshot on every node within seconds, and then its upload by restic, node by node or rack by rack.
+
+The ConfigMap of the running backup says how far it is. A run that was killed is taken up by the next one of the same
+name: snapshots that were taken are kept, uploads that run in the pods go on meanwhile, and what is stored is not
+stored again. A run of another name ends it as failed. The backup's manifest goes into the catalogue last.
+
+The cluster's lock is held for the seconds of the snapshots only, and a lock of the backups all the time: an upload may
+take hours, and a failed node can be healed meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import activity, backups, cql, gates, nodetool, report, spec
+from ..activity import ASK_LIMIT
+from ..backups import File, Manifest, NodeEntry, NodeManifest, Schema, Statement, Table
+from ..context import Context, Failed
+from ..errors import CassopsError, SpecError
+from ..lock import Lock
+from ..observe import attempt, together
+from ..restic import CONTAINER, DATA, Job, list_of
+from ..view import NodeView
+from . import catalogue
+from .catalogue import Catalogue
+from .cluster import CLUSTER, Cluster, Sight
+from .restic_jobs import Jobs, Work
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    **catalogue.OPTIONS,
+    "name": {"type": "str"},
+    "tables": {"type": "list", "elements": "str", "default": []},
+    "parallel": {"type": "str", "default": "rack"},
+    "snapshot_timeout": {"type": "int", "default": 600},
+    "wait_timeout": {"type": "int", "default": 1800},
+}
+# Seconds between two signs of life; a few may be late.
+BEAT = 30.0
+# A snapshot that its backup never comes back to goes by itself (Cassandra 4.1 and later).
+SNAPSHOT_TTL = "7d"
+# How often snapshots are taken when the schema changes under them.
+SNAPSHOT_ATTEMPTS = 3
+# Printed by find of the image: size and path of each file of the snapshots.
+LOOK_AT_SNAPSHOT = f"""cd {DATA} || exit 1
+find . -mindepth 4 -path './*/*/snapshots/{backups.SNAPSHOT}/*' -type f -printf '%s %P\\n'"""
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(backup). See its documentation for parameters and results."""
+    plan = spec.parse_backup(params["backup"], params["variable_prefix"])
+    check(params)
+    return Run(Cluster(params, ctx), plan, params, ctx).run()
+
+
+def check(params: Mapping[str, Any]) -> None:
+    """All errors of the options at once."""
+    errors = []
+    if params.get("name") and (fault := backups.name_fault(params["name"])):
+        errors.append(f"name: {fault}")
+    for index, table in enumerate(params["tables"]):
+        if not all(part.isidentifier() for part in table.split(".")) or table.count(".") > 1:
+            errors.append(f"tables[{index}]: must be keyspace.table, or a keyspace, got {table!r}")
+    parallel = params["parallel"]
+    if parallel not in ("rack", "all") and not (parallel.isdigit() and int(parallel)):
+        errors.append(f"parallel: must be rack, all, or a number of nodes, got {parallel!r}")
+    if errors:
+        raise SpecError(errors)
+
+
+class Run:
+    """One run of one backup."""
+
+    def __init__(self, cluster: Cluster, plan: spec.BackupPlan, params: Mapping[str, Any], ctx: Context) -> None:
+        self.cluster = cluster
+        self.kube = cluster.kube
+        self.plan = plan
+        self.params = params
+        self.ctx = ctx
+        self.where = (cluster.name, cluster.own.datacenter)
+        self.lock = Lock(self.kube, catalogue.lock_name(cluster.name), ctx.holder)
+        self.beaten_at = float("-inf")
+        self.manifest: Manifest
+
+    def run(self) -> dict[str, Any]:
+        seen = self.cluster.look()
+        sight = self.cluster.ask(seen, [node.pod for node in seen.view.nodes], busy=False)
+        self.refuse(sight)
+        self.store = Catalogue(self.kube, self.able(sight)[0].pod, self.plan.repository, *self.where)
+        begun = catalogue.running(self.kube, *self.where)
+        name = self.params.get("name") or backups.name_at(self.now())
+        if self.is_complete(name) and (begun is None or begun.backup != name):
+            return self.result(self.store.manifest(name), changed=False)
+        self.manifest = self.fresh(name, sight)
+        if self.ctx.check_mode:
+            return self.result(self.manifest, changed=True)
+        with self.lock:
+            begun = catalogue.running(self.kube, *self.where)
+            if begun is not None and self.is_complete(begun.backup):
+                catalogue.forget_running(self.kube, *self.where)
+                begun = None
+            elif begun is not None and begun.backup != name:
+                self.conclude(begun, sight)
+            elif begun is not None:
+                self.manifest = self.taken_up(begun)
+            if self.is_complete(name):
+                return self.result(self.store.manifest(name), changed=False)
+            return self.work(sight)
+
+    def is_complete(self, name: str) -> bool:
+        """Whether the catalogue has the last word about a backup, and a good one."""
+        listed = self.store.listed(None, self.now())
+        return any(one.name == name and one.state == backups.COMPLETE for one in listed)
+
+    def now(self) -> float:
+        """By the API server's clock: runs come from several machines."""
+        return self.kube.server_time()
+
+    # -- before -----------------------------------------------------------------------------------------------------
+
+    def refuse(self, sight: Sight) -> None:
+        """What makes a backup of the ring as it is worthless, or impossible.
+
+        :raises SpecError: with all of it.
+        """
+        view = sight.view
+        errors = [*gates.normal(view), *gates.one_schema(view)]
+        errors += secrets_missing(self.kube, self.plan)
+        if not self.able(sight):
+            errors.append(
+                f"no node that runs has the container {CONTAINER} beside Cassandra: run the playbook deploy"
+                " with cassandra_backup set, then restart"
+            )
+        if errors:
+            raise SpecError(errors)
+
+    def able(self, sight: Sight) -> list[NodeView]:
+        """The nodes that can give their data now: Cassandra answers, and the container with restic runs."""
+        pods = catalogue.pods_with_restic(sight.found)
+        return [node for node in sight.view.nodes if node.pod in sight.view.observations and node.pod in pods]
+
+    def fresh(self, name: str, sight: Sight) -> Manifest:
+        """A backup that nothing was done for."""
+        able = {node.pod for node in self.able(sight)}
+        entries = []
+        for node in sight.view.nodes:
+            endpoint = sight.view.endpoint(node)
+            host_id = (endpoint.host_id if endpoint else None) or node.host_id
+            if not host_id:
+                raise CassopsError(f"the host id of {node.pod} is not known; run deploy, which writes it to the ledger")
+            entries.append(
+                NodeEntry(node.pod, host_id, node.rack, error="" if node.pod in able else unable(node, sight))
+            )
+        moment = backups.moment(self.now())
+        return Manifest(
+            backup=name,
+            cluster=self.where[0],
+            datacenter=self.where[1],
+            state=backups.RUNNING,
+            began=moment,
+            heartbeat=moment,
+            runner=self.ctx.holder,
+            nodes=tuple(sorted(entries, key=lambda entry: entry.pod)),
+            tables=tuple(self.params["tables"]),
+            excluded=self.plan.exclude_keyspaces,
+        )
+
+    def taken_up(self, begun: Manifest) -> Manifest:
+        """The backup of a run that died. A node that was replaced since has lost its snapshot with its volume."""
+        self.ctx.progress(
+            f"backup {begun.backup} of {begun.runner} is taken up: its last sign of life came at {begun.heartbeat}",
+            important=True,
+        )
+        if not begun.taken:
+            return self.manifest
+        fresh = {entry.pod: entry for entry in self.manifest.nodes}
+        entries = []
+        for entry in begun.nodes:
+            there = fresh.get(entry.pod)
+            if entry.manifest:
+                entries.append(entry)
+            elif there is None or there.host_id != entry.host_id:
+                entries.append(dataclasses.replace(entry, error="the node was replaced after its snapshot"))
+            else:
+                entries.append(dataclasses.replace(entry, error=there.error))
+        return dataclasses.replace(begun, nodes=tuple(entries), runner=self.ctx.holder)
+
+    def conclude(self, begun: Manifest, sight: Sight) -> None:
+        """End the backup of a run that died: nobody comes back to it."""
+        self.ctx.warnings.append(
+            f"backup {begun.backup} was not finished: its run ({begun.runner}) died, its last sign of life came at"
+            f" {begun.heartbeat}. It is marked as failed"
+        )
+        error = f"its run ({begun.runner}) died; the last sign of life came at {begun.heartbeat}"
+        moment = backups.moment(self.now())
+        self.clear([node.pod for node in self.able(sight)], begun.backup)
+        self.store.restic.ensure()
+        self.store.store(dataclasses.replace(begun, state=backups.FAILED, finished=moment, error=error, heartbeat=""))
+        catalogue.forget_running(self.kube, *self.where)
+
+    # -- the work ---------------------------------------------------------------------------------------------------
+
+    def work(self, sight: Sight) -> dict[str, Any]:
+        wanted = [entry for entry in self.manifest.nodes if not entry.error and not entry.manifest]
+        self.beat(at_once=True)
+        # Of a run that died before it could take them away.
+        self.clear([entry.pod for entry in self.manifest.nodes if entry.manifest], self.manifest.backup)
+        self.repositories(wanted)
+        if not self.manifest.taken:
+            self.snapshots(wanted, sight)
+        self.upload(wanted, sight)
+        return self.finish(sight)
+
+    def beat(self, *, at_once: bool = False) -> None:
+        """A sign of life; ends the run if the lock was lost."""
+        self.lock.check()
+        if at_once or time.monotonic() - self.beaten_at > BEAT:
+            self.beaten_at = time.monotonic()
+            self.manifest = dataclasses.replace(self.manifest, heartbeat=backups.moment(self.now()))
+            catalogue.write_running(self.kube, self.manifest)
+
+    def repositories(self, wanted: Sequence[NodeEntry]) -> None:
+        """Make those that are not there yet. The first answer of the store: better now than after the snapshots."""
+        self.ctx.progress(f"looking at {len(wanted)} repositories in {self.plan.repository}")
+        parts = [(backups.CATALOGUE, "")] + [(entry.host_id, entry.pod) for entry in wanted]
+        answers = together(lambda part: attempt(lambda: self.store.repository(*part).ensure()), parts)
+        failures = [str(answer) for answer in answers if isinstance(answer, CassopsError)]
+        if failures:
+            self.give_up(failures)
+
+    def give_up(self, failures: Sequence[str]) -> None:
+        """End the run. Where no snapshot was taken the backup has not begun, and the next run owes it nothing."""
+        if not self.manifest.taken:
+            catalogue.forget_running(self.kube, *self.where)
+        raise Failed("; ".join(failures), {"name": self.manifest.backup}, list(failures))
+
+    def snapshots(self, wanted: Sequence[NodeEntry], sight: Sight) -> None:
+        """Flush everywhere, then take the snapshots everywhere: so they are of the same seconds."""
+        pods = [entry.pod for entry in wanted]
+        with self.cluster.locked():
+            for _attempt in range(SNAPSHOT_ATTEMPTS):
+                before = self.schema_version(pods[0])
+                failed = self.on_all(pods, [["clearsnapshot", "-t", backups.SNAPSHOT], ["flush"]])
+                left = [pod for pod in pods if pod not in failed]
+                self.beat()
+                began = time.monotonic()
+                self.ctx.progress(f"taking snapshots on {len(left)} nodes", important=True)
+                failed |= self.on_all(left, self.snapshot_verbs(sight))
+                taken = self.now()
+                schema = self.schema(pods[0])
+                if before == schema.version:
+                    break
+                self.ctx.progress("the schema changed meanwhile: the snapshots are taken again", important=True)
+            else:
+                self.clear(pods, "")
+                self.give_up(["the schema kept changing while snapshots were taken; run it again when it rests"])
+        self.ctx.progress(f"snapshots taken on all nodes within {time.monotonic() - began:.1f} s", important=True)
+        for pod, why in failed.items():
+            self.failed(pod, why)
+        stored, digest = self.store.store_schema(schema)
+        self.manifest = dataclasses.replace(
+            self.manifest,
+            taken=backups.moment(taken),
+            schema=stored,
+            schema_digest=digest,
+            versions=tuple(sorted({seen.own.version for seen in sight.view.observations.values()})),
+            uuid_sstables=self.uuid_sstables(pods[0]),
+            roles=not self.manifest.tables and "system_auth" not in self.manifest.excluded,
+        )
+        self.beat(at_once=True)
+
+    def on_all(self, pods: Sequence[str], verbs: Sequence[Sequence[str]]) -> dict[str, str]:
+        """Pod -> why the verbs failed there."""
+        limit = float(self.params["snapshot_timeout"])
+        answers = together(lambda pod: attempt(lambda: nodetool.run(self.kube, pod, verbs, limit, check=True)), pods)
+        pairs = zip(pods, answers, strict=True)
+        return {pod: str(answer) for pod, answer in pairs if isinstance(answer, CassopsError)}
+
+    def snapshot_verbs(self, sight: Sight) -> list[list[str]]:
+        """The verbs that take the snapshots; nothing was written since the flush that matters, so they flush little."""
+        verb = ["snapshot", "-t", backups.SNAPSHOT]
+        if not any(seen.own.version.startswith("4.0.") for seen in sight.view.observations.values()):
+            verb += ["--ttl", SNAPSHOT_TTL]
+        tables = [table for table in self.manifest.tables if "." in table]
+        keyspaces = [table for table in self.manifest.tables if "." not in table]
+        if self.manifest.excluded and not self.manifest.tables:
+            names = {item.name for item in sight.view.keyspaces} - set(self.manifest.excluded)
+            keyspaces = sorted(names)
+        verbs = [[*verb, "-kt", ",".join(tables)]] if tables else []
+        if keyspaces or not tables:
+            verbs.append([*verb, "--", *keyspaces] if keyspaces else verb)
+        return verbs
+
+    # -- what Cassandra tells ---------------------------------------------------------------------------------------
+
+    def session(self, pod: str) -> Any:
+        login = self.cluster.own.credentials
+        return cql.connect(self.kube, pod, login.username, login.password, timeout=ASK_LIMIT)
+
+    def schema_version(self, pod: str) -> str:
+        with self.session(pod) as session:
+            return str(session.execute("SELECT schema_version FROM system.local")[0]["schema_version"])
+
+    def schema(self, pod: str) -> Schema:
+        """The statements, with the ids of tables and the columns that were dropped."""
+        with self.session(pod) as session:
+            rows = session.execute("DESCRIBE SCHEMA WITH INTERNALS")
+            version = session.execute("SELECT schema_version FROM system.local")[0]["schema_version"]
+        statements = (
+            Statement(row["keyspace_name"] or "", row["type"], row["name"], row["create_statement"]) for row in rows
+        )
+        return Schema(self.manifest.backup, str(version), tuple(statements))
+
+    def uuid_sstables(self, pod: str) -> bool | None:
+        with self.session(pod) as session:
+            told = activity.setting(session, "uuid_sstable_identifiers_enabled")
+        return None if told is None else told == "true"
+
+    # -- upload -----------------------------------------------------------------------------------------------------
+
+    def upload(self, wanted: Sequence[NodeEntry], sight: Sight) -> None:
+        entries = [entry for entry in self.manifest.nodes if entry in wanted]
+        answers = together(lambda entry: attempt(lambda: self.tables(entry.pod)), entries)
+        works = []
+        self.found: dict[str, tuple[Table, ...]] = {}
+        for entry, answer in zip(entries, answers, strict=True):
+            if isinstance(answer, CassopsError):
+                self.failed(entry.pod, str(answer))
+            else:
+                self.found[entry.pod] = answer
+                works.append(self.upload_work(entry, answer))
+        self.sight = sight
+        jobs = Jobs(
+            works,
+            self.ctx,
+            verb="upload of",
+            parallel=self.params["parallel"],
+            finished=self.uploaded,
+            beat=self.beat,
+            limit=float(self.params["wait_timeout"]),
+        )
+        for pod, why in jobs.run().items():
+            self.failed(pod, why)
+
+    def upload_work(self, entry: NodeEntry, tables: Sequence[Table]) -> Work:
+        """restic's command for a node. The times of inodes change with each hard link, so they do not count as news:
+        an SSTable that is written anew is another file."""
+        name = job_name(self.manifest.backup)
+        args = ["backup", "--json", "--host", entry.host_id, "--group-by", "host", "--ignore-ctime"]
+        args += ["--tag", f"backup={self.manifest.backup}", "--files-from-verbatim", list_of(name)]
+        if self.plan.bandwidth:
+            args += ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
+        lines = tuple(table.source for table in tables)
+        restic = self.store.repository(entry.host_id, entry.pod)
+        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, lines)
+
+    def tables(self, pod: str) -> tuple[Table, ...]:
+        """The files of the snapshot on a node.
+
+        :raises CassopsError: there is none.
+        """
+        told = self.kube.exec(pod, ["sh", "-c", LOOK_AT_SNAPSHOT], timeout=ASK_LIMIT * 3)
+        if told.rc:
+            raise CassopsError(f"the snapshot on {pod} cannot be listed: {told.stderr.strip() or told.rc}")
+        tables = parse_files(told.stdout)
+        if not tables:
+            raise CassopsError(f"the snapshot on {pod} is gone; begin the backup under another name")
+        return tables
+
+    def uploaded(self, work: Work, job: Job) -> None:
+        """A node is stored: compare what the repository has with what the snapshot had, and write its manifest."""
+        snapshot = str(job.status.get("snapshot_id") or "")
+        tables = self.found[work.pod]
+        entry = next(entry for entry in self.manifest.nodes if entry.pod == work.pod)
+        stored = work.restic.files(snapshot)
+        wanted = {f"{table.source}/{file.path}": file.size for table in tables for file in table.files}
+        if stored != wanted:
+            odd = sorted(set(stored.items()) ^ set(wanted.items()))
+            raise CassopsError(
+                f"the repository of {work.pod} has not what its snapshot had: {len(odd)} files differ, such as"
+                f" {odd[0][0]}"
+            )
+        added = int(job.status.get("data_added_packed") or job.status.get("data_added") or 0)
+        node = self.node_manifest(entry, snapshot, added, tables)
+        manifest, digest = self.store.store_node(node)
+        entry = dataclasses.replace(entry, manifest=manifest, digest=digest, size=node.size, added=added)
+        self.manifest = self.manifest.with_node(entry)
+        self.beat(at_once=True)
+        self.ctx.progress(
+            f"{work.pod} is in: {node.files} files of {report.size(node.size)}, {report.size(added)} of them new",
+            important=True,
+        )
+        self.clear([work.pod], self.manifest.backup)
+
+    def node_manifest(self, entry: NodeEntry, snapshot: str, added: int, tables: tuple[Table, ...]) -> NodeManifest:
+        view = self.sight.view
+        node = view.node(entry.pod)
+        endpoint = view.endpoint(node) if node else None
+        if endpoint is None or endpoint.host_id != entry.host_id:
+            raise CassopsError(f"{entry.pod} is not the node any more that the snapshot was taken on")
+        return NodeManifest(
+            backup=self.manifest.backup,
+            cluster=self.where[0],
+            datacenter=self.where[1],
+            rack=entry.rack,
+            pod=entry.pod,
+            host_id=entry.host_id,
+            address=endpoint.address,
+            tokens=tuple(sorted(endpoint.tokens)),
+            version=endpoint.version,
+            schema=endpoint.schema,
+            taken=self.manifest.taken,
+            repository=backups.place("", *self.where, entry.host_id).lstrip("/"),
+            snapshot=snapshot,
+            added=added,
+            tables=tables,
+        )
+
+    def failed(self, pod: str, why: str) -> None:
+        entry = self.manifest.node(pod)
+        if entry is not None:
+            self.manifest = self.manifest.with_node(dataclasses.replace(entry, error=why))
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def clear(self, pods: Sequence[str], name: str) -> list[str]:
+        """Take snapshots and jobs away; a node that cannot be reached keeps its snapshot until the next backup."""
+        verb = ["clearsnapshot", "-t", backups.SNAPSHOT]
+
+        def one(pod: str) -> None:
+            if name:
+                self.store.repository(backups.CATALOGUE, pod).end(job_name(name))
+            nodetool.run(self.kube, pod, [verb], float(self.params["snapshot_timeout"]), check=True)
+
+        answers = together(lambda pod: attempt(lambda: one(pod)), pods)
+        left = [str(answer) for answer in answers if isinstance(answer, CassopsError)]
+        self.ctx.warnings.extend(f"a snapshot was left: {why}" for why in left)
+        return left
+
+    def finish(self, sight: Sight) -> dict[str, Any]:
+        state = backups.end_state(self.manifest)
+        missing = [f"{entry.pod}: {entry.error or 'unknown'}" for entry in self.manifest.nodes if not entry.manifest]
+        error = "; ".join(missing)
+        self.manifest = dataclasses.replace(
+            self.manifest, state=state, finished=backups.moment(self.now()), heartbeat="", error=error
+        )
+        pods = {node.pod for node in self.able(sight)}
+        self.clear([pod for pod in self.manifest.missing if pod in pods], self.manifest.backup)
+        self.store.store(self.manifest)
+        catalogue.forget_running(self.kube, *self.where)
+        result = self.result(self.manifest, changed=True)
+        if state != backups.COMPLETE:
+            raise Failed(f"backup {self.manifest.backup} is {state}: {error}", result, missing)
+        return result
+
+    def result(self, manifest: Manifest, changed: bool) -> dict[str, Any]:
+        shown = facts(manifest)
+        return {"changed": changed, "name": manifest.backup, "backup": shown, "report": text(manifest)}
+
+
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """A backup as results show it."""
+    return {
+        "name": manifest.backup,
+        "state": manifest.state,
+        "began": manifest.began,
+        "taken": manifest.taken or None,
+        "finished": manifest.finished or None,
+        "size": manifest.size,
+        "added": manifest.added,
+        "versions": list(manifest.versions),
+        "tables": list(manifest.tables),
+        "nodes": [
+            {
+                "node": entry.pod,
+                "host_id": entry.host_id,
+                "rack": entry.rack,
+                "stored": bool(entry.manifest),
+                "size": entry.size,
+                "added": entry.added,
+                "error": entry.error,
+            }
+            for entry in manifest.nodes
+        ],
+    }
+
+
+def text(manifest: Manifest) -> list[str]:
+    """A backup as lines for people."""
+    rows = [
+        (
+            entry.pod,
+            report.size(entry.size),
+            report.size(entry.added),
+            "in" if entry.manifest else entry.error or "to do",
+        )
+        for entry in manifest.nodes
+    ]
+    total = f"backup {manifest.backup}: {manifest.state}, {report.size(manifest.size)}, of them new"
+    return [f"{total} {report.size(manifest.added)}", *report.table(("NODE", "SIZE", "NEW", "STATE"), rows)]
+
+
+def job_name(backup: str) -> str:
+    """Name of the upload's job in each pod."""
+    return f"upload-{backup}"
+
+
+def unable(node: NodeView, sight: Sight) -> str:
+    """Why a node cannot give its data."""
+    if node.held:
+        return f"it is held: {node.held}"
+    if node.pod not in sight.view.observations:
+        return f"it does not answer: {sight.view.unheard.get(node.pod) or node.reason or 'it does not run'}"
+    return f"it has no container {CONTAINER} that runs; is a restart pending?"
+
+
+def secrets_missing(kube: Any, plan: spec.BackupPlan) -> list[str]:
+    """What of the Secrets is not there. The pods run without them, so nobody else would say."""
+    errors = []
+    found = kube.get("Secret", plan.password_secret)
+    if found is None or not (found.get("data") or {}).get("password"):
+        errors.append(
+            f"Secret {plan.password_secret} in namespace {kube.namespace} with the key password, which encrypts the"
+            " backups, is not there; make it, and keep a copy elsewhere: without it no backup can be read"
+        )
+    if plan.credentials_secret and kube.get("Secret", plan.credentials_secret) is None:
+        errors.append(
+            f"Secret {plan.credentials_secret} in namespace {kube.namespace} with the store's credentials is not there"
+        )
+    return errors
+
+
+def parse_files(told: str) -> tuple[Table, ...]:
+    """The tables of a listing, each line C(SIZE KEYSPACE/TABLE-ID/snapshots/NAME/FILE).
+
+    :raises CassopsError: a folder has no name as Cassandra gives it.
+    """
+    found: dict[tuple[str, str], list[File]] = {}
+    for line in told.splitlines():
+        size, _space, path = line.partition(" ")
+        keyspace, directory, _snapshots, _name, file = path.split("/", 4)
+        found.setdefault((keyspace, directory), []).append(File(file, int(size)))
+    return tuple(table_of(keyspace, directory, files) for (keyspace, directory), files in sorted(found.items()))
+
+
+def table_of(keyspace: str, directory: str, files: Sequence[File]) -> Table:
+    name, _dash, number = directory.rpartition("-")
+    try:
+        table_id = str(uuid.UUID(hex=number))
+    except ValueError as error:
+        raise CassopsError(
+            f"the folder {keyspace}/{directory} is not called as Cassandra calls those of tables"
+        ) from error
+    return Table(keyspace, name, table_id, directory, tuple(sorted(files, key=lambda file: file.path)))

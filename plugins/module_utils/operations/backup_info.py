@@ -1,0 +1,89 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The backups that there are, as the catalogue and the datacenter tell; one of them with its nodes. Read only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import backups, report
+from ..backups import Listed
+from ..context import Context
+from ..observe import objects
+from ..options import DATACENTER, KUBERNETES, QUERY
+from ..query import select
+from . import catalogue
+from .backup import facts as facts_of_one
+from .backup import text as text_of_one
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **KUBERNETES,
+    **DATACENTER,
+    **catalogue.OPTIONS,
+    **QUERY,
+    "name": {"type": "str"},
+    "show": {"type": "bool", "default": False},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(backup_info). See its documentation for parameters and results."""
+    kube = ctx.kube(params)
+    where = (params["cluster"], params["datacenter"])
+    store = catalogue.opened(params, kube, objects(kube, *where, kinds=("Pod",)))
+    now = kube.server_time()
+    running = catalogue.running(kube, *where)
+    listed = store.listed(running, now)
+    told: dict[str, Any] = {"backups": [facts(one) for one in listed], "backup": None}
+    lines = text(listed, now)
+    if params["name"]:
+        manifest = running if running is not None and running.backup == params["name"] else None
+        manifest = manifest or store.manifest(params["name"])
+        told["backup"], lines = facts_of_one(manifest), text_of_one(manifest)
+    if params["show"]:
+        for line in lines:
+            ctx.display(line)
+    result = {"changed": False, **told, "report": lines}
+    if params["query"] is not None:
+        result["query"] = select(params["query"], told)
+    return result
+
+
+def facts(one: Listed) -> dict[str, Any]:
+    """A backup in the list as results show it."""
+    return {
+        "name": one.name,
+        "state": one.state,
+        "began": backups.moment(one.began),
+        "finished": None if one.finished is None else backups.moment(one.finished),
+        "nodes": one.nodes,
+        "missing": list(one.missing),
+        "size": one.size,
+        "added": one.added,
+        "verified": one.verified or None,
+        "damaged": one.damaged,
+        "error": one.error,
+    }
+
+
+def text(listed: Sequence[Listed], now: float) -> list[str]:
+    """The list as lines for people, the newest last: where the cursor is."""
+    if not listed:
+        return ["there is no backup yet: the playbook backup makes one"]
+    rows = [
+        (
+            one.name,
+            "DAMAGED" if one.damaged else one.state,
+            report.age(now - one.began),
+            f"{one.nodes - len(one.missing)}/{one.nodes}",
+            report.size(one.size),
+            report.size(one.added),
+            one.verified or None,
+        )
+        for one in listed
+    ]
+    lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
+    return lines + [f"{one.name}: {one.error}" for one in listed if one.error]

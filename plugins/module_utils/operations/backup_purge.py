@@ -1,0 +1,209 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backups that are not kept any longer are removed, and the bytes that no other backup needs with them.
+
+First the manifests go, so that nothing counts as a backup that is not whole any more; then what is in the nodes'
+repositories; then the rest of the documents, which name the repositories of nodes that are gone. A run that was killed
+is finished by the next: it removes what belongs to no backup and is older than the newest complete one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from .. import backups, report, spec
+from ..backups import Keep, Listed, Manifest, Record
+from ..context import Context, Failed
+from ..errors import CassopsError
+from ..kube import Kube
+from ..lock import Lock
+from ..observe import Objects, ledger_of, objects, together
+from ..options import DATACENTER, KUBERNETES
+from ..restic import DATA, NoRepository, Restic
+from . import catalogue
+from .catalogue import Catalogue
+from .restic_jobs import Jobs, Work
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **KUBERNETES,
+    **DATACENTER,
+    **catalogue.OPTIONS,
+    "names": {"type": "list", "elements": "str", "default": []},
+    "wait_timeout": {"type": "int", "default": 7200},
+}
+JOB = "purge"
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(backup_purge). See its documentation for parameters and results."""
+    kube = ctx.kube(params)
+    plan = spec.parse_backup(params["backup"], params["variable_prefix"])
+    found = objects(kube, params["cluster"], params["datacenter"], kinds=("Pod", "ConfigMap"))
+    store = catalogue.opened(params, kube, found)
+    purge = Purge(kube, store, found, plan, params, ctx)
+    if ctx.check_mode:
+        return purge.result(purge.decide())
+    with purge.lock:
+        return purge.run()
+
+
+class Decision:
+    """What stays, and why, and what goes."""
+
+    def __init__(self, listed: Sequence[Listed], reasons: Mapping[str, str]) -> None:
+        self.kept = dict(reasons)
+        self.removed = [one.name for one in listed if one.name not in reasons]
+        sound = [one.began for one in listed if one.state == backups.COMPLETE and one.name in reasons]
+        self.newest = max(sound, default=None)
+
+    def goes(self, record: Record) -> bool:
+        """Whether a snapshot goes: with a backup that is removed, or because it belongs to none, and is older than the
+        newest complete one. Without a complete one nothing that belongs to none is touched."""
+        if record.backup in self.kept:
+            return False
+        return record.backup in self.removed or (self.newest is not None and record.time < self.newest)
+
+
+class Purge:
+    """One run."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        store: Catalogue,
+        found: Objects,
+        plan: spec.BackupPlan,
+        params: Mapping[str, Any],
+        ctx: Context,
+    ) -> None:
+        self.kube = kube
+        self.store = store
+        self.found = found
+        self.plan = plan
+        self.params = params
+        self.ctx = ctx
+        self.lock = Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder)
+
+    def decide(self) -> Decision:
+        """What stays by the rules, or all but the ones that were named."""
+        running = catalogue.running(self.kube, self.params["cluster"], self.params["datacenter"])
+        listed = self.store.listed(running, self.kube.server_time())
+        reasons = backups.kept(listed, Keep(**self.plan.keep))
+        if self.params["names"]:
+            reasons = self.all_but_named(listed, reasons)
+        return Decision(listed, {**reasons, **unfinished(running)})
+
+    def all_but_named(self, listed: Sequence[Listed], reasons: Mapping[str, str]) -> dict[str, str]:
+        """A person names what goes; what is the last of its kind stays all the same.
+
+        :raises CassopsError: there is no backup of that name, or it has to stay.
+        """
+        names = set(self.params["names"])
+        errors = [f"names: there is no backup {name}" for name in sorted(names - {one.name for one in listed})]
+        for name in sorted(names & set(reasons)):
+            last = [why for why in reasons[name].split(", ") if why in backups.NEVER_REMOVED]
+            if last:
+                errors.append(f"names: backup {name} stays: {', '.join(last)}")
+        if errors:
+            raise Failed("; ".join(errors), {}, errors)
+        return {one.name: reasons.get(one.name, "it was not named") for one in listed if one.name not in names}
+
+    def run(self) -> dict[str, Any]:
+        decision = self.decide()
+        for name in decision.removed:
+            self.ctx.progress(f"backup {name} is removed", important=True)
+        records = self.store.records()
+        going = [record for record in records if decision.goes(record)]
+        self.forget(self.store.restic, [record for record in going if record.kind == backups.BACKUP])
+        repositories = self.repositories(records)
+        orphans = sum(together(lambda restic: self.clean(restic, decision), repositories))
+        failures = self.prune(repositories)
+        if not failures:
+            self.forget(self.store.restic, [record for record in going if record.kind != backups.BACKUP])
+            failures = self.prune([self.store.restic])
+        result = self.result(decision, bool(going) or bool(orphans))
+        if failures:
+            told = [f"{where}: {why}" for where, why in failures.items()]
+            raise Failed("; ".join(told), result, told)
+        return result
+
+    def repositories(self, records: Sequence[Record]) -> list[Restic]:
+        """Those of all nodes that are or were; each run in its own node's pod where there is one."""
+        ledger = ledger_of(self.found, self.params["cluster"], self.params["datacenter"])
+        able = set(catalogue.pods_with_restic(self.found))
+        living = {node.host_id: node.pod for node in (ledger.nodes.values() if ledger else ()) if node.host_id}
+        hosts = {record.tags["host"] for record in records if record.kind == backups.NODE and "host" in record.tags}
+        every = sorted(hosts | {host for host, pod in living.items() if pod in able})
+        return [self.store.repository(host, pod if (pod := living.get(host, "")) in able else "") for host in every]
+
+    def clean(self, restic: Restic, decision: Decision) -> int:
+        """Forget in one repository what goes; how many snapshots."""
+        try:
+            records = restic.records()
+        except NoRepository:
+            return 0
+        going = [record for record in records if decision.goes(record)]
+        self.forget(restic, going)
+        return len(going)
+
+    def forget(self, restic: Restic, records: Collection[Record]) -> None:
+        self.lock.check()
+        if records:
+            restic.unlock()
+            restic.run("forget", *(record.id for record in records))
+
+    def prune(self, repositories: Sequence[Restic]) -> dict[str, str]:
+        """Give the bytes back that nothing needs, also those that a killed run left; repository -> why it failed."""
+        limit = [] if not self.plan.bandwidth else ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
+        failures: dict[str, str] = {}
+        waiting = [restic for restic in repositories if exists(restic, failures)]
+        while waiting:
+            # One job a pod: repositories of nodes that are gone are done one after the other.
+            now = list({restic.pod: restic for restic in reversed(waiting)}.values())
+            waiting = [restic for restic in waiting if restic not in now]
+            works = [Work(restic.pod, "", restic, JOB, ("prune", *limit), DATA) for restic in now]
+            for work in works:
+                work.restic.end(JOB)
+            jobs = Jobs(
+                works,
+                self.ctx,
+                verb="purge by",
+                parallel="all",
+                finished=lambda work, _job: work.restic.end(JOB),
+                beat=self.lock.check,
+                limit=float(self.params["wait_timeout"]),
+            )
+            by_pod = {work.pod: work.restic.repository for work in works}
+            failures |= {by_pod[pod]: why for pod, why in jobs.run().items()}
+        return failures
+
+    def result(self, decision: Decision, changed: bool | None = None) -> dict[str, Any]:
+        return {
+            "changed": bool(decision.removed) if changed is None else changed,
+            "removed": decision.removed,
+            "kept": decision.kept,
+            "report": text(decision),
+        }
+
+
+def exists(restic: Restic, failures: dict[str, str]) -> bool:
+    try:
+        return restic.exists()
+    except CassopsError as error:
+        failures[restic.repository] = str(error)
+        return False
+
+
+def unfinished(running: Manifest | None) -> dict[str, str]:
+    """A backup that runs, or whose run died: the next backup takes it up or ends it."""
+    return {} if running is None else {running.backup: "it is not finished"}
+
+
+def text(decision: Decision) -> list[str]:
+    """Lines for people."""
+    rows = [(name, "stays", why) for name, why in decision.kept.items()]
+    rows += [(name, "goes", "no rule keeps it") for name in decision.removed]
+    return report.table(("BACKUP", "", "WHY"), sorted(rows)) if rows else ["there is no backup"]

@@ -1,0 +1,152 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A backup is read again: its documents, every file that they name, and the repositories it lies in.
+
+restic says of each damaged object what is wrong with it; here it is told of which node it is. The result goes into the
+catalogue: retention never removes the last backup that was found well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import backups
+from ..backups import NodeManifest, Verification
+from ..context import Context, Failed
+from ..errors import CassopsError, SpecError
+from ..kube import Kube
+from ..lock import Lock
+from ..observe import Objects, attempt, objects, together
+from ..options import DATACENTER, KUBERNETES
+from ..restic import DATA, Restic
+from . import catalogue
+from .catalogue import Backup, Catalogue
+from .restic_jobs import Jobs, Work
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **KUBERNETES,
+    **DATACENTER,
+    **catalogue.OPTIONS,
+    "name": {"type": "str"},
+    "read_data": {"type": "str", "default": "5%"},
+    "wait_timeout": {"type": "int", "default": 7200},
+}
+JOB = "verify"
+# How many files are named of those that are missing.
+NAMED = 5
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(backup_verify). See its documentation for parameters and results."""
+    part = params["read_data"].strip()
+    if not re.fullmatch(r"0|(100|[1-9]?\d(\.\d+)?)%", part):
+        raise SpecError([f"read_data: must be a percentage such as 5% or 100%, or 0, got {part!r}"])
+    kube = ctx.kube(params)
+    found = objects(kube, params["cluster"], params["datacenter"], kinds=("Pod",))
+    store = catalogue.opened(params, kube, found)
+    name = params["name"] or newest(store, kube)
+    if ctx.check_mode:
+        return {"changed": False, "name": name, "faults": [], "report": [f"backup {name} would be read again"]}
+    with Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder) as lock:
+        check = Check(store, found, part, lock, params, ctx)
+        faults = check.run(name)
+        level = "data" if part == "100%" else "files" if part == "0" else f"data {part}"
+        store.store_verification(Verification(name, backups.moment(kube.server_time()), level, tuple(faults)))
+    if faults:
+        result = {"changed": True, "name": name, "faults": faults, "report": [f"backup {name} is damaged:", *faults]}
+        raise Failed(f"backup {name} is damaged: {'; '.join(faults)}", result, faults)
+    said = f"backup {name} is well: {check.files} files on {check.nodes} nodes, {part} of the repositories' data read"
+    return {"changed": True, "name": name, "faults": [], "report": [said]}
+
+
+def newest(store: Catalogue, kube: Kube) -> str:
+    """The newest complete backup.
+
+    :raises CassopsError: there is none.
+    """
+    complete = [one for one in store.listed(None, kube.server_time()) if one.state == backups.COMPLETE]
+    if not complete:
+        raise CassopsError(f"there is no complete backup of {store.datacenter} in {store.base} to verify")
+    return complete[-1].name
+
+
+class Check:
+    """One backup, read again."""
+
+    def __init__(
+        self, store: Catalogue, found: Objects, part: str, lock: Lock, params: Mapping[str, Any], ctx: Context
+    ) -> None:
+        self.store = store
+        self.pods = catalogue.pods_with_restic(found)
+        self.part = part
+        self.lock = lock
+        self.params = params
+        self.ctx = ctx
+        self.files = 0
+        self.nodes = 0
+
+    def run(self, name: str) -> list[str]:
+        """What is wrong; empty when all is well."""
+        self.store.restic.unlock()
+        answer = attempt(lambda: self.store.restic.run("check", "--read-data"))
+        faults = [f"the catalogue: {answer}"] if isinstance(answer, CassopsError) else []
+        backup = attempt(lambda: self.store.read(name))
+        if isinstance(backup, CassopsError):
+            return [*faults, str(backup)]
+        faults += incomplete(backup)
+        self.nodes = len(backup.nodes)
+        self.files = sum(node.files for node in backup.nodes)
+        for told in together(self.files_of, backup.nodes):
+            faults += told
+        return faults + self.repositories(backup.nodes)
+
+    def restic(self, node: NodeManifest) -> Restic:
+        """In the node's own pod where it is still there."""
+        return self.store.repository(node.host_id, node.pod if node.pod in self.pods else "")
+
+    def files_of(self, node: NodeManifest) -> list[str]:
+        """Files of a node's manifest that its repository does not have, or has in another size."""
+        stored = attempt(lambda: self.restic(node).files(node.snapshot))
+        if isinstance(stored, CassopsError):
+            return [f"{node.pod}: {stored}"]
+        wanted = {f"{table.source}/{file.path}": file.size for table in node.tables for file in table.files}
+        odd = sorted(path for path, size in wanted.items() if stored.get(path) != size)
+        if not odd:
+            return []
+        more = f" and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
+        return [f"{node.pod}: {len(odd)} files are not in the repository as they were: {', '.join(odd[:NAMED])}{more}"]
+
+    def repositories(self, nodes: Sequence[NodeManifest]) -> list[str]:
+        """restic's own check: the index, every tree, and so much of the data as was asked for."""
+        faults: list[str] = []
+        args = ("check",) if self.part == "0" else ("check", f"--read-data-subset={self.part}")
+        waiting = list(nodes)
+        while waiting:
+            now = {self.restic(node).pod: node for node in reversed(waiting)}
+            waiting = [node for node in waiting if node not in now.values()]
+            works = [Work(pod, node.rack, self.restic(node), JOB, args, DATA, attempts=1) for pod, node in now.items()]
+            for work in works:
+                work.restic.end(JOB)
+                work.restic.unlock()
+            jobs = Jobs(
+                works,
+                self.ctx,
+                verb="verification by",
+                parallel="rack",
+                finished=lambda work, _job: work.restic.end(JOB),
+                beat=self.lock.check,
+                limit=float(self.params["wait_timeout"]),
+            )
+            faults += [f"{now[pod].pod}: {why}" for pod, why in jobs.run().items()]
+        return faults
+
+
+def incomplete(backup: Backup) -> list[str]:
+    """What the manifest itself says that is not in."""
+    state = backup.manifest.state
+    missing = ", ".join(backup.manifest.missing)
+    return [] if state == backups.COMPLETE else [f"it is {state}: {missing or backup.manifest.error} is not in"]

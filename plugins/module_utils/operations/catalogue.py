@@ -1,0 +1,231 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The catalogue of a datacenter's backups: documents in, documents out, and the backup that runs just now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import backups, spec
+from ..backups import Listed, Manifest, ManifestError, NodeManifest, Record, Schema, Verification
+from ..errors import CassopsError
+from ..kube import Kube
+from ..manifests.common import labels_of
+from ..observe import Objects
+from ..restic import CONTAINER, NoRepository, Restic
+
+OPTIONS: Mapping[str, Any] = {
+    "backup": {"type": "dict", "required": True},
+    "variable_prefix": {"type": "str", "default": ""},
+}
+"""Options of every operation on backups: C(cassandra_backup). The secrets are mounted where restic runs."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup with all its documents."""
+
+    manifest: Manifest
+    nodes: tuple[NodeManifest, ...]
+    schema: Schema | None
+
+
+class Catalogue:
+    """The backups of one datacenter.
+
+    :param pod: any pod of any datacenter with a container C(backup) that has the same secrets.
+    :param base: the repository that the inventory names.
+    :param cluster: the cluster and datacenter whose backups they are; need not be those of the pod.
+    """
+
+    def __init__(self, kube: Kube, pod: str, base: str, cluster: str, datacenter: str) -> None:
+        self.kube = kube
+        self.pod = pod
+        self.base = base
+        self.cluster = cluster
+        self.datacenter = datacenter
+        self.restic = self.repository(backups.CATALOGUE)
+
+    def repository(self, part: str, pod: str = "") -> Restic:
+        """A repository of the datacenter: a node's, by its host id, or the catalogue.
+
+        :param pod: where restic is to run; default is the catalogue's pod.
+        """
+        return Restic(self.kube, pod or self.pod, backups.place(self.base, self.cluster, self.datacenter, part))
+
+    def records(self) -> list[Record]:
+        """All documents, without reading them; none where there never was a backup."""
+        try:
+            return self.restic.records()
+        except NoRepository:
+            return []
+
+    def listed(self, running: Manifest | None, now: float) -> list[Listed]:
+        """Every backup, the oldest first."""
+        return backups.listing(self.records(), running, now)
+
+    def read(self, name: str) -> Backup:
+        """A backup whose manifest is in, with all documents, each compared with its digest.
+
+        :raises CassopsError: there is no such backup.
+        :raises ManifestError: a document is damaged.
+        """
+        records = self.records()
+        manifest = self.manifest(name, records)
+        nodes = tuple(
+            self._document(entry.manifest, backups.NODE, name, entry.host_id, entry.digest)
+            for entry in manifest.nodes
+            if entry.manifest
+        )
+        schema = None
+        if manifest.schema:
+            text = self._text(manifest.schema, backups.SCHEMA, name)
+            schema = backups.load_schema(text, manifest.schema_digest)
+        return Backup(manifest, nodes, schema)
+
+    def manifest(self, name: str, records: list[Record] | None = None) -> Manifest:
+        """A backup's own manifest, the newest of its name. Raises as L(read) does."""
+        found = [
+            record
+            for record in (self.records() if records is None else records)
+            if record.kind == backups.BACKUP and record.backup == name
+        ]
+        if not found:
+            raise CassopsError(
+                f"there is no backup {name} of datacenter {self.datacenter} of cluster {self.cluster} in {self.base};"
+                " the playbook list_backups tells which there are"
+            )
+        newest = max(found, key=lambda record: record.time)
+        manifest = backups.load(self._text(newest.id, backups.BACKUP, name))
+        if manifest.backup != name:
+            raise ManifestError(f"the manifest of backup {name} is that of {manifest.backup}")
+        return manifest
+
+    def _document(self, snapshot: str, kind: str, name: str, host_id: str, digest: str) -> NodeManifest:
+        try:
+            return backups.load_node(self._text(snapshot, kind, name, host_id), digest)
+        except ManifestError as error:
+            raise ManifestError(f"backup {name}, node {host_id}: {error}") from error
+
+    def _text(self, snapshot: str, kind: str, name: str, host_id: str = "") -> str:
+        return self.restic.read(snapshot, backups.catalogue_file(name, kind, host_id))
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def store_node(self, manifest: NodeManifest) -> tuple[str, str]:
+        """Id and digest of the stored document."""
+        tags = {
+            "kind": backups.NODE,
+            "backup": manifest.backup,
+            "pod": manifest.pod,
+            "host": manifest.host_id,
+            "repository": manifest.repository,
+        }
+        return self._store(backups.dump(manifest), backups.NODE, manifest.backup, tags, manifest.host_id)
+
+    def store_schema(self, schema: Schema) -> tuple[str, str]:
+        """Id and digest of the stored document."""
+        tags = {"kind": backups.SCHEMA, "backup": schema.backup}
+        return self._store(backups.dump(schema), backups.SCHEMA, schema.backup, tags)
+
+    def store(self, manifest: Manifest) -> str:
+        """The last word about a backup; id of the stored document."""
+        tags = backups.tags_of(manifest)
+        return self._store(backups.dump(manifest), backups.BACKUP, manifest.backup, tags)[0]
+
+    def store_verification(self, verification: Verification) -> None:
+        tags = {
+            "kind": backups.VERIFICATION,
+            "backup": verification.backup,
+            "when": verification.when,
+            "level": verification.level,
+            "faults": str(len(verification.faults)),
+        }
+        self._store(backups.dump(verification), backups.VERIFICATION, verification.backup, tags)
+
+    def _store(self, text: str, kind: str, name: str, tags: Mapping[str, str], host_id: str = "") -> tuple[str, str]:
+        file = backups.catalogue_file(name, kind, host_id)
+        return self.restic.store(text, file, tags, host_id or self.datacenter), backups.digest(text)
+
+
+def opened(params: Mapping[str, Any], kube: Kube, found: Objects) -> Catalogue:
+    """The catalogue, by way of any pod of the datacenter that has restic.
+
+    :raises CassopsError: there is none, or the options are wrong.
+    """
+    plan = spec.parse_backup(params["backup"], params["variable_prefix"])
+    pods = pods_with_restic(found)
+    if not pods:
+        raise CassopsError(
+            f"no pod of datacenter {params['datacenter']} of cluster {params['cluster']} in namespace {kube.namespace}"
+            f" has a container {CONTAINER} that runs: run the playbook deploy with cassandra_backup set, then restart"
+        )
+    return Catalogue(kube, pods[0], plan.repository, params["cluster"], params["datacenter"])
+
+
+def pods_with_restic(found: Objects) -> list[str]:
+    """The pods in which restic can be run now, by name."""
+    return sorted(name for name, pod in found.all("Pod").items() if has_restic(pod))
+
+
+def has_restic(pod: Mapping[str, Any]) -> bool:
+    """Whether the container with restic runs in a pod that stays."""
+    states = {item["name"]: item.get("state", {}) for item in pod.get("status", {}).get("containerStatuses", ())}
+    return "running" in states.get(CONTAINER, {}) and "deletionTimestamp" not in pod["metadata"]
+
+
+# --- the backup that runs ---------------------------------------------------------------------------------------------
+
+
+def running_name(cluster: str, datacenter: str) -> str:
+    """Name of the ConfigMap with the manifest of the backup that runs."""
+    return f"{cluster}-{datacenter}-backup"
+
+
+def running(kube: Kube, cluster: str, datacenter: str) -> Manifest | None:
+    """The manifest of the backup that runs, or whose run died before its end; None where there is none.
+
+    :raises ManifestError: somebody edited it.
+    """
+    found = kube.get("ConfigMap", running_name(cluster, datacenter))
+    if found is None:
+        return None
+    try:
+        return backups.load(str((found.get("data") or {}).get("manifest", "")))
+    except ManifestError as error:
+        raise ManifestError(
+            f"ConfigMap {running_name(cluster, datacenter)}: {error}; delete it, and begin a new backup"
+        ) from error
+
+
+def write_running(kube: Kube, manifest: Manifest) -> None:
+    """The sign of life of a backup that runs."""
+    kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": running_name(manifest.cluster, manifest.datacenter),
+                "labels": labels_of(manifest.cluster, manifest.datacenter),
+            },
+            "data": {"manifest": backups.dump(manifest)},
+        }
+    )
+
+
+def forget_running(kube: Kube, cluster: str, datacenter: str) -> None:
+    """The backup has ended, and the catalogue knows how."""
+    name = running_name(cluster, datacenter)
+    found = kube.get("ConfigMap", name)
+    if found is not None:
+        kube.delete("ConfigMap", name, uid=found["metadata"]["uid"])
+
+
+def lock_name(cluster: str) -> str:
+    """One backup, restore or purge at a time in a cluster. It is not the lock of changes: an upload takes hours, and
+    a failed node can be healed meanwhile."""
+    return f"{cluster}-backup-lock"

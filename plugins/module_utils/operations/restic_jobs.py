@@ -1,0 +1,227 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Jobs of restic in many pods: so many at once as a rule allows, each watched, and begun again when its container died.
+
+A look at a job that fails is no failure of the job: the API server may restart, and the job goes on meanwhile. What
+counts is whether bytes move.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .. import report
+from ..context import Context
+from ..errors import CassopsError
+from ..observe import attempt, together
+from ..restic import Job, Restic
+
+PAUSE = 2.0
+"""Seconds between two looks."""
+SAY_AGAIN = 10.0
+ATTEMPTS = 3
+"""How often a job is begun whose container dies under it, or that fails."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A job that is to be done in one pod.
+
+    :param group: jobs of one group run at the same time; see L(may_begin).
+    :param name: of the job; the same work has the same name, so that who comes next finds it.
+    :param lines: see C(Restic.start).
+    """
+
+    pod: str
+    group: str
+    restic: Restic
+    name: str
+    args: tuple[str, ...]
+    folder: str
+    lines: tuple[str, ...] = ()
+    attempts: int = ATTEMPTS
+
+
+@dataclass
+class _State:
+    """A job that was begun."""
+
+    work: Work
+    attempts: int = 1
+    job: Job = field(default_factory=lambda: Job("running"))
+    moved_at: float = field(default_factory=time.monotonic)
+    began_at: float = field(default_factory=time.monotonic)
+    first: int | None = None
+    said_at: float = float("-inf")
+    # What the last look said, if it could not look.
+    unseen: str = ""
+
+
+def may_begin(work: Work, running: Iterable[Work], parallel: str) -> bool:
+    """Whether a job may begin beside those that run.
+
+    With C(rack), the default, only nodes of one rack are busy: of three replicas in three racks two answer as fast as
+    ever, and that is a quorum.
+
+    :param parallel: C(rack), C(all), or a number of nodes.
+    """
+    busy = list(running)
+    if parallel == "all":
+        return True
+    if parallel == "rack":
+        return all(other.group == work.group for other in busy)
+    return len(busy) < int(parallel)
+
+
+class Jobs:
+    """Runs all of the work to its end.
+
+    :param finished: what is to be done with a job that ended well, in the order of their ends; what it raises counts
+        as the work's failure.
+    :param beat: called at each look: a sign of life, and the check of the lock.
+    :param limit: seconds without progress after which a job is given up.
+    """
+
+    def __init__(
+        self,
+        works: Sequence[Work],
+        ctx: Context,
+        *,
+        verb: str,
+        parallel: str,
+        finished: Callable[[Work, Job], None],
+        beat: Callable[[], None],
+        limit: float,
+    ) -> None:
+        self.waiting = list(works)
+        self.ctx = ctx
+        self.verb = verb
+        self.parallel = parallel
+        self.finished = finished
+        self.beat = beat
+        self.limit = limit
+        self.running: dict[str, _State] = {}
+        self.failures: dict[str, str] = {}
+
+    def run(self) -> Mapping[str, str]:
+        """Pod -> why its work failed; empty when all is done."""
+        while self.waiting or self.running:
+            self.beat()
+            self._begin()
+            states = list(self.running.values())
+            looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name)), states)
+            for state, look in zip(states, looks, strict=True):
+                self._see(state, look)
+            if self.running:
+                time.sleep(PAUSE)
+        return self.failures
+
+    def _begin(self) -> None:
+        begun = []
+        for work in list(self.waiting):
+            if may_begin(work, [state.work for state in self.running.values()], self.parallel):
+                self.waiting.remove(work)
+                self.running[work.pod] = _State(work)
+                begun.append(work)
+        for work, answer in zip(begun, together(lambda work: attempt(lambda: _start(work)), begun), strict=True):
+            if isinstance(answer, CassopsError):
+                self._fail(self.running[work.pod], str(answer))
+
+    def _see(self, state: _State, look: Job | CassopsError) -> None:
+        if state.work.pod not in self.running:
+            return
+        now = time.monotonic()
+        if isinstance(look, CassopsError):
+            state.unseen = str(look)
+        else:
+            if look.state == "running" and look.done != state.job.done:
+                state.moved_at = now
+            state.unseen, state.job = "", look
+        if state.unseen or state.job.state == "running":
+            self._go_on(state, now)
+        elif state.job.ended and state.job.rc == 0:
+            self._finish(state)
+        else:
+            self._again(state)
+
+    def _go_on(self, state: _State, now: float) -> None:
+        if now - state.moved_at > self.limit:
+            why = state.unseen or state.job.error or "it says nothing"
+            self._fail(state, f"{self.verb} {state.work.pod} has not moved for {self.limit:.0f} s: {why}")
+        elif now - state.said_at >= SAY_AGAIN:
+            state.said_at = now
+            self.ctx.progress(self._line(state, now), important=True)
+
+    def _line(self, state: _State, now: float) -> str:
+        pod, job = state.work.pod, state.job
+        if state.unseen:
+            return f"{self.verb} {pod}: cannot be looked at just now ({state.unseen})"
+        if not job.total:
+            return f"{self.verb} {pod}: {report.age(now - state.began_at)} so far"
+        if state.first is None:
+            state.first, state.began_at = job.done, now
+        part = 100 * job.done / job.total
+        said = f"{self.verb} {pod}: {part:.0f} %, {report.size(job.done)} of {report.size(job.total)}"
+        left = time_left(job.done, job.total, state.first, now - state.began_at)
+        complaint = f"; {job.error.rpartition('; ')[2]}" if job.error else ""
+        return f"{said}{f', {left} left' if left else ''}{complaint}"
+
+    def _finish(self, state: _State) -> None:
+        answer = attempt(lambda: self.finished(state.work, state.job))
+        if isinstance(answer, CassopsError):
+            self._fail(state, str(answer))
+        else:
+            del self.running[state.work.pod]
+
+    def _again(self, state: _State) -> None:
+        """It failed, or its container died with it: what it had stored is not stored again."""
+        work, job = state.work, state.job
+        why = (
+            str(work.restic.failure(work.args[0], job.rc or 1, job.error))
+            if job.ended
+            else f"the container of {work.pod} ended while restic ran in it (see: kubectl describe pod {work.pod})"
+        )
+        if state.attempts >= work.attempts or not worth_another_try(job):
+            self._fail(state, why)
+            return
+        self.ctx.progress(f"{self.verb} {work.pod}: begun again, because {why}", important=True)
+        answer = attempt(lambda: _restart(work))
+        if isinstance(answer, CassopsError):
+            # The pod is not there for the moment; the limit without progress ends that.
+            state.unseen = str(answer)
+            return
+        state.attempts += 1
+        state.moved_at = time.monotonic()
+        state.first = None
+
+    def _fail(self, state: _State, why: str) -> None:
+        attempt(lambda: state.work.restic.end(state.work.name))
+        self.failures[state.work.pod] = why
+        self.ctx.progress(f"{self.verb} {state.work.pod} failed: {why}", important=True)
+        del self.running[state.work.pod]
+
+
+def _start(work: Work) -> None:
+    work.restic.start(work.name, work.args, work.folder, work.lines)
+
+
+def _restart(work: Work) -> None:
+    work.restic.end(work.name)
+    work.restic.unlock()
+    _start(work)
+
+
+def worth_another_try(job: Job) -> bool:
+    """Whether a job that did not end well may do so next time: a wrong password stays wrong."""
+    return not (job.ended and ("wrong password" in job.error or job.rc == 12))
+
+
+def time_left(done: int, total: int, first: int, spent: float) -> str:
+    """How long the rest takes at the pace so far; empty while that says nothing yet."""
+    if done <= first or spent < 1 or done >= total:
+        return ""
+    return report.age((total - done) / ((done - first) / spent)) or ""

@@ -1,0 +1,317 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""restic in the container `backup` of a pod: commands that answer at once, and jobs that outlive the connection.
+
+Secrets never pass through here. The container has them as mounted Secrets, and the shell that starts restic reads
+them there, at each command: a rotated Secret counts without a restart.
+
+A job runs detached in the container and writes what it says into a folder. So a broken connection, a restarted API
+server or a killed playbook does not end an upload of hours; who comes next looks at the folder and goes on waiting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from .backups import Record
+from .errors import CassopsError
+from .kube import ExecResult, ExecTimeout, Kube
+
+CONTAINER = "backup"
+DATA = "/var/lib/cassandra/data"
+LIMIT = 120.0
+"""Seconds for a command that only reads or writes documents; restic repeats for minutes what a store refuses."""
+
+# restic's own exit codes, since 0.17.
+NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
+PARTLY = 3
+"""restic's exit code for a backup that was stored though some files could not be read."""
+
+_ENVIRONMENT = r"""for file in /cassops/backup/credentials/*; do
+    name=${file##*/}
+    case $name in *[!A-Z0-9_]* | [0-9]*) continue ;; esac
+    if [ -f "$file" ]; then export "$name=$(cat "$file")"; fi
+done
+export RESTIC_PASSWORD_FILE=/cassops/backup/password/password
+export RESTIC_CACHE_DIR=/cassops/backup/work/cache RESTIC_PROGRESS_FPS=0.5 TMPDIR=/cassops/backup/work
+export RESTIC_REPOSITORY="$1"
+shift
+"""
+_RUN = _ENVIRONMENT + 'exec restic "$@"'
+_JOBS = "/cassops/backup/work/jobs"
+# The pid of a container that restarted may belong to another process: its start time, field 22, tells.
+_ALIVE = r"""folder=/cassops/backup/work/jobs/$1
+started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
+alive() {
+    [ -f "$folder/pid" ] || return 1
+    read -r pid at <"$folder/pid"
+    [ -n "$at" ] && [ "$(started "$pid")" = "$at" ]
+}
+"""
+_BODY = _ENVIRONMENT + (
+    'folder=$1; where=$2; shift 2; mkdir -p "$where"; cd "$where" || exit 1; '
+    'restic "$@" >"$folder/out" 2>"$folder/err" </dev/null; echo $? >"$folder/rc.new"; mv "$folder/rc.new" "$folder/rc"'
+)
+_START = (
+    _ALIVE
+    + r"""if alive || [ -f "$folder/rc" ]; then exit 0; fi
+rm -rf "$folder" && mkdir -p "$folder" && cat >"$folder/list" || exit 1
+shift
+body=$1
+repository=$2
+shift 2
+setsid sh -c "$body" sh "$repository" "$folder" "$@" >/dev/null 2>&1 </dev/null &
+pid=$!
+echo "$pid $(started "$pid")" >"$folder/pid"
+"""
+)
+_LOOK = (
+    _ALIVE
+    + r"""if [ ! -d "$folder" ]; then echo absent; exit 0; fi
+if [ -f "$folder/rc" ]; then echo "ended $(cat "$folder/rc")"
+elif alive; then echo running
+elif [ -f "$folder/rc" ]; then echo "ended $(cat "$folder/rc")"
+else echo lost; fi
+tail -n 2 "$folder/out" 2>/dev/null
+echo
+echo ---
+tail -c 4000 "$folder/err" 2>/dev/null
+exit 0
+"""
+)
+_END = (
+    _ALIVE
+    + r"""if alive; then kill -- "-$pid" 2>/dev/null || kill "$pid"; fi
+for dummy in 1 2 3 4 5 6 7 8 9 10; do alive || break; sleep 1; done
+rm -rf "$folder"
+"""
+)
+
+
+class ResticError(CassopsError):
+    """restic failed. :ivar rc: its exit code."""
+
+    def __init__(self, message: str, rc: int = 1) -> None:
+        super().__init__(message)
+        self.rc = rc
+
+
+class NoRepository(ResticError):
+    """There is no repository where one was expected."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it was seen.
+
+    :ivar state: C(absent), C(running), C(ended), or C(lost): it was killed with its container.
+    :ivar status: the last line of progress, as restic's JSON has it; the summary, once it has ended well.
+    :ivar error: what restic complained about.
+    """
+
+    state: str
+    rc: int | None = None
+    status: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.state == "ended"
+
+    @property
+    def done(self) -> int:
+        """Bytes that are done."""
+        return int(self.status.get("bytes_done") or self.status.get("bytes_restored") or 0)
+
+    @property
+    def total(self) -> int:
+        """Bytes in all, as far as restic knows by now."""
+        return int(self.status.get("total_bytes") or 0)
+
+
+class Restic:
+    """restic in one pod, for one repository.
+
+    :param repository: as restic takes it, without secrets: it stands in the arguments of a process.
+    """
+
+    def __init__(self, kube: Kube, pod: str, repository: str) -> None:
+        self.kube = kube
+        self.pod = pod
+        self.repository = repository
+
+    # -- commands ---------------------------------------------------------------------------------------------------
+
+    def run(self, *args: str, stdin: str | None = None, limit: float = LIMIT) -> str:
+        """One command, to its end; what it wrote to stdout.
+
+        :raises NoRepository: there is none.
+        :raises ResticError: anything else that restic refuses, or it was not done in time.
+        """
+        try:
+            told = self._exec(["sh", "-c", _RUN, "sh", self.repository, *args], stdin, limit)
+        except ExecTimeout as error:
+            raise ResticError(
+                f"{self.pod}: restic {args[0]} had no answer from {self.repository} after {limit:.0f} s; is the store"
+                " up, and may this pod reach it?"
+            ) from error
+        if told.rc:
+            raise self.failure(args[0], told.rc, told.stderr or told.stdout)
+        return told.stdout
+
+    def _exec(self, argv: Sequence[str], stdin: str | None = None, limit: float = LIMIT) -> ExecResult:
+        return self.kube.exec(self.pod, argv, CONTAINER, stdin, limit)
+
+    def failure(self, command: str, rc: int, said: str) -> ResticError:
+        """What restic said, and what to do about it."""
+        words = complaint(said)
+        where = f"{self.pod}: restic {command} of {self.repository}"
+        if rc == NO_REPOSITORY or "Is there a repository at" in words:
+            return NoRepository(f"{where}: there is no repository", rc)
+        if rc == WRONG_PASSWORD or "wrong password" in words:
+            return ResticError(
+                f"{where}: the repository was made with another password than the key password of"
+                " cassandra_backup.password_secret has; put the old one back, without it nothing can be read",
+                rc,
+            )
+        if rc == LOCKED or "already locked" in words:
+            return ResticError(f"{where}: another restic has the repository: {words}", rc)
+        return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc)
+
+    def ensure(self) -> bool:
+        """Make the repository where there is none; whether it was made."""
+        if self.exists():
+            return False
+        with contextlib.suppress(NoRepository):
+            self.run("init")
+        return True
+
+    def exists(self) -> bool:
+        """Whether there is a repository that the password opens.
+
+        :raises ResticError: that cannot be told, or the password is another one.
+        """
+        try:
+            self.run("cat", "config")
+        except NoRepository:
+            return False
+        return True
+
+    def records(self) -> list[Record]:
+        """The snapshots of the repository."""
+        return [record(item) for item in json.loads(self.run("snapshots", "--json", "--no-lock") or "null") or ()]
+
+    def store(self, text: str, file: str, tags: Mapping[str, str], host: str) -> str:
+        """Store a text as the one file of a new snapshot; the snapshot's id.
+
+        :param file: its absolute path in the snapshot.
+        """
+        options = ["--stdin", "--stdin-filename", file, "--host", host, *tag_options(tags)]
+        told = self.run("backup", "--json", *options, stdin=text)
+        return str(last_json(told.splitlines())["snapshot_id"])
+
+    def read(self, snapshot: str, file: str) -> str:
+        """The text that was stored so."""
+        return self.run("dump", "--no-lock", snapshot, file)
+
+    def files(self, snapshot: str) -> dict[str, int]:
+        """Path -> size of every file of a snapshot; paths are relative to its root."""
+        lines = (json.loads(line) for line in self.run("ls", "--json", "--no-lock", snapshot).splitlines() if line)
+        return {item["path"].lstrip("/"): int(item.get("size", 0)) for item in lines if item.get("type") == "file"}
+
+    def unlock(self) -> None:
+        """Take away the locks that dead commands left; those of living ones stay."""
+        self.run("unlock")
+
+    # -- jobs -------------------------------------------------------------------------------------------------------
+
+    def start(self, job: str, args: Sequence[str], folder: str = DATA, lines: Sequence[str] = ()) -> None:
+        """Start a job, unless it runs or has ended already.
+
+        :param job: its name in the pod: letters, digits, -, _ and dots.
+        :param folder: where it runs; it is made.
+        :param lines: what the file L(list_of) of the job has, for restic's options that read one.
+        """
+        argv = ["sh", "-c", _START, "sh", job, _BODY, self.repository, folder, *args]
+        self._must(argv, f"start {args[0]}", "".join(f"{line}\n" for line in lines))
+
+    def look(self, job: str) -> Job:
+        """How far a job is."""
+        return parse_job(self._must(["sh", "-c", _LOOK, "sh", job], f"look at {job}"))
+
+    def end(self, job: str) -> None:
+        """End a job that runs, and forget it; one that is not there is no error."""
+        self._must(["sh", "-c", _END, "sh", job], f"end {job}")
+
+    def _must(self, argv: Sequence[str], what: str, stdin: str | None = None) -> str:
+        told = self._exec(argv, stdin)
+        if told.rc:
+            raise ResticError(f"{self.pod}: cannot {what}: {(told.stderr or told.stdout).strip() or told.rc}", told.rc)
+        return told.stdout
+
+
+def list_of(job: str) -> str:
+    """The file in the container that a job's lines are in."""
+    return f"{_JOBS}/{job}/list"
+
+
+def tag_options(tags: Mapping[str, str]) -> list[str]:
+    """restic's options for tags, each C(name=value); a comma would make two of one."""
+    return [word for name, value in tags.items() for word in ("--tag", f"{name}={value}".replace(",", ";"))]
+
+
+def record(item: Mapping[str, Any]) -> Record:
+    """A snapshot of C(restic snapshots --json)."""
+    pairs = (tag.partition("=") for tag in item.get("tags") or ())
+    return Record(str(item["id"]), moment_of(str(item["time"])), {name: value for name, _sign, value in pairs})
+
+
+def moment_of(text: str) -> float:
+    """Seconds since 1970; restic writes nanoseconds, which Python does not read."""
+    cut = re.sub(r"(\.\d{6})\d*", r"\1", text)
+    return datetime.fromisoformat(re.sub(r"Z$", "+00:00", cut)).timestamp()
+
+
+def objects(lines: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """The JSON objects among lines; a line that was cut off, or is text, is none."""
+    for line in lines:
+        if line.startswith("{"):
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+
+def last_json(lines: Sequence[str]) -> Mapping[str, Any]:
+    """The last JSON object among lines, empty where there is none."""
+    return next(iter(reversed(list(objects(lines)))), {})
+
+
+def complaint(said: str) -> str:
+    """What restic complained about, without JSON around it, and each thing once."""
+    words = []
+    for line in said.splitlines():
+        told = next(objects([line]), None)
+        words.append(_message(told) if told is not None else line.strip())
+    return "; ".join(dict.fromkeys(word for word in words if word))[-2000:]
+
+
+def _message(told: Mapping[str, Any]) -> str:
+    error = told.get("error")
+    text = error.get("message", "") if isinstance(error, Mapping) else error or told.get("message", "")
+    item = told.get("item")
+    return f"{item}: {text}" if item and text else str(text)
+
+
+def parse_job(text: str) -> Job:
+    """What the script that looks at a job printed."""
+    first, _newline, rest = text.partition("\n")
+    out, _line, err = rest.partition("\n---\n")
+    state, _space, rc = first.partition(" ")
+    return Job(state, int(rc) if rc else None, last_json(out.splitlines()), complaint(err))

@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_info
+short_description: List the backups of a Cassandra datacenter
+version_added: 0.1.0
+author:
+  - cassops contributors (@cassops)
+description:
+  - Tells the backups that there are, their states, sizes, and when each was last verified. A backup whose run died is
+    told as failed.
+  - Changes nothing.
+extends_documentation_fragment:
+  - cassops.kubernetes.kubernetes
+  - cassops.kubernetes.kubernetes.datacenter
+  - cassops.kubernetes.backup
+  - cassops.kubernetes.query
+  - cassops.kubernetes.attributes
+  - cassops.kubernetes.attributes.info
+options:
+  name:
+    description:
+      - Tell the nodes of this backup too, in RV(backup).
+    type: str
+  show:
+    description:
+      - Print the lines of RV(report) as they are.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Look
+  cassops.kubernetes.backup_info:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    backup: "{{ cassandra_backup }}"
+    show: true
+
+- name: The newest complete backup
+  cassops.kubernetes.backup_info:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    backup: "{{ cassandra_backup }}"
+    query: "backups[?state=='complete'].name | [-1]"
+  register: newest
+"""
+
+RETURN = r"""
+backups:
+  description: The backups, the oldest first.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: 20261125T031400Z
+      state: complete
+      began: "2026-11-25T03:14:00Z"
+      finished: "2026-11-25T03:31:40Z"
+      nodes: 6
+      missing: []
+      size: 322122547200
+      added: 4187593113
+      verified: "2026-11-25T04:00:10Z"
+      damaged: false
+      error: ''
+backup:
+  description: The backup that O(name) names, as the module M(cassops.kubernetes.backup) tells it.
+  returned: success
+  type: dict
+  sample: null
+report:
+  description: The same as lines of text for people.
+  returned: success
+  type: list
+  elements: str
+  sample: ["BACKUP            STATE     AGE   NODES  SIZE       NEW      VERIFIED"]
+query:
+  description: What O(query) selects.
+  returned: with O(query)
+  type: raw
+  sample: 20261125T031400Z
+"""
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import main
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import backup_info
+
+if __name__ == "__main__":
+    main(backup_info)

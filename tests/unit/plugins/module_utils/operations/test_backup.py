@@ -1,0 +1,484 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backups of a datacenter in memory: killed before any write, refused, taken up, listed, verified, purged."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils.fake_cassandra import OFF
+from unit.plugins.module_utils.fake_kube import FakeKube
+from unit.plugins.module_utils.fake_restic import FakeStore
+from unit.plugins.module_utils.operations.rolling import Rolling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import backups
+from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import (
+    COMPLETE,
+    FAILED,
+    PARTIAL,
+    SNAPSHOT,
+    Manifest,
+)
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    backup,
+    backup_info,
+    backup_purge,
+    backup_verify,
+    catalogue,
+)
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
+
+PLAN: dict[str, Any] = {"repository": "s3:https://s3/b", "password_secret": "key", "keep": {"last": 2}}
+TABLE = "orders-0123456789abcdef0123456789abcdef"
+FILES = {
+    f"shop/{TABLE}/snapshots/{SNAPSHOT}/{name}": size for name, size in {"nb-1-big-Data.db": 7, "Rows.db": 0}.items()
+}
+
+
+class World(Rolling):
+    """A datacenter whose pods have the container, and a store."""
+
+    store: FakeStore
+
+    @classmethod
+    def ready(cls, monkeypatch: pytest.MonkeyPatch) -> World:
+        world = cls.deployed(monkeypatch, per_rack=1, backup=PLAN)
+        assert isinstance(world, World)
+        world.store = FakeStore(world.kube, disks={pod: dict(FILES) for pod in world.nodes}).install(monkeypatch)
+        world.kube.put({"kind": "Secret", "metadata": {"name": "key"}, "data": {"password": "c2VjcmV0"}})
+        monkeypatch.setattr(catalogue, "has_restic", lambda pod: any_named(pod, "backup"))
+        plain = FakeKube.exec
+
+        def run(self: FakeKube, pod: str, argv: Any, *rest: Any, **options: Any) -> ExecResult:
+            if argv[-1] != backup.LOOK_AT_SNAPSHOT:
+                return plain(self, pod, argv, *rest, **options)
+            taken = SNAPSHOT in world.ring.busy[pod].snapshots
+            lines = [f"{size} {path}" for path, size in world.store.disks[pod].items()] if taken else []
+            return ExecResult(0, "\n".join(lines), "")
+
+        monkeypatch.setattr(FakeKube, "exec", run)
+        monkeypatch.setattr(time, "sleep", world.tick)
+        return world
+
+    def tick(self, seconds: float) -> None:
+        self.kube.clock += seconds
+
+    def back_up(self, name: str = "b1", **changes: Any) -> dict[str, Any]:
+        self.kube.clock += 3600
+        return self.run(backup, name=name, **changes)
+
+    def run(self, other: Any, check: bool = False, **changes: Any) -> dict[str, Any]:
+        return super().run(other, check, **{"backup": PLAN, "variable_prefix": "cassandra_", **changes})
+
+    def states(self) -> dict[str, str]:
+        return {one["name"]: one["state"] for one in self.run(backup_info)["backups"]}
+
+    def assert_tidy(self, locks: bool = True) -> None:
+        """No snapshot, no job, no note and no lock is left."""
+        assert [pod for pod in self.nodes if SNAPSHOT in self.ring.busy[pod].snapshots] == []
+        assert self.store.jobs == {}
+        assert self.kube.get("ConfigMap", "shop-dc1-backup") is None
+        for lease in ("shop-lock", "shop-backup-lock") if locks else ():
+            assert self.kube.one("Lease", lease)["spec"]["holderIdentity"] == ""
+
+
+def any_named(pod: Any, name: str) -> bool:
+    return any(item["name"] == name for item in pod["spec"]["containers"])
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World.ready(monkeypatch)
+
+
+def host_of(world: World, pod: str) -> str:
+    return world.ring.members[pod].host_id
+
+
+# --- one backup -------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_written_manifest_last(world: World) -> None:
+    before = len(world.kube.writes)
+    result = world.back_up()
+    assert result["changed"]
+    assert result["backup"]["state"] == COMPLETE
+    assert (result["backup"]["size"], result["backup"]["added"]) == (21, 21)
+    written = [what for what in world.writes(before) if what.startswith("restic store")]
+    assert written == [f"restic store {kind} in catalogue" for kind in ("schema", "node", "node", "node", "backup")]
+    for pod in world.nodes:
+        (snapshot,) = world.store.of(host_of(world, pod))
+        assert snapshot.files == FILES
+    world.assert_tidy()
+    assert world.states() == {"b1": COMPLETE}
+
+
+def test_nodes_are_flushed_before_the_first_snapshot_is_taken(world: World) -> None:
+    before = len(world.ring.nodetool)
+    world.back_up()
+    verbs = [verb[0] for _pod, verb in world.ring.nodetool[before:]]
+    assert verbs.index("snapshot") > max(index for index, verb in enumerate(verbs) if verb == "flush")
+    (taken,) = {verb for _pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot"}
+    assert taken == ("snapshot", "-t", SNAPSHOT, "--ttl", backup.SNAPSHOT_TTL)
+
+
+def test_check_mode_tells_and_does_nothing(world: World) -> None:
+    before, verbs = list(world.kube.writes), len(world.ring.nodetool)
+    result = world.run(backup, check=True, name="b1")
+    assert result["changed"]
+    assert world.kube.writes == before
+    assert not [verb for _pod, verb in world.ring.nodetool[verbs:] if verb[0] in ("flush", "snapshot", "clearsnapshot")]
+    assert world.store.repositories == {}
+
+
+def test_the_same_name_again_changes_nothing(world: World) -> None:
+    world.back_up()
+    before = world.writes()
+    result = world.back_up()
+    assert not result["changed"]
+    assert result["backup"]["state"] == COMPLETE
+    assert world.writes() == before
+
+
+def test_the_second_backup_adds_only_what_is_new(world: World) -> None:
+    world.back_up("b1")
+    for disk in world.store.disks.values():
+        disk[f"shop/{TABLE}/snapshots/{SNAPSHOT}/nb-2-big-Data.db"] = 5
+    assert world.back_up("b2")["backup"]["added"] == 15
+
+
+def test_one_rack_uploads_at_a_time(world: World) -> None:
+    work = Work("a-0", "r1", None, "job", (), "")  # type: ignore[arg-type]
+    same, other = dataclasses.replace(work, pod="a-1"), dataclasses.replace(work, pod="b-0", group="r2")
+    assert may_begin(work, [], "rack")
+    assert may_begin(work, [same], "rack")
+    assert not may_begin(work, [other], "rack")
+    assert may_begin(work, [other], "all")
+    assert (may_begin(work, [other], "2"), may_begin(work, [other, same], "2")) == (True, False)
+    world.back_up()
+    assert world.store.most_at_once == 1
+    world.store.most_at_once = 0
+    world.back_up("b2", parallel="all")
+    assert world.store.most_at_once == 3
+
+
+def test_tables_and_excluded_keyspaces(world: World) -> None:
+    before = len(world.ring.nodetool)
+    world.back_up("b1", tables=["shop.orders", "shop.items", "till"])
+    taken = [verb[3:] for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]]
+    ttl = ("--ttl", backup.SNAPSHOT_TTL)
+    assert taken == [(*ttl, "-kt", "shop.orders,shop.items"), (*ttl, "--", "till")]
+    before = len(world.ring.nodetool)
+    world.back_up("b2", backup={**PLAN, "exclude_keyspaces": ["system_traces"]})
+    taken = [verb[3:] for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]]
+    assert taken == [(*ttl, "--", "system_auth", "system_distributed")]
+
+
+def test_a_schema_that_changes_meanwhile_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that is dropped between snapshot and schema would be data that nobody can read."""
+    versions = iter(["schema-1", "schema-2", "schema-3"])
+    before = len(world.ring.nodetool)
+    plain = type(world.ring).act
+
+    def act(self: Any, pod: str, verb: Any) -> None:
+        plain(self, pod, verb)
+        if verb[0] == "snapshot" and pod == world.nodes[0]:
+            self.schema = next(versions)
+
+    monkeypatch.setattr(type(world.ring), "act", act)
+    monkeypatch.setattr(world.ring, "schema", "schema-0")
+    with pytest.raises(Failed, match="the schema kept changing"):
+        world.back_up()
+    assert len([1 for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot"]) == 9
+    world.assert_tidy()
+
+
+# --- refused ----------------------------------------------------------------------------------------------------------
+
+
+def test_all_that_is_wrong_is_told_at_once(world: World) -> None:
+    with pytest.raises(SpecError) as caught:
+        world.run(backup, name="a/b", tables=["x y"], parallel="none")
+    assert [text.partition(":")[0] for text in caught.value.errors] == ["name", "tables[0]", "parallel"]
+    with pytest.raises(SpecError, match=r"cassandra_backup\.repository: must begin with"):
+        world.run(backup, backup={**PLAN, "repository": "ftp:there"})
+
+
+def test_without_the_secret_and_the_container_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World.ready(monkeypatch)
+    monkeypatch.setattr(catalogue, "has_restic", lambda pod: False)
+    del world.kube.objects["Secret", "key"]
+    with pytest.raises(SpecError) as caught:
+        world.back_up()
+    assert "Secret key in namespace ns with the key password" in str(caught.value)
+    assert "no node that runs has the container backup beside Cassandra" in str(caught.value)
+
+
+def test_a_second_run_is_refused(world: World) -> None:
+    lease = {"kind": "Lease", "metadata": {"name": "shop-backup-lock"}}
+    now = "2099-01-01T00:00:00.000000Z"
+    lease["spec"] = {"holderIdentity": "ann@tower pid 7", "renewTime": now, "leaseDurationSeconds": 60}  # type: ignore[assignment]
+    world.kube.put(lease)
+    before = world.writes()
+    with pytest.raises(Locked, match="ann@tower pid 7"):
+        world.back_up()
+    assert world.writes() == before
+
+
+def test_a_store_that_is_down_leaves_nothing_behind(world: World) -> None:
+    world.store.down = True
+    with pytest.raises(CassopsError, match="is the store up"):
+        world.back_up()
+    world.store.down = False
+    world.back_up()
+    world.assert_tidy()
+
+
+# --- some nodes fail --------------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_is_down_makes_it_partial(world: World) -> None:
+    pod = world.nodes[1]
+    world.ring.doors[pod] = OFF
+    with pytest.raises(Failed, match=f"backup b1 is partial: {pod}: it does not answer") as caught:
+        world.back_up()
+    assert [node["stored"] for node in caught.value.result["backup"]["nodes"]] == [True, False, True]
+    assert world.states() == {"b1": PARTIAL}
+    # The same name again, with all nodes: what was stored is not stored again.
+    world.ring.doors[pod] = "open"
+    assert world.back_up()["backup"]["state"] == COMPLETE
+    assert world.states() == {"b1": COMPLETE}
+    world.assert_tidy()
+
+
+def test_a_container_that_dies_is_no_end(world: World) -> None:
+    """B8: the job is begun again, and not for ever."""
+    pod = world.nodes[0]
+    world.store.endings[pod] = ["lost", "lost"]
+    assert world.back_up("b1")["backup"]["state"] == COMPLETE
+    world.store.endings[pod] = ["lost"] * 3
+    with pytest.raises(Failed, match=f"{pod}: the container of {pod} ended while restic ran in it"):
+        world.back_up("b2")
+    assert world.states() == {"b1": COMPLETE, "b2": PARTIAL}
+    world.assert_tidy()
+
+
+def test_a_wrong_password_is_not_tried_again(world: World) -> None:
+    world.store.endings[world.nodes[0]] = [12, 0]
+    with pytest.raises(Failed, match="another password than the key password"):
+        world.back_up()
+    assert world.store.endings[world.nodes[0]] == [0]
+
+
+def test_a_job_that_does_not_move_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unit.plugins.module_utils.fake_restic.FakeRestic.look", stuck)
+    with pytest.raises(Failed, match="upload of shop-dc1-r1-0 has not moved for 0 s"):
+        world.back_up(wait_timeout=0)
+    assert world.states() == {"b1": FAILED}
+    world.assert_tidy()
+
+
+def stuck(self: Any, job: str) -> Any:
+    from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Job
+
+    self.kube.alive()
+    return Job("running", status={"total_bytes": 100, "bytes_done": 1})
+
+
+def test_what_was_stored_is_compared_with_what_there_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unit.plugins.module_utils.fake_restic.FakeRestic.files", lambda self, snapshot: {"x": 1})
+    with pytest.raises(Failed, match="3 files differ"):
+        world.back_up()
+    assert world.states() == {"b1": FAILED}
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", ["b1", "b2"])
+def test_killed_before_any_write_it_is_finished_or_ended_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    for lives in range(200):
+        world = World.ready(monkeypatch)
+        world.store.looks = 2
+        if not world.killed(lives, world.back_up):
+            break
+        world.tick(backups.STALE)
+        listed = world.states()
+        stored = [item.tags["state"] for item in world.store.of("catalogue") if item.tags["kind"] == "backup"]
+        assert set(listed.values()) <= {COMPLETE if stored else FAILED}, f"before write {lives}: {listed}"
+        result = world.back_up(again)
+        assert result["backup"]["state"] == COMPLETE, f"before write {lives}"
+        assert {one["stored"] for one in result["backup"]["nodes"]} == {True}
+        assert world.states().pop(again) == COMPLETE
+        if stored:
+            assert set(world.states().values()) == {COMPLETE}, "what was complete is never marked as failed"
+        # A run that finds all done takes no lock; that of the dead one ends by itself.
+        world.assert_tidy(locks=result["changed"])
+    assert lives > 20
+
+
+def test_a_run_that_was_killed_does_not_take_its_snapshots_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says was taken then is what is stored, however much later."""
+    world, found = killed_while(monkeypatch, lambda world, found: bool(found.taken and world.store.jobs))
+    taken = [verb for _pod, verb in world.ring.nodetool if verb[0] == "snapshot"]
+    result = world.back_up()
+    assert [verb for _pod, verb in world.ring.nodetool if verb[0] == "snapshot"] == taken
+    assert result["backup"]["taken"] == found.taken
+
+
+def killed_while(
+    monkeypatch: pytest.MonkeyPatch, condition: Callable[[World, Manifest], bool], *before: str
+) -> tuple[World, Manifest]:
+    """A datacenter whose backup b1 was killed when something was so, after the others of these names."""
+    for lives in range(200):
+        world = World.ready(monkeypatch)
+        for name in before:
+            world.back_up(name)
+        assert world.killed(lives, world.back_up)
+        found = catalogue.running(world.kube, "shop", "dc1")  # type: ignore[arg-type]
+        if found is not None and condition(world, found):
+            return world, found
+    raise AssertionError("it never was so")
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sound_backup_is_found_well_and_marked(world: World) -> None:
+    world.back_up()
+    result = world.run(backup_verify)
+    assert result["faults"] == []
+    assert "6 files on 3 nodes" in result["report"][0]
+    (one,) = world.run(backup_info)["backups"]
+    assert one["verified"]
+    assert world.store.jobs == {}
+
+
+def test_what_is_damaged_is_named(world: World) -> None:
+    world.back_up()
+    pod = world.nodes[1]
+    (snapshot,) = world.store.of(host_of(world, pod))
+    lost = next(iter(snapshot.files))
+    del snapshot.files[lost]
+    world.store.damaged.add(f"s3:https://s3/b/shop/dc1/{host_of(world, world.nodes[2])}")
+    with pytest.raises(Failed) as caught:
+        world.run(backup_verify)
+    first, second = caught.value.errors
+    assert pod in first
+    assert lost in first
+    assert world.nodes[2] in second
+    assert "pack 1234 is damaged" in second
+    (one,) = world.run(backup_info)["backups"]
+    assert one["damaged"]
+    assert "DAMAGED" in world.run(backup_info)["report"][1]
+
+
+def test_a_manifest_that_is_damaged_is_named(world: World) -> None:
+    """B4."""
+    world.back_up()
+    node = next(item for item in world.store.of("catalogue") if item.tags["kind"] == "node")
+    (file,) = node.files
+    node.files[file] = node.files[file].replace("nb-1", "nb-2")
+    with pytest.raises(Failed, match=r"node [0-9a-z-]+: the manifest of a node is damaged: its SHA-256 is"):
+        world.run(backup_verify)
+
+
+def test_there_is_nothing_to_verify(world: World) -> None:
+    with pytest.raises(CassopsError, match="there is no complete backup"):
+        world.run(backup_verify)
+    with pytest.raises(SpecError, match="read_data: must be a percentage"):
+        world.run(backup_verify, read_data="all")
+
+
+# --- purge ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_no_rule_keeps_goes_with_its_bytes(world: World) -> None:
+    for number in range(1, 5):
+        world.back_up(f"b{number}")
+    told = world.run(backup_purge, check=True)
+    assert told["changed"]
+    assert told["removed"] == ["b1", "b2"]
+    assert set(world.states()) == {"b1", "b2", "b3", "b4"}
+    result = world.run(backup_purge)
+    assert (result["changed"], result["removed"]) == (True, ["b1", "b2"])
+    assert world.states() == {"b3": COMPLETE, "b4": COMPLETE}
+    for part in ("catalogue", *(host_of(world, pod) for pod in world.nodes)):
+        assert {item.tags["backup"] for item in world.store.of(part)} == {"b3", "b4"}
+    pruned = {repository for _pod, repository, args in world.store.commands if args[0] == "prune"}
+    assert len(pruned) == 4
+    assert not world.run(backup_purge)["changed"]
+
+
+def test_a_purge_that_was_killed_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B14: nothing that belongs to no backup is left for ever."""
+    for lives in range(100):
+        world = World.ready(monkeypatch)
+        for number in range(1, 4):
+            world.back_up(f"b{number}")
+        if not world.killed(lives, partial(world.run, backup_purge)):
+            break
+        assert {"b2", "b3"} <= set(world.states()), f"before write {lives}"
+        world.run(backup_purge)
+        for part in ("catalogue", *(host_of(world, pod) for pod in world.nodes)):
+            assert {item.tags["backup"] for item in world.store.of(part)} == {"b2", "b3"}, f"before write {lives}"
+        world.run(backup_verify)
+    assert lives > 5
+
+
+def test_a_backup_that_is_not_finished_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """B2: what it uploaded belongs to no manifest yet."""
+    world, _found = killed_while(monkeypatch, lambda _world, found: any(node.manifest for node in found.nodes), "b0")
+    before = {part: len(found) for part, found in world.store.repositories.items()}
+    world.run(backup_purge)
+    assert {part: len(found) for part, found in world.store.repositories.items()} == before
+    assert world.back_up("b1")["backup"]["state"] == COMPLETE
+
+
+def test_an_empty_catalogue_removes_nothing(world: World) -> None:
+    """Somebody has put a wrong address into the inventory, or emptied the catalogue."""
+    world.back_up("b1")
+    world.store.repositories["s3:https://s3/b/shop/dc1/catalogue"].clear()
+    result = world.run(backup_purge)
+    assert not result["changed"]
+    for pod in world.nodes:
+        assert len(world.store.of(host_of(world, pod))) == 1
+
+
+def test_the_last_good_one_cannot_be_named(world: World) -> None:
+    world.back_up("b1")
+    world.run(backup_verify)
+    world.back_up("b2")
+    with pytest.raises(Failed) as caught:
+        world.run(backup_purge, names=["b1", "b2", "b9"])
+    assert caught.value.errors == [
+        "names: there is no backup b9",
+        f"names: backup b1 stays: {backups.LAST_VERIFIED}",
+        f"names: backup b2 stays: {backups.NEWEST}",
+    ]
+    world.back_up("b3")
+    assert world.run(backup_purge, names=["b2"])["removed"] == ["b2"]
+    assert set(world.states()) == {"b1", "b3"}
+
+
+def test_what_is_in_the_list(world: World) -> None:
+    assert world.run(backup_info)["report"] == ["there is no backup yet: the playbook backup makes one"]
+    world.back_up("b1")
+    result = world.run(backup_info, name="b1", query="backups[0].state")
+    assert result["query"] == COMPLETE
+    assert [node["node"] for node in result["backup"]["nodes"]] == world.nodes
+    with pytest.raises(CassopsError, match="there is no backup b9"):
+        world.run(backup_info, name="b9")

@@ -1,0 +1,259 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The scripts run in a real shell, with the container's folders in a temporary one and a stub in restic's place."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import restic
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, ExecTimeout
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Job, NoRepository, Restic, ResticError
+
+STUB = r"""#!/bin/sh
+{ echo "args $*"; echo "repository $RESTIC_REPOSITORY"; env | grep -E '^(AWS|RESTIC|ODD)' | sort; pwd; } >>"$STUB_LOG"
+[ -t 0 ] || cat >>"$STUB_LOG.in"
+. "$STUB_LOG.do"
+"""
+
+
+@dataclass
+class Container:
+    """A pod whose container is this machine. :ivar commands: the words of every exec."""
+
+    root: Path
+    commands: list[list[str]]
+
+    @property
+    def log(self) -> str:
+        file = self.root / "log"
+        return file.read_text() if file.exists() else ""
+
+    def does(self, script: str) -> None:
+        """What the stub of restic does."""
+        (self.root / "log.do").write_text(script + "\n")
+
+    def exec(
+        self, pod: str, argv: Sequence[str], container: str = "", stdin: str | None = None, timeout: float = 60
+    ) -> ExecResult:
+        assert (pod, container) == ("shop-dc1-r1-0", "backup")
+        self.commands.append(list(argv))
+        words = [word.replace("/cassops/backup", str(self.root)) for word in argv]
+        environment = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "STUB_LOG": str(self.root / "log")}
+        try:
+            done = subprocess.run(
+                words, env=environment, input=stdin or "", capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise ExecTimeout("it took too long") from None
+        return ExecResult(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Container:
+    for folder in ("bin", "credentials", "password", "work"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "bin" / "restic").write_text(STUB)
+    (tmp_path / "bin" / "restic").chmod(0o755)
+    (tmp_path / "password" / "password").write_text("hunter2")
+    (tmp_path / "credentials" / "AWS_SECRET_ACCESS_KEY").write_text("a secret=with $odd 'letters'")
+    (tmp_path / "credentials" / "gcs.json").write_text("{}")
+    (tmp_path / "credentials" / "9ODD").write_text("no name of a variable")
+    made = Container(tmp_path, [])
+    made.does("true")
+    return made
+
+
+@pytest.fixture
+def client(container: Container) -> Restic:
+    return Restic(container, "shop-dc1-r1-0", "s3:https://s3/b/shop/dc1/one")  # type: ignore[arg-type]
+
+
+def until(look: Callable[[], Job], state: str) -> Job:
+    """Wait until a job is in a state."""
+    end = time.monotonic() + 60
+    while (job := look()).state != state:
+        assert time.monotonic() < end, job
+        time.sleep(0.02)
+    return job
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def test_secrets_are_read_where_restic_runs_and_pass_nowhere_else(container: Container, client: Restic) -> None:
+    client.run("snapshots")
+    assert "AWS_SECRET_ACCESS_KEY=a secret=with $odd 'letters'" in container.log
+    assert f"RESTIC_PASSWORD_FILE={container.root}/password/password" in container.log
+    assert "repository s3:https://s3/b/shop/dc1/one" in container.log
+    assert "ODD" not in container.log
+    assert "hunter2" not in container.log
+    words = " ".join(word for command in container.commands for word in command)
+    assert "hunter2" not in words
+    assert "letters" not in words
+
+
+def test_a_text_is_stored_through_stdin_and_read_again(container: Container, client: Restic) -> None:
+    container.does("""echo '{"message_type":"status"}'; echo '{"message_type":"summary","snapshot_id":"abc"}'""")
+    assert client.store("the text", "/b1/node.json", {"kind": "node", "backup": "b1,b2"}, "host") == "abc"
+    assert (container.root / "log.in").read_text() == "the text"
+    assert "--tag kind=node --tag backup=b1;b2" in container.log
+    assert all("the text" not in word for command in container.commands for word in command)
+
+
+@pytest.mark.parametrize(
+    ("rc", "said", "kind", "told"),
+    [
+        (10, "Fatal: repository does not exist", NoRepository, "there is no repository"),
+        (
+            1,
+            "Fatal: unable to open config file\nIs there a repository at the following location?",
+            NoRepository,
+            "no rep",
+        ),
+        (12, "Fatal: wrong password or no key found", ResticError, "another password than the key password of"),
+        (1, "Fatal: wrong password or no key found", ResticError, "another password"),
+        (11, "unable to create lock: repository is already locked by PID 7", ResticError, "another restic has the"),
+        (1, '{"message_type":"exit_error","code":1,"message":"Fatal: no space"}', ResticError, "Fatal: no space"),
+    ],
+)
+def test_what_restic_refuses_is_told(
+    container: Container, client: Restic, rc: int, said: str, kind: type[ResticError], told: str
+) -> None:
+    container.does(f"cat >&2 <<'END'\n{said}\nEND\nexit {rc}")
+    with pytest.raises(kind, match=told) as caught:
+        client.run("cat", "config")
+    assert type(caught.value) is kind
+    assert "shop-dc1-r1-0" in str(caught.value)
+    assert "{" not in str(caught.value)
+
+
+def test_a_store_that_does_not_answer_is_told(container: Container, client: Restic) -> None:
+    container.does("sleep 30")
+    with pytest.raises(ResticError, match=r"had no answer from s3:https.* is the store up"):
+        client.run("snapshots", limit=0.2)
+
+
+def test_a_repository_is_made_once(container: Container, client: Restic) -> None:
+    made = container.root / "made"
+    container.does(f"case $1 in init) touch {made} ;; *) [ -e {made} ] || exit 10 ;; esac")
+    assert [client.ensure(), client.ensure()] == [True, False]
+    container.does("echo wrong password >&2; exit 12")
+    with pytest.raises(ResticError, match="another password"):
+        client.ensure()
+
+
+def test_snapshots_become_records(container: Container, client: Restic) -> None:
+    item = {"id": "aa", "time": "2026-11-25T03:00:00.123456789+01:00", "tags": ["kind=node", "backup=b1", "note=a=b"]}
+    container.does(f"echo '{json.dumps([item, {'id': 'bb', 'time': '2026-11-25T03:00:00Z'}])}'")
+    first, second = client.records()
+    assert (first.id, first.kind, first.backup, first.tags["note"]) == ("aa", "node", "b1", "a=b")
+    assert second.time - first.time == pytest.approx(3600, abs=1)
+    container.does("echo null")
+    assert client.records() == []
+
+
+def test_files_have_their_sizes(container: Container, client: Restic) -> None:
+    lines: list[dict[str, Any]] = [
+        {"message_type": "snapshot", "id": "aa"},
+        {"message_type": "node", "type": "dir", "path": "/ks"},
+        {"message_type": "node", "type": "file", "path": "/ks/t-1/Data.db", "size": 7},
+        {"message_type": "node", "type": "file", "path": "/ks/t-1/Rows.db"},
+    ]
+    container.does("cat <<'END'\n" + "\n".join(map(json.dumps, lines)) + "\nEND")
+    assert client.files("aa") == {"ks/t-1/Data.db": 7, "ks/t-1/Rows.db": 0}
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+STATUS = {"message_type": "status", "percent_done": 0.5, "total_bytes": 100, "bytes_done": 50}
+SUMMARY = {"message_type": "summary", "snapshot_id": "abc", "data_added": 5}
+
+
+def test_a_job_goes_on_by_itself_and_is_found_again(container: Container, client: Restic, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    container.does(
+        f"echo '{json.dumps(STATUS)}'; while ! [ -e {gate} ]; do sleep 0.05; done; echo '{json.dumps(SUMMARY)}'"
+    )
+    assert client.look("upload-b1").state == "absent"
+    client.start("upload-b1", ["backup", "--json", "--host", "a b"], str(tmp_path / "data"), ["one", "two words"])
+    job = until(lambda: client.look("upload-b1"), "running")
+    while not job.total:
+        job = client.look("upload-b1")
+    assert (job.done, job.total, job.ended) == (50, 100, False)
+    # Another run finds it, and does not begin it anew.
+    client.start("upload-b1", ["backup"], str(tmp_path / "data"))
+    assert client.look("upload-b1").state == "running"
+    gate.touch()
+    job = until(lambda: client.look("upload-b1"), "ended")
+    assert (job.rc, job.status["snapshot_id"]) == (0, "abc")
+    assert container.log.count("args ") == 1
+    assert "args backup --json --host a b" in container.log
+    assert f"\n{tmp_path}/data\n" in container.log
+    listed = restic.list_of("upload-b1").replace("/cassops/backup", str(container.root))
+    assert Path(listed).read_text() == "one\ntwo words\n"
+    client.end("upload-b1")
+    assert client.look("upload-b1").state == "absent"
+
+
+def test_a_job_that_fails_says_why(container: Container, client: Restic, tmp_path: Path) -> None:
+    error = {"message_type": "error", "error": {"message": "permission denied"}, "item": "/data/x"}
+    container.does(f"echo '{json.dumps(error)}' >&2; echo 'Warning: odd' >&2; exit 3")
+    client.start("upload-b1", ["backup"], str(tmp_path))
+    job = until(lambda: client.look("upload-b1"), "ended")
+    assert (job.rc, job.error) == (3, "/data/x: permission denied; Warning: odd")
+
+
+def test_a_job_that_was_killed_with_its_container_is_lost_and_can_be_begun_again(
+    container: Container, client: Restic, tmp_path: Path
+) -> None:
+    """B8: the kernel takes it for its memory, and nobody says so."""
+    container.does("sleep 60")
+    client.start("upload-b1", ["backup"], str(tmp_path))
+    until(lambda: client.look("upload-b1"), "running")
+    pid = int((container.root / "work" / "jobs" / "upload-b1" / "pid").read_text().split()[0])
+    os.killpg(pid, signal.SIGKILL)
+    until(lambda: client.look("upload-b1"), "lost")
+    container.does(f"echo '{json.dumps(SUMMARY)}'")
+    client.start("upload-b1", ["backup"], str(tmp_path))
+    assert until(lambda: client.look("upload-b1"), "ended").rc == 0
+
+
+def test_another_process_of_the_same_number_is_no_job(container: Container, client: Restic) -> None:
+    folder = container.root / "work" / "jobs" / "upload-b1"
+    folder.mkdir(parents=True)
+    (folder / "pid").write_text(f"{os.getpid()} 1\n")
+    assert client.look("upload-b1").state == "lost"
+
+
+def test_a_job_is_ended_with_all_that_it_began(container: Container, client: Restic, tmp_path: Path) -> None:
+    container.does(f"sleep 61 & echo $! >{tmp_path}/child; wait")
+    client.start("upload-b1", ["backup"], str(tmp_path))
+    child = tmp_path / "child"
+    end = time.monotonic() + 30
+    while not child.exists() or not child.read_text().strip():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    client.end("upload-b1")
+    assert client.look("upload-b1").state == "absent"
+    while Path(f"/proc/{child.read_text().strip()}/exe").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    client.end("upload-b1")
+
+
+def test_a_line_that_was_cut_off_is_no_progress() -> None:
+    assert restic.parse_job('running\n{"message_type":"status","bytes_d\n\n---\n') == Job("running")
+    assert restic.parse_job("absent\n").state == "absent"
