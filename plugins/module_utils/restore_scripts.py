@@ -9,7 +9,8 @@ busybox. Each script looks first: it may be killed anywhere and run again. `CASS
 unit tests set it.
 
 Everything of a restore lies in its staging folder, C(.cassops/restore/<id>) on the volume, on the same file system as
-the data, so that putting it in place is renaming: C(data) is what was downloaded, C(old) what was there before.
+the data, so that putting it in place is renaming. In it, C(<host id>/raw) is what restic made of a node's backup,
+C(<host id>/data) the same in the form of a data folder, and C(old) what was on the volume before.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ echo "restoring $(cat "$marks/restoring" 2>/dev/null || :)"
 echo "free $(df -Pk "$volume" | awk 'NR == 2 { print $4 }')"
 [ -n "$(find "$volume/data" -type f 2>/dev/null | head -n 1)" ] && echo "data yes" || echo "data no"
 for folder in "$marks/restore"/*; do [ -d "$folder" ] && echo "stage ${folder##*/}"; done
+for file in "$marks/restore"/*/*/ready; do
+    [ -e "$file" ] || continue
+    folder=${file%/ready} id=${file%/*/ready}
+    echo "ready ${id##*/}/${folder##*/}"
+done
 exit 0
 """
 )
@@ -34,9 +40,29 @@ exit 0
 SIZES = (
     HEAD
     + r"""
-# SIZES ID: every downloaded file that is still in the staging folder: bytes, then its path below C(data).
-cd "$marks/restore/$1/data" 2>/dev/null || exit 0
+# SIZES ID HOST: every file that was downloaded: bytes, then its path.
+cd "$marks/restore/$1/$2/raw" 2>/dev/null || exit 0
 find . -type f -exec stat -c '%s %n' {} + | sed 's| \./| |'
+"""
+)
+
+ARRANGE = (
+    HEAD
+    + r"""
+# ARRANGE ID HOST SNAPSHOT: make a data folder of it. Cassandra's own notes about its snapshot do not belong there.
+stage=$marks/restore/$1/$2
+[ ! -e "$stage/ready" ] || exit 0
+mkdir -p "$stage/data"
+for folder in "$stage/raw"/*/*/snapshots/"$3"; do
+    [ -d "$folder" ] || continue
+    rm -f "$folder/manifest.json" "$folder/schema.cql"
+    table=${folder#"$stage/raw/"}
+    table=${table%/snapshots/*}
+    mkdir -p "$stage/data/${table%/*}"
+    mv "$folder" "$stage/data/$table"
+done
+rm -rf "$stage/raw"
+touch "$stage/ready"
 """
 )
 
@@ -53,20 +79,21 @@ mv "$marks/restoring.new" "$marks/restoring"
 SWAP = (
     HEAD
     + r"""
-# SWAP ID MARK KEYSPACE...: what was downloaded takes the place of the data; the named keyspaces stay as they are.
+# SWAP ID HOST MARK KEYSPACE...: what was downloaded takes the place of the data; the named keyspaces stay as they are.
 # Nothing of the commit log, of hints and of caches stays: they hold what was written after the backup.
 [ "$(cat "$marks/restoring" 2>/dev/null)" = "$1" ] || { echo "the node is not held for this restore" >&2; exit 3; }
-stage=$marks/restore/$1 mark=$2
-shift 2
+stage=$marks/restore/$1/$2 old=$marks/restore/$1/old mark=$3
+[ -e "$stage/ready" ] || { echo "the node has not got its data yet" >&2; exit 3; }
+shift 3
 if [ -d "$stage/data" ]; then
-    mkdir -p "$stage/old"
+    mkdir -p "$old"
     for name in data commitlog hints saved_caches cdc_raw; do
-        if [ -e "$volume/$name" ] && [ ! -e "$stage/old/$name" ]; then mv "$volume/$name" "$stage/old/$name"; fi
+        if [ -e "$volume/$name" ] && [ ! -e "$old/$name" ]; then mv "$volume/$name" "$old/$name"; fi
     done
     for keyspace in "$@"; do
-        if [ -d "$stage/old/data/$keyspace" ]; then
+        if [ -d "$old/data/$keyspace" ]; then
             rm -rf "$stage/data/${keyspace:?}"
-            mv "$stage/old/data/$keyspace" "$stage/data/$keyspace"
+            mv "$old/data/$keyspace" "$stage/data/$keyspace"
         fi
     done
     mv "$stage/data" "$volume/data"
@@ -92,12 +119,23 @@ RELEASE = (
 FOLDERS = (
     HEAD
     + r"""
-# FOLDERS ID KEYSPACE TABLE: the folders of the table that still hold SSTables, and how many.
-cd "$marks/restore/$1/data" 2>/dev/null || exit 0
-for folder in "$2/$3"-*; do
+# FOLDERS ID HOST: how many SSTables a folder of the data folder still holds, its keyspace and table, and where it is.
+cd "$marks/restore/$1/$2/data" 2>/dev/null || exit 0
+for folder in */*; do
     [ -d "$folder" ] || continue
     count=$(find "$folder" -maxdepth 1 -type f -name '*-Data.db' | wc -l)
-    [ "$count" -eq 0 ] || echo "$count $marks/restore/$1/data/$folder"
+    table=${folder#*/}
+    [ "$count" -eq 0 ] || echo "$count ${folder%%/*} ${table%-*} $marks/restore/$1/$2/data/$folder"
+done
+"""
+)
+
+FORGET = (
+    HEAD
+    + r"""
+# FORGET FOLDER...: its rows are in the cluster.
+for folder in "$@"; do
+    case $folder in "$marks/restore"/*/data/*) rm -rf "${folder:?}" ;; esac
 done
 """
 )

@@ -19,6 +19,8 @@ SHELLS = [[shell] for shell in ("sh", "dash", "bash") if shutil.which(shell)]
 SHELLS += [["busybox", "sh"]] if shutil.which("busybox") else []
 MARK = "0123 shop dc1 r1 shop-dc1-r1-0"
 ID = "20261125-2300"
+HOST = "11111111-2222-3333-4444-555555555555"
+STAGE = f".cassops/restore/{ID}/{HOST}"
 
 
 class Volume:
@@ -27,7 +29,7 @@ class Volume:
     def __init__(self, root: Path, shell: list[str]) -> None:
         self.root, self.shell = root, shell
         self.path = root / "var/lib/cassandra"
-        self.stage = self.path / ".cassops/restore" / ID
+        self.stage = self.path / STAGE
         self.path.mkdir(parents=True)
 
     def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -56,10 +58,20 @@ class Volume:
         self.write(".cassops/joined", "")
         self.write(".cassops/missed", "77\n")
 
+    def downloading(self) -> None:
+        """As restic leaves it."""
+        for path, text in {
+            "shop/orders-1a/snapshots/cassops-backup/nb-3-big-Data.db": "older",
+            "shop/orders-1a/snapshots/cassops-backup/.by_day/nb-3-big-Data.db": "index",
+            "shop/orders-1a/snapshots/cassops-backup/manifest.json": "{}",
+            "shop/orders-1a/snapshots/cassops-backup/schema.cql": "CREATE TABLE",
+            "system_auth/roles-3c/snapshots/cassops-backup/nb-2-big-Data.db": "logins of the backup",
+        }.items():
+            self.write(f"{STAGE}/raw/{path}", text)
+
     def downloaded(self) -> None:
-        self.write(f".cassops/restore/{ID}/data/shop/orders-1a/nb-3-big-Data.db", "older")
-        self.write(f".cassops/restore/{ID}/data/shop/orders-1a/.by_day/nb-3-big-Data.db", "index")
-        self.write(f".cassops/restore/{ID}/data/system_auth/roles-3c/nb-2-big-Data.db", "logins of the backup")
+        self.downloading()
+        assert self.run(scripts.ARRANGE, ID, HOST, "cassops-backup").returncode == 0
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)
@@ -71,7 +83,7 @@ def test_what_was_downloaded_takes_the_place_of_everything(volume: Volume) -> No
     volume.lived_in()
     volume.downloaded()
     assert volume.run(scripts.HOLD, ID).returncode == 0
-    done = volume.run(scripts.SWAP, ID, MARK)
+    done = volume.run(scripts.SWAP, ID, HOST, MARK)
     assert (done.returncode, done.stderr) == (0, "")
     assert volume.files("data") == {
         "shop/orders-1a/nb-3-big-Data.db": "older",
@@ -87,14 +99,14 @@ def test_logins_stay_where_that_was_asked(volume: Volume) -> None:
     volume.lived_in()
     volume.downloaded()
     volume.run(scripts.HOLD, ID)
-    volume.run(scripts.SWAP, ID, MARK, "system_auth")
+    volume.run(scripts.SWAP, ID, HOST, MARK, "system_auth")
     assert volume.files("data/system_auth") == {"roles-3c/nb-7-big-Data.db": "today's logins"}
 
 
 def test_an_empty_volume_becomes_the_nodes_own(volume: Volume) -> None:
     volume.downloaded()
     volume.run(scripts.HOLD, ID)
-    assert volume.run(scripts.SWAP, ID, MARK, "system_auth").returncode == 0
+    assert volume.run(scripts.SWAP, ID, HOST, MARK, "system_auth").returncode == 0
     marks = volume.files(".cassops")
     assert (marks["mark"], marks["way"]) == (MARK + "\n", "restart\n")
     assert {"joined", "alive", "restoring"} <= set(marks)
@@ -105,9 +117,9 @@ def test_a_node_that_is_not_held_is_not_touched(volume: Volume) -> None:
     volume.lived_in()
     volume.downloaded()
     before = volume.files()
-    assert volume.run(scripts.SWAP, ID, MARK).returncode == 3
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 3
     volume.run(scripts.HOLD, "another")
-    assert volume.run(scripts.SWAP, ID, MARK).returncode == 3
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 3
     volume.run(scripts.RELEASE, ID)
     assert volume.files() == {**before, ".cassops/restoring": "another\n"}
 
@@ -119,15 +131,15 @@ def test_a_swap_that_is_killed_anywhere_is_finished_by_the_next(tmp_path: Path, 
     whole.lived_in()
     whole.downloaded()
     whole.run(scripts.HOLD, ID)
-    whole.run(scripts.SWAP, ID, MARK, *kept)
+    whole.run(scripts.SWAP, ID, HOST, MARK, *kept)
     deadly = 'count=0; mv() { command mv "$@"; count=$((count + 1)); [ "$count" -ne "$dies" ] || kill -9 $$; }\n'
     for dies in range(1, 12):
         volume = Volume(tmp_path / str(dies), SHELLS[0])
         volume.lived_in()
         volume.downloaded()
         volume.run(scripts.HOLD, ID)
-        killed = volume.run(f"dies={dies}\n{deadly}{scripts.SWAP}", ID, MARK, *kept)
-        again = volume.run(scripts.SWAP, ID, MARK, *kept)
+        killed = volume.run(f"dies={dies}\n{deadly}{scripts.SWAP}", ID, HOST, MARK, *kept)
+        again = volume.run(scripts.SWAP, ID, HOST, MARK, *kept)
         assert again.returncode == 0, again.stderr
         assert volume.files() == whole.files(), f"died after {dies} renames"
         if killed.returncode == 0:
@@ -145,24 +157,60 @@ def test_the_look_tells_what_is_there(volume: Volume) -> None:
     volume.downloaded()
     volume.run(scripts.HOLD, ID)
     told = volume.run(scripts.LOOK).stdout.splitlines()
-    assert (told[0], told[2:]) == (f"restoring {ID}", ["data yes", f"stage {ID}"])
+    assert (told[0], told[2:]) == (f"restoring {ID}", ["data yes", f"stage {ID}", f"ready {ID}/{HOST}"])
     assert int(told[1].split()[1]) > 0
 
 
-def test_sizes_and_folders_of_what_was_downloaded(volume: Volume) -> None:
-    assert volume.run(scripts.SIZES, ID).stdout == ""
-    volume.downloaded()
-    told = sorted(volume.run(scripts.SIZES, ID).stdout.splitlines())
+def test_sizes_of_what_was_downloaded(volume: Volume) -> None:
+    assert volume.run(scripts.SIZES, ID, HOST).stdout == ""
+    volume.downloading()
+    told = sorted(volume.run(scripts.SIZES, ID, HOST).stdout.splitlines())
     assert told == [
-        "20 system_auth/roles-3c/nb-2-big-Data.db",
-        "5 shop/orders-1a/.by_day/nb-3-big-Data.db",
-        "5 shop/orders-1a/nb-3-big-Data.db",
+        "12 shop/orders-1a/snapshots/cassops-backup/schema.cql",
+        "2 shop/orders-1a/snapshots/cassops-backup/manifest.json",
+        "20 system_auth/roles-3c/snapshots/cassops-backup/nb-2-big-Data.db",
+        "5 shop/orders-1a/snapshots/cassops-backup/.by_day/nb-3-big-Data.db",
+        "5 shop/orders-1a/snapshots/cassops-backup/nb-3-big-Data.db",
     ]
-    assert volume.run(scripts.FOLDERS, ID, "shop", "orders").stdout.split() == [
-        "1",
-        str(volume.stage / "data/shop/orders-1a"),
+
+
+def test_what_was_downloaded_becomes_a_data_folder(volume: Volume) -> None:
+    volume.downloading()
+    # As a run leaves it that died between two tables.
+    volume.write(f"{STAGE}/data/shop/.keep", "")
+    for _turn in range(2):
+        assert volume.run(scripts.ARRANGE, ID, HOST, "cassops-backup").returncode == 0
+    assert volume.files(STAGE) == {
+        "data/shop/.keep": "",
+        "data/shop/orders-1a/nb-3-big-Data.db": "older",
+        "data/shop/orders-1a/.by_day/nb-3-big-Data.db": "index",
+        "data/system_auth/roles-3c/nb-2-big-Data.db": "logins of the backup",
+        "ready": "",
+    }
+
+
+def test_folders_are_told_until_they_are_empty(volume: Volume) -> None:
+    assert volume.run(scripts.FOLDERS, ID, HOST).stdout == ""
+    volume.downloaded()
+    place = f"{volume.stage}/data"
+    told = volume.run(scripts.FOLDERS, ID, HOST).stdout.splitlines()
+    assert sorted(told) == [
+        f"1 shop orders {place}/shop/orders-1a",
+        f"1 system_auth roles {place}/system_auth/roles-3c",
     ]
-    assert volume.run(scripts.FOLDERS, ID, "shop", "order").stdout == ""
+    (volume.stage / "data/system_auth/roles-3c/nb-2-big-Data.db").unlink()
+    volume.run(scripts.FORGET, f"{place}/shop/orders-1a", str(volume.path))
+    assert volume.run(scripts.FOLDERS, ID, HOST).stdout == ""
+    assert volume.path.exists()
+
+
+def test_a_node_without_its_data_is_not_swapped(volume: Volume) -> None:
+    volume.lived_in()
+    volume.downloading()
+    volume.run(scripts.HOLD, ID)
+    before = volume.files()
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 3
+    assert volume.files() == before
 
 
 def test_release_and_clean_leave_nothing(volume: Volume) -> None:
