@@ -189,6 +189,10 @@ class Plan:
     emptied: tuple[str, ...] = ()
     began: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.step not in STEPS:
+            raise ValueError(f"its step is {self.step!r}")
+
     @property
     def names(self) -> list[Name]:
         return [name_of(table) for table in self.tables]
@@ -215,7 +219,6 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
         told: dict[str, Any] = json.loads((config_map.get("data") or {})["plan"])
         told["parcels"] = tuple(Parcel(**each) for each in told["parcels"])
         told |= {key: tuple(told[key]) for key in ("kept", "emptied")}
-        STEPS.index(told["step"])
         return Plan(**told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = config_map.get("metadata", {}).get("name", "restore")
