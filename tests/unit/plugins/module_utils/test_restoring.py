@@ -344,6 +344,7 @@ def test_twelve_nodes_in_a_rack_are_paired_by_number() -> None:
     assert pairs == {f"demo-dc1-r1-{number}": f"x-y-a-{number}" for number in range(12)}
 
 
+@settings(deadline=None)
 @given(SIZES, st.randoms())
 def test_racks_of_another_name_are_paired_by_their_size(sizes: list[int], chance: random.Random) -> None:
     nodes = [(f"d-r{rack}-{number}", f"r{rack}") for rack, size in enumerate(sizes) for number in range(size)]
