@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from .. import backups, gates, nodetool, restic, restoring, spec
@@ -67,7 +67,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     restore = Restore(cluster, place.repository, params, ctx)
     if ctx.check_mode:
         return restore.predict()
-    with Lock(cluster.kube, catalogue.lock_name(cluster.name), ctx.holder):
+    with restore.lock:
         if params["abandon"]:
             return restore.abandon()
         return restore.run()
@@ -85,6 +85,7 @@ class Restore:
         self.params = params
         self.ctx = ctx
         self.prefix: str = params["variable_prefix"]
+        self.lock = Lock(cluster.kube, catalogue.lock_name(cluster.name), ctx.holder)
         self.seconds: dict[str, float] = {}
         self.made: list[str] = []
         self.repaired: list[str] = []
@@ -174,8 +175,7 @@ class Restore:
 
         :raises CassopsError: none has.
         """
-        pods = self.cluster.look().found.all("Pod")
-        ready = [name for name, pod in sorted(pods.items()) if has_sidecar(pod)]
+        ready = catalogue.pods_with_restic(self.cluster.look().found)
         if not ready:
             raise CassopsError(
                 f"no pod of datacenter {self.cluster.own.datacenter} has a running container "
@@ -259,7 +259,8 @@ class Restore:
         documents = {node.host_id: node for node in source.nodes}
         clock = Clock(self.seconds)
         if plan.step == "download":
-            Download(self.cluster.kube, self.base, plan, documents, float(self.params["wait_timeout"]), self.ctx).run()
+            limit = float(self.params["wait_timeout"])
+            Download(self.cluster.kube, self.base, plan, documents, limit, self.lock.check, self.ctx).run()
             clock.lap("download")
         plan = self.change(plan, source, documents)
         clock.lap("change")
@@ -337,6 +338,7 @@ class Restore:
             "name": plan_name(self.cluster.name, self.cluster.own.datacenter),
             "labels": labels_of(self.cluster.name, self.cluster.own.datacenter),
         }
+        self.lock.check()
         self.cluster.check()
         self.cluster.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": plan.to_data()})
 
@@ -400,14 +402,6 @@ class Clock:
     def lap(self, name: str) -> None:
         before, self._last = self._last, time.monotonic()
         self._seconds[name] = self._last - before
-
-
-def has_sidecar(pod: Mapping[str, Any]) -> bool:
-    """Whether its container for backups runs."""
-    if "deletionTimestamp" in pod["metadata"]:
-        return False
-    states: Sequence[Mapping[str, Any]] = pod.get("status", {}).get("containerStatuses", ())
-    return any(each["name"] == restic.CONTAINER and "running" in each.get("state", {}) for each in states)
 
 
 def unwell(view: View) -> dict[str, str]:

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from .. import restic, restore_scripts, restoring
 from ..backups import SNAPSHOT, NodeManifest, Table
@@ -17,19 +15,14 @@ from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
 from ..observe import attempt, together
-from ..report import size
-from ..restic import Restic
+from ..restic import Job, Restic
 from ..restoring import Parcel, Plan
-from .waiting import until
+from .restic_jobs import Jobs, Work
 
 LIMIT = 60.0
 # Renaming and deleting thousands of files.
 LONG = 600.0
 STAGING = "/var/lib/cassandra/.cassops/restore"
-# Seconds between two looks at downloads; each is an exec in every pod.
-PAUSE = 2.0
-# How often a download is begun again after its container was killed.
-ATTEMPTS = 3
 
 
 def run(kube: Kube, pod: str, script: str, *words: str, limit: float = LIMIT) -> str:
@@ -106,115 +99,88 @@ def clean(kube: Kube, pod: str, id: str) -> None:
 # --- the download -----------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Progress:
-    """How far the download of a parcel is."""
-
-    done: int = 0
-    attempts: int = 1
-    ready: bool = False
-    began: float = field(default_factory=time.monotonic)
-
-    def words(self, parcel: Parcel) -> str:
-        node = parcel.pod
-        if not self.done or not parcel.size:
-            return f"{node} begins to download {size(parcel.size)}"
-        words = f"{node} {100 * self.done / parcel.size:.0f} %, {size(self.done)} of {size(parcel.size)}"
-        rate = self.done / max(0.1, time.monotonic() - self.began)
-        left = (parcel.size - self.done) / rate
-        return words + (f", about {left / 60:.0f} min left" if left >= 90 else f", about {max(1, left):.0f} s left")
-
-
 class Download:
     """Brings a backup's files into the staging folders, on all nodes at once. Nothing that serves is touched.
 
     :param base: the repository that the inventory names.
     :param documents: host id -> the manifest of the backup's node.
+    :param beat: called at each look; the check of the lock.
     """
 
     def __init__(
-        self, kube: Kube, base: str, plan: Plan, documents: Mapping[str, NodeManifest], limit: float, ctx: Context
+        self,
+        kube: Kube,
+        base: str,
+        plan: Plan,
+        documents: Mapping[str, NodeManifest],
+        limit: float,
+        beat: Callable[[], None],
+        ctx: Context,
     ) -> None:
         self.kube = kube
         self.base = base.rstrip("/")
         self.plan = plan
         self.documents = documents
         self.limit = limit
+        self.beat = beat
         self.ctx = ctx
-        self.progress = {parcel: Progress() for parcel in plan.parcels}
+        self.parcels = {job_of(plan, parcel): parcel for parcel in plan.parcels}
 
     def run(self) -> None:
         """Until every file of every parcel is there, with the size that the manifest tells.
 
         :raises CassopsError: a node cannot get its files; what others got stays for the next run.
         """
-        for parcel in self.plan.parcels:
-            self.ctx.progress(f"{parcel.pod} downloads {size(parcel.size)} of {parcel.node}", important=True)
-        together(self.begin, self.plan.parcels)
-        until(self.missing, "the download", self.limit, self.ctx.progress, PAUSE, mark=self.reached)
+        for batch in rounds(self.plan.parcels):
+            together(self.prepare, batch)
+            volumes = looks(self.kube, [parcel.pod for parcel in batch])
+            waiting = [parcel for parcel in batch if not self.is_ready(volumes[parcel.pod], parcel)]
+            jobs = Jobs(
+                [self.work(parcel) for parcel in waiting],
+                self.ctx,
+                verb="download to",
+                parallel="all",
+                finished=self.take,
+                beat=self.beat,
+                limit=self.limit,
+            )
+            failures = jobs.run()
+            if failures:
+                told = "; ".join(failures[pod] for pod in sorted(failures))
+                raise CassopsError(f"{told}. Nothing was changed; run it again to go on with what is missing")
 
-    def reached(self) -> object:
-        return [(each.done, each.ready, each.attempts) for each in self.progress.values()]
-
-    def missing(self) -> list[str]:
-        waiting = [parcel for parcel in self.plan.parcels if not self.progress[parcel].ready]
-        together(self.follow, waiting)
-        return [self.progress[parcel].words(parcel) for parcel in waiting if not self.progress[parcel].ready]
-
-    # One parcel
-
-    def restic(self, parcel: Parcel) -> Restic:
-        return Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
-
-    def job(self, parcel: Parcel) -> str:
-        return f"restore-{self.plan.id}-{parcel.host_id}"
-
-    def stage(self, parcel: Parcel) -> str:
-        return f"{STAGING}/{self.plan.id}/{parcel.host_id}"
+    def is_ready(self, volume: Volume | CassopsError, parcel: Parcel) -> bool:
+        if isinstance(volume, CassopsError):
+            raise volume
+        return f"{self.plan.id}/{parcel.host_id}" in volume.ready
 
     def tables(self, parcel: Parcel) -> list[Table]:
         names = None if self.plan.way == restoring.SWAP else set(self.plan.names)
         return restoring.wanted_tables(self.documents[parcel.host_id], names)
 
-    def begin(self, parcel: Parcel) -> None:
-        """Begin it, unless it is done or under way."""
-        if f"{self.plan.id}/{parcel.host_id}" in look(self.kube, parcel.pod).ready:
-            self.progress[parcel].ready = True
-            return
+    def prepare(self, parcel: Parcel) -> None:
+        """A node that had nothing of the tables has nothing to download."""
         if not any(table.files for table in self.tables(parcel)):
             self.arrange(parcel)
-            return
-        include = [word for table in self.tables(parcel) for word in ("--include", f"/{table.source}")]
-        include = [] if self.plan.way == restoring.SWAP else include
-        args = ["restore", "--json", parcel.snapshot, "--target", f"{self.stage(parcel)}/raw", *include]
-        self.restic(parcel).start(self.job(parcel), args, self.stage(parcel))
 
-    def follow(self, parcel: Parcel) -> None:
-        """See how far it is; begin again what was killed with its container; check what is done.
+    def work(self, parcel: Parcel) -> Work:
+        name = job_of(self.plan, parcel)
+        stage = f"{STAGING}/{self.plan.id}/{parcel.host_id}"
+        args = ["restore", "--json", parcel.snapshot, "--target", f"{stage}/raw"]
+        lines: tuple[str, ...] = ()
+        if self.plan.way != restoring.SWAP:
+            args += ["--include-file", restic.list_of(name)]
+            lines = tuple(f"/{table.source}" for table in self.tables(parcel))
+        client = Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
+        return Work(parcel.pod, parcel.pod, client, name, tuple(args), stage, lines)
 
-        :raises CassopsError: restic cannot do it, or what it did is not what the manifest tells.
-        """
-        found = self.restic(parcel).look(self.job(parcel))
-        progress = self.progress[parcel]
-        progress.done = max(progress.done, found.done)
-        if found.state in ("lost", "absent"):
-            self.again(parcel, "its container was killed; see its memory (cassandra_backup, docs/operations/backup.md)")
-        elif found.ended and found.rc:
-            failure = self.restic(parcel).failure("restore", found.rc, found.error)
-            self.restic(parcel).end(self.job(parcel))
-            raise failure
-        elif found.ended:
-            self.check(parcel)
-            self.arrange(parcel)
-            self.restic(parcel).end(self.job(parcel))
-
-    def again(self, parcel: Parcel, why: str) -> None:
-        progress = self.progress[parcel]
-        if progress.attempts == ATTEMPTS:
-            raise CassopsError(f"{parcel.pod}: the download died {ATTEMPTS} times: {why}")
-        progress.attempts += 1
-        self.restic(parcel).end(self.job(parcel))
-        self.begin(parcel)
+    def take(self, work: Work, _job: Job) -> None:
+        """What is there is compared, and becomes a data folder; the job is forgotten last."""
+        parcel = self.parcels[work.name]
+        self.check(parcel)
+        self.arrange(parcel)
+        work.restic.end(work.name)
+        self.ctx.progress(f"{parcel.pod} has its files", important=True)
 
     def check(self, parcel: Parcel) -> None:
         """What is there is what the manifest tells, file by file."""
@@ -231,18 +197,30 @@ class Download:
             more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
             raise CassopsError(
                 f"{parcel.pod}: what restic brought of {parcel.node} is not what was backed up: "
-                f"{'; '.join(wrong[:5])}{more}. Nothing was changed; verify the backup (playbook verify_backup)"
+                f"{'; '.join(wrong[:5])}{more}; verify the backup (playbook verify_backup)"
             )
 
     def arrange(self, parcel: Parcel) -> None:
-        words = (self.plan.id, parcel.host_id, SNAPSHOT)
-        run(self.kube, parcel.pod, restore_scripts.ARRANGE, *words, limit=LONG)
-        self.progress[parcel].ready = True
-        self.ctx.progress(f"{parcel.pod} has its files", important=True)
+        run(self.kube, parcel.pod, restore_scripts.ARRANGE, self.plan.id, parcel.host_id, SNAPSHOT, limit=LONG)
+
+
+def rounds(parcels: Sequence[Parcel]) -> list[list[Parcel]]:
+    """Parcels one after the other where a pod takes several."""
+    found: list[list[Parcel]] = []
+    for parcel in parcels:
+        mine = next((each for each in found if all(other.pod != parcel.pod for other in each)), None)
+        if mine is None:
+            mine = []
+            found.append(mine)
+        mine.append(parcel)
+    return found
+
+
+def job_of(plan: Plan, parcel: Parcel) -> str:
+    return f"restore-{plan.id}-{parcel.host_id}"
 
 
 def end_jobs(kube: Kube, base: str, plan: Plan) -> None:
     """Downloads that still run, for a restore that is given up."""
     for parcel in plan.parcels:
-        client = Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}")
-        attempt(partial(client.end, f"restore-{plan.id}-{parcel.host_id}"))
+        Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}").end(job_of(plan, parcel))
