@@ -500,7 +500,8 @@ def served(
         if not wish.load:
             reasons.append(
                 f"{pairs}: the files cannot be taken as they are. {wish.say('load', 'true')} streams each row to the "
-                "nodes that own it now, which takes as many times the bytes as there are replicas"
+                "nodes that own it now, which takes as many times the bytes as there are replicas. A datacenter of as "
+                "many nodes that is still empty can be deployed anew with the backup's tokens (cassandra_tokens)"
             )
         nodes = sorted(source.nodes, key=lambda node: node.pod)
         pairs = {node.pod: spread[number % len(spread)] for number, node in enumerate(nodes)} if spread else {}

@@ -111,6 +111,11 @@ options:
     description:
       - A known node that comes back without its storage may replace itself at once, unasked. Default is V(false).
     type: bool
+  tokens:
+    description:
+      - Node, such as C(r1-0), -> list of its tokens, for the first start of a datacenter that is to take the files of a
+        backup as they are; all nodes, or none. Later it counts no more. By default they are planned evenly.
+    type: raw
   allow_shared_workers:
     description:
       - Two nodes of the datacenter may run on one worker. Default is V(false).

@@ -233,6 +233,13 @@ repaired:
   type: list
   elements: str
   sample: [shop]
+tokens:
+  description:
+    - Node -> the tokens with which a datacenter of these racks could take the backup's files as they are, for
+      C(cassandra_tokens) of a new one.
+  returned: when it is refused, empty where the racks do not fit
+  type: dict
+  sample: {r1-0: [-9223372036854775808, 12]}
 restored:
   description: When the same was restored before.
   returned: when nothing is done because of that

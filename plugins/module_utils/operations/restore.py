@@ -211,7 +211,11 @@ class Restore:
                 f"is gone. Repeat its name: {wish.say('confirm', self.cluster.own.datacenter)}"
             )
         now = self.cluster.kube.server_time()
-        return restoring.plan(wish, source, self.scene(wish, sight), backups.name_at(now), now)
+        scene = self.scene(wish, sight)
+        try:
+            return restoring.plan(wish, source, scene, backups.name_at(now), now)
+        except restoring.Refused as refused:
+            raise Failed(str(refused), {"tokens": wanted_tokens(source, scene)}, refused.errors) from refused
 
     def scene(self, wish: Wish, sight: Sight) -> Scene:
         seen = self.cluster.ask(sight, busy=False)
@@ -402,6 +406,17 @@ class Clock:
     def lap(self, name: str) -> None:
         before, self._last = self._last, time.monotonic()
         self._seconds[name] = self._last - before
+
+
+def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
+    """Node, such as C(r1-0) -> the tokens with which it could take the backup's files; empty where nothing fits."""
+    racks: dict[str, list[str]] = {}
+    for node in scene.nodes:
+        racks.setdefault(node.rack, []).append(node.pod)
+    told = restoring.tokens_for(source.nodes, racks)
+    if isinstance(told, str):
+        return {}
+    return {f"{node.rack}-{node.ordinal}": list(told[node.pod]) for node in scene.nodes}
 
 
 def unwell(view: View) -> dict[str, str]:
