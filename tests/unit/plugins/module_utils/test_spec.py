@@ -164,7 +164,7 @@ def test_faults_of_all_kinds_are_told_at_once() -> None:
             {"tokens": {"r1-0": [*range(900, 916)], "r2-0": TOKENS["r2-0"]}},
             "cassandra_tokens: has no node r1-1; the nodes are r1-0, r1-1, r2-0",
         ),
-        ({"tokens": {**TOKENS, "r9-0": [7]}}, "cassandra_tokens: has a node r9-0"),
+        ({"tokens": {**TOKENS, "r9-0": [*range(900, 916)]}}, "cassandra_tokens: has a node r9-0"),
         ({"tokens": {**TOKENS, "r1-0": [1, 2]}}, "cassandra_tokens.r1-0: has 2 tokens, and config.num_tokens is 16"),
         ({"tokens": {**TOKENS, "r1-0": ["x"]}}, "cassandra_tokens.r1-0: must be whole numbers"),
         ({"tokens": {**TOKENS, "r1-0": TOKENS["r1-1"]}}, "cassandra_tokens: has a token twice"),
