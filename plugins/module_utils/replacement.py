@@ -60,7 +60,9 @@ LOCAL, NETWORK = "local", "network"
 # --- held nodes, by the words of start.sh -----------------------------------------------------------------------------
 
 EMPTY, HALF_WAY, EXPIRED, FOREIGN, NOT_ALLOWED = "empty", "half way", "expired", "foreign", "not allowed"
+RESTORING = "restoring"
 HELD: Mapping[str, str] = {
+    "puts its data in place": RESTORING,
     "its volume is empty": EMPTY,
     "its replacement died half-way": HALF_WAY,
     "longer than gc_grace_seconds": EXPIRED,
@@ -479,6 +481,8 @@ def held(scene: Scene, case: Case, kind: str) -> Decision:
         return safe(scene, case, REPLACE, 7, f"its volume cannot be used ({node.held})")
     if kind == FOREIGN:
         return ask(case, 7, f"it is held: {node.held}", by_name(node, "put the right volume back, or give this one up"))
+    if kind == RESTORING:
+        return ask(case, 1, f"it is held: {node.held}", "run the playbook restore again, which finishes it")
     return ask(case, 1, f"it is held: {node.held}", "run the playbook deploy")
 
 

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from . import configuration, pod_template, quantity, upgrade
@@ -109,6 +109,7 @@ class Datacenter:
     :param address: `service` (a node's address is its Service) or `pod` (it is the pod's own).
     :param self_replace: a known node whose volume is empty may replace itself unasked.
     :param allow_shared_workers: two nodes of the datacenter may run on one worker.
+    :param tokens: by pod, the tokens of the first start, where they are given; else they are planned.
     :param backup: where its backups go; None is nowhere, and its pods have no container for them.
     """
 
@@ -129,6 +130,7 @@ class Datacenter:
     self_replace: bool = False
     allow_shared_workers: bool = False
     backup: BackupPlan | None = None
+    tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def prefix(self) -> str:
@@ -238,8 +240,37 @@ class _Parser:
             allow_shared_workers=self._flag("allow_shared_workers"),
             backup=self.backup_plan(),
         )
+        parsed = replace(parsed, tokens=self._tokens(parsed))
         self.end()
         return parsed
+
+    def _tokens(self, parsed: Datacenter) -> dict[str, tuple[int, ...]]:
+        """For every node or for none: so many as num_tokens, and each once."""
+        given = {
+            str(node): values for node, values in self._structure("tokens", self._values.get("tokens"), dict).items()
+        }
+        if not given:
+            return {}
+        nodes = {f"{node.rack}-{node.ordinal}": node.pod for node in parsed.nodes()}
+        for name in sorted(set(nodes) ^ set(given)):
+            self._fault("tokens", f"has {'no' if name in nodes else 'a'} node {name}; the nodes are {', '.join(nodes)}")
+        found = {node: self._tokens_of(f"tokens.{node}", values, parsed) for node, values in given.items()}
+        every = [token for values in found.values() for token in values]
+        if len(set(every)) < len(every):
+            self._fault("tokens", "has a token twice")
+        return {nodes[name]: values for name, values in found.items() if name in nodes}
+
+    def _tokens_of(self, path: str, values: Any, parsed: Datacenter) -> tuple[int, ...]:
+        listed = self._structure(path, values, list)
+        try:
+            tokens = tuple(sorted(int(value) for value in listed))
+        except (TypeError, ValueError):
+            self._fault(path, f"must be whole numbers, got {listed!r}")
+            return ()
+        wanted = parsed.config.get("num_tokens", DEFAULT_NUM_TOKENS)
+        if isinstance(wanted, int) and len(tokens) != wanted:
+            self._fault(path, f"has {len(tokens)} tokens, and config.num_tokens is {wanted}")
+        return tokens
 
     def end(self) -> None:
         """Raise what was found."""

@@ -105,6 +105,9 @@ decide() {
     if [ -n "$mark" ] && [ "$mark" != "$(own_mark)" ]; then
         reason="the volume belongs to another node: its mark is '$mark', this node is '$(own_mark)'; put the right\
  volume back, or delete this claim and its pod if its data is not needed"
+    elif [ -e "$marks/restoring" ]; then
+        reason="a restore ($(cat "$marks/restoring")) puts its data in place; the playbook restore lets it start when\
+ every node has its own, and goes on where it was stopped when it is run again"
     elif has_data; then
         decide_with_data
     else

@@ -74,6 +74,7 @@ DESIRED: Mapping[str, Any] = {
     "address": {"type": "str"},
     "self_replace": {"type": "bool"},
     "allow_shared_workers": {"type": "bool"},
+    "tokens": {"type": "raw"},
     "backup": {"type": "raw"},
 }
 ARGUMENT_SPEC: Mapping[str, Any] = {
@@ -375,7 +376,8 @@ class Deployment:
             cluster=self.desired.cluster,
             datacenter=self.desired.name,
             nodes={node.pod: LedgerNode(node.pod) for node in nodes},
-            tokens=ring.plan_tokens(racks, self.desired.num_tokens, f"{self.desired.cluster}/{self.desired.name}"),
+            tokens=self.desired.tokens
+            or ring.plan_tokens(racks, self.desired.num_tokens, f"{self.desired.cluster}/{self.desired.name}"),
             first=nodes[0].pod,
             self_replace=self.desired.self_replace,
             born_version=self.desired.version,

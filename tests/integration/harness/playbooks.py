@@ -27,6 +27,7 @@ REGISTERED = {
     "destroy": "destroy_result",
     "heal": "heal_result",
     "replace_node": "replace_node_result",
+    "restore": "restore_result",
     "restart": "rollout_result",
     "upgrade": "rollout_result",
     "backup": "backup_result",

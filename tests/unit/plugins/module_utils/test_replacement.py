@@ -61,6 +61,7 @@ EXPIRED = (
 )
 FOREIGN = "the volume belongs to another node: its mark is 'x', this node is 'y'"
 UNMARKED = "the volume holds data that no node of this datacenter wrote (it has no mark)"
+RESTORING = "a restore (20261125-2300) puts its data in place; the playbook restore lets it start when every node"
 NO_LEDGER = "the ledger cannot be read (its phase is ''); run deploy"
 NO_PLACE = "it cannot be scheduled: 0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity"
 
@@ -110,13 +111,15 @@ def test_the_words_of_the_start_script_are_known() -> None:
     plain = START.replace("\\\n", "")
     for words in replacement.HELD:
         assert words in plain, words
-    kinds = {held: replacement.held_because(held) for held in (EMPTY, HALF_WAY, EXPIRED, FOREIGN, UNMARKED, NO_LEDGER)}
+    told = (EMPTY, HALF_WAY, EXPIRED, FOREIGN, UNMARKED, RESTORING, NO_LEDGER)
+    kinds = {held: replacement.held_because(held) for held in told}
     assert list(kinds.values()) == [
         replacement.EMPTY,
         replacement.HALF_WAY,
         replacement.EXPIRED,
         replacement.FOREIGN,
         replacement.FOREIGN,
+        replacement.RESTORING,
         replacement.NOT_ALLOWED,
     ]
 

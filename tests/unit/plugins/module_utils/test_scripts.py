@@ -241,6 +241,22 @@ def test_data_without_a_mark_is_held(node: Node) -> None:
     assert not node.marks.exists()
 
 
+@pytest.mark.parametrize("has_data", [True, False])
+def test_a_node_that_is_being_restored_is_held_and_goes_on_by_itself(node: Node, has_data: bool) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    if has_data:
+        node.write("var/lib/cassandra/data/ks/t/nb-1-big-Data.db", "rows")
+    node.write("var/lib/cassandra/.cassops/restoring", "20261125-2300\n")
+    process, reason = node.held()
+    assert "a restore (20261125-2300) puts its data in place" in reason
+    node.write("var/lib/cassandra/data/ks/t/nb-1-big-Data.db", "older rows")
+    (node.marks / "restoring").unlink()
+    output, _stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "cassops: restart:" in output
+
+
 def test_phase_new_starts_with_planned_tokens(node: Node) -> None:
     node.ledger(NEW)
     started = node.start()

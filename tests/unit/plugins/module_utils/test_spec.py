@@ -24,6 +24,7 @@ MINIMAL: Mapping[str, Any] = {
     "storage": {"size": "100Gi"},
 }
 DESIRED = spec.parse(MINIMAL)
+TOKENS = {node: [100 * number + count for count in range(16)] for number, node in enumerate(("r1-0", "r1-1", "r2-0"))}
 LIVING = Living("shop", {"r1": ("a", 2), "r2": ("b", 1)}, "100Gi", None, 16, "5.0.9")
 
 
@@ -50,6 +51,14 @@ def test_the_least_that_is_needed() -> None:
     assert DESIRED.superuser_secret == "shop-superuser"
     assert (DESIRED.address, DESIRED.self_replace, DESIRED.allow_shared_workers) == ("service", False, False)
     assert DESIRED.storage_class is None
+
+
+def test_tokens_may_be_given() -> None:
+    parsed = spec.parse(
+        {**MINIMAL, "tokens": {node: list(map(str, reversed(values))) for node, values in TOKENS.items()}}
+    )
+    assert parsed.tokens == {f"shop-dc1-{node}": tuple(values) for node, values in TOKENS.items()}
+    assert DESIRED.tokens == {}
 
 
 def test_a_survey_gives_strings() -> None:
@@ -151,6 +160,14 @@ def test_faults_of_all_kinds_are_told_at_once() -> None:
         ({"jvm_options": ["-Dcassandra.replace_address=1.2.3.4"]}, "the start script decides who may replace"),
         ({"jvm_options": ["-Dcassandra.start_native_transport=true"]}, "decides when CQL opens"),
         ({"superuser_secret": "A B"}, "cassandra_superuser_secret: must be a name"),
+        (
+            {"tokens": {"r1-0": [*range(900, 916)], "r2-0": TOKENS["r2-0"]}},
+            "cassandra_tokens: has no node r1-1; the nodes are r1-0, r1-1, r2-0",
+        ),
+        ({"tokens": {**TOKENS, "r9-0": [*range(900, 916)]}}, "cassandra_tokens: has a node r9-0"),
+        ({"tokens": {**TOKENS, "r1-0": [1, 2]}}, "cassandra_tokens.r1-0: has 2 tokens, and config.num_tokens is 16"),
+        ({"tokens": {**TOKENS, "r1-0": ["x"]}}, "cassandra_tokens.r1-0: must be whole numbers"),
+        ({"tokens": {**TOKENS, "r1-0": TOKENS["r1-1"]}}, "cassandra_tokens: has a token twice"),
         ({"self_replace": "maybe"}, "cassandra_self_replace: must be true or false, got 'maybe'"),
         (
             {"pod_template": {"spec": {"hostNetwork": True}}},

@@ -1,0 +1,440 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A backup comes back: everything is looked at and downloaded first, and what serves is changed last.
+
+The plan stands in a ConfigMap before anything is downloaded, and goes when all is proved. So a run that was killed
+anywhere is finished by the next. What was restored last is noted at the ledger: the same wish twice changes nothing,
+unless somebody says that it is wanted again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .. import backups, gates, nodetool, restic, restoring, spec
+from ..backups import COMPLETE, NodeManifest, moment
+from ..context import Context, Failed
+from ..errors import CassopsError
+from ..ledger import ledger_name
+from ..lock import Lock
+from ..manifests.common import labels_of
+from ..observe import Objects
+from ..report import size
+from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
+from ..view import View
+from . import catalogue, restore_volumes
+from .catalogue import Catalogue
+from .cluster import CLUSTER, Cluster, Sight
+from .restore_datacenter import Swapping
+from .restore_tables import Filling, describe, session
+from .restore_volumes import Download, Volume
+
+RESTORED = "cassops.kubernetes/restored"
+"""Annotation of the ledger's ConfigMap: what was restored last, and when (JSON)."""
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    **catalogue.OPTIONS,
+    "name": {"type": "str"},
+    "source_cluster": {"type": "str"},
+    "source_datacenter": {"type": "str"},
+    "mode": {"type": "str", "choices": list(restoring.MODES), "default": restoring.TABLES},
+    "tables": {"type": "list", "elements": "str", "default": []},
+    "rows": {"type": "str", "choices": [restoring.REPLACE, restoring.MERGE]},
+    "auth": {"type": "str", "choices": [restoring.KEEP, restoring.TAKE], "default": restoring.KEEP},
+    "load": {"type": "bool", "default": False},
+    "confirm": {"type": "str"},
+    "again": {"type": "bool", "default": False},
+    "abandon": {"type": "bool", "default": False},
+    "repair": {"type": "bool", "default": True},
+    "space": {"type": "float", "default": 1.2},
+    "gate_timeout": {"type": "int", "default": 300},
+    "wait_timeout": {"type": "int", "default": 1800},
+    "table_timeout": {"type": "int", "default": 86400},
+    "variable_prefix": {"type": "str", "default": ""},
+}
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(restore). See its documentation for parameters and results."""
+    place = spec.parse_backup(params["backup"], "cassandra_" if params["variable_prefix"] else "")
+    cluster = Cluster(params, ctx)
+    restore = Restore(cluster, place.repository, params, ctx)
+    if ctx.check_mode:
+        return restore.predict()
+    with restore.lock:
+        if params["abandon"]:
+            return restore.abandon()
+        return restore.run()
+
+
+class Restore:
+    """One run, from wherever the restore stands to its end.
+
+    :param base: the repository that the inventory names.
+    """
+
+    def __init__(self, cluster: Cluster, base: str, params: Mapping[str, Any], ctx: Context) -> None:
+        self.cluster = cluster
+        self.base = base
+        self.params = params
+        self.ctx = ctx
+        self.prefix: str = params["variable_prefix"]
+        self.lock = Lock(cluster.kube, catalogue.lock_name(cluster.name), ctx.holder)
+        self.seconds: dict[str, float] = {}
+        self.made: list[str] = []
+        self.repaired: list[str] = []
+        self.changed = False
+        self.source_cluster = params.get("source_cluster") or cluster.name
+        self.source_datacenter = params.get("source_datacenter") or cluster.own.datacenter
+
+    # What is to be done
+
+    def predict(self) -> dict[str, Any]:
+        """The plan, or every reason against it; nothing is written."""
+        sight = self.cluster.look()
+        begun = self.begun(sight.found)
+        if self.params["abandon"]:
+            return {"changed": begun is not None}
+        if begun is None:
+            wish = self.wish()
+            done = self.done_before(sight.found, wish)
+            if done:
+                return self.nothing(done)
+            begun = self.plan(wish, self.source(wish), sight)
+        self.changed = True
+        return self.result(begun)
+
+    def run(self) -> dict[str, Any]:
+        sight = self.cluster.look()
+        plan = self.begun(sight.found)
+        wish = self.wish(plan)
+        if plan is None:
+            done = self.done_before(sight.found, wish)
+            if done:
+                return self.nothing(done)
+            source = self.source(wish)
+            plan = self.plan(wish, source, sight)
+            self.ctx.progress(self.headline(plan), important=True)
+            self.save(plan)
+        else:
+            self.refuse_another(plan, wish)
+            self.ctx.progress(f"going on with the restore of backup {plan.backup}: {plan.step}", important=True)
+            source = self.source(wish)
+        self.changed = True
+        try:
+            plan = self.carry_out(plan, source)
+            return self.result(plan)
+        except CassopsError as error:
+            raise Failed(str(error), self.result(plan), getattr(error, "errors", ())) from error
+
+    def wish(self, begun: Plan | None = None) -> Wish:
+        """What is asked for; the newest complete backup where none is named."""
+        params = self.params
+        return Wish(
+            backup=params.get("name") or (begun.backup if begun else self.newest()),
+            cluster=self.source_cluster,
+            datacenter=self.source_datacenter,
+            mode=params["mode"],
+            tables=tuple(sorted(params["tables"])),
+            rows=params.get("rows") or "",
+            auth=params["auth"],
+            load=params["load"],
+            space=params["space"],
+            prefix=self.prefix,
+        )
+
+    def refuse_another(self, plan: Plan, wish: Wish) -> None:
+        if plan.wish != wish.key:
+            then = json.loads(plan.wish)
+            now = json.loads(wish.key)
+            differing = ", ".join(
+                f"{self.prefix}{'name' if key == 'backup' else key} was {then.get(key)!r} and is {now[key]!r}"
+                for key in now
+                if then.get(key) != now[key]
+            )
+            raise CassopsError(
+                f"a restore of backup {plan.backup} was begun at {moment(plan.began)} and is not finished (step "
+                f"{plan.step}), and this run asks for something else: {differing}. Finish it by asking for the same "
+                f"again, or give it up: {wish.say('abandon', 'true')}"
+            )
+
+    def begun(self, found: Objects) -> Plan | None:
+        item = found.get("ConfigMap", plan_name(self.cluster.name, self.cluster.own.datacenter))
+        return restoring.from_config_map(item) if item else None
+
+    # The backup
+
+    def catalogue(self) -> Catalogue:
+        """Through any pod that has the sidecar.
+
+        :raises CassopsError: none has.
+        """
+        ready = catalogue.pods_with_restic(self.cluster.look().found)
+        if not ready:
+            raise CassopsError(
+                f"no pod of datacenter {self.cluster.own.datacenter} has a running container "
+                f"{restic.CONTAINER}: set cassandra_backup, run the playbook deploy, then restart"
+            )
+        return Catalogue(self.cluster.kube, ready[0], self.base, self.source_cluster, self.source_datacenter)
+
+    def newest(self) -> str:
+        """The newest backup that is complete and not known to be damaged."""
+        there = self.catalogue()
+        listed = [one for one in there.listed(None, self.cluster.kube.server_time()) if one.state == COMPLETE]
+        whole = [one for one in listed if not one.damaged]
+        if not whole:
+            raise CassopsError(
+                f"there is no complete backup of datacenter {self.source_datacenter} of cluster {self.source_cluster} "
+                f"in {self.base}" + (", but for damaged ones" if listed else "")
+            )
+        return whole[-1].name
+
+    def source(self, wish: Wish) -> Source:
+        """The backup with its documents, each compared with its digest."""
+        read = self.catalogue().read(wish.backup)
+        schema = read.schema or backups.Schema(wish.backup, "", ())
+        return Source(read.manifest, read.nodes, schema)
+
+    # The plan
+
+    def plan(self, wish: Wish, source: Source, sight: Sight) -> Plan:
+        """:raises CassopsError: with every reason why not."""
+        if wish.mode == DATACENTER and self.params.get("confirm") != self.cluster.own.datacenter:
+            raise CassopsError(
+                f"a whole datacenter goes back: all its nodes stop, and what was written since {source.manifest.taken} "
+                f"is gone. Repeat its name: {wish.say('confirm', self.cluster.own.datacenter)}"
+            )
+        now = self.cluster.kube.server_time()
+        scene = self.scene(wish, sight)
+        try:
+            return restoring.plan(wish, source, scene, backups.name_at(now), now)
+        except restoring.Refused as refused:
+            raise Failed(str(refused), {"tokens": wanted_tokens(source, scene)}, refused.errors) from refused
+
+    def scene(self, wish: Wish, sight: Sight) -> Scene:
+        seen = self.cluster.ask(sight, busy=False)
+        view = seen.view
+        volumes = restore_volumes.looks(self.cluster.kube, [node.pod for node in view.nodes])
+        reasons = {} if wish.mode == DATACENTER else unwell(view)
+        nodes = tuple(
+            Target(
+                pod=node.pod,
+                rack=node.rack,
+                ordinal=node.ordinal,
+                host_id=node.host_id,
+                tokens=view.observations[node.pod].own.tokens if node.pod in view.observations else (),
+                free=volume.free if isinstance(volume, Volume) else None,
+                data=volume.data if isinstance(volume, Volume) else True,
+                fault=str(volume) if isinstance(volume, CassopsError) else reasons.get(node.pod, ""),
+            )
+            for node in view.nodes
+            for volume in (volumes[node.pod],)
+        )
+        endpoints = view.endpoints().values()
+        versions = {item.version for item in endpoints if item.version} or {
+            word for node in view.nodes for word in (node.runs or "").split()[:1]
+        }
+        return Scene(
+            cluster=self.cluster.name,
+            datacenter=self.cluster.own.datacenter,
+            nodes=nodes,
+            version=min(versions, key=restoring.release, default=""),
+            schema=self.living_schema(view),
+            datacenters=tuple(
+                sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})
+            ),
+        )
+
+    def living_schema(self, view: View) -> backups.Schema | None:
+        for pod in sorted(view.observations):
+            with session(self.cluster.own, pod) as asked:
+                return describe(asked)
+        return None
+
+    # Carrying it out
+
+    def carry_out(self, plan: Plan, source: Source) -> Plan:
+        documents = {node.host_id: node for node in source.nodes}
+        clock = Clock(self.seconds)
+        if plan.step == "download":
+            limit = float(self.params["wait_timeout"])
+            Download(self.cluster.kube, self.base, plan, documents, limit, self.lock.check, self.ctx).run()
+            clock.lap("download")
+        plan = self.change(plan, source, documents)
+        clock.lap("change")
+        if self.params["repair"] and plan.way != SWAP:
+            self.repair(plan)
+            clock.lap("repair")
+        self.finish(plan)
+        return plan
+
+    def change(self, plan: Plan, source: Source, documents: Mapping[str, NodeManifest]) -> Plan:
+        with self.cluster.locked():
+            if plan.way == SWAP:
+                limit = float(self.params["wait_timeout"])
+                return Swapping(self.cluster, plan, documents, limit, self.save, self.ctx).run()
+            plan = restoring.at(plan, "change")
+            self.save(plan)
+            limits = (float(self.params["gate_timeout"]), float(self.params["table_timeout"]))
+            filling = Filling(self.cluster, plan, source.schema, limits, self.save, self.ctx)
+            try:
+                return filling.run()
+            finally:
+                self.made = filling.made
+
+    def repair(self, plan: Plan) -> None:
+        """The replicas of a backup are of one moment, but for what was on its way to some of them."""
+        with self.cluster.locked():
+            view = self.cluster.ask(self.cluster.look(), busy=False).view
+            keyspaces: dict[str, list[str]] = {}
+            for keyspace, table in plan.names:
+                keyspaces.setdefault(keyspace, []).append(table)
+            # Each node its own first ranges, which together are all; beside other datacenters these are not.
+            ranges = [] if self.cluster.peers else ["-pr"]
+            for keyspace, tables in sorted(keyspaces.items()):
+                for number, node in enumerate(view.nodes, 1):
+                    self.cluster.check()
+                    self.ctx.progress(f"repair keyspace {keyspace} on {node.pod} ({number} of {len(view.nodes)})")
+                    verb = ["repair", "-full", *ranges, "--", keyspace, *tables]
+                    nodetool.run_one(self.cluster.kube, node.pod, verb, float(self.params["table_timeout"]))
+                self.repaired.append(keyspace)
+
+    def finish(self, plan: Plan) -> None:
+        """Nothing of the restore stays but the note that it was done."""
+        for parcel in {parcel.pod: parcel for parcel in plan.parcels}.values():
+            restore_volumes.clean(self.cluster.kube, parcel.pod, plan.id)
+        note = {"wish": plan.wish, "when": moment(self.cluster.kube.server_time()), "began": moment(plan.began)}
+        self.annotate(json.dumps(note, sort_keys=True))
+        self.forget()
+
+    def abandon(self) -> dict[str, Any]:
+        """Give up a restore that has changed nothing yet, or whose tables may stay as they are."""
+        plan = self.begun(self.cluster.look().found)
+        if plan is None:
+            return {"changed": False}
+        if plan.way == SWAP and plan.step != "download":
+            raise CassopsError(
+                f"the restore of backup {plan.backup} has stopped nodes already (step {plan.step}); run it again, "
+                "which finishes it"
+            )
+        restore_volumes.end_jobs(self.cluster.kube, self.base, plan)
+        for pod in sorted({parcel.pod for parcel in plan.parcels}):
+            restore_volumes.clean(self.cluster.kube, pod, plan.id)
+        if plan.emptied:
+            self.ctx.warnings.append(
+                f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; Cassandra's snapshots of "
+                "them (nodetool listsnapshots) hold what was there"
+            )
+        self.forget()
+        self.changed = True
+        return self.result(plan)
+
+    # What is remembered
+
+    def save(self, plan: Plan) -> None:
+        metadata = {
+            "name": plan_name(self.cluster.name, self.cluster.own.datacenter),
+            "labels": labels_of(self.cluster.name, self.cluster.own.datacenter),
+        }
+        self.lock.check()
+        self.cluster.check()
+        self.cluster.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": plan.to_data()})
+
+    def forget(self) -> None:
+        name = plan_name(self.cluster.name, self.cluster.own.datacenter)
+        found = self.cluster.kube.get("ConfigMap", name)
+        if found is not None:
+            self.cluster.kube.delete("ConfigMap", name, uid=found["metadata"]["uid"])
+
+    def annotate(self, value: str) -> None:
+        name = ledger_name(self.cluster.name, self.cluster.own.datacenter)
+        self.cluster.kube.patch("ConfigMap", name, {"metadata": {"annotations": {RESTORED: value}}})
+
+    def done_before(self, found: Objects, wish: Wish) -> str:
+        """When the same was restored last; empty where it was not, or is wanted again."""
+        if self.params["again"]:
+            return ""
+        item = found.get("ConfigMap", ledger_name(self.cluster.name, self.cluster.own.datacenter)) or {}
+        text = (item.get("metadata", {}).get("annotations") or {}).get(RESTORED) or "{}"
+        told = attempt_json(text)
+        return str(told.get("when", "")) if told.get("wish") == wish.key else ""
+
+    # For people
+
+    def nothing(self, when: str) -> dict[str, Any]:
+        again = f"-e {self.prefix}again=true" if self.prefix else "again: true"
+        self.ctx.warnings.append(f"the same was restored at {when}; to restore it once more: {again}")
+        return {"changed": False, "restored": when}
+
+    def headline(self, plan: Plan) -> str:
+        total = sum(parcel.size for parcel in plan.parcels)
+        what = f"{len(plan.tables)} tables" if plan.way != SWAP else "the whole datacenter"
+        return f"backup {plan.backup}: {what}, {size(total)}, to be restored by {plan.way} (id {plan.id})"
+
+    def result(self, plan: Plan) -> dict[str, Any]:
+        return {
+            "changed": self.changed,
+            "backup": plan.backup,
+            "id": plan.id,
+            "way": plan.way,
+            "step": plan.step,
+            "tables": dict(plan.tables),
+            "nodes": [
+                {"node": parcel.pod, "from": parcel.node, "bytes": parcel.size, "files": parcel.files}
+                for parcel in plan.parcels
+            ],
+            "made": self.made,
+            "emptied": list(plan.emptied),
+            "repaired": self.repaired,
+            "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
+        }
+
+
+class Clock:
+    """Seconds between laps, written into a mapping."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        before, self._last = self._last, time.monotonic()
+        self._seconds[name] = self._last - before
+
+
+def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
+    """Node, such as C(r1-0) -> the tokens with which it could take the backup's files; empty where nothing fits."""
+    racks: dict[str, list[str]] = {}
+    for node in scene.nodes:
+        racks.setdefault(node.rack, []).append(node.pod)
+    told = restoring.tokens_for(source.nodes, racks)
+    if isinstance(told, str):
+        return {}
+    return {f"{node.rack}-{node.ordinal}": list(told[node.pod]) for node in scene.nodes}
+
+
+def unwell(view: View) -> dict[str, str]:
+    """Pod -> why it cannot take tables while it serves."""
+    told: dict[str, str] = {}
+    for node in view.nodes:
+        only = View(view.cluster, view.datacenter, view.phase, (node,), view.observations)
+        reasons = [*gates.running(only), *gates.up_in_every_view(only)]
+        reasons += [f"{node.pod}: {view.unheard[node.pod]}"] if node.pod in view.unheard else []
+        if reasons:
+            told[node.pod] = "; ".join(reasons)
+    return told
+
+
+def attempt_json(text: str) -> Mapping[str, Any]:
+    """A note that somebody edited is none."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}

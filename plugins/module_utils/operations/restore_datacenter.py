@@ -1,0 +1,224 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A whole datacenter goes back in its own place: all nodes stop, change their data, and start together.
+
+1. Every node has its files in its staging folder; nothing was touched yet.
+2. Each volume is told to hold its node (a file that start.sh reads); the nodes are drained and their pods deleted by
+   UID. They come back held: no Cassandra runs.
+3. On each volume the data folder is renamed away, and the downloaded one takes its place; commit log, hints and caches
+   go with the old one.
+4. When every node has its data, all are let go, and start with the identity and the tokens that they had.
+5. The proof: all up in every view, with the backup's host ids and tokens.
+
+A run that was killed anywhere is taken up: which pods are held for this restore, and which volumes were changed, is
+seen by looking.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from .. import cql, gates, nodetool, restore_scripts, restoring
+from ..backups import NodeManifest
+from ..context import Context
+from ..errors import CassopsError
+from ..ledger import Ledger, LedgerNode
+from ..manifests import ledger_config_map
+from ..observe import attempt, together
+from ..restoring import Parcel, Plan
+from ..view import NodeView, View
+from . import changes, restore_volumes
+from .cluster import Cluster
+from .patience import NO_START, NO_WORKER, Patience
+from .waiting import until
+
+VERB_LIMIT = 60.0
+DRAIN_LIMIT = 300.0
+PAUSE = 1.0
+LOGIN_LIMIT = 30.0
+
+
+class Swapping:
+    """One restore of a datacenter, under the cluster's lock, from the step that it is at.
+
+    :param save: writes the plan down.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        plan: Plan,
+        documents: Mapping[str, NodeManifest],
+        limit: float,
+        save: Callable[[Plan], None],
+        ctx: Context,
+    ) -> None:
+        self.cluster = cluster
+        self.plan = plan
+        self.documents = documents
+        self.limit = limit
+        self.save = save
+        self.ctx = ctx
+
+    def run(self) -> Plan:
+        for step, work in (("stop", self.stop), ("swap", self.swap), ("start", self.start), ("prove", self.prove)):
+            if restoring.STEPS.index(self.plan.step) <= restoring.STEPS.index(step):
+                self.plan = restoring.at(self.plan, step)
+                self.save(self.plan)
+                work()
+        return self.plan
+
+    # All nodes stop
+
+    def stop(self) -> None:
+        """Until every pod is there, and held for this restore."""
+        view = self.cluster.look().view
+        running = [node for node in view.nodes if not self.is_held(node)]
+        together(lambda node: self.hold(node.pod), view.nodes)
+        self.drain([node for node in running if node.phase == "Running" and node.held is None])
+        old = {node.pod: node.uid for node in running}
+        self.cluster.check()
+        for node in running:
+            if node.uid:
+                self.say(f"{node.pod} stops")
+                self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
+        patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+
+        def look() -> list[str]:
+            seen = self.cluster.look().view
+            lost = patience.lost(replace(node, held=None) for node in seen.nodes)
+            if lost:
+                raise CassopsError(f"{'; '.join(lost)}. All nodes are stopped; correct the cause and run it again")
+            return [
+                f"{node.pod} to stop" if node.uid == old.get(node.pod) else f"{node.pod} to be held for the restore"
+                for node in seen.nodes
+                if node.uid is None or node.uid == old.get(node.pod) or not self.is_held(node)
+            ]
+
+        until(look, "all nodes to stop", self.limit, self.ctx.progress, PAUSE)
+
+    def is_held(self, node: NodeView) -> bool:
+        """Its container waits, by its own word, for this restore: no Cassandra has the volume."""
+        return f"a restore ({self.plan.id}) puts its data in place" in (node.held or "")
+
+    def hold(self, pod: str) -> None:
+        self.cluster.check()
+        restore_volumes.run(self.cluster.kube, pod, restore_scripts.HOLD, self.plan.id)
+
+    def drain(self, nodes: list[NodeView]) -> None:
+        """Clients first. What stays in a commit log would be lost to the keyspaces that are kept."""
+        self.cluster.check()
+        self.say(f"{len(nodes)} nodes close CQL and drain")
+        self.everywhere(nodes, "disablebinary", VERB_LIMIT)
+        self.everywhere(nodes, "drain", DRAIN_LIMIT)
+
+    def everywhere(self, nodes: list[NodeView], verb: str, limit: float) -> None:
+        told = together(
+            lambda node: attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, [verb], limit)), nodes
+        )
+        for answer in told:
+            if isinstance(answer, CassopsError):
+                self.ctx.warnings.append(f"{answer} It is restored all the same.")
+
+    # The data changes
+
+    def swap(self) -> None:
+        ledger = self.cluster.ledger(self.cluster.look().found)
+        unheld = [node.pod for node in self.cluster.look().view.nodes if not self.is_held(node)]
+        if unheld:
+            # Somebody took a mark away, or the run died before all were held.
+            self.stop()
+        self.cluster.check()
+        together(lambda parcel: self.swap_one(parcel, ledger), self.plan.parcels)
+
+    def swap_one(self, parcel: Parcel, ledger: Ledger) -> None:
+        rack = next(node.rack for node in self.cluster.look().view.nodes if node.pod == parcel.pod)
+        number = ledger.volume_number(parcel.pod)
+        mark = f"{ledger.id} {ledger.cluster} {ledger.datacenter} {rack} {parcel.pod}{f' {number}' if number else ''}"
+        words = (self.plan.id, parcel.host_id, mark, *self.plan.kept)
+        restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.SWAP, *words, limit=restore_volumes.LONG)
+        self.say(f"{parcel.pod} has its data of {self.plan.backup}")
+
+    # All nodes start
+
+    def start(self) -> None:
+        self.write_ledger()
+        self.cluster.check()
+        for parcel in self.plan.parcels:
+            restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.RELEASE, self.plan.id)
+        self.say("all nodes start")
+
+    def write_ledger(self) -> None:
+        """Whom the nodes will be: one that was replaced since the backup has its former host id again."""
+        ledger = self.cluster.ledger(self.cluster.look().found)
+        wanted = ledger
+        for parcel in self.plan.parcels:
+            there = ledger.nodes.get(parcel.pod, LedgerNode(parcel.pod))
+            wanted = wanted.with_node(replace(there, host_id=parcel.host_id)).without_replacement(parcel.pod)
+        if wanted != ledger:
+            self.cluster.check()
+            self.cluster.kube.apply(changes.with_hash(ledger_config_map(wanted)))
+
+    # The proof
+
+    def prove(self) -> None:
+        """Every node is up in every view, and is who it was.
+
+        :raises CassopsError: a node does not come up, or has other tokens than the backup's.
+        """
+        patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+        latest: list[View] = []
+
+        def look() -> list[str]:
+            sight = self.cluster.look()
+            lost = patience.lost(sight.view.nodes)
+            if lost:
+                raise CassopsError(
+                    f"{'; '.join(lost)}. What was there before the restore is still on the volumes, in "
+                    f"{restore_volumes.STAGING}/{self.plan.id}/old"
+                )
+            reasons = gates.running(sight.view)
+            if reasons:
+                return reasons
+            self.check_login(sight.view)
+            seen = self.cluster.ask(sight, busy=False)
+            latest[:] = [seen.view]
+            return gates.whole(seen.view)
+
+        until(look, "all nodes to be up again", self.limit, self.ctx.progress, PAUSE)
+        wrong = self.not_as_it_was(latest[0])
+        if wrong:
+            raise CassopsError(f"the nodes are up, but {'; '.join(wrong)}")
+
+    def check_login(self, view: View) -> None:
+        """With the backup's roles, the password of that time is in force again."""
+        login = self.cluster.own.credentials
+        pod = view.nodes[0].pod
+        end = time.monotonic() + LOGIN_LIMIT
+        while not cql.accepts(self.cluster.kube, pod, login.username, login.password, timeout=LOGIN_LIMIT):
+            if time.monotonic() > end:
+                raise CassopsError(
+                    f"{pod} refuses the superuser's login: the roles are those of backup {self.plan.backup}. Put the "
+                    "username and password of that time into the superuser's Secret, and run the restore again: it "
+                    "goes on with the proof"
+                )
+            time.sleep(PAUSE)
+
+    def not_as_it_was(self, view: View) -> list[str]:
+        reasons = []
+        for parcel in self.plan.parcels:
+            seen = view.observations.get(parcel.pod)
+            if seen is None:
+                continue
+            if seen.own.host_id != parcel.host_id:
+                reasons.append(f"{parcel.pod} has host id {seen.own.host_id}, and the backup {parcel.host_id}")
+            if seen.own.tokens != tuple(sorted(self.documents[parcel.host_id].tokens)):
+                reasons.append(f"{parcel.pod} has other tokens than in the backup")
+        return reasons
+
+    def say(self, text: str) -> None:
+        self.ctx.progress(text, important=True)

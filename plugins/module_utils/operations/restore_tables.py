@@ -1,0 +1,227 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tables of a backup into a datacenter that serves: made again where they are gone, emptied once, then filled.
+
+Every step looks first. What is imported is gone from the staging folder, and so is what was loaded. That a table was
+emptied is written down at once, before the first row comes back: it is never emptied twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+
+from .. import cql, gates, nodetool, restore_scripts, restoring, schema_text
+from ..backups import Schema, Statement
+from ..context import Context
+from ..errors import CassopsError
+from ..observe import attempt, together
+from ..restoring import CREATE, LOAD, REPLACE, Parcel, Plan
+from ..view import View
+from . import restore_volumes
+from .cluster import Cluster, Place
+from .restore_volumes import Folder
+from .waiting import until
+
+DDL_LIMIT = 60.0
+TRUNCATE_LIMIT = 120.0
+PAUSE = 2.0
+# sstableloader's own heap. The container's is Cassandra's, and the launcher would take that.
+LOADER_HEAP = "256M"
+
+
+class Filling:
+    """One restore of tables, under the cluster's lock.
+
+    :param save: writes the plan down.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        plan: Plan,
+        schema: Schema,
+        limits: tuple[float, float],
+        save: Callable[[Plan], None],
+        ctx: Context,
+    ) -> None:
+        self.cluster = cluster
+        self.plan = plan
+        self.schema = schema
+        self.gate_limit, self.limit = limits
+        self.save = save
+        self.ctx = ctx
+        self.made: list[str] = []
+
+    def run(self) -> Plan:
+        view = self.open_gates()
+        pod = view.nodes[0].pod
+        with session(self.cluster.own, pod) as asked:
+            self.make(asked, view)
+            self.empty(asked)
+        if self.plan.way == LOAD:
+            self.load()
+        else:
+            self.bring()
+        return self.plan
+
+    def open_gates(self) -> View:
+        """Every node is up in every view, with one schema; nothing waits that was written before.
+
+        Hints of a table that is made again under its old id would bring rows that were written after the backup.
+        """
+        latest: list[View] = []
+
+        def look() -> Sequence[str]:
+            sight = self.cluster.ask(self.cluster.look())
+            seen = sight.view.joined(sight.others)
+            latest[:] = [sight.view]
+            return [*gates.whole(sight.view), *gates.one_line(seen), *gates.no_hints(seen)]
+
+        until(look, "the gates before the restore to open", self.gate_limit, self.ctx.progress, PAUSE)
+        return latest[0]
+
+    # The schema
+
+    def make(self, asked: cql.Session, view: View) -> None:
+        """Keyspaces, types, tables, indexes and views that are gone, in the order in which they were described."""
+        there = {endpoint.datacenter for endpoint in view.endpoints().values()}
+        names = [name for name in self.plan.names if name[0] not in restoring.SYSTEM]
+        for statement in restoring.missing(self.schema, describe(asked), names):
+            self.cluster.check()
+            self.ctx.progress(f"make {statement.kind} {statement.keyspace}.{statement.name}", important=True)
+            self.make_one(asked, statement, there)
+            self.made.append(
+                f"{statement.kind} {statement.keyspace}.{statement.name}".removesuffix(f".{statement.keyspace}")
+            )
+        if self.made and not asked.agree(DDL_LIMIT):
+            raise CassopsError("the nodes do not agree on the new schema; run it again when they do (playbook status)")
+
+    def make_one(self, asked: cql.Session, statement: Statement, there: set[str]) -> None:
+        own = self.cluster.own.datacenter
+        text = restoring.made_for(statement, self.plan.datacenter, own, there)
+        for each in schema_text.split(text):
+            try:
+                asked.execute(each, timeout=DDL_LIMIT, agree=False)
+            except cql.AlreadyExists:
+                # A run that died made it.
+                continue
+            except cql.CqlError as error:
+                what = f"{statement.kind} {statement.keyspace}.{statement.name}"
+                raise CassopsError(f"{what} cannot be made again: {error}") from error
+
+    def empty(self, asked: cql.Session) -> None:
+        """Cassandra takes a snapshot of each table before (auto_snapshot)."""
+        for table, action in self.plan.tables.items():
+            if action == REPLACE and table not in self.plan.emptied:
+                self.cluster.check()
+                self.ctx.progress(f"empty table {table}", important=True)
+                keyspace, name = restoring.name_of(table)
+                target = f"{cql.identifier(keyspace)}.{cql.identifier(name)}"
+                asked.execute(f"TRUNCATE TABLE {target}", consistency="ALL", timeout=TRUNCATE_LIMIT)
+                self.plan = replace(self.plan, emptied=(*self.plan.emptied, table))
+                self.save(self.plan)
+
+    # The same ring: every node takes its own files
+
+    def bring(self) -> None:
+        """Table by table, so that a table is whole as soon as it can be."""
+        found = {parcel: restore_volumes.folders(self.cluster.kube, self.plan, parcel) for parcel in self.plan.parcels}
+        tables = sorted({(folder.keyspace, folder.table) for each in found.values() for folder in each})
+        for number, name in enumerate(tables, 1):
+            self.cluster.check()
+            self.ctx.progress(f"import {'.'.join(name)} ({number} of {len(tables)})", important=True)
+            work = [
+                (parcel, [folder.path for folder in each if (folder.keyspace, folder.table) == name])
+                for parcel, each in found.items()
+            ]
+            self.bring_table(name, work)
+
+    def bring_table(self, name: restoring.Name, work: Sequence[tuple[Parcel, Sequence[str]]]) -> None:
+        told = together(lambda item: attempt(lambda: self.bring_one(item[0], name, item[1])), work)
+        failed = [str(answer) for answer in told if isinstance(answer, CassopsError)]
+        if failed:
+            raise CassopsError(f"{'.'.join(name)} is not imported everywhere: {'; '.join(failed)}")
+
+    def bring_one(self, parcel: Parcel, name: restoring.Name, paths: Sequence[str]) -> None:
+        """The node moves the files to its own, verifies them, and serves them at once.
+
+        That it owns their tokens was proved before; of what it owned then and had not cleaned up, it takes no notice.
+        """
+        if paths:
+            verb = ["import", "--no-tokens", "--", *name, *paths]
+            nodetool.run_one(self.cluster.kube, parcel.pod, verb, self.limit)
+
+    # Another ring: every row goes to its owners
+
+    def load(self) -> None:
+        with self.loader() as login:
+            together(lambda parcel: self.load_parcel(parcel, login), self.plan.parcels)
+
+    def load_parcel(self, parcel: Parcel, login: tuple[str, str]) -> None:
+        found = restore_volumes.folders(self.cluster.kube, self.plan, parcel)
+        for number, folder in enumerate(found, 1):
+            self.cluster.check()
+            self.ctx.progress(
+                f"{parcel.pod} loads {folder.keyspace}.{folder.table} of {parcel.node} ({number} of {len(found)})",
+                important=True,
+            )
+            self.load_folder(parcel, folder, login)
+
+    def load_folder(self, parcel: Parcel, folder: Folder, login: tuple[str, str]) -> None:
+        """Loading the same twice changes nothing, so a run that died in the middle loads the folder again."""
+        user, password = login
+        node = self.cluster.look().view.node(parcel.pod)
+        argv = ["env", f"MAX_HEAP_SIZE={LOADER_HEAP}", "sstableloader", "--no-progress"]
+        argv += ["-d", (node and node.address) or "127.0.0.1", "-f", "/cassops/conf/cassandra.yaml"]
+        done = self.cluster.kube.exec(parcel.pod, [*argv, "-u", user, "-pw", password, folder.path], timeout=self.limit)
+        if done.rc:
+            said = " ".join((done.stderr or done.stdout).split())[-800:]
+            raise CassopsError(
+                f"{parcel.pod}: sstableloader of {folder.keyspace}.{folder.table} ended with {done.rc}: {said}"
+            )
+        restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.FORGET, folder.path)
+
+    @contextmanager
+    def loader(self) -> Iterator[tuple[str, str]]:
+        """A login for sstableloader, which takes a password in its arguments only: one that may do nothing at all.
+
+        It only has to read what the ring looks like, as everybody may who can log in. It goes with the load.
+        """
+        name, password = f"cassops_loader_{self.plan.id.lower()}", secrets.token_urlsafe(24)
+        role = cql.identifier(name)
+        pod = self.plan.parcels[0].pod
+        with session(self.cluster.own, pod) as asked:
+            asked.execute(f"DROP ROLE IF EXISTS {role}", timeout=DDL_LIMIT)
+            asked.execute(
+                f"CREATE ROLE {role} WITH PASSWORD = {cql.text_literal(password)} AND LOGIN = true", timeout=DDL_LIMIT
+            )
+        try:
+            yield name, password
+        finally:
+            with session(self.cluster.own, pod) as asked:
+                asked.execute(f"DROP ROLE IF EXISTS {role}", timeout=DDL_LIMIT)
+
+
+def session(place: Place, pod: str) -> AbstractContextManager[cql.Session]:
+    login = place.credentials
+    return cql.connect(place.kube, pod, login.username, login.password, timeout=DDL_LIMIT)
+
+
+def describe(asked: cql.Session) -> Schema:
+    """The schema of the user's keyspaces, as the node describes it."""
+    rows = asked.execute("DESCRIBE SCHEMA WITH INTERNALS", timeout=DDL_LIMIT)
+    statements = (
+        Statement(row["keyspace_name"], row["type"], row["name"], row["create_statement"])
+        for row in rows
+        if schema_text.plain(row["keyspace_name"]) not in restoring.SYSTEM
+    )
+    return Schema(backup="", version="", statements=tuple(statements))
+
+
+def created(plan: Plan) -> list[str]:
+    return [table for table, action in plan.tables.items() if action == CREATE]

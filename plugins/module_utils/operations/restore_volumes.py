@@ -1,0 +1,226 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The nodes' volumes as a restore sees them, and the download of a backup onto them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .. import restic, restore_scripts, restoring
+from ..backups import SNAPSHOT, NodeManifest, Table
+from ..context import Context
+from ..errors import CassopsError
+from ..kube import Kube
+from ..observe import attempt, together
+from ..restic import Job, Restic
+from ..restoring import Parcel, Plan
+from .restic_jobs import Jobs, Work
+
+LIMIT = 60.0
+# Renaming and deleting thousands of files.
+LONG = 600.0
+STAGING = "/var/lib/cassandra/.cassops/restore"
+
+
+def run(kube: Kube, pod: str, script: str, *words: str, limit: float = LIMIT) -> str:
+    """A script in the sidecar, which has the volume whether Cassandra runs or not; what it says.
+
+    :raises CassopsError: it failed.
+    """
+    told = kube.exec(pod, ["sh", "-c", script, "sh", *words], restic.CONTAINER, timeout=limit)
+    if told.rc:
+        raise CassopsError(f"{pod}: {told.stderr.strip() or f'a script on its volume ended with {told.rc}'}")
+    return told.stdout
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What is on a node's volume.
+
+    :param restoring: the restore that the node is held for; empty where it is not.
+    :param ready: C(<restore>/<host id>) of what is downloaded and complete.
+    """
+
+    restoring: str = ""
+    free: int = 0
+    data: bool = False
+    stages: tuple[str, ...] = ()
+    ready: tuple[str, ...] = ()
+
+
+def look(kube: Kube, pod: str) -> Volume:
+    """Raises as L(run) does."""
+    told: dict[str, list[str]] = {}
+    for line in run(kube, pod, restore_scripts.LOOK).splitlines():
+        word, _space, value = line.partition(" ")
+        told.setdefault(word, []).append(value.strip())
+    return Volume(
+        restoring=told.get("restoring", [""])[0],
+        free=1024 * int(told.get("free", ["0"])[0]),
+        data=told.get("data", ["no"])[0] == "yes",
+        stages=tuple(told.get("stage", ())),
+        ready=tuple(told.get("ready", ())),
+    )
+
+
+def looks(kube: Kube, pods: Sequence[str]) -> dict[str, Volume | CassopsError]:
+    return dict(zip(pods, together(lambda pod: attempt(lambda: look(kube, pod)), pods), strict=True))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of downloaded SSTables.
+
+    :param path: as Cassandra's container sees it, too.
+    """
+
+    keyspace: str
+    table: str
+    sstables: int
+    path: str
+
+
+def folders(kube: Kube, plan: Plan, parcel: Parcel) -> list[Folder]:
+    """What of a parcel has not gone into the cluster yet."""
+    lines = run(kube, parcel.pod, restore_scripts.FOLDERS, plan.id, parcel.host_id, limit=LONG).splitlines()
+    return [
+        Folder(keyspace, table, int(count), path)
+        for count, keyspace, table, path in (line.split(" ", 3) for line in lines)
+    ]
+
+
+def clean(kube: Kube, pod: str, id: str) -> None:
+    run(kube, pod, restore_scripts.CLEAN, id, limit=LONG)
+
+
+# --- the download -----------------------------------------------------------------------------------------------------
+
+
+class Download:
+    """Brings a backup's files into the staging folders, on all nodes at once. Nothing that serves is touched.
+
+    :param base: the repository that the inventory names.
+    :param documents: host id -> the manifest of the backup's node.
+    :param beat: called at each look; the check of the lock.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        base: str,
+        plan: Plan,
+        documents: Mapping[str, NodeManifest],
+        limit: float,
+        beat: Callable[[], None],
+        ctx: Context,
+    ) -> None:
+        self.kube = kube
+        self.base = base.rstrip("/")
+        self.plan = plan
+        self.documents = documents
+        self.limit = limit
+        self.beat = beat
+        self.ctx = ctx
+        self.parcels = {job_of(plan, parcel): parcel for parcel in plan.parcels}
+
+    def run(self) -> None:
+        """Until every file of every parcel is there, with the size that the manifest tells.
+
+        :raises CassopsError: a node cannot get its files; what others got stays for the next run.
+        """
+        for batch in rounds(self.plan.parcels):
+            together(self.prepare, batch)
+            volumes = looks(self.kube, [parcel.pod for parcel in batch])
+            waiting = [parcel for parcel in batch if not self.is_ready(volumes[parcel.pod], parcel)]
+            jobs = Jobs(
+                [self.work(parcel) for parcel in waiting],
+                self.ctx,
+                verb="download to",
+                parallel="all",
+                finished=self.take,
+                beat=self.beat,
+                limit=self.limit,
+            )
+            failures = jobs.run()
+            if failures:
+                told = "; ".join(failures[pod] for pod in sorted(failures))
+                raise CassopsError(f"{told}. Nothing was changed; run it again to go on with what is missing")
+
+    def is_ready(self, volume: Volume | CassopsError, parcel: Parcel) -> bool:
+        if isinstance(volume, CassopsError):
+            raise volume
+        return f"{self.plan.id}/{parcel.host_id}" in volume.ready
+
+    def tables(self, parcel: Parcel) -> list[Table]:
+        names = None if self.plan.way == restoring.SWAP else set(self.plan.names)
+        return restoring.wanted_tables(self.documents[parcel.host_id], names)
+
+    def prepare(self, parcel: Parcel) -> None:
+        """A node that had nothing of the tables has nothing to download."""
+        if not any(table.files for table in self.tables(parcel)):
+            self.arrange(parcel)
+
+    def work(self, parcel: Parcel) -> Work:
+        name = job_of(self.plan, parcel)
+        stage = f"{STAGING}/{self.plan.id}/{parcel.host_id}"
+        args = ["restore", "--json", parcel.snapshot, "--target", f"{stage}/raw"]
+        lines: tuple[str, ...] = ()
+        if self.plan.way != restoring.SWAP:
+            args += ["--include-file", restic.list_of(name)]
+            lines = tuple(f"/{table.source}" for table in self.tables(parcel))
+        client = Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
+        return Work(parcel.pod, parcel.pod, client, name, tuple(args), stage, lines)
+
+    def take(self, work: Work, _job: Job) -> None:
+        """What is there is compared, and becomes a data folder; the job is forgotten last."""
+        parcel = self.parcels[work.name]
+        self.check(parcel)
+        self.arrange(parcel)
+        work.restic.end(work.name)
+        self.ctx.progress(f"{parcel.pod} has its files", important=True)
+
+    def check(self, parcel: Parcel) -> None:
+        """What is there is what the manifest tells, file by file."""
+        wanted = {f"{table.source}/{file.path}": file.size for table in self.tables(parcel) for file in table.files}
+        said = run(self.kube, parcel.pod, restore_scripts.SIZES, self.plan.id, parcel.host_id, limit=LONG)
+        there = {path: int(count) for count, path in (line.split(" ", 1) for line in said.splitlines())}
+        wrong = [f"{path} is not there" for path in sorted(set(wanted) - set(there))]
+        wrong += [
+            f"{path} has {there[path]} bytes, not {count}"
+            for path, count in sorted(wanted.items())
+            if path in there and there[path] != count
+        ]
+        if wrong:
+            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+            raise CassopsError(
+                f"{parcel.pod}: what restic brought of {parcel.node} is not what was backed up: "
+                f"{'; '.join(wrong[:5])}{more}; verify the backup (playbook verify_backup)"
+            )
+
+    def arrange(self, parcel: Parcel) -> None:
+        run(self.kube, parcel.pod, restore_scripts.ARRANGE, self.plan.id, parcel.host_id, SNAPSHOT, limit=LONG)
+
+
+def rounds(parcels: Sequence[Parcel]) -> list[list[Parcel]]:
+    """Parcels one after the other where a pod takes several."""
+    found: list[list[Parcel]] = []
+    for parcel in parcels:
+        mine = next((each for each in found if all(other.pod != parcel.pod for other in each)), None)
+        if mine is None:
+            mine = []
+            found.append(mine)
+        mine.append(parcel)
+    return found
+
+
+def job_of(plan: Plan, parcel: Parcel) -> str:
+    return f"restore-{plan.id}-{parcel.host_id}"
+
+
+def end_jobs(kube: Kube, base: str, plan: Plan) -> None:
+    """Downloads that still run, for a restore that is given up."""
+    for parcel in plan.parcels:
+        Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}").end(job_of(plan, parcel))

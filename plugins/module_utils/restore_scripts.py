@@ -1,0 +1,150 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a restore does on a node's volume, as shell scripts for the pod's sidecar. Pure: text only.
+
+The sidecar has the volume whether Cassandra runs, is held, or crashes. POSIX sh with find, sort, df and coreutils or
+busybox. Each script looks first: it may be killed anywhere and run again. `CASSOPS_ROOT` is put before every path; the
+unit tests set it.
+
+Everything of a restore lies in its staging folder, C(.cassops/restore/<id>) on the volume, on the same file system as
+the data, so that putting it in place is renaming. In it, C(<host id>/raw) is what restic made of a node's backup,
+C(<host id>/data) the same in the form of a data folder, and C(old) what was on the volume before.
+"""
+
+from __future__ import annotations
+
+HEAD = r"""set -eu
+volume=${CASSOPS_ROOT:-}/var/lib/cassandra
+marks=$volume/.cassops
+"""
+
+LOOK = (
+    HEAD
+    + r"""
+# LOOK: what is on the volume, a word and its value a line; what is free in KiB.
+echo "restoring $(cat "$marks/restoring" 2>/dev/null || :)"
+echo "free $(df -Pk "$volume" | awk 'NR == 2 { print $4 }')"
+[ -n "$(find "$volume/data" -type f 2>/dev/null | head -n 1)" ] && echo "data yes" || echo "data no"
+for folder in "$marks/restore"/*; do [ -d "$folder" ] && echo "stage ${folder##*/}"; done
+for file in "$marks/restore"/*/*/ready; do
+    [ -e "$file" ] || continue
+    folder=${file%/ready} id=${file%/*/ready}
+    echo "ready ${id##*/}/${folder##*/}"
+done
+exit 0
+"""
+)
+
+SIZES = (
+    HEAD
+    + r"""
+# SIZES ID HOST: every file that was downloaded: bytes, then its path.
+cd "$marks/restore/$1/$2/raw" 2>/dev/null || exit 0
+find . -type f -exec stat -c '%s %n' {} + | sed 's| \./| |'
+"""
+)
+
+ARRANGE = (
+    HEAD
+    + r"""
+# ARRANGE ID HOST SNAPSHOT: make a data folder of it. Cassandra's own notes about its snapshot do not belong there.
+stage=$marks/restore/$1/$2
+[ ! -e "$stage/ready" ] || exit 0
+mkdir -p "$stage/data"
+for folder in "$stage/raw"/*/*/snapshots/"$3"; do
+    [ -d "$folder" ] || continue
+    rm -f "$folder/manifest.json" "$folder/schema.cql"
+    table=${folder#"$stage/raw/"}
+    table=${table%/snapshots/*}
+    mkdir -p "$stage/data/${table%/*}"
+    mv "$folder" "$stage/data/$table"
+done
+rm -rf "$stage/raw"
+touch "$stage/ready"
+"""
+)
+
+HOLD = (
+    HEAD
+    + r"""
+# HOLD ID: from its next start on, start.sh keeps Cassandra from starting.
+mkdir -p "$marks"
+echo "$1" >"$marks/restoring.new"
+mv "$marks/restoring.new" "$marks/restoring"
+"""
+)
+
+SWAP = (
+    HEAD
+    + r"""
+# SWAP ID HOST MARK KEYSPACE...: what was downloaded takes the place of the data; the named keyspaces stay as they are.
+# Nothing of the commit log, of hints and of caches stays: they hold what was written after the backup.
+[ "$(cat "$marks/restoring" 2>/dev/null)" = "$1" ] || { echo "the node is not held for this restore" >&2; exit 3; }
+stage=$marks/restore/$1/$2 old=$marks/restore/$1/old mark=$3
+[ -e "$stage/ready" ] || { echo "the node has not got its data yet" >&2; exit 3; }
+shift 3
+if [ -d "$stage/data" ]; then
+    mkdir -p "$old"
+    for name in data commitlog hints saved_caches cdc_raw; do
+        if [ -e "$volume/$name" ] && [ ! -e "$old/$name" ]; then mv "$volume/$name" "$old/$name"; fi
+    done
+    for keyspace in "$@"; do
+        if [ -d "$old/data/$keyspace" ]; then
+            rm -rf "$stage/data/${keyspace:?}"
+            mv "$old/data/$keyspace" "$stage/data/$keyspace"
+        fi
+    done
+    mv "$stage/data" "$volume/data"
+fi
+# Whose data this is, that it has served, and that it is fresh: start.sh would hold it otherwise.
+echo "$mark" >"$marks/mark.new"
+mv "$marks/mark.new" "$marks/mark"
+echo restart >"$marks/way"
+rm -f "$marks/missed"
+touch "$marks/joined" "$marks/alive"
+sync
+"""
+)
+
+RELEASE = (
+    HEAD
+    + r"""
+# RELEASE ID: let Cassandra start.
+[ "$(cat "$marks/restoring" 2>/dev/null)" != "$1" ] || rm -f "$marks/restoring"
+"""
+)
+
+FOLDERS = (
+    HEAD
+    + r"""
+# FOLDERS ID HOST: how many SSTables a folder of the data folder still holds, its keyspace and table, and where it is.
+cd "$marks/restore/$1/$2/data" 2>/dev/null || exit 0
+for folder in */*; do
+    [ -d "$folder" ] || continue
+    count=$(find "$folder" -maxdepth 1 -type f -name '*-Data.db' | wc -l)
+    table=${folder#*/}
+    [ "$count" -eq 0 ] || echo "$count ${folder%%/*} ${table%-*} $marks/restore/$1/$2/data/$folder"
+done
+"""
+)
+
+FORGET = (
+    HEAD
+    + r"""
+# FORGET FOLDER...: its rows are in the cluster.
+for folder in "$@"; do
+    case $folder in "$marks/restore"/*/data/*) rm -rf "${folder:?}" ;; esac
+done
+"""
+)
+
+CLEAN = (
+    HEAD
+    + r"""
+# CLEAN ID: nothing of this restore stays on the volume.
+rm -rf "$marks/restore/${1:?}"
+rmdir "$marks/restore" 2>/dev/null || :
+"""
+)

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What stands in the statements that Cassandra's DESCRIBE gives: enough to compare tables and to make them again. Pure.
+
+Cassandra writes these statements itself, so their form is known: names in double quotes where they need them, one
+column an item, the primary key last. Nothing here reads CQL as people write it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z0-9_]+)'
+_ON = re.compile(rf"\bON\s+({NAME})\.({NAME})", re.IGNORECASE)
+_FROM = re.compile(rf"\bFROM\s+({NAME})\.({NAME})", re.IGNORECASE)
+_ID = re.compile(r"\bID\s*=\s*'?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
+_REPLICATION = re.compile(r"(replication\s*=\s*)\{([^}]*)\}", re.IGNORECASE)
+_PAIR = re.compile(r"'([^']*)'\s*:\s*'([^']*)'")
+# Text, a quoted name, and the body of a function: what stands in there is no CQL.
+_OPAQUE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$\$.*?\$\$", re.DOTALL)
+PRIMARY_KEY = "PRIMARY KEY"
+
+
+def plain(name: str) -> str:
+    """A name without the quotes that CQL wants around it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def split(text: str) -> list[str]:
+    """The statements of a text. A table with dropped columns is described by several."""
+    found, begin = [], 0
+    for place in _bare(text):
+        if text[place] == ";":
+            found.append(text[begin:place])
+            begin = place + 1
+    return [each.strip() for each in (*found, text[begin:]) if each.strip()]
+
+
+def _bare(text: str) -> Iterator[int]:
+    """Places in a text that are not inside of quotes."""
+    begin = 0
+    for quoted in _OPAQUE.finditer(text):
+        yield from range(begin, quoted.start())
+        begin = quoted.end()
+    yield from range(begin, len(text))
+
+
+def items(text: str) -> list[str]:
+    """What stands between the first bracket and its partner, parted at its own commas."""
+    depth, begin, found = 0, 0, []
+    for place in _bare(text):
+        sign = text[place]
+        if sign in "(<":
+            depth += 1
+            if depth == 1:
+                begin = place + 1
+        elif sign in ")>":
+            depth -= 1
+        if depth == (1 if sign == "," else 0) and sign in ",)":
+            found.append(" ".join(text[begin:place].split()))
+            begin = place + 1
+            if depth == 0:
+                return [each for each in found if each]
+    return []
+
+
+def columns(create: str) -> dict[str, str]:
+    """Column -> its type (and C(static)) of CREATE TABLE, field -> type of CREATE TYPE; the key as C(PRIMARY KEY)."""
+    found: dict[str, str] = {}
+    for item in items(create):
+        if item.upper().startswith(PRIMARY_KEY):
+            found[PRIMARY_KEY] = item[len(PRIMARY_KEY) :].strip()
+            continue
+        name = re.match(NAME, item)
+        if name:
+            kind = item[name.end() :].strip()
+            if kind.upper().endswith(PRIMARY_KEY):
+                kind = kind[: -len(PRIMARY_KEY)].strip()
+                found[PRIMARY_KEY] = f"({name[0]})"
+            found[plain(name[0])] = kind
+    return found
+
+
+def table_id(create: str) -> str:
+    """The id that a table is made with; empty where none stands there."""
+    found = _ID.search(create)
+    return found[1].lower() if found else ""
+
+
+def base(kind: str, create: str) -> tuple[str, str] | None:
+    """Keyspace and table that an index, a trigger or a view belongs to."""
+    pattern = _FROM if kind == "materialized_view" else _ON
+    found = pattern.search(create)
+    return (plain(found[1]), plain(found[2])) if found else None
+
+
+def replication(create: str) -> dict[str, str]:
+    """The replication of CREATE KEYSPACE."""
+    found = _REPLICATION.search(create)
+    return dict(_PAIR.findall(found[2])) if found else {}
+
+
+def with_replication(create: str, options: Mapping[str, str]) -> str:
+    """CREATE KEYSPACE with another replication."""
+    text = ", ".join(f"'{key}': '{value}'" for key, value in options.items())
+    return _REPLICATION.sub(lambda found: f"{found[1]}{{{text}}}", create, count=1)

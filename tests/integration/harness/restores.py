@@ -1,0 +1,152 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of every kind, with rows that are compared one by one after a restore."""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cassandra import ConsistencyLevel
+from cassandra.cluster import Session
+from cassandra.query import SimpleStatement
+
+from .datacenter import Datacenter
+from .namespace import Namespace
+from .workload import connect
+
+KEYSPACE = "shop"
+ROWS = 200
+FOREVER = 10_000_000
+"""Seconds that rows with a TTL live: longer than any test, so that only the restore could lose them."""
+Rows = Mapping[str, list[str]]
+
+SCHEMA = (
+    "CREATE TYPE {ks}.point (x int, y int)",
+    "CREATE TYPE {ks}.line (a frozen<point>, b frozen<point>)",
+    "CREATE TABLE {ks}.orders (customer text, number int, total decimal, level text static, note text,"
+    " place frozen<point>, PRIMARY KEY ((customer), number)) WITH CLUSTERING ORDER BY (number DESC)",
+    "CREATE INDEX by_note ON {ks}.orders (note)",
+    "CREATE TABLE {ks}.collections (id int PRIMARY KEY, names set<text>, points list<frozen<point>>,"
+    " lines map<int, frozen<line>>)",
+    "CREATE TABLE {ks}.counts (id int PRIMARY KEY, seen counter)",
+    "CREATE TABLE {ks}.fading (id int PRIMARY KEY, text text)",
+    'CREATE TABLE {ks}."OddName" ("Key" int PRIMARY KEY, "Some Text" text)',
+    "CREATE TABLE {ks}.found (id int PRIMARY KEY, colour text, size int)",
+    "CREATE INDEX by_colour ON {ks}.found (colour) USING 'sai'",
+    "CREATE TABLE {ks}.shrunk (id int PRIMARY KEY, kept text, gone text)",
+    "CREATE MATERIALIZED VIEW {ks}.by_size AS SELECT * FROM {ks}.found WHERE size IS NOT NULL AND id IS NOT NULL"
+    " PRIMARY KEY (size, id)",
+)
+TABLES = ("orders", "collections", "counts", "fading", '"OddName"', "found", "shrunk", "by_size")
+CONFIG = {"materialized_views_enabled": True}
+
+
+def backup_variables(datacenter: Datacenter, bucket: str) -> dict[str, Any]:
+    """cassandra_backup for the sandbox's S3 server."""
+    assert datacenter.namespace.cluster.sandbox is not None
+    return {
+        "repository": f"s3:{datacenter.namespace.cluster.sandbox.s3.endpoint}/{bucket}",
+        "credentials_secret": "store",
+        "password_secret": "backup-password",
+    }
+
+
+def give_secrets(namespace: Namespace, password: str = "only for tests") -> None:
+    """What the administrator puts into a namespace before backups."""
+    assert namespace.cluster.sandbox is not None
+    s3 = namespace.cluster.sandbox.s3
+    store = {
+        "AWS_ACCESS_KEY_ID": s3.access_key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
+        "AWS_DEFAULT_REGION": s3.region,
+    }
+    namespace.apply([secret("store", store), secret("backup-password", {"password": password})])
+
+
+def secret(name: str, values: Mapping[str, str]) -> dict[str, Any]:
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+
+
+def asking(datacenter: Datacenter, call: Callable[[Session], Any]) -> Any:
+    """Call with a session at ALL, with time to answer."""
+    with connect(datacenter) as cluster:
+        session = cluster.connect()
+        session.default_timeout = 120
+        return call(session)
+
+
+def fill(datacenter: Datacenter, rng: random.Random, keyspace: str = KEYSPACE) -> None:
+    """Make the tables, and write rows of every kind; some are overwritten, some deleted."""
+    replicas = min(3, len(datacenter.racks))
+
+    def work(session: Session) -> None:
+        replication = f"{{'class': 'NetworkTopologyStrategy', '{datacenter.name}': {replicas}}}"
+        run(session, f"CREATE KEYSPACE {keyspace} WITH replication = {replication}")
+        for statement in SCHEMA:
+            run(session, statement.format(ks=keyspace))
+        write(session, rng, keyspace)
+        run(session, f"ALTER TABLE {keyspace}.shrunk DROP gone")
+
+    asking(datacenter, work)
+
+
+def write(session: Session, rng: random.Random, keyspace: str) -> None:
+    for number in range(ROWS):
+        point, total = f"{{x: {number}, y: {rng.randrange(1000)}}}", rng.randrange(10**6) / 100
+        run(
+            session,
+            f"INSERT INTO {keyspace}.orders (customer, number, total, level, note, place) VALUES"
+            f" ('c{number % 20}', {number}, {total}, 'level {number % 20}', 'note {number % 7}', {point})",
+        )
+        run(
+            session,
+            f"INSERT INTO {keyspace}.collections (id, names, points, lines) VALUES ({number}, {{'a{number}', 'b'}},"
+            f" [{point}, {point}], {{{number}: {{a: {point}, b: {point}}}}})",
+        )
+        run(session, f"UPDATE {keyspace}.counts SET seen = seen + {rng.randrange(1, 50)} WHERE id = {number % 30}")
+        run(session, f"INSERT INTO {keyspace}.fading (id, text) VALUES ({number}, 't{number}') USING TTL {FOREVER}")
+        run(session, f'INSERT INTO {keyspace}."OddName" ("Key", "Some Text") VALUES ({number}, \'it\'\'s {number}\')')
+        run(
+            session, f"INSERT INTO {keyspace}.found (id, colour, size) VALUES ({number}, 'c{number % 5}', {number % 9})"
+        )
+        run(session, f"INSERT INTO {keyspace}.shrunk (id, kept, gone) VALUES ({number}, 'k{number}', 'g')")
+    for number in range(0, ROWS, 11):
+        run(session, f"DELETE FROM {keyspace}.orders WHERE customer = 'c{number % 20}' AND number = {number}")
+        run(session, f"UPDATE {keyspace}.found SET colour = 'changed' WHERE id = {number}")
+
+
+def run(session: Session, text: str, level: int = ConsistencyLevel.ALL) -> Any:
+    return session.execute(SimpleStatement(text, consistency_level=level, fetch_size=500), timeout=120)
+
+
+def read(datacenter: Datacenter, keyspace: str = KEYSPACE) -> Rows:
+    """Every row of every table as text, sorted; what indexes find; how long rows with a TTL have left, roughly."""
+
+    def work(session: Session) -> Rows:
+        found = {table: sorted(map(str, run(session, f"SELECT * FROM {keyspace}.{table}"))) for table in TABLES}
+        notes = [run(session, f"SELECT * FROM {keyspace}.orders WHERE note = 'note {n}'") for n in range(7)]
+        found["index by_note"] = sorted(str(row) for each in notes for row in each)
+        colours = ["changed", *(f"c{n}" for n in range(5))]
+        each_colour = [run(session, f"SELECT * FROM {keyspace}.found WHERE colour = '{one}'") for one in colours]
+        found["index by_colour"] = sorted(str(row) for each in each_colour for row in each)
+        left = [row[1] for row in run(session, f"SELECT id, ttl(text) FROM {keyspace}.fading")]
+        found["ttl"] = [str(all(value and value > FOREVER // 2 for value in left))]
+        return found
+
+    rows: Rows = asking(datacenter, work)
+    return rows
+
+
+def assert_same(found: Rows, expected: Rows) -> None:
+    """Row by row, with the first differences."""
+    for table in expected:
+        missing = sorted(set(expected[table]) - set(found[table]))
+        more = sorted(set(found[table]) - set(expected[table]))
+        assert not missing, f"{table}: {len(missing)} rows are missing, such as {missing[:3]}"
+        assert not more, f"{table}: {len(more)} rows are too many, such as {more[:3]}"
+        assert found[table] == expected[table], f"{table} has rows twice"

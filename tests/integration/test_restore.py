@@ -1,0 +1,165 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup comes back: what was dropped, one table of two, the whole datacenter, and into another one. Rows are
+compared one by one.
+
+One datacenter and one backup serve all tests; each ends with the rows of the backup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from cassandra.cluster import Session
+from integration.harness import restores
+from integration.harness.datacenter import Datacenter
+from integration.harness.namespace import Namespaces
+from integration.harness.restores import KEYSPACE, Rows, asking, assert_same
+from integration.harness.settings import rng
+
+# Minutes each; not seen passing twice yet.
+pytestmark = pytest.mark.soak
+
+BUCKET = "restore"
+
+
+@dataclass
+class Saved:
+    """:ivar rows: what was there when the backup was made."""
+
+    datacenter: Datacenter
+    backup: str
+    rows: Rows
+    cluster_rows: Rows
+
+
+@pytest.fixture(scope="module")
+def saved(namespaces: Namespaces) -> Iterator[Saved]:
+    with namespaces.fresh("restore") as namespace:
+        restores.give_secrets(namespace)
+        bucket = namespace.name
+        datacenter = Datacenter(namespace)
+        datacenter = datacenter.changed(
+            cassandra_backup=restores.backup_variables(datacenter, bucket),
+            cassandra_config={**datacenter.inventory_variables()["cassandra_config"], **restores.CONFIG},
+        )
+        datacenter.deploy()
+        restores.fill(datacenter, rng("restore"))
+        restores.fill(datacenter, rng("restore/other"), "other")
+        datacenter.run("backup", backup_name="b1").ok()
+        yield Saved(datacenter, "b1", restores.read(datacenter), restores.read(datacenter, "other"))
+
+
+def everything_as_it_was(saved: Saved) -> None:
+    assert_same(restores.read(saved.datacenter), saved.rows)
+    assert_same(restores.read(saved.datacenter, "other"), saved.cluster_rows)
+    nothing_left(saved.datacenter)
+
+
+def nothing_left(datacenter: Datacenter) -> None:
+    """No plan, no staging folder, no role of a loader, nobody held."""
+    names = [item["metadata"]["name"] for item in datacenter.namespace.list("configmaps")]
+    assert f"{datacenter.prefix}-restore" not in names
+    for node in datacenter.nodes:
+        said = datacenter.namespace.exec(node, "ls", "-A", "/var/lib/cassandra/.cassops").split()
+        assert "restore" not in said, said
+        assert "restoring" not in said, said
+    roles = asking(
+        datacenter, lambda session: [row.role for row in restores.run(session, "SELECT role FROM system_auth.roles")]
+    )
+    assert not [role for role in roles if "loader" in role]
+
+
+def test_a_dropped_keyspace_comes_back_with_everything_in_it(saved: Saved) -> None:
+    asking(saved.datacenter, lambda session: restores.run(session, f"DROP KEYSPACE {KEYSPACE}"))
+    result = saved.datacenter.run("restore", restore_tables=KEYSPACE, facts=True).ok()
+    told = result.facts[saved.datacenter.host]
+    assert (told["way"], told["backup"], told["changed"]) == ("import", "b1", True)
+    assert told["tables"]["shop.orders"] == "create"
+    everything_as_it_was(saved)
+    # What was restored is not restored again by the second run, and rows that came since stay.
+    asking(saved.datacenter, lambda session: restores.run(session, f"INSERT INTO {KEYSPACE}.found (id) VALUES (9999)"))
+    again = saved.datacenter.run("restore", restore_tables=KEYSPACE).ok()
+    assert again.changed == 0
+    assert restores.read(saved.datacenter)["found"] != saved.rows["found"]
+    asking(saved.datacenter, lambda session: restores.run(session, f"DELETE FROM {KEYSPACE}.found WHERE id = 9999"))
+    everything_as_it_was(saved)
+
+
+def test_one_table_of_two_goes_back_and_the_other_stays(saved: Saved) -> None:
+    def harm(session: Session) -> None:
+        restores.run(session, f"DELETE FROM {KEYSPACE}.orders WHERE customer = 'c1'")
+        restores.run(session, f"INSERT INTO {KEYSPACE}.orders (customer, number) VALUES ('new', 1)")
+        restores.run(session, f"INSERT INTO {KEYSPACE}.shrunk (id, kept) VALUES (9999, 'new')")
+
+    asking(saved.datacenter, harm)
+    saved.datacenter.run("restore", restore_tables=f"{KEYSPACE}.orders").refused("-e restore_rows=replace")
+    saved.datacenter.run("restore", "--check", restore_tables=f"{KEYSPACE}.orders", restore_rows="replace").ok()
+    assert "9999" in str(restores.read(saved.datacenter)["shrunk"])
+    saved.datacenter.run("restore", restore_tables=f"{KEYSPACE}.orders", restore_rows="replace").ok()
+    found = restores.read(saved.datacenter)
+    assert_same({**found, "shrunk": saved.rows["shrunk"]}, saved.rows)
+    assert "9999" in str(found["shrunk"])
+    asking(saved.datacenter, lambda session: restores.run(session, f"DELETE FROM {KEYSPACE}.shrunk WHERE id = 9999"))
+    everything_as_it_was(saved)
+
+
+def test_the_whole_datacenter_goes_back_in_its_place(saved: Saved) -> None:
+    before = saved.datacenter.wait_up()
+
+    def harm(session: Session) -> None:
+        restores.run(session, f"TRUNCATE {KEYSPACE}.orders")
+        restores.run(session, "DROP KEYSPACE other")
+        restores.run(session, f"CREATE TABLE {KEYSPACE}.since (id int PRIMARY KEY)")
+        restores.run(session, f"INSERT INTO {KEYSPACE}.found (id, colour) VALUES (9999, 'new')")
+
+    asking(saved.datacenter, harm)
+    saved.datacenter.run("restore", restore_mode="datacenter").refused("-e restore_confirm=dc1")
+    saved.datacenter.run("restore", restore_mode="datacenter", restore_confirm="dc1").ok()
+    after = saved.datacenter.wait_up()
+    assert {node: one.host_id for node, one in after.items()} == {node: one.host_id for node, one in before.items()}
+    everything_as_it_was(saved)
+    assert "since" not in saved.datacenter.nodetool(saved.datacenter.nodes[0], "tablestats", KEYSPACE)
+
+
+def test_another_datacenter_with_the_backups_tokens_takes_the_files(saved: Saved, namespaces: Namespaces) -> None:
+    with namespaces.fresh("copied") as namespace:
+        restores.give_secrets(namespace)
+        tokens = dict(line.split() for line in saved.datacenter.ledger()["tokens"].splitlines())
+        given = {
+            node.removeprefix("demo-dc1-").replace("r", "z"): tokens[node].split(",") for node in saved.datacenter.nodes
+        }
+        variables = {**saved.datacenter.variables, "cassandra_tokens": given}
+        other = Datacenter(namespace, "copy", "dc9", {"z1": 1, "z2": 1, "z3": 1}, variables)
+        other.deploy()
+        wanted = {"restore_source_cluster": "demo", "restore_source_datacenter": "dc1"}
+        result = other.run("restore", facts=True, **wanted).ok()
+        assert result.facts[other.host]["way"] == "import"
+        assert_same(restores.read(other), saved.rows)
+        nothing_left(other)
+
+
+def test_another_number_of_nodes_takes_the_rows_by_loading(saved: Saved, namespaces: Namespaces) -> None:
+    with namespaces.fresh("loaded") as namespace:
+        restores.give_secrets(namespace)
+        variables = saved.datacenter.variables
+        other = Datacenter(namespace, "copy", "dc9", {"r1": 2}, variables)
+        other.deploy()
+        wanted = {"restore_source_cluster": "demo", "restore_source_datacenter": "dc1"}
+        other.run("restore", **wanted).refused("the backup is of 3 nodes, and there are 2", "-e restore_load=true")
+        # Three replicas do not fit on two nodes; the keyspaces are made as they were, and two are enough to read.
+        other.run("restore", restore_load=True, **wanted).ok()
+        assert_same(read_two(other, KEYSPACE), saved.rows)
+        nothing_left(other)
+
+
+def read_two(datacenter: Datacenter, keyspace: str) -> Rows:
+    """With as many replicas as there are nodes."""
+    replication = f"{{'class': 'NetworkTopologyStrategy', '{datacenter.name}': 2}}"
+    asking(
+        datacenter, lambda session: restores.run(session, f"ALTER KEYSPACE {keyspace} WITH replication = {replication}")
+    )
+    return restores.read(datacenter, keyspace)

@@ -1,0 +1,223 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The scripts of a restore, run for real by every sh of the machine on a volume in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import restore_scripts as scripts
+
+SHELLS = [[shell] for shell in ("sh", "dash", "bash") if shutil.which(shell)]
+SHELLS += [["busybox", "sh"]] if shutil.which("busybox") else []
+MARK = "0123 shop dc1 r1 shop-dc1-r1-0"
+ID = "20261125-2300"
+HOST = "11111111-2222-3333-4444-555555555555"
+STAGE = f".cassops/restore/{ID}/{HOST}"
+
+
+class Volume:
+    """A node's volume, and the sidecar's shell."""
+
+    def __init__(self, root: Path, shell: list[str]) -> None:
+        self.root, self.shell = root, shell
+        self.path = root / "var/lib/cassandra"
+        self.stage = self.path / STAGE
+        self.path.mkdir(parents=True)
+
+    def run(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "CASSOPS_ROOT": str(self.root)}
+        command = [*self.shell, "-c", script, "sh", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def write(self, path: str, text: str) -> None:
+        file = self.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def files(self, folder: str = "") -> dict[str, str]:
+        top = self.path / folder
+        return {str(file.relative_to(top)): file.read_text() for file in sorted(top.rglob("*")) if file.is_file()}
+
+    def lived_in(self) -> None:
+        """As a node leaves it that was drained after the backup."""
+        self.write("data/shop/orders-1a/nb-9-big-Data.db", "newer")
+        self.write("data/shop/orphan-2b/nb-1-big-Data.db", "made after the backup")
+        self.write("data/system_auth/roles-3c/nb-7-big-Data.db", "today's logins")
+        self.write("commitlog/CommitLog-7-1.log", "writes")
+        self.write("hints/6f0c.hints", "writes")
+        self.write("saved_caches/KeyCache-f.db", "keys")
+        self.write(".cassops/mark", MARK + "\n")
+        self.write(".cassops/joined", "")
+        self.write(".cassops/missed", "77\n")
+
+    def downloading(self) -> None:
+        """As restic leaves it."""
+        for path, text in {
+            "shop/orders-1a/snapshots/cassops-backup/nb-3-big-Data.db": "older",
+            "shop/orders-1a/snapshots/cassops-backup/.by_day/nb-3-big-Data.db": "index",
+            "shop/orders-1a/snapshots/cassops-backup/manifest.json": "{}",
+            "shop/orders-1a/snapshots/cassops-backup/schema.cql": "CREATE TABLE",
+            "system_auth/roles-3c/snapshots/cassops-backup/nb-2-big-Data.db": "logins of the backup",
+        }.items():
+            self.write(f"{STAGE}/raw/{path}", text)
+
+    def downloaded(self) -> None:
+        self.downloading()
+        assert self.run(scripts.ARRANGE, ID, HOST, "cassops-backup").returncode == 0
+
+
+@pytest.fixture(params=SHELLS, ids=" ".join)
+def volume(request: pytest.FixtureRequest, tmp_path: Path) -> Volume:
+    return Volume(tmp_path, request.param)
+
+
+def test_what_was_downloaded_takes_the_place_of_everything(volume: Volume) -> None:
+    volume.lived_in()
+    volume.downloaded()
+    assert volume.run(scripts.HOLD, ID).returncode == 0
+    done = volume.run(scripts.SWAP, ID, HOST, MARK)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert volume.files("data") == {
+        "shop/orders-1a/nb-3-big-Data.db": "older",
+        "shop/orders-1a/.by_day/nb-3-big-Data.db": "index",
+        "system_auth/roles-3c/nb-2-big-Data.db": "logins of the backup",
+    }
+    assert not any((volume.path / name).exists() for name in ("commitlog", "hints", "saved_caches"))
+    assert not (volume.path / ".cassops/missed").exists()
+    assert "newer" in volume.files(f".cassops/restore/{ID}/old").values()
+
+
+def test_logins_stay_where_that_was_asked(volume: Volume) -> None:
+    volume.lived_in()
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    volume.run(scripts.SWAP, ID, HOST, MARK, "system_auth")
+    assert volume.files("data/system_auth") == {"roles-3c/nb-7-big-Data.db": "today's logins"}
+
+
+def test_an_empty_volume_becomes_the_nodes_own(volume: Volume) -> None:
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    assert volume.run(scripts.SWAP, ID, HOST, MARK, "system_auth").returncode == 0
+    marks = volume.files(".cassops")
+    assert (marks["mark"], marks["way"]) == (MARK + "\n", "restart\n")
+    assert {"joined", "alive", "restoring"} <= set(marks)
+    assert volume.files("data/system_auth") == {"roles-3c/nb-2-big-Data.db": "logins of the backup"}
+
+
+def test_a_node_that_is_not_held_is_not_touched(volume: Volume) -> None:
+    volume.lived_in()
+    volume.downloaded()
+    before = volume.files()
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 3
+    volume.run(scripts.HOLD, "another")
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 3
+    volume.run(scripts.RELEASE, ID)
+    assert volume.files() == {**before, ".cassops/restoring": "another\n"}
+
+
+@pytest.mark.parametrize("kept", [(), ("system_auth",)], ids=["all", "logins stay"])
+def test_a_swap_that_is_killed_anywhere_is_finished_by_the_next(tmp_path: Path, kept: tuple[str, ...]) -> None:
+    """mv is what changes something: the script dies after its n-th."""
+    whole = Volume(tmp_path / "whole", SHELLS[0])
+    whole.lived_in()
+    whole.downloaded()
+    whole.run(scripts.HOLD, ID)
+    whole.run(scripts.SWAP, ID, HOST, MARK, *kept)
+    deadly = 'count=0; mv() { command mv "$@"; count=$((count + 1)); [ "$count" -ne "$dies" ] || kill -9 $$; }\n'
+    for dies in range(1, 12):
+        volume = Volume(tmp_path / str(dies), SHELLS[0])
+        volume.lived_in()
+        volume.downloaded()
+        volume.run(scripts.HOLD, ID)
+        killed = volume.run(f"dies={dies}\n{deadly}{scripts.SWAP}", ID, HOST, MARK, *kept)
+        again = volume.run(scripts.SWAP, ID, HOST, MARK, *kept)
+        assert again.returncode == 0, again.stderr
+        assert volume.files() == whole.files(), f"died after {dies} renames"
+        if killed.returncode == 0:
+            break
+    assert killed.returncode == 0
+    assert dies > 4
+
+
+def test_the_look_tells_what_is_there(volume: Volume) -> None:
+    told = volume.run(scripts.LOOK).stdout.splitlines()
+    assert told[0] == "restoring "
+    assert told[1].startswith("free ")
+    assert told[2:] == ["data no"]
+    volume.lived_in()
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    told = volume.run(scripts.LOOK).stdout.splitlines()
+    assert (told[0], told[2:]) == (f"restoring {ID}", ["data yes", f"stage {ID}", f"ready {ID}/{HOST}"])
+    assert int(told[1].split()[1]) > 0
+
+
+def test_sizes_of_what_was_downloaded(volume: Volume) -> None:
+    assert volume.run(scripts.SIZES, ID, HOST).stdout == ""
+    volume.downloading()
+    told = sorted(volume.run(scripts.SIZES, ID, HOST).stdout.splitlines())
+    assert told == [
+        "12 shop/orders-1a/snapshots/cassops-backup/schema.cql",
+        "2 shop/orders-1a/snapshots/cassops-backup/manifest.json",
+        "20 system_auth/roles-3c/snapshots/cassops-backup/nb-2-big-Data.db",
+        "5 shop/orders-1a/snapshots/cassops-backup/.by_day/nb-3-big-Data.db",
+        "5 shop/orders-1a/snapshots/cassops-backup/nb-3-big-Data.db",
+    ]
+
+
+def test_what_was_downloaded_becomes_a_data_folder(volume: Volume) -> None:
+    volume.downloading()
+    # As a run leaves it that died between two tables.
+    volume.write(f"{STAGE}/data/shop/.keep", "")
+    for _turn in range(2):
+        assert volume.run(scripts.ARRANGE, ID, HOST, "cassops-backup").returncode == 0
+    assert volume.files(STAGE) == {
+        "data/shop/.keep": "",
+        "data/shop/orders-1a/nb-3-big-Data.db": "older",
+        "data/shop/orders-1a/.by_day/nb-3-big-Data.db": "index",
+        "data/system_auth/roles-3c/nb-2-big-Data.db": "logins of the backup",
+        "ready": "",
+    }
+
+
+def test_folders_are_told_until_they_are_empty(volume: Volume) -> None:
+    assert volume.run(scripts.FOLDERS, ID, HOST).stdout == ""
+    volume.downloaded()
+    place = f"{volume.stage}/data"
+    told = volume.run(scripts.FOLDERS, ID, HOST).stdout.splitlines()
+    assert sorted(told) == [
+        f"1 shop orders {place}/shop/orders-1a",
+        f"1 system_auth roles {place}/system_auth/roles-3c",
+    ]
+    (volume.stage / "data/system_auth/roles-3c/nb-2-big-Data.db").unlink()
+    volume.run(scripts.FORGET, f"{place}/shop/orders-1a", str(volume.path))
+    assert volume.run(scripts.FOLDERS, ID, HOST).stdout == ""
+    assert volume.path.exists()
+
+
+def test_a_node_without_its_data_is_not_swapped(volume: Volume) -> None:
+    volume.lived_in()
+    volume.downloading()
+    volume.run(scripts.HOLD, ID)
+    before = volume.files()
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 3
+    assert volume.files() == before
+
+
+def test_release_and_clean_leave_nothing(volume: Volume) -> None:
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    for _turn in range(2):
+        assert volume.run(scripts.RELEASE, ID).returncode == 0
+        assert volume.run(scripts.CLEAN, ID).returncode == 0
+    assert volume.files() == {}
+    assert not (volume.path / ".cassops/restore").exists()

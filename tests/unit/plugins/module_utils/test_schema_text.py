@@ -1,0 +1,86 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Statements as Cassandra's DESCRIBE SCHEMA WITH INTERNALS writes them."""
+
+from __future__ import annotations
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import schema_text
+
+ORDERS = """CREATE TABLE shop.orders (
+    customer text,
+    number int,
+    "Total" decimal,
+    note text static,
+    tags map<text, frozen<list<int>>>,
+    PRIMARY KEY ((customer), number)
+) WITH ID = 1b255f4d-ef25-40a6-0000-000000000001
+    AND CLUSTERING ORDER BY (number ASC)
+    AND comment = 'all; (of) them'
+    AND gc_grace_seconds = 864000;
+ALTER TABLE shop.orders DROP old USING TIMESTAMP 1700000000000000;
+ALTER TABLE shop.orders ADD old int;"""
+COUNTS = """CREATE TABLE shop."Counts" (
+    key text PRIMARY KEY,
+    count counter
+) WITH ID = 2b255f4d-ef25-40a6-0000-000000000002;"""
+FUNCTION = """CREATE FUNCTION shop.twice(n int)
+    CALLED ON NULL INPUT
+    RETURNS int
+    LANGUAGE java
+    AS $$ int a = 1; return n * 2; // 'odd $$;"""
+INDEX = "CREATE CUSTOM INDEX by_note ON shop.orders (note) USING 'StorageAttachedIndex';"
+VIEW = """CREATE MATERIALIZED VIEW shop.by_number AS
+    SELECT *
+    FROM shop.orders
+    WHERE number IS NOT NULL AND customer IS NOT NULL
+    PRIMARY KEY (number, customer)
+ WITH ID = 3b255f4d-ef25-40a6-0000-000000000003;"""
+KEYSPACE = (
+    "CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': '3'}  AND"
+    " durable_writes = true;"
+)
+
+
+def test_statements_are_parted_where_no_quotes_are() -> None:
+    assert [each.split()[0] for each in schema_text.split(ORDERS)] == ["CREATE", "ALTER", "ALTER"]
+    assert schema_text.split(ORDERS)[2] == "ALTER TABLE shop.orders ADD old int"
+    assert schema_text.split(FUNCTION) == [FUNCTION[:-1]]
+    assert schema_text.split(" ;\n; ") == []
+
+
+def test_columns_and_keys() -> None:
+    assert schema_text.columns(ORDERS) == {
+        "customer": "text",
+        "number": "int",
+        "Total": "decimal",
+        "note": "text static",
+        "tags": "map<text, frozen<list<int>>>",
+        "PRIMARY KEY": "((customer), number)",
+    }
+    assert schema_text.columns(COUNTS) == {"key": "text", "count": "counter", "PRIMARY KEY": "(key)"}
+    assert schema_text.columns("CREATE TYPE shop.point (x int, y frozen<map<int, int>>);") == {
+        "x": "int",
+        "y": "frozen<map<int, int>>",
+    }
+
+
+def test_ids_and_bases() -> None:
+    assert schema_text.table_id(ORDERS) == "1b255f4d-ef25-40a6-0000-000000000001"
+    assert schema_text.table_id(KEYSPACE) == ""
+    assert schema_text.base("index", INDEX) == ("shop", "orders")
+    assert schema_text.base("materialized_view", VIEW) == ("shop", "orders")
+    assert schema_text.base("index", 'CREATE INDEX i ON shop."Counts" (key);') == ("shop", "Counts")
+
+
+def test_replication() -> None:
+    assert schema_text.replication(KEYSPACE) == {"class": "NetworkTopologyStrategy", "dc1": "3"}
+    changed = schema_text.with_replication(KEYSPACE, {"class": "NetworkTopologyStrategy", "dc2": "2"})
+    assert schema_text.replication(changed) == {"class": "NetworkTopologyStrategy", "dc2": "2"}
+    assert changed.endswith("AND durable_writes = true;")
+
+
+def test_names() -> None:
+    assert schema_text.plain('"Odd""Name"') == 'Odd"Name'
+    assert schema_text.plain("orders") == "orders"
