@@ -242,12 +242,12 @@ class Restarts:
         self.done.append(entry)
         self._release(sight.view, batch)
         self._delete(nodes)
-        self._wait_back(batch, sight.view)
+        back = self._wait_back(batch, sight.view)
         entry.seconds["down"] = clock.lap()
         if batch.canary and self.settings.soak:
-            self._soak(batch)
+            back = self._soak(batch)
             entry.seconds["soak"] = clock.lap()
-        self._wait_caught_up(batch)
+        self._wait_caught_up(batch, back)
         entry.seconds["hints"] = clock.lap()
         self.settle()
         self._note({})
@@ -308,21 +308,32 @@ class Restarts:
                 self.say(f"{short([node.pod])} restarting")
                 self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
 
-    def _wait_back(self, batch: rollout.Batch, before: View) -> None:
+    def _wait_back(self, batch: rollout.Batch, before: View) -> Sight:
+        """What was seen when they were."""
+        latest: list[Sight] = []
+
         def proved(sight: Sight) -> Sequence[str]:
             seen = self.cluster.ask(sight, also=batch.nodes)
+            latest[:] = [seen]
             return rollout.after_batch(seen.view, batch, seen.others)
 
         self._wait(batch.nodes, "to be back", before, proved)
+        return latest[0]
 
-    def _wait_caught_up(self, batch: rollout.Batch) -> None:
-        """Cassandra looks every ten seconds whether there are hints to deliver: the canary gets them while it soaks."""
+    def _wait_caught_up(self, batch: rollout.Batch, back: Sight) -> None:
+        """Cassandra looks every ten seconds whether there are hints to deliver: the canary gets them while it soaks.
 
-        def look() -> Sequence[str]:
-            sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
+        :param back: what was seen a moment ago.
+        """
+
+        def lacking(sight: Sight) -> Sequence[str]:
             return rollout.caught_up(sight.view, batch, self.settings, sight.others)
 
-        self.wait_until(look, f"{short(batch.nodes)} to have all writes", self.limits.wait, PAUSE)
+        def look() -> Sequence[str]:
+            return lacking(self.cluster.ask(self.cluster.look(), also=batch.nodes))
+
+        if lacking(back):
+            self.wait_until(look, f"{short(batch.nodes)} to have all writes", self.limits.wait, PAUSE)
 
     def wait_well(self, pods: Sequence[str]) -> None:
         """Wait for nodes that are on their way without a batch: Kubernetes must take them for ready."""
@@ -353,14 +364,16 @@ class Restarts:
             "it begins with what is down. Or go back to what ran before with rollout_rollback: true."
         )
 
-    def _soak(self, batch: rollout.Batch) -> None:
-        """The canary must be well for so many seconds in a row."""
+    def _soak(self, batch: rollout.Batch) -> Sight:
+        """The canary must be well for so many seconds in a row; what was seen at their end."""
+        latest: list[Sight] = []
         since = time.monotonic()
         lives = restarts_of(self.cluster.look().view, batch.nodes)
 
         def look() -> list[str]:
             nonlocal since
             sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
+            latest[:] = [sight]
             if restarts_of(sight.view, batch.nodes) != lives:
                 raise CassopsError(
                     f"{short(batch.nodes)} came back and ended again. The end of its log:\n"
@@ -375,6 +388,7 @@ class Restarts:
 
         limit = self.limits.wait + self.settings.soak
         self.wait_until(look, f"{short(batch.nodes)} to stay well for {self.settings.soak:.0f} s", limit, PAUSE)
+        return latest[0]
 
     # Partitions
 
