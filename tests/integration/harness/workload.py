@@ -189,6 +189,8 @@ def connect(
         reconnection_policy=ConstantReconnectionPolicy(1.0, max_attempts=None),
         connect_timeout=3,
         control_connection_timeout=ANSWER_SECONDS,
+        # Nodes that share two processors with others take their time to agree on a new table.
+        max_schema_agreement_wait=120,
         protocol_version=4,
         idle_heartbeat_interval=5,
         idle_heartbeat_timeout=5,
