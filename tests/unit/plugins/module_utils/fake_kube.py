@@ -414,6 +414,9 @@ class FakeKube:
         status.update(updateRevision=newest, observedGeneration=item["metadata"]["generation"])
         partition = item["spec"]["updateStrategy"]["rollingUpdate"]["partition"]
         pods = [f"{name}-{ordinal}" for ordinal in range(item["spec"]["replicas"])]
+        for pod in self.pods_of(name):
+            if pod not in pods:
+                self.stop(pod)
         for ordinal, pod in enumerate(pods):
             if ("Pod", pod) not in self.objects:
                 self.make_pod(pod, status["currentRevision"] if ordinal < partition else newest, item)

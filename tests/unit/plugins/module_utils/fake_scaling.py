@@ -233,13 +233,6 @@ class ScalingKube(FakeKube):
 
     # Pods
 
-    def control(self, name: str) -> None:
-        item = self.objects.get(("StatefulSet", name))
-        for pod in self.pods_of(name) if item else ():
-            if int(pod.rpartition("-")[2]) >= item["spec"]["replicas"]:
-                self.stop(pod)
-        super().control(name)
-
     def stop(self, pod: str) -> None:
         assert pod not in self.leaving, f"{pod} leaves"
         if self.joining.pop(pod, None) is not None:
