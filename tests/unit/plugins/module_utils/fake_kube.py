@@ -292,7 +292,7 @@ class FakeKube:
             return False
         del self.objects[kind, name]
         if kind == "StatefulSet":
-            for pod in self.pods_of(name):
+            for pod in self.pods_of(name) if propagation != "Orphan" else ():
                 self.stop(pod)
         elif kind == "Pod":
             self.stop(name)
