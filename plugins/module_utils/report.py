@@ -164,7 +164,7 @@ def text(told: Mapping[str, Any]) -> list[str]:
     nodes = told["nodes"]
     up = sum(1 for node in nodes if node["up"])
     title = f"Datacenter {told['datacenter']} of cluster {told['cluster']}"
-    phase = "stopped" if told["stopped"] else told["phase"]
+    phase = "stopped" if told.get("stopped") else told["phase"]
     lines = [f"{title}: {up} of {len(nodes)} nodes up, phase {phase}"]
     lines += table(
         ("NODE", "RACK", "ZONE", "WORKER", "STATE", "VERSION", "LOAD", "OWNS", "AGE", "RESTART"),
