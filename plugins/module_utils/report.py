@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from . import gates, ring
@@ -24,6 +25,7 @@ def facts(seen: View) -> dict[str, Any]:
         "cluster": seen.cluster,
         "datacenter": seen.datacenter,
         "phase": seen.phase,
+        "stopped": seen.stopped is not None,
         "nodes": [node_facts(seen, node, owned) for node in seen.nodes],
         "schema_versions": seen.schemas(),
         "keyspaces": [keyspace_facts(seen, keyspace) for keyspace in distributed(seen)],
@@ -128,6 +130,10 @@ def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
 
 def problems(seen: View) -> list[dict[str, str]]:
     """What is the matter, each with what to do; empty when there is nothing to do."""
+    if seen.stopped is not None:
+        since = datetime.fromtimestamp(seen.stopped, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+        words = f"the datacenter is stopped on purpose, since {since}"
+        return [{"problem": words, "advice": "the playbook start brings all of it back"}]
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in gates.whole(seen)]
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
@@ -158,7 +164,8 @@ def text(told: Mapping[str, Any]) -> list[str]:
     nodes = told["nodes"]
     up = sum(1 for node in nodes if node["up"])
     title = f"Datacenter {told['datacenter']} of cluster {told['cluster']}"
-    lines = [f"{title}: {up} of {len(nodes)} nodes up, phase {told['phase']}"]
+    phase = "stopped" if told.get("stopped") else told["phase"]
+    lines = [f"{title}: {up} of {len(nodes)} nodes up, phase {phase}"]
     lines += table(
         ("NODE", "RACK", "ZONE", "WORKER", "STATE", "VERSION", "LOAD", "OWNS", "AGE", "RESTART"),
         [

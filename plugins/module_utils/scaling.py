@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import gates, ring
-from .report import size
+from .report import replicas, size
 from .view import Endpoint, NodeView, View
 
 TIDY = "tidy"
@@ -286,14 +286,7 @@ def gains(scene: Scene, leaving: Sequence[str]) -> dict[str, float] | str:
 
 def shares(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> dict[str, float]:
     """The part of a keyspace that each member holds."""
-    return ring.ownership(
-        ring.replicas(
-            {address: item.tokens for address, item in members.items()},
-            {address: item.rack for address, item in members.items()},
-            {address: item.datacenter for address, item in members.items()},
-            replication,
-        )
-    )
+    return ring.ownership(replicas(members, replication))
 
 
 def losers(scene: Scene, newcomer: str) -> list[str]:

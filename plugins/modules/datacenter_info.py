@@ -70,6 +70,10 @@ datacenter:
       description: V(new) until the first start is finished, then V(running).
       type: str
       sample: running
+    stopped:
+      description: It is stopped on purpose.
+      type: bool
+      sample: false
     healthy:
       description: Every node is up in every view, in the state NORMAL, with one schema, and no stranger is in the ring.
       type: bool

@@ -11,11 +11,12 @@ version_added: 0.1.0
 author:
   - cassops contributors (@cassops)
 description:
-  - Stopped, every node is drained and no pod is left; volumes, Services, addresses and the ledger stay. Started, all nodes
-    come back at once, with the same host ids and rows.
+  - Stopped, every node is drained and no pod is left; volumes, Services, addresses and the ledger stay. Started, all
+    nodes come back at once, with the same host ids and rows.
   - While it is stopped every other change is refused.
-  - Where it is the whole cluster, the time counts as no downtime. Nobody missed anything, so nothing is held or repaired
-    because of it. Where other datacenters went on, what hints do not cover is repaired by M(cassops.kubernetes.heal).
+  - Where it is the whole cluster, the time counts as no downtime. Nobody missed anything, so nothing is held
+    or repaired because of it. Where other datacenters went on, what hints do not cover is repaired by
+    M(cassops.kubernetes.heal).
   - It is not stopped while an upgrade waits for its restart, since starting would bring that to all nodes at once.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes

@@ -11,10 +11,11 @@ version_added: 0.1.0
 author:
   - cassops contributors (@cassops)
 description:
-  - Behind the gates, C(nodetool decommission) streams what the node holds to the others. It has left when it says so itself
-    and every other view has lost it; then its place, its Service and its line in the ledger go.
+  - Behind the gates, C(nodetool decommission) streams what the node holds to the others. It has left when it
+    says so itself and every other view has lost it; then its place, its Service and its line in the ledger go.
   - Only the highest number of a rack can leave, since a StatefulSet gives up no other.
-  - The run may be killed; the next one takes a decommission up wherever it stands. For one that has left nothing is changed.
+  - The run may be killed; the next one takes a decommission up wherever it stands. For one that has left
+    nothing is changed.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter

@@ -11,8 +11,8 @@ version_added: 0.1.0
 author:
   - cassops contributors (@cassops)
 description:
-  - Lets one node join the rack, or its highest one leave, behind the same gates and with the same proofs as M(cassops.kubernetes.scale),
-    of which it is one step.
+  - Lets one node join the rack, or its highest one leave, behind the same gates and with the same proofs as
+    M(cassops.kubernetes.scale), of which it is one step.
   - What a killed run has left behind in any rack is finished first. RV(left) tells what is left for the next step.
   - Configuration is not touched; a node that joins gets what its neighbours run.
 extends_documentation_fragment:

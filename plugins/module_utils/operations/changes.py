@@ -72,14 +72,15 @@ def plan(desired: Iterable[dict[str, Any]], found: Objects) -> list[Change]:
 def with_hash(item: dict[str, Any]) -> dict[str, Any]:
     """The object with the hash of itself.
 
-    The address of a Service does not count: Kubernetes gives it, and it is desired from then on. Nor do the
-    partition of a StatefulSet, which rollouts move, and the number of its nodes, which comes and goes with them.
+    The address of a Service does not count: Kubernetes gives it, and it is desired from then on. Nor do the partition
+    of a StatefulSet, which rollouts move, and the number of its nodes and the size of their volumes, which scaling
+    changes.
     """
     counted = item
     if item["kind"] == "Service":
         counted = {**item, "spec": {key: value for key, value in item["spec"].items() if key != "clusterIP"}}
     if item["kind"] == "StatefulSet":
-        moved = ("updateStrategy", "replicas")
+        moved = ("updateStrategy", "replicas", "volumeClaimTemplates")
         counted = {**item, "spec": {key: value for key, value in item["spec"].items() if key not in moved}}
     return {**item, "metadata": with_applied_annotation(counted)["metadata"]}
 

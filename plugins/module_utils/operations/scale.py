@@ -21,6 +21,7 @@ from .cluster import CLUSTER, Cluster
 from .datacenter import DESIRED, living_datacenter
 from .members import Members
 from .resizing import OPTIONS, Resizing, lowered
+from .volume import Volumes
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -42,10 +43,16 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     target = {rack.name: rack.nodes for rack in desired.racks}
     resizing = Resizing(cluster, target, params, ctx, desired)
     refuse(cluster, resizing, desired, params, ctx)
+    volumes = Volumes(cluster, desired.storage_size, float(params["wait_timeout"]), ctx)
     if ctx.check_mode:
-        return resizing.predict()
+        grown, told = volumes.predict(), resizing.predict()
+        return {**told, "changed": told["changed"] or grown["changed"], "changes": grown["changes"] + told["changes"]}
     with cluster.locked():
-        return resizing.run()
+        # Whoever joins gets a volume like the others'.
+        volumes.grow()
+        result = resizing.run()
+    done = volumes.members.done
+    return {**result, "changed": result["changed"] or bool(done), "changes": done + result["changes"]}
 
 
 def parse(params: Mapping[str, Any]) -> spec.Datacenter:
@@ -60,6 +67,7 @@ def refuse(
     """:raises SpecError: with every reason why the inventory does not fit what is there."""
     prefix = params["variable_prefix"]
     sight = cluster.look()
+    Volumes(cluster, desired.storage_size, float(params["wait_timeout"]), ctx).refuse(sight.found)
     ledger = cluster.ledger(sight.found)
     living = living_datacenter(sight.found, ledger, desired)
     reasons = spec.fixed_refusals(living, desired, prefix) if living else []

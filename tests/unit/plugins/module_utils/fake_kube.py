@@ -292,7 +292,7 @@ class FakeKube:
             return False
         del self.objects[kind, name]
         if kind == "StatefulSet":
-            for pod in self.pods_of(name):
+            for pod in self.pods_of(name) if propagation != "Orphan" else ():
                 self.stop(pod)
         elif kind == "Pod":
             self.stop(name)
@@ -414,6 +414,9 @@ class FakeKube:
         status.update(updateRevision=newest, observedGeneration=item["metadata"]["generation"])
         partition = item["spec"]["updateStrategy"]["rollingUpdate"]["partition"]
         pods = [f"{name}-{ordinal}" for ordinal in range(item["spec"]["replicas"])]
+        for pod in self.pods_of(name):
+            if pod not in pods:
+                self.stop(pod)
         for ordinal, pod in enumerate(pods):
             if ("Pod", pod) not in self.objects:
                 self.make_pod(pod, status["currentRevision"] if ordinal < partition else newest, item)

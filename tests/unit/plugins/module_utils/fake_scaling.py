@@ -27,6 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import ring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Operation
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, leaving
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.volume import FOR_RESTART
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import PARTIAL_BOOTSTRAP
 
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
@@ -114,6 +115,8 @@ class ScalingKube(FakeKube):
         self.random = random.Random(7)
         super().__init__(ring_)
         ring_.kube = self
+        # Whether a file system grows under a running node; where it does not, it waits for a restart.
+        self.grows_online = True
 
     # What happens
 
@@ -163,6 +166,16 @@ class ScalingKube(FakeKube):
         if pod in self.gone:
             return f"ERROR This node {leaving.HAS_LEFT} the ring unless cassandra.override_decommission=true"
         return super().logs(pod, previous, tail)
+
+    def done(self, item: Object) -> Object:
+        """The storage grows what asks for more, where its class allows that."""
+        if item["kind"] == "PersistentVolumeClaim":
+            wanted = item["spec"]["resources"]["requests"]["storage"]
+            if self.grows_online:
+                item["status"] = {"capacity": {"storage": wanted}}
+            else:
+                item["status"] = {"conditions": [{"type": FOR_RESTART, "status": "True"}]}
+        return super().done(item)
 
     # Cassandra
 
@@ -233,13 +246,6 @@ class ScalingKube(FakeKube):
 
     # Pods
 
-    def control(self, name: str) -> None:
-        item = self.objects.get(("StatefulSet", name))
-        for pod in self.pods_of(name) if item else ():
-            if int(pod.rpartition("-")[2]) >= item["spec"]["replicas"]:
-                self.stop(pod)
-        super().control(name)
-
     def stop(self, pod: str) -> None:
         assert pod not in self.leaving, f"{pod} leaves"
         if self.joining.pop(pod, None) is not None:
@@ -281,13 +287,13 @@ class Scaling:
     fewest: int = 99
 
     @classmethod
-    def deployed(cls, monkeypatch: pytest.MonkeyPatch, per_rack: int = 1) -> Scaling:
+    def deployed(cls, monkeypatch: pytest.MonkeyPatch, per_rack: int = 1, **changes: Any) -> Scaling:
         """A datacenter of three racks that serves, with a keyspace of three replicas."""
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
         ring_ = ScalingCassandra()
         ring_.install(monkeypatch)
         world = cls(ring_, ScalingKube(ring_))
-        world.run(datacenter, per_rack, state="present", wait_timeout=5)
+        world.run(datacenter, per_rack, state="present", wait_timeout=5, **changes)
         ring_.replication["shop"] = {"class": NTS, "dc1": "3"}
         for busy in ring_.busy.values():
             busy.disk = ROOM

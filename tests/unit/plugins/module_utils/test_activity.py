@@ -60,6 +60,7 @@ def test_an_idle_node(ring: FakeCassandra, version: str) -> None:
         compactions=0,
         hints={},
         disk=Disk(free=9000 * 1024, total=10000 * 1024),
+        sizes={"system_auth": 3 * 2**20},
         largest_table=3 * 2**20,
         snapshots=(),
         storage_mode="CASSANDRA_4" if version.startswith("5") else None,

@@ -38,6 +38,8 @@ LEDGERS = st.builds(
     single_copies=st.lists(NAMES, max_size=3).map(tuple),
     volumes=st.dictionaries(NAMES, st.integers(1, 99), max_size=3),
     born_version=st.sampled_from(["", "4.1.10", "5.0.9"]),
+    stopped=st.none() | st.integers(0, 2**40),
+    pause=st.none() | st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
 )
 LEDGER = Ledger(id=new_id(), cluster="shop", datacenter="dc1", tokens={"a": (1,)})
 

@@ -558,6 +558,38 @@ def test_gc_grace_seconds_come_from_the_ledger(node: Node) -> None:
     assert "(3600)" in node.reason()
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "missed"),
+    [
+        pytest.param(690, 90, 100, id="it served until the stop"),
+        pytest.param(5000, 4000, 700, id="a stop of long ago"),
+        pytest.param(400, 100, 400, id="it was down before"),
+        pytest.param(900, 100, 100, id="clocks differ"),
+    ],
+)
+def test_while_all_were_stopped_nobody_missed_anything(any_node: Node, begin: int, end: int, missed: int) -> None:
+    """It served last 700 s ago; all were stopped from and to so many seconds ago."""
+    node, now = any_node, int(time.time())
+    node.ledger(replace(RUNNING, pause=(now - begin, now - end)))
+    node.mark()
+    node.data()
+    alive = node.write("var/lib/cassandra/.cassops/alive", "")
+    os.utime(alive, (now - 700, now - 700))
+    node.start()
+    told = int(node.read("var/lib/cassandra/.cassops/missed"))
+    assert missed <= told < missed + 60
+
+
+def test_a_stop_of_weeks_holds_nobody(node: Node) -> None:
+    now = int(time.time())
+    node.ledger(replace(RUNNING, pause=(now - 2_000_000, now - 10)))
+    node.mark()
+    node.data()
+    alive = node.write("var/lib/cassandra/.cassops/alive", "")
+    os.utime(alive, (now - 2_000_000, now - 2_000_000))
+    node.start()
+
+
 # The ledger
 
 

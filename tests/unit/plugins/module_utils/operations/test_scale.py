@@ -89,7 +89,7 @@ def test_deploy_finds_nothing_to_change_afterwards(three: Scaling) -> None:
 
 
 def test_deploy_names_scale(three: Scaling) -> None:
-    with pytest.raises(SpecError, match="the playbook scale does it"):
+    with pytest.raises(SpecError, match=r"the playbook scale does it"):
         three.run(datacenter, 2, state="present")
 
 
@@ -151,7 +151,7 @@ def test_volumes_of_those_that_left_are_kept_marked_and_in_the_way(six: Scaling)
     claim = six.kube.one("PersistentVolumeClaim", f"data-{LAST}")
     assert claim["metadata"]["annotations"][members.LEFT].startswith("host-")
     assert six.kube.ledger().volume_number(LAST) == 1
-    with pytest.raises(CassopsError, match=f"volume claim data-{LAST} is in the way of a new {LAST}.*delete pvc"):
+    with pytest.raises(CassopsError, match=rf"volume claim data-{LAST} is in the way of a new {LAST}.*delete pvc"):
         six.run(scale, 2)
     six.run(scale, 2, delete_volumes=True)
     six.assert_whole(2)
@@ -169,7 +169,7 @@ def test_a_volume_of_one_that_left_is_held_if_it_comes_back(six: Scaling) -> Non
     """Somebody takes the annotation away: the mark on the volume still tells."""
     six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
     del six.kube.one("PersistentVolumeClaim", f"data-{LAST}")["metadata"]["annotations"]
-    with pytest.raises(CassopsError, match="to join: not so after|is held: the volume belongs to another node"):
+    with pytest.raises(CassopsError, match=r"to join: not so after|is held: the volume belongs to another node"):
         six.run(scale, 2, wait_timeout=0)
     assert LAST in six.kube.held
     assert LAST not in six.ring.members
@@ -229,19 +229,19 @@ def test_what_cannot_be_ignored(three: Scaling) -> None:
 def test_a_ring_that_is_not_whole(three: Scaling) -> None:
     three.ring.down.add("shop-dc1-r2-0")
     three.ring.doors["shop-dc1-r2-0"] = OFF
-    with pytest.raises(CassopsError, match="the gates before r1-1 joins to open.*r2-0"):
+    with pytest.raises(CassopsError, match=r"the gates before r1-1 joins to open.*r2-0"):
         three.run(scale, 2, gate_timeout=0)
     assert sorted(three.ring.members) == [f"shop-dc1-r{rack}-0" for rack in (1, 2, 3)]
 
 
 def test_a_second_run_at_the_same_time(three: Scaling) -> None:
-    with Lock(three.kube, "shop-lock", "another"), pytest.raises(Locked, match="another holds the lock"):  # type: ignore[arg-type]
+    with Lock(three.kube, "shop-lock", "another"), pytest.raises(Locked, match=r"another holds the lock"):  # type: ignore[arg-type]
         three.run(scale, 2)
 
 
 def test_a_failure_tells_what_was_done(three: Scaling) -> None:
     three.kube.homeless.add("shop-dc1-r2-1")
-    with pytest.raises(Failed, match="r2-1 to join.*cannot be scheduled") as failure:
+    with pytest.raises(Failed, match=r"r2-1 to join.*cannot be scheduled") as failure:
         three.run(scale, 2, wait_timeout=0)
     assert [each["node"] for each in failure.value.result["moved"]] == [LAST]
 

@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume
+short_description: The volumes of a Cassandra datacenter grow
+version_added: 0.1.0
+author:
+  - cassops contributors (@cassops)
+description:
+  - Every claim of a node asks for the new size, under the running node, and the StatefulSets are made again without
+    touching their pods, so that new nodes get volumes of that size.
+  - Refused where the StorageClass does not let volumes grow, with what can be done, and for a smaller size.
+  - Where the storage grows the file system only when a pod starts, RV(needs_restart) names the nodes.
+  - The run may be killed; the next one goes on.
+extends_documentation_fragment:
+  - cassops.kubernetes.kubernetes
+  - cassops.kubernetes.kubernetes.datacenter
+  - cassops.kubernetes.kubernetes.peers
+  - cassops.kubernetes.rollout
+  - cassops.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - What would grow is told, and refused if it cannot; nothing is done.
+  diff_mode:
+    support: none
+    details:
+      - The results tell what is changed.
+  idempotent:
+    support: full
+  in_process:
+    support: full
+options:
+  size:
+    description:
+      - Size of each node's volume, a Kubernetes quantity such as V(200Gi).
+    type: str
+    required: true
+  wait_timeout:
+    description:
+      - Limit in seconds of each wait for Kubernetes and the storage.
+    type: int
+    default: 1800
+"""
+
+EXAMPLES = r"""
+- name: Twice as large
+  cassops.kubernetes.volume:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    size: 200Gi
+"""
+
+RETURN = r"""
+changes:
+  description: What was done, in order; in check mode what would be done.
+  returned: success, and where something was done before a failure
+  type: list
+  elements: str
+  sample: [data-r1-0 grows to 200Gi]
+volumes:
+  description: Node by node, the size of its volume.
+  returned: success, and where something was done before a failure
+  type: dict
+  sample: {shop-dc1-r1-0: 200Gi}
+needs_restart:
+  description: Nodes whose file systems grow when their pods start.
+  returned: success, and where something was done before a failure
+  type: list
+  elements: str
+  sample: []
+"""
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import main
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import volume
+
+if __name__ == "__main__":
+    main(volume)

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from unit.plugins.module_utils.fake_scaling import Scaling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    cleanup,
+    node_decommission,
+    rack,
+    scale,
+    streaming,
+)
+
+OLD = [f"shop-dc1-r{number}-0" for number in (1, 2, 3)]
+LAST = "shop-dc1-r1-1"
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Scaling:
+    monkeypatch.setattr(streaming, "LOOK_AGAIN", -1.0)
+    return Scaling.deployed(monkeypatch)
+
+
+# --- cleanup ----------------------------------------------------------------------------------------------------------
+
+
+def test_those_that_lost_ranges_are_cleaned(world: Scaling) -> None:
+    world.run(scale, 2, cleanup=False)
+    assert world.run(cleanup, check=True)["nodes"] == OLD
+    assert world.ring.cleaned == []
+    assert world.run(cleanup) == {"changed": True, "nodes": OLD, "needs_cleanup": []}
+    assert sorted(world.ring.cleaned) == OLD
+    assert world.run(cleanup)["changed"] is False
+
+
+def test_all_of_them_if_asked(world: Scaling) -> None:
+    assert world.run(cleanup, all=True)["nodes"] == OLD
+
+
+def test_one_that_fails_stays_noted(world: Scaling) -> None:
+    world.run(scale, 2, cleanup=False)
+    world.ring.deaf.add(OLD[1])
+    with pytest.raises(Failed, match="cleanup failed: shop-dc1-r2-0") as failure:
+        world.run(cleanup)
+    assert failure.value.result["needs_cleanup"] == OLD[1:]
+    world.ring.deaf.clear()
+    assert world.run(cleanup)["nodes"] == OLD[1:]
+
+
+# --- one step, one node -----------------------------------------------------------------------------------------------
+
+
+def test_a_rack_goes_one_step(world: Scaling) -> None:
+    result = world.run(rack, 3, name="r1", nodes=3)
+    assert [each["node"] for each in result["moved"]] == [LAST]
+    assert result["left"][0] == "r1-2 joins"
+    world.assert_whole({"r1": 2, "r2": 1, "r3": 1})
+    result = world.run(rack, 3, name="r1", nodes=1)
+    assert [(each["node"], each["step"]) for each in result["moved"]] == [(LAST, "leave")]
+    world.assert_whole()
+    assert world.run(rack, 3, name="r1", nodes=1)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "words"),
+    [("r9", 1, "r9 is none of the racks that are described"), ("r1", -1, "must not be less than 0")],
+)
+def test_a_rack_that_cannot_be(world: Scaling, name: str, nodes: int, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        world.run(rack, name=name, nodes=nodes)
+
+
+def test_a_node_leaves_and_again_is_nothing_to_do(world: Scaling) -> None:
+    world.run(scale, 2)
+    assert world.run(node_decommission, check=True, name="r1-1")["left"][-1] == "r1-1 leaves"
+    result = world.run(node_decommission, name="r1-1")
+    assert [each["node"] for each in result["moved"]] == [LAST]
+    world.assert_whole({"r1": 1, "r2": 2, "r3": 2})
+    assert world.run(node_decommission, name="r1-1")["changed"] is False
+
+
+def test_only_the_highest_of_a_rack_leaves(world: Scaling) -> None:
+    world.run(scale, 2)
+    with pytest.raises(CassopsError, match="a StatefulSet gives up its highest number first"):
+        world.run(node_decommission, name="r1-0")
+
+
+def test_nobody_leaves_that_replicas_need(world: Scaling) -> None:
+    with pytest.raises(CassopsError, match="keyspace shop keeps 3 replicas"):
+        world.run(node_decommission, name="r1-0")

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils.operations.rolling import CHANGED, Rolling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter_power, heal
+
+Worlds = Callable[[], Rolling]
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Worlds:
+    """Makes datacenters; the clients lead to the one that was made last."""
+    return lambda: Rolling.deployed(monkeypatch, per_rack=1)
+
+
+@pytest.fixture
+def world(worlds: Worlds) -> Rolling:
+    return worlds()
+
+
+def power(world: Rolling, state: str, **changes: Any) -> dict[str, Any]:
+    return world.run(datacenter_power, state=state, **changes)
+
+
+def replicas(world: Rolling) -> list[int]:
+    return [world.kube.one("StatefulSet", name)["spec"]["replicas"] for name in world.kube.names("StatefulSet")]
+
+
+def ids(world: Rolling) -> dict[str, str]:
+    return {pod: member.host_id for pod, member in world.ring.members.items()}
+
+
+def test_stop_keeps_everything_and_start_brings_it_back(world: Rolling) -> None:
+    before, claims, ledger = ids(world), world.kube.names("PersistentVolumeClaim"), world.kube.ledger()
+    result = power(world, "stopped")
+    assert (result["changed"], result["stopped"]) == (True, True)
+    assert replicas(world) == [0, 0, 0]
+    assert world.kube.names("Pod") == []
+    assert world.kube.names("PersistentVolumeClaim") == claims
+    assert world.kube.ledger().nodes == ledger.nodes
+    assert world.kube.cut_off == [], "every node was drained"
+
+    result = power(world, "started")
+    assert (result["changed"], result["stopped"]) == (True, False)
+    assert ids(world) == before
+    assert all(world.kube.ready(pod) for pod in world.kube.names("Pod"))
+    assert world.deploy()["changes"] == []
+
+
+def test_the_pause_is_noted_where_it_is_the_whole_cluster(world: Rolling) -> None:
+    power(world, "stopped")
+    stopped = world.kube.ledger().stopped
+    world.kube.clock += 8 * 3600
+    power(world, "started")
+    pause = world.kube.ledger().pause
+    assert pause is not None
+    assert pause[0] == stopped
+    assert pause[1] - pause[0] >= 8 * 3600
+
+
+def test_no_pause_where_another_datacenter_goes_on(world: Rolling) -> None:
+    item = world.kube.one("ConfigMap", "shop-dc1-ledger")
+    item["data"]["seeds"] += ",198.19.9.9"
+    power(world, "stopped")
+    power(world, "started")
+    assert world.kube.ledger().pause is None
+
+
+@pytest.mark.parametrize("state", ["stopped", "started"])
+def test_a_second_run_changes_nothing(world: Rolling, state: str) -> None:
+    power(world, "stopped")
+    if state == "started":
+        power(world, "started")
+    writes = len(world.kube.writes)
+    assert power(world, state)["changed"] is False
+    assert world.writes(writes) == []
+
+
+def test_check_mode_writes_nothing(world: Rolling) -> None:
+    writes = len(world.kube.writes)
+    assert world.run(datacenter_power, check=True, state="stopped")["changed"] is True
+    assert world.run(datacenter_power, check=True, state="started")["changed"] is False
+    assert world.kube.writes[writes:] == []
+
+
+def test_everything_else_is_refused_meanwhile(world: Rolling) -> None:
+    power(world, "stopped")
+    with pytest.raises(CassopsError, match="is stopped on purpose; start it with the playbook start"):
+        world.run(heal)
+    with pytest.raises(SpecError, match="stopped on purpose"):
+        world.deploy()
+
+
+def test_a_pending_change_comes_with_the_start_and_that_is_told(world: Rolling) -> None:
+    world.deploy(version="5.0.9")
+    result = power(world, "stopped")
+    assert result["changed"] is True
+    assert "a change waits for a restart" in " ".join(world.warnings)
+
+
+def test_another_line_of_cassandra_is_refused(monkeypatch: pytest.MonkeyPatch, world: Rolling) -> None:
+    world.deploy(**CHANGED)
+    monkeypatch.setattr(
+        datacenter_power.rollout_plan, "change_of", lambda sight: type("Change", (), {"is_upgrade": True})()
+    )
+    with pytest.raises(CassopsError, match="it is not stopped"):
+        power(world, "stopped")
+    assert replicas(world) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("state", ["stopped", "started"])
+def test_killed_before_any_write(worlds: Worlds, state: str) -> None:
+    for lives in range(100):
+        world = worlds()
+        before = ids(world)
+        if state == "started":
+            power(world, "stopped")
+        if not world.killed(lives, lambda world=world: power(world, state)):  # type: ignore[misc]
+            break
+        if state == "stopped":
+            power(world, "stopped")
+            assert replicas(world) == [0, 0, 0]
+        power(world, "started")
+        assert replicas(world) == [1, 1, 1]
+        assert ids(world) == before
+        assert world.kube.ledger().stopped is None
+    else:
+        pytest.fail("the run never ends")
+    assert lives > 4

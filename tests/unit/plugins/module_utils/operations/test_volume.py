@@ -1,0 +1,155 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils.fake_kube import Object
+from unit.plugins.module_utils.fake_scaling import Scaling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Forbidden
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    datacenter,
+    scale,
+    streaming,
+    volume,
+)
+
+FIRST = "shop-dc1-r1-0"
+LARGER = {"storage": {"size": "2Gi", "class": "local"}}
+Worlds = Callable[[], Scaling]
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Worlds:
+    """Makes datacenters on a class whose volumes can grow; the clients lead to the one that was made last."""
+    monkeypatch.setattr(streaming, "LOOK_AGAIN", -1.0)
+
+    def make() -> Scaling:
+        world = Scaling.deployed(monkeypatch, storage={"size": "1Gi", "class": "local"})
+        world.kube.one("StorageClass", "local")["allowVolumeExpansion"] = True
+        return world
+
+    return make
+
+
+@pytest.fixture
+def world(worlds: Worlds) -> Scaling:
+    return worlds()
+
+
+def claims(world: Scaling) -> dict[str, str]:
+    return {name: requested(world.kube.one("PersistentVolumeClaim", name)["spec"]) for name in names(world)}
+
+
+def names(world: Scaling) -> list[str]:
+    return world.kube.names("PersistentVolumeClaim")
+
+
+def requested(spec: Object) -> str:
+    return volume.requested(spec)
+
+
+def templates(world: Scaling) -> set[str]:
+    sets = [world.kube.one("StatefulSet", name) for name in world.kube.names("StatefulSet")]
+    return {requested(item["spec"]["volumeClaimTemplates"][0]["spec"]) for item in sets}
+
+
+def test_volumes_grow_under_running_nodes(world: Scaling) -> None:
+    uids = [world.kube.one("Pod", name)["metadata"]["uid"] for name in world.kube.names("Pod")]
+    result = world.run(volume, size="2Gi")
+    assert result["changed"] is True
+    assert set(result["volumes"].values()) == {"2Gi"}
+    assert set(claims(world).values()) == {"2Gi"}
+    assert templates(world) == {"2Gi"}
+    assert [world.kube.one("Pod", name)["metadata"]["uid"] for name in world.kube.names("Pod")] == uids
+    world.assert_whole()
+    assert world.run(datacenter, state="present", **LARGER)["changes"] == []
+
+
+def test_a_second_run_changes_nothing(world: Scaling) -> None:
+    world.run(volume, size="2Gi")
+    writes = len(world.kube.writes)
+    assert world.run(volume, size="2048Mi")["changed"] is False
+    assert world.writes(writes) == []
+
+
+def test_check_mode_writes_nothing(world: Scaling) -> None:
+    writes = len(world.kube.writes)
+    result = world.run(volume, check=True, size="2Gi")
+    assert f"grow data-{FIRST} to 2Gi" in result["changes"]
+    assert "make StatefulSet shop-dc1-r1 again" in result["changes"]
+    assert world.kube.writes[writes:] == []
+
+
+def test_file_systems_that_grow_at_a_start_are_told(world: Scaling) -> None:
+    world.kube.grows_online = False
+    assert world.run(volume, size="2Gi")["needs_restart"] == world.kube.names("Pod")
+
+
+def refused(world: Scaling, **options: Any) -> str:
+    writes = len(world.kube.writes)
+    with pytest.raises(SpecError) as refusal:
+        world.run(volume, **options)
+    assert world.writes(writes) == []
+    return str(refusal.value)
+
+
+def test_a_class_that_cannot_grow_is_refused_with_the_way(world: Scaling) -> None:
+    del world.kube.one("StorageClass", "local")["allowVolumeExpansion"]
+    words = refused(world, size="2Gi")
+    assert "volumes of the StorageClass local cannot grow" in words
+    assert "add a rack or a datacenter" in words
+
+
+def test_a_smaller_size_is_refused(world: Scaling) -> None:
+    assert "Kubernetes cannot shrink" in refused(world, size="512Mi")
+
+
+def test_what_is_no_size_is_refused(world: Scaling) -> None:
+    assert "size: must be a Kubernetes quantity" in refused(world, size="large")
+
+
+def test_a_pending_change_goes_first(world: Scaling) -> None:
+    world.run(datacenter, state="present", config={"concurrent_reads": 64}, storage={"size": "1Gi", "class": "local"})
+    assert "run the playbook restart first" in refused(world, size="2Gi")
+
+
+def test_classes_that_may_not_be_read_are_left_to_kubernetes(world: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    get = world.kube.get
+
+    def forbidden(kind: str, name: str) -> Object | None:
+        if kind == "StorageClass":
+            raise Forbidden("StorageClass local: these credentials may not get it", 403)
+        return get(kind, name)
+
+    monkeypatch.setattr(world.kube, "get", forbidden)
+    assert world.run(volume, size="2Gi")["changed"] is True
+    assert "storage classes were not checked" in " ".join(world.warnings)
+
+
+def test_scale_grows_them_first(world: Scaling) -> None:
+    result = world.run(scale, {"r1": 2, "r2": 1, "r3": 1}, **LARGER)
+    assert result["changes"][0] == "data-r1-0 grows to 2Gi"
+    assert set(claims(world).values()) == {"2Gi"}
+    assert len(claims(world)) == 4
+
+
+def test_killed_before_any_write(worlds: Worlds) -> None:
+    for lives in range(100):
+        world = worlds()
+        if not world.killed(lives, lambda world=world: world.run(volume, size="2Gi")):  # type: ignore[misc]
+            break
+        world.run(volume, size="2Gi")
+        assert set(claims(world).values()) == {"2Gi"}
+        assert templates(world) == {"2Gi"}
+        assert "shop-dc1-remaking" not in world.kube.names("ConfigMap")
+        world.assert_whole()
+    else:
+        pytest.fail("the run never ends")
+    assert lives > 10
