@@ -6,7 +6,8 @@
 
 The bytes of a node go into a restic repository of its own, named by its host id. restic stores by content, so a file
 never takes the place of another one of the same name: a table that was truncated, or a node that came back empty, may
-call its SSTables what they were called before. The documents about them go into one more repository, the catalogue, as restic snapshots of one file each:
+call its SSTables what they were called before. The documents about them go into one more repository, the catalogue, as
+restic snapshots of one file each:
 
 - a node's manifest: what is in its repository, file by file;
 - the schema, as it was at the moment of the snapshot;
