@@ -4,9 +4,10 @@
 
 """What a backup is: its manifests, where they are, which state it is in, and how long it is kept. Pure.
 
-The bytes of a node go into a restic repository of its own, named by its host id: a replaced node has another host id,
-so what it writes can never meet what its predecessor wrote, whatever its pod and its SSTables are called. The
-documents about them go into one more repository, the catalogue, as restic snapshots of one file each:
+The bytes of a node go into a restic repository of its own, named by its host id. restic stores by content, so a file
+never takes the place of another one of the same name: a table that was truncated, or a node that came back empty, may
+call its SSTables what they were called before. The documents about them go into one more repository, the catalogue, as
+restic snapshots of one file each:
 
 - a node's manifest: what is in its repository, file by file;
 - the schema, as it was at the moment of the snapshot;

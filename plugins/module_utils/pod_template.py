@@ -44,7 +44,7 @@ OWNED_LABELS = (
 OWNED_VOLUMES = (
     "backup-credentials",
     "backup-password",
-    "backup-work",
+    "backup-spool",
     "conf",
     "config",
     "data",

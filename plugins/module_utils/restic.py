@@ -41,14 +41,14 @@ _ENVIRONMENT = r"""for file in /cassops/backup/credentials/*; do
     if [ -f "$file" ]; then export "$name=$(cat "$file")"; fi
 done
 export RESTIC_PASSWORD_FILE=/cassops/backup/password/password
-export RESTIC_CACHE_DIR=/cassops/backup/work/cache RESTIC_PROGRESS_FPS=0.5 TMPDIR=/cassops/backup/work
+export RESTIC_CACHE_DIR=/cassops/backup/spool/cache RESTIC_PROGRESS_FPS=0.5 TMPDIR=/cassops/backup/spool
 export RESTIC_REPOSITORY="$1"
 shift
 """
 _RUN = _ENVIRONMENT + 'exec restic "$@"'
-_JOBS = "/cassops/backup/work/jobs"
+_JOBS = "/cassops/backup/spool/jobs"
 # The pid of a container that restarted may belong to another process: its start time, field 22, tells.
-_ALIVE = r"""folder=/cassops/backup/work/jobs/$1
+_ALIVE = r"""folder=/cassops/backup/spool/jobs/$1
 started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
 alive() {
     [ -f "$folder/pid" ] || return 1

@@ -15,9 +15,11 @@ description:
     node has an encrypted repository of its own, named by its host id; what is in it already is not uploaded again.
   - What was stored is compared with what the snapshots had. The manifest of the backup is written last, when every node
     is in; a backup without it does not count.
-  - A node that cannot give its data does not keep the others from it. The backup is then C(partial), and the task fails.
+  - A node that cannot give its data does not keep the others from it. The backup is then C(partial), and the task
+    fails.
   - A run that was killed is taken up by the next one of the same name. One of another name marks it as failed.
-  - The cluster is locked for the seconds of the snapshots; backups, restores and purges exclude each other all the time.
+  - The cluster is locked for the seconds of the snapshots. Backups, restores and purges exclude each other all the
+    time.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
@@ -57,8 +59,8 @@ options:
     default: []
   parallel:
     description:
-      - Which nodes upload at the same time. With V(rack) those of one rack, so that two of three replicas answer as fast
-        as ever; V(all), or a number of nodes.
+      - Which nodes upload at the same time. With V(rack) those of one rack, so that two of three replicas answer as
+        fast as ever; V(all), or a number of nodes.
     type: str
     default: rack
   snapshot_timeout:

@@ -45,10 +45,20 @@ def three(store: Store) -> Datacenter:
 def client(three: Datacenter) -> Iterator[Workload]:
     """A client at work from the first test to the last; none of its requests may fail."""
     with Workload(three) as client:
+        fill(client)
         client.wait_for_rows(100)
         yield client
         client.check("ALL")
         assert not client.record.failures, str(client.record)
+
+
+def fill(client: Workload) -> None:
+    """A few MiB that cannot be compressed, so that the first backup is much larger than what each one adds."""
+    session, random = client._session, rng("backup/fill")
+    session.execute("CREATE TABLE workload.large (n int PRIMARY KEY, data blob)", timeout=120)
+    write = session.prepare("INSERT INTO workload.large (n, data) VALUES (?, ?)")
+    for number in range(150):
+        session.execute(write, (number, random.randbytes(20_000)), timeout=60)
 
 
 def backup(datacenter: Datacenter, name: str, *words: str, **extra: Any) -> Result:
@@ -128,7 +138,7 @@ def test_a_flipped_bit_is_found_and_named(three: Datacenter, client: Workload, s
 def test_a_lost_object_is_found_and_named(three: Datacenter, client: Workload, store: Store) -> None:
     host_id = three.wait_up()[three.nodes[0]].host_id
     victim = max(store.files("data", host_id), key=lambda path: path.stat().st_size)
-    aside = victim.with_name("aside")
+    aside = store.sandbox.layout.state / "aside"
     victim.rename(aside)
     try:
         result = three.run("verify_backup", verify_backup_name="second", verify_backup_read_data="0")
@@ -176,10 +186,13 @@ def test_what_no_rule_keeps_goes(three: Datacenter, client: Workload, store: Sto
 def test_nothing_secret_is_said(three: Datacenter, client: Workload, store: Store) -> None:
     result = three.run("backup", "-vvv", backup_name="verbose").ok()
     three.run("purge_backups", purge_backups_names=["second"]).ok()
-    audit = store.sandbox.audit_log.read_text()
+    # What the test does as the administrator is not ours to keep secret.
+    lines = store.sandbox.audit_log.read_text().splitlines()
+    audit = [line for line in lines if store.namespace.user in line]
+    assert audit
     for secret in (store.password, store.sandbox.s3.secret_key):
         assert secret not in result.output
-        assert secret not in audit
+        assert not [line for line in audit if secret in line]
         for node in three.nodes:
             assert secret not in three.namespace.exec(node, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
 

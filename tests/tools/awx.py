@@ -73,6 +73,8 @@ SCHEDULES = (
     Schedule("status", "status", "FREQ=HOURLY;INTERVAL=1", "Fails when a node is down", {"status_fail_on": "down"}),
     Schedule("heal", "heal", "FREQ=MINUTELY;INTERVAL=10", "Looks for failed nodes and heals what is safe to heal"),
     Schedule("backup", "backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=2;BYMINUTE=0", "Every night"),
+    Schedule("verify_backup", "verify_backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=6;BYMINUTE=0", "Reads last night's again"),
+    Schedule("purge_backups", "purge_backups", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SU;BYHOUR=8;BYMINUTE=0", "Once a week"),
     Schedule("repair", "repair", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SA;BYHOUR=22;BYMINUTE=0", "Once a week"),
 )
 

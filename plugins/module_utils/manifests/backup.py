@@ -12,7 +12,7 @@ from .common import Object
 NAME = "backup"
 KEY_VOLUME = "backup-password"
 STORE_VOLUME = "backup-credentials"
-WORK_VOLUME = "backup-work"
+SPOOL_VOLUME = "backup-spool"
 _HOME = "/cassops/backup"
 # A shell that is process 1 ends on TERM only when it says so, and collects what detached jobs leave behind.
 _IDLE = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
@@ -29,7 +29,7 @@ def container(plan: BackupPlan) -> Object:
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", _IDLE],
-        "env": [{"name": "HOME", "value": f"{_HOME}/work"}],
+        "env": [{"name": "HOME", "value": f"{_HOME}/spool"}],
         "resources": {kind: dict(amounts) for kind, amounts in _RESOURCES.items()},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -38,7 +38,7 @@ def container(plan: BackupPlan) -> Object:
         },
         "volumeMounts": [
             {"name": "data", "mountPath": "/var/lib/cassandra"},
-            {"name": WORK_VOLUME, "mountPath": f"{_HOME}/work"},
+            {"name": SPOOL_VOLUME, "mountPath": f"{_HOME}/spool"},
             *(
                 {"name": name, "mountPath": f"{_HOME}/{name.removeprefix('backup-')}", "readOnly": True}
                 for name in secrets
@@ -50,7 +50,7 @@ def container(plan: BackupPlan) -> Object:
 def volumes(plan: BackupPlan) -> list[Object]:
     """Its volumes. A Secret that is missing must not keep Cassandra from starting: it is optional here, and a backup
     says that it is not there."""
-    found: list[Object] = [{"name": WORK_VOLUME, "emptyDir": {}}, _secret(KEY_VOLUME, plan.password_secret)]
+    found: list[Object] = [{"name": SPOOL_VOLUME, "emptyDir": {}}, _secret(KEY_VOLUME, plan.password_secret)]
     return found + ([_secret(STORE_VOLUME, plan.credentials_secret)] if plan.credentials_secret else [])
 
 

@@ -101,7 +101,8 @@ class Run:
             return self.result(self.store.manifest(name), changed=False)
         self.manifest = self.fresh(name, sight)
         if self.ctx.check_mode:
-            return self.result(self.manifest, changed=True)
+            told = f"backup {name} would be made, as far as each node can give its data"
+            return {**self.result(self.manifest, changed=True), "report": [told, *text(self.manifest)[1:]]}
         with self.lock:
             begun = catalogue.running(self.kube, *self.where)
             if begun is not None and self.is_complete(begun.backup):

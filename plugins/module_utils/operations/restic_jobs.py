@@ -56,7 +56,7 @@ class _State:
     moved_at: float = field(default_factory=time.monotonic)
     began_at: float = field(default_factory=time.monotonic)
     first: int | None = None
-    said_at: float = float("-inf")
+    said_at: float = field(default_factory=time.monotonic)
     # What the last look said, if it could not look.
     unseen: str = ""
 

@@ -107,7 +107,7 @@ def restic(datacenter: Datacenter, node: str, part: str, *words: str) -> str:
     script = (
         "for key in AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_DEFAULT_REGION; do "
         'export $key="$(cat /cassops/backup/credentials/$key)"; done; '
-        'exec restic --password-file /cassops/backup/password/password --cache-dir /cassops/backup/work/cache "$@"'
+        'exec restic --password-file /cassops/backup/password/password --cache-dir /cassops/backup/spool/cache "$@"'
     )
     return datacenter.namespace.kubectl(
         "exec", node, "-c", "backup", "--", "sh", "-c", script, "sh", "-r", repository, *words, seconds=180

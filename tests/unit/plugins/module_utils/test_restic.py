@@ -63,7 +63,7 @@ class Container:
 
 @pytest.fixture
 def container(tmp_path: Path) -> Container:
-    for folder in ("bin", "credentials", "password", "work"):
+    for folder in ("bin", "credentials", "password", "spool"):
         (tmp_path / folder).mkdir()
     (tmp_path / "bin" / "restic").write_text(STUB)
     (tmp_path / "bin" / "restic").chmod(0o755)
@@ -223,7 +223,7 @@ def test_a_job_that_was_killed_with_its_container_is_lost_and_can_be_begun_again
     container.does("sleep 60")
     client.start("upload-b1", ["backup"], str(tmp_path))
     until(lambda: client.look("upload-b1"), "running")
-    pid = int((container.root / "work" / "jobs" / "upload-b1" / "pid").read_text().split()[0])
+    pid = int((container.root / "spool" / "jobs" / "upload-b1" / "pid").read_text().split()[0])
     os.killpg(pid, signal.SIGKILL)
     until(lambda: client.look("upload-b1"), "lost")
     container.does(f"echo '{json.dumps(SUMMARY)}'")
@@ -232,7 +232,7 @@ def test_a_job_that_was_killed_with_its_container_is_lost_and_can_be_begun_again
 
 
 def test_another_process_of_the_same_number_is_no_job(container: Container, client: Restic) -> None:
-    folder = container.root / "work" / "jobs" / "upload-b1"
+    folder = container.root / "spool" / "jobs" / "upload-b1"
     folder.mkdir(parents=True)
     (folder / "pid").write_text(f"{os.getpid()} 1\n")
     assert client.look("upload-b1").state == "lost"
