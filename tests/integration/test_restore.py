@@ -19,11 +19,11 @@ from integration.harness.datacenter import Datacenter
 from integration.harness.namespace import Namespaces
 from integration.harness.restores import KEYSPACE, Rows, asking, assert_same
 from integration.harness.settings import rng
+from integration.harness.store import Store
+from sandbox import Sandbox
 
 # Minutes each; not seen passing twice yet.
 pytestmark = pytest.mark.soak
-
-BUCKET = "restore"
 
 
 @dataclass
@@ -31,31 +31,31 @@ class Saved:
     """:ivar rows: what was there when the backup was made."""
 
     datacenter: Datacenter
-    backup: str
+    store: Store
     rows: Rows
-    cluster_rows: Rows
+    other_rows: Rows
 
 
 @pytest.fixture(scope="module")
-def saved(namespaces: Namespaces) -> Iterator[Saved]:
+def saved(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Saved]:
     with namespaces.fresh("restore") as namespace:
-        restores.give_secrets(namespace)
-        bucket = namespace.name
+        store = Store(sandbox, namespace)
+        store.make_secrets()
         datacenter = Datacenter(namespace)
         datacenter = datacenter.changed(
-            cassandra_backup=restores.backup_variables(datacenter, bucket),
+            cassandra_backup=store.variable,
             cassandra_config={**datacenter.inventory_variables()["cassandra_config"], **restores.CONFIG},
         )
         datacenter.deploy()
         restores.fill(datacenter, rng("restore"))
         restores.fill(datacenter, rng("restore/other"), "other")
         datacenter.run("backup", backup_name="b1").ok()
-        yield Saved(datacenter, "b1", restores.read(datacenter), restores.read(datacenter, "other"))
+        yield Saved(datacenter, store, restores.read(datacenter), restores.read(datacenter, "other"))
 
 
 def everything_as_it_was(saved: Saved) -> None:
     assert_same(restores.read(saved.datacenter), saved.rows)
-    assert_same(restores.read(saved.datacenter, "other"), saved.cluster_rows)
+    assert_same(restores.read(saved.datacenter, "other"), saved.other_rows)
     nothing_left(saved.datacenter)
 
 
@@ -127,7 +127,7 @@ def test_the_whole_datacenter_goes_back_in_its_place(saved: Saved) -> None:
 
 def test_another_datacenter_with_the_backups_tokens_takes_the_files(saved: Saved, namespaces: Namespaces) -> None:
     with namespaces.fresh("copied") as namespace:
-        restores.give_secrets(namespace)
+        Store(saved.store.sandbox, namespace).make_secrets(saved.store.password)
         tokens = dict(line.split() for line in saved.datacenter.ledger()["tokens"].splitlines())
         given = {
             node.removeprefix("demo-dc1-").replace("r", "z"): tokens[node].split(",") for node in saved.datacenter.nodes
@@ -144,7 +144,7 @@ def test_another_datacenter_with_the_backups_tokens_takes_the_files(saved: Saved
 
 def test_another_number_of_nodes_takes_the_rows_by_loading(saved: Saved, namespaces: Namespaces) -> None:
     with namespaces.fresh("loaded") as namespace:
-        restores.give_secrets(namespace)
+        Store(saved.store.sandbox, namespace).make_secrets(saved.store.password)
         variables = saved.datacenter.variables
         other = Datacenter(namespace, "copy", "dc9", {"r1": 2}, variables)
         other.deploy()

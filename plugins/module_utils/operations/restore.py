@@ -19,7 +19,7 @@ from typing import Any
 from .. import backups, gates, nodetool, restic, restoring, spec
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
-from ..errors import CassopsError
+from ..errors import CassopsError, SpecError
 from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.common import labels_of
@@ -28,6 +28,7 @@ from ..report import size
 from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
 from . import catalogue, restore_volumes
+from .backup import secrets_missing
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restore_datacenter import Swapping
@@ -64,6 +65,9 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(restore). See its documentation for parameters and results."""
     place = spec.parse_backup(params["backup"], "cassandra_" if params["variable_prefix"] else "")
     cluster = Cluster(params, ctx)
+    missing = secrets_missing(cluster.kube, place)
+    if missing:
+        raise SpecError(missing)
     restore = Restore(cluster, place.repository, params, ctx)
     if ctx.check_mode:
         return restore.predict()

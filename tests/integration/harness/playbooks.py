@@ -28,6 +28,7 @@ REGISTERED = {
     "heal": "heal_result",
     "replace_node": "replace_node_result",
     "restore": "restore_result",
+    "backup_drill": "backup_drill_result",
     "restart": "rollout_result",
     "upgrade": "rollout_result",
     "backup": "backup_result",

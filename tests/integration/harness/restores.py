@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,11 +14,10 @@ from cassandra.cluster import Session
 from cassandra.query import SimpleStatement
 
 from .datacenter import Datacenter
-from .namespace import Namespace
 from .workload import connect
 
 KEYSPACE = "shop"
-ROWS = 200
+ROWS = 100
 FOREVER = 10_000_000
 """Seconds that rows with a TTL live: longer than any test, so that only the restore could lose them."""
 Rows = Mapping[str, list[str]]
@@ -45,38 +43,10 @@ TABLES = ("orders", "collections", "counts", "fading", '"OddName"', "found", "sh
 CONFIG = {"materialized_views_enabled": True}
 
 
-def backup_variables(datacenter: Datacenter, bucket: str) -> dict[str, Any]:
-    """cassandra_backup for the sandbox's S3 server."""
-    assert datacenter.namespace.cluster.sandbox is not None
-    return {
-        "repository": f"s3:{datacenter.namespace.cluster.sandbox.s3.endpoint}/{bucket}",
-        "credentials_secret": "store",
-        "password_secret": "backup-password",
-    }
-
-
-def give_secrets(namespace: Namespace, password: str = "only for tests") -> None:
-    """What the administrator puts into a namespace before backups."""
-    assert namespace.cluster.sandbox is not None
-    s3 = namespace.cluster.sandbox.s3
-    store = {
-        "AWS_ACCESS_KEY_ID": s3.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3.secret_key,
-        "AWS_DEFAULT_REGION": s3.region,
-    }
-    namespace.apply([secret("store", store), secret("backup-password", {"password": password})])
-
-
-def secret(name: str, values: Mapping[str, str]) -> dict[str, Any]:
-    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
-
-
 def asking(datacenter: Datacenter, call: Callable[[Session], Any]) -> Any:
     """Call with a session at ALL, with time to answer."""
     with connect(datacenter) as cluster:
         session = cluster.connect()
-        session.default_timeout = 120
         return call(session)
 
 

@@ -1,0 +1,454 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restores of a datacenter in memory, with real folders as volumes and the real scripts: killed before any write,
+refused, taken up, given up."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession
+from unit.plugins.module_utils.fake_kube import Disk, FakeKube
+from unit.plugins.module_utils.fake_restic import FakeRestic
+from unit.plugins.module_utils.operations.test_backup import World
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import restic, restore_scripts
+from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import SNAPSHOT
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import restore, restore_volumes
+
+ORDERS = "0123456789abcdef0123456789abcdef"
+ID = "01234567-89ab-cdef-0123-456789abcdef"
+STATEMENTS = [
+    (
+        "shop",
+        "keyspace",
+        "shop",
+        "CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': '3'};",
+    ),
+    ("shop", "table", "orders", f"CREATE TABLE shop.orders (id int PRIMARY KEY, note text) WITH ID = {ID};"),
+    ("shop", "index", "by_note", "CREATE INDEX by_note ON shop.orders (note);"),
+    ("shop", "table", "items", f"CREATE TABLE shop.items (id int PRIMARY KEY) WITH ID = {ID[:-1]}0;"),
+]
+FILES = {
+    f"shop/orders-{ORDERS}/nb-1-big-Data.db": "orders",
+    f"shop/orders-{ORDERS}/.by_note/nb-1-big-Data.db": "index",
+    f"shop/items-{ORDERS[:-1]}0/nb-1-big-Data.db": "items",
+    "system/local-7ad54392bcdd35a684174e047860b377/nb-1-big-Data.db": "who it is",
+    "system_schema/tables-afddfb9dbc1e30688056eed6c302ba09/nb-1-big-Data.db": "schema",
+    "system_auth/roles-5bc52802de2535edaeab188eecebb090/nb-1-big-Data.db": "logins",
+}
+SCRIPTS = {
+    getattr(restore_scripts, name): name
+    for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
+}
+READ_ONLY = ("LOOK", "SIZES", "FOLDERS")
+
+
+class Restorable(World):
+    """A datacenter with a backup, whose volumes are folders."""
+
+    root: Path
+    events: list[str]
+
+    @classmethod
+    def saved(cls, monkeypatch: pytest.MonkeyPatch, root: Path) -> Restorable:
+        world = cls.ready(monkeypatch)
+        assert isinstance(world, Restorable)
+        world.root, world.events = root, []
+        world.ring.described = list(STATEMENTS)  # type: ignore[attr-defined]
+        world.wire(monkeypatch)
+        for pod in world.nodes:
+            for path, text in FILES.items():
+                world.write(pod, f"data/{path}", text)
+            world.write(pod, "commitlog/CommitLog-7-1.log", "writes after the backup")
+            world.store.disks[pod] = {snapshot_path(path): len(text) for path, text in FILES.items()}
+        world.back_up()
+        # Rows that came after the backup.
+        for pod in world.nodes:
+            world.write(pod, f"data/shop/orders-{ORDERS}/nb-2-big-Data.db", "newer")
+            world.write(pod, "data/system_auth/roles-5bc52802de2535edaeab188eecebb090/nb-2-big-Data.db", "newer login")
+        world.kube.cut_off.clear()
+        world.events.clear()
+        return world
+
+    def wire(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = self
+        monkeypatch.setattr(
+            restore_volumes, "Restic", lambda _kube, pod, place: FakeRestic(world.kube, pod, place, world.store)
+        )
+        plain_exec, plain_start, plain_ended = FakeKube.exec, FakeKube.start, FakeRestic.ended
+        plain_execute, plain_verb = FakeSession.execute, FakeCassandra.one_verb
+
+        def run(self: FakeKube, pod: str, argv: Any, *rest: Any, **options: Any) -> ExecResult:
+            if restic.CONTAINER in rest and argv[2] in SCRIPTS:
+                return world.script(pod, SCRIPTS[argv[2]], argv)
+            return plain_exec(self, pod, argv, *rest, **options)
+
+        def start(self: FakeKube, pod: str) -> None:
+            held = world.volume(pod) / ".cassops/restoring"
+            if held.exists():
+                self.held[pod] = f"a restore ({held.read_text().strip()}) puts its data in place; the playbook restore"
+            else:
+                plain_start(self, pod)
+
+        def ended(self: FakeRestic, args: Sequence[str], lines: Sequence[str]) -> Any:
+            job = plain_ended(self, args, lines)
+            if args[0] == "restore" and job.rc == 0:
+                world.download(self, args, lines)
+            return job
+
+        def execute(self: FakeSession, statement: str, *rest: Any, **options: Any) -> Any:
+            made = re.match(r"CREATE (KEYSPACE|TABLE|INDEX)|TRUNCATE", statement)
+            if not made:
+                return plain_execute(self, statement, *rest, **options)
+            world.ring.change(statement, lambda: world.define(statement))
+            return []
+
+        def one_verb(self: FakeCassandra, kube: Any, pod: str, verb: Sequence[str]) -> Any:
+            if verb[0] == "import":
+                return self.change(f"import on {pod}", lambda: world.take(pod, verb))
+            if verb[0] == "repair":
+                return self.change(f"repair on {pod}", lambda: world.events.append(f"repair {pod}"))
+            return plain_verb(self, kube, pod, verb)
+
+        def describe(self: FakeSession, consistency: str) -> Any:
+            keys = ("keyspace_name", "type", "name", "create_statement")
+            return [dict(zip(keys, row, strict=True)) for row in world.ring.described]  # type: ignore[attr-defined]
+
+        monkeypatch.setattr(FakeKube, "exec", run)
+        monkeypatch.setattr(FakeKube, "start", start)
+        monkeypatch.setattr(FakeRestic, "ended", ended)
+        monkeypatch.setattr(FakeSession, "execute", execute)
+        monkeypatch.setattr(FakeSession, "describe", describe)
+        monkeypatch.setattr(FakeCassandra, "one_verb", one_verb)
+
+    # What happens in the pods
+
+    def volume(self, pod: str) -> Path:
+        return self.root / pod / "var/lib/cassandra"
+
+    def write(self, pod: str, path: str, text: str) -> None:
+        file = self.volume(pod) / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def files(self, pod: str, folder: str = "") -> dict[str, str]:
+        top = self.volume(pod) / folder
+        return {str(file.relative_to(top)): file.read_text() for file in sorted(top.rglob("*")) if file.is_file()}
+
+    def script(self, pod: str, name: str, argv: Sequence[str]) -> ExecResult:
+        self.kube.alive()
+        if name not in READ_ONLY:
+            self.kube.before_write(f"{name} {pod}")
+        if name == "SWAP":
+            assert pod in self.kube.held, f"{pod} runs while its data changes"
+        self.volume(pod).mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "CASSOPS_ROOT": str(self.root / pod)}
+        done = subprocess.run([*argv], env=environment, capture_output=True, text=True, check=False)
+        if name == "SWAP" and done.returncode == 0:
+            self.kube.disks.setdefault(f"data-{pod}", Disk(self.kube.ledger().id, argv[5]))
+        if name in ("SWAP", "RELEASE", "HOLD"):
+            self.events.append(f"{name} {pod}")
+        self.kube.changed()
+        return ExecResult(done.returncode, done.stdout, done.stderr)
+
+    def download(self, client: FakeRestic, args: Sequence[str], lines: Sequence[str]) -> None:
+        """What restic does for C(restore --target ... --include-file ...)."""
+        target = args[args.index("--target") + 1].removeprefix("/var/lib/cassandra/")
+        texts = {snapshot_path(path): text for path, text in FILES.items()}
+        for path in client.files(args[args.index("--json") + 1]):
+            if not lines or any(f"/{path}".startswith(f"{line}/") for line in lines):
+                self.write(client.pod, f"{target}/{path}", texts[path])
+        self.events.append(f"download {client.pod}")
+
+    def define(self, statement: str) -> None:
+        row = next((row for row in STATEMENTS if row[3].rstrip(";") == statement), None)
+        if row is not None:
+            self.ring.described.append(row)  # type: ignore[attr-defined]
+        else:
+            table = statement.rpartition(".")[2].strip('"')
+            for pod in self.nodes:
+                for folder in (self.volume(pod) / "data/shop").glob(f"{table}-*"):
+                    shutil.rmtree(folder)
+        self.events.append(" ".join(statement.split()[:3]))
+
+    def take(self, pod: str, verb: Sequence[str]) -> None:
+        keyspace, table = verb[verb.index("--") + 1 :][:2]
+        for folder in map(Path, verb[verb.index("--") + 3 :]):
+            for file in [each for each in folder.iterdir() if each.is_file()]:
+                goal = self.volume(pod) / "data" / keyspace / folder.name
+                goal.mkdir(parents=True, exist_ok=True)
+                file.rename(goal / f"imported-{file.name}")
+        self.events.append(f"import {table} {pod}")
+
+    # Runs
+
+    def restore(self, check: bool = False, **changes: Any) -> dict[str, Any]:
+        return self.run(restore, check, **{"name": "b1", "variable_prefix": "restore_", **changes})
+
+    def drop(self) -> None:
+        self.ring.described.clear()  # type: ignore[attr-defined]
+        for pod in self.nodes:
+            shutil.rmtree(self.volume(pod) / "data/shop")
+
+    def assert_clean(self) -> None:
+        """No plan, no staging folder, no job, nobody held, no lock."""
+        assert self.kube.get("ConfigMap", "shop-dc1-restore") is None
+        assert self.store.jobs == {}
+        for pod in self.nodes:
+            assert not (self.volume(pod) / ".cassops/restore").exists()
+            assert not (self.volume(pod) / ".cassops/restoring").exists()
+        assert self.kube.held == {}
+        for lease in ("shop-lock", "shop-backup-lock"):
+            assert self.kube.one("Lease", lease)["spec"]["holderIdentity"] == ""
+
+
+def snapshot_path(path: str) -> str:
+    keyspace, table, file = path.split("/", 2)
+    return f"{keyspace}/{table}/snapshots/{SNAPSHOT}/{file}"
+
+
+def imported(table: str) -> dict[str, str]:
+    """What an import of the table leaves in its folder, the index aside: Cassandra makes that anew."""
+    return {
+        f"{path.split('/')[1]}/imported-{path.split('/')[2]}": text
+        for path, text in FILES.items()
+        if path.startswith(f"shop/{table}-") and path.count("/") == 2
+    }
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Restorable:
+    return Restorable.saved(monkeypatch, tmp_path)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dropped_keyspace_is_made_again_and_filled(world: Restorable) -> None:
+    world.drop()
+    result = world.restore(tables=["shop"])
+    assert (result["changed"], result["way"]) == (True, "import")
+    assert result["made"] == ["keyspace shop", "table shop.orders", "index shop.by_note", "table shop.items"]
+    assert result["tables"] == {"shop.items": "create", "shop.orders": "create"}
+    assert world.ring.described == STATEMENTS  # type: ignore[attr-defined]
+    for pod in world.nodes:
+        assert world.files(pod, "data/shop") == imported("orders") | imported("items")
+    kinds = [event.split()[0] for event in world.events]
+    assert kinds == ["download"] * 3 + ["CREATE"] * 4 + ["import"] * 6 + ["repair"] * 3
+    assert world.kube.cut_off == []
+    world.assert_clean()
+
+
+def test_the_same_again_changes_nothing_unless_it_is_wanted(world: Restorable) -> None:
+    world.restore(tables=["shop.orders"], rows="replace")
+    before, events = world.writes(), list(world.events)
+    result = world.restore(tables=["shop.orders"], rows="replace")
+    assert result["changed"] is False
+    assert "restore_again=true" in world.warnings[-1]
+    assert (world.writes(), world.events) == (before, events)
+    assert world.restore(check=True, tables=["shop.orders"], rows="replace")["changed"] is False
+    assert world.restore(tables=["shop.orders"], rows="replace", again=True)["changed"] is True
+
+
+def test_rows_are_replaced_or_added(world: Restorable) -> None:
+    with pytest.raises(Failed, match="-e restore_rows=replace"):
+        world.restore(tables=["shop.orders"])
+    assert world.events == []
+    world.restore(tables=["shop.orders"], rows="merge", repair=False)
+    for pod in world.nodes:
+        mine = world.files(pod, "data/shop")
+        assert f"orders-{ORDERS}/nb-2-big-Data.db" in mine
+        assert imported("orders").items() <= mine.items()
+    assert not [event for event in world.events if event.startswith(("TRUNCATE", "repair"))]
+    world.restore(tables=["shop.orders"], rows="replace")
+    for pod in world.nodes:
+        assert world.files(pod, "data/shop") == imported("orders") | {
+            path.removeprefix("shop/"): text for path, text in FILES.items() if path.startswith("shop/items")
+        }
+
+
+def test_check_mode_tells_and_does_nothing(world: Restorable) -> None:
+    before = list(world.kube.writes)
+    result = world.restore(check=True, tables=["shop.orders"], rows="replace")
+    assert (result["changed"], result["tables"]) == (True, {"shop.orders": "replace"})
+    assert (world.kube.writes, world.events) == (before, [])
+
+
+def test_the_newest_complete_backup_is_the_default(world: Restorable) -> None:
+    world.back_up("b2")
+    world.store.down = False
+    assert world.restore(check=True, name=None, rows="merge")["backup"] == "b2"
+
+
+def test_what_is_not_as_it_was_backed_up_changes_nothing(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/nb-1-big-Data.db", "bitten")
+    monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/.by_note/nb-1-big-Data.db", "i")
+    with pytest.raises(Failed, match="has 1 bytes, not 5"):
+        world.restore(tables=["shop"], rows="replace")
+    assert {event.split()[0] for event in world.events} == {"download"}
+    assert all("newer" in world.files(pod, "data/shop").values() for pod in world.nodes)
+
+
+def test_a_container_that_dies_is_no_end(world: Restorable) -> None:
+    world.store.endings[world.nodes[0]] = ["lost"]
+    world.restore(tables=["shop"], rows="replace")
+    world.assert_clean()
+    world.store.endings[world.nodes[0]] = [12]
+    with pytest.raises(Failed, match="another password than the key password"):
+        world.restore(tables=["shop.items"], rows="replace")
+    world.restore(tables=["shop.items"], rows="replace")
+    world.assert_clean()
+
+
+def test_hints_are_waited_for(world: Restorable) -> None:
+    """B5: they would bring rows that were written after the backup."""
+    world.ring.busy[world.nodes[0]].hints = {world.ring.members[world.nodes[1]].host_id: 1}
+    with pytest.raises(Failed, match="hints"):
+        world.restore(tables=["shop"], rows="replace", gate_timeout=0)
+    assert {event.split()[0] for event in world.events} == {"download"}
+    world.ring.busy[world.nodes[0]].hints.clear()
+    world.restore(tables=["shop"], rows="replace")
+    world.assert_clean()
+
+
+# --- between runs -----------------------------------------------------------------------------------------------------
+
+
+def begun(world: Restorable, **changes: Any) -> None:
+    """A restore that was killed after its downloads."""
+    lives = next(
+        number
+        for number in itertools.count(5)
+        if world.killed(number, lambda: world.restore(**changes)) and world.events
+    )
+    assert lives
+    assert world.kube.get("ConfigMap", "shop-dc1-restore") is not None
+
+
+def test_another_wish_does_not_take_over(world: Restorable) -> None:
+    begun(world, tables=["shop.orders"], rows="replace")
+    with pytest.raises(CassopsError, match=r"restore_tables was \['shop.orders'\] and is \['shop.items'\]"):
+        world.restore(tables=["shop.items"], rows="replace")
+    world.restore(tables=["shop.orders"], rows="replace", name=None)
+    world.assert_clean()
+
+
+def test_what_was_begun_can_be_given_up(world: Restorable) -> None:
+    begun(world, tables=["shop.orders"], rows="replace")
+    assert world.restore(check=True, abandon=True)["changed"] is True
+    assert world.restore(abandon=True)["changed"] is True
+    assert world.restore(abandon=True)["changed"] is False
+    world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
+    world.assert_clean()
+    assert all("newer" in world.files(pod, "data/shop").values() for pod in world.nodes)
+
+
+def test_a_second_run_is_refused(world: Restorable) -> None:
+    lease: dict[str, Any] = {"kind": "Lease", "metadata": {"name": "shop-backup-lock"}}
+    now = "2099-01-01T00:00:00.000000Z"
+    lease["spec"] = {"holderIdentity": "ann@tower pid 7", "renewTime": now, "leaseDurationSeconds": 60}
+    world.kube.put(lease)
+    with pytest.raises(Locked, match="ann@tower pid 7"):
+        world.restore(tables=["shop"], rows="replace")
+    assert world.events == []
+
+
+def test_killed_before_any_write_tables_are_filled_by_the_next_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for lives in range(200):
+        world = Restorable.saved(monkeypatch, tmp_path / str(lives))
+        if not world.killed(lives, lambda: world.restore(tables=["shop"], rows="replace")):  # noqa: B023
+            break
+        world.restore(tables=["shop"], rows="replace")
+        for pod in world.nodes:
+            assert world.files(pod, "data/shop") == imported("orders") | imported("items"), f"before write {lives}"
+        for table in ("orders", "items"):
+            emptied = [
+                number for number, event in enumerate(world.events) if event == f'TRUNCATE TABLE "shop"."{table}"'
+            ]
+            emptied += [number for number, event in enumerate(world.events) if event == f"TRUNCATE TABLE shop.{table}"]
+            filled = [number for number, event in enumerate(world.events) if event.startswith(f"import {table}")]
+            assert max(emptied) < min(filled), f"before write {lives}: rows of the backup were emptied"
+        world.assert_clean()
+    assert lives > 20
+
+
+# --- the whole datacenter ---------------------------------------------------------------------------------------------
+
+WHOLE = {"mode": "datacenter", "confirm": "dc1"}
+AS_IT_WAS = {path: text for path, text in FILES.items() if not path.startswith("system_auth")}
+
+
+def assert_as_it_was(world: Restorable, lives: int = 0) -> None:
+    for pod in world.nodes:
+        mine = world.files(pod, "data")
+        assert {path: text for path, text in mine.items() if not path.startswith("system_auth")} == AS_IT_WAS, lives
+        assert "newer login" in mine.values(), "roles are kept"
+        assert not (world.volume(pod) / "commitlog").exists()
+        assert world.ring.doors[pod] == "open"
+    world.assert_clean()
+
+
+def test_a_whole_datacenter_goes_back(world: Restorable) -> None:
+    before, hosts = world.uids(), {pod: world.ring.members[pod].host_id for pod in world.nodes}
+    result = world.restore(**WHOLE)
+    assert (result["way"], result["step"]) == ("swap", "prove")
+    assert_as_it_was(world)
+    assert {pod: world.ring.members[pod].host_id for pod in world.nodes} == hosts
+    assert not set(world.uids().values()) & set(before.values())
+    steps = [event.split()[0] for event in world.events]
+    assert steps == ["download"] * 3 + ["HOLD"] * 3 + ["SWAP"] * 3 + ["RELEASE"] * 3
+    assert world.kube.cut_off == []
+
+
+def test_it_needs_the_datacenters_name(world: Restorable) -> None:
+    with pytest.raises(CassopsError, match="-e restore_confirm=dc1"):
+        world.restore(mode="datacenter")
+    assert world.events == []
+
+
+def test_nodes_that_lost_their_volumes_are_who_they_were(world: Restorable) -> None:
+    hosts = {pod: world.ring.members[pod].host_id for pod in world.nodes}
+    for pod in world.nodes:
+        world.kube.disks.pop(f"data-{pod}")
+        shutil.rmtree(world.root / pod)
+        world.comes_back(pod)
+    assert set(world.kube.held) == set(world.nodes)
+    with pytest.raises(Failed, match="-e restore_auth=take"):
+        world.restore(**WHOLE)
+    world.restore(**WHOLE, auth="take")
+    for pod in world.nodes:
+        assert world.files(pod, "data") == FILES
+    assert {pod: world.ring.members[pod].host_id for pod in world.nodes} == hosts
+    world.assert_clean()
+
+
+def test_killed_before_any_write_the_datacenter_goes_back_by_the_next_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for lives in range(200):
+        world = Restorable.saved(monkeypatch, tmp_path / str(lives))
+        if not world.killed(lives, lambda: world.restore(**WHOLE)):  # noqa: B023
+            break
+        world.restore(**WHOLE)
+        assert_as_it_was(world, lives)
+        released = [number for number, event in enumerate(world.events) if event.startswith("RELEASE")]
+        swapped = [number for number, event in enumerate(world.events) if event.startswith("SWAP")]
+        assert max(swapped) < min(released), "no node starts before every one has its data"
+    assert lives > 20
