@@ -48,6 +48,8 @@ VERB_LIMIT = 60.0
 ATTEMPTS = 3
 # A pod that waits for a claim that does not exist is made again after so many seconds (Kubernetes before 1.26).
 CLAIMLESS = 60.0
+# Cassandra's word for a node that has all its data -> ours.
+SERVES_SOON = {"normal": "has its data, and does not serve clients yet"}
 STREAM_FAILED = "Some data streaming failed"
 
 
@@ -100,8 +102,8 @@ class Stream:
     seen: bool = False
 
     def words(self, now: float) -> str:
-        if not self.total:
-            return f"{self.mode or 'starting'}"
+        if not self.total or self.mode in SERVES_SOON:
+            return SERVES_SOON.get(self.mode, self.mode or "starting")
         words = f"streaming {100 * self.done / self.total:.0f} %, {size(self.done)} of {size(self.total)}"
         rate = self.done / (now - self.since) if now > self.since else 0
         if rate and self.done < self.total:
