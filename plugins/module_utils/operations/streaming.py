@@ -21,6 +21,8 @@ LOOK_AGAIN = 10.0
 VERB_LIMIT = 60.0
 STREAM_FAILED = "Some data streaming failed"
 RECEIVING, SENDING = "receiving", "sending"
+# Cassandra's word for a node that has all its data -> ours.
+SERVES_SOON = {"normal": "has its data, and does not serve clients yet"}
 
 
 class HalfWay(CassopsError):
@@ -65,8 +67,10 @@ class Stream:
         return self.words(now)
 
     def words(self, now: float) -> str:
+        if self.direction == RECEIVING and self.mode in SERVES_SOON:
+            return SERVES_SOON[self.mode]
         if not self.total:
-            return f"{self.mode or 'starting'}"
+            return self.mode or "starting"
         words = f"streaming {100 * self.done / self.total:.0f} %, {size(self.done)} of {size(self.total)}"
         rate = self.done / (now - self.since) if now > self.since else 0
         if rate and self.done < self.total:
