@@ -291,6 +291,19 @@ def test_a_first_node_of_a_fourth_rack_takes_from_the_others() -> None:
     assert scaling.losers(where, address) == sorted(str(node.address) for node in view.nodes[:3])
 
 
+@pytest.mark.parametrize(
+    ("factor", "racks", "suits"), [("3", 3, 3), ("3", 4, 3), ("3", 2, 2), ("3", 1, 3), ("2", 3, 2), ("5", 3, 3)]
+)
+def test_tokens_suit_the_widest_keyspace_as_far_as_racks_allow(factor: str, racks: int, suits: int) -> None:
+    view = whole()
+    where = Scene(replace(view, keyspaces=(*view.keyspaces, Keyspace("shop", {"class": NTS, DATACENTER: factor}))))
+    assert scaling.replicas_to_suit(where, [f"r{number}" for number in range(racks)]) == suits
+
+
+def test_without_keyspaces_of_users_logins_count() -> None:
+    assert scaling.replicas_to_suit(Scene(whole()), ["r1", "r2", "r3"]) == 3
+
+
 def test_ownership_is_that_of_the_users_widest_keyspace() -> None:
     assert scaling.ownership(scene()) == {node.pod: 50.0 for node in scene().view.nodes}
 
