@@ -62,6 +62,7 @@ class Ledger:
         replace itself.
     :param volumes: by pod name, how many volumes the node has given up. The number is part of the mark on its volume,
         so that one that was given up is held when it comes back.
+    :param replicas: how many replicas a node that joins chooses its tokens for; None = it was never asked.
     :param stopped: since when the datacenter is stopped, in seconds since 1970 by the API server's clock; None = it is
         not.
     :param pause: from when to when the whole cluster was stopped last: nobody missed anything meanwhile. None where
@@ -84,6 +85,7 @@ class Ledger:
     single_copies: tuple[str, ...] = ()
     volumes: Mapping[str, int] = field(default_factory=dict)
     born_version: str = ""
+    replicas: int | None = None
     stopped: int | None = None
     pause: tuple[int, int] | None = None
 
@@ -150,6 +152,7 @@ class Ledger:
             "volumes": "".join(f"{pod} {number}\n" for pod, number in sorted(self.volumes.items())),
             "born_version": self.born_version,
             # Only where there is something to tell: a ledger that was written before these were known stays as it is.
+            **({"replicas": str(self.replicas)} if self.replicas is not None else {}),
             **({"stopped": str(self.stopped)} if self.stopped is not None else {}),
             **({"pause": f"{self.pause[0]} {self.pause[1]}"} if self.pause else {}),
         }
@@ -203,6 +206,7 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         single_copies=tuple(name for name in data.get("single_copies", "").strip().split(",") if name),
         volumes={pod: int(number) for pod, number in _lines(data, "volumes", 2)},
         born_version=data.get("born_version", "").strip(),
+        replicas=int(data["replicas"]) if data.get("replicas", "").strip() else None,
         stopped=int(data["stopped"]) if data.get("stopped", "").strip() else None,
         pause=next(((int(begin), int(end)) for begin, end in _lines(data, "pause", 2)), None),
     )

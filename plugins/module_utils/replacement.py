@@ -82,6 +82,7 @@ CORRUPT = (
 )
 COLLISION = "already exists, cancelling join"
 PARTIAL_BOOTSTRAP = "cassandra.reset_bootstrap_progress"
+HAS_LEFT = "was decommissioned and will not rejoin"
 # From which on a container that crashes does not come up by itself.
 CRASHES = 3
 MOMENT = 60.0
@@ -373,7 +374,7 @@ def decision(scene: Scene, case: Case) -> Decision:
     if up:
         return living(scene, case, up)
     if node.host_id is None and (member is None or not member.tokens):
-        return newcomer(case)
+        return newcomer(scene, case)
     if node.held is not None:
         return held(scene, case, held_because(node.held))
     if case.volume.lost:
@@ -454,9 +455,16 @@ def surplus(case: Case, up: bool) -> Decision:
     )
 
 
-def newcomer(case: Case) -> Decision:
+def newcomer(scene: Scene, case: Case) -> Decision:
     """It was never a member: it has nothing that anybody could miss."""
-    node = case.node
+    node, worker = case.node, case.worker
+    off = worker.state == GONE or (worker.name or "") in scene.settings.workers_off
+    if node.uid is not None and node.worker is not None and (off or worker.state == AWAY):
+        return replace(without_worker(scene, case), row=13)
+    if node.phase == "Pending" and node.worker is None and off and case.volume.kind == LOCAL:
+        return Decision(
+            node.pod, 13, BOOTSTRAP, f"it has not joined yet, and worker {worker.name} with its volume is off"
+        )
     if node.held is not None:
         return ask(case, 13, f"it has not joined yet, and is held: {node.held}", "run the playbook deploy")
     if node.phase == "Crashed" and PARTIAL_BOOTSTRAP in case.last_words:
@@ -544,6 +552,8 @@ def crashed(scene: Scene, case: Case) -> Decision:
         return ask(case, 7, reason, by_name(node, "mend its volume, or give it up"))
     if COLLISION in case.last_words:
         return crossed(scene, case)
+    if HAS_LEFT in case.last_words:
+        return ask(case, 9, "it has left the ring", "run the playbook scale, which takes away what is left of it")
     if node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 7, f"it crashes: {summary(case)}")
     if node.restarts < CRASHES:

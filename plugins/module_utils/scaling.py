@@ -169,8 +169,11 @@ class Scene:
         return gates.named(self.cluster, address)
 
 
-def refusals(scene: Scene, steps: Sequence[Step], target: Mapping[str, int]) -> list[str]:
-    """Why the target cannot be gone to: what would be lost, or does not fit. Asked before the first step."""
+def refusals(scene: Scene, steps: Sequence[Step], target: Mapping[str, int], going: Collection[str] = ()) -> list[str]:
+    """Why the target cannot be gone to: what would be lost, or does not fit. Asked before the first step.
+
+    :param going: nodes that leave already; nobody stops them.
+    """
     leaving = [step for step in steps if step.kind == LEAVE]
     if not leaving:
         return []
@@ -179,7 +182,7 @@ def refusals(scene: Scene, steps: Sequence[Step], target: Mapping[str, int]) -> 
     if not any(step.kind == JOIN for step in steps):
         # Which tokens new nodes will have nobody knows; then each node is asked about when its turn comes.
         named = {(step.rack, step.ordinal) for step in leaving}
-        nodes = [node for node in scene.view.nodes if (node.rack, node.ordinal) in named]
+        nodes = [node for node in scene.view.nodes if (node.rack, node.ordinal) in named and node.pod not in going]
         reasons += _ignorable(scene, SPACE, no_room(scene, nodes))
     return reasons
 
@@ -237,6 +240,8 @@ def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
     What a node gets follows from the ranges that it takes over and from the sizes of the keyspaces; room to compact is
     that for its largest table a second time, grown by what it gets.
     """
+    if not leaving:
+        return []
     gained = gains(scene, [node.address for node in leaving if node.address])
     if isinstance(gained, str):
         return [gained]
@@ -300,6 +305,21 @@ def losers(scene: Scene, newcomer: str) -> list[str]:
         then, now = shares(before, dict(replication)), shares(after, dict(replication))
         lost |= {address for address, share in then.items() if now.get(address, 0.0) < share}
     return sorted(lost)
+
+
+def replicas_to_suit(scene: Scene, racks: Collection[str]) -> int:
+    """How many replicas a node that joins should choose its tokens for: those of the user's widest keyspace here.
+
+    Cassandra places them rack by rack where there are as many racks or more, and without racks where there is one; of
+    anything between it refuses to choose tokens (C(TokenAllocation.create), 4.0 to 5.0).
+
+    :param racks: those that have nodes when it has joined.
+    """
+    here = scene.view.datacenter
+    factors = {item.name: ring.replication_factors(item.replication).get(here, 0) for item in scene.cluster.keyspaces}
+    user = [factor for name, factor in factors.items() if not name.startswith("system")]
+    wanted = max(user, default=0) or factors.get("system_auth", 0) or 1
+    return wanted if len(racks) in (0, 1) else min(wanted, len(racks))
 
 
 def ownership(scene: Scene) -> dict[str, float]:

@@ -19,8 +19,6 @@ DATA = "/var/lib/cassandra"
 # What Cassandra does not default to, or must be told. Everything else keeps Cassandra's own default.
 _DEFAULTS: Mapping[str, Any] = {
     "num_tokens": DEFAULT_NUM_TOKENS,
-    # Later nodes choose tokens that suit three replicas; the first ones have planned tokens.
-    "allocate_tokens_for_local_replication_factor": 3,
     "authenticator": "PasswordAuthenticator",
     "authorizer": "CassandraAuthorizer",
     "role_manager": "CassandraRoleManager",

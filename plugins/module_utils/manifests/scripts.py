@@ -294,6 +294,11 @@ node_keys() {
     else
         echo "auto_bootstrap: true"
     fi
+    # Who joins chooses tokens that suit so many replicas, unless the user said for how many.
+    if [ "$way" = bootstrap ] && ! grep -q '^allocate_tokens_for' "$config/cassandra.yaml"; then
+        replicas=$(fact replicas)
+        echo "allocate_tokens_for_local_replication_factor: ${replicas:-3}"
+    fi
     # Until the superuser stands nobody may log in with Cassandra's well-known password: the doorkeeper listens
     # where only the API server's port-forward gets in, and the others not at all.
     if [ "$phase" != new ]; then

@@ -73,7 +73,7 @@ class Joining:
             if not self.runs(pod):
                 self.open_gates(pod)
                 self.members.clear_claim(pod, delete_volumes)
-            self.members.admit(rack, ordinal)
+            self.members.admit(rack, ordinal, self.replicas(rack))
             self.members.grow(rack, ordinal)
             began = time.monotonic()
             try:
@@ -93,6 +93,13 @@ class Joining:
         """Whether its Cassandra may have begun already: then the ring is not whole because of it."""
         node = self.cluster.look().view.node(pod)
         return node is not None and node.uid is not None and node.phase == "Running" and node.held is None
+
+    def replicas(self, rack: str) -> int:
+        """That its tokens shall suit."""
+        sight = self.cluster.ask(self.cluster.look(), busy=False)
+        members = self.scene(sight).members().values()
+        racks = {member.rack for member in members if member.datacenter == sight.view.datacenter}
+        return scaling.replicas_to_suit(self.scene(sight), {*racks, rack})
 
     def open_gates(self, pod: str) -> None:
         def look() -> Sequence[str]:

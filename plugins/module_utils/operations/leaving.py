@@ -25,6 +25,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..kube import ExecResult
 from ..observe import attempt
+from ..replacement import HAS_LEFT
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster, Sight
@@ -39,8 +40,6 @@ ATTEMPTS = 3
 # Operation modes (nodetool netstats) of a node on its way out. 5.0 has the second.
 LEAVING, FAILED, GONE = "LEAVING", "DECOMMISSION_FAILED", "DECOMMISSIONED"
 ON_THE_WAY = (LEAVING, FAILED, GONE)
-# What a node that has left says when it is started again (StorageService.prepareToJoin).
-HAS_LEFT = "was decommissioned and will not rejoin"
 STILL = "still decommissioning"
 # Files of this life of the container: /tmp outlives its processes.
 FILES = "file=/tmp/decommission-$(stat -c %Y /proc/1)"

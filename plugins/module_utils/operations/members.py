@@ -88,8 +88,11 @@ class Members:
 
     # One that joins
 
-    def admit(self, rack: str, ordinal: int) -> None:
-        """Its Service, and its line in the ledger."""
+    def admit(self, rack: str, ordinal: int, replicas: int) -> None:
+        """Its Service, and its line in the ledger.
+
+        :param replicas: that its tokens shall suit.
+        """
         pod = self.pod(rack, ordinal)
         found, ledger = self.look()
         desired = self.needed()
@@ -101,7 +104,7 @@ class Members:
             made = changes.send(self.kube, planned)
             service = made[0] if made else found.all("Service")[pod]
             address = str(service["spec"]["clusterIP"])
-        self.write(ledger, ledger.with_node(LedgerNode(pod, address)))
+        self.write(ledger, replace(ledger.with_node(LedgerNode(pod, address)), replicas=replicas))
 
     def grow(self, rack: str, ordinal: int) -> None:
         """A place in the rack's StatefulSet. A pod there comes at the revision that the others have."""

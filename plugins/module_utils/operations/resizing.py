@@ -164,7 +164,8 @@ class Resizing:
 
     def refuse(self, sight: Sight, steps: Sequence[Step]) -> None:
         """:raises SpecError: with every reason why the target cannot be gone to."""
-        reasons = scaling.refusals(self.scene(sight), steps, self.target)
+        going = self.on_the_way(sight)
+        reasons = scaling.refusals(self.scene(sight), steps, self.target, going)
         if reasons:
             raise SpecError(reasons)
 

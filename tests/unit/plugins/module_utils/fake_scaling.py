@@ -28,7 +28,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, leaving
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.volume import FOR_RESTART
-from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import PARTIAL_BOOTSTRAP
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import HAS_LEFT, PARTIAL_BOOTSTRAP
 
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
 WANTED: dict[str, Any] = {
@@ -164,7 +164,7 @@ class ScalingKube(FakeKube):
         if pod in self.half_way:
             return f"ERROR Current data may be stale: -D{PARTIAL_BOOTSTRAP}"
         if pod in self.gone:
-            return f"ERROR This node {leaving.HAS_LEFT} the ring unless cassandra.override_decommission=true"
+            return f"ERROR This node {HAS_LEFT} the ring unless cassandra.override_decommission=true"
         return super().logs(pod, previous, tail)
 
     def done(self, item: Object) -> Object:

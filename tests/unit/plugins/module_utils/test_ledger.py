@@ -38,6 +38,7 @@ LEDGERS = st.builds(
     single_copies=st.lists(NAMES, max_size=3).map(tuple),
     volumes=st.dictionaries(NAMES, st.integers(1, 99), max_size=3),
     born_version=st.sampled_from(["", "4.1.10", "5.0.9"]),
+    replicas=st.none() | st.integers(1, 9),
     stopped=st.none() | st.integers(0, 2**40),
     pause=st.none() | st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
 )

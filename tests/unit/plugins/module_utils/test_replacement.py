@@ -407,6 +407,26 @@ def test_row_13_a_node_that_never_joined_joins_anew() -> None:
     assert short(decided(newcomer(held="the ledger has no address for this node yet"))) == (13, ASK)
 
 
+def test_row_13_a_worker_dies_under_a_node_that_joins() -> None:
+    """Nothing of it can be missed: off its worker, and where its volume was there, anew on another."""
+    running = newcomer(phase="Running", worker="w1")
+    assert short(decided(running, worker=Worker("w1", AWAY), down=10.0)) == (13, WAIT)
+    assert short(decided(running, worker=Worker("w1", AWAY), down=1000.0)) == (13, ASK)
+    assert short(decided(running, worker=Worker("w1", GONE))) == (13, MOVE)
+    waiting = newcomer(phase="Pending", worker=None, reason="it cannot be scheduled: volume node affinity conflict")
+    local = Volume("claim", "pv", LOCAL)
+    assert short(decided(waiting, worker=Worker("w1", GONE), volume=local)) == (13, BOOTSTRAP)
+    said = Settings(workers_off=frozenset({"w1"}))
+    assert short(decided(waiting, worker=Worker("w1", AWAY), volume=local, settings=said)) == (13, BOOTSTRAP)
+    assert short(decided(waiting, worker=Worker("w1", AWAY), volume=local)) == (13, WAIT)
+
+
+def test_row_9_a_node_that_has_left_is_for_scale() -> None:
+    view = dead(views.whole(), FIRST, phase="Crashed", restarts=4)
+    told = decided(view, last_words="This node was decommissioned and will not rejoin the ring unless overridden")
+    assert (short(told), "playbook scale" in told.advice) == ((9, ASK), True)
+
+
 def test_row_14_a_seed_is_replaced_and_it_is_said() -> None:
     view = dead(views.whole(), FIRST, held=EMPTY)
     told = decided(replace(view, seeds=(address_of(view, FIRST), address_of(view, SECOND))))

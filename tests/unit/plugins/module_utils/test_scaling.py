@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.plugins.module_utils.views import DATACENTER, IDLE, whole
 
@@ -138,6 +138,7 @@ def test_what_a_killed_run_left_is_finished_first(state: RackState, wanted: int,
     assert scaling.plan([state], {"r1": wanted} if wanted else {}) == steps
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_the_plan_ends_at_the_target(now: dict[str, int], target: dict[str, int]) -> None:
     states = racks(now)
@@ -147,6 +148,7 @@ def test_the_plan_ends_at_the_target(now: dict[str, int], target: dict[str, int]
     assert all(state.replicas == state.known for state in states)
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_the_rest_of_a_plan_is_the_plan_from_there(now: dict[str, int], target: dict[str, int]) -> None:
     """So a run that was killed is gone on with; cleanup alone is remembered elsewhere."""
@@ -157,12 +159,14 @@ def test_the_rest_of_a_plan_is_the_plan_from_there(now: dict[str, int], target: 
         assert [step for step in scaling.plan(states, target) if step.kind not in (CLEANUP, TIDY)] == steps
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_nobody_leaves_before_all_have_joined(now: dict[str, int], target: dict[str, int]) -> None:
     steps = kinds(scaling.plan(racks(now), target))
     assert steps == sorted(steps, key=[JOIN, CLEANUP, LEAVE].index)
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_there_are_never_fewer_nodes_or_racks_than_at_one_of_the_ends(
     now: dict[str, int], target: dict[str, int]
@@ -176,6 +180,7 @@ def test_there_are_never_fewer_nodes_or_racks_than_at_one_of_the_ends(
         assert len([state for state in states if state.joined]) >= few
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_racks_stay_even(now: dict[str, int], target: dict[str, int]) -> None:
     """A join goes where the fewest are, of the racks that want one; a node leaves where the most are."""
@@ -284,6 +289,19 @@ def test_a_first_node_of_a_fourth_rack_takes_from_the_others() -> None:
     where = Scene(replace(view, keyspaces=(Keyspace("shop", {"class": NTS, DATACENTER: "3"}),)))
     address = str(view.nodes[3].address)
     assert scaling.losers(where, address) == sorted(str(node.address) for node in view.nodes[:3])
+
+
+@pytest.mark.parametrize(
+    ("factor", "racks", "suits"), [("3", 3, 3), ("3", 4, 3), ("3", 2, 2), ("3", 1, 3), ("2", 3, 2), ("5", 3, 3)]
+)
+def test_tokens_suit_the_widest_keyspace_as_far_as_racks_allow(factor: str, racks: int, suits: int) -> None:
+    view = whole()
+    where = Scene(replace(view, keyspaces=(*view.keyspaces, Keyspace("shop", {"class": NTS, DATACENTER: factor}))))
+    assert scaling.replicas_to_suit(where, [f"r{number}" for number in range(racks)]) == suits
+
+
+def test_without_keyspaces_of_users_logins_count() -> None:
+    assert scaling.replicas_to_suit(Scene(whole()), ["r1", "r2", "r3"]) == 3
 
 
 def test_ownership_is_that_of_the_users_widest_keyspace() -> None:

@@ -343,6 +343,21 @@ def test_an_unknown_node_bootstraps_and_is_not_its_own_seed(node: Node) -> None:
     assert node.read("var/lib/cassandra/.cassops/way") == "bootstrap\n"
 
 
+@pytest.mark.parametrize(("replicas", "suits"), [(None, "3"), (2, "2")])
+def test_who_joins_chooses_tokens_for_the_replicas_that_the_ledger_tells(
+    node: Node, replicas: int | None, suits: str
+) -> None:
+    node.ledger(replace(RUNNING.with_node(LedgerNode(POD, "198.19.0.1")), replicas=replicas))
+    assert node.start()["allocate_tokens_for_local_replication_factor"] == suits
+
+
+def test_the_users_word_about_tokens_counts(node: Node) -> None:
+    node.ledger(RUNNING.with_node(LedgerNode(POD, "198.19.0.1")))
+    file = node.root / "cassops/config/cassandra.yaml"
+    file.write_text(f"allocate_tokens_for_keyspace: shop\n{file.read_text()}")
+    assert "allocate_tokens_for_local_replication_factor" not in node.start()
+
+
 def test_a_bootstrap_that_died_goes_on_by_itself(node: Node) -> None:
     node.ledger(RUNNING.with_node(LedgerNode(POD, "198.19.0.1")))
     node.mark(way="bootstrap", joined=False)
