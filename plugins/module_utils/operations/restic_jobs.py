@@ -129,7 +129,8 @@ class Jobs:
                 begun.append(work)
         for work, answer in zip(begun, together(lambda work: attempt(lambda: _start(work)), begun), strict=True):
             if isinstance(answer, CassopsError):
-                self._fail(self.running[work.pod], str(answer))
+                # Its pod may come back; the limit without progress ends that.
+                self.running[work.pod].unseen = str(answer)
 
     def _see(self, state: _State, look: Job | CassopsError) -> None:
         if state.work.pod not in self.running:
@@ -191,7 +192,6 @@ class Jobs:
         self.ctx.progress(f"{self.verb} {work.pod}: begun again, because {why}", important=True)
         answer = attempt(lambda: _restart(work))
         if isinstance(answer, CassopsError):
-            # The pod is not there for the moment; the limit without progress ends that.
             state.unseen = str(answer)
             return
         state.attempts += 1
