@@ -258,7 +258,7 @@ def test_a_damaged_pack_is_named_without_advice() -> None:
     """As restic 0.18.1 says it of a flipped bit."""
     said = """pack 61f7b69a contains 2 errors: [blob 7f77: decrypting blob <data/7f77> from 61f7b69a failed: ciphertext]
 
-The repository contains damaged pack files. These damaged files must be removed to repair the repository. This can be done
+The repository contains damaged pack files. These damaged files must be removed to repair
 
 restic repair packs 61f7b69a
 restic repair snapshots --forget
