@@ -293,13 +293,17 @@ def last_json(lines: Sequence[str]) -> Mapping[str, Any]:
     return next(iter(reversed(list(objects(lines)))), {})
 
 
+# restic's advice about damaged repositories is for those who work by hand; ours is in docs/operations/verify_backup.md.
+_ADVICE = re.compile(r"troubleshooting|restic repair |damaged files must be removed|can be caused by|must be repaired")
+
+
 def complaint(said: str) -> str:
-    """What restic complained about, without JSON around it, and each thing once."""
+    """What restic complained about, without JSON around it and without advice, and each thing once."""
     words = []
     for line in said.splitlines():
         told = next(objects([line]), None)
         words.append(_message(told) if told is not None else line.strip())
-    return "; ".join(dict.fromkeys(word for word in words if word))[-2000:]
+    return "; ".join(dict.fromkeys(word for word in words if word and not _ADVICE.search(word)))[-2000:]
 
 
 def _message(told: Mapping[str, Any]) -> str:

@@ -92,7 +92,8 @@ class Check:
     def run(self, name: str) -> list[str]:
         """What is wrong; empty when all is well."""
         self.store.restic.unlock()
-        answer = attempt(lambda: self.store.restic.run("check", "--read-data"))
+        limit = float(self.params["wait_timeout"])
+        answer = attempt(lambda: self.store.restic.run("check", "--read-data", limit=limit))
         faults = [f"the catalogue: {answer}"] if isinstance(answer, CassopsError) else []
         backup = attempt(lambda: self.store.read(name))
         if isinstance(backup, CassopsError):

@@ -129,7 +129,8 @@ class Jobs:
                 begun.append(work)
         for work, answer in zip(begun, together(lambda work: attempt(lambda: _start(work)), begun), strict=True):
             if isinstance(answer, CassopsError):
-                self._fail(self.running[work.pod], str(answer))
+                # Its pod may come back; the limit without progress ends that.
+                self.running[work.pod].unseen = str(answer)
 
     def _see(self, state: _State, look: Job | CassopsError) -> None:
         if state.work.pod not in self.running:
@@ -140,6 +141,9 @@ class Jobs:
         else:
             if look.state == "running" and look.done != state.job.done:
                 state.moved_at = now
+            if look.total and state.first is None:
+                # What is there already takes no time; the pace counts from here.
+                state.first, state.began_at = look.done, now
             state.unseen, state.job = "", look
         if state.unseen or state.job.state == "running":
             self._go_on(state, now)
@@ -162,11 +166,9 @@ class Jobs:
             return f"{self.verb} {pod}: cannot be looked at just now ({state.unseen})"
         if not job.total:
             return f"{self.verb} {pod}: {report.age(now - state.began_at)} so far"
-        if state.first is None:
-            state.first, state.began_at = job.done, now
         part = 100 * job.done / job.total
         said = f"{self.verb} {pod}: {part:.0f} %, {report.size(job.done)} of {report.size(job.total)}"
-        left = time_left(job.done, job.total, state.first, now - state.began_at)
+        left = time_left(job.done, job.total, state.first or 0, now - state.began_at)
         complaint = f"; {job.error.rpartition('; ')[2]}" if job.error else ""
         return f"{said}{f', {left} left' if left else ''}{complaint}"
 
@@ -191,7 +193,6 @@ class Jobs:
         self.ctx.progress(f"{self.verb} {work.pod}: begun again, because {why}", important=True)
         answer = attempt(lambda: _restart(work))
         if isinstance(answer, CassopsError):
-            # The pod is not there for the moment; the limit without progress ends that.
             state.unseen = str(answer)
             return
         state.attempts += 1

@@ -122,6 +122,50 @@ def test_pods_satisfy_the_restricted_standard() -> None:
     assert "livenessProbe" not in container(desired())
 
 
+BACKUP = {"repository": "s3:https://s3/b", "password_secret": "key", "credentials_secret": "store"}
+
+
+def test_the_container_for_backups_is_beside_cassandra() -> None:
+    plain, pod = pod_spec(desired()), pod_spec(desired(backup=BACKUP))
+    assert plain["containers"] == pod["containers"][:1]
+    assert [volume["name"] for volume in plain["volumes"]] == [volume["name"] for volume in pod["volumes"]][:-3]
+    (beside,) = pod["containers"][1:]
+    assert beside["image"] == "docker.io/restic/restic:0.18.1"
+    assert beside["securityContext"] == pod["containers"][0]["securityContext"]
+    mounts = {mount["name"]: mount for mount in beside["volumeMounts"]}
+    assert mounts["data"]["mountPath"] == "/var/lib/cassandra"
+    assert set(mounts) <= {volume["name"] for volume in pod["volumes"]} | {"data"}
+    # Only Cassandra's process has its secrets, and only restic's container those of the store.
+    assert not [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"].startswith("backup-")]
+
+
+def test_a_secret_that_is_missing_keeps_no_node_from_starting() -> None:
+    secrets = [volume["secret"] for volume in pod_spec(desired(backup=BACKUP))["volumes"] if "secret" in volume]
+    assert [secret["secretName"] for secret in secrets] == ["key", "store"]
+    assert all(secret["optional"] for secret in secrets)
+    without = {key: value for key, value in BACKUP.items() if key != "credentials_secret"}
+    assert len([1 for volume in pod_spec(desired(backup=without))["volumes"] if "secret" in volume]) == 1
+
+
+def test_the_user_may_give_it_more_memory_and_a_shared_volume() -> None:
+    template = {
+        "spec": {
+            "containers": [
+                {
+                    "name": "backup",
+                    "resources": {"limits": {"memory": "4Gi"}},
+                    "volumeMounts": [{"name": "shared", "mountPath": "/backups"}],
+                }
+            ],
+            "volumes": [{"name": "shared", "persistentVolumeClaim": {"claimName": "backups"}}],
+        }
+    }
+    beside = pod_spec(desired(backup={**BACKUP, "repository": "/backups"}, pod_template=template))["containers"][1]
+    assert beside["resources"]["limits"] == {"memory": "4Gi"}
+    assert beside["volumeMounts"][-1] == {"name": "shared", "mountPath": "/backups"}
+    assert beside["volumeMounts"][0]["name"] == "data"
+
+
 def test_racks_stay_in_their_zone_and_nodes_on_their_own_worker() -> None:
     assert pod_spec(desired(), 0)["nodeSelector"] == {"topology.kubernetes.io/zone": "a"}
     assert "nodeSelector" not in pod_spec(desired(), 1)

@@ -254,6 +254,23 @@ def test_a_job_is_ended_with_all_that_it_began(container: Container, client: Res
     client.end("upload-b1")
 
 
+def test_a_damaged_pack_is_named_without_advice() -> None:
+    """As restic 0.18.1 says it of a flipped bit."""
+    said = """pack 61f7b69a contains 2 errors: [blob 7f77: decrypting blob <data/7f77> from 61f7b69a failed: ciphertext]
+
+The repository contains damaged pack files. These damaged files must be removed to repair
+
+restic repair packs 61f7b69a
+restic repair snapshots --forget
+
+Damaged pack files can be caused by backend problems, hardware problems or bugs in restic. Please open an issue
+Fatal: repository contains errors
+"""
+    first, _semicolon, last = restic.complaint(said).partition("; ")
+    assert first.startswith("pack 61f7b69a contains 2 errors")
+    assert last == "Fatal: repository contains errors"
+
+
 def test_a_line_that_was_cut_off_is_no_progress() -> None:
     assert restic.parse_job('running\n{"message_type":"status","bytes_d\n\n---\n') == Job("running")
     assert restic.parse_job("absent\n").state == "absent"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -59,6 +60,60 @@ def test_tokens_may_be_given() -> None:
     )
     assert parsed.tokens == {f"shop-dc1-{node}": tuple(values) for node, values in TOKENS.items()}
     assert DESIRED.tokens == {}
+
+
+BACKUP: Mapping[str, Any] = {"repository": "s3:https://s3.example.com/b/c/", "password_secret": "key"}
+
+
+def test_a_backup_has_defaults() -> None:
+    assert DESIRED.backup is None
+    plan = spec.parse_backup(BACKUP)
+    assert plan == spec.parse({**MINIMAL, "backup": BACKUP}).backup
+    assert (plan.repository, plan.credentials_secret) == ("s3:https://s3.example.com/b/c", "")
+    assert (plan.keep, plan.bandwidth) == ({"last": 7, "daily": 0, "weekly": 0, "monthly": 0}, 50 * 2**20)
+    assert plan.image == "docker.io/restic/restic:0.18.1"
+
+
+def test_a_backup_may_come_from_a_survey() -> None:
+    values = {**BACKUP, "repository": "/backups", "keep": {"daily": "3"}, "bandwidth": "0", "exclude_keyspaces": "a, b"}
+    plan = spec.parse_backup(json.dumps(values))
+    assert (plan.repository, plan.bandwidth, plan.exclude_keyspaces) == ("/backups", 0, ("a", "b"))
+    assert plan.keep == {"last": 0, "daily": 3, "weekly": 0, "monthly": 0}
+
+
+def test_every_fault_of_a_backup_is_told_at_once() -> None:
+    found = errors(
+        backup={
+            "repository": "ftp://there",
+            "credentials_secret": "A_B",
+            "keep": {"last": -1, "yearly": 3},
+            "bandwidth": "12",
+            "exclude_keyspaces": ["x y"],
+            "schedule": "daily",
+        }
+    )
+    assert [text.partition(": ")[0] for text in found] == [
+        "cassandra_backup.schedule",
+        "cassandra_backup.repository",
+        "cassandra_backup.password_secret",
+        "cassandra_backup.credentials_secret",
+        "cassandra_backup.keep.yearly",
+        "cassandra_backup.keep.last",
+        "cassandra_backup.bandwidth",
+        "cassandra_backup.exclude_keyspaces[0]",
+    ]
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    (found,) = errors(backup={**BACKUP, "repository": "rest:https://ann:hunter2@there/x"})
+    assert "put them into the Secret" in found
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("values", [None, "", {}])
+def test_no_backup_where_one_is_needed(values: Any) -> None:
+    with pytest.raises(SpecError, match="cassandra_backup: is not set"):
+        spec.parse_backup(values, "cassandra_")
 
 
 def test_a_survey_gives_strings() -> None:
@@ -207,7 +262,11 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*MINIMAL, "resources", "heap", "config", "jvm_options", "pod_template"]), JSON))
+@given(
+    st.dictionaries(
+        st.sampled_from([*MINIMAL, "resources", "heap", "config", "jvm_options", "pod_template", "backup"]), JSON
+    )
+)
 def test_no_input_makes_it_fall_over(changes: dict[str, Any]) -> None:
     for line in errors(**changes):
         assert line.startswith("cassandra_")

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Jobs, Work, time_left
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Job, ResticError
+
+DONE = Job("ended", 0)
+MIB = 2**20
+
+
+def moving(done: int, total: int = 100) -> Job:
+    return Job("running", status={"bytes_done": done * MIB, "total_bytes": total * MIB})
+
+
+@dataclass
+class Scripted:
+    """A job that is seen so, look by look; an error is a look that failed. The last one stays."""
+
+    looks: list[Job | str]
+    pod: str = "r1-0"
+    repository: str = "s3:x"
+    started: int = 0
+    ended: int = 0
+    deaf: int = 0
+    seen: list[str] = field(default_factory=list)
+
+    def start(self, job: str, args: Sequence[str], folder: str, lines: Sequence[str] = ()) -> None:
+        if self.deaf:
+            self.deaf -= 1
+            raise CassopsError(f"pod {self.pod} is not there")
+        self.started += 1
+
+    def look(self, job: str) -> Job:
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if isinstance(look, str):
+            raise CassopsError(look)
+        return look
+
+    def end(self, job: str) -> None:
+        self.ended += 1
+
+    def unlock(self) -> None:
+        pass
+
+    def failure(self, command: str, rc: int, said: str) -> ResticError:
+        return ResticError(f"{command} ended with {rc}: {said}", rc)
+
+
+@dataclass
+class Clock:
+    now: float = field(default_factory=time.monotonic)
+
+    def tick(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(time, "sleep", made.tick)
+    monkeypatch.setattr(time, "monotonic", lambda: made.now)
+    return made
+
+
+def run(*scripts: Scripted, limit: float = 60, **options: Any) -> tuple[dict[str, str], list[str], list[str]]:
+    """Failures, what was said, and who finished."""
+    said: list[str] = []
+    finished: list[str] = []
+    works = [Work(script.pod, script.pod[:2], script, "job", ("backup",), "/data") for script in scripts]  # type: ignore[arg-type]
+    jobs = Jobs(
+        works,
+        Context(progress=lambda text, important=False: said.append(text)),
+        verb="upload of",
+        parallel=options.get("parallel", "all"),
+        finished=lambda work, _job: finished.append(work.pod),
+        beat=lambda: None,
+        limit=limit,
+    )
+    return dict(jobs.run()), said, finished
+
+
+def test_progress_is_told_in_bytes_and_time_left(clock: Clock) -> None:
+    script = Scripted([moving(done) for done in range(0, 100, 2)] + [DONE])
+    failures, said, finished = run(script)
+    assert (failures, finished, script.started) == ({}, ["r1-0"], 1)
+    assert 8 <= len(said) <= 12
+    for text in said:
+        assert re.fullmatch(r"upload of r1-0: \d+ %, \d+\.0 MiB of 100\.0 MiB, (1m)?\d+s left", text), text
+
+
+def test_time_left_says_nothing_before_it_knows() -> None:
+    assert time_left(10, 100, 10, 60) == ""
+    assert time_left(20, 100, 10, 0.5) == ""
+    assert time_left(100, 100, 10, 60) == ""
+    assert time_left(20, 100, 10, 10) == "1m20s"
+
+
+def test_a_look_that_fails_is_no_failure_of_the_job(clock: Clock) -> None:
+    """The API server restarts; the upload goes on."""
+    failures, said, finished = run(Scripted([moving(10), *["connection refused"] * 10, moving(60), DONE]))
+    assert (failures, finished) == ({}, ["r1-0"])
+    assert "cannot be looked at just now (connection refused)" in " ".join(said)
+
+
+def test_what_does_not_move_is_given_up_and_ended(clock: Clock) -> None:
+    stuck = Scripted([Job("running", status=moving(10).status, error="server answered 507")])
+    failures, _said, finished = run(stuck, Scripted([moving(1), DONE], pod="r2-0"))
+    assert finished == ["r2-0"]
+    assert failures == {"r1-0": "upload of r1-0 has not moved for 60 s: server answered 507"}
+    assert stuck.ended == 1
+
+
+def test_a_pod_that_is_away_is_waited_for(clock: Clock) -> None:
+    script = Scripted([Job("absent"), Job("absent"), moving(10), DONE], deaf=2)
+    failures, _said, finished = run(script)
+    assert (failures, finished, script.started) == ({}, ["r1-0"], 1)
+    gone = Scripted(["pod r1-0 is not there"], deaf=10**6)
+    failures, _said, finished = run(gone)
+    assert finished == []
+    assert "has not moved for 60 s: pod r1-0 is not there" in failures["r1-0"]
+
+
+def test_a_failure_is_tried_three_times_and_no_more(clock: Clock) -> None:
+    script = Scripted([Job("ended", 1, {}, "no space")])
+    failures, said, _finished = run(script)
+    assert failures == {"r1-0": "backup ended with 1: no space"}
+    assert script.started == 3
+    assert len([text for text in said if "begun again" in text]) == 2
+
+
+def test_racks_one_after_the_other(clock: Clock) -> None:
+    scripts = [Scripted([moving(10), moving(20), DONE], pod=pod) for pod in ("r1-0", "r2-0", "r1-1", "r2-1")]
+    _failures, _said, finished = run(*scripts, parallel="rack")
+    assert finished == ["r1-0", "r1-1", "r2-0", "r2-1"]
+    scripts = [Scripted([moving(10), DONE], pod=pod) for pod in ("r1-0", "r2-0", "r1-1")]
+    assert run(*scripts, parallel="1")[2] == ["r1-0", "r2-0", "r1-1"]
