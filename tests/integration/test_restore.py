@@ -9,17 +9,21 @@ One datacenter and one backup serve all tests; each ends with the rows of the ba
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from cassandra import ConsistencyLevel
 from cassandra.cluster import Session
-from integration.harness import restores
-from integration.harness.datacenter import Datacenter
-from integration.harness.namespace import Namespaces
+from integration.harness import restores, waiting
+from integration.harness.datacenter import START_SECONDS, Datacenter, identities
+from integration.harness.kubernetes import KubectlError
+from integration.harness.namespace import Namespace, Namespaces
 from integration.harness.restores import KEYSPACE, Rows, asking, assert_same
 from integration.harness.settings import rng
 from integration.harness.store import Store
+from integration.harness.workload import connect
 from sandbox import Sandbox
 
 # Minutes each; not seen passing twice yet.
@@ -123,6 +127,114 @@ def test_the_whole_datacenter_goes_back_in_its_place(saved: Saved) -> None:
     assert {node: one.host_id for node, one in after.items()} == {node: one.host_id for node, one in before.items()}
     everything_as_it_was(saved)
     assert "since" not in saved.datacenter.nodetool(saved.datacenter.nodes[0], "tablestats", KEYSPACE)
+
+
+def test_hints_bring_nothing_back(saved: Saved) -> None:
+    """B5: rows that were written after the backup wait as hints when the datacenter goes back."""
+    datacenter = saved.datacenter
+    first, *others = datacenter.nodes
+    for node in others:
+        datacenter.nodetool(node, "pausehandoff")
+    datacenter.nodetool(first, "disablegossip")
+    waiting.until(
+        "the others to take it for down",
+        lambda: [f"{node} sees {datacenter.view(node)}" for node in others if not down(datacenter, node, first)],
+        300,
+        pause=3,
+    )
+    with connect(datacenter) as cluster:
+        session = cluster.connect()
+        for number in range(50):
+            text = f"INSERT INTO {KEYSPACE}.found (id, colour) VALUES ({5000 + number}, 'late')"
+            restores.run(session, text, ConsistencyLevel.QUORUM)
+    datacenter.nodetool(first, "enablegossip")
+    for node in others:
+        datacenter.nodetool(node, "flush")
+    datacenter.wait_up()
+    hints = [datacenter.namespace.exec(node, "ls", "/var/lib/cassandra/hints") for node in others]
+    assert any(".hints" in said for said in hints), hints
+    datacenter.run("restore", restore_mode="datacenter", restore_confirm="dc1", restore_again=True).ok()
+    everything_as_it_was(saved)
+
+
+def down(datacenter: Datacenter, observer: str, node: str) -> bool:
+    return datacenter.view(observer)[datacenter.addresses()[node]].state == "DN"
+
+
+def test_nodes_that_lost_all_their_volumes_come_back_as_who_they_were(saved: Saved) -> None:
+    datacenter = saved.datacenter
+    before = datacenter.wait_up()
+    for node in datacenter.nodes:
+        datacenter.namespace.kubectl("delete", "pvc", f"data-{node}", "--wait=false")
+    for node in datacenter.nodes:
+        datacenter.delete_pod(node, "--wait=true")
+    waiting.until("every node to be held", lambda: not_held(datacenter), START_SECONDS, pause=3)
+    datacenter.run("restore", restore_mode="datacenter", restore_confirm="dc1").refused("-e restore_auth=take")
+    datacenter.run("restore", restore_mode="datacenter", restore_confirm="dc1", restore_auth="take").ok()
+    assert identities(datacenter.wait_up()) == identities(before)
+    everything_as_it_was(saved)
+
+
+def not_held(datacenter: Datacenter) -> list[str]:
+    """Nodes that do not say that their volume is empty."""
+    reasons = []
+    for node in datacenter.nodes:
+        try:
+            said = datacenter.namespace.exec(node, "cat", "/tmp/held")
+        except KubectlError as error:
+            said = str(error)
+        if "its volume is empty" not in said:
+            reasons.append(f"{node}: {said}")
+    return reasons
+
+
+@pytest.mark.parametrize("turn", range(2))
+@pytest.mark.parametrize("mode", ["tables", "datacenter"])
+def test_a_killed_restore_is_finished_by_the_next(saved: Saved, mode: str, turn: int) -> None:
+    asking(saved.datacenter, lambda session: restores.run(session, f"TRUNCATE {KEYSPACE}.orders"))
+    wanted = {"restore_mode": mode, "restore_confirm": "dc1", "restore_rows": "replace", "restore_again": True}
+    run = saved.datacenter.start("restore", **wanted)
+    delay = rng(f"restore/killed/{mode}/{turn}").uniform(2, 45)
+    time.sleep(delay)
+    print(f"killed after {delay:.1f} s" if run.process.poll() is None else "it had ended")
+    if run.process.poll() is None:
+        run.kill()
+    print(run.output[-1500:])
+    saved.datacenter.run("restore", **wanted).ok()
+    saved.datacenter.wait_up()
+    everything_as_it_was(saved)
+
+
+def test_the_drill_says_whether_the_backup_is_good(saved: Saved, namespaces: Namespaces) -> None:
+    with namespaces.fresh("drill") as namespace:
+        Store(saved.store.sandbox, namespace).make_secrets(saved.store.password)
+        # One kubeconfig for both namespaces, as somebody has who may use both.
+        grant(namespace, saved.datacenter.namespace)
+        wanted = {"backup_drill_namespace": namespace.name, "backup_drill_tables": f"{KEYSPACE},other.orders"}
+        result = saved.datacenter.run("backup_drill", **wanted).ok()
+        assert "is good" in " ".join(result.output.split())
+        assert not namespace.list("statefulsets,persistentvolumeclaims")
+        asking(saved.datacenter, lambda session: restores.run(session, f"DELETE FROM {KEYSPACE}.found WHERE id = 3"))
+        saved.datacenter.run("backup_drill", **wanted).refused(f"{KEYSPACE}.found has")
+        assert not namespace.list("statefulsets,persistentvolumeclaims")
+        saved.datacenter.run("restore", restore_tables=f"{KEYSPACE}.found", restore_rows="replace").ok()
+        everything_as_it_was(saved)
+
+
+def grant(namespace: Namespace, other: Namespace) -> None:
+    """The shipped Role of a namespace, for the automation of another one too."""
+    group = "rbac.authorization.k8s.io"
+    namespace.apply(
+        [
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": "cassops-elsewhere"},
+                "roleRef": {"apiGroup": group, "kind": "Role", "name": "cassops"},
+                "subjects": [{"kind": "ServiceAccount", "name": "cassops", "namespace": other.name}],
+            }
+        ]
+    )
 
 
 def test_another_datacenter_with_the_backups_tokens_takes_the_files(saved: Saved, namespaces: Namespaces) -> None:

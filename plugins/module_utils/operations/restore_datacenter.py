@@ -63,6 +63,7 @@ class Swapping:
         self.limit = limit
         self.save = save
         self.ctx = ctx
+        self.refused_since = 0.0
 
     def run(self) -> Plan:
         for step, work in (("stop", self.stop), ("swap", self.swap), ("start", self.start), ("prove", self.prove)):
@@ -184,7 +185,9 @@ class Swapping:
             reasons = gates.running(sight.view)
             if reasons:
                 return reasons
-            self.check_login(sight.view)
+            reasons = self.login_refused(sight.view)
+            if reasons:
+                return reasons
             seen = self.cluster.ask(sight, busy=False)
             latest[:] = [seen.view]
             return gates.whole(seen.view)
@@ -194,19 +197,25 @@ class Swapping:
         if wrong:
             raise CassopsError(f"the nodes are up, but {'; '.join(wrong)}")
 
-    def check_login(self, view: View) -> None:
-        """With the backup's roles, the password of that time is in force again."""
-        login = self.cluster.own.credentials
-        pod = view.nodes[0].pod
-        end = time.monotonic() + LOGIN_LIMIT
-        while not cql.accepts(self.cluster.kube, pod, login.username, login.password, timeout=LOGIN_LIMIT):
-            if time.monotonic() > end:
-                raise CassopsError(
-                    f"{pod} refuses the superuser's login: the roles are those of backup {self.plan.backup}. Put the "
-                    "username and password of that time into the superuser's Secret, and run the restore again: it "
-                    "goes on with the proof"
-                )
-            time.sleep(PAUSE)
+    def login_refused(self, view: View) -> list[str]:
+        """With the backup's roles, the password of that time is in force again. A node's cache may lag a moment.
+
+        :raises CassopsError: the login stays refused.
+        """
+        login, pod = self.cluster.own.credentials, view.nodes[0].pod
+        told = attempt(lambda: cql.accepts(self.cluster.kube, pod, login.username, login.password, LOGIN_LIMIT))
+        if isinstance(told, CassopsError):
+            return [str(told)]
+        if told:
+            return []
+        self.refused_since = self.refused_since or time.monotonic()
+        if time.monotonic() - self.refused_since > LOGIN_LIMIT:
+            raise CassopsError(
+                f"{pod} refuses the superuser's login: the roles are those of backup {self.plan.backup}. Put the "
+                "username and password of that time into the superuser's Secret, and run the restore again: it goes on "
+                "with the proof"
+            )
+        return [f"{pod} to take the superuser's login"]
 
     def not_as_it_was(self, view: View) -> list[str]:
         reasons = []
