@@ -62,6 +62,7 @@ class Schedule:
 WORKFLOWS: Mapping[str, Sequence[Step]] = {
     "upgrade": (
         Step("backup"),
+        Step("verify_backup"),
         Step("status", {"status_fail_on": "down"}),
         Step("upgrade", {"rollout_pause_after": "canary"}),
         Step("", says="Look at the first upgraded node: its log, latencies, errors. Approve to upgrade the others."),
@@ -75,6 +76,8 @@ SCHEDULES = (
     Schedule("backup", "backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=2;BYMINUTE=0", "Every night"),
     Schedule("verify_backup", "verify_backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=6;BYMINUTE=0", "Reads last night's again"),
     Schedule("purge_backups", "purge_backups", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SU;BYHOUR=8;BYMINUTE=0", "Once a week"),
+    Schedule("stop", "stop", "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=19;BYMINUTE=0", "No pods over night"),
+    Schedule("start", "start", "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=6;BYMINUTE=0", "In the morning"),
     Schedule("repair", "repair", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SA;BYHOUR=22;BYMINUTE=0", "Once a week"),
 )
 
