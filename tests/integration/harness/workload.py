@@ -15,6 +15,7 @@ from typing import Any
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
+from cassandra.connection import ConnectionException
 from cassandra.policies import (
     ConstantReconnectionPolicy,
     DCAwareRoundRobinPolicy,
@@ -22,6 +23,7 @@ from cassandra.policies import (
     LoadBalancingPolicy,
     TokenAwarePolicy,
 )
+from cassandra.protocol import OverloadedErrorMessage
 from cassandra.query import PreparedStatement, SimpleStatement
 
 from .datacenter import Datacenter
@@ -42,6 +44,7 @@ class Record:
     :ivar lost: rows that were acknowledged and not found by a later read at QUORUM.
     :ivar failures: ("write" or "read", reason) -> how often.
     :ivar longest_gap: seconds without any success.
+    :ivar moved: what the driver sent to another node because one did not take it -> how often; see :class:`Elsewhere`.
     """
 
     acknowledged: dict[int, str] = field(default_factory=dict)
@@ -49,12 +52,14 @@ class Record:
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     requests: int = 0
     longest_gap: float = 0.0
+    moved: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         failed = ", ".join(f"{kind} {why}: {count}" for (kind, why), count in sorted(self.failures.items())) or "none"
+        moved = ", ".join(f"{why}: {count}" for why, count in sorted(self.moved.items())) or "none"
         return (
             f"{self.requests} requests, {len(self.acknowledged)} writes acknowledged, {len(self.lost)} rows lost,"
-            f" longest gap {self.longest_gap:.1f} s, failures: {failed}"
+            f" longest gap {self.longest_gap:.1f} s, sent to another node: {moved}, failures: {failed}"
         )
 
 
@@ -62,7 +67,7 @@ class Workload:
     """To be used as a context; it runs until the context ends.
 
     :param rate: writes a second, each followed by a read of some acknowledged row.
-    :param elsewhere: a request whose connection is cut is sent to another node, as the driver does by itself.
+    :param elsewhere: a request that a node did not take is sent to another one, as drivers do by themselves.
     """
 
     def __init__(
@@ -82,7 +87,7 @@ class Workload:
         self._rng = rng(f"workload/{datacenter.namespace.name}/{table}")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="workload", daemon=True)
-        self._cluster = connect(datacenter, Elsewhere() if elsewhere else None)
+        self._cluster = connect(datacenter, Elsewhere(self.record.moved) if elsewhere else None)
         self._last_success = time.monotonic()
 
     def __enter__(self) -> Workload:
@@ -159,10 +164,21 @@ class Workload:
 
 
 class Elsewhere(FallthroughRetryPolicy):  # type: ignore[misc]  # the driver has no types
-    """Nothing is tried again but what a cut connection took away."""
+    """Sends once to every other node, and counts, what a node that stops did not take; tries nothing else again.
 
-    def on_request_error(self, *arguments: Any, **options: Any) -> tuple[int, None]:
-        """Once on every other node."""
+    4.x cuts connections when CQL is closed. 5.0 lets begun requests finish, and refuses what arrives in the tenth of a
+    second until it closes the connection: "Server is shutting down" (``Dispatcher.dispatch``).
+    """
+
+    def __init__(self, moved: Counter[str]) -> None:
+        self._moved = moved
+
+    def on_request_error(self, query: Any, consistency: int, error: Any, retry_num: int) -> tuple[int, int | None]:
+        """What the driver calls for everything that is no timeout and no lack of replicas."""
+        refused = isinstance(error, OverloadedErrorMessage) and "shutting down" in str(error.message)
+        if not refused and not isinstance(error, ConnectionException):
+            return super().on_request_error(query, consistency, error, retry_num)  # type: ignore[no-any-return]
+        self._moved[type(error).__name__] += 1
         return self.RETRY_NEXT_HOST, None
 
 
