@@ -407,7 +407,7 @@ def advice(reason: str) -> str:
     """What to do about a reason of G1 to G5 and G12."""
     late = "wait a minute: gossip may only be late; if it stays so, look at the network between the two"
     rules = (
-        ("is held", "read the reason; the playbooks heal and replace_node decide what is safe"),
+        ("is held", "run the playbook heal with --check: it decides what is safe, and tells what it would do"),
         ("cannot be scheduled", "see to workers, zones and volumes: kubectl describe pod"),
         ("does not run", "kubectl describe pod, and the pod's log, tell the cause"),
         ("is not ready", "it may only be starting; if it stays so, read its log"),

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -129,12 +131,17 @@ def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
 
 
 def problems(seen: View) -> list[dict[str, str]]:
-    """What is the matter, each with what to do; empty when there is nothing to do."""
+    """What is the matter, each with what to do; empty when there is nothing to do.
+
+    That the others see a node down which does not run is no further problem.
+    """
     if seen.stopped is not None:
         since = datetime.fromtimestamp(seen.stopped, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
         words = f"the datacenter is stopped on purpose, since {since}"
         return [{"problem": words, "advice": "the playbook start brings all of it back"}]
-    found = [{"problem": reason, "advice": gates.advice(reason)} for reason in gates.whole(seen)]
+    ill = [node.pod for node in seen.nodes if gates.running(replace(seen, nodes=(node,)))]
+    reasons = gates.running(seen) + gates.whole(seen.without(ill))
+    found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
         told = "1 node runs" if len(pending) == 1 else f"{len(pending)} nodes run"
@@ -184,7 +191,6 @@ def text(told: Mapping[str, Any]) -> list[str]:
             for node in nodes
         ],
     )
-    lines += [f"{node['name']} is held: {node['held']}" for node in nodes if node["held"]]
     if told["keyspaces"]:
         lines.append("")
         lines += table(
@@ -201,7 +207,9 @@ def text(told: Mapping[str, Any]) -> list[str]:
         )
     lines.append("")
     if told["problems"]:
-        lines += [f"{item['problem']}\n    -> {item['advice']}" for item in told["problems"]]
+        # What the same is to be done about stands together.
+        for advice, items in itertools.groupby(told["problems"], key=lambda item: item["advice"]):
+            lines += [*(item["problem"] for item in items), f"    -> {advice}"]
     else:
         lines.append("No problems.")
     return lines

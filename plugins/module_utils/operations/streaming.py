@@ -65,6 +65,8 @@ class Stream:
         return self.words(now)
 
     def words(self, now: float) -> str:
+        if self.direction == RECEIVING and self.mode == "normal":
+            return "has its data, and does not serve clients yet"
         if not self.total:
             return f"{self.mode or 'starting'}"
         words = f"streaming {100 * self.done / self.total:.0f} %, {size(self.done)} of {size(self.total)}"

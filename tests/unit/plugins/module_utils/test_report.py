@@ -196,7 +196,7 @@ def test_cassandras_own_keyspaces_and_tiny_datacenters_are_not_blamed() -> None:
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("n is held: it is empty", "replace_node"),
+        ("n is held: it is empty", "playbook heal"),
         ("n does not run: it cannot be scheduled: no room", "workers, zones and volumes"),
         ("n does not run: CrashLoopBackOff", "log"),
         ("n is not ready: Cassandra does not serve clients yet", "starting"),
@@ -243,8 +243,25 @@ def test_the_report_tells_held_nodes_pending_restarts_and_problems() -> None:
     lines = report.text(report.facts(view))
     assert f"{SECOND} is held: its volume is empty" in lines
     assert any(line.startswith(THIRD) and line.endswith("pending") for line in lines)
-    assert any("\n    -> " in line for line in lines)
+    assert any(line.startswith("    -> ") for line in lines)
     assert "No problems." not in lines
+
+
+def test_that_a_node_is_down_which_does_not_run_is_told_once() -> None:
+    view = views.with_node(views.whole(), SECOND, held="its volume is empty", ready=False)
+    for observer in (FIRST, THIRD):
+        view = views.with_down(view, observer, views.address(SECOND))
+    assert problems(view) == [f"{SECOND} is held: its volume is empty"]
+
+
+def test_what_the_same_is_to_be_done_about_stands_together() -> None:
+    view = views.whole()
+    for observer in (FIRST, THIRD):
+        view = views.with_down(view, observer, views.address(SECOND))
+    lines = report.text(report.facts(view))
+    begin = lines.index(f"{FIRST} sees {SECOND} down")
+    assert lines[begin + 1] == f"{THIRD} sees {SECOND} down"
+    assert lines[begin + 2].startswith("    -> ")
 
 
 def test_tables_have_dashes_for_what_is_not_known() -> None:
