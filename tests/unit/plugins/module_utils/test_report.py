@@ -250,14 +250,14 @@ def test_the_report_tells_held_nodes_pending_restarts_and_problems() -> None:
 def test_that_a_node_is_down_which_does_not_run_is_told_once() -> None:
     view = views.with_node(views.whole(), SECOND, held="its volume is empty", ready=False)
     for observer in (FIRST, THIRD):
-        view = views.with_down(view, observer, views.address(SECOND))
+        view = views.with_down(view, observer, "198.19.0.2")
     assert problems(view) == [f"{SECOND} is held: its volume is empty"]
 
 
 def test_what_the_same_is_to_be_done_about_stands_together() -> None:
     view = views.whole()
     for observer in (FIRST, THIRD):
-        view = views.with_down(view, observer, views.address(SECOND))
+        view = views.with_down(view, observer, "198.19.0.2")
     lines = report.text(report.facts(view))
     begin = lines.index(f"{FIRST} sees {SECOND} down")
     assert lines[begin + 1] == f"{THIRD} sees {SECOND} down"
