@@ -310,9 +310,13 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
 
 
 def worker_lost(pod: Mapping[str, Any]) -> bool:
-    """Kubernetes has not heard of the pod's worker for a while."""
-    reasons = (condition(pod, "Ready").get("reason"), pod.get("status", {}).get("reason"))
-    return "NodeNotReady" in reasons or "NodeLost" in reasons
+    """Kubernetes has not heard of the pod's worker for a while.
+
+    It then says itself that the pod is not ready, and nothing of its containers, which only the worker can: a worker
+    that answers changes both at once. This can be seen without the right to read workers.
+    """
+    ready, containers = (condition(pod, kind).get("status") for kind in ("Ready", "ContainersReady"))
+    return (ready == "False" and containers == "True") or pod.get("status", {}).get("reason") == "NodeLost"
 
 
 def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> bool:

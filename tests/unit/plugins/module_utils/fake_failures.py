@@ -423,7 +423,9 @@ class FailingKube(FakeKube):
             status.update(phase="Pending", containerStatuses=[])
             status["conditions"].append({"type": "PodScheduled", "status": "False", "message": words})
         elif self.worker_of(name) in self.off:
-            ready.update(status="False", reason="NodeNotReady", lastTransitionTime=since)
+            # As Kubernetes 1.34 was seen to do it: nothing else changes, and it gives no reason.
+            ready.update(status="False", lastTransitionTime=since)
+            status["conditions"].append({"type": "ContainersReady", "status": "True"})
         elif name in self.last_words:
             terminated = {"exitCode": 3, "reason": "Error"}
             container = {"name": "cassandra", "restartCount": 5, "lastState": {"terminated": terminated}}

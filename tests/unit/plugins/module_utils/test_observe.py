@@ -28,6 +28,7 @@ NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=timezone.utc)
 LOGIN = Credentials("cassandra", "cassandra")
 NONE = cast(Kube, None)
 READY = {"type": "Ready", "status": "True"}
+CONTAINERS = {"type": "ContainersReady", "status": "True"}
 NOT_READY = {"type": "Ready", "status": "False"}
 
 
@@ -136,7 +137,8 @@ def test_how_long_a_node_runs() -> None:
     ("status", "lost"),
     [
         ({"conditions": [NOT_READY]}, False),
-        ({"conditions": [{**NOT_READY, "reason": "NodeNotReady"}]}, True),
+        ({"conditions": [{**NOT_READY, "reason": "ContainersNotReady"}, {**CONTAINERS, "status": "False"}]}, False),
+        ({"conditions": [NOT_READY, CONTAINERS]}, True),
         ({"conditions": [NOT_READY], "reason": "NodeLost"}, True),
     ],
 )
@@ -246,7 +248,7 @@ def test_a_pod_that_is_going_is_not_ready() -> None:
             },
             None,
         ),
-        ({"conditions": [{**NOT_READY, "reason": "NodeNotReady"}]}, "its worker worker1 does not answer"),
+        ({"conditions": [NOT_READY, CONTAINERS]}, "its worker worker1 does not answer"),
         ({"conditions": [NOT_READY], "reason": "NodeLost"}, "its worker worker1 does not answer"),
     ],
 )
