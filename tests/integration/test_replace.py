@@ -27,7 +27,7 @@ from integration.harness.settings import ROOT, rng
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
-# Written without the sandbox, and not seen passing on it yet; `make test` takes its sample of them when they are.
+# Seen passing once: the healthy one, and "a volume is lost". `make test` takes its sample when they were seen twice.
 pytestmark = pytest.mark.soak
 
 SIX = {"r1": 2, "r2": 2, "r3": 2}

@@ -222,9 +222,7 @@ class Removal:
             removed = {"address": member.address, "host_id": member.host_id, "tokens": len(member.tokens)}
         result: dict[str, Any] = {"changed": bool(self.done), "changes": self.done, "removed": removed}
         if self.ctx.diff_mode:
-            there = (
-                f"{removed['address']}: host id {removed['host_id']}, {removed['tokens']} tokens\n" if removed else ""
-            )
+            there = f"{member.address}: host id {member.host_id}, {len(member.tokens)} tokens\n" if member else ""
             result["diff"] = {"before_header": "ring", "after_header": "ring", "before": there, "after": ""}
         return result
 

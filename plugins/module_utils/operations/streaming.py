@@ -21,8 +21,6 @@ LOOK_AGAIN = 10.0
 VERB_LIMIT = 60.0
 STREAM_FAILED = "Some data streaming failed"
 RECEIVING, SENDING = "receiving", "sending"
-# Cassandra's word for a node that has all its data -> ours.
-SERVES_SOON = {"normal": "has its data, and does not serve clients yet"}
 
 
 class HalfWay(CassopsError):
@@ -67,8 +65,8 @@ class Stream:
         return self.words(now)
 
     def words(self, now: float) -> str:
-        if self.direction == RECEIVING and self.mode in SERVES_SOON:
-            return SERVES_SOON[self.mode]
+        if self.direction == RECEIVING and self.mode == "normal":
+            return "has its data, and does not serve clients yet"
         if not self.total:
             return self.mode or "starting"
         words = f"streaming {100 * self.done / self.total:.0f} %, {size(self.done)} of {size(self.total)}"
