@@ -20,7 +20,7 @@ from . import changes, preflight
 from .cluster import CLUSTER, Cluster
 from .datacenter import DESIRED, living_datacenter
 from .members import Members
-from .resizing import OPTIONS, Resizing, lowered
+from .resizing import OPTIONS, Resizing, lowered, numbers
 from .volume import Volumes
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
@@ -79,7 +79,11 @@ def refuse(
     racks = [{"name": rack.name, "zone": rack.zone} for rack in desired.racks]
     if offered.workers is not None:
         reasons += preflight.zone_errors(racks, offered.workers, prefix)
-    reasons += preflight.capacity_errors(desired, offered.workers, prefix)
+    # Nobody needs room who stays or leaves: a worker may be cordoned just now.
+    now = numbers(cluster)
+    growing = {name: count for name, count in resizing.target.items() if count > now.get(name, 0)}
+    asked = tuple(replace(rack, nodes=growing.get(rack.name, 0)) for rack in desired.racks)
+    reasons += preflight.capacity_errors(replace(desired, racks=asked), offered.workers, prefix)
     if reasons:
         raise SpecError(reasons)
 

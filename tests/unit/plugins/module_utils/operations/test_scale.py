@@ -216,6 +216,13 @@ def test_a_new_rack_beside_another_change(three: Scaling) -> None:
     three.assert_whole(2)
 
 
+def test_workers_are_counted_where_nodes_join(three: Scaling) -> None:
+    """Each zone has one worker, and each node wants its own."""
+    words = untouched(three, racks={"r1": 2, "r2": 1, "r3": 1}, allow_shared_workers=False)
+    assert "2 nodes need as many workers in zone a, which has 1" in words
+    assert "zone b" not in words
+
+
 def test_a_node_in_the_middle(six: Scaling) -> None:
     words = untouched(six, racks={"r1": 1, "r2": 2, "r3": 2}, retire=["r1-0"])
     assert "r1-0 cannot leave" in words
