@@ -93,11 +93,9 @@ class Filling:
         names = [name for name in self.plan.names if name[0] not in restoring.SYSTEM]
         for statement in restoring.missing(self.schema, describe(asked), names):
             self.cluster.check()
-            self.ctx.progress(f"make {statement.kind} {statement.keyspace}.{statement.name}", important=True)
+            self.ctx.progress(f"make {named(statement)}", important=True)
             self.make_one(asked, statement, there)
-            self.made.append(
-                f"{statement.kind} {statement.keyspace}.{statement.name}".removesuffix(f".{statement.keyspace}")
-            )
+            self.made.append(named(statement))
         if self.made and not asked.agree(DDL_LIMIT):
             raise CassopsError("the nodes do not agree on the new schema; run it again when they do (playbook status)")
 
@@ -111,8 +109,7 @@ class Filling:
                 # A run that died made it.
                 continue
             except cql.CqlError as error:
-                what = f"{statement.kind} {statement.keyspace}.{statement.name}"
-                raise CassopsError(f"{what} cannot be made again: {error}") from error
+                raise CassopsError(f"{named(statement)} cannot be made again: {error}") from error
 
     def empty(self, asked: cql.Session) -> None:
         """Cassandra takes a snapshot of each table before (auto_snapshot)."""
@@ -205,6 +202,12 @@ class Filling:
         finally:
             with session(self.cluster.own, pod) as asked:
                 asked.execute(f"DROP ROLE IF EXISTS {role}", timeout=DDL_LIMIT)
+
+
+def named(statement: Statement) -> str:
+    """Such as "table shop.orders"."""
+    where = "" if statement.kind == "keyspace" else f"{statement.keyspace}."
+    return f"{statement.kind.replace('_', ' ')} {where}{statement.name}"
 
 
 def session(place: Place, pod: str) -> AbstractContextManager[cql.Session]:
