@@ -56,9 +56,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("lint", 15 * MINUTE),
+    Stage("lint", 25 * MINUTE),
     Stage("sanity", 25 * MINUTE),
-    Stage("units", 15 * MINUTE),
+    Stage("units", 20 * MINUTE),
     Stage("cores", 20 * MINUTE),
     Stage("package", 10 * MINUTE),
     Stage("sandbox", 45 * MINUTE, background=True),

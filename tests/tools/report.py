@@ -64,7 +64,7 @@ def command(
     *argv: str | Path,
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
-    limit: float = 600,
+    limit: float = 1200,
     below: Path | None = None,
 ) -> Callable[[], list[str]]:
     """A check that runs a program, ``limit`` seconds at most; when it fails, all that it said is the problem.
