@@ -107,7 +107,7 @@ class Restore:
             return {"changed": begun is not None}
         if begun is None:
             wish = self.wish()
-            done = self.done_before(sight.found, wish)
+            done = self.done_before(sight, wish)
             if done:
                 return self.nothing(done)
             begun = self.plan(wish, self.source(wish), sight)
@@ -119,7 +119,7 @@ class Restore:
         plan = self.begun(sight.found)
         wish = self.wish(plan)
         if plan is None:
-            done = self.done_before(sight.found, wish)
+            done = self.done_before(sight, wish)
             if done:
                 return self.nothing(done)
             source = self.source(wish)
@@ -313,7 +313,8 @@ class Restore:
         """Nothing of the restore stays but the note that it was done."""
         for parcel in {parcel.pod: parcel for parcel in plan.parcels}.values():
             restore_volumes.clean(self.cluster.kube, parcel.pod, plan.id)
-        note = {"wish": plan.wish, "when": moment(self.cluster.kube.server_time()), "began": moment(plan.began)}
+        when = moment(self.cluster.kube.server_time())
+        note = {"wish": plan.wish, "when": when, "began": moment(plan.began), "tables": sorted(plan.tables)}
         self.annotate(json.dumps(note, sort_keys=True))
         self.forget()
 
@@ -360,14 +361,16 @@ class Restore:
         name = ledger_name(self.cluster.name, self.cluster.own.datacenter)
         self.cluster.kube.patch("ConfigMap", name, {"metadata": {"annotations": {RESTORED: value}}})
 
-    def done_before(self, found: Objects, wish: Wish) -> str:
-        """When the same was restored last; empty where it was not, or is wanted again."""
-        if self.params["again"]:
+    def done_before(self, sight: Sight, wish: Wish) -> str:
+        """When the same was restored last; empty where it was not, is wanted again, or was lost again since."""
+        item = sight.found.get("ConfigMap", ledger_name(self.cluster.name, self.cluster.own.datacenter)) or {}
+        told = note_of((item.get("metadata", {}).get("annotations") or {}).get(RESTORED) or "{}")
+        if self.params["again"] or told.get("wish") != wish.key or not all(node.ready for node in sight.view.nodes):
             return ""
-        item = found.get("ConfigMap", ledger_name(self.cluster.name, self.cluster.own.datacenter)) or {}
-        text = (item.get("metadata", {}).get("annotations") or {}).get(RESTORED) or "{}"
-        told = attempt_json(text)
-        return str(told.get("when", "")) if told.get("wish") == wish.key else ""
+        schema = self.living_schema(self.cluster.ask(sight, busy=False).view)
+        there = {".".join(name) for name in restoring.described(schema)} if schema else set()
+        users = {table for table in told.get("tables", ()) if restoring.name_of(table)[0] not in restoring.SYSTEM}
+        return str(told.get("when", "")) if users <= there else ""
 
     # For people
 
@@ -435,7 +438,7 @@ def unwell(view: View) -> dict[str, str]:
     return told
 
 
-def attempt_json(text: str) -> Mapping[str, Any]:
+def note_of(text: str) -> Mapping[str, Any]:
     """A note that somebody edited is none."""
     try:
         told = json.loads(text)

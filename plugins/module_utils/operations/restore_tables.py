@@ -157,7 +157,8 @@ class Filling:
 
     def load(self) -> None:
         with self.loader() as login:
-            together(lambda parcel: self.load_parcel(parcel, login), self.plan.parcels)
+            for batch in restore_volumes.rounds(self.plan.parcels):
+                together(lambda parcel: self.load_parcel(parcel, login), batch)
 
     def load_parcel(self, parcel: Parcel, login: tuple[str, str]) -> None:
         found = restore_volumes.folders(self.cluster.kube, self.plan, parcel)

@@ -265,6 +265,22 @@ def test_the_same_again_changes_nothing_unless_it_is_wanted(world: Restorable) -
     assert world.restore(tables=["shop.orders"], rows="replace", again=True)["changed"] is True
 
 
+def test_what_was_lost_again_is_restored_again(world: Restorable) -> None:
+    world.drop()
+    world.restore(tables=["shop"])
+    assert world.restore(tables=["shop"])["changed"] is False
+    world.drop()
+    assert world.restore(tables=["shop"])["made"] != []
+    world.restore(**WHOLE)
+    assert world.restore(**WHOLE)["changed"] is False
+    for pod in world.nodes:
+        world.kube.disks.pop(f"data-{pod}")
+        shutil.rmtree(world.root / pod)
+        world.comes_back(pod)
+    with pytest.raises(Failed, match="-e restore_auth=take"):
+        world.restore(**WHOLE)
+
+
 def test_rows_are_replaced_or_added(world: Restorable) -> None:
     with pytest.raises(Failed, match="-e restore_rows=replace"):
         world.restore(tables=["shop.orders"])
