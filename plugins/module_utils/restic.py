@@ -30,7 +30,7 @@ DATA = "/var/lib/cassandra/data"
 LIMIT = 120.0
 """Seconds for a command that only reads or writes documents; restic repeats for minutes what a store refuses."""
 
-# restic's own exit codes, since 0.17.
+# restic's own exit codes, since 0.17: the oldest restic that this works with.
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 PARTLY = 3
 """restic's exit code for a backup that was stored though some files could not be read."""
@@ -174,7 +174,8 @@ class Restic:
         """What restic said, and what to do about it."""
         words = complaint(said)
         where = f"{self.pod}: restic {command} of {self.repository}"
-        if rc == NO_REPOSITORY or "Is there a repository at" in words:
+        # The code alone: "Is there a repository at" is also what restic says about a store that does not answer.
+        if rc == NO_REPOSITORY:
             return NoRepository(f"{where}: there is no repository", rc)
         if rc == WRONG_PASSWORD or "wrong password" in words:
             return ResticError(

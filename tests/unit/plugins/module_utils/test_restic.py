@@ -119,9 +119,9 @@ def test_a_text_is_stored_through_stdin_and_read_again(container: Container, cli
         (10, "Fatal: repository does not exist", NoRepository, "there is no repository"),
         (
             1,
-            "Fatal: unable to open config file\nIs there a repository at the following location?",
-            NoRepository,
-            "no rep",
+            "Fatal: unable to open config file: connection refused\nIs there a repository at the following location?",
+            ResticError,
+            "connection refused",
         ),
         (12, "Fatal: wrong password or no key found", ResticError, "another password than the key password of"),
         (1, "Fatal: wrong password or no key found", ResticError, "another password"),
