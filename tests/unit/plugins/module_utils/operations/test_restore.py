@@ -154,8 +154,9 @@ class Restorable(World):
         self.kube.alive()
         if name not in READ_ONLY:
             self.kube.before_write(f"{name} {pod}")
-        if name == "SWAP":
-            assert pod in self.kube.held, f"{pod} runs while its data changes"
+        # Held pods look at the ledger again whenever another thread looks at pods: not in the middle of that.
+        with self.kube.lock:
+            assert name != "SWAP" or pod in self.kube.held, f"{pod} runs while its data changes"
         self.volume(pod).mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "CASSOPS_ROOT": str(self.root / pod)}
         done = subprocess.run([*argv], env=environment, capture_output=True, text=True, check=False)
