@@ -69,6 +69,11 @@ options:
     description:
       - Two nodes of the datacenter may run on one worker. Default is V(false).
     type: bool
+  tokens:
+    description:
+      - Node, such as C(r1-0), -> list of its tokens, for the first start of a datacenter that is to take the files of a
+        backup as they are; all nodes, or none. Later it counts no more. By default they are planned evenly.
+    type: raw
   backup:
     description:
       - Where backups go. The pods get a container with restic beside Cassandra, which sleeps until a backup or a

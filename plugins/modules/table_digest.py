@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
   - cassops.kubernetes.kubernetes.peers
+  - cassops.kubernetes.rollout
   - cassops.kubernetes.attributes
 attributes:
   check_mode:

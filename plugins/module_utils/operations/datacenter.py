@@ -74,7 +74,7 @@ DESIRED: Mapping[str, Any] = {
     "address": {"type": "str"},
     "self_replace": {"type": "bool"},
     "allow_shared_workers": {"type": "bool"},
-    "tokens": {"type": "raw"},
+    "tokens": {"type": "raw", "no_log": False},
     "backup": {"type": "raw"},
 }
 ARGUMENT_SPEC: Mapping[str, Any] = {

@@ -103,8 +103,8 @@ def node(number: int, rack: str, ordinal: int, tokens: Sequence[int] | None = No
     return NodeManifest(**{**values, **other})
 
 
-def backup(racks: Mapping[str, int] = RACKS, schema: Schema = SCHEMA, **manifest: Any) -> Source:
-    names = [(rack, ordinal) for rack, count in racks.items() for ordinal in range(count)]
+def backup(racks: Mapping[str, int] | None = None, schema: Schema = SCHEMA, **manifest: Any) -> Source:
+    names = [(rack, ordinal) for rack, count in (racks or RACKS).items() for ordinal in range(count)]
     nodes = tuple(node(number, rack, ordinal) for number, (rack, ordinal) in enumerate(names, 1))
     entries = tuple(
         NodeEntry(one.pod, one.host_id, one.rack, f"document-{one.pod}", "digest", one.size) for one in nodes
