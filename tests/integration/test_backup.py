@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cassandra.cluster import Session
 from integration.harness import waiting
 from integration.harness.datacenter import Datacenter
 from integration.harness.killed import wait_for_words
@@ -19,7 +21,7 @@ from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
 from integration.harness.settings import rng
 from integration.harness.store import Store, flipped_bit, restic
-from integration.harness.workload import Workload
+from integration.harness.workload import Workload, connect
 from sandbox import Sandbox
 
 SNAPSHOTS = "/var/lib/cassandra/data/*/*/snapshots/cassops-backup"
@@ -198,45 +200,58 @@ def test_nothing_secret_is_said(three: Datacenter, client: Workload, store: Stor
 
 
 @pytest.mark.soak
-def test_the_same_names_of_sstables_overwrite_nothing(three: Datacenter, client: Workload, store: Store) -> None:
-    """B1: a table is truncated and its node starts anew, so its next SSTable has the name of the first."""
-    session = client._session
-    session.execute("CREATE TABLE IF NOT EXISTS workload.small (n int PRIMARY KEY, text text)", timeout=120)
-    node = three.nodes[0]
+def test_the_same_names_of_sstables_overwrite_nothing(namespaces: Namespaces, sandbox: Sandbox) -> None:
+    """B1: a table is truncated and its node starts anew, so its next SSTable has the name of the first.
 
-    def fill(text: str) -> dict[str, str]:
-        for number in range(50):
-            session.execute(f"INSERT INTO workload.small (n, text) VALUES ({number}, '{text}')", timeout=30)
-        three.nodetool(node, "flush", "workload", "small")
-        folder = "/var/lib/cassandra/data/workload/small-*"
-        told = three.namespace.exec(node, "sh", "-c", f"sha256sum {folder}/*-Data.db")
-        return {path.rpartition("/")[2]: digest for digest, path in map(str.split, told.splitlines())}
+    Where SSTables are named by numbers, that is: a datacenter that was born on 5.0 names them by UUID.
+    """
+    with namespaces.fresh("b-names") as namespace:
+        store = Store(sandbox, namespace)
+        store.make_secrets()
+        variables: dict[str, Any] = {"cassandra_backup": store.variable}
+        shipped = Datacenter(namespace).inventory_variables()["cassandra_config"]
+        variables["cassandra_config"] = {**shipped, "uuid_sstable_identifiers_enabled": False}
+        one = Datacenter(namespace, racks={"r1": 1}, variables=variables)
+        one.deploy()
+        (node,) = one.nodes
+        with connect(one) as driver:
+            session = driver.connect()
+            session.execute(
+                "CREATE KEYSPACE names WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 1}", timeout=120
+            )
+            session.execute("CREATE TABLE names.small (n int PRIMARY KEY, text text)", timeout=120)
+            old = filled(one, session, "old")
+            stored(one, backup(one, "old"))
+            session.execute("TRUNCATE names.small", timeout=120)
+        one.delete_pod(node)
+        one.wait_up()
+        with connect(one) as driver:
+            new = filled(one, driver.connect(), "new")
+        assert set(old) & set(new), f"the names are not the same, {old} and {new}: this proves nothing"
+        assert old != new
+        stored(one, backup(one, "new"))
+        host_id = one.wait_up()[node].host_id
+        snapshots = json.loads(restic(one, node, host_id, "snapshots", "--json"))
+        for name, digests in (("old", old), ("new", new)):
+            snapshot = next(item["id"] for item in snapshots if f"backup={name}" in item["tags"])
+            lines = restic(one, node, host_id, "ls", snapshot).splitlines()
+            for file, digest in digests.items():
+                (path,) = [line for line in lines if "/small-" in line and line.endswith(f"/{file}")]
+                assert hashlib.sha256(restic_bytes(one, node, host_id, snapshot, path)).hexdigest() == digest, file
 
-    old = fill("old")
-    stored(three, backup(three, "old"))
-    session.execute("TRUNCATE workload.small", timeout=120)
-    three.delete_pod(node)
-    three.wait_up()
-    new = fill("new")
-    assert set(old) & set(new), "the names are not the same: this proves nothing"
-    assert old != new
-    stored(three, backup(three, "new"))
-    host_id = three.wait_up()[node].host_id
-    snapshots = json.loads(restic(three, node, host_id, "snapshots", "--json"))
-    for name, digests in (("old", old), ("new", new)):
-        snapshot = next(item["id"] for item in snapshots if f"backup={name}" in item["tags"])
-        lines = restic(three, node, host_id, "ls", snapshot).splitlines()
-        for file, digest in digests.items():
-            (path,) = [line for line in lines if "/small-" in line and line.endswith(f"/{file}")]
-            script = f"restic dump {snapshot} {path}"
-            data = restic_bytes(three, node, host_id, snapshot, path)
-            assert hashlib.sha256(data).hexdigest() == digest, script
+
+def filled(datacenter: Datacenter, session: Session, text: str) -> dict[str, str]:
+    """Rows with a text, flushed; name and digest of each data file of the table."""
+    for number in range(50):
+        session.execute(f"INSERT INTO names.small (n, text) VALUES ({number}, '{text}')", timeout=30)
+    (node,) = datacenter.nodes
+    datacenter.nodetool(node, "flush", "names", "small")
+    told = datacenter.namespace.exec(node, "sh", "-c", "sha256sum /var/lib/cassandra/data/names/small-*/*-Data.db")
+    return {path.rpartition("/")[2]: digest for digest, path in map(str.split, told.splitlines())}
 
 
 def restic_bytes(three: Datacenter, node: str, host_id: str, snapshot: str, path: str) -> bytes:
     """A file of a snapshot, through a coding that kubectl can carry as text."""
-    import base64
-
     inner = f"dump {snapshot} {path}"
     repository = f"{three.variables['cassandra_backup']['repository']}/{three.cluster}/{three.name}/{host_id}"
     script = (
