@@ -137,6 +137,12 @@ pending_restart:
   type: list
   elements: str
   sample: []
+unwell:
+  description: The nodes that do not come up by themselves, and whose correction waits for the restart.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: []
 connection:
   description: How clients reach the datacenter.
   returned: O(state=present)

@@ -711,6 +711,7 @@ class Deployment:
             "phase": seen.phase,
             "nodes": [node.pod for node in seen.nodes],
             "pending_restart": list(pending),
+            "unwell": broken(seen),
             "connection": {
                 "service": service,
                 "port": 9042,

@@ -17,6 +17,8 @@ from ..view import NodeView
 # Faults that no waiting heals, once they last this long (seconds). Registries hiccup, and a held node follows the
 # ledger, which the kubelet brings to it within a minute or so.
 LASTING = 100.0
+# What the kubelet says in place of a log that it has no more.
+NO_LOG = "unable to retrieve container logs"
 NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
 NO_WORKER = "it cannot be scheduled"
 # How often a pod may crash before waiting any longer makes no sense.
@@ -60,9 +62,16 @@ class Patience:
 
 
 def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:
-    """The end of a crashed container's log."""
-    told = attempt(lambda: kube.logs(pod, previous=True, tail=lines))
-    return str(told)
+    """The end of a crashed container's log.
+
+    The kubelet keeps one container that ended. While none runs, that is the present one, and the answer for the one
+    before it is well-formed but has only the words that it is gone.
+    """
+    for previous in (True, False):
+        told = str(attempt(lambda previous=previous: kube.logs(pod, previous=previous, tail=lines)))  # type: ignore[misc]
+        if not told.startswith(NO_LOG):
+            break
+    return told
 
 
 def last_event(kube: Kube, pod: str) -> str:

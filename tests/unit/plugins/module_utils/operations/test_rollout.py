@@ -15,6 +15,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import patience, rollout, waiting
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.patience import NO_LOG
 
 FIRST, SECOND = "shop-dc1-r1-1", "shop-dc1-r1-0"
 FAR = "shop-dc1-r3-0"
@@ -320,10 +321,23 @@ def test_a_change_that_crashes_stops_at_the_canary(world: Rolling) -> None:
     assert "Not touched, at the older revision: shop-dc1-r1-0, shop-dc1-r2-0, shop-dc1-r2-1 and 2 more" in told
 
 
+def test_the_log_of_a_container_that_is_gone_is_no_log(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kubelet has thrown away the container before, and says so in place of its log."""
+    monkeypatch.setattr(
+        type(world.kube),
+        "logs",
+        lambda _kube, _pod, previous=False, tail=None: f"{NO_LOG} for containerd://1" if previous else "of the present",
+    )
+    told = stuck(world)
+    assert "of the present" in told
+    assert NO_LOG not in told
+
+
 def test_a_correction_gets_out_of_it(world: Rolling) -> None:
     stuck(world)
     result = world.deploy(**CHANGED)
     assert result["pending_restart"] == world.nodes
+    assert result["unwell"] == [FIRST]
     assert any(f"{FIRST} is not well" in text and "run the playbook restart" in text for text in world.warnings)
     assert world.roll()["restarted"][0] == FIRST
     world.assert_whole()
