@@ -526,9 +526,20 @@ def test_row_20_not_in_the_middle_of_an_upgrade() -> None:
         view = views.with_endpoint(view, observer, address_of(view, SECOND), version="4.1.10")
     told = decided(view)
     assert (short(told), "finish the upgrade" in told.advice) == ((20, ASK), True)
+    assert f"rollout_without={FIRST}" in told.advice
     # What needs no streaming is done all the same.
     view = views.with_node(view, FIRST, held=None, phase="Terminating")
     assert short(decided(view, worker=Worker("worker1", GONE))) == (6, MOVE)
+
+
+def test_row_20_what_the_dead_node_runs_counts_too() -> None:
+    """The canary of an upgrade is dead: it cannot stream from the others until it is at their line again."""
+    view = dead(views.whole(), FIRST, held=EMPTY, version="4.1.10")
+    told = decided(view)
+    assert short(told) == (20, ASK)
+    assert "it would start with Cassandra 4.1.10, and the others run 5.0" in told.reason
+    patch = views.with_node(view, FIRST, version="5.0.8")
+    assert short(decided(patch)) == (6, REPLACE)
 
 
 def test_a_datacenter_that_never_ran_is_deploys_business() -> None:
