@@ -277,6 +277,17 @@ class Scene:
             if not member.tokens and not under_way(member) and not self.up_in(member.address)
         }
 
+    def newcomers(self) -> set[str]:
+        """Nodes that never joined and do not try to just now: they cannot join while a member is dead."""
+        found = set()
+        for node in self.seen.nodes:
+            member = self.member(node)
+            if node.host_id is None and (
+                member is None or not (member.tokens or under_way(member) or self.up_in(member.address))
+            ):
+                found.add(node.pod)
+        return found
+
     def doubtful(self) -> set[str]:
         """Members that own tokens and that not everybody sees up."""
         return {
@@ -630,7 +641,8 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     up = scene.up_in(member.address)
     if up and not case.open_plan:
         return living(scene, case, up)
-    others = [view.without([node.pod], {*scene.dead(), *scene.ghosts(), member.address}) for view in scene.views]
+    beside = {*scene.dead(), *scene.ghosts(), member.address}
+    others = [view.without({node.pod, *scene.newcomers()}, beside) for view in scene.views]
     mixed = [*(words for view in others for words in gates.one_line(view)), *another_line(node, others)]
     if mixed:
         return ask(case, 20, f"{reason}; but {mixed[0]}", one_line_first(node))

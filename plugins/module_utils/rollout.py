@@ -68,8 +68,8 @@ class Settings:
     :param ignore: names of soft gates to go past, see `SOFT_GATES`.
     :param free_disk: percent of a volume that must be free.
     :param compactions: how many compactions may wait on a node.
-    :param without: racks or nodes that are lost, and go on being so: nothing waits for them, and their replicas count as
-        down all the time.
+    :param without: racks or nodes that are lost, and go on being so: nothing waits for them, and their replicas count
+        as down all the time.
     :param accept_outage: keyspaces that may lose their quorum while a node restarts, where no order keeps it.
     :param prefix: put before the names of settings in messages: people set them as variables of a role.
     """

@@ -374,6 +374,17 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     assert short(decided(dead(views.whole(), FIRST, held=FOREIGN), **facts)) == (12, REPLACE)
 
 
+def with_member(view: View, observer: str, member: Endpoint) -> View:
+    """The view in which an observer knows one more member, and sees it up."""
+    seen = view.observations[observer]
+    more = replace(
+        seen,
+        endpoints={**seen.endpoints, member.address: member},
+        alive={**seen.alive, member.address: True},
+    )
+    return replace(view, observations={**view.observations, observer: more})
+
+
 def newcomer(**changes: Any) -> View:
     """A node that no view knows."""
     view = views.whole()
@@ -405,6 +416,17 @@ def test_row_13_a_node_that_never_joined_joins_anew() -> None:
     assert short(decided(newcomer(phase="Crashed", restarts=3))) == (13, ASK)
     assert short(decided(newcomer(phase="Running"))) == (13, WAIT)
     assert short(decided(newcomer(held="the ledger has no address for this node yet"))) == (13, ASK)
+
+
+@pytest.mark.parametrize(("known", "action"), [(False, REPLACE), (True, WAIT)])
+def test_row_13_a_node_that_could_not_join_and_a_dead_one_do_not_wait_for_each_other(known: bool, action: str) -> None:
+    """Nobody can join while a member is dead. One that is at it is waited for: gossip forgets it when it fails."""
+    view = dead(newcomer(phase="Crashed"), SECOND, held=EMPTY)
+    if known:
+        for observer in view.observations:
+            joins = replace(view.endpoints()[address_of(view, THIRD)], tokens=(), status="BOOT", host_id="new")
+            view = with_member(view, observer, replace(joins, address=address_of(view, FIRST)))
+    assert decided(view, SECOND).action == action
 
 
 def test_row_13_a_worker_dies_under_a_node_that_joins() -> None:

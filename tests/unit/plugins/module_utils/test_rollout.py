@@ -420,8 +420,8 @@ def test_a_lost_node_of_another_rack_blocks_what_shares_ranges_with_it_until_tha
     assert plan.batches == ()
     assert plan.blockers[0].startswith("shop-dc1-r1-1 cannot restart now: keyspace system_auth would keep 1 of 3")
     assert plan.blockers[-1] == (
-        "if nothing can be brought back, accept that requests at QUORUM fail for some rows of keyspace system_auth while "
-        "a node restarts, with rollout_accept_outage: system_auth"
+        "if nothing can be brought back, accept that requests at QUORUM fail for some rows of keyspace system_auth "
+        "while a node restarts, with rollout_accept_outage: system_auth"
     )
     accepted = without("r2-0", accept_outage=("system_auth",))
     plan = rollout.plan(view, accepted)
@@ -885,9 +885,7 @@ def released(view: View, batch: Batch) -> View:
         replace(node, pending_restart=False, revision=views.NEW) if node.pod in batch.nodes else node
         for node in view.nodes
     )
-    racks = tuple(
-        replace(rack, partition=batch.partition) if rack.name == batch.rack else rack for rack in view.racks
-    )
+    racks = tuple(replace(rack, partition=batch.partition) if rack.name == batch.rack else rack for rack in view.racks)
     return replace(view, nodes=nodes, racks=racks)
 
 
