@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 from integration.harness.kubernetes import Cluster
 from integration.harness.namespace import Namespaces, wait_gone
-from integration.harness.reliability import Soak
+from integration.harness.reliability import Outcome, Soak
 from integration.harness.settings import OUTPUT, SEED
 from sandbox import Sandbox
 
 NAMESPACES = pytest.StashKey[Namespaces]()
+PASSED = pytest.StashKey[bool]()
 
 
 def pytest_report_header() -> str:
@@ -29,9 +30,13 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The soak goes on where it was stopped."""
-    for item in items:
-        if item.get_closest_marker("soak") and Soak().passed(item.nodeid):
+    """The soak goes on where it was stopped: with the next test where each is alone, with the whole file elsewhere."""
+    soak = [item for item in items if item.get_closest_marker("soak")]
+    passed = Soak().passed()
+    unfinished = {item.path for item in soak if item.nodeid not in passed}
+    for item in soak:
+        alone = item.get_closest_marker("alone") is not None
+        if item.nodeid in passed and (alone or item.path not in unfinished):
             item.add_marker(pytest.mark.skip(reason="passed before"))
 
 
@@ -43,7 +48,30 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and NAMESPACES in item.config.stash:
         item.config.stash[NAMESPACES].save()
+    if call.when == "call" and not report.skipped:
+        item.stash[PASSED] = report.passed
     return report
+
+
+@pytest.fixture(autouse=True)
+def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
+    """What this test sees; that of the soak is told in docs/reliability.md."""
+    item = request.node
+    outcome = Outcome(words(item))
+    if item.get_closest_marker("soak") is None:
+        yield outcome
+        return
+    for name in {"client", "living"}.intersection(request.fixturenames):
+        found = request.getfixturevalue(name)
+        outcome.record = getattr(found, "client", found).record
+    with Soak().noting(item.nodeid, outcome, lambda: item.stash.get(PASSED, None)):
+        yield outcome
+
+
+def words(item: pytest.Item) -> str:
+    """What it does, as "rollout: a second restart does nothing"."""
+    name, _, _parameters = item.name.removeprefix("test_").partition("[")
+    return f"{item.path.stem.removeprefix('test_')}: {name}".replace("_", " ")
 
 
 @pytest.fixture(scope="session")

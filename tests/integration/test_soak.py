@@ -16,13 +16,13 @@ from integration.harness.datacenter import Datacenter
 from integration.harness.good import assert_good
 from integration.harness.killed import STAGES, Moment, killed_deploy
 from integration.harness.namespace import Namespaces
-from integration.harness.reliability import Soak
+from integration.harness.reliability import Outcome
 from integration.harness.scenarios import FAULTS, START_TABLE, Living
 from integration.harness.settings import rng
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.alone]
 
 ROUNDS = 2
 KILLS = 10
@@ -41,14 +41,14 @@ def six(request: pytest.FixtureRequest, namespaces: Namespaces, sandbox: Sandbox
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
 @pytest.mark.parametrize("name", [*FAULTS, *START_TABLE])
-def test_no_acknowledged_row_is_lost(request: pytest.FixtureRequest, six: Datacenter, name: str, turn: int) -> None:
+def test_no_acknowledged_row_is_lost(
+    request: pytest.FixtureRequest, six: Datacenter, outcome: Outcome, name: str, turn: int
+) -> None:
     scenario, choose = {**FAULTS, **START_TABLE}[name], rng(request.node.nodeid)
-    with (
-        Workload(six, table=f"soak_{choose.randrange(10**9)}") as client,
-        Soak().noting(request.node.nodeid, name, client.record) as outcome,
-    ):
+    with Workload(six, table=f"soak_{choose.randrange(10**9)}") as client:
+        outcome.fault, outcome.record = name, client.record
         living = Living.meet(six, client)
-        outcome.kills = scenario(living, choose)
+        outcome.workers = scenario(living, choose)
         living.assert_whole()
 
 
@@ -60,13 +60,9 @@ def test_a_killed_first_deploy_is_finished_by_the_next(
     choose = rng(request.node.nodeid)
     # Each stage of a first deploy in turn, so that ten turns reach all of them.
     stages = (list(STAGES)[turn % len(STAGES)], None)[: 1 + turn % 2]
-    with (
-        namespaces.fresh(f"soak-kill-{turn}") as namespace,
-        Soak().noting(request.node.nodeid, "a first deploy is killed") as outcome,
-    ):
+    with namespaces.fresh(f"soak-kill-{turn}") as namespace:
         datacenter = Datacenter(namespace)
         for stage in stages:
             killed_deploy(datacenter, Moment.choose(choose, stage))
-            outcome.kills += 1
         datacenter.deploy()
         assert_good(datacenter)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -79,11 +79,14 @@ class Run:
     folder: Path
     hosts: Sequence[str]
     started: float = field(default_factory=time.monotonic)
+    kills: ClassVar[int] = 0
+    """Of all runs of this process, for the page of the soak."""
 
     def kill(self) -> None:
         """SIGKILL to ansible-playbook, as the kernel does when memory is short: nobody gets to say good-bye."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
+        Run.kills += 1
 
     @property
     def output(self) -> str:

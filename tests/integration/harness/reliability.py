@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .playbooks import Run
 from .settings import OUTPUT, ROOT, SEED
 from .workload import Record
 
@@ -32,12 +33,16 @@ nodes are away.
 
 @dataclass
 class Outcome:
-    """What one test of the soak saw; filled in while it runs."""
+    """What one test of the soak saw.
 
-    test: str
+    :ivar fault: what it did, in words; tests of one fault share a line of the page.
+    :ivar record: of its client, where it has one; it may have been at work before the test.
+    :ivar workers: how many workers lost their power.
+    """
+
     fault: str
     record: Record | None = None
-    kills: int = 0
+    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,39 +56,45 @@ class Soak:
         found: dict[str, dict[str, Any]] = json.loads(self.path.read_text()) if self.path.exists() else {}
         return found
 
-    def passed(self, test: str) -> bool:
-        """Whether this test need not be run again."""
-        return bool(self.entries().get(test, {}).get("passed"))
+    def passed(self) -> set[str]:
+        """The tests that need not be run again."""
+        return {test for test, entry in self.entries().items() if entry["passed"]}
 
     @contextmanager
-    def noting(self, test: str, fault: str, record: Record | None = None) -> Iterator[Outcome]:
-        """Remember how it went, well or not; one that somebody interrupted has not gone anyhow."""
-        outcome = Outcome(test, fault, record)
-        try:
-            yield outcome
-        except Exception:
-            self._add(outcome, passed=False)
-            raise
-        self._add(outcome, passed=True)
+    def noting(self, test: str, outcome: Outcome, passed: Callable[[], bool | None]) -> Iterator[None]:
+        """Remember what is seen while the context lasts.
 
-    def _add(self, outcome: Outcome, *, passed: bool) -> None:
-        record = outcome.record or Record()
+        :param passed: asked at its end; None of a test that somebody interrupted.
+        """
+        before, kills = counts(outcome.record), Run.kills
+        yield
+        well = passed()
+        if well is None:
+            return
         seen = {
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
             "seed": SEED,
             "fault": outcome.fault,
-            "passed": passed,
+            "passed": well,
             "times": 1,
-            "kills": outcome.kills,
-            "requests": record.requests,
-            "acknowledged": len(record.acknowledged),
-            "failed": sum(record.failures.values()),
-            "lost": len(record.lost),
-            "wrong": int(not passed),
+            "kills": Run.kills - kills + outcome.workers,
+            "wrong": int(not well),
+            **{name: count - before[name] for name, count in counts(outcome.record).items()},
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps({**self.entries(), outcome.test: seen}, indent=1))
+        self.path.write_text(json.dumps({**self.entries(), test: seen}, indent=1))
         PAGE.write_text(page(list(self.entries().values())))
+
+
+def counts(record: Record | None) -> dict[str, int]:
+    """What a client has seen up to now."""
+    record = record or Record()
+    return {
+        "requests": record.requests,
+        "failed": sum(record.failures.values()),
+        "acknowledged": len(record.acknowledged),
+        "lost": len(record.lost),
+    }
 
 
 COLUMNS = {
