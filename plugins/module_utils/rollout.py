@@ -335,7 +335,7 @@ class _Planner:
         self._stuck = False
         self._prefix = settings.prefix
         self._pending_racks = {node.rack for node in view.nodes if needs_restart(view, node)}
-        self._lost = self._lost_pods()
+        self._lost = self._lost_pods((view, *others))
         self._queues = self._queued()
         self._sizes = Counter(node.rack for node in view.nodes)
         stuck = {node.pod for queue in self._queues for node in queue if is_stuck(view, node)}
@@ -378,8 +378,8 @@ class _Planner:
 
     # Who, and in which order
 
-    def _lost_pods(self) -> set[str]:
-        """Nobody is left behind who is only not well: what is lost is down for everybody."""
+    def _lost_pods(self, views: Sequence[View]) -> set[str]:
+        """Nobody is left behind who is only not well: what is lost is down for Kubernetes and for all the others."""
         named = lost(self._view, self._settings)
         known = {name for node in self._view.nodes for name in _names(node)}
         self._blockers += [
@@ -387,7 +387,12 @@ class _Planner:
             for name in self._settings.without
             if name not in known
         ]
-        alive = {node.pod for node in self._view.nodes if node.pod in named and not is_down(self._view, node)}
+        up = {address for view in views for address in view.endpoints() if view.seen_up_by(address)}
+        alive = {
+            node.pod
+            for node in self._view.nodes
+            if node.pod in named and (not is_down(self._view, node) or up & self._view.addresses([node.pod]))
+        }
         self._blockers += [f"{self._prefix}without: {pod} is not down" for pod in sorted(alive)]
         return named - alive
 

@@ -468,6 +468,9 @@ def test_who_is_lost_is_down_and_known() -> None:
         "rollout_without: there is no rack or node r9",
         "rollout_without: shop-dc1-r2-1 is not down",
     )
+    # Its worker is cut off from Kubernetes, and Cassandra goes on there.
+    plan = rollout.plan(views.with_node(six(), pod("r2-1"), phase="Terminating", ready=False), without("r2-1"))
+    assert plan.blockers == ("rollout_without: shop-dc1-r2-1 is not down",)
 
 
 # Replication
