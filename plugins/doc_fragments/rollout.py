@@ -74,6 +74,16 @@ options:
     description:
       - How many compactions may wait on a node. Default is V(1000).
     type: raw
+  without:
+    description:
+      - Racks or nodes that are lost, where they cannot be replaced first. They must be down; nothing waits for them,
+        and what they hold counts as down in all batches.
+    type: raw
+  accept_outage:
+    description:
+      - Keyspaces that may lose their quorum while a node restarts, where no order of restarts keeps it. Such a node
+        restarts alone.
+    type: raw
 """
 
     # How long to wait for what.

@@ -389,13 +389,19 @@ def availability(views: Sequence[View], count_fragile: bool = True) -> ring.Avai
     )
 
 
-def quorum_kept(view: View, rules: ring.Availability, down: Iterable[str], more: Iterable[str]) -> list[str]:
-    """G8: if C(more) go down beside C(down) (addresses), every range of every keyspace keeps its quorum."""
+def quorum_kept(
+    view: View, rules: ring.Availability, down: Iterable[str], more: Iterable[str], accepted: Collection[str] = ()
+) -> list[str]:
+    """G8: if C(more) go down beside C(down) (addresses), every range of every keyspace keeps its quorum.
+
+    :param accepted: keyspaces that may lose it.
+    """
     return [
         f"{keyspaces_named(each.rule.keyspaces)} would keep {each.up} of {len(each.replicas)} replicas of some rows "
         f"(those on {', '.join(named(view, node) for node in each.replicas)}, for one), and {each.rule.level} needs "
         f"{each.rule.quorum}: bring back first what is down"
         for each in rules.shortfalls(down, more)
+        if not set(each.rule.keyspaces) <= set(accepted)
     ]
 
 

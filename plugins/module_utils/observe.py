@@ -218,6 +218,7 @@ def node_view(
         pending_restart=is_pending(stateful_set, pod),
         revision=pod["metadata"].get("labels", {}).get(REVISION),
         runs=runs(pod),
+        version=pod["metadata"].get("labels", {}).get(VERSION),
         running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
         worker_lost=worker_lost(pod),
     )

@@ -277,6 +277,17 @@ class Scene:
             if not member.tokens and not under_way(member) and not self.up_in(member.address)
         }
 
+    def newcomers(self) -> set[str]:
+        """Nodes that never joined and do not try to just now: they cannot join while a member is dead."""
+        found = set()
+        for node in self.seen.nodes:
+            member = self.member(node)
+            if node.host_id is None and (
+                member is None or not (member.tokens or under_way(member) or self.up_in(member.address))
+            ):
+                found.add(node.pod)
+        return found
+
     def doubtful(self) -> set[str]:
         """Members that own tokens and that not everybody sees up."""
         return {
@@ -630,10 +641,11 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     up = scene.up_in(member.address)
     if up and not case.open_plan:
         return living(scene, case, up)
-    others = [view.without([node.pod], {*scene.dead(), *scene.ghosts(), member.address}) for view in scene.views]
-    mixed = [words for view in others for words in gates.one_line(view)]
+    beside = {*scene.dead(), *scene.ghosts(), member.address}
+    others = [view.without({node.pod, *scene.newcomers()}, beside) for view in scene.views]
+    mixed = [*(words for view in others for words in gates.one_line(view)), *another_line(node, others)]
     if mixed:
-        return ask(case, 20, f"{reason}; but {mixed[0]}", "finish the upgrade or take it back, then run it again")
+        return ask(case, 20, f"{reason}; but {mixed[0]}", one_line_first(node))
     reasons = [*obstacles(others), *disagreement(scene, member)]
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -691,6 +703,21 @@ def obstacles(others: Iterable[View]) -> Iterator[str]:
         for gate in (gates.heard, gates.up_in_every_view, gates.normal, gates.one_schema):
             if view.nodes or gate is not gates.up_in_every_view:
                 yield from gate(view)
+
+
+def another_line(node: NodeView, others: Iterable[View]) -> Iterator[str]:
+    """Why the living cannot give the node its data although they run one line of Cassandra: its pod runs another."""
+    lines = {gates.line(member.version) for view in others for member in view.endpoints().values()}
+    if node.version and lines and gates.line(node.version) not in lines:
+        yield f"it would start with Cassandra {node.version}, and the others run {', '.join(sorted(lines))}"
+
+
+def one_line_first(node: NodeView) -> str:
+    return (
+        f"finish the upgrade or take it back, without this node, then run it again: playbook restart with -e "
+        f"rollout_without={node.pod} -e rollout_rollback=true takes it back, playbook upgrade with -e "
+        f"rollout_without={node.pod} finishes it"
+    )
 
 
 def disagreement(scene: Scene, member: Endpoint) -> Iterator[str]:

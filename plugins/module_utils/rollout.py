@@ -47,6 +47,7 @@ HARD_GATES = (
 )
 
 LOGINS = "system_auth"
+LOST = "it is lost, as you said"
 ENOUGH_REPLICAS = 3
 
 
@@ -67,6 +68,9 @@ class Settings:
     :param ignore: names of soft gates to go past, see `SOFT_GATES`.
     :param free_disk: percent of a volume that must be free.
     :param compactions: how many compactions may wait on a node.
+    :param without: racks or nodes that are lost, and go on being so: nothing waits for them, and their replicas count
+        as down all the time.
+    :param accept_outage: keyspaces that may lose their quorum while a node restarts, where no order keeps it.
     :param prefix: put before the names of settings in messages: people set them as variables of a role.
     """
 
@@ -81,6 +85,8 @@ class Settings:
     ignore: tuple[str, ...] = ()
     free_disk: float = gates.FREE_TO_RESTART
     compactions: int = gates.MANY_COMPACTIONS
+    without: tuple[str, ...] = ()
+    accept_outage: tuple[str, ...] = ()
     prefix: str = PREFIX
 
     def nodes_at_once(self, rack_size: int) -> int:
@@ -102,7 +108,10 @@ class Batch:
     :param fix: they are down already, so nothing is lost by restarting them, whatever the other nodes do.
     :param canary: it proves the change: it must stay well for `Settings.soak` seconds.
     :param pause: the run ends after this batch, although others follow.
-    :param down: pods that are down when this batch comes, and known to be: later batches bring them back.
+    :param down: pods that are down when this batch comes, and known to be: later batches bring them back, or they are
+        lost.
+    :param lost: the nodes themselves are lost: they get the newest revision, and nobody waits for them.
+    :param outage: keyspaces that lose the quorum of some range meanwhile, as accepted.
     :param why: why these nodes and why now, for people.
     """
 
@@ -113,6 +122,8 @@ class Batch:
     canary: bool = False
     pause: bool = False
     down: tuple[str, ...] = ()
+    lost: bool = False
+    outage: tuple[str, ...] = ()
     why: str = ""
 
 
@@ -158,6 +169,8 @@ def parse(values: Mapping[str, Any], prefix: str = PREFIX) -> Settings:
         ignore=reader.soft_gates(),
         free_disk=reader.number("free_disk", 100, "percent"),
         compactions=int(reader.number("compactions", MAX_COMPACTIONS, "compactions")),
+        without=reader.names("without"),
+        accept_outage=reader.names("accept_outage"),
         prefix=prefix,
     )
     if settings.pause_after == "canary" and not settings.canary:
@@ -279,6 +292,11 @@ def is_stuck(view: View, node: NodeView) -> bool:
     return node.reason is not None or waited is None or waited > STARTING
 
 
+def lost(view: View, settings: Settings) -> set[str]:
+    """The pods that the person says are lost."""
+    return {node.pod for node in view.nodes if not _names(node).isdisjoint(settings.without)}
+
+
 def proves_change(view: View, node: NodeView) -> bool:
     """The node is well and runs already what others wait for."""
     if needs_restart(view, node) or not is_well(node):
@@ -317,9 +335,11 @@ class _Planner:
         self._stuck = False
         self._prefix = settings.prefix
         self._pending_racks = {node.rack for node in view.nodes if needs_restart(view, node)}
+        self._lost = self._lost_pods((view, *others))
         self._queues = self._queued()
         self._sizes = Counter(node.rack for node in view.nodes)
-        self._down = {node.pod for queue in self._queues for node in queue if is_stuck(view, node)}
+        stuck = {node.pod for queue in self._queues for node in queue if is_stuck(view, node)}
+        self._down = stuck | self._lost
         self._rules = gates.availability((view, *others), settings.low_rf != "ignore")
         proven = any(proves_change(view, node) for node in view.nodes) or (settings.force and bool(done))
         self._canary_due = settings.canary and not proven
@@ -328,8 +348,9 @@ class _Planner:
         warnings = self._low_replication()
         for queue in self._queues:
             self._fix(queue)
-        if self._batches and self._canary_due:
-            self._batches[-1] = replace(self._batches[-1], canary=True)
+        mended = [place for place, batch in enumerate(self._batches) if not batch.lost]
+        if mended and self._canary_due:
+            self._batches[mended[-1]] = replace(self._batches[mended[-1]], canary=True)
             self._canary_due = False
         for queue in self._queues:
             # Nodes that are down below others of their rack: those above must go first.
@@ -345,7 +366,11 @@ class _Planner:
         nodes = self._view.nodes
         return Plan(
             batches=tuple(self._paused()),
-            unfinished=tuple(node.pod for node in nodes if not self._wanted(node) and not is_well(node)),
+            unfinished=tuple(
+                node.pod
+                for node in nodes
+                if not self._wanted(node) and not is_well(node) and node.pod not in self._lost
+            ),
             skipped=self._skipped,
             blockers=tuple(self._blockers),
             warnings=tuple(warnings),
@@ -353,7 +378,29 @@ class _Planner:
 
     # Who, and in which order
 
+    def _lost_pods(self, views: Sequence[View]) -> set[str]:
+        """Nobody is left behind who is only not well: what is lost is down for Kubernetes and for all the others."""
+        named = lost(self._view, self._settings)
+        known = {name for node in self._view.nodes for name in _names(node)}
+        self._blockers += [
+            f"{self._prefix}without: there is no rack or node {name}"
+            for name in self._settings.without
+            if name not in known
+        ]
+        up = {address for view in views for address in view.endpoints() if view.seen_up_by(address)}
+        alive = {
+            node.pod
+            for node in self._view.nodes
+            if node.pod in named and (not is_down(self._view, node) or up & self._view.addresses([node.pod]))
+        }
+        self._blockers += [f"{self._prefix}without: {pod} is not down" for pod in sorted(alive)]
+        return named - alive
+
     def _wanted(self, node: NodeView) -> bool:
+        if node.pod in self._lost:
+            # Once it is released Kubernetes makes it anew, now or when its worker is known to be gone.
+            rack = self._view.rack(node.rack)
+            return needs_restart(self._view, node) and rack is not None and node.ordinal < rack.partition
         return needs_restart(self._view, node) or (self._settings.force and node.pod not in self._done)
 
     def _queued(self) -> list[list[NodeView]]:
@@ -363,7 +410,7 @@ class _Planner:
             if self._wanted(node):
                 racks.setdefault(node.rack, []).append(node)
             else:
-                self._skipped[node.pod] = "nothing is pending for it"
+                self._skipped[node.pod] = LOST if node.pod in self._lost else "nothing is pending for it"
         known = list(dict.fromkeys([rack.name for rack in self._view.racks] + [node.rack for node in self._view.nodes]))
         wanted = list(dict.fromkeys(self._settings.order))
         self._blockers += [
@@ -424,15 +471,18 @@ class _Planner:
             nodes = [node for node in queue if node.pod in self._down]
         else:
             nodes = list(itertools.takewhile(lambda node: node.pod in self._down, queue))
-        if nodes:
-            self._down -= {node.pod for node in nodes}
-            self._add(queue, nodes, fix=True, why=f"{'it is' if len(nodes) == 1 else 'they are'} down already")
+        self._down -= {node.pod for node in nodes} - self._lost
+        for is_lost, group in itertools.groupby(nodes, lambda node: node.pod in self._lost):
+            alike = list(group)
+            why = LOST if is_lost else f"{'it is' if len(alike) == 1 else 'they are'} down already"
+            self._add(queue, alike, fix=True, lost=is_lost, why=why)
 
     def _take(self, queue: list[NodeView]) -> None:
         """The next nodes at the top that are up: as many as settings and quorum allow."""
         rack = queue[0].rack
         size = self._settings.nodes_at_once(self._sizes[rack])
-        room = 1 if self._canary_due else max(1, size - sum(node.pod in self._down for node in queue))
+        down_here = sum(node.rack == rack and node.pod in self._down for node in self._view.nodes)
+        room = 1 if self._canary_due else max(1, size - down_here)
         down = self._rules.mask(self._view.addresses(self._down))
         nodes: list[NodeView] = []
         for node in itertools.takewhile(lambda node: node.pod not in self._down, queue[:room]):
@@ -444,11 +494,27 @@ class _Planner:
             why = "proves the change before the others get it" if self._canary_due else self._why(nodes, queue, room)
             self._add(queue, nodes, canary=self._canary_due, why=why)
             self._canary_due = False
+        else:
+            self._without_quorum(queue)
+
+    def _without_quorum(self, queue: list[NodeView]) -> None:
+        """The node at the top, alone, if the keyspaces that suffer were accepted; else it blocks."""
+        node = queue[0]
+        down, leaving = self._view.addresses(self._down), self._view.addresses([node.pod])
+        outage = keyspaces_short(self._rules.shortfalls(down, leaving))
+        if set(outage) <= set(self._settings.accept_outage):
+            why = f"no order of restarts keeps the quorum of {gates.keyspaces_named(outage)}: accepted"
+            self._add(queue, [node], canary=self._canary_due, outage=outage, why=why)
+            self._canary_due = False
             return
         self._stuck = True
-        addresses = self._view.addresses([queue[0].pod])
-        told = gates.quorum_kept(self._view, self._rules, self._view.addresses(self._down), addresses)
-        self._blockers += [f"{queue[0].pod} cannot restart now: {reason}" for reason in told]
+        told = gates.quorum_kept(self._view, self._rules, down, leaving)
+        self._blockers += [f"{node.pod} cannot restart now: {reason}" for reason in told]
+        self._blockers.append(
+            "if nothing can be brought back, accept that requests at QUORUM fail for some rows of "
+            f"{gates.keyspaces_named(outage)} while a node restarts, with {self._prefix}accept_outage: "
+            f"{','.join(outage)}"
+        )
 
     def _why(self, nodes: Sequence[NodeView], queue: Sequence[NodeView], room: int) -> str:
         if len(nodes) < min(room, len(queue)) and queue[len(nodes)].pod not in self._down:
@@ -494,8 +560,13 @@ class _Planner:
         return rule.keyspaces == (LOGINS,) and rule.factor >= len(self._view.nodes)
 
 
+def keyspaces_short(shortfalls: Sequence[ring.Shortfall]) -> tuple[str, ...]:
+    """The keyspaces of which some range loses its quorum, by name."""
+    return tuple(sorted({name for each in shortfalls for name in each.rule.keyspaces}))
+
+
 def _names(node: NodeView) -> set[str]:
-    """What a limit may call the node: itself, in short, its rack."""
+    """What people may call the node: itself, in short, its rack."""
     return {node.pod, f"{node.rack}-{node.ordinal}", node.rack}
 
 
@@ -519,7 +590,7 @@ def before_batch(view: View, batch: Batch, settings: Settings, others: Sequence[
         return gates.settled(view) + [
             f"{node.pod} was down and is not any more: plan again"
             for node in view.nodes
-            if node.pod in batch.nodes and not is_stuck(view, node)
+            if node.pod in batch.nodes and not (is_down if batch.lost else is_stuck)(view, node)
         ]
     cluster = view.joined(others)
     rest = cluster.without((*batch.nodes, *batch.down))
@@ -528,7 +599,7 @@ def before_batch(view: View, batch: Batch, settings: Settings, others: Sequence[
     reasons += _soft(cluster.without(batch.down), settings)
     leaving = view.addresses(batch.nodes)
     rules = gates.availability([cluster], settings.low_rf != "ignore")
-    return reasons + gates.quorum_kept(cluster, rules, _members_down(cluster) - leaving, leaving)
+    return reasons + gates.quorum_kept(cluster, rules, _members_down(cluster) - leaving, leaving, batch.outage)
 
 
 def _soft(view: View, settings: Settings) -> list[str]:

@@ -26,7 +26,7 @@ What Cassandra's sources say (read in 4.0.19, 4.1.10 and 5.0.9):
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from . import gates, settings
@@ -189,15 +189,17 @@ def _translated(key: str, value: Any) -> str:
 # --- before an upgrade ------------------------------------------------------------------------------------------------
 
 
-def before_upgrade(views: Sequence[View], snapshot: str | None = None) -> list[str]:
+def before_upgrade(views: Sequence[View], snapshot: str | None = None, lost: Collection[str] = ()) -> list[str]:
     """Why nodes may not be upgraded to another line now, from every observer of every datacenter.
 
     Beyond what a restart asks: nothing streams or repairs, everything is in the present formats, there is room to
     rewrite the largest table, and (if named) every node has the snapshot to go back to.
 
     Nodes of two lines are no reason: an upgrade that was interrupted goes on.
+
+    :param lost: pods that nobody asks anything about.
     """
-    cluster = views[0].joined(views[1:])
+    cluster = views[0].joined(views[1:]).without(lost)
     reasons = gates.no_streams(cluster) + gates.no_repairs(cluster) + gates.sstables_present(cluster)
     reasons += gates.room_to_rewrite(cluster) + gates.one_schema_a_line(cluster)
     return reasons + (gates.snapshot_taken(cluster, snapshot) if snapshot is not None else [])

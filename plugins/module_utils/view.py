@@ -118,6 +118,8 @@ class NodeView:
     # What of its template is not its rack's own (image, version, configuration), as one text; compared with
     # RackView.wants to tell whether a change is proved already.
     runs: str | None = None
+    # Version of Cassandra that the pod is made for.
+    version: str | None = None
     # Seconds since its container started; None while it does not run.
     running_for: float | None = None
     # Its worker does not answer: nobody can tell whether the node still runs, nor end it.

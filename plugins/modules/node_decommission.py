@@ -59,15 +59,15 @@ changes:
   returned: success, and where something was done before a failure
   type: list
   elements: str
-  sample: [r1-1 has joined after 41 s]
+  sample: [r1-1 has left after 41 s]
 moved:
-  description: The nodes that joined or left.
+  description: The nodes that left.
   returned: success, and where something was done before a failure
   type: list
   elements: dict
   contains:
     node: {description: Name of the node., type: str, sample: shop-dc1-r1-1}
-    step: {description: V(join) or V(leave)., type: str, sample: join}
+    step: {description: V(join) or V(leave)., type: str, sample: leave}
     seconds: {description: 'What Cassandra took for it, with its start.', type: float, sample: 41.2}
 left:
   description: The steps that are left.
@@ -87,8 +87,8 @@ ownership:
   returned: success, and where something was done before a failure
   type: dict
   contains:
-    before: {description: Before the first step., type: dict, sample: {shop-dc1-r1-0: 100.0}}
-    after: {description: After the last., type: dict, sample: {shop-dc1-r1-0: 50.0, shop-dc1-r1-1: 50.0}}
+    before: {description: Before the first step., type: dict, sample: {shop-dc1-r1-0: 50.0, shop-dc1-r1-1: 50.0}}
+    after: {description: After the last., type: dict, sample: {shop-dc1-r1-0: 100.0}}
 seconds:
   description: What all of it took.
   returned: success, and where something was done before a failure

@@ -75,6 +75,8 @@ batches:
       canary: true
       why: proves the change before the others get it
       down_already: false
+      lost: false
+      outage: []
       pause: false
 not_restarted:
   description: Node to the reason why it would not be restarted.

@@ -294,6 +294,32 @@ def test_a_node_that_others_see_down_blocks(six: Datacenter, client: Workload) -
     assert six.lives() == lives
 
 
+RACK = {"warn": "r1", "ignore": "r2"}
+
+
+def rack_of(datacenter: Datacenter, rack: str) -> list[str]:
+    """Its nodes, as they are restarted."""
+    return [f"{datacenter.prefix}-{rack}-{ordinal}" for ordinal in (1, 0)]
+
+
+def test_racks_in_the_order_asked_for_with_a_pause_after_each(six: Datacenter, client: Workload) -> None:
+    """Each run restarts the next rack of the order and ends; the racks that were not named come last."""
+    wanted = six.inventory_variables()["cassandra_config"]
+    changed = six.changed(cassandra_config={**wanted, "compaction_throughput": "40MiB/s"})
+    changed.deploy()
+    ordered = {"rollout_order": "r3,r2", "rollout_pause_after": "rack", "rollout_max_unavailable": "rack"}
+    with no_request_fails(six, client) as watcher:
+        for rack, paused in (("r3", True), ("r2", True), ("r1", False)):
+            result = restart(changed, **ordered)
+            assert restarted(result, six) == rack_of(six, rack)
+            assert ("Paused" in result.output) is paused
+        assert restart(changed, **ordered).changed == 0
+    assert watcher.made == dict.fromkeys(six.nodes, 1)
+    assert watcher.last_back[six.nodes[4]] < watcher.first_away[six.nodes[2]], "r3 before r2"
+    six.deploy()
+    restart(six, rollout_max_unavailable="rack")
+
+
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_keyspaces_that_cannot_keep_their_quorum(six: Datacenter, client: Workload, replicas: int) -> None:
     lives = six.lives()
@@ -304,9 +330,10 @@ def test_keyspaces_that_cannot_keep_their_quorum(six: Datacenter, client: Worklo
         try:
             six.run("restart", rollout_force=True).refused("keyspace fragile", "rollout_low_rf")
             assert six.lives() == lives
-            result = restart(six, rollout_force=True, rollout_low_rf="warn", rollout_limit="r1")
-            assert restarted(result, six) == [six.nodes[1], six.nodes[0]]
-            assert "fragile" in result.output
+            for policy, told in (("warn", True), ("ignore", False)):
+                result = restart(six, rollout_force=True, rollout_low_rf=policy, rollout_limit=RACK[policy])
+                assert restarted(result, six) == rack_of(six, RACK[policy])
+                assert ("fragile" in result.output) is told
         finally:
             session.execute("DROP KEYSPACE fragile", timeout=60)
     six.wait_up()

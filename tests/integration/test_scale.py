@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
+from integration.harness import waiting
 from integration.harness.datacenter import Datacenter
+from integration.harness.faults import Volume, stopped
 from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
@@ -168,6 +170,26 @@ def test_a_leaving_node_that_is_killed_leaves_anew(three: Datacenter, client: Wo
         kill(three, f"{three.prefix}-r1-1")
         run.wait().ok()
         assert_ring(three)
+
+
+def test_a_member_that_is_lost_while_another_joins_is_replaced(three: Datacenter, client: Workload) -> None:
+    """Nobody can join while a member is dead, whatever becomes of the run; heal replaces it, and scale ends."""
+    four, lost = wanted(three, FOUR), f"{three.prefix}-r3-0"
+    before = host_ids(three)
+    run = four.start("scale", scale_delete_volumes=True)
+    wait_for_words(run, "r1-1 to join: ", LIMIT)
+    with stopped(three, lost):
+        Volume.of(three, lost).wipe()
+    print(f"scale ended with {run.wait().rc}")
+    # It may fail: the node that could not join needs scale, not heal.
+    healed = four.run("heal", heal_patience=900)
+    assert f"{lost} is replaced: " in " ".join(healed.output.split()), healed.output
+    waiting.until("the lost node to be back", lambda: four.not_ready([lost]), 300)
+    scaled(four)
+    assert before.items() <= host_ids(four).items(), "it kept its host id"
+    client.wait_for_rows(50)
+    client.check("ALL")
+    scaled(three, scale_delete_volumes=True)
 
 
 def test_stop_and_start_keep_everything(three: Datacenter, client: Workload) -> None:

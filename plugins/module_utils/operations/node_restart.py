@@ -235,22 +235,28 @@ class Restarts:
             sight = self._open_gates(batch, closed)
         entry.seconds["gates"] = clock.lap()
         nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
-        self._note({node.pod: node.uid for node in nodes if node.uid})
+        if not batch.lost:
+            self._note({node.pod: node.uid for node in nodes if node.uid})
         if not batch.fix:
             self._stop_politely(nodes)
         entry.seconds["drain"] = clock.lap()
         self.done.append(entry)
         self._release(sight.view, batch)
         self._delete(nodes)
-        back = self._wait_back(batch, sight.view)
+        if not batch.lost:
+            self._bring_back(batch, sight.view, entry, clock)
+        self.settle()
+        self._note({})
+
+    def _bring_back(self, batch: rollout.Batch, before: View, entry: Done, clock: Stopwatch) -> None:
+        """Until the nodes serve again and have all writes; the canary must stay so for a while."""
+        back = self._wait_back(batch, before)
         entry.seconds["down"] = clock.lap()
         if batch.canary and self.settings.soak:
             back = self._soak(batch)
             entry.seconds["soak"] = clock.lap()
         self._wait_caught_up(batch, back)
         entry.seconds["hints"] = clock.lap()
-        self.settle()
-        self._note({})
         self.say(
             f"{short(batch.nodes)} {'is' if len(batch.nodes) == 1 else 'are'} back after {entry.seconds['down']:.0f} s"
         )
@@ -459,11 +465,15 @@ class Restarts:
 def releasing(view: View, batch: rollout.Batch) -> int | None:
     """The lowest partition that lets nodes of the batch have the newest revision, and no others.
 
-    From the top: nodes that have it already do not count, and the first one that waits and is not in the batch ends it.
+    From the top: nodes that have it already do not count, nor do lost ones that are released already, and the first one
+    that waits and is not in the batch ends it.
     """
     lowest = None
+    rack = view.rack(batch.rack)
+    partition = rack.partition if rack else 0
     for node in sorted(view.nodes, key=lambda node: -node.ordinal):
-        if node.rack == batch.rack and rollout.needs_restart(view, node):
+        released = node.pod in batch.down and node.ordinal >= partition
+        if node.rack == batch.rack and rollout.needs_restart(view, node) and not released:
             if node.pod not in batch.nodes:
                 break
             lowest = node.ordinal

@@ -80,7 +80,7 @@ class Rollout:
         self.restarts.finish_interrupted()
         self.restarts.settle()
         if self.params["rollback"]:
-            self.returned = way_back.take(self.cluster, self.ctx)
+            self.returned = way_back.take(self.cluster, self.settings, self.ctx)
         sight = self.cluster.ask(self.cluster.look())
         self.refuse(sight)
         self.open_gates_before_upgrade(sight)
@@ -139,7 +139,8 @@ class Rollout:
 
         def look() -> list[str]:
             seen = self.cluster.ask(self.cluster.look())
-            return upgrade.before_upgrade((seen.view, *seen.others), snapshot)
+            lost = rollout.lost(seen.view, self.settings)
+            return upgrade.before_upgrade((seen.view, *seen.others), snapshot, lost)
 
         self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
 
@@ -194,7 +195,7 @@ class Rollout:
         """The plan, and whether it could begin now; nothing is written."""
         sight = self.cluster.ask(self.cluster.look())
         if self.params["rollback"]:
-            sight = way_back.predicted(self.cluster, sight)
+            sight = way_back.predicted(self.cluster, self.settings, sight)
         else:
             self.refuse(sight)
         return rollout_plan.predicted(sight, self.settings, self.ctx, self.params.get("snapshot"))

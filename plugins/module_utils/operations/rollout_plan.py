@@ -29,6 +29,8 @@ SETTINGS: Mapping[str, Any] = {
     "ignore": {"type": "raw"},
     "free_disk": {"type": "raw"},
     "compactions": {"type": "raw"},
+    "without": {"type": "raw"},
+    "accept_outage": {"type": "raw"},
 }
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -52,12 +54,13 @@ def predicted(
 ) -> dict[str, Any]:
     """The plan as a result: for machines, and as lines for people."""
     plan = rollout.plan(sight.view, settings, sight.others)
+    lost = rollout.lost(sight.view, settings)
     first = plan.batches[0] if plan.batches else None
     closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
     change = change_of(sight)
     snapshot = snapshot or change.snapshot_name
     if change.is_upgrade:
-        closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), snapshot)
+        closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), snapshot, lost)
     lines = text(sight.view, plan, closed, change)
     if show:
         for line in lines:
@@ -72,7 +75,7 @@ def predicted(
         "warnings_for_clients": list(plan.warnings),
         "upgrade": str(change) if change.is_upgrade else None,
         "snapshot_name": change.snapshot_name,
-        "snapshot_missing": without_snapshot(sight.view, snapshot) if snapshot else [],
+        "snapshot_missing": without_snapshot(sight.view.without(lost), snapshot) if snapshot else [],
         "snapshot_ttl": knows_ttl(sight.view),
         "report": lines,
     }
@@ -101,6 +104,8 @@ def facts(batch: rollout.Batch) -> dict[str, Any]:
         "nodes": list(batch.nodes),
         "canary": batch.canary,
         "down_already": batch.fix,
+        "lost": batch.lost,
+        "outage": list(batch.outage),
         "pause": batch.pause,
         "why": batch.why,
     }

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from .. import upgrade
 from ..context import Context
 from ..errors import CassopsError
 from ..observe import LABEL_RACK, ZONE, Objects, labels, runs
+from ..rollout import Settings, lost
 from .cluster import Cluster, Sight
 from .rollout_plan import mode_of, version_of
 
@@ -41,13 +42,13 @@ class Return:
     template: dict[str, Any]
 
 
-def take(cluster: Cluster, ctx: Context) -> list[str]:
+def take(cluster: Cluster, settings: Settings, ctx: Context) -> list[str]:
     """Give the StatefulSets their former templates; returns what was done.
 
     :raises CassopsError: no change is under way, or there is no safe way back from it.
     """
     done = []
-    for way in ways(cluster, cluster.ask(cluster.look())):
+    for way in ways(cluster, settings, cluster.ask(cluster.look())):
         cluster.check()
         # In one request: with a low partition Kubernetes would restart nodes at once.
         patch = [
@@ -64,9 +65,9 @@ def take(cluster: Cluster, ctx: Context) -> list[str]:
     return done
 
 
-def predicted(cluster: Cluster, sight: Sight) -> Sight:
+def predicted(cluster: Cluster, settings: Settings, sight: Sight) -> Sight:
     """What would be seen after taking the way back, for check mode."""
-    found = {way.stateful_set: way for way in ways(cluster, sight)}
+    found = {way.stateful_set: way for way in ways(cluster, settings, sight)}
     racks = tuple(
         replace(rack, update_revision=way.revision, wants=runs(way.template), partition=rack.replicas)
         if (way := found.get(rack.stateful_set))
@@ -81,7 +82,7 @@ def predicted(cluster: Cluster, sight: Sight) -> Sight:
     return replace(sight, view=replace(sight.view, nodes=nodes, racks=racks))
 
 
-def ways(cluster: Cluster, sight: Sight) -> list[Return]:
+def ways(cluster: Cluster, settings: Settings, sight: Sight) -> list[Return]:
     """The StatefulSets that have to change, each with its former revision.
 
     :raises CassopsError: see L(take).
@@ -101,7 +102,7 @@ def ways(cluster: Cluster, sight: Sight) -> list[Return]:
             )
         else:
             found.append(way)
-            reasons += refusals(sight, way.template)
+            reasons += refusals(sight, way.template, lost(sight.view, settings))
     if reasons:
         raise CassopsError(f"there is no way back: {'; '.join(dict.fromkeys(reasons))}. Instead {INSTEAD}")
     return found
@@ -163,8 +164,11 @@ def content(template: Mapping[str, Any]) -> str:
     return json.dumps(own, sort_keys=True)
 
 
-def refusals(sight: Sight, template: Mapping[str, Any]) -> list[str]:
-    """Why nodes may not go back to this template: its configuration is gone, or its Cassandra cannot read the data."""
+def refusals(sight: Sight, template: Mapping[str, Any], without: Collection[str]) -> list[str]:
+    """Why nodes may not go back to this template: its configuration is gone, or its Cassandra cannot read the data.
+
+    :param without: pods that are lost: they are given new data.
+    """
     reasons = []
     configuration = runs(template).rpartition(" ")[2]
     if not exists(sight.found, configuration):
@@ -172,7 +176,8 @@ def refusals(sight: Sight, template: Mapping[str, Any]) -> list[str]:
     modes = upgrade.modes([sight.view, *sight.others])
     present = [mode for mode in modes.values() if mode in upgrade.MODES]
     mode = max(present, key=upgrade.MODES.index, default=None)
-    for pod in sight.found.all("Pod").values():
+    pods = [pod for name, pod in sight.found.all("Pod").items() if name not in without]
+    for pod in pods:
         reasons += upgrade.refusals(version_of(pod), version_of(template), mode)
     wanted = mode_of(sight.found, template)
     if wanted in upgrade.MODES and mode is not None and upgrade.MODES.index(wanted) < upgrade.MODES.index(mode):

@@ -20,13 +20,13 @@ PIECE = 64 * 1024
 AT_ONCE = 8
 
 
-def write(datacenter: Datacenter, table: str, pieces: int, size: int = PIECE) -> None:
+def write(datacenter: Datacenter, table: str, pieces: int, size: int = PIECE, keyspace: str = KEYSPACE) -> None:
     """Fill a table, made if need be, with so many rows that nothing compresses; every write acknowledged at QUORUM."""
     with connect(datacenter) as driver:
         session = driver.connect()
         session.default_timeout = 60
-        session.execute(f"CREATE TABLE IF NOT EXISTS {KEYSPACE}.{table} (n int PRIMARY KEY, data blob)", timeout=120)
-        insert = session.prepare(f"INSERT INTO {KEYSPACE}.{table} (n, data) VALUES (?, ?)")
+        session.execute(f"CREATE TABLE IF NOT EXISTS {keyspace}.{table} (n int PRIMARY KEY, data blob)", timeout=120)
+        insert = session.prepare(f"INSERT INTO {keyspace}.{table} (n, data) VALUES (?, ?)")
         rows = ((number, os.urandom(size)) for number in range(pieces))
         execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE, raise_on_first_error=True)
 
@@ -41,6 +41,21 @@ def aboard(datacenter: Datacenter, mebibytes: int, table: str = "cargo") -> Iter
         yield
     finally:
         drop(datacenter, table)
+
+
+@contextmanager
+def on_one_replica(datacenter: Datacenter, mebibytes: int, keyspace: str) -> Iterator[None]:
+    """A keyspace of three replicas, of which one has so much data and the others have none, as long as it lasts."""
+    replication = f"replication = {{'class': 'NetworkTopologyStrategy', '{datacenter.name}': %d}}"
+    with connect(datacenter) as driver:
+        session = driver.connect()
+        session.execute(f"CREATE KEYSPACE {keyspace} WITH {replication % 1}", timeout=120)
+        try:
+            write(datacenter, "cargo", mebibytes * MEBIBYTE // PIECE, keyspace=keyspace)
+            session.execute(f"ALTER KEYSPACE {keyspace} WITH {replication % 3}", timeout=120)
+            yield
+        finally:
+            session.execute(f"DROP KEYSPACE {keyspace}", timeout=120)
 
 
 def drop(datacenter: Datacenter, table: str) -> None:

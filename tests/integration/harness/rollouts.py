@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from cassandra.policies import WhiteListRoundRobinPolicy
 
-from . import waiting
+from . import cargo, waiting
 from .datacenter import Datacenter
 from .playbooks import Result
 from .watcher import Watcher
@@ -93,23 +93,39 @@ def another_schema(datacenter: Datacenter, node: str) -> Iterator[None]:
 
 @contextmanager
 def repairing(datacenter: Datacenter, node: str) -> Iterator[Callable[[], bool]]:
-    """A node repairs as long as the context lasts; whether it does at this moment."""
+    """A node repairs as long as the context lasts; whether it does at this moment.
+
+    It streams what one replica has and two lack, at a trickle: that takes minutes, however fast the machine is.
+    """
     address = datacenter.addresses()[node]
-    process = datacenter.namespace.stream("exec", node, "--", "sh", "-c", REPAIRS)
-    with connect(datacenter, balance=WhiteListRoundRobinPolicy([address])) as driver:
+    with (
+        cargo.on_one_replica(datacenter, STREAMED, "repaired"),
+        connect(datacenter, balance=WhiteListRoundRobinPolicy([address])) as driver,
+    ):
         session = driver.connect()
 
         def runs() -> bool:
             return any(not row.completed for row in session.execute("SELECT completed FROM system_views.repairs"))
 
+        stream_at(datacenter, TRICKLE)
+        process = datacenter.namespace.stream("exec", node, "--", "nodetool", "repair", "--full", "repaired")
         try:
             waiting.until("a repair to run", lambda: [] if runs() else ["none does"], 120)
             yield runs
         finally:
-            datacenter.namespace.exec(node, "rm", "/tmp/repairing")
+            stream_at(datacenter, USUAL)
             process.wait(300)
 
 
-# One replica after the other takes long even where there is little to compare.
-REPAIRS = """touch /tmp/repairing
-while [ -e /tmp/repairing ]; do nodetool repair --full --sequential system_auth; done"""
+# MiB; each node sends a third of it, its share of the data to two others: at a trickle nearly three minutes.
+STREAMED = 64
+# Of ranges of SSTables, in megabits a second; of entire SSTables, in MiB a second.
+TRICKLE, USUAL = (1, 1), (200, 24)
+
+
+def stream_at(datacenter: Datacenter, speed: tuple[int, int]) -> None:
+    """How fast every node may stream, until it restarts."""
+    ranges, entire = map(str, speed)
+    for node in datacenter.nodes:
+        datacenter.nodetool(node, "setstreamthroughput", ranges)
+        datacenter.nodetool(node, "setstreamthroughput", "--entire-sstable-throughput", entire)

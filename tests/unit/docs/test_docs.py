@@ -25,7 +25,7 @@ PAGES = sorted(path for path in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT /
 # What a sentence calls a file of the collection; also in code, where the pages name it without a link.
 NAMED = re.compile(r"(?<![\w/.{-])((?:docs|extensions|inventories|playbooks|plugins|roles|tests)/[\w./-]*\w)")
 # Written by a run, not by us.
-MADE = ("tests/output", "tests/benchmark/results.json")
+MADE = ("docs/images", "tests/output", "tests/benchmark/results.json")
 
 
 def name(path: Path) -> str:

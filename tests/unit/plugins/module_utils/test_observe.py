@@ -123,6 +123,7 @@ def test_a_ready_node() -> None:
         restarts=2,
         revision="new",
         runs="5.0.9 cassandra:5.0.9 shop-dc1-config-1",
+        version="5.0.9",
     )
 
 

@@ -374,6 +374,17 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     assert short(decided(dead(views.whole(), FIRST, held=FOREIGN), **facts)) == (12, REPLACE)
 
 
+def with_member(view: View, observer: str, member: Endpoint) -> View:
+    """The view in which an observer knows one more member, and sees it up."""
+    seen = view.observations[observer]
+    more = replace(
+        seen,
+        endpoints={**seen.endpoints, member.address: member},
+        alive={**seen.alive, member.address: True},
+    )
+    return replace(view, observations={**view.observations, observer: more})
+
+
 def newcomer(**changes: Any) -> View:
     """A node that no view knows."""
     view = views.whole()
@@ -405,6 +416,17 @@ def test_row_13_a_node_that_never_joined_joins_anew() -> None:
     assert short(decided(newcomer(phase="Crashed", restarts=3))) == (13, ASK)
     assert short(decided(newcomer(phase="Running"))) == (13, WAIT)
     assert short(decided(newcomer(held="the ledger has no address for this node yet"))) == (13, ASK)
+
+
+@pytest.mark.parametrize(("known", "action"), [(False, REPLACE), (True, WAIT)])
+def test_row_13_a_node_that_could_not_join_and_a_dead_one_do_not_wait_for_each_other(known: bool, action: str) -> None:
+    """Nobody can join while a member is dead. One that is at it is waited for: gossip forgets it when it fails."""
+    view = dead(newcomer(phase="Crashed"), SECOND, held=EMPTY)
+    if known:
+        for observer in view.observations:
+            joins = replace(view.endpoints()[address_of(view, THIRD)], tokens=(), status="BOOT", host_id="new")
+            view = with_member(view, observer, replace(joins, address=address_of(view, FIRST)))
+    assert decided(view, SECOND).action == action
 
 
 def test_row_13_a_worker_dies_under_a_node_that_joins() -> None:
@@ -526,9 +548,20 @@ def test_row_20_not_in_the_middle_of_an_upgrade() -> None:
         view = views.with_endpoint(view, observer, address_of(view, SECOND), version="4.1.10")
     told = decided(view)
     assert (short(told), "finish the upgrade" in told.advice) == ((20, ASK), True)
+    assert f"rollout_without={FIRST}" in told.advice
     # What needs no streaming is done all the same.
     view = views.with_node(view, FIRST, held=None, phase="Terminating")
     assert short(decided(view, worker=Worker("worker1", GONE))) == (6, MOVE)
+
+
+def test_row_20_what_the_dead_node_runs_counts_too() -> None:
+    """The canary of an upgrade is dead: it cannot stream from the others until it is at their line again."""
+    view = dead(views.whole(), FIRST, held=EMPTY, version="4.1.10")
+    told = decided(view)
+    assert short(told) == (20, ASK)
+    assert "it would start with Cassandra 4.1.10, and the others run 5.0" in told.reason
+    patch = views.with_node(view, FIRST, version="5.0.8")
+    assert short(decided(patch)) == (6, REPLACE)
 
 
 def test_a_datacenter_that_never_ran_is_deploys_business() -> None:

@@ -70,10 +70,25 @@ def test_values_may_be_texts() -> None:
             "ignore": "repairs,hints",
             "free_disk": "7.5",
             "compactions": "20",
+            "without": "r2-0",
+            "accept_outage": "shop,games",
         }
     )
     assert found == Settings(
-        "2", ("r2", "r1"), ("r1",), False, 5.0, "rack", "warn", True, ("repairs", "hints"), 7.5, 20, "rollout_"
+        "2",
+        ("r2", "r1"),
+        ("r1",),
+        False,
+        5.0,
+        "rack",
+        "warn",
+        True,
+        ("repairs", "hints"),
+        7.5,
+        20,
+        ("r2-0",),
+        ("shop", "games"),
+        "rollout_",
     )
 
 
@@ -311,7 +326,8 @@ def test_those_above_are_not_taken_where_that_would_lose_a_quorum() -> None:
     view = views.pending(views.whole(racks=("r1",), per_rack=3))
     plan = rollout.plan(views.with_gone(view, pod("r1-0")), Settings())
     assert plan.batches == ()
-    (blocker,) = plan.blockers
+    blocker, advice = plan.blockers
+    assert advice.endswith("rollout_accept_outage: system_auth")
     assert blocker.startswith("shop-dc1-r1-2 cannot restart now: keyspace system_auth would keep 1 of 3 replicas of ")
     assert "and QUORUM needs 2: bring back" in blocker
     assert set(plan.skipped) == {pod("r1-0"), pod("r1-1"), pod("r1-2")}
@@ -371,6 +387,90 @@ def test_an_absent_node_counts_only_if_it_would_come_back_at_the_older_revision(
     assert not rollout.needs_restart(released, node)
     same = replace(view, racks=tuple(replace(rack, current_revision=views.NEW) for rack in view.racks))
     assert not rollout.needs_restart(same, node)
+
+
+# Nodes that are lost
+
+
+EMPTY = "this node belongs to the datacenter but its volume is empty"
+
+
+def held(view: View, *names: str) -> View:
+    for name in names:
+        view = views.with_gone(view, pod(name), phase="Running", held=EMPTY, reason=None)
+    return view
+
+
+def without(*names: str, **changes: Any) -> Settings:
+    return replace(Settings(), without=names, **changes)
+
+
+def test_a_lost_node_of_the_canarys_rack_does_not_keep_it_from_going_back() -> None:
+    view = held(views.pending(views.whole(per_rack=2), [pod("r1-1")]), "r1-0")
+    assert any(reason.startswith("shop-dc1-r1-0 is held") for reason in closed(view))
+    plan = rollout.plan(view, without("r1-0"))
+    assert (batches(plan), plan.blockers, plan.unfinished) == (["r1-1"], (), ())
+    assert plan.skipped[pod("r1-0")] == "it is lost, as you said"
+    assert closed(view, without=("r1-0",)) == []
+
+
+def test_a_lost_node_of_another_rack_blocks_what_shares_ranges_with_it_until_that_is_accepted() -> None:
+    view = held(views.pending(views.whole(per_rack=2), [pod("r1-1")]), "r2-0")
+    plan = rollout.plan(view, without("r2-0"))
+    assert plan.batches == ()
+    assert plan.blockers[0].startswith("shop-dc1-r1-1 cannot restart now: keyspace system_auth would keep 1 of 3")
+    assert plan.blockers[-1] == (
+        "if nothing can be brought back, accept that requests at QUORUM fail for some rows of keyspace system_auth "
+        "while a node restarts, with rollout_accept_outage: system_auth"
+    )
+    accepted = without("r2-0", accept_outage=("system_auth",))
+    plan = rollout.plan(view, accepted)
+    assert (batches(plan), plan.blockers) == (["r1-1"], ())
+    assert plan.batches[0].outage == ("system_auth",)
+    assert "no order of restarts keeps the quorum of keyspace system_auth: accepted" in plan.batches[0].why
+    assert rollout.before_batch(view, plan.batches[0], accepted) == []
+
+
+def test_accepted_is_only_what_was_named_and_one_node_at_a_time() -> None:
+    view = with_keyspaces(held(six(), "r2-0"), keyspace("shop", dc1="3"))
+    wanted = without("r2-0", accept_outage=("shop",), max_unavailable="rack", order=("r1",))
+    assert rollout.plan(view, wanted).blockers[-1].endswith("rollout_accept_outage: shop,system_auth")
+    plan = rollout.plan(view, replace(wanted, accept_outage=("shop", "system_auth")))
+    assert (batches(plan), plan.blockers) == (["r2-1", "r2-0", "r1-1", "r1-0", "r3-1", "r3-0"], ())
+    assert [len(batch.outage) for batch in plan.batches] == [0, 0, 2, 2, 2, 2]
+
+
+def test_nobody_else_may_be_down_beside_the_lost() -> None:
+    view = held(views.pending(views.whole(per_rack=2), [pod("r1-1")]), "r1-0", "r3-1")
+    chosen = without("r1-0", accept_outage=("system_auth",))
+    batch = rollout.plan(view, chosen).batches[0]
+    assert any(reason.startswith("shop-dc1-r3-1 is held") for reason in rollout.before_batch(view, batch, chosen))
+
+
+def test_a_lost_node_gets_the_change_too_and_nobody_waits_for_it() -> None:
+    """Its replacement must run what the others run; those below it in its rack come after it."""
+    view = held(views.pending(views.whole(per_rack=2), [pod("r3-1"), pod("r3-0")]), "r3-1")
+    plan = rollout.plan(view, without("r3-1"))
+    assert batches(plan) == ["r3-1", "r3-0"]
+    first, second = plan.batches
+    assert (first.lost, first.fix, first.canary) == (True, True, False)
+    assert (second.lost, second.fix, second.down) == (False, False, (pod("r3-1"),))
+    assert rollout.before_batch(view, first, without("r3-1")) == []
+    # Once its rack's partition lets it go, it is not begun again, even if its pod cannot end.
+    view = replace(view, racks=tuple(replace(rack, partition=1) for rack in view.racks))
+    assert batches(rollout.plan(view, without("r3-1"))) == ["r3-0"]
+    assert rollout.plan(views.with_node(view, pod("r3-1"), phase="Terminating"), without("r3-1")).unfinished == ()
+
+
+def test_who_is_lost_is_down_and_known() -> None:
+    plan = rollout.plan(held(six(), "r2-0"), without("r2", "r9"))
+    assert plan.blockers[:2] == (
+        "rollout_without: there is no rack or node r9",
+        "rollout_without: shop-dc1-r2-1 is not down",
+    )
+    # Its worker is cut off from Kubernetes, and Cassandra goes on there.
+    plan = rollout.plan(views.with_node(six(), pod("r2-1"), phase="Terminating", ready=False), without("r2-1"))
+    assert plan.blockers == ("rollout_without: shop-dc1-r2-1 is not down",)
 
 
 # Replication
@@ -724,13 +824,16 @@ def clusters(draw: st.DrawFn) -> tuple[View, Settings]:
     )
     names = [node.pod for node in listed]
     view = views.pending(view, draw(st.sets(st.sampled_from(names), min_size=1).map(sorted)))
-    for name in draw(st.sets(st.sampled_from(names), max_size=2).map(sorted)) if draw(st.booleans()) else ():
+    gone = draw(st.sets(st.sampled_from(names), max_size=2).map(sorted)) if draw(st.booleans()) else []
+    for name in gone:
         view = views.with_gone(view, name)
     chosen = Settings(
         max_unavailable=draw(st.sampled_from(["rack", "1", "2", "50%"])),
         canary=draw(st.booleans()),
         low_rf=draw(st.sampled_from(rollout.POLICIES)),
         pause_after=draw(st.sampled_from(rollout.PAUSES)),
+        without=tuple(draw(st.sets(st.sampled_from(gone)).map(sorted))) if gone else (),
+        accept_outage=tuple(draw(st.sets(st.sampled_from([item.name for item in keyspaces])).map(sorted))),
         order=tuple(draw(st.permutations([f"r{rack}" for rack in range(len(sizes))]))) if draw(st.booleans()) else (),
         limit=tuple(draw(st.sets(st.sampled_from([*names, "r0"]), max_size=2).map(sorted))),
     )
@@ -779,6 +882,16 @@ def restarted(view: View, batch: Batch) -> View:
     return replace(view, nodes=nodes, observations=observations)
 
 
+def released(view: View, batch: Batch) -> View:
+    """The datacenter after a batch of lost nodes: they are down at the newest revision."""
+    nodes = tuple(
+        replace(node, pending_restart=False, revision=views.NEW) if node.pod in batch.nodes else node
+        for node in view.nodes
+    )
+    racks = tuple(replace(rack, partition=batch.partition) if rack.name == batch.rack else rack for rack in view.racks)
+    return replace(view, nodes=nodes, racks=racks)
+
+
 @settings(max_examples=150, deadline=None)
 @given(clusters())
 def test_no_batch_of_a_plan_takes_a_range_below_its_quorum(given_cluster: tuple[View, Settings]) -> None:
@@ -792,7 +905,9 @@ def test_no_batch_of_a_plan_takes_a_range_below_its_quorum(given_cluster: tuple[
         assert {node.rack for node in view.nodes if node.pod in batch.nodes} == {batch.rack}
         if not batch.fix:
             before = addresses(view, batch.down)
-            assert lost(view, chosen, before, before | addresses(view, batch.nodes)) == []
+            short_of = lost(view, chosen, before, before | addresses(view, batch.nodes))
+            assert set(short_of) <= set(batch.outage) <= set(chosen.accept_outage)
+            assert len(batch.nodes) == 1 or not batch.outage
 
 
 @settings(max_examples=100, deadline=None)
@@ -830,9 +945,9 @@ def test_a_rollout_that_its_gates_let_through_keeps_every_quorum_and_ends(
             assert any(not rollout.is_well(node) for node in view.nodes)
             return
         down = {str(node.address) for node in view.nodes if not rollout.is_well(node)}
-        assert lost(view, chosen, down, down | addresses(view, batch.nodes)) == []
-        view = restarted(view, batch)
-        assert rollout.after_batch(view, batch) == []
+        assert set(lost(view, chosen, down, down | addresses(view, batch.nodes))) <= set(chosen.accept_outage)
+        view = released(view, batch) if batch.lost else restarted(view, batch)
+        assert batch.lost or rollout.after_batch(view, batch) == []
     plan = rollout.plan(view, chosen)
     assert plan.blockers or not plan.batches
 

@@ -14,7 +14,12 @@ from unit.plugins.module_utils.operations.rolling import CHANGED, Rolling
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import patience, rollout, waiting
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    patience,
+    rollout,
+    rollout_plan,
+    waiting,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.patience import NO_LOG
 
 FIRST, SECOND = "shop-dc1-r1-1", "shop-dc1-r1-0"
@@ -665,6 +670,78 @@ def test_the_way_back_to_4_1_from_the_canary(old: Rolling) -> None:
     assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
     assert {member.version for member in old.ring.members.values()} == {"4.1.10"}
     old.assert_whole()
+
+
+# --- a node is lost half way ------------------------------------------------------------------------------------------
+
+
+def is_lost(world: Rolling, pod: str) -> None:
+    """Its volume is gone: it comes back empty, and is held."""
+    del world.kube.disks[f"data-{pod}"]
+    world.comes_back(pod)
+    assert world.kube.held[pod]
+
+
+def versions(world: Rolling) -> list[str]:
+    """Of the pods."""
+    pods = [world.kube.one("Pod", pod) for pod in world.nodes]
+    return [pod["metadata"]["labels"]["app.kubernetes.io/version"] for pod in pods]
+
+
+def test_a_lost_node_of_another_rack_does_not_keep_an_upgrade_from_going_back(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    is_lost(old, FAR)
+    assert f"{FAR} is held" in blocked(old, rollback=True)
+    told = blocked(old, rollback=True, without=[FAR])
+    assert "keyspace system_auth would keep 1 of 3 replicas" in told
+    assert "rollout_accept_outage: system_auth" in told
+    result = old.roll(rollback=True, without="r3", accept_outage=["system_auth"])
+    assert result["restarted"] == ["shop-dc1-r1-0"]
+    assert versions(old) == ["4.1.10"] * 3
+    assert FAR in old.kube.held
+
+
+def test_an_upgrade_is_finished_without_a_lost_node_which_gets_the_version_too(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    is_lost(old, FAR)
+    for pod, busy in old.ring.busy.items():
+        busy.snapshots += ["before-5.0.9"] if pod != FAR else []
+    lost = {"without": [FAR], "accept_outage": ["system_auth"]}
+    plan = old.run(rollout_plan, snapshot="before-5.0.9", **lost)
+    assert (plan["snapshot_missing"], plan["gates"]) == ([], [])
+    result = old.roll(upgrade=True, snapshot="before-5.0.9", **lost)
+    assert sorted(result["restarted"]) == ["shop-dc1-r2-0", FAR]
+    assert versions(old) == ["5.0.9"] * 3
+    assert FAR in old.kube.held
+    assert old.roll(upgrade=True, **lost)["changed"] is False
+
+
+def test_a_lost_canary_goes_back_without_anybody_waiting_for_it(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    is_lost(old, "shop-dc1-r1-0")
+    assert old.roll(rollback=True, without="r1-0")["restarted"] == ["shop-dc1-r1-0"]
+    assert versions(old) == ["4.1.10"] * 3
+
+
+def test_a_run_without_a_lost_node_that_is_killed_anywhere_is_finished_by_the_next(worlds: Worlds) -> None:
+    lost = {"without": FAR, "accept_outage": "system_auth"}
+
+    def begun() -> Rolling:
+        made = worlds(1)
+        made.deploy(**CHANGED)
+        made.roll(pause_after="canary")
+        is_lost(made, FAR)
+        return made
+
+    undisturbed = begun()
+    before = len(undisturbed.kube.writes)
+    undisturbed.roll(**lost)
+    for lives in range(len(undisturbed.kube.writes) - before):
+        world = begun()
+        assert world.killed(lives, lambda world=world: world.roll(**lost)), lives  # type: ignore[misc]
+        world.roll(**lost)
+        assert (world.pending(), world.note()) == ([], {})
+        assert world.roll(**lost)["changed"] is False
 
 
 def test_no_way_back_once_the_formats_are_those_of_5_0(old: Rolling) -> None:
