@@ -12,7 +12,8 @@ author:
   - cassops contributors (@cassops)
 description:
   - Brings a living datacenter to the racks and numbers of nodes that are wanted. Nodes join one at a time, in the rack
-    with the fewest; then those that lost ranges are cleaned up, rack by rack; then nodes leave one at a time, the
+    with the fewest; then Cassandra's own keyspaces, the logins above all, get the replicas that so many nodes should
+    have, three or as many as there are; then those that lost ranges are cleaned up, rack by rack; then nodes leave one at a time, the
     highest number of a rack first.
   - The plan is made anew before each step, from what is there, so a run that was killed is gone on with by the next
     one. What joins or leaves already is finished first.

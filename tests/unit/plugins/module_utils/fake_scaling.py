@@ -287,8 +287,8 @@ class Scaling:
     fewest: int = 99
 
     @classmethod
-    def deployed(cls, monkeypatch: pytest.MonkeyPatch, per_rack: int = 1, **changes: Any) -> Scaling:
-        """A datacenter of three racks that serves, with a keyspace of three replicas."""
+    def deployed(cls, monkeypatch: pytest.MonkeyPatch, per_rack: int | dict[str, int] = 1, **changes: Any) -> Scaling:
+        """A datacenter that serves, by default of three racks, with a keyspace of three replicas."""
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
         ring_ = ScalingCassandra()
         ring_.install(monkeypatch)
