@@ -17,6 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Loc
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
     members,
+    patience,
     scale,
     streaming,
     waiting,
@@ -371,6 +372,35 @@ def test_a_leaving_node_that_dies_leaves_again(six: Scaling) -> None:
     six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
     six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
     assert [what for what in six.kube.writes if what.startswith("decommission")] == [f"decommission {LAST}"] * 2
+
+
+def test_a_silent_worker_of_a_joining_node_is_told(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SILENT", 0.0)
+    three.kube.takes = 99
+    three.kube.after_write = lambda: three.kube.lost.update(three.kube.joining)
+    with pytest.raises(CassopsError, match=r"r1-1 joins on worker worker, which does not answer.*heal"):
+        three.run(scale, 2)
+    three.kube.lost.clear()
+    three.kube.after_write = three.watch
+    three.kube.joining[LAST] = 1
+    three.run(scale, 2)
+    three.assert_whole(2)
+
+
+def test_a_silent_worker_of_a_leaving_node_is_told(six: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SILENT", 0.0)
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    six.kube.takes = 99
+    six.kube.after_write = lambda: six.kube.lost.update(six.kube.leaving)
+    with pytest.raises(CassopsError, match=r"r1-1 leaves, and its worker worker does not answer.*heal"):
+        six.run(scale, fewer)
+    # It is back, and its node is a member like any other.
+    six.kube.lost.clear()
+    six.kube.after_write = six.watch
+    six.kube.takes = 2
+    six.kube.die(LAST)
+    six.run(scale, fewer)
+    six.assert_whole(fewer)
 
 
 def test_one_that_has_left_and_dies_has_left(six: Scaling) -> None:
