@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Three nodes become six, four and three again; a fourth rack comes and goes; workers die; all are stopped and started.
 
-In the end each node gets another volume. One client writes and reads at QUORUM until all are stopped. It loses no row, and none of its requests fails but where a
-worker dies.
+In the end each node gets another volume. One client writes and reads at QUORUM until all are stopped. It loses no row,
+and none of its requests fails but where a worker dies.
 """
 
 from __future__ import annotations
