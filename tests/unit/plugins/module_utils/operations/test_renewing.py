@@ -193,6 +193,17 @@ def test_a_ring_that_is_not_whole(world: World) -> None:
     assert not [what for what in world.kube.writes if what.startswith("delete PersistentVolumeClaim")]
 
 
+def test_a_node_whose_cql_cannot_be_closed_keeps_its_volume(world: World) -> None:
+    before = world.identities()
+    world.ring.deaf.add(FIRST)
+    with pytest.raises(CassopsError, match="CQL could not be closed"):
+        volumes(world, **SMALLER, repair=False)
+    world.assert_whole(before)
+    world.ring.deaf.clear()
+    volumes(world, **SMALLER, repair=False)
+    world.assert_whole(before)
+
+
 def test_a_second_run_at_the_same_time(world: World) -> None:
     with Lock(world.kube, "shop-lock", "another"), pytest.raises(Locked):  # type: ignore[arg-type]
         volumes(world, **SMALLER)
