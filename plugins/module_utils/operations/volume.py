@@ -104,14 +104,17 @@ class Volumes:
             if name.removeprefix("data-") in nodes
         }
 
+    def smaller(self, found: Objects) -> list[str]:
+        return [name for name, item in self.claims(found).items() if less(requested(item["spec"]), self.size)]
+
     def to_renew(self, found: Objects) -> list[str]:
         """Claims whose volumes can never become what is wanted."""
-        fixed = self.fixed_classes(found)
+        fixed = self.fixed_classes(found) if self.smaller(found) else ()
         return [name for name, item in self.claims(found).items() if must_be_renewed(item["spec"], self.wanted, fixed)]
 
     def to_grow(self, found: Objects) -> list[str]:
-        smaller = [name for name, item in self.claims(found).items() if less(requested(item["spec"]), self.size)]
-        return [name for name in smaller if name not in self.to_renew(found)]
+        others = self.to_renew(found)
+        return [name for name in self.smaller(found) if name not in others]
 
     def to_make(self, found: Objects) -> list[str]:
         """StatefulSets that ask for other claims."""
