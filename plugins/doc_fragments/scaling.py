@@ -53,3 +53,29 @@ options:
     type: str
     default: ''
 """
+
+    # Nodes that give up their volumes for others.
+    VOLUMES = r"""
+options:
+  replace_volumes:
+    description:
+      - Volumes that can never become what is wanted (they are to be smaller, or of another class, or larger in a class
+        that makes none larger) are given up, one node after the other. Each node takes its own place again on an
+        empty one, with its address, host id and tokens, and the other replicas stream it its data.
+      - Refused before anything is given up are keyspaces with fewer than three replicas here, and data that would not
+        fit. In check mode each node is shown with what it has, what it holds, and what it gets.
+    type: bool
+    default: false
+  repair:
+    description:
+      - Repair a node's ranges before it gives its volume up. A row that was written at QUORUM may be on two replicas
+        of three, one of them this one; streamed from the third it would be on one only. Without it that is left to
+        you; leave it out where all tables were just repaired.
+    type: bool
+    default: true
+  repair_timeout:
+    description:
+      - Limit in seconds of the repair of one keyspace.
+    type: int
+    default: 86400
+"""

@@ -38,6 +38,7 @@ class Plan:
     :param began: when the replacement began, in seconds since 1970 by the API server's clock.
     :param down_since: since when the node is down, likewise; None where nobody knows.
     :param accepted: keyspaces of which rows may be lost by it, as the user accepted.
+    :param wished: the node was well: it gives its volume up for another one.
     """
 
     pod: str
@@ -53,6 +54,7 @@ class Plan:
     began: float = 0.0
     down_since: float | None = None
     accepted: tuple[str, ...] = ()
+    wished: bool = False
 
     def to_data(self) -> dict[str, str]:
         """The C(data) of the ConfigMap."""
@@ -85,6 +87,7 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
             if key in known:
                 values[key] = float(known[key]) if known[key] else None
         values["number"] = int(known.get("number") or 0)
+        values["wished"] = known.get("wished") == str(True)
         for key in LISTS:
             values[key] = tuple(name for name in known.get(key, "").split(",") if name)
         return Plan(**values)

@@ -127,6 +127,7 @@ class Case:
     :param last_words: the end of the log of a container that crashed.
     :param wanted: a StatefulSet wants this node.
     :param open_plan: a replacement of this node was begun and is not finished.
+    :param wished: that was begun although the node was well.
     :param old_volume: and the volume that it gives up is still there.
     """
 
@@ -138,6 +139,7 @@ class Case:
     last_words: str = ""
     wanted: bool = True
     open_plan: bool = False
+    wished: bool = False
     old_volume: bool = False
 
 
@@ -450,7 +452,7 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if case.old_volume and up:
         return Decision(node.pod, 12, ABANDON, "its replacement was begun, and it is alive again with its volume")
     with_its_data = case.old_volume and node.phase == "Running" and node.held is None and not case.volume.going
-    if with_its_data and node.pod not in scene.settings.named:
+    if with_its_data and not case.wished and node.pod not in scene.settings.named:
         return wait(case, 12, "its replacement was begun, and it starts again with its volume")
     return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
 

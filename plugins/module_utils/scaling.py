@@ -9,9 +9,10 @@ The order of the steps:
 1. What a run that was killed left behind: a node that has left is taken away, one that leaves is waited for, and one
    that joins too, or it is withdrawn where it is not wanted any more.
 2. Nodes join, each time in the rack with the fewest: room and replicas first.
-3. Cleanup, before anybody leaves. A node that gives a range away, keeps its old rows and gets the range back would
+3. Cassandra's own keyspaces, the logins above all, get the replicas that so many nodes should have.
+4. Cleanup, before anybody leaves. A node that gives a range away, keeps its old rows and gets the range back would
    bring back what was deleted meanwhile.
-4. Nodes leave, each time from the rack with the most, the highest number of a rack first: Kubernetes takes pods off a
+5. Nodes leave, each time from the rack with the most, the highest number of a rack first: Kubernetes takes pods off a
    StatefulSet in no other order.
 
 The plan is made anew before each step, from what there is.
@@ -24,19 +25,27 @@ from dataclasses import dataclass, field
 
 from . import gates, ring
 from .report import replicas, size
-from .view import Endpoint, NodeView, View
+from .view import Endpoint, Keyspace, NodeView, View
 
 TIDY = "tidy"
 """Take away the pod and the Service of a node that has left: the ledger has forgotten it already."""
 WITHDRAW = "withdraw"
 """Take back a join that was begun and is not wanted any more."""
 JOIN = "join"
+REPLICATE = "replicate"
 CLEANUP = "cleanup"
 LEAVE = "leave"
 
 SPACE, RACKS = "space", "racks"
 IGNORABLE = (SPACE, RACKS)
 """Refusals that a person may go past."""
+
+SYSTEM_KEYSPACES = (*gates.UNCOUNTED_KEYSPACES, "system_auth")
+"""Keyspaces of Cassandra itself that must survive the loss of a rack like everything else.
+
+The logins come last: their rows are then read, and so repaired, while the session that asks still counts as a superuser
+(roles_validity, 2 s).
+"""
 
 
 @dataclass(frozen=True)
@@ -75,18 +84,23 @@ class Step:
     def words(self) -> str:
         if self.kind == CLEANUP:
             return "cleanup of the nodes that lost ranges"
+        if self.kind == REPLICATE:
+            return f"{', '.join(SYSTEM_KEYSPACES)} get more replicas"
         if self.kind == TIDY:
             return f"rack {self.rack}: take away what nodes that left have left behind"
         verb = {JOIN: "joins", LEAVE: "leaves", WITHDRAW: "is withdrawn: it has not joined yet and is not wanted"}
         return f"{self.rack}-{self.ordinal} {verb[self.kind]}"
 
 
-def plan(racks: Sequence[RackState], target: Mapping[str, int], unclean: Collection[str] = ()) -> list[Step]:
+def plan(
+    racks: Sequence[RackState], target: Mapping[str, int], unclean: Collection[str] = (), few_replicas: bool = False
+) -> list[Step]:
     """The steps that are left, in order; empty where all is as wanted.
 
     :param racks: all that there are, in the order wanted; those that are not in the target count as 0 there.
     :param target: rack -> number of nodes; the order is that of new racks.
     :param unclean: nodes that lost ranges, and were not cleaned up since.
+    :param few_replicas: Cassandra's own keyspaces lack replicas, see L(few_replicas).
     """
     order = [*target, *(rack.name for rack in racks if rack.name not in target)]
     steps = [Step(TIDY, rack.name) for rack in racks if untidy(rack, target)]
@@ -101,6 +115,8 @@ def plan(racks: Sequence[RackState], target: Mapping[str, int], unclean: Collect
     joins = list(_joins(counts, target, order))
     steps += joins
     leaves = list(_leaves(counts, target, order))
+    if few_replicas:
+        steps.append(Step(REPLICATE))
     if unclean or any(step.kind == JOIN for step in steps):
         steps.append(Step(CLEANUP))
     return steps + leaves
@@ -320,6 +336,29 @@ def replicas_to_suit(scene: Scene, racks: Collection[str]) -> int:
     user = [factor for name, factor in factors.items() if not name.startswith("system")]
     wanted = max(user, default=0) or factors.get("system_auth", 0) or 1
     return wanted if len(racks) in (0, 1) else min(wanted, len(racks))
+
+
+def system_replicas(nodes: int) -> int:
+    """How many replicas Cassandra's own keyspaces get in a datacenter of so many nodes."""
+    return min(3, nodes)
+
+
+def few_replicas(scene: Scene, nodes: int) -> bool:
+    """Whether one of Cassandra's own keyspaces keeps fewer replicas here than so many nodes should have."""
+    here = scene.view.datacenter
+    factors = [ring.replication_factors(own.replication).get(here, 0) for own in system_keyspaces(scene)]
+    return any(factor < system_replicas(nodes) for factor in factors)
+
+
+def login_replicas(scene: Scene) -> int:
+    """How many replicas the logins have here; 1 where that is not known."""
+    replication = next((own.replication for own in system_keyspaces(scene) if own.name == "system_auth"), {})
+    factors = ring.replication_factors(replication)
+    return factors.get(scene.view.datacenter) or factors.get("") or 1
+
+
+def system_keyspaces(scene: Scene) -> list[Keyspace]:
+    return [each for each in scene.cluster.keyspaces if each.name in SYSTEM_KEYSPACES]
 
 
 def ownership(scene: Scene) -> dict[str, float]:

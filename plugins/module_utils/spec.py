@@ -695,12 +695,16 @@ def refusals(living: Living, desired: Datacenter, prefix: str = "") -> list[str]
     return [*fixed_refusals(living, desired, prefix), *(f"{prefix}{fault}" for fault in faults)]
 
 
-def fixed_refusals(living: Living, desired: Datacenter, prefix: str = "") -> list[str]:
-    """The same, of what no playbook can change in place: names, zones, the storage class, smaller volumes, tokens."""
+def fixed_refusals(living: Living, desired: Datacenter, prefix: str = "", volumes: bool = False) -> list[str]:
+    """The same, of what no playbook can change in place: names, zones, the storage class, smaller volumes, tokens.
+
+    :param volumes: nodes may give theirs up for others.
+    """
     faults = [
         *_cluster_refusals(living, desired),
         *_zone_refusals(living, desired),
-        *_storage_refusals(living, desired),
+        *_class_refusals(living, desired, volumes),
+        *([] if volumes else _shrink_refusals(living, desired)),
     ]
     if living.num_tokens and living.num_tokens != desired.num_tokens:
         faults.append(
@@ -762,23 +766,30 @@ def _nodes(count: int) -> str:
     return f"{count} node" if count == 1 else f"{count} nodes"
 
 
-def _storage_refusals(living: Living, desired: Datacenter) -> list[str]:
-    faults = []
-    have, want = quantity.value(living.storage_size), quantity.value(desired.storage_size)
-    if want < have:
-        faults.append(
-            f"storage.size: the volumes have {living.storage_size}, got {desired.storage_size}; Kubernetes cannot"
-            " shrink a"
-            " volume: put the old size back, or build a second datacenter with smaller volumes and move over"
-        )
-    if desired.storage_class != living.storage_class:
-        default = "the cluster's default"
-        faults.append(
-            f"storage.class: the volumes are of {living.storage_class or default}, got"
-            f" {desired.storage_class or default};"
-            " a volume keeps its class for life: put the old one back, or build a second datacenter and move over"
-        )
-    return faults
+def _shrink_refusals(living: Living, desired: Datacenter) -> list[str]:
+    if quantity.value(desired.storage_size) >= quantity.value(living.storage_size):
+        return []
+    return [
+        f"storage.size: the volumes have {living.storage_size}, got {desired.storage_size}; Kubernetes cannot shrink a"
+        f" volume: put the old size back, or {_ANOTHER_VOLUME}"
+    ]
+
+
+def _class_refusals(living: Living, desired: Datacenter, volumes: bool) -> list[str]:
+    """The cluster's default may be another class tomorrow: nodes give up their volumes for a class that has a name."""
+    if desired.storage_class == living.storage_class or (volumes and desired.storage_class):
+        return []
+    default = "the cluster's default"
+    return [
+        f"storage.class: the volumes are of {living.storage_class or default}, got {desired.storage_class or default};"
+        f" a volume keeps its class for life: put the old one back, or name the new one and {_ANOTHER_VOLUME}"
+    ]
+
+
+_ANOTHER_VOLUME = (
+    "let each node give its volume up for another one, one node after the other: the playbook scale with"
+    " -e scale_replace_volumes=true"
+)
 
 
 def _size_refusals(living: Living, desired: Datacenter) -> list[str]:

@@ -12,8 +12,9 @@ author:
   - cassops contributors (@cassops)
 description:
   - Brings a living datacenter to the racks and numbers of nodes that are wanted. Nodes join one at a time, in the rack
-    with the fewest; then those that lost ranges are cleaned up, rack by rack; then nodes leave one at a time, the
-    highest number of a rack first.
+    with the fewest; then Cassandra's own keyspaces, the logins above all, get the replicas that so many nodes should
+    have, three or as many as there are; then those that lost ranges are cleaned up, rack by rack; then nodes leave one
+    at a time, the highest number of a rack first.
   - The plan is made anew before each step, from what is there, so a run that was killed is gone on with by the next
     one. What joins or leaves already is finished first.
   - Before each step the ring must be whole in every view of every datacenter. A node has left when it says so itself
@@ -27,6 +28,7 @@ extends_documentation_fragment:
   - cassops.kubernetes.kubernetes.peers
   - cassops.kubernetes.desired
   - cassops.kubernetes.scaling
+  - cassops.kubernetes.scaling.volumes
   - cassops.kubernetes.attributes
 attributes:
   check_mode:
@@ -86,6 +88,12 @@ moved:
     node: {description: Name of the node., type: str, sample: shop-dc1-r1-1}
     step: {description: V(join) or V(leave)., type: str, sample: join}
     seconds: {description: 'What Cassandra took for it, with its start.', type: float, sample: 41.2}
+replaced:
+  description: The nodes that gave their volumes up for others, as M(cassops.kubernetes.node_replace) returns them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 left:
   description: The steps that are left.
   returned: success, and where something was done before a failure

@@ -6,27 +6,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: volume
-short_description: The volumes of a Cassandra datacenter grow
+short_description: Size and class of the volumes of a Cassandra datacenter
 version_added: 0.1.0
 author:
   - cassops contributors (@cassops)
 description:
   - Every claim of a node asks for the new size, under the running node, and the StatefulSets are made again without
     touching their pods, so that new nodes get volumes of that size.
-  - Refused where the StorageClass does not let volumes grow, with what can be done, and for a smaller size.
+  - Where the StorageClass does not let volumes grow, for a smaller size, and for another class it is refused, unless
+    O(replace_volumes=true); then each node gives its volume up and takes its own place again on another one, one node
+    after the other.
   - Where the storage grows the file system only when a pod starts, RV(needs_restart) names the nodes.
   - The run may be killed; the next one goes on.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
   - cassops.kubernetes.kubernetes.peers
-  - cassops.kubernetes.rollout
+  - cassops.kubernetes.scaling.volumes
   - cassops.kubernetes.attributes
 attributes:
   check_mode:
     support: full
     details:
-      - What would grow is told, and refused if it cannot; nothing is done.
+      - What would grow or be given up is told, and refused if it cannot be; nothing is done.
   diff_mode:
     support: none
     details:
@@ -41,9 +43,18 @@ options:
       - Size of each node's volume, a Kubernetes quantity such as V(200Gi).
     type: str
     required: true
+  storage_class:
+    description:
+      - Name of the StorageClass of each node's volume. By default each keeps its own.
+    type: str
+  gate_timeout:
+    description:
+      - Limit in seconds of the wait for the ring to be whole before a node gives its volume up.
+    type: int
+    default: 300
   wait_timeout:
     description:
-      - Limit in seconds of each wait for Kubernetes and the storage.
+      - Limit in seconds of each other wait. While a node streams it counts from the last progress.
     type: int
     default: 1800
 """
@@ -55,6 +66,15 @@ EXAMPLES = r"""
     cluster: shop
     datacenter: dc1
     size: 200Gi
+
+- name: Smaller, and of another class
+  cassops.kubernetes.volume:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    size: 50Gi
+    storage_class: local-nvme
+    replace_volumes: true
 """
 
 RETURN = r"""
@@ -69,6 +89,12 @@ volumes:
   returned: success, and where something was done before a failure
   type: dict
   sample: {shop-dc1-r1-0: 200Gi}
+replaced:
+  description: The nodes that gave their volumes up for others, as M(cassops.kubernetes.node_replace) returns them.
+  returned: success, and where something was done before a failure
+  type: list
+  elements: dict
+  sample: []
 needs_restart:
   description: Nodes whose file systems grow when their pods start.
   returned: success, and where something was done before a failure

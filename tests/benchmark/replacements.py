@@ -5,24 +5,17 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
 import json
-import os
-import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import cargo
 import deploys
 import measure
 import scene
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import Cluster, Session
-from cassandra.concurrent import execute_concurrent_with_args
 from sandbox import Sandbox
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
@@ -32,12 +25,9 @@ PREFIX = f"{scene.SMALL['cluster']}-{scene.SMALL['datacenter']}"
 NODES = [f"{PREFIX}-{rack['name']}-{number}" for rack in scene.SMALL["racks"] for number in range(rack["nodes"])]
 # MiB that each node owns: of rows with three replicas on six nodes that is half of all rows.
 OWNED = 256
-PIECE = 64 * 1024
-AT_ONCE = 16
 PATIENCE = 600.0
 # Cassandra's log: when the streams of a joining node are planned, and when the last of them is done.
 PLANNED, STREAMED = "Creating new streaming plan for", "All sessions completed"
-STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3})")
 HEAL_AND_FACTS = [
     {"ansible.builtin.import_playbook": str(scene.ROOT / "playbooks" / "heal.yml")},
     {
@@ -93,30 +83,10 @@ class Site:
         self.inventory = inventory
         self.kube: Kube = where.kube(NAMESPACE)
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
-        secret = self.kube.get("Secret", f"{scene.SMALL['cluster']}-superuser")
-        login = [base64.b64decode(secret["data"][key]).decode() for key in ("username", "password")] if secret else []
-        addresses = [
-            item["spec"]["clusterIP"] for item in self.kube.list("Service") if item["metadata"]["name"] in NODES
-        ]
-        with Cluster(addresses, auth_provider=PlainTextAuthProvider(*login), protocol_version=4) as driver:
-            session = driver.connect()
-            session.default_timeout = 120
-            yield session
-
     def load(self) -> None:
-        """Rows that nothing compresses, three times each, flushed to disk."""
+        """Of all rows, with three replicas on six nodes, each node owns half."""
         print(f"  writing {OWNED} MiB a node ...", flush=True)
-        with self.session() as session:
-            replication = f"{{'class': 'NetworkTopologyStrategy', '{scene.SMALL['datacenter']}': 3}}"
-            session.execute(f"CREATE KEYSPACE cargo WITH replication = {replication}")
-            session.execute("CREATE TABLE cargo.rows (n int PRIMARY KEY, data blob)")
-            insert = session.prepare("INSERT INTO cargo.rows (n, data) VALUES (?, ?)")
-            rows = ((number, os.urandom(PIECE)) for number in range(2 * OWNED * 2**20 // PIECE))
-            execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE)
-        for node in NODES:
-            self.kube.exec(node, ["nodetool", "flush", "cargo"], timeout=PATIENCE)
+        cargo.load(self.kube, NODES, 2 * OWNED)
 
     def heal(self, *options: str) -> tuple[float, dict[str, Any]]:
         """Playbook heal: its seconds from start to end, and what it returned."""
@@ -149,20 +119,7 @@ class Site:
 
         :raises Failed: the log does not tell.
         """
-        lines = self.kube.logs(node).splitlines()
-        planned = [stamp(line) for line in lines if PLANNED in line]
-        streamed = [stamp(line) for line in lines if STREAMED in line]
-        if not planned or not streamed:
-            raise measure.Failed(f"the log of {node} does not tell how long it streamed")
-        return streamed[-1] - planned[0]
-
-
-def stamp(line: str) -> float:
-    """When a line was logged, in seconds."""
-    match = STAMP.search(line)
-    if match is None:
-        raise measure.Failed(f"no time in {line!r}")
-    return datetime.datetime.fromisoformat(match[1]).timestamp() + int(match[2]) / 1000
+        return cargo.between(self.kube.logs(node), PLANNED, STREAMED)
 
 
 def replace_wiped(site: Site, node: str, quiet: float) -> tuple[float, float, str]:

@@ -1,19 +1,21 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Three nodes become six, four and three again; a fourth rack comes and goes; all are stopped and started.
+"""Three nodes become six, four and three again; a fourth rack comes and goes; workers die; all are stopped and started.
 
-One client writes and reads at QUORUM from the first test to the last but one, and none of its requests fails.
+In the end each node gets another volume. One client writes and reads at QUORUM until all are stopped. It loses no row,
+and none of its requests fails but where a worker dies.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
-from integration.harness import waiting
+from integration.harness import cargo, faults, waiting
 from integration.harness.datacenter import Datacenter
 from integration.harness.faults import Volume, stopped
 from integration.harness.killed import wait_for_words
@@ -21,6 +23,7 @@ from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
 from integration.harness.settings import rng
 from integration.harness.workload import Workload, rows_of
+from sandbox import Sandbox
 
 # Not in `make test` yet: not all of it was seen passing on the sandbox.
 pytestmark = pytest.mark.soak
@@ -28,6 +31,13 @@ pytestmark = pytest.mark.soak
 THREE = {"r1": 1, "r2": 1, "r3": 1}
 FOUR = {"r1": 2, "r2": 1, "r3": 1}
 SIX = {"r1": 2, "r2": 2, "r3": 2}
+FIVE = {"r1": 1, "r2": 2, "r3": 1}
+# Of unique data; at SLOW it takes minutes to get half of it to or from a node.
+MEBIBYTES = 32
+SLOW, FAST = "1", "200"
+"""Megabits a second."""
+# The volumes of the shipped inventory are of the class local, with 2Gi.
+OTHER_CLASS = "local-other"
 # A joining node needs ten seconds of a whole processor to start, and there are few processors.
 LIMIT = 3600
 
@@ -49,7 +59,7 @@ def client(three: Datacenter) -> Iterator[Workload]:
 
 def wanted(datacenter: Datacenter, racks: Mapping[str, int]) -> Datacenter:
     """The same datacenter with other numbers."""
-    return Datacenter(datacenter.namespace, datacenter.cluster, datacenter.name, racks, datacenter.variables)
+    return replace(datacenter, racks=racks)
 
 
 def scaled(datacenter: Datacenter, **extra: object) -> Result:
@@ -192,6 +202,97 @@ def test_a_member_that_is_lost_while_another_joins_is_replaced(three: Datacenter
     scaled(three, scale_delete_volumes=True)
 
 
+# --- workers die ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spare(sandbox: Sandbox) -> Iterator[str]:
+    """A second worker in the zone of rack r2."""
+    added = sandbox.add_worker("zone2")
+    try:
+        yield added
+    finally:
+        sandbox.remove_worker(added)
+
+
+@contextmanager
+def cordoned(datacenter: Datacenter, worker: str) -> Iterator[None]:
+    cluster = datacenter.namespace.cluster
+    cluster.kubectl("cordon", worker)
+    try:
+        yield
+    finally:
+        cluster.kubectl("uncordon", worker)
+
+
+def throttle(datacenter: Datacenter, nodes: Iterable[str], megabits: str) -> None:
+    """What the nodes send to others, until they start again."""
+    for node in nodes:
+        datacenter.nodetool(node, "setstreamthroughput", megabits)
+        datacenter.nodetool(node, "setstreamthroughput", "-e", megabits)
+
+
+def test_a_worker_dies_during_a_join(three: Datacenter, client: Workload, spare: str) -> None:
+    """The run says what a person has to see to, heal what to say; once it is said, the node joins elsewhere."""
+    four, sandbox = wanted(three, FIVE), faults.sandbox_of(three)
+    other = faults.worker_of(three, f"{three.prefix}-r2-0")
+    with cargo.aboard(three, MEBIBYTES):
+        throttle(three, three.nodes, SLOW)
+        with cordoned(three, other):
+            run = four.start("scale", scale_delete_volumes=True, scale_wait_timeout=LIMIT)
+            wait_for_words(run, "r2-1 to join: joining", LIMIT)
+            sandbox.kill_worker(spare)
+            try:
+                run.wait(LIMIT).refused(f"r2-1 joins on worker {spare}, which does not answer", "heal")
+            except BaseException:
+                sandbox.revive_worker(spare)
+                raise
+        try:
+            throttle(three, three.nodes, FAST)
+            client.check()
+            four.run("heal", heal_patience=0, heal_grace=0).refused(
+                f"worker {spare} does not answer", f"-e heal_workers_off={spare}"
+            )
+            four.run("heal", heal_workers_off=[spare], heal_patience=LIMIT).ok()
+            scaled(four)
+            assert faults.worker_of(four, f"{four.prefix}-r2-1") == other
+        finally:
+            sandbox.revive_worker(spare)
+        client.check("ALL")
+        scaled(three, scale_delete_volumes=True)
+    client.check("ALL")
+
+
+@pytest.mark.parametrize("comes_back", [True, False], ids=["and comes back", "for good"])
+def test_a_worker_dies_during_a_leave(three: Datacenter, client: Workload, spare: str, comes_back: bool) -> None:
+    """Back again, the node leaves anew; gone for good, heal replaces it first."""
+    four, sandbox = wanted(three, FIVE), faults.sandbox_of(three)
+    other, leaving = faults.worker_of(three, f"{three.prefix}-r2-0"), f"{three.prefix}-r2-1"
+    with cordoned(three, other):
+        scaled(four, scale_delete_volumes=True)
+    assert faults.worker_of(four, leaving) == spare
+    with cargo.aboard(three, MEBIBYTES):
+        throttle(four, [leaving], SLOW)
+        run = three.start("scale", scale_delete_volumes=True, scale_wait_timeout=LIMIT)
+        wait_for_words(run, "r2-1 to leave: ", LIMIT)
+        # nodetool has to start, and Cassandra waits before it streams; that takes minutes then.
+        time.sleep(30)
+        sandbox.kill_worker(spare)
+        try:
+            run.wait(LIMIT).refused(f"r2-1 leaves, and its worker {spare} does not answer", "heal")
+            client.check()
+            if not comes_back:
+                four.run("heal", heal_workers_off=[spare], heal_patience=LIMIT).ok()
+                assert faults.worker_of(four, leaving) == other
+        finally:
+            sandbox.revive_worker(spare)
+        scaled(three, scale_delete_volumes=True, scale_gate_timeout=LIMIT)
+    client.check("ALL")
+
+
+# --- stopped, and started ---------------------------------------------------------------------------------------------
+
+
 def test_stop_and_start_keep_everything(three: Datacenter, client: Workload) -> None:
     """The client is stopped first: a stopped datacenter serves nobody."""
     client.stop()
@@ -207,3 +308,69 @@ def test_stop_and_start_keep_everything(three: Datacenter, client: Workload) -> 
     assert host_ids(three) == before
     assert rows_of(three) == rows
     assert three.run("heal").ok().changed == 0
+
+
+# --- other volumes ----------------------------------------------------------------------------------------------------
+
+
+def stored(datacenter: Datacenter, size: str, storage_class: str = OTHER_CLASS) -> Datacenter:
+    return datacenter.changed(cassandra_storage={"class": storage_class, "size": size})
+
+
+def claims(datacenter: Datacenter) -> dict[str, tuple[str, str, str]]:
+    """Node -> UID, class and size of its volume claim; without those that nodes have left behind."""
+    found = {item["metadata"]["name"]: item for item in datacenter.namespace.list("persistentvolumeclaims")}
+    return {
+        node: (
+            found[f"data-{node}"]["metadata"]["uid"],
+            found[f"data-{node}"]["spec"]["storageClassName"],
+            found[f"data-{node}"]["spec"]["resources"]["requests"]["storage"],
+        )
+        for node in datacenter.nodes
+    }
+
+
+@pytest.fixture(scope="module")
+def other_class(three: Datacenter) -> str:
+    """Another class by the same provisioner. It stays: who takes its volumes away may want to read it."""
+    cluster = three.namespace.cluster
+    known = next(item for item in cluster.list("storageclasses") if item["metadata"]["name"] == "local")
+    notes = {**known["metadata"].get("annotations", {}), "storageclass.kubernetes.io/is-default-class": "false"}
+    notes.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    kept = {name: value for name, value in known.items() if name != "metadata"}
+    cluster.apply([{**kept, "metadata": {"name": OTHER_CLASS, "annotations": notes}}])
+    return OTHER_CLASS
+
+
+def test_volumes_that_cannot_become_what_is_wanted_are_told(three: Datacenter, other_class: str) -> None:
+    before, lives = claims(three), three.lives()
+    stored(three, "1Gi").run("scale").refused("keep it for life", "scale_replace_volumes: true")
+    stored(three, "1Gi", "local").run("scale").refused("Kubernetes cannot shrink a volume")
+    with cargo.aboard(three, MEBIBYTES):
+        stored(three, "40Mi").run("scale", scale_replace_volumes=True).refused("a volume of 40Mi is too small for both")
+    told = stored(three, "1Gi").run("scale", "--check", facts=True, scale_replace_volumes=True).ok()
+    steps = [each for each in told.facts[three.host]["changes"] if "gives up its volume of 2Gi (class local)" in each]
+    assert len(steps) == len(three.nodes), told.facts[three.host]["changes"]
+    assert (claims(three), three.lives()) == (before, lives)
+
+
+def test_another_class_node_by_node_although_a_run_is_killed(three: Datacenter, other_class: str) -> None:
+    smaller, before, known = stored(three, "1Gi"), claims(three), host_ids(three)
+    with Workload(three, table="volumes", elsewhere=True) as steady, no_request_fails(steady):
+        run = smaller.start("scale", scale_replace_volumes=True, scale_wait_timeout=LIMIT)
+        wait_for_words(run, "is given up", LIMIT)
+        time.sleep(rng("scale/killed/volumes").uniform(0, 30))
+        run.kill()
+        print(f"killed after: {run.output.splitlines()[-1]}")
+        result = smaller.run("scale", facts=True, scale_replace_volumes=True, scale_wait_timeout=LIMIT).ok()
+        print(f"{result.seconds:5.1f} s volumes: {result.facts[three.host]['replaced']}")
+        assert_ring(smaller)
+    now = claims(smaller)
+    assert {(storage_class, size) for _uid, storage_class, size in now.values()} == {(OTHER_CLASS, "1Gi")}
+    assert not {uid for uid, *_rest in now.values()} & {uid for uid, *_rest in before.values()}
+    assert host_ids(smaller) == known
+    lives = smaller.lives()
+    assert smaller.run("scale").ok().changed == 0
+    assert smaller.run("heal").ok().changed == 0
+    assert smaller.deploy().changed == 0
+    assert smaller.lives() == lives

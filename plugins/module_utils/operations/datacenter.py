@@ -51,6 +51,7 @@ from ..observe import (
 )
 from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
+from ..scaling import system_replicas
 from ..view import NodeView, View
 from . import changes, preflight, rollout_plan, superuser
 from .cluster import PEER, RELEASED, lock_name
@@ -559,7 +560,7 @@ class Deployment:
         """Datacenter -> replicas of Cassandra's own keyspaces: three, or as many as there are nodes."""
         counts = {peer.ledger.datacenter: len(peer.ledger.nodes) for peer in self.peers}
         counts[self.desired.name] = len(self.desired.nodes())
-        return {name: min(3, count) for name, count in counts.items()}
+        return {name: system_replicas(count) for name, count in counts.items()}
 
     def to_running(self, ledger: Ledger, seen: View) -> Ledger:
         """Host ids and phase in one write: from here on an empty volume is a fault."""

@@ -63,6 +63,7 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         last_words=last_words(kube, node.pod, LOG_LINES) if node.phase == "Crashed" else "",
         wanted=wanted(sight.found, node.pod),
         open_plan=begun is not None,
+        wished=begun is not None and begun.wished,
         old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
     )
 

@@ -28,7 +28,7 @@ from ..view import NodeView, Observation
 from . import failures, streaming
 from .cluster import Cluster, Sight
 from .members import Members
-from .patience import Patience, last_words
+from .patience import Patience, Silence, last_words
 from .streaming import HalfWay, Stream
 from .waiting import until
 
@@ -36,8 +36,6 @@ from .waiting import until
 PAUSE = 1.0
 # How often a new node may die half-way before somebody has to look why.
 ATTEMPTS = 3
-# For how many seconds a worker may be silent before somebody is told.
-SILENT = 120.0
 
 
 class Joining:
@@ -115,14 +113,14 @@ class Joining:
         """
         patience = Patience(self.cluster.kube)
         stream = Stream()
-        silent_since: list[float] = []
+        silence = Silence()
 
         def look() -> Sequence[str]:
             node = self.cluster.look().view.node(pod)
             if node is None:
                 raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
             self.half_way(node)
-            self.give_up(node, patience, silent_since)
+            self.give_up(node, patience, silence)
             if node.ready:
                 return []
             if node.phase != "Running":
@@ -141,15 +139,14 @@ class Joining:
         if isinstance(words, str) and replacement.PARTIAL_BOOTSTRAP in words:
             raise HalfWay(f"{node.pod} died while it joined.")
 
-    def give_up(self, node: NodeView, patience: Patience, silent_since: list[float]) -> None:
+    def give_up(self, node: NodeView, patience: Patience, silence: Silence) -> None:
         lost = patience.lost([node])
         if lost:
             raise CassopsError(
                 f"{'; '.join(lost)}. Correct the cause and run it again: the join goes on where it stands. Or put the "
                 "old number of nodes back: what has not joined is taken back."
             )
-        silent_since[:] = [*silent_since, time.monotonic()] if node.worker_lost else []
-        if silent_since and silent_since[-1] - silent_since[0] > SILENT:
+        if silence.lasts(node):
             raise CassopsError(
                 f"{node.pod} joins on worker {node.worker}, which does not answer: bring it back, or see what the "
                 "playbook heal says of it; then run it again: the join goes on where it stands."

@@ -30,7 +30,7 @@ from ..view import NodeView
 from . import failures
 from .cluster import Cluster, Sight
 from .members import Members
-from .patience import last_words
+from .patience import Silence, last_words
 from .streaming import SENDING, VERB_LIMIT, Stream
 from .waiting import until
 
@@ -125,7 +125,7 @@ class Leaving:
     def decommission(self, pod: str) -> None:
         """Until the node says that it has left."""
         self.say(f"{pod} leaves")
-        stream, attempts = Stream(SENDING), 0
+        stream, silence, attempts = Stream(SENDING), Silence(), 0
 
         def look() -> Sequence[str]:
             nonlocal attempts
@@ -134,6 +134,12 @@ class Leaving:
                 raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
             if node.phase == "Crashed" and mode_of(self.cluster, node) == GONE:
                 return []
+            if silence.lasts(node):
+                raise CassopsError(
+                    f"{pod} leaves, and its worker {node.worker} does not answer: bring that back; then run it again: "
+                    "the node leaves anew. If the worker is off for good, the playbook heal tells what to say, and "
+                    "replaces the node, which can leave then."
+                )
             if node.phase != "Running":
                 return [f"it to run ({node.reason or node.phase or 'it has no pod'})"]
             told = self.tell(pod)
@@ -142,9 +148,9 @@ class Leaving:
             mode = mode_of(self.cluster, node)
             if mode == GONE:
                 return []
-            if mode is None:
+            if mode is None or not told:
                 return ["it to answer"]
-            failed = told[:1] not in ([], ["none"], ["0"]) and attempts > 0
+            failed = told[:1] not in (["none"], ["0"]) and attempts > 0
             if failed and STILL not in " ".join(told):
                 self.see_failure(pod, told, attempts)
             if mode not in ON_THE_WAY and attempts and (closed := self.closed(pod)):

@@ -30,6 +30,9 @@ from .waiting import until
 LEFT = "cassops.kubernetes/left"
 # Annotation of the ledger's ConfigMap: nodes that lost ranges and were not cleaned up since.
 UNCLEAN = "cassops.kubernetes/unclean"
+# Annotation of the ledger's ConfigMap: Cassandra's own keyspaces get more replicas, and the logins' rows may not be on
+# all of them yet.
+REPLICATING = "cassops.kubernetes/replicating"
 SEEDS = 3
 PAUSE = 1.0
 
@@ -76,15 +79,23 @@ class Members:
 
     def unclean(self, found: Objects) -> list[str]:
         """Nodes that lost ranges and were not cleaned up since; those that are gone do not count."""
-        ledger = found.all("ConfigMap")[ledger_name(self.cluster.name, self.cluster.own.datacenter)]
-        noted = (ledger["metadata"].get("annotations") or {}).get(UNCLEAN, "")
+        noted = self.noted(found, UNCLEAN) or ""
         return [pod for pod in noted.split(",") if pod in self.cluster.ledger(found).nodes]
 
     def note_unclean(self, pods: Sequence[str]) -> None:
+        self.note(UNCLEAN, ",".join(sorted(set(pods))) or None)
+
+    def noted(self, found: Objects, annotation: str) -> str | None:
+        """An annotation of the ledger's ConfigMap."""
+        ledger = found.all("ConfigMap")[ledger_name(self.cluster.name, self.cluster.own.datacenter)]
+        value: str | None = (ledger["metadata"].get("annotations") or {}).get(annotation)
+        return value
+
+    def note(self, annotation: str, value: str | None) -> None:
+        """:param value: None takes it away."""
         self.cluster.check()
-        value = ",".join(sorted(set(pods))) or None
         name = ledger_name(self.cluster.name, self.cluster.own.datacenter)
-        self.kube.patch("ConfigMap", name, {"metadata": {"annotations": {UNCLEAN: value}}})
+        self.kube.patch("ConfigMap", name, {"metadata": {"annotations": {annotation: value}}})
 
     # One that joins
 

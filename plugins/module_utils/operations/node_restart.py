@@ -167,6 +167,43 @@ class Done:
         }
 
 
+class StillOpen(CassopsError):
+    """CQL could not be closed; the nodes go on as before."""
+
+
+def stop_politely(
+    cluster: Cluster,
+    nodes: Sequence[NodeView],
+    wait: float,
+    limit: float,
+    say: Callable[[str], None],
+    warnings: list[str],
+) -> None:
+    """Clients first, then the other nodes: nobody is cut off in the middle of a request.
+
+    :param wait: seconds between closing CQL and draining.
+    :param limit: seconds for draining a node.
+    :raises StillOpen: CQL could not be closed.
+    """
+
+    def each(verb: str, seconds: float) -> list[Any]:
+        return together(lambda pod: attempt(lambda: nodetool.run_one(cluster.kube, pod, [verb], seconds)), pods)
+
+    pods = [node.pod for node in nodes]
+    say(f"{short(pods)} closing CQL")
+    cluster.check()
+    failed = [str(answer) for answer in each("disablebinary", VERB_LIMIT) if isinstance(answer, CassopsError)]
+    if failed:
+        each("enablebinary", VERB_LIMIT)
+        raise StillOpen(f"CQL could not be closed, and nothing was restarted: {'; '.join(failed)}")
+    time.sleep(wait)
+    say(f"{short(pods)} draining")
+    drained = each("drain", limit)
+    # What failed goes on draining, and does so again when its pod ends (StorageService's shutdown hook).
+    failed = [str(answer) for answer in drained if isinstance(answer, CassopsError)]
+    warnings += [f"{answer} It has the pod's grace period to finish." for answer in failed]
+
+
 class Restarts:
     """Restarts batches of one datacenter, under its cluster's lock.
 
@@ -276,26 +313,11 @@ class Restarts:
         return latest[0]
 
     def _stop_politely(self, nodes: Sequence[NodeView]) -> None:
-        """Clients first, then the other nodes: nobody is cut off in the middle of a request."""
-        pods = [node.pod for node in nodes]
-        self.say(f"{short(pods)} closing CQL")
-        self.cluster.check()
-        closed = together(lambda pod: attempt(lambda: self._verb(pod, "disablebinary", VERB_LIMIT)), pods)
-        failed = [str(answer) for answer in closed if isinstance(answer, CassopsError)]
-        if failed:
-            together(lambda pod: attempt(lambda: self._verb(pod, "enablebinary", VERB_LIMIT)), pods)
+        try:
+            stop_politely(self.cluster, nodes, self.limits.drain_wait, self.limits.drain, self.say, self.ctx.warnings)
+        except StillOpen:
             self._note({})
-            raise CassopsError(f"CQL could not be closed, and nothing was restarted: {'; '.join(failed)}")
-        time.sleep(self.limits.drain_wait)
-        self.say(f"{short(pods)} draining")
-        drained = together(lambda pod: attempt(lambda: self._verb(pod, "drain", self.limits.drain)), pods)
-        for answer in drained:
-            if isinstance(answer, CassopsError):
-                # It goes on draining, and does so again when its pod ends (StorageService's shutdown hook).
-                self.ctx.warnings.append(f"{answer} It has the pod's grace period to finish.")
-
-    def _verb(self, pod: str, verb: str, limit: float) -> Any:
-        return nodetool.run_one(self.cluster.kube, pod, [verb], limit)
+            raise
 
     def _release(self, view: View, batch: rollout.Batch) -> None:
         """Lower the partition so far that the pods are made again at the newest revision."""

@@ -23,6 +23,8 @@ NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateConta
 NO_WORKER = "it cannot be scheduled"
 # How often a pod may crash before waiting any longer makes no sense.
 CRASHES = 3
+# For how many seconds a worker may be silent before somebody is told.
+SILENT = 120.0
 LOG_LINES = 15
 
 
@@ -59,6 +61,21 @@ class Patience:
         if (node.reason or "").startswith(self._hopeless):
             return f"cannot start: {node.reason}"
         return None
+
+
+class Silence:
+    """Whether a node's worker does not answer for too long; to be asked at every look of one wait."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def lasts(self, node: NodeView) -> bool:
+        now = time.monotonic()
+        if not node.worker_lost:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        return self._since is not None and now - self._since > SILENT
 
 
 def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:

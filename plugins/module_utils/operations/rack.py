@@ -11,12 +11,16 @@ from typing import Any
 
 from ..context import Context
 from ..errors import SpecError
+from ..renewal import Wanted
 from . import scale
 from .cluster import Cluster
 from .resizing import Resizing, numbers
+from .volume import Volumes
 
+# Options of scale that are none of one rack's.
+OTHERS: Mapping[str, Any] = {"retire": [], "replace_volumes": False, "repair": True, "repair_timeout": 0}
 ARGUMENT_SPEC: Mapping[str, Any] = {
-    **{name: spec for name, spec in scale.ARGUMENT_SPEC.items() if name != "retire"},
+    **{name: spec for name, spec in scale.ARGUMENT_SPEC.items() if name not in OTHERS},
     "name": {"type": "str", "required": True},
     "nodes": {"type": "int", "required": True},
 }
@@ -37,7 +41,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     cluster = Cluster(params, ctx)
     target = {**numbers(cluster), name: nodes}
     resizing = Resizing(cluster, target, params, ctx, desired, steps=1)
-    scale.refuse(cluster, resizing, desired, {**params, "retire": []}, ctx)
+    volumes = Volumes(cluster, Wanted(desired.storage_size, desired.storage_class), {**params, **OTHERS}, ctx)
+    scale.refuse(cluster, resizing, volumes, desired, ctx)
     if ctx.check_mode:
         return resizing.predict()
     with cluster.locked():

@@ -23,20 +23,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import replacement
+from .. import nodetool, replacement
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Object
 from ..ledger import Ledger, LedgerNode
 from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
+from ..observe import attempt
 from ..plan import Plan, hash_of, plan_name
 from ..replacement import GONE, Case, Decision, Scene, Settings
 from ..view import NodeView
 from . import changes, failures, streaming
 from .cluster import Cluster, Sight
 from .patience import NO_START, NO_WORKER, Patience
-from .streaming import HalfWay, Stream
+from .streaming import VERB_LIMIT, HalfWay, Stream
 from .waiting import until
 
 # Seconds between two looks that ask every node.
@@ -98,8 +99,11 @@ class Replacing:
 
     # The plan
 
-    def begin(self, case: Case, decision: Decision, scene: Scene, sight: Sight) -> Plan:
-        """Write down what could not be found out once it is begun."""
+    def begin(self, case: Case, decision: Decision, scene: Scene, sight: Sight, wished: bool = False) -> Plan:
+        """Write down what could not be found out once it is begun.
+
+        :param wished: the node is well.
+        """
         member = scene.member(case.node)
         if member is None:
             raise CassopsError(f"{case.node.pod} is no member of the ring; there is nothing to take the place of")
@@ -121,6 +125,7 @@ class Replacing:
             began=now,
             down_since=None if down is None else now - down,
             accepted=decision.at_risk,
+            wished=wished,
         )
         self.write(plan)
         self.say(f"{plan.pod} is replaced: {plan.reason}")
@@ -171,10 +176,14 @@ class Replacing:
         self.write_ledger(ledger, wanted.with_volume_number(plan.pod, plan.number))
 
     def abandon(self, plan: Plan) -> None:
-        """The node lives again with the volume that it was to give up: as if nothing had been begun."""
+        """The node lives again with the volume that it was to give up: as if nothing had been begun.
+
+        Its CQL may have been closed by a run that was killed before it drained; where it is open, that does nothing.
+        """
         ledger = self.cluster.ledger(self.cluster.look().found)
         before = plan.number - bool(plan.claim_uid)
         self.write_ledger(ledger, ledger.without_replacement(plan.pod).with_volume_number(plan.pod, before))
+        attempt(lambda: nodetool.run_one(self.cluster.kube, plan.pod, ["enablebinary"], VERB_LIMIT))
         self.close()
         self.say(f"{plan.pod} is alive with its volume: its replacement is withdrawn")
 

@@ -19,13 +19,14 @@ from .. import scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
-from ..scaling import CLEANUP, JOIN, LEAVE, TIDY, WITHDRAW, RackState, Scene, Step
+from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
 from ..view import NodeView, View
+from . import superuser
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
 from .leaving import LEAVING, ON_THE_WAY, Leaving, mode_of
-from .members import Members
+from .members import REPLICATING, Members
 from .waiting import until
 
 LIMITS: Mapping[str, Any] = {
@@ -66,7 +67,8 @@ class Resizing:
         self.ctx = ctx
         self.steps = steps
         self.settings = settings_of(params)
-        gates, limit = float(params["gate_timeout"]), float(params["wait_timeout"])
+        self.gate_limit = gates = float(params["gate_timeout"])
+        limit = float(params["wait_timeout"])
         self.members = Members(cluster, limit, ctx, desired)
         self.joining = Joining(cluster, self.members, self.settings, gates, limit, ctx)
         self.leaving = Leaving(cluster, self.members, self.settings, gates, limit, ctx)
@@ -123,11 +125,16 @@ class Resizing:
         return asked and mode_of(self.cluster, node) in ON_THE_WAY
 
     def plan(self, sight: Sight) -> list[Step]:
-        steps = scaling.plan(self.racks(sight), self.target, self.members.unclean(sight.found))
+        few = self.begun(sight) or scaling.few_replicas(self.scene(sight), sum(self.target.values()))
+        steps = scaling.plan(self.racks(sight), self.target, self.members.unclean(sight.found), few)
         if self.params["cleanup"] or any(step.kind == LEAVE for step in steps):
             return steps
         # Not asked for; before others leave it is never left out.
         return [step for step in steps if step.kind != CLEANUP]
+
+    def begun(self, sight: Sight) -> bool:
+        """Whether a run that was killed had begun to give Cassandra's own keyspaces more replicas."""
+        return self.members.noted(sight.found, REPLICATING) is not None
 
     # Going
 
@@ -178,6 +185,8 @@ class Resizing:
         elif step.kind == JOIN:
             seconds = self.joining.join(rack, number, self.params["delete_volumes"])
             self.note(JOIN, rack, number, seconds)
+        elif step.kind == REPLICATE:
+            self.replicate()
         elif step.kind == CLEANUP:
             self.cleaning.clean(self.members.unclean(self.cluster.look().found))
         else:
@@ -209,6 +218,27 @@ class Resizing:
             look, f"{self.members.short(pod)} to be forgotten", float(self.params["wait_timeout"]), self.progress, 2.0
         )
         self.members.say(f"{pod} is withdrawn")
+
+    def replicate(self) -> None:
+        """Cassandra's own keyspaces get the replicas that deploy would have given them.
+
+        Noted before: what is left of it when a run is killed, no look would tell.
+        """
+        latest: list[Sight] = []
+
+        def look() -> list[str]:
+            latest[:] = [self.cluster.ask(self.cluster.look())]
+            return scaling.before_step(self.scene(latest[0]))
+
+        until(look, "the gates before logins get more replicas to open", self.gate_limit, self.progress, 1.0)
+        scene, place = self.scene(latest[0]), self.cluster.own
+        pod = min(scene.view.observations)
+        have, wanted = scaling.login_replicas(scene), scaling.system_replicas(sum(self.target.values()))
+        self.members.note(REPLICATING, "true")
+        counts = range(min(have, wanted), wanted + 1)
+        superuser.replicate_more(place.kube, pod, place.credentials, place.datacenter, counts)
+        self.members.note(REPLICATING, None)
+        self.members.say(f"{', '.join(scaling.SYSTEM_KEYSPACES)} have {wanted} replicas or more here")
 
     # For people
 

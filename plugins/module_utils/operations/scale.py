@@ -16,10 +16,12 @@ from ..errors import SpecError
 from ..manifests import build
 from ..observe import Objects
 from ..options import DATACENTER
+from ..renewal import Wanted
 from . import changes, preflight
 from .cluster import CLUSTER, Cluster
 from .datacenter import DESIRED, living_datacenter
 from .members import Members
+from .renewing import OPTIONS as RENEWAL
 from .resizing import OPTIONS, Resizing, lowered, numbers
 from .volume import Volumes
 
@@ -27,6 +29,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
     **DESIRED,
     **OPTIONS,
+    **RENEWAL,
     "retire": {"type": "list", "elements": "str", "default": []},
     "variable_prefix": {"type": "str", "default": ""},
 }
@@ -42,17 +45,21 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     cluster = Cluster(params, ctx)
     target = {rack.name: rack.nodes for rack in desired.racks}
     resizing = Resizing(cluster, target, params, ctx, desired)
-    refuse(cluster, resizing, desired, params, ctx)
-    volumes = Volumes(cluster, desired.storage_size, float(params["wait_timeout"]), ctx)
+    volumes = Volumes(cluster, Wanted(desired.storage_size, desired.storage_class), params, ctx)
+    if not ctx.check_mode:
+        volumes.renewing.take_up()
+    refuse(cluster, resizing, volumes, desired, ctx)
     if ctx.check_mode:
-        grown, told = volumes.predict(), resizing.predict()
-        return {**told, "changed": told["changed"] or grown["changed"], "changes": grown["changes"] + told["changes"]}
+        altered, told = volumes.predict(), resizing.predict()
+        changed = told["changed"] or altered["changed"]
+        return {**told, "replaced": [], "changed": changed, "changes": altered["changes"] + told["changes"]}
     with cluster.locked():
         # Whoever joins gets a volume like the others'.
-        volumes.grow()
+        volumes.become()
         result = resizing.run()
-    done = volumes.members.done
-    return {**result, "changed": result["changed"] or bool(done), "changes": done + result["changes"]}
+    done, replaced = volumes.members.done, [each.facts() for each in volumes.renewing.done]
+    changed = result["changed"] or bool(done)
+    return {**result, "replaced": replaced, "changed": changed, "changes": done + result["changes"]}
 
 
 def parse(params: Mapping[str, Any]) -> spec.Datacenter:
@@ -62,15 +69,20 @@ def parse(params: Mapping[str, Any]) -> spec.Datacenter:
 
 
 def refuse(
-    cluster: Cluster, resizing: Resizing, desired: spec.Datacenter, params: Mapping[str, Any], ctx: Context
+    cluster: Cluster,
+    resizing: Resizing,
+    volumes: Volumes,
+    desired: spec.Datacenter,
+    ctx: Context,
 ) -> None:
     """:raises SpecError: with every reason why the inventory does not fit what is there."""
+    params = volumes.params
     prefix = params["variable_prefix"]
     sight = cluster.look()
-    Volumes(cluster, desired.storage_size, float(params["wait_timeout"]), ctx).refuse(sight.found)
+    volumes.refuse(sight.found)
     ledger = cluster.ledger(sight.found)
     living = living_datacenter(sight.found, ledger, desired)
-    reasons = spec.fixed_refusals(living, desired, prefix) if living else []
+    reasons = spec.fixed_refusals(living, desired, prefix, volumes=params["replace_volumes"]) if living else []
     reasons += lowered(sight.view)
     reasons += unlike(sight.found, resizing.members, desired, prefix)
     reasons += scaling.retire_refusals(params["retire"], resizing.racks(sight), resizing.target, resizing.plan(sight))

@@ -15,23 +15,19 @@ import base64
 import secrets
 import string
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import cql
 from ..errors import CassopsError
 from ..kube import Conflict, Kube
 from ..observe import Credentials
+from ..scaling import SYSTEM_KEYSPACES
 from ..spec import Datacenter
 from .waiting import PAUSE
 
 DEFAULT = Credentials("cassandra", "cassandra")
 PASSWORD_LENGTH = 32
-# Keyspaces of Cassandra itself that must survive the loss of a rack like everything else. The logins come last: their
-# rows are then read, and so repaired, while the session that asks still counts as a superuser (roles_validity, 2 s).
-SYSTEM_KEYSPACES = ("system_distributed", "system_traces", "system_auth")
-# Everything that logins need; all of it tiny on a new datacenter.
-AUTH_TABLES = ("roles", "role_members", "role_permissions")
 LIMIT = 30.0
 
 
@@ -170,7 +166,8 @@ def synchronise(session: cql.Session) -> None:
     A read of whole tables at ALL repairs what it finds different (C(read_repair = 'BLOCKING'), the default of these
     tables): on tables of a few rows that is what a repair would do, without starting one.
     """
-    for table in AUTH_TABLES:
+    found = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", ("system_auth",))
+    for table in sorted(row["table_name"] for row in found):
         session.execute(f"SELECT * FROM system_auth.{table}", consistency="ALL", timeout=LIMIT)
 
 
@@ -190,6 +187,15 @@ def replicate_at(kube: Kube, pod: str, wanted: Credentials, replication: Mapping
     """L(replicate), through a node of a datacenter that already serves."""
     with cql.connect(kube, pod, wanted.username, wanted.password, timeout=LIMIT) as session:
         replicate(session, replication)
+
+
+def replicate_more(kube: Kube, pod: str, wanted: Credentials, datacenter: str, counts: Iterable[int]) -> None:
+    """L(replicate) in a datacenter that serves, and whose logins are in use.
+
+    :param counts: of replicas there, each one more than the last. Then each quorum has one that had the rows before.
+    """
+    for count in counts:
+        replicate_at(kube, pod, wanted, {datacenter: count})
 
 
 def copy_secret(kube: Kube, datacenter: Datacenter, source: Mapping[str, Any], labels: Mapping[str, str]) -> None:

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The nodes' volumes grow, where their class lets volumes grow.
+"""The nodes' volumes get another size or class: they grow where their class lets them; if asked, nodes replace them.
 
 1. Every claim asks for the new size; Kubernetes and the storage grow the volume under the running node. Some storage
    grows the file system only when a pod starts: such nodes are told, and a restart finishes them.
 2. What a StatefulSet asks for new claims cannot be changed in place. So each is deleted without its pods, and made
-   again as it was but for the size; it finds its pods by their labels. What it was is written to a ConfigMap before.
+   again as it was but for its claims; it finds its pods by their labels. What it was is written to a ConfigMap before.
+3. Nodes whose volumes can never become what is wanted give them up, one node after the other: see L(renewing).
 
 A copy that is found is what a run that was killed in between left behind; its StatefulSet is made first.
 """
@@ -15,23 +16,31 @@ A copy that is found is what a run that was killed in between left behind; its S
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import gates, quantity
+from .. import gates, quantity, renewal
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import Forbidden, Object
 from ..manifests.common import labels_of
 from ..observe import Objects, condition
+from ..renewal import Wanted, differs, less, must_be_renewed, requested
+from ..scaling import Scene
+from ..view import NodeView
 from .cluster import CLUSTER, Cluster
 from .members import Members
+from .node_restart import short
+from .renewing import OPTIONS, Renewing
 from .waiting import until
 
 PAUSE = 2.0
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
+    **OPTIONS,
     "size": {"type": "str", "required": True},
+    "storage_class": {"type": "str"},
+    "gate_timeout": {"type": "int", "default": 300},
     "wait_timeout": {"type": "int", "default": 1800},
 }
 # Conditions of a claim.
@@ -44,12 +53,13 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     :raises SpecError: the volumes cannot have that size, with every reason.
     """
     cluster = Cluster(params, ctx)
-    volumes = Volumes(cluster, parse(params["size"]), float(params["wait_timeout"]), ctx)
+    volumes = Volumes(cluster, Wanted(parse(params["size"]), params["storage_class"] or None), params, ctx)
     if ctx.check_mode:
         return {**volumes.result(), **volumes.predict()}
+    volumes.renewing.take_up()
     with cluster.locked():
         try:
-            volumes.grow()
+            volumes.become()
         except SpecError:
             raise
         except CassopsError as error:
@@ -68,16 +78,19 @@ def parse(size: str) -> str:
 class Volumes:
     """The volumes of one datacenter, under its cluster's lock.
 
-    :param limit: seconds, of the wait for the storage.
+    :param params: with C(replace_volumes), and what L(Renewing) takes.
     """
 
-    def __init__(self, cluster: Cluster, size: str, limit: float, ctx: Context) -> None:
+    def __init__(self, cluster: Cluster, wanted: Wanted, params: Mapping[str, Any], ctx: Context) -> None:
         self.cluster = cluster
         self.kube = cluster.kube
-        self.size = size
-        self.limit = limit
+        self.wanted = wanted
+        self.size = wanted.size
+        self.params = params
+        self.limit = float(params["wait_timeout"])
         self.ctx = ctx
-        self.members = Members(cluster, limit, ctx)
+        self.members = Members(cluster, self.limit, ctx)
+        self.renewing = Renewing(cluster, self.members, params, ctx)
         self.copies = f"{self.members.prefix}-remaking"
 
     # What there is
@@ -94,24 +107,30 @@ class Volumes:
     def smaller(self, found: Objects) -> list[str]:
         return [name for name, item in self.claims(found).items() if less(requested(item["spec"]), self.size)]
 
+    def to_renew(self, found: Objects) -> list[str]:
+        """Claims whose volumes can never become what is wanted."""
+        fixed = self.fixed_classes(found) if self.smaller(found) else ()
+        return [name for name, item in self.claims(found).items() if must_be_renewed(item["spec"], self.wanted, fixed)]
+
+    def to_grow(self, found: Objects) -> list[str]:
+        others = self.to_renew(found)
+        return [name for name in self.smaller(found) if name not in others]
+
     def to_make(self, found: Objects) -> list[str]:
-        """StatefulSets that ask for smaller claims."""
+        """StatefulSets that ask for other claims."""
         sets = sorted(found.all("StatefulSet").items())
-        return [name for name, item in sets if less(requested(template(item)["spec"]), self.size)]
+        return [name for name, item in sets if differs(template(item)["spec"], self.wanted)]
 
     # Whether
 
     def refuse(self, found: Objects) -> None:
-        """:raises SpecError: with every reason why the volumes cannot have that size."""
-        larger = [name for name, item in self.claims(found).items() if less(self.size, requested(item["spec"]))]
-        reasons = []
-        if larger:
-            reasons.append(
-                f"size: {', '.join(larger)} asks for more than {self.size} already, and Kubernetes cannot shrink a "
-                f"volume. {self.way()}"
-            )
-        if self.smaller(found):
-            reasons += self.fixed_classes(found)
+        """:raises SpecError: with every reason why the volumes cannot become what is wanted."""
+        names = self.to_renew(found)
+        reasons = self.no_class()
+        if not self.params["replace_volumes"]:
+            reasons += self.as_they_are(found, names)
+        elif names:
+            reasons += renewal.refusals(self.scene(names), self.nodes(names), self.size)
         if self.to_make(found):
             reasons += [
                 f"StatefulSet {rack.stateful_set} has a change that waits for a restart, which making it again would "
@@ -122,6 +141,35 @@ class Volumes:
         if reasons:
             raise SpecError(reasons)
 
+    def as_they_are(self, found: Objects, names: Sequence[str]) -> list[str]:
+        """Why these volumes cannot become what is wanted, and what can be done."""
+        causes: dict[str, list[str]] = {}
+        for name in names:
+            causes.setdefault(self.cause(found.all("PersistentVolumeClaim")[name]["spec"]), []).append(name)
+        option = f"{self.params.get('option_prefix', '')}replace_volumes"
+        way = (
+            f"With {option}: true (of scale or the module volume) each node gives its volume up and takes its place "
+            f"again on one of {self.wanted.words()}, one node after the other; --check shows it"
+        )
+        return [f"{short(listed)}: {cause}. {way}" for cause, listed in causes.items()]
+
+    def cause(self, spec: renewal.Claim) -> str:
+        its_class = spec.get("storageClassName")
+        if renewal.of_another_class(spec, self.wanted):
+            return f"volumes of the StorageClass {its_class} keep it for life, wanted is {self.wanted.storage_class}"
+        if less(self.size, requested(spec)):
+            return f"{requested(spec)} is more than {self.size}, and Kubernetes cannot shrink a volume"
+        return f"volumes of the StorageClass {its_class} cannot grow (allowVolumeExpansion is not set)"
+
+    def no_class(self) -> list[str]:
+        """The class that is wanted is not there, as far as these credentials may read classes."""
+        name = self.wanted.storage_class
+        try:
+            missing = name is not None and self.kube.get("StorageClass", name) is None
+        except Forbidden:
+            return []
+        return [f"storage_class: there is no StorageClass {name}"] if missing else []
+
     def fixed_classes(self, found: Objects) -> list[str]:
         """Classes of the nodes' claims whose volumes cannot grow, as far as these credentials may read them."""
         names = {item["spec"].get("storageClassName") for item in self.claims(found).values()} - {None, ""}
@@ -130,35 +178,51 @@ class Volumes:
             try:
                 item = self.kube.get("StorageClass", name)
             except Forbidden:
-                self.ctx.warnings.append("storage classes were not checked: these credentials may not read them")
+                unread = "storage classes were not checked: these credentials may not read them"
+                self.ctx.warnings.extend([] if unread in self.ctx.warnings else [unread])
                 return []
             if item is not None and not item.get("allowVolumeExpansion"):
                 fixed.append(name)
-        return [
-            f"size: volumes of the StorageClass {name} cannot grow (allowVolumeExpansion is not set). {self.way()}"
-            for name in fixed
-        ]
+        return fixed
 
-    def way(self) -> str:
-        return (
-            "Volumes of another size or class come with new nodes only: add a rack or a datacenter that has them, and "
-            "remove the old one when the data has moved"
-        )
+    def nodes(self, claims: Iterable[str]) -> list[NodeView]:
+        """The nodes of these claims, but for one whose replacement has begun: it cannot be asked."""
+        begun = self.renewing.begun()
+        pods = [pod for name in claims if (pod := name.removeprefix("data-")) != begun]
+        return [node for node in self.cluster.look().view.nodes if node.pod in pods]
+
+    def scene(self, claims: Iterable[str]) -> Scene:
+        sight = self.cluster.ask(self.cluster.look(), also=[name.removeprefix("data-") for name in claims])
+        return Scene(sight.view, sight.others)
 
     def predict(self) -> dict[str, Any]:
         found = self.members.look()[0]
         self.refuse(found)
-        words = [f"grow {name} to {self.size}" for name in self.smaller(found)]
+        words = [f"grow {name} to {self.size}" for name in self.to_grow(found)]
         words += [f"make StatefulSet {name} again" for name in self.to_make(found)]
+        words += self.steps(found)
         return {"changed": bool(words), "changes": words}
+
+    def steps(self, found: Objects) -> list[str]:
+        """Node after node what is given up, what for, and what is on it."""
+        names = self.to_renew(found)
+        seen = self.scene(names).cluster.observations if names else {}
+        lines = []
+        for name in names:
+            pod = name.removeprefix("data-")
+            held = seen[pod].activity.sizes if pod in seen else None
+            total = None if held is None else sum(held.values())
+            spec = found.all("PersistentVolumeClaim")[name]["spec"]
+            lines.append(renewal.step(self.members.short(pod), spec, self.wanted, total))
+        return lines
 
     # Doing it
 
-    def grow(self) -> None:
+    def become(self) -> None:
         self.finish_interrupted()
         found = self.members.look()[0]
         self.refuse(found)
-        for name in self.smaller(found):
+        for name in self.to_grow(found):
             self.cluster.check()
             patch = {"spec": {"resources": {"requests": {"storage": self.size}}}}
             self.kube.patch("PersistentVolumeClaim", name, patch)
@@ -166,19 +230,23 @@ class Volumes:
         until(self.growing, f"the volumes to have {self.size}", self.limit, self.ctx.progress, PAUSE)
         for name in self.to_make(found):
             self.remake(found.all("StatefulSet")[name])
+        for name in self.to_renew(found):
+            self.renewing.renew(name.removeprefix("data-"), self.wanted)
 
     def growing(self) -> list[str]:
         """Volumes that are not as large yet, and do not wait for a restart alone."""
+        found = self.members.look()[0]
+        others = self.to_renew(found)
         return [
             f"{name} has {capacity(item)}" + (" and is being resized" if condition(item, RESIZING) else "")
-            for name, item in self.claims(self.members.look()[0]).items()
-            if less(capacity(item), self.size) and not condition(item, FOR_RESTART)
+            for name, item in self.claims(found).items()
+            if name not in others and less(capacity(item), self.size) and not condition(item, FOR_RESTART)
         ]
 
     def remake(self, item: Object) -> None:
-        """A StatefulSet as it was, but for the size of new claims. Its pods go on."""
+        """A StatefulSet as it was, but for new claims. Its pods go on."""
         name = item["metadata"]["name"]
-        made = anew(item, self.size)
+        made = anew(item, self.wanted)
         self.write_copy(name, made)
         self.cluster.check()
         self.kube.delete("StatefulSet", name, uid=item["metadata"]["uid"], propagation="Orphan")
@@ -193,7 +261,7 @@ class Volumes:
         self.kube.create(made)
         until(self.unobserved, f"Kubernetes to see StatefulSet {name}", self.limit, self.ctx.progress)
         self.forget_copy()
-        self.members.say(f"StatefulSet {name} is made again: new volumes have {self.size}")
+        self.members.say(f"StatefulSet {name} is made again: new volumes have {self.wanted.words()}")
 
     def unobserved(self) -> list[str]:
         return [reason for reason in gates.settled(self.cluster.look().view) if "StatefulSet" in reason]
@@ -227,6 +295,7 @@ class Volumes:
             "changes": self.members.done,
             "volumes": {name.removeprefix("data-"): capacity(item) for name, item in claims.items()},
             "needs_restart": names(claims.items()),
+            "replaced": [done.facts() for done in self.renewing.done],
         }
 
 
@@ -235,14 +304,15 @@ def names(claims: Iterable[tuple[str, Object]]) -> list[str]:
     return [name.removeprefix("data-") for name, item in claims if condition(item, FOR_RESTART)]
 
 
-def anew(item: Mapping[str, Any], size: str) -> Object:
-    """A StatefulSet to be made, as one that lives, with another size of claims."""
+def anew(item: Mapping[str, Any], wanted: Wanted) -> Object:
+    """A StatefulSet to be made, as one that lives, with other claims."""
     kept = ("name", "labels", "annotations")
+    asked = {"storageClassName": wanted.storage_class} if wanted.storage_class else {}
     metadata = {key: value for key, value in item["metadata"].items() if key in kept}
     claims = [
         {
             "metadata": {key: value for key, value in claim["metadata"].items() if key in kept},
-            "spec": {**claim["spec"], "resources": {"requests": {"storage": size}}},
+            "spec": {**claim["spec"], **asked, "resources": {"requests": {"storage": wanted.size}}},
         }
         for claim in item["spec"]["volumeClaimTemplates"]
     ]
@@ -255,14 +325,6 @@ def template(stateful_set: Mapping[str, Any]) -> Mapping[str, Any]:
     return claim
 
 
-def requested(spec: Mapping[str, Any]) -> str:
-    return str(spec["resources"]["requests"]["storage"])
-
-
 def capacity(claim: Mapping[str, Any]) -> str:
     """What the volume has; what it asks for as long as nobody has told."""
     return str(claim.get("status", {}).get("capacity", {}).get("storage") or requested(claim["spec"]))
-
-
-def less(one: str, other: str) -> bool:
-    return quantity.value(one) < quantity.value(other)

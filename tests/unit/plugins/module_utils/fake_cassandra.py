@@ -263,6 +263,8 @@ class FakeSession:
                 return answer(*found.groups(), consistency)
         if statement == "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?":
             return [{"replication": self.ring.replication[str((parameters or ())[0])]}]
+        if statement == "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?":
+            return [{"table_name": name} for name in ("roles", "role_members", "role_permissions")]
         if statement == "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = ?":
             role = self.ring.roles.get(str((parameters or ())[0]))
             return [{"can_login": role.login, "is_superuser": role.superuser}] if role else []

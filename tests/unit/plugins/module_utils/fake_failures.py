@@ -391,6 +391,7 @@ class FailingKube(FakeKube):
         )
         self.ring.join(pod, member, OPEN)
         self.ring.down.discard(pod)
+        self.ring.drained.discard(pod)
 
     def sessions(self, pod: str) -> list[dict[str, Any]]:
         """Receiving, as nodetool netstats tells it; nothing once a source has failed."""

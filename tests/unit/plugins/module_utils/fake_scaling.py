@@ -25,7 +25,7 @@ from unit.plugins.module_utils.fake_kube import RACK, Disk, FakeKube, Killed, Ob
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Operation
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, leaving
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.volume import FOR_RESTART
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import HAS_LEFT, PARTIAL_BOOTSTRAP
@@ -110,8 +110,9 @@ class ScalingKube(FakeKube):
         self.half_way: set[str] = set()
         # (pod, why) of decommissions that Cassandra refused.
         self.refused: list[tuple[str, str]] = []
-        # Pods that no worker takes.
+        # Pods that no worker takes, and those whose worker does not answer.
         self.homeless: set[str] = set()
+        self.lost: set[str] = set()
         self.random = random.Random(7)
         super().__init__(ring_)
         ring_.kube = self
@@ -135,6 +136,8 @@ class ScalingKube(FakeKube):
 
     @one_at_a_time
     def exec(self, pod: str, argv: Sequence[str], timeout: float = 60.0) -> ExecResult:
+        if pod in self.lost:
+            raise WorkerUnreachable(f"the worker of {pod} cannot be reached", 502)
         if argv[-1] == leaving.START:
             self.before_write(f"decommission {pod}")
             self.decommission(pod)
@@ -263,6 +266,9 @@ class ScalingKube(FakeKube):
             unplaced = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
             shown["status"].update(phase="Pending", containerStatuses=[])
             shown["status"]["conditions"].append(unplaced)
+        if shown["kind"] == "Pod" and self.name(shown) in self.lost:
+            ready, containers = {"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}
+            shown["status"]["conditions"] = [ready, containers]
         return shown
 
 
@@ -287,8 +293,8 @@ class Scaling:
     fewest: int = 99
 
     @classmethod
-    def deployed(cls, monkeypatch: pytest.MonkeyPatch, per_rack: int = 1, **changes: Any) -> Scaling:
-        """A datacenter of three racks that serves, with a keyspace of three replicas."""
+    def deployed(cls, monkeypatch: pytest.MonkeyPatch, per_rack: int | dict[str, int] = 1, **changes: Any) -> Scaling:
+        """A datacenter that serves, by default of three racks, with a keyspace of three replicas."""
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
         ring_ = ScalingCassandra()
         ring_.install(monkeypatch)

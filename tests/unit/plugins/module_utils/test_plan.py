@@ -28,6 +28,7 @@ PLANS = st.builds(
     began=SECONDS,
     down_since=st.none() | SECONDS,
     accepted=st.lists(NAMES, max_size=3).map(tuple),
+    wished=st.booleans(),
     number=st.integers(0, 9),
 )
 

@@ -17,6 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.scaling import 
     CLEANUP,
     JOIN,
     LEAVE,
+    REPLICATE,
     TIDY,
     WITHDRAW,
     RackState,
@@ -85,6 +86,35 @@ def test_the_fullest_rack_gives_up_its_highest_number_first() -> None:
 def test_out_before_in_with_cleanup_between() -> None:
     steps = scaling.plan(racks({"r1": 1, "r2": 1}), {"r2": 1, "r3": 1})
     assert steps == [Step(JOIN, "r3", 0), Step(CLEANUP), Step(LEAVE, "r1", 0)]
+
+
+def test_logins_get_more_replicas_when_all_have_joined_and_before_cleanup() -> None:
+    steps = scaling.plan(racks({"r1": 1}), {"r2": 1}, few_replicas=True)
+    assert kinds(steps) == [JOIN, REPLICATE, CLEANUP, LEAVE]
+    assert steps[1].words() == "system_distributed, system_traces, system_auth get more replicas"
+
+
+@pytest.mark.parametrize(
+    ("replication", "nodes", "few", "logins"),
+    [
+        pytest.param({"class": NTS, DATACENTER: "1"}, 1, False, 1, id="one node"),
+        pytest.param({"class": NTS, DATACENTER: "1"}, 2, True, 1, id="two nodes"),
+        pytest.param({"class": NTS, DATACENTER: "3"}, 9, False, 3, id="three are enough"),
+        pytest.param({"class": NTS, DATACENTER: "5"}, 9, False, 5, id="more stay"),
+        pytest.param({"class": NTS, "elsewhere": "3"}, 3, True, 1, id="none here"),
+        pytest.param(
+            {"class": "org.apache.cassandra.locator.SimpleStrategy", "replication_factor": "2"}, 3, True, 2, id="simple"
+        ),
+    ],
+)
+def test_whether_logins_lack_replicas(replication: Mapping[str, str], nodes: int, few: bool, logins: int) -> None:
+    scene = Scene(replace(whole(), keyspaces=(Keyspace("system_auth", replication), Keyspace("shop", replication))))
+    assert scaling.few_replicas(scene, nodes) is few
+    assert scaling.login_replicas(scene) == logins
+
+
+def test_nothing_is_done_about_keyspaces_that_could_not_be_read() -> None:
+    assert scaling.few_replicas(Scene(replace(whole(), keyspaces=())), 3) is False
 
 
 def test_as_wanted_is_nothing_to_do() -> None:

@@ -17,6 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Loc
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
     members,
+    patience,
     scale,
     streaming,
     waiting,
@@ -123,6 +124,88 @@ def test_progress_tells_the_step_and_how_far_it_is(three: Scaling) -> None:
     assert "next: r1-1 joins, 3 nodes to move" in three.said
     assert any("r1-1 to join: streaming 90 %" in text for text in three.said)
     assert not any("shop-dc1-" in text for text in three.said)
+
+
+# --- Cassandra's own keyspaces ----------------------------------------------------------------------------------------
+
+
+ONE = {"r1": 1}
+OWN = ("system_auth", "system_distributed", "system_traces")
+
+
+@pytest.fixture
+def one(monkeypatch: pytest.MonkeyPatch, worlds: Worlds) -> Scaling:
+    """A datacenter of one node, and with one replica of everything."""
+    world = Scaling.deployed(monkeypatch, ONE)
+    world.ring.replication["shop"]["dc1"] = "1"
+    return world
+
+
+def replicas(world: Scaling) -> set[str]:
+    return {world.ring.replication[name]["dc1"] for name in OWN}
+
+
+def altered(world: Scaling) -> list[str]:
+    return [what for what in world.kube.writes if what.startswith("ALTER KEYSPACE")]
+
+
+def test_logins_get_the_replicas_that_deploy_would_have_given_them(one: Scaling) -> None:
+    assert replicas(one) == {"1"}
+    begin = len(one.ring.statements)
+    assert (
+        "system_distributed, system_traces, system_auth get more replicas" in one.run(scale, 1, check=True)["changes"]
+    )
+    assert replicas(one) == {"1"}
+    result = one.run(scale, 1)
+    assert replicas(one) == {"3"}
+    assert [each["step"] for each in result["moved"]] == ["join", "join"]
+    # One more at a time, and each time all rows are brought to all replicas before the next.
+    told = [
+        text for text in one.ring.statements[begin:] if "system_auth" in text and not text.startswith("SELECT role")
+    ]
+    steps = [text for text in told if text.startswith(("ALTER", "SELECT * FROM system_auth.roles"))]
+    assert [text.partition(" ")[0] for text in steps] == ["SELECT", "ALTER", "SELECT", "ALTER", "SELECT"]
+    assert "'dc1': '2'" in steps[1]
+    # The client's rows are the user's matter.
+    assert one.ring.replication["shop"]["dc1"] == "1"
+    assert one.run(scale, 1)["changed"] is False
+
+
+def test_more_replicas_than_that_stay(six: Scaling) -> None:
+    six.ring.replication["system_auth"]["dc1"] = "4"
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
+    assert six.ring.replication["system_auth"]["dc1"] == "4"
+    assert [what for what in altered(six) if "system_auth" in what] == ["ALTER KEYSPACE system_auth"]
+
+
+def test_they_do_not_get_more_than_nodes_will_be_left(one: Scaling) -> None:
+    one.run(scale, {"r1": 1, "r2": 1})
+    assert replicas(one) == {"2"}
+    words = untouched(one, racks={"r1": 1}, ignore=["racks"])
+    assert "keyspace system_auth keeps 2 replicas" in words
+    for name in OWN:
+        one.ring.replication[name]["dc1"] = "1"
+    one.run(scale, {"r1": 1}, ignore=["racks"])
+    assert replicas(one) == {"1"}
+
+
+def test_killed_before_any_write_of_it(monkeypatch: pytest.MonkeyPatch, worlds: Worlds) -> None:
+    """What the next run finds altered it brings to all replicas all the same."""
+    for lives in range(0, 200, 2):
+        world = Scaling.deployed(monkeypatch, ONE)
+        world.ring.replication["shop"]["dc1"] = "1"
+        killed = world.killed(lives, lambda world=world: world.run(scale, 1))  # type: ignore[misc]
+        begin = len(world.ring.statements)
+        altering = killed and members.REPLICATING in str(world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"])
+        world.run(scale, 1, delete_volumes=True)
+        assert replicas(world) == {"3"}
+        assert members.REPLICATING not in str(world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"])
+        assert not altering or "SELECT * FROM system_auth.roles" in world.ring.statements[begin:]
+        if not killed:
+            break
+    else:
+        pytest.fail("the run never ends")
+    assert lives > 20
 
 
 # --- cleanup ----------------------------------------------------------------------------------------------------------
@@ -289,6 +372,35 @@ def test_a_leaving_node_that_dies_leaves_again(six: Scaling) -> None:
     six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
     six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
     assert [what for what in six.kube.writes if what.startswith("decommission")] == [f"decommission {LAST}"] * 2
+
+
+def test_a_silent_worker_of_a_joining_node_is_told(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SILENT", 0.0)
+    three.kube.takes = 99
+    three.kube.after_write = lambda: three.kube.lost.update(three.kube.joining)
+    with pytest.raises(CassopsError, match=r"r1-1 joins on worker worker, which does not answer.*heal"):
+        three.run(scale, 2)
+    three.kube.lost.clear()
+    three.kube.after_write = three.watch
+    three.kube.joining[LAST] = 1
+    three.run(scale, 2)
+    three.assert_whole(2)
+
+
+def test_a_silent_worker_of_a_leaving_node_is_told(six: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SILENT", 0.0)
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    six.kube.takes = 99
+    six.kube.after_write = lambda: six.kube.lost.update(six.kube.leaving)
+    with pytest.raises(CassopsError, match=r"r1-1 leaves, and its worker worker does not answer.*heal"):
+        six.run(scale, fewer)
+    # It is back, and its node is a member like any other.
+    six.kube.lost.clear()
+    six.kube.after_write = six.watch
+    six.kube.takes = 2
+    six.kube.die(LAST)
+    six.run(scale, fewer)
+    six.assert_whole(fewer)
 
 
 def test_one_that_has_left_and_dies_has_left(six: Scaling) -> None:

@@ -104,7 +104,7 @@ def test_a_class_that_cannot_grow_is_refused_with_the_way(world: Scaling) -> Non
     del world.kube.one("StorageClass", "local")["allowVolumeExpansion"]
     words = refused(world, size="2Gi")
     assert "volumes of the StorageClass local cannot grow" in words
-    assert "add a rack or a datacenter" in words
+    assert "With replace_volumes: true" in words
 
 
 def test_a_smaller_size_is_refused(world: Scaling) -> None:

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One node gives up its volume, although it is well, and takes its own place on another one.
+
+1. The gates are open: the ring is whole, all hints are delivered, its data fits. Its ranges are repaired.
+2. The plan of a replacement is written, then the node closes CQL and drains, until every view has it down.
+3. From here on it is a replacement like that of a node that lost its volume, see L(replacing).
+
+A run that is killed leaves the plan behind. Whoever heals the node then does what is right: the node is alive with its
+volume, and the replacement is withdrawn; or it is not, and the replacement is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import gates, renewal, replacement, scaling
+from ..context import Context
+from ..errors import CassopsError
+from ..replacement import REPLACE, Case, Decision
+from ..view import NodeView
+from . import failures, repairing
+from .cluster import Cluster, Sight
+from .healing import SAID, Healing
+from .members import Members
+from .node_restart import LIMITS as RESTART
+from .node_restart import StillOpen, stop_politely
+from .replacing import Done, Replacing
+from .waiting import until
+
+PAUSE = 1.0
+OPTIONS: Mapping[str, Any] = {
+    "replace_volumes": {"type": "bool", "default": False},
+    "repair": {"type": "bool", "default": True},
+    "repair_timeout": {"type": "int", "default": 86400},
+}
+
+
+class Renewing:
+    """Gives nodes of one datacenter other volumes.
+
+    :param params: with C(gate_timeout), C(wait_timeout), and L(OPTIONS).
+    :ivar done: the replacements that were finished.
+    """
+
+    def __init__(self, cluster: Cluster, members: Members, params: Mapping[str, Any], ctx: Context) -> None:
+        self.cluster = cluster
+        self.members = members
+        self.params = params
+        self.ctx = ctx
+        self.limit = float(params["wait_timeout"])
+        self.done: list[Done] = []
+
+    # What a killed run left behind
+
+    def begun(self) -> str | None:
+        """The node whose plan was left behind."""
+        plan = failures.open_plan(self.cluster, self.cluster.look().found)
+        return plan.pod if plan is not None and plan.wished else None
+
+    def take_up(self) -> None:
+        """Before the lock is taken: healing takes it itself.
+
+        :raises Failed: a person has to decide, or it could not be finished.
+        """
+        pod = self.begun()
+        if pod is None:
+            return
+        self.members.say(f"{pod}: what a run that was killed had begun is gone on with")
+        said = {name: spec["default"] for name, spec in SAID.items()}
+        limits = {"wait_timeout": self.params["wait_timeout"], "repair_timeout": self.params["repair_timeout"]}
+        healing = Healing(self.cluster, {**said, **limits, "variable_prefix": "heal_"}, self.ctx, only=pod)
+        healing.heal(healing.look())
+        self.done += healing.replaced
+
+    # One node, under the lock
+
+    def renew(self, pod: str, wanted: renewal.Wanted) -> None:
+        """:raises CassopsError: it cannot be finished now; the next run goes on."""
+        sight = self.open_gates(pod, wanted)
+        if self.params["repair"]:
+            self.repair(pod, sight)
+            # Meanwhile hours may have passed.
+            sight = self.open_gates(pod, wanted)
+        node = self.node(sight, pod)
+        settings = replacement.Settings(named=frozenset([pod]))
+        replacing = Replacing(self.cluster, settings, self.limit, self.ctx)
+        case = Case(
+            node,
+            worker=failures.worker_of(self.cluster.kube, node.worker, node),
+            volume=failures.volume_of(self.cluster.kube, sight.found, node)[0],
+        )
+        decision = Decision(pod, 0, REPLACE, f"it gets another volume, of {wanted.words()}")
+        scene = replacement.Scene(sight.view, sight.others, settings)
+        plan = replacing.begin(case, decision, scene, sight, wished=True)
+        try:
+            self.stop(node, plan.address)
+        except StillOpen:
+            replacing.abandon(plan)
+            raise
+        done = replacing.carry_out(plan)
+        self.done.append(done)
+        if done.left_over:
+            self.ctx.warnings.append(done.left_over)
+        if done.repair:
+            self.repair(pod, self.cluster.ask(self.cluster.look()))
+        self.members.say(f"{pod} has a volume of {wanted.words()}")
+
+    def open_gates(self, pod: str, wanted: renewal.Wanted) -> Sight:
+        latest: list[Sight] = []
+
+        def look() -> Sequence[str]:
+            sight = self.cluster.ask(self.cluster.look(), also=[pod])
+            latest[:] = [sight]
+            scene = scaling.Scene(sight.view, sight.others)
+            closed = scaling.before_step(scene) + gates.no_hints(scene.cluster)
+            if not closed:
+                self.refuse(scene, self.node(sight, pod), wanted)
+            return closed
+
+        what = f"the gates before {self.members.short(pod)} gives up its volume to open"
+        until(look, what, float(self.params["gate_timeout"]), self.progress, PAUSE)
+        return latest[0]
+
+    def refuse(self, scene: scaling.Scene, node: NodeView, wanted: renewal.Wanted) -> None:
+        """:raises CassopsError: waiting does not help."""
+        reasons = renewal.refusals(scene, [node], wanted.size)
+        if reasons:
+            raise CassopsError(f"{node.pod} keeps its volume: {'; '.join(reasons)}")
+
+    def repair(self, pod: str, sight: Sight) -> None:
+        repairing.repair(self.cluster, sight.view, pod, float(self.params["repair_timeout"]), self.ctx)
+
+    def stop(self, node: NodeView, address: str) -> None:
+        """Nobody sends it anything any more: what it has not, the others have."""
+        stop_politely(
+            self.cluster,
+            [node],
+            float(RESTART["drain_wait"]["default"]),
+            float(RESTART["drain_timeout"]["default"]),
+            self.progress,
+            self.ctx.warnings,
+        )
+
+        def look() -> list[str]:
+            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            views = (sight.view, *sight.others)
+            return [f"{pod} sees it up" for view in views for pod in view.seen_up_by(address) if pod != node.pod]
+
+        until(look, f"{self.members.short(node.pod)} to be down in every view", self.limit, self.progress, PAUSE)
+
+    def node(self, sight: Sight, pod: str) -> NodeView:
+        node = sight.view.node(pod)
+        if node is None:
+            raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
+        return node
+
+    def progress(self, text: str) -> None:
+        self.ctx.progress(self.members.short(text))
