@@ -12,8 +12,10 @@ unless somebody says that it is wanted again.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from .. import archive, backups, gates, nodetool, restic, restore_scripts, restoring, spec
@@ -72,10 +74,10 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(restore). See its documentation for parameters and results."""
     place = spec.parse_backup(params["backup"], "cassandra_" if params["variable_prefix"] else "")
     cluster = Cluster(params, ctx)
-    faults = [*secrets_missing(cluster.kube, place), *no_moment(params)]
-    if faults:
-        raise SpecError(faults)
-    restore = Restore(cluster, place.repository, params, ctx)
+    missing = secrets_missing(cluster.kube, place)
+    if missing:
+        raise SpecError(missing)
+    restore = Restore(cluster, place.repository, {**params, "to": as_moment(params.get("to"))}, ctx)
     if ctx.check_mode:
         return restore.predict()
     with restore.lock:
@@ -148,7 +150,7 @@ class Restore:
         """What is asked for; the newest complete backup where none is named."""
         params = self.params
         return Wish(
-            backup=params.get("name") or (begun.backup if begun else self.newest(params.get("to") or "")),
+            backup=params.get("name") or (begun.backup if begun else self.newest(params["to"])),
             cluster=self.source_cluster,
             datacenter=self.source_datacenter,
             mode=params["mode"],
@@ -158,7 +160,7 @@ class Restore:
             load=params["load"],
             space=params["space"],
             prefix=self.prefix,
-            to=params.get("to") or "",
+            to=params["to"],
         )
 
     def refuse_another(self, plan: Plan, wish: Wish) -> None:
@@ -498,13 +500,20 @@ def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
     return {f"{node.rack}-{node.ordinal}": list(told[node.pod]) for node in scene.nodes}
 
 
-def no_moment(params: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the moment that is wanted."""
+def as_moment(text: str | None) -> str:
+    """A moment that is wanted as documents have it: in UTC, to the second. YAML writes it otherwise where it can.
+
+    :raises SpecError: it is none, or nobody knows in which zone.
+    """
+    if not text:
+        return ""
     try:
-        backups.seconds(params.get("to") or moment(0))
+        told = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip()))
     except ValueError:
-        return [f"to: must be a moment in UTC such as 2026-11-22T03:14:00Z, got {params['to']!r}"]
-    return []
+        told = None
+    if told is None or told.tzinfo is None or told.microsecond:
+        raise SpecError([f"to: must be a moment with its zone, such as 2026-11-22T03:14:00Z, got {text!r}"])
+    return moment(told.timestamp())
 
 
 def unwell(view: View) -> dict[str, str]:

@@ -225,6 +225,22 @@ def test_without_the_secret_and_the_container_nothing_is_begun(monkeypatch: pyte
     assert "no node that runs has the container backup beside Cassandra" in str(caught.value)
 
 
+def test_a_datacenter_of_others_is_told_what_it_lacks(world: World) -> None:
+    """As cass-operator labels it, with the stock image and nothing beside it."""
+    labels = {"cassandra.datastax.com/cluster": "shop", "cassandra.datastax.com/datacenter": "dc9"}
+    pod = {"name": "shop-dc9-r1-sts-0", "labels": labels, "creationTimestamp": "2026-11-25T03:14:00Z"}
+    world.kube.put({"kind": "Pod", "metadata": pod, "spec": {"containers": [{"name": "cassandra"}]}})
+    world.kube.pod_addresses["shop-dc9-r1-sts-0"] = "198.18.9.9"
+    before = world.writes()
+    with pytest.raises(CassopsError, match=r"shop-dc9-r1-sts-0 are labelled .* container backup, beside Cassandra"):
+        world.run(backup, datacenter="dc9")
+    with pytest.raises(CassopsError, match="no datacenter dc8 of cluster shop that runs; deploy it first"):
+        world.run(backup, datacenter="dc8")
+    with pytest.raises(CassopsError, match="has a container backup that runs: run the playbook deploy"):
+        world.run(backup_verify, datacenter="dc9")
+    assert world.writes() == before
+
+
 def test_a_second_run_is_refused(world: World) -> None:
     lease = {"kind": "Lease", "metadata": {"name": "shop-backup-lock"}}
     now = "2099-01-01T00:00:00.000000Z"
