@@ -164,6 +164,21 @@ done
 """
 )
 
+VERIFY = r"""set -eu
+# VERIFY FOLDER KEYSPACE TABLE, in Cassandra's container: its own check, in a configuration that has FOLDER only.
+# 97 says that it could not be begun.
+conf=$(mktemp -d /tmp/verify.XXXXXX) || exit 97
+trap 'rm -rf "$conf"' EXIT
+ours='^(data_file_directories|(commitlog|saved_caches|hints|cdc_raw)_directory):'
+cp -R "$CASSANDRA_CONF/." "$conf" || exit 97
+grep -Ev "$ours" "$CASSANDRA_CONF/cassandra.yaml" >"$conf/cassandra.yaml" || exit 97
+echo "data_file_directories: [\"$1\"]" >>"$conf/cassandra.yaml"
+for name in commitlog saved_caches hints cdc_raw; do
+    echo "${name}_directory: \"$conf/$name\"" >>"$conf/cassandra.yaml"
+done
+CASSANDRA_CONF=$conf MAX_HEAP_SIZE=256M sstableverify --force --extended "$2" "$3"
+"""
+
 CLEAN = (
     HEAD
     + r"""

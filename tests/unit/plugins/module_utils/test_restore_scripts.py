@@ -221,3 +221,33 @@ def test_release_and_clean_leave_nothing(volume: Volume) -> None:
         assert volume.run(scripts.CLEAN, ID).returncode == 0
     assert volume.files() == {}
     assert not (volume.path / ".cassops/restore").exists()
+
+
+def test_cassandra_verifies_in_a_configuration_of_its_own(tmp_path: Path) -> None:
+    conf, programs = tmp_path / "conf", tmp_path / "bin"
+    conf.mkdir()
+    programs.mkdir()
+    yaml = 'cluster_name: "shop"\ncommitlog_directory: "/c"\ndata_file_directories: ["/d"]\n'
+    (conf / "cassandra.yaml").write_text(yaml)
+    (programs / "sstableverify").write_text(
+        '#!/bin/sh\necho "$* $MAX_HEAP_SIZE"; cat "$CASSANDRA_CONF/cassandra.yaml"; exit 1\n'
+    )
+    (programs / "sstableverify").chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "CASSANDRA_CONF": str(conf), "MAX_HEAP_SIZE": "4096M"}
+    for shell in SHELLS:
+        command = [*shell, "-c", scripts.VERIFY, "sh", "/stage/data", "shop", "orders"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+        first, *told = done.stdout.splitlines()
+        assert first == "--force --extended shop orders 256M"
+        assert told[:2] == ['cluster_name: "shop"', 'data_file_directories: ["/stage/data"]']
+        assert [line.split(":")[0] for line in told[2:]] == [
+            "commitlog_directory",
+            "saved_caches_directory",
+            "hints_directory",
+            "cdc_raw_directory",
+        ]
+        assert not list(Path("/tmp").glob("verify.??????")), "it is taken away"
+    assert (conf / "cassandra.yaml").read_text() == yaml
+    (conf / "cassandra.yaml").unlink()
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 97

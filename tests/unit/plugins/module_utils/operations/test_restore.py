@@ -29,7 +29,11 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import restore, restore_volumes
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    backup_verify,
+    restore,
+    restore_volumes,
+)
 
 ORDERS = "0123456789abcdef0123456789abcdef"
 ID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -65,6 +69,8 @@ class Restorable(World):
     root: Path
     events: list[str]
     columns: list[dict[str, Any]]
+    # How sstableverify ends.
+    verdict = 0
 
     @classmethod
     def saved(cls, monkeypatch: pytest.MonkeyPatch, root: Path) -> Restorable:
@@ -98,6 +104,8 @@ class Restorable(World):
         def run(self: FakeKube, pod: str, argv: Any, *rest: Any, **options: Any) -> ExecResult:
             if restic.CONTAINER in rest and argv[2] in SCRIPTS:
                 return world.script(pod, SCRIPTS[argv[2]], argv)
+            if argv[2] == restore_scripts.VERIFY:
+                return world.sstableverify(pod, argv)
             if argv[2:] == [WANT, "sh"]:
                 world.wanted(pod)
                 return ExecResult(0, "", "")
@@ -222,6 +230,14 @@ class Restorable(World):
                 goal.mkdir(parents=True, exist_ok=True)
                 file.rename(goal / f"imported-{file.name}")
         self.events.append(f"import {table} {pod}")
+
+    def sstableverify(self, pod: str, argv: Sequence[str]) -> ExecResult:
+        folder, keyspace, table = argv[4:7]
+        there = self.files(pod, folder.removeprefix("/var/lib/cassandra/"))
+        assert any(path.startswith("system_schema/") for path in there), there
+        read = [text for path, text in there.items() if path.startswith(f"{keyspace}/{table}-")]
+        self.events.append(f"verify {keyspace}.{table}: {len(read)} files")
+        return ExecResult(self.verdict, "", "Invalid SSTable nb-1-big-Data.db" if self.verdict else "")
 
     # Runs
 
@@ -627,3 +643,26 @@ def test_killed_before_any_write_the_moment_comes_back_by_the_next_run(
         assert len(replays) >= 3
         assert max(replays) < min(released), "no node starts before every one knows what it replays"
     assert lives > 20
+
+
+# --- Cassandra's own check --------------------------------------------------------------------------------------------
+
+
+def test_cassandra_reads_a_sample(world: Restorable) -> None:
+    before = {pod: world.files(pod) for pod in world.nodes}
+    result = world.run(backup_verify, sstables=True)
+    (told,) = [event for event in world.events if event.startswith("verify")]
+    assert told in ("verify shop.orders: 2 files", "verify shop.items: 1 files")
+    assert f"and Cassandra has read {told.split()[1][:-1]} of shop-dc1-r" in result["report"][0]
+    assert {pod: world.files(pod) for pod in world.nodes} == before
+    assert world.store.jobs == {}
+
+
+def test_what_cassandra_cannot_read_is_damaged_and_what_could_not_be_run_is_not(world: Restorable) -> None:
+    world.verdict = 137
+    with pytest.raises(CassopsError, match="sstableverify could not be run"):
+        world.run(backup_verify, sstables=True)
+    world.verdict = 1
+    with pytest.raises(Failed, match=r"sstableverify says Invalid SSTable nb-1-big-Data\.db"):
+        world.run(backup_verify, sstables=True)
+    assert not (world.volume(world.nodes[0]) / ".cassops/restore").exists()
