@@ -139,6 +139,27 @@ def test_the_container_for_backups_is_beside_cassandra() -> None:
     assert not [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"].startswith("backup-")]
 
 
+def test_the_container_for_backups_has_its_own_memory() -> None:
+    """B12: what restic takes is never taken from Cassandra, and it goes first."""
+    beside = pod_spec(desired(backup=BACKUP))["containers"][1]
+    assert beside["resources"]["limits"]["memory"] == "1Gi"
+    assert beside["resources"]["requests"] == {"cpu": "10m", "memory": "64Mi"}
+
+
+def test_for_a_point_in_time_the_commit_log_goes_into_the_store() -> None:
+    plain, asked = (desired(backup={**BACKUP, "point_in_time": given}) for given in (False, True))
+    cassandra, beside = pod_spec(asked)["containers"]
+    environment = {item["name"]: item.get("value") for item in cassandra["env"]}
+    assert environment["CASSOPS_ARCHIVE"] == str(10 * 2**20)
+    environment = {item["name"]: item.get("value") for item in beside["env"]}
+    assert environment["CASSOPS_REPOSITORY"] == "s3:https://s3/b/shop/dc1"
+    assert "restic_in() (" in beside["command"][2]
+    assert {"name": "ledger", "mountPath": "/cassops/ledger", "readOnly": True} in beside["volumeMounts"]
+    assert "archive.sh" in manifests.config_map(asked, LEDGER)["data"]
+    assert "archive.sh" not in manifests.config_map(plain, LEDGER)["data"]
+    assert "CASSOPS" not in str(pod_spec(plain)["containers"][1])
+
+
 def test_a_secret_that_is_missing_keeps_no_node_from_starting() -> None:
     secrets = [volume["secret"] for volume in pod_spec(desired(backup=BACKUP))["volumes"] if "secret" in volume]
     assert [secret["secretName"] for secret in secrets] == ["key", "store"]

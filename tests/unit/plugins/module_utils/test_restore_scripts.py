@@ -113,6 +113,27 @@ def test_an_empty_volume_becomes_the_nodes_own(volume: Volume) -> None:
     assert volume.files("data/system_auth") == {"roles-3c/nb-2-big-Data.db": "logins of the backup"}
 
 
+def test_what_the_commit_log_would_have_told_ends_with_the_data(volume: Volume) -> None:
+    volume.lived_in()
+    volume.write(".cassops/archive/closed/CommitLog-7-1.log", "writes")
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    assert volume.run(scripts.REPLAY, ID, HOST, "2026:11:22 03:14:00").returncode == 3
+    volume.write(f"{STAGE}/log/CommitLog-7-2.log", "stored")
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 0
+    assert volume.files(".cassops/archive") == {"lost": ""}
+    assert volume.run(scripts.REPLAY, ID, HOST, "2026:11:22 03:14:00").returncode == 0
+    assert volume.files(".cassops")["replay"] == f"{ID}/{HOST}/log 2026:11:22 03:14:00\n"
+
+
+def test_only_where_commit_logs_are_stored_is_their_end_noted(volume: Volume) -> None:
+    assert volume.run(scripts.BREAK).returncode == 0
+    assert volume.files() == {}
+    (volume.path / ".cassops/archive/closed").mkdir(parents=True)
+    assert volume.run(scripts.BREAK).returncode == 0
+    assert volume.files() == {".cassops/archive/lost": ""}
+
+
 def test_a_node_that_is_not_held_is_not_touched(volume: Volume) -> None:
     volume.lived_in()
     volume.downloaded()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF
 from unit.plugins.module_utils.fake_kube import FakeKube
-from unit.plugins.module_utils.fake_restic import FakeStore
+from unit.plugins.module_utils.fake_restic import FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import backups
@@ -156,6 +156,16 @@ def test_the_second_backup_adds_only_what_is_new(world: World) -> None:
     for disk in world.store.disks.values():
         disk[f"shop/{TABLE}/snapshots/{SNAPSHOT}/nb-2-big-Data.db"] = 5
     assert world.back_up("b2")["backup"]["added"] == 15
+
+
+def test_a_file_of_an_old_name_takes_no_other_ones_place(world: World) -> None:
+    """B1: a table that was truncated calls its next SSTable what the first was called."""
+    world.back_up()
+    for disk in world.store.disks.values():
+        disk.update(dict.fromkeys(disk, 9))
+    world.back_up("b2")
+    for name in ("b1", "b2"):
+        assert world.run(backup_verify, name=name)["faults"] == []
 
 
 def test_one_rack_uploads_at_a_time(world: World) -> None:
@@ -437,6 +447,24 @@ def test_what_no_rule_keeps_goes_with_its_bytes(world: World) -> None:
     pruned = {repository for _pod, repository, args in world.store.commands if args[0] == "prune"}
     assert len(pruned) == 4
     assert not world.run(backup_purge)["changed"]
+
+
+def test_commit_logs_go_with_the_last_backup_that_needs_them(world: World) -> None:
+    """In parts, because a command line has its limits."""
+    repository = world.store.repositories
+    for name in ("b1", "b2"):
+        world.back_up(name)
+    place = next(each for each in repository if each.endswith(host_of(world, world.nodes[0])))
+    began = world.kube.clock
+    for minutes in range(-180, 1):
+        snapshot = Snapshot(world.store.number(), began + 60 * minutes, {"kind": "log", "segments": "x"}, {})
+        repository[place].append(snapshot)
+    world.run(backup_purge, names=["b1"])
+    left = [snapshot.time for snapshot in repository[place] if "segments" in snapshot.tags]
+    assert len(left) in (61, 62)
+    assert min(left) >= began - 3660
+    forgotten = [args for _pod, where, args in world.store.commands if args[0] == "forget" and where == place]
+    assert max(len(args) for args in forgotten) == 51
 
 
 def test_a_purge_that_was_killed_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

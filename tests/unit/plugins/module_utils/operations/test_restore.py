@@ -104,7 +104,7 @@ class Restorable(World):
         def run(self: FakeKube, pod: str, argv: Any, *rest: Any, **options: Any) -> ExecResult:
             if restic.CONTAINER in rest and argv[2] in SCRIPTS:
                 return world.script(pod, SCRIPTS[argv[2]], argv)
-            if argv[2] == restore_scripts.VERIFY:
+            if argv[2:3] == [restore_scripts.VERIFY]:
                 return world.sstableverify(pod, argv)
             if argv[2:] == [WANT, "sh"]:
                 world.wanted(pod)
@@ -483,7 +483,22 @@ def test_it_needs_the_datacenters_name(world: Restorable) -> None:
     assert world.events == []
 
 
+def test_a_restore_leaves_nothing_that_a_later_node_would_read(world: Restorable) -> None:
+    """B11: pods are made as before, so one that comes later starts as any other."""
+
+    def sets() -> dict[str, Any]:
+        return {item["metadata"]["name"]: item["spec"] for item in world.kube.list("StatefulSet")}
+
+    before, maps = sets(), {item["metadata"]["name"] for item in world.kube.list("ConfigMap")}
+    world.restore(**WHOLE)
+    assert sets() == before
+    assert {item["metadata"]["name"] for item in world.kube.list("ConfigMap")} == maps
+    for pod in world.nodes:
+        assert not {"restore", "restoring", "replay"} & set(os.listdir(world.volume(pod) / ".cassops"))
+
+
 def test_nodes_that_lost_their_volumes_are_who_they_were(world: Restorable) -> None:
+    """B9: host ids and tokens are the backup's, whatever addresses and pods there are now."""
     hosts = {pod: world.ring.members[pod].host_id for pod in world.nodes}
     for pod in world.nodes:
         world.kube.disks.pop(f"data-{pod}")
