@@ -122,6 +122,8 @@ done
 
 `CASSOPS_ROOT` is put before every path, and `CASSOPS_ONCE` ends it after one round; the unit tests set them."""
 
+LATE = r"""find "${CASSOPS_ROOT:-}/var/lib/cassandra/.cassops/archive/closed" -type f -mmin +10 2>/dev/null | wc -l"""
+"""How many segments wait for ten minutes to be stored."""
 WANT = r"""mkdir -p /cassops/backup/spool/archive && touch /cassops/backup/spool/archive/wanted"""
 """Asks for a round at once, whether something is new or not."""
 

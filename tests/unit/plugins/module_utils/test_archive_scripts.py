@@ -189,3 +189,12 @@ def test_a_node_that_is_nobody_yet_stores_nothing(node: Node) -> None:
 
 def test_a_tenth_of_the_volume() -> None:
     assert archive.limit("10Gi") == 1024 * 1024
+
+
+def test_segments_that_wait_for_long_are_counted(node: Node) -> None:
+    assert node.run("-c", archive.LATE).stdout.strip() == "0"
+    for number in (1, 2):
+        node.full(number)
+    then = time.time() - 700
+    os.utime(node.archive / "closed" / SEGMENT.format(1), (then, then))
+    assert node.run("-c", archive.LATE).stdout.strip() == "1"

@@ -30,12 +30,14 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import LATE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
     backup_info,
     backup_purge,
     backup_verify,
     catalogue,
+    restore_volumes,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
 
@@ -166,6 +168,23 @@ def test_a_file_of_an_old_name_takes_no_other_ones_place(world: World) -> None:
     world.back_up("b2")
     for name in ("b1", "b2"):
         assert world.run(backup_verify, name=name)["faults"] == []
+
+
+def test_commit_logs_that_are_not_stored_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, _third = world.nodes
+
+    def look(_kube: Any, pod: str, script: str) -> str:
+        assert script == LATE
+        if pod == second:
+            raise CassopsError(f"{pod}: it does not answer")
+        return "3\n" if pod == first else "0\n"
+
+    monkeypatch.setattr(restore_volumes, "run", look)
+    world.back_up(backup={**PLAN, "point_in_time": True})
+    assert [text.split(":")[0] for text in world.warnings] == [
+        first,
+        "whether its commit log is stored cannot be told",
+    ]
 
 
 def test_one_rack_uploads_at_a_time(world: World) -> None:
