@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -153,7 +154,12 @@ def test_for_a_point_in_time_the_commit_log_goes_into_the_store() -> None:
     assert environment["CASSOPS_ARCHIVE"] == str(10 * 2**20)
     environment = {item["name"]: item.get("value") for item in beside["env"]}
     assert environment["CASSOPS_REPOSITORY"] == "s3:https://s3/b/shop/dc1"
-    assert "restic_in() (" in beside["command"][2]
+    script = beside["command"][2]
+    assert "restic_in() (" in script
+    assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
+    # Kubernetes would make one of two, and put a variable of the container in the place of its name in brackets.
+    assert "$$" not in script
+    assert not [name for name in environment if f"$({name})" in script]
     assert {"name": "ledger", "mountPath": "/cassops/ledger", "readOnly": True} in beside["volumeMounts"]
     assert "archive.sh" in manifests.config_map(asked, LEDGER)["data"]
     assert "archive.sh" not in manifests.config_map(plain, LEDGER)["data"]
