@@ -681,3 +681,14 @@ def test_what_cassandra_cannot_read_is_damaged_and_what_could_not_be_run_is_not(
     with pytest.raises(Failed, match=r"sstableverify says Invalid SSTable nb-1-big-Data\.db"):
         world.run(backup_verify, sstables=True)
     assert not (world.volume(world.nodes[0]) / ".cassops/restore").exists()
+
+
+def test_the_damaged_file_is_told_and_not_the_sound_ones_after_it() -> None:
+    """It goes on with the next file."""
+    said = """Checking computed hash of BigTableReader:big(path='/d/k/t-1/nb-3-big-Data.db')
+Error verifying BigTableReader:big(path='/d/k/t-1/nb-3-big-Data.db'): Invalid SSTable /d/k/t-1/nb-3-big-Data.db
+Verify of BigTableReader:big(path='/d/k/t-1/nb-1-big-Data.db') succeeded. All 100 rows read successfully
+"""
+    assert "Invalid SSTable /d/k/t-1/nb-3-big-Data.db" in backup_verify.complaint(said)
+    assert "nb-1" not in backup_verify.complaint(said)
+    assert backup_verify.complaint("one\n\ntwo\n") == "one; two"
