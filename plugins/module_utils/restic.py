@@ -24,6 +24,7 @@ from typing import Any
 from .backups import Record
 from .errors import CassopsError
 from .kube import ExecResult, ExecTimeout, Kube
+from .manifests.backup import ENVIRONMENT
 
 CONTAINER = "backup"
 DATA = "/var/lib/cassandra/data"
@@ -35,17 +36,11 @@ NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
 PARTLY = 3
 """restic's exit code for a backup that was stored though some files could not be read."""
 
-_ENVIRONMENT = r"""for file in /cassops/backup/credentials/*; do
-    name=${file##*/}
-    case $name in *[!A-Z0-9_]* | [0-9]*) continue ;; esac
-    if [ -f "$file" ]; then export "$name=$(cat "$file")"; fi
-done
-export RESTIC_PASSWORD_FILE=/cassops/backup/password/password
-export RESTIC_CACHE_DIR=/cassops/backup/spool/cache RESTIC_PROGRESS_FPS=0.5 TMPDIR=/cassops/backup/spool
-export RESTIC_REPOSITORY="$1"
-shift
-"""
-_RUN = _ENVIRONMENT + 'exec restic "$@"'
+EACH = "{}"
+"""In the arguments of a job: restic runs once for each of the job's lines, which takes its place."""
+# The container stores commit logs now and then, and a restic that rewrites the repository wants it for itself.
+_RESTIC = 'restic "$@" --retry-lock 1m'
+_RUN = ENVIRONMENT + f"exec {_RESTIC}"
 _JOBS = "/cassops/backup/spool/jobs"
 # The pid of a container that restarted may belong to another process: its start time, field 22, tells.
 _ALIVE = r"""folder=/cassops/backup/spool/jobs/$1
@@ -56,9 +51,14 @@ alive() {
     [ -n "$at" ] && [ "$(started "$pid")" = "$at" ]
 }
 """
-_BODY = _ENVIRONMENT + (
+_BODY = ENVIRONMENT + (
     'folder=$1; where=$2; shift 2; mkdir -p "$where"; cd "$where" || exit 1; '
-    'restic "$@" >"$folder/out" 2>"$folder/err" </dev/null; echo $? >"$folder/rc.new"; mv "$folder/rc.new" "$folder/rc"'
+    # Every word goes once around; so the loop ends with all of them, in their order.
+    f'one() {{ for word; do shift; [ "$word" != "{EACH}" ] || word=$line; set -- "$@" "$word"; done;'
+    f" {_RESTIC} </dev/null; }}; "
+    f'all() {{ case " $* " in *" {EACH} "*) while read -r line; do one "$@" || return; done <"$folder/list" ;;'
+    ' *) one "$@" ;; esac; }; '
+    'all "$@" >"$folder/out" 2>"$folder/err"; echo $? >"$folder/rc.new"; mv "$folder/rc.new" "$folder/rc"'
 )
 _START = (
     _ALIVE
@@ -239,7 +239,7 @@ class Restic:
 
         :param job: its name in the pod: letters, digits, -, _ and dots.
         :param folder: where it runs; it is made.
-        :param lines: what the file L(list_of) of the job has, for restic's options that read one.
+        :param lines: what the file L(list_of) of the job has, for restic's options that read one, or for L(EACH).
         """
         argv = ["sh", "-c", _START, "sh", job, _BODY, self.repository, folder, *args]
         self._must(argv, f"start {args[0]}", "".join(f"{line}\n" for line in lines))

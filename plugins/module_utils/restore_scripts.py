@@ -10,7 +10,8 @@ unit tests set it.
 
 Everything of a restore lies in its staging folder, C(.cassops/restore/<id>) on the volume, on the same file system as
 the data, so that putting it in place is renaming. In it, C(<host id>/raw) is what restic made of a node's backup,
-C(<host id>/data) the same in the form of a data folder, and C(old) what was on the volume before.
+C(<host id>/data) the same in the form of a data folder, C(<host id>/log) what was stored of its commit log, and C(old)
+what was on the volume before.
 """
 
 from __future__ import annotations
@@ -98,6 +99,11 @@ if [ -d "$stage/data" ]; then
     done
     mv "$stage/data" "$volume/data"
 fi
+# What the commit log would have told the store belongs to what was before; from now on it is another story.
+if [ -d "$marks/archive/closed" ]; then
+    rm -f "$marks/archive/closed"/*
+    touch "$marks/archive/lost"
+fi
 # Whose data this is, that it has served, and that it is fresh: start.sh would hold it otherwise.
 echo "$mark" >"$marks/mark.new"
 mv "$marks/mark.new" "$marks/mark"
@@ -105,6 +111,24 @@ echo restart >"$marks/way"
 rm -f "$marks/missed"
 touch "$marks/joined" "$marks/alive"
 sync
+"""
+)
+
+REPLAY = (
+    HEAD
+    + r"""
+# REPLAY ID HOST MOMENT: the node's next start reads what was stored of its commit log, up to that moment.
+[ -d "$marks/restore/$1/$2/log" ] || { echo "the node has not got its commit log yet" >&2; exit 3; }
+echo "$1/$2/log $3" >"$marks/replay.new"
+mv "$marks/replay.new" "$marks/replay"
+"""
+)
+
+BREAK = (
+    HEAD
+    + r"""
+# BREAK: what was restored is in no commit log; a point in time after it needs a backup that is newer.
+[ ! -d "$marks/archive/closed" ] || touch "$marks/archive/lost"
 """
 )
 
@@ -139,6 +163,21 @@ for folder in "$@"; do
 done
 """
 )
+
+VERIFY = r"""set -eu
+# VERIFY FOLDER KEYSPACE TABLE, in Cassandra's container: its own check, in a configuration that has FOLDER only.
+# 97 says that it could not be begun.
+conf=$(mktemp -d /tmp/verify.XXXXXX) || exit 97
+trap 'rm -rf "$conf"' EXIT
+ours='^(data_file_directories|(commitlog|saved_caches|hints|cdc_raw)_directory):'
+cp -R "$CASSANDRA_CONF/." "$conf" || exit 97
+grep -Ev "$ours" "$CASSANDRA_CONF/cassandra.yaml" >"$conf/cassandra.yaml" || exit 97
+echo "data_file_directories: [\"$1\"]" >>"$conf/cassandra.yaml"
+for name in commitlog saved_caches hints cdc_raw; do
+    echo "${name}_directory: \"$conf/$name\"" >>"$conf/cassandra.yaml"
+done
+CASSANDRA_CONF=$conf MAX_HEAP_SIZE=256M sstableverify --force --extended "$2" "$3"
+"""
 
 CLEAN = (
     HEAD

@@ -25,7 +25,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from . import schema_text
-from .backups import COMPLETE, Manifest, NodeManifest, Schema, Statement, Table
+from .archive import Chain, Column, schema_changes
+from .backups import COMPLETE, Manifest, NodeManifest, Schema, Statement, Table, moment, seconds
 from .errors import CassopsError, LedgerError
 from .report import size
 
@@ -74,6 +75,7 @@ class Wish:
     :param load: stream the rows where the ring is another one.
     :param space: so many times the bytes must be free.
     :param prefix: of the options' names in messages.
+    :param to: the moment to go on to after the backup; empty is the backup itself.
     """
 
     backup: str
@@ -86,6 +88,7 @@ class Wish:
     load: bool = False
     space: float = 1.2
     prefix: str = ""
+    to: str = ""
 
     def say(self, option: str, value: str) -> str:
         """How to say something."""
@@ -125,6 +128,7 @@ class Scene:
     :param version: of Cassandra, the lowest of its nodes.
     :param schema: of the user's keyspaces; None where no node could be asked.
     :param datacenters: of the cluster, those that have nodes.
+    :param columns: of the schema, where a point in time is wanted.
     """
 
     cluster: str
@@ -133,6 +137,7 @@ class Scene:
     version: str
     schema: Schema | None
     datacenters: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ class Parcel:
     :param pod: who takes it.
     :param node: the backup's pod, and C(host_id) and C(rack) of it.
     :param document: id of its manifest in the catalogue.
+    :param logs: the snapshots that its commit log is made of, and C(log_size) the bytes in them.
     """
 
     pod: str
@@ -162,6 +168,8 @@ class Parcel:
     digest: str
     size: int
     files: int
+    logs: tuple[str, ...] = ()
+    log_size: int = 0
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,7 @@ class Plan:
     :param step: where it is, of L(STEPS); each step looks what of it is done.
     :param emptied: tables whose rows are gone already; they are never emptied again.
     :param kept: keyspaces that stay as they are.
+    :param to: see L(Wish.to).
     """
 
     id: str
@@ -188,6 +197,7 @@ class Plan:
     step: str = STEPS[0]
     emptied: tuple[str, ...] = ()
     began: float = 0.0
+    to: str = ""
 
     def __post_init__(self) -> None:
         if self.step not in STEPS:
@@ -217,7 +227,7 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
     """
     try:
         told: dict[str, Any] = json.loads((config_map.get("data") or {})["plan"])
-        told["parcels"] = tuple(Parcel(**each) for each in told["parcels"])
+        told["parcels"] = tuple(Parcel(**each | {"logs": tuple(each["logs"])}) for each in told["parcels"])
         told |= {key: tuple(told[key]) for key in ("kept", "emptied")}
         return Plan(**told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -427,9 +437,13 @@ def tokens_for(nodes: Sequence[NodeManifest], racks: Mapping[str, Sequence[str]]
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
-def plan(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> Plan:
+def plan(
+    wish: Wish, source: Source, scene: Scene, id: str, began: float, logs: Mapping[str, Chain | str] | None = None
+) -> Plan:
     """What is to be done.
 
+    :param began: now.
+    :param logs: host id -> what was stored of the node's commit log, or why it does not do.
     :raises Refused: with every reason at once. Nothing was touched.
     """
     names, reasons = chosen(wish, source)
@@ -440,11 +454,38 @@ def plan(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> Pla
     else:
         draft, more = served(wish, source, scene, names, id, began)
     reasons += more
+    if wish.to:
+        reasons += not_then(wish, source, scene, began, logs or {})
+        draft = draft and with_logs(draft, logs or {})
     if draft is not None:
         reasons += too_little_space(draft, source, scene, wish)
     if reasons or draft is None:
         raise Refused(reasons)
     return draft
+
+
+def not_then(wish: Wish, source: Source, scene: Scene, now: float, logs: Mapping[str, Chain | str]) -> list[str]:
+    """Why that moment cannot be restored."""
+    if wish.mode != DATACENTER:
+        return [f"commit logs are of whole nodes, so a moment can be restored with {wish.say('mode', DATACENTER)} only"]
+    to, taken = seconds(wish.to), source.manifest.taken or source.manifest.began
+    if to < seconds(taken):
+        return [f"backup {wish.backup} was taken at {taken}, after {wish.to}; choose an older one"]
+    if to > now:
+        return [f"{wish.to} is in the future: it is {moment(now)}"]
+    pods = {node.host_id: node.pod for node in source.nodes}
+    reasons = [f"{pods[host]}: {told}" for host, told in sorted(logs.items()) if isinstance(told, str)]
+    return reasons + schema_changes(scene.columns, source.schema, seconds(taken), to)[0]
+
+
+def with_logs(plan: Plan, logs: Mapping[str, Chain | str]) -> Plan:
+    """The plan with what each node needs of its commit log."""
+
+    def with_log(parcel: Parcel) -> Parcel:
+        told = logs.get(parcel.host_id)
+        return replace(parcel, logs=told.snapshots, log_size=told.size) if isinstance(told, Chain) else parcel
+
+    return replace(plan, parcels=tuple(with_log(each) for each in plan.parcels))
 
 
 def unusable(manifest: Manifest) -> list[str]:
@@ -650,6 +691,7 @@ def draft(
         tables=dict(sorted(tables.items())),
         kept=kept,
         began=began,
+        to=wish.to,
     )
 
 
@@ -670,7 +712,9 @@ def needed(plan: Plan, source: Source, scene: Scene) -> dict[str, int]:
     if plan.way == LOAD:
         total = sum(parcel.size for parcel in plan.parcels)
         loaded = total * replicas(source, plan.tables) // max(1, len(scene.nodes))
-    return {node.pod: loaded + sum(parcel.size for parcel in plan.of(node.pod)) for node in scene.nodes}
+    return {
+        node.pod: loaded + sum(parcel.size + parcel.log_size for parcel in plan.of(node.pod)) for node in scene.nodes
+    }
 
 
 def too_little_space(plan: Plan, source: Source, scene: Scene, wish: Wish) -> list[str]:

@@ -78,6 +78,7 @@ class BackupPlan:
     :param bandwidth: bytes per second that a node uploads with at most; 0 is no limit.
     :param exclude_keyspaces: keyspaces that are left out.
     :param image: of the container that has restic.
+    :param point_in_time: the commit log is stored too, so that moments between two backups can be restored.
     """
 
     repository: str
@@ -87,6 +88,7 @@ class BackupPlan:
     bandwidth: int = 0
     exclude_keyspaces: tuple[str, ...] = ()
     image: str = BACKUP_IMAGE
+    point_in_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -290,6 +292,7 @@ class _Parser:
             bandwidth=self._bandwidth(given),
             exclude_keyspaces=self._keyspaces("backup.exclude_keyspaces", given.get("exclude_keyspaces")),
             image=str(given.get("image") or BACKUP_IMAGE),
+            point_in_time=self._point_in_time(given),
         )
         return plan if len(self._errors) == before else None
 
@@ -354,6 +357,12 @@ class _Parser:
                 f"is in bytes per second, such as 50Mi, and at least 16Ki; 0 is no limit; got {text!r}",
             )
         return amount
+
+    def _point_in_time(self, given: Mapping[str, Any]) -> bool:
+        text = str(given.get("point_in_time") or "").strip().lower()
+        if text not in ("", "true", "false", "yes", "no"):
+            self._fault("backup.point_in_time", f"must be true or false, got {given['point_in_time']!r}")
+        return text in ("true", "yes")
 
     def _keyspaces(self, path: str, given: Any) -> tuple[str, ...]:
         if isinstance(given, str) and not given.strip().startswith("["):

@@ -46,6 +46,13 @@ options:
         A part is chosen at random each time.
     type: str
     default: 5%
+  sstables:
+    description:
+      - Let Cassandra read a sample too. One table of one node, both chosen at random, is downloaded beside the data,
+        and C(sstableverify --extended) reads every row of it there. Nothing that serves is touched.
+      - It is a second Java process of 256 MiB in that pod, beside Cassandra; leave room for it in the memory limit.
+    type: bool
+    default: false
   wait_timeout:
     description:
       - For how many seconds the check of a repository may run. restic tells no progress of it.
@@ -69,6 +76,7 @@ EXAMPLES = r"""
     backup: "{{ cassandra_backup }}"
     name: 20261125T031400Z
     read_data: 100%
+    sstables: true
 """
 
 RETURN = r"""

@@ -49,6 +49,13 @@ options:
     description:
       - Name of the backup. Default is the newest one that is complete and not known to be damaged.
     type: str
+  to:
+    description:
+      - With O(mode=datacenter), the moment to go to after the backup, with its zone, such as C(2026-11-22T03:14:00Z),
+        to the second. What the nodes have stored of their commit logs is replayed up to it. Needs C(point_in_time) of
+        O(backup), since before the backup was taken.
+      - By default nothing is replayed. Without O(name) the newest complete backup before it is taken.
+    type: str
   source_cluster:
     description:
       - Name of the cluster that was backed up. Default is O(cluster).
@@ -172,6 +179,16 @@ EXAMPLES = r"""
     mode: datacenter
     confirm: dc1
 
+- name: Take the whole datacenter back to the last second before a mistake
+  cassops.kubernetes.restore:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    backup: "{{ cassandra_backup }}"
+    mode: datacenter
+    confirm: dc1
+    to: "2026-11-22T03:14:00Z"
+
 - name: Fill a new datacenter with another number of nodes
   cassops.kubernetes.restore:
     namespace: staging
@@ -204,6 +221,11 @@ step:
   returned: when something is or would be restored, and where something was done before a failure
   type: str
   sample: change
+to:
+  description: The moment that the commit logs are replayed up to.
+  returned: when something is or would be restored, and where something was done before a failure
+  type: str
+  sample: "2026-11-22T03:14:00Z"
 tables:
   description: What happens to each table, V(create), V(replace) or V(merge). Empty with O(mode=datacenter).
   returned: when something is or would be restored, and where something was done before a failure

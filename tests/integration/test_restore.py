@@ -275,3 +275,107 @@ def read_two(datacenter: Datacenter, keyspace: str) -> Rows:
         datacenter, lambda session: restores.run(session, f"ALTER KEYSPACE {keyspace} WITH replication = {replication}")
     )
     return restores.read(datacenter, keyspace)
+
+
+# --- a point in time --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def logged(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Datacenter]:
+    """A datacenter whose commit logs are stored, with a backup of rows of every kind."""
+    with namespaces.fresh("logged") as namespace:
+        store = Store(sandbox, namespace)
+        store.make_secrets()
+        datacenter = Datacenter(namespace)
+        datacenter = datacenter.changed(
+            cassandra_backup=store.with_logs,
+            cassandra_config={**datacenter.inventory_variables()["cassandra_config"], **restores.CONFIG},
+        )
+        datacenter.deploy()
+        restores.fill(datacenter, rng("restore/logged"))
+        datacenter.run("backup", backup_name="b1").ok()
+        yield datacenter
+
+
+def write_second_by_second(datacenter: Datacenter, first: int, seconds: int) -> dict[int, list[int]]:
+    """Ten rows a second; by the second of their timestamps."""
+    written: dict[int, list[int]] = {}
+
+    def work(session: Session) -> None:
+        for number in range(first, first + 10 * seconds):
+            time.sleep(0.1)
+            now = time.time()
+            text = f"INSERT INTO {KEYSPACE}.found (id, colour) VALUES ({number}, 'late')"
+            restores.run(session, f"{text} USING TIMESTAMP {int(now * 1e6)}", ConsistencyLevel.QUORUM)
+            written.setdefault(int(now), []).append(number)
+
+    asking(datacenter, work)
+    return written
+
+
+def ids(datacenter: Datacenter) -> set[int]:
+    found: set[int] = asking(
+        datacenter,
+        lambda session: {
+            row.id for row in restores.run(session, f"SELECT id FROM {KEYSPACE}.found") if row.id >= 10_000
+        },
+    )
+    return found
+
+
+def moment(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+
+
+def test_rows_before_a_second_are_there_and_rows_after_are_not(logged: Datacenter) -> None:
+    before = restores.read(logged)
+    written = write_second_by_second(logged, 10_000, 8)
+    counted = "SELECT seen FROM shop.counts WHERE id = 1"
+    (then,) = asking(logged, lambda session: [row.seen for row in restores.run(session, counted)])
+    middle = sorted(written)[len(written) // 2]
+    asking(logged, lambda session: restores.run(session, f"DELETE FROM {KEYSPACE}.orders WHERE customer = 'c1'"))
+    asking(logged, lambda session: restores.run(session, "UPDATE shop.counts SET seen = seen + 1000 WHERE id = 1"))
+    time.sleep(20)
+    wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1"}
+    logged.run("restore", restore_to=moment(int(time.time()) + 3600), **wanted).refused("is in the future")
+    logged.run("restore", restore_to="2026-01-01T00:00:00Z", **wanted).refused("was taken before")
+    identity = identities(logged.wait_up())
+    logged.run("restore", restore_to=moment(middle + 1), **wanted).ok()
+    assert identities(logged.wait_up()) == identity
+    assert ids(logged) == {number for second, rows in written.items() if second <= middle for number in rows}
+    assert [row.seen for row in asking(logged, lambda session: list(restores.run(session, counted)))] == [then]
+    assert restores.read(logged)["orders"] == before["orders"]
+    nothing_left(logged)
+    # No later start replays again: what is deleted now stays deleted.
+    asking(logged, lambda session: restores.run(session, f"DELETE FROM {KEYSPACE}.found WHERE id = 10000"))
+    for node in logged.nodes:
+        assert "replay" not in logged.namespace.exec(node, "ls", "/var/lib/cassandra/.cassops").split()
+        logged.namespace.kubectl("delete", "pod", node)
+        logged.wait_up()
+    assert 10_000 not in ids(logged)
+    # What the restore has cut off is not to be had from the same backup.
+    logged.run("restore", restore_to=moment(int(time.time()) - 20), **wanted).refused("is not all in its commit log")
+    logged.run("backup", backup_name="b2").ok()
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_a_killed_restore_of_a_moment_is_finished_by_the_next(logged: Datacenter, turn: int) -> None:
+    first = 20_000 + 1000 * turn
+    logged.run("backup", backup_name=f"killed-{turn}").ok()
+    written = write_second_by_second(logged, first, 4)
+    last = max(written) + 1
+    time.sleep(2)
+    write_second_by_second(logged, first + 500, 2)
+    time.sleep(20)
+    wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_to": moment(last)}
+    run = logged.start("restore", **wanted)
+    delay = rng(f"restore/moment/{turn}").uniform(10, 60)
+    time.sleep(delay)
+    if run.process.poll() is None:
+        run.kill()
+    print(f"killed after {delay:.1f} s\n{run.output[-1500:]}")
+    logged.run("restore", **wanted).ok()
+    logged.wait_up()
+    mine = {number for number in ids(logged) if number >= first}
+    assert mine == {number for rows in written.values() for number in rows}
+    nothing_left(logged)

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from ..spec import BackupPlan
+from ..spec import BackupPlan, Datacenter
+from .archive import STORE
 from .common import Object
 
 NAME = "backup"
@@ -16,20 +17,38 @@ SPOOL_VOLUME = "backup-spool"
 _HOME = "/cassops/backup"
 # A shell that is process 1 ends on TERM only when it says so, and collects what detached jobs leave behind.
 _IDLE = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
+ENVIRONMENT = r"""for file in /cassops/backup/credentials/*; do
+    name=${file##*/}
+    case $name in *[!A-Z0-9_]* | [0-9]*) continue ;; esac
+    if [ -f "$file" ]; then export "$name=$(cat "$file")"; fi
+done
+export RESTIC_PASSWORD_FILE=/cassops/backup/password/password
+export RESTIC_CACHE_DIR=/cassops/backup/spool/cache RESTIC_PROGRESS_FPS=0.5 TMPDIR=/cassops/backup/spool
+export RESTIC_REPOSITORY="$1"
+shift
+"""
+"""Shell that gives restic its secrets, and the repository that is the first argument."""
+_ARCHIVE = f'restic_in() (\n{ENVIRONMENT}exec restic --retry-lock 5m "$@"\n)\n{STORE}'
 # It asks for next to nothing, so that Cassandra goes first when the worker's processors are busy. restic keeps the
 # index of its repository in memory: 1 GiB is enough for a few TiB a node.
 _RESOURCES = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 
 
-def container(plan: BackupPlan) -> Object:
-    """The container. It runs as Cassandra's user and has the whole data volume: a restore lays files into it."""
+def container(datacenter: Datacenter, plan: BackupPlan) -> Object:
+    """The container. It runs as Cassandra's user and has the whole data volume: a restore lays files into it.
+
+    Where a point in time can be restored it stores the commit log; else it sleeps.
+    """
     secrets = [KEY_VOLUME, *([STORE_VOLUME] if plan.credentials_secret else [])]
     return {
         "name": NAME,
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", _IDLE],
-        "env": [{"name": "HOME", "value": f"{_HOME}/spool"}],
+        "command": ["sh", "-c", _ARCHIVE if plan.point_in_time else _IDLE],
+        "env": [
+            {"name": "HOME", "value": f"{_HOME}/spool"},
+            *(_archive_environment(datacenter, plan) if plan.point_in_time else ()),
+        ],
         "resources": {kind: dict(amounts) for kind, amounts in _RESOURCES.items()},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -43,8 +62,20 @@ def container(plan: BackupPlan) -> Object:
                 {"name": name, "mountPath": f"{_HOME}/{name.removeprefix('backup-')}", "readOnly": True}
                 for name in secrets
             ),
+            # The node's host id is in it, which names its repository.
+            *([{"name": "ledger", "mountPath": "/cassops/ledger", "readOnly": True}] if plan.point_in_time else ()),
         ],
     }
+
+
+def _archive_environment(datacenter: Datacenter, plan: BackupPlan) -> list[Object]:
+    return [
+        {
+            "name": "CASSOPS_REPOSITORY",
+            "value": f"{plan.repository.rstrip('/')}/{datacenter.cluster}/{datacenter.name}",
+        },
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ]
 
 
 def volumes(plan: BackupPlan) -> list[Object]:

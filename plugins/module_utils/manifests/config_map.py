@@ -11,6 +11,7 @@ import json
 
 from ..ledger import Ledger, ledger_name
 from ..spec import Datacenter
+from .archive import ARCHIVE
 from .cassandra_yaml import cassandra_yaml
 from .common import Object, labels, labels_of
 from .scripts import LOGBACK, PROBE, START
@@ -28,6 +29,8 @@ def config_map(datacenter: Datacenter, ledger: Ledger) -> Object:
         "probe.sh": PROBE,
         "start.sh": START,
     }
+    if datacenter.backup and datacenter.backup.point_in_time:
+        data["archive.sh"] = ARCHIVE
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

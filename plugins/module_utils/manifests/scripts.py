@@ -277,6 +277,31 @@ write_configuration() {
     cat "$config/logback.xml" >"$conf/logback.xml"
     printf 'dc=%s\nrack=%s\n' "$CASSOPS_DATACENTER" "$CASSOPS_RACK" >"$conf/cassandra-rackdc.properties"
     { cat "$config/cassandra.yaml" && node_keys; } >"$conf/cassandra.yaml"
+    archiving >"$conf/commitlog_archiving.properties"
+}
+
+# Where a point in time can be restored, segments of the commit log that are full stay until the container backup has
+# stored them. A restore says which ones are replayed at its start, and up to when; the probe takes that away.
+archiving() {
+    archive=$marks/archive
+    if [ -n "${CASSOPS_ARCHIVE:-}" ]; then
+        # What was written before is in no archive.
+        if [ ! -d "$archive/closed" ] || [ -e "$archive/off" ]; then
+            mkdir -p "$archive/closed"
+            touch "$archive/lost"
+            rm -f "$archive/off"
+        fi
+        echo "archive_command=/bin/sh /cassops/config/archive.sh %path %name"
+    elif [ -d "$archive" ]; then
+        touch "$archive/off"
+    fi
+    [ -e "$marks/replay" ] || return 0
+    read -r segments moment <"$marks/replay"
+    # A link is there as a whole or not at all, so a start that dies in the middle is simply done again.
+    echo "restore_command=/bin/ln %from %to"
+    echo "restore_directories=$marks/restore/$segments"
+    echo "restore_point_in_time=$moment"
+    echo "precision=MICROSECONDS"
 }
 
 # The keys of cassandra.yaml that are this node's own.
@@ -442,6 +467,8 @@ cat "$root/proc/net/tcp" "$root/proc/net/tcp6" 2>/dev/null | awk '
 [ -e "$marks/mark" ] || exit 0
 touch "$marks/alive"
 [ -e "$marks/joined" ] || touch "$marks/joined"
+# CQL is open when the commit log was replayed: no later start does that again.
+rm -f "$marks/replay"
 """
 """Readiness, and the node's signs of life on its volume."""
 

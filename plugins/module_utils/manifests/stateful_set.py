@@ -11,7 +11,7 @@ from typing import Any
 from .. import pod_template, quantity
 from ..ledger import ledger_name
 from ..spec import Datacenter, Rack
-from . import backup
+from . import archive, backup
 from .common import (
     CQL_PORT,
     HOSTNAME_LABEL,
@@ -80,7 +80,7 @@ def _template(datacenter: Datacenter, rack: Rack, config_map_name: str) -> Objec
         "affinity": _affinity(datacenter),
         "containers": [
             _container(datacenter, rack),
-            *([backup.container(datacenter.backup)] if datacenter.backup else []),
+            *([backup.container(datacenter, datacenter.backup)] if datacenter.backup else []),
         ],
         "volumes": _volumes(datacenter, config_map_name),
     }
@@ -153,6 +153,8 @@ def _environment(datacenter: Datacenter, rack: Rack) -> list[Object]:
     if datacenter.release < (5, 0, 0):
         # The launcher of 4.x uses CMS and wants both sizes or none; 5.0 uses G1, which sizes its own generations.
         values["HEAP_NEWSIZE"] = _new_generation(datacenter.heap)
+    if datacenter.backup and datacenter.backup.point_in_time:
+        values["CASSOPS_ARCHIVE"] = str(archive.limit(datacenter.storage_size))
     if datacenter.jvm_options:
         values["JVM_EXTRA_OPTS"] = " ".join(datacenter.jvm_options)
     fields = {"POD_IP": "status.podIP", "POD_NAME": "metadata.name"}

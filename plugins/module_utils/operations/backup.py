@@ -26,10 +26,11 @@ from ..backups import File, Manifest, NodeEntry, NodeManifest, Schema, Statement
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..lock import Lock
+from ..manifests.archive import LATE
 from ..observe import attempt, together
 from ..restic import CONTAINER, DATA, Job, list_of
 from ..view import NodeView
-from . import catalogue
+from . import catalogue, restore_volumes
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restic_jobs import Jobs, Work
@@ -455,12 +456,26 @@ class Run:
         )
         pods = {node.pod for node in self.able(sight)}
         self.clear([pod for pod in self.manifest.missing if pod in pods], self.manifest.backup)
+        if self.plan.point_in_time:
+            self.warn_of_logs(sorted(pods))
         self.store.store(self.manifest)
         catalogue.forget_running(self.kube, *self.where)
         result = self.result(self.manifest, changed=True)
         if state != backups.COMPLETE:
             raise Failed(f"backup {self.manifest.backup} is {state}: {error}", result, missing)
         return result
+
+    def warn_of_logs(self, pods: Sequence[str]) -> None:
+        """Nothing looks after the commit logs between two backups, so each backup does."""
+        told = together(lambda pod: attempt(lambda: restore_volumes.run(self.kube, pod, LATE)), pods)
+        for pod, answer in zip(pods, told, strict=True):
+            if isinstance(answer, CassopsError):
+                self.ctx.warnings.append(f"whether its commit log is stored cannot be told: {answer}")
+            elif int(answer):
+                self.ctx.warnings.append(
+                    f"{pod}: {int(answer)} segments of its commit log wait to be stored for more than ten minutes; see "
+                    f"kubectl logs {pod} -c {CONTAINER}"
+                )
 
     def result(self, manifest: Manifest, changed: bool) -> dict[str, Any]:
         shown = facts(manifest)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .. import backups, report, spec
+from .. import archive, backups, report, spec
 from ..backups import Keep, Listed, Manifest, Record
 from ..context import Context, Failed
 from ..errors import CassopsError
@@ -35,6 +35,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "wait_timeout": {"type": "int", "default": 7200},
 }
 JOB = "purge"
+FORGOTTEN_AT_ONCE = 50
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -58,10 +59,13 @@ class Decision:
         self.removed = [one.name for one in listed if one.name not in reasons]
         sound = [one.began for one in listed if one.state == backups.COMPLETE and one.name in reasons]
         self.newest = max(sound, default=None)
+        self.oldest = min(sound, default=None)
 
     def goes(self, record: Record) -> bool:
         """Whether a snapshot goes: with a backup that is removed, or because it belongs to none, and is older than the
         newest complete one. Without a complete one nothing that belongs to none is touched."""
+        if record.kind == archive.LOG:
+            return archive.goes(record, self.oldest)
         if record.backup in self.kept:
             return False
         return record.backup in self.removed or (self.newest is not None and record.time < self.newest)
@@ -150,10 +154,12 @@ class Purge:
         return len(going)
 
     def forget(self, restic: Restic, records: Collection[Record]) -> None:
-        self.lock.check()
-        if records:
+        """In parts: a command line has its limits, and commit logs are stored every minute."""
+        ids = [record.id for record in records]
+        for begin in range(0, len(ids), FORGOTTEN_AT_ONCE):
+            self.lock.check()
             restic.unlock()
-            restic.run("forget", *(record.id for record in records))
+            restic.run("forget", *ids[begin : begin + FORGOTTEN_AT_ONCE])
 
     def prune(self, repositories: Sequence[Restic]) -> dict[str, str]:
         """Give the bytes back that nothing needs, also those that a killed run left; repository -> why it failed."""

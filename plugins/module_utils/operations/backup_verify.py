@@ -10,12 +10,13 @@ catalogue: retention never removes the last backup that was found well.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import backups
-from ..backups import NodeManifest, Verification
+from .. import backups, restic, restore_scripts, restoring
+from ..backups import SNAPSHOT, NodeManifest, Table, Verification
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import Kube
@@ -23,7 +24,7 @@ from ..lock import Lock
 from ..observe import Objects, attempt, objects, together
 from ..options import DATACENTER, KUBERNETES
 from ..restic import DATA, Restic
-from . import catalogue
+from . import catalogue, restore_volumes
 from .catalogue import Backup, Catalogue
 from .restic_jobs import Jobs, Work
 
@@ -33,9 +34,14 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **catalogue.OPTIONS,
     "name": {"type": "str"},
     "read_data": {"type": "str", "default": "5%"},
+    "sstables": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 7200},
 }
 JOB = "verify"
+SAMPLE = "verify-sample"
+SCHEMA = "system_schema"
+CORRUPT = 1
+"""Exit code of sstableverify where a file is damaged."""
 # How many files are named of those that are missing.
 NAMED = 5
 
@@ -60,6 +66,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         result = {"changed": True, "name": name, "faults": faults, "report": [f"backup {name} is damaged:", *faults]}
         raise Failed(f"backup {name} is damaged: {'; '.join(faults)}", result, faults)
     said = f"backup {name} is well: {check.files} files on {check.nodes} nodes, {part} of the repositories' data read"
+    said += f", and Cassandra has read {check.sample}" if check.sample else ""
     return {"changed": True, "name": name, "faults": [], "report": [said]}
 
 
@@ -88,6 +95,7 @@ class Check:
         self.ctx = ctx
         self.files = 0
         self.nodes = 0
+        self.sample = ""
 
     def run(self, name: str) -> list[str]:
         """What is wrong; empty when all is well."""
@@ -103,7 +111,8 @@ class Check:
         self.files = sum(node.files for node in backup.nodes)
         for told in together(self.files_of, backup.nodes):
             faults += told
-        return faults + self.repositories(backup.nodes)
+        faults += self.repositories(backup.nodes)
+        return faults + (self.sstables(backup.nodes) if self.params["sstables"] else [])
 
     def restic(self, node: NodeManifest) -> Restic:
         """In the node's own pod where it is still there."""
@@ -144,6 +153,94 @@ class Check:
             )
             faults += [f"{now[pod].pod}: {why}" for pod, why in jobs.run().items()]
         return faults
+
+    # Cassandra's own check
+
+    def sstables(self, nodes: Sequence[NodeManifest]) -> list[str]:
+        """One table of one node, both chosen at random, goes into a folder beside the data, and sstableverify reads it
+        there, row by row. Nothing that serves is touched.
+
+        :raises CassopsError: it could not be done; that says nothing about the backup.
+        """
+        here = [node for node in nodes if node.pod in self.pods]
+        free = {node.pod: restore_volumes.look(self.store.kube, node.pod).free for node in here}
+        chosen = sample(here, free, random.Random())
+        if chosen is None:
+            self.ctx.warnings.append(
+                "no table of the users' fits into half of what is free, so none was read by Cassandra"
+            )
+            return []
+        node, table = chosen
+        self.sample = f"{table.keyspace}.{table.name} of {node.pod}"
+        restore_volumes.clean(self.store.kube, node.pod, SAMPLE)
+        try:
+            faults = self.bring(node, table)
+            return faults or self.read(node, table)
+        finally:
+            restore_volumes.clean(self.store.kube, node.pod, SAMPLE)
+
+    def bring(self, node: NodeManifest, table: Table) -> list[str]:
+        """With the tables that tell Cassandra what it looks like."""
+        stage = f"{restore_volumes.STAGING}/{SAMPLE}/{node.host_id}"
+        args = (
+            "restore",
+            "--json",
+            node.snapshot,
+            "--target",
+            f"{stage}/raw",
+            "--include-file",
+            restic.list_of(SAMPLE),
+        )
+        wanted = [each for each in node.tables if each.keyspace == SCHEMA or each == table]
+        lines = tuple(f"/{each.source}" for each in wanted)
+        work = Work(node.pod, node.rack, self.restic(node), SAMPLE, args, stage, lines, attempts=1)
+        work.restic.end(SAMPLE)
+        jobs = Jobs(
+            [work],
+            self.ctx,
+            verb="download of a sample to",
+            parallel="all",
+            finished=lambda work, _job: work.restic.end(SAMPLE),
+            beat=self.lock.check,
+            limit=float(self.params["wait_timeout"]),
+        )
+        faults = list(jobs.run().values())
+        if not faults:
+            words = (SAMPLE, node.host_id, SNAPSHOT)
+            restore_volumes.run(self.store.kube, node.pod, restore_scripts.ARRANGE, *words, limit=restore_volumes.LONG)
+        return faults
+
+    def read(self, node: NodeManifest, table: Table) -> list[str]:
+        self.ctx.progress(f"sstableverify reads {self.sample}", important=True)
+        folder = f"{restore_volumes.STAGING}/{SAMPLE}/{node.host_id}/data"
+        argv = ["sh", "-c", restore_scripts.VERIFY, "sh", folder, table.keyspace, table.name]
+        done = self.store.kube.exec(node.pod, argv, timeout=float(self.params["wait_timeout"]))
+        said = complaint(done.stdout + done.stderr)
+        if done.rc == CORRUPT:
+            return [f"{self.sample}: sstableverify says {said}"]
+        if done.rc:
+            raise CassopsError(f"{node.pod}: sstableverify could not be run ({done.rc}): {said}")
+        return []
+
+
+def complaint(said: str) -> str:
+    """What sstableverify says of damaged files; it goes on with the others, and ends with their praise."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    bad = [line for line in lines if re.search(r"invalid|corrupt|error|exception", line, re.IGNORECASE)]
+    return "; ".join(bad[:3] or lines[-3:])[:800]
+
+
+def sample(
+    nodes: Sequence[NodeManifest], free: Mapping[str, int], chance: random.Random
+) -> tuple[NodeManifest, Table] | None:
+    """A table of the users' that fits into half of what is free on its node's volume; None where there is none."""
+    found = [
+        (node, table)
+        for node in nodes
+        for table in node.tables
+        if table.keyspace not in restoring.SYSTEM and table.files and table.size <= free[node.pod] // 2
+    ]
+    return chance.choice(found) if found else None
 
 
 def incomplete(backup: Backup) -> list[str]:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import backups, spec
+from .. import archive, backups, spec
+from ..archive import Upload
 from ..backups import Listed, Manifest, ManifestError, NodeManifest, Record, Schema, Verification
 from ..errors import CassopsError
 from ..kube import Kube
@@ -61,6 +62,13 @@ class Catalogue:
         """All documents, without reading them; none where there never was a backup."""
         try:
             return self.restic.records()
+        except NoRepository:
+            return []
+
+    def uploads(self, host_id: str) -> list[Upload]:
+        """What was stored of a node's commit log, the oldest first."""
+        try:
+            return archive.uploads(self.repository(host_id).records())
         except NoRepository:
             return []
 

@@ -35,6 +35,10 @@ CLUSTER: Mapping[str, Any] = {
 """Options of an operation that looks at a whole cluster."""
 
 
+CASS_OPERATOR = "cassandra.datastax.com/datacenter"
+"""Label of the pods that cass-operator runs."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A datacenter: where it is, and the login for its nodes."""
@@ -83,7 +87,7 @@ class Cluster:
         if living is None:
             raise CassopsError(
                 f"namespace {self.kube.namespace} has no datacenter {params['datacenter']} of cluster {self.name} that "
-                "runs; deploy it first"
+                f"{deployed_otherwise(self.kube, params['datacenter']) or 'runs; deploy it first'}"
             )
         self.own = living
         self.peers = self._neighbours(params.get("peers") or ())
@@ -173,6 +177,17 @@ def _ledger(place: Place, found: Objects) -> Ledger:
     if ledger is None:
         raise CassopsError(f"the ledger of datacenter {place.datacenter} is gone; put it back from a backup")
     return ledger
+
+
+def deployed_otherwise(kube: Kube, datacenter: str) -> str:
+    """What to say of a datacenter that cass-operator runs; empty where there is none."""
+    pods = sorted(item["metadata"]["name"] for item in kube.list("Pod", {CASS_OPERATOR: datacenter}))
+    if not pods:
+        return ""
+    return (
+        f"this collection has deployed: pods such as {pods[0]} are labelled as those of cass-operator. Everything "
+        "here, backups too, needs pods of its own deploy: restic runs in their container backup, beside Cassandra"
+    )
 
 
 def lock_name(cluster: str) -> str:

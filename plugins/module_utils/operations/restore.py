@@ -12,18 +12,22 @@ unless somebody says that it is wanted again.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from .. import backups, gates, nodetool, restic, restoring, spec
+from .. import archive, backups, gates, nodetool, restic, restore_scripts, restoring, spec
+from ..archive import Chain, Column
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import ledger_name
 from ..lock import Lock
+from ..manifests.archive import WANT
 from ..manifests.common import labels_of
-from ..observe import Objects
+from ..observe import Objects, attempt, together
 from ..report import size
 from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
@@ -35,6 +39,10 @@ from .restore_datacenter import Swapping
 from .restore_tables import Filling, describe, session
 from .restore_volumes import Download, Volume
 
+# How long a restore waits until the nodes have stored their newest commit log, and how often it looks.
+STORE_LIMIT = 120.0
+STORE_PAUSE = 3.0
+COLUMNS = "SELECT keyspace_name, table_name, column_name, WRITETIME(kind) AS made FROM system_schema.columns"
 RESTORED = "cassops.kubernetes/restored"
 """Annotation of the ledger's ConfigMap: what was restored last, and when (JSON)."""
 
@@ -42,6 +50,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
     **catalogue.OPTIONS,
     "name": {"type": "str"},
+    "to": {"type": "str"},
     "source_cluster": {"type": "str"},
     "source_datacenter": {"type": "str"},
     "mode": {"type": "str", "choices": list(restoring.MODES), "default": restoring.TABLES},
@@ -68,7 +77,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     missing = secrets_missing(cluster.kube, place)
     if missing:
         raise SpecError(missing)
-    restore = Restore(cluster, place.repository, params, ctx)
+    restore = Restore(cluster, place.repository, {**params, "to": as_moment(params.get("to"))}, ctx)
     if ctx.check_mode:
         return restore.predict()
     with restore.lock:
@@ -141,7 +150,7 @@ class Restore:
         """What is asked for; the newest complete backup where none is named."""
         params = self.params
         return Wish(
-            backup=params.get("name") or (begun.backup if begun else self.newest()),
+            backup=params.get("name") or (begun.backup if begun else self.newest(params["to"])),
             cluster=self.source_cluster,
             datacenter=self.source_datacenter,
             mode=params["mode"],
@@ -151,6 +160,7 @@ class Restore:
             load=params["load"],
             space=params["space"],
             prefix=self.prefix,
+            to=params["to"],
         )
 
     def refuse_another(self, plan: Plan, wish: Wish) -> None:
@@ -187,11 +197,23 @@ class Restore:
             )
         return Catalogue(self.cluster.kube, ready[0], self.base, self.source_cluster, self.source_datacenter)
 
-    def newest(self) -> str:
-        """The newest backup that is complete and not known to be damaged."""
+    def newest(self, to: str = "") -> str:
+        """The newest backup that is complete and not known to be damaged.
+
+        :param to: it has to be taken before that moment; empty is no matter.
+        """
         there = self.catalogue()
         listed = [one for one in there.listed(None, self.cluster.kube.server_time()) if one.state == COMPLETE]
         whole = [one for one in listed if not one.damaged]
+        if to:
+            # Moments are text that sorts by time. It was taken after it was begun, so few have to be read.
+            early = (one for one in reversed(whole) if moment(one.began) <= to)
+            whole = [one for one in early if there.manifest(one.name).taken <= to][:1]
+        if to and listed and not whole:
+            raise CassopsError(
+                f"no complete backup of datacenter {self.source_datacenter} was taken before {to}; the oldest one was "
+                f"begun at {moment(listed[0].began)}"
+            )
         if not whole:
             raise CassopsError(
                 f"there is no complete backup of datacenter {self.source_datacenter} of cluster {self.source_cluster} "
@@ -214,10 +236,13 @@ class Restore:
                 f"a whole datacenter goes back: all its nodes stop, and what was written since {source.manifest.taken} "
                 f"is gone. Repeat its name: {wish.say('confirm', self.cluster.own.datacenter)}"
             )
-        now = self.cluster.kube.server_time()
         scene = self.scene(wish, sight)
+        logs = self.logs(wish, source) if wish.to else {}
+        now = self.cluster.kube.server_time()
+        if wish.to:
+            self.warn_of_schema(wish, source, scene)
         try:
-            return restoring.plan(wish, source, scene, backups.name_at(now), now)
+            return restoring.plan(wish, source, scene, backups.name_at(now), now, logs)
         except restoring.Refused as refused:
             raise Failed(str(refused), {"tokens": wanted_tokens(source, scene)}, refused.errors) from refused
 
@@ -253,7 +278,52 @@ class Restore:
             datacenters=tuple(
                 sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})
             ),
+            columns=self.living_columns(view) if wish.to else (),
         )
+
+    def logs(self, wish: Wish, source: Source) -> dict[str, Chain | str]:
+        """Host id -> what was stored of the node's commit log. What is not stored yet is asked for, and waited for."""
+        began, to = backups.seconds(source.manifest.began), backups.seconds(wish.to)
+        hosts = [node.host_id for node in source.nodes]
+        there = self.catalogue()
+
+        def look() -> list[list[archive.Upload]]:
+            return together(there.uploads, hosts)
+
+        made = look()
+        if not self.ctx.check_mode and to <= self.cluster.kube.server_time():
+            deadline = time.monotonic() + STORE_LIMIT
+            if any(archive.behind(each, to) for each in made):
+                self.ctx.progress("the nodes store the end of their commit logs", important=True)
+                pods = catalogue.pods_with_restic(self.cluster.look().found)
+                together(lambda pod: attempt(lambda: restore_volumes.run(self.cluster.kube, pod, WANT)), pods)
+            while any(archive.behind(each, to) for each in made) and time.monotonic() < deadline:
+                self.lock.check()
+                time.sleep(STORE_PAUSE)
+                made = look()
+        return {host: archive.chain(each, began, to) for host, each in zip(hosts, made, strict=True)}
+
+    def warn_of_schema(self, wish: Wish, source: Source, scene: Scene) -> None:
+        taken = backups.seconds(source.manifest.taken or source.manifest.began)
+        self.ctx.warnings.extend(
+            archive.schema_changes(scene.columns, source.schema, taken, backups.seconds(wish.to))[1]
+        )
+        if scene.schema is None:
+            self.ctx.warnings.append(
+                f"no node can be asked whether tables were made or changed between {source.manifest.taken} and "
+                f"{wish.to}: rows of new tables do not come back, and with new columns nodes do not start"
+            )
+
+    def living_columns(self, view: View) -> tuple[Column, ...]:
+        """Those of the users' tables, and when they were made, as Cassandra's own tables tell."""
+        for pod in sorted(view.observations):
+            with session(self.cluster.own, pod) as asked:
+                rows = asked.execute(COLUMNS)
+            told = (
+                Column(row["keyspace_name"], row["table_name"], row["column_name"], row["made"] / 1e6) for row in rows
+            )
+            return tuple(column for column in told if column.keyspace not in restoring.SYSTEM)
+        return ()
 
     def living_schema(self, view: View) -> backups.Schema | None:
         for pod in sorted(view.observations):
@@ -313,6 +383,8 @@ class Restore:
         """Nothing of the restore stays but the note that it was done."""
         for parcel in {parcel.pod: parcel for parcel in plan.parcels}.values():
             restore_volumes.clean(self.cluster.kube, parcel.pod, plan.id)
+        for node in self.cluster.look().view.nodes:
+            restore_volumes.run(self.cluster.kube, node.pod, restore_scripts.BREAK)
         when = moment(self.cluster.kube.server_time())
         note = {"wish": plan.wish, "when": when, "began": moment(plan.began), "tables": sorted(plan.tables)}
         self.annotate(json.dumps(note, sort_keys=True))
@@ -382,7 +454,8 @@ class Restore:
     def headline(self, plan: Plan) -> str:
         total = sum(parcel.size for parcel in plan.parcels)
         what = f"{len(plan.tables)} tables" if plan.way != SWAP else "the whole datacenter"
-        return f"backup {plan.backup}: {what}, {size(total)}, to be restored by {plan.way} (id {plan.id})"
+        then = f", and then its commit log up to {plan.to}" if plan.to else ""
+        return f"backup {plan.backup}: {what}, {size(total)}{then}, to be restored by {plan.way} (id {plan.id})"
 
     def result(self, plan: Plan) -> dict[str, Any]:
         return {
@@ -391,6 +464,7 @@ class Restore:
             "id": plan.id,
             "way": plan.way,
             "step": plan.step,
+            "to": plan.to or None,
             "tables": dict(plan.tables),
             "nodes": [
                 {"node": parcel.pod, "from": parcel.node, "bytes": parcel.size, "files": parcel.files}
@@ -424,6 +498,22 @@ def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
     if isinstance(told, str):
         return {}
     return {f"{node.rack}-{node.ordinal}": list(told[node.pod]) for node in scene.nodes}
+
+
+def as_moment(text: str | None) -> str:
+    """A moment that is wanted as documents have it: in UTC, to the second. YAML writes it otherwise where it can.
+
+    :raises SpecError: it is none, or nobody knows in which zone.
+    """
+    if not text:
+        return ""
+    try:
+        told = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text.strip()))
+    except ValueError:
+        told = None
+    if told is None or told.tzinfo is None or told.microsecond:
+        raise SpecError([f"to: must be a moment with its zone, such as 2026-11-22T03:14:00Z, got {text!r}"])
+    return moment(told.timestamp())
 
 
 def unwell(view: View) -> dict[str, str]:

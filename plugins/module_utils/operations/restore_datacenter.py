@@ -42,6 +42,11 @@ PAUSE = 1.0
 LOGIN_LIMIT = 30.0
 
 
+def in_properties(moment: str) -> str:
+    """As commitlog_archiving.properties has a moment, in UTC: C(2026:11:22 03:14:00)."""
+    return moment.rstrip("Z").replace("-", ":").replace("T", " ")
+
+
 class Swapping:
     """One restore of a datacenter, under the cluster's lock, from the step that it is at.
 
@@ -142,6 +147,9 @@ class Swapping:
         mark = f"{ledger.id} {ledger.cluster} {ledger.datacenter} {rack} {parcel.pod}{f' {number}' if number else ''}"
         words = (self.plan.id, parcel.host_id, mark, *self.plan.kept)
         restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.SWAP, *words, limit=restore_volumes.LONG)
+        if self.plan.to:
+            words = (self.plan.id, parcel.host_id, in_properties(self.plan.to))
+            restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.REPLAY, *words)
         self.say(f"{parcel.pod} has its data of {self.plan.backup}")
 
     # All nodes start

@@ -15,7 +15,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
 from ..observe import attempt, together
-from ..restic import Job, Restic
+from ..restic import EACH, Job, Restic
 from ..restoring import Parcel, Plan
 from .restic_jobs import Jobs, Work
 
@@ -135,19 +135,24 @@ class Download:
             together(self.prepare, batch)
             volumes = looks(self.kube, [parcel.pod for parcel in batch])
             waiting = [parcel for parcel in batch if not self.is_ready(volumes[parcel.pod], parcel)]
-            jobs = Jobs(
-                [self.work(parcel) for parcel in waiting],
-                self.ctx,
-                verb="download to",
-                parallel="all",
-                finished=self.take,
-                beat=self.beat,
-                limit=self.limit,
-            )
-            failures = jobs.run()
-            if failures:
-                told = "; ".join(failures[pod] for pod in sorted(failures))
-                raise CassopsError(f"{told}. Nothing was changed; run it again to go on with what is missing")
+            # What it brought is taken with the rest; until then the job tells the next run that it is done.
+            self.bring([self.log_work(parcel) for parcel in waiting if parcel.logs], lambda _work, _job: None)
+            self.bring([self.work(parcel) for parcel in waiting], self.take)
+
+    def bring(self, works: Sequence[Work], finished: Callable[[Work, Job], None]) -> None:
+        jobs = Jobs(
+            works,
+            self.ctx,
+            verb="download to",
+            parallel="all",
+            finished=finished,
+            beat=self.beat,
+            limit=self.limit,
+        )
+        failures = jobs.run()
+        if failures:
+            told = "; ".join(failures[pod] for pod in sorted(failures))
+            raise CassopsError(f"{told}. Nothing was changed; run it again to go on with what is missing")
 
     def is_ready(self, volume: Volume | CassopsError, parcel: Parcel) -> bool:
         if isinstance(volume, CassopsError):
@@ -174,12 +179,20 @@ class Download:
         client = Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
         return Work(parcel.pod, parcel.pod, client, name, tuple(args), stage, lines)
 
+    def log_work(self, parcel: Parcel) -> Work:
+        """What was stored of a commit log, piece over piece: a segment that grew is in several."""
+        stage = f"{STAGING}/{self.plan.id}/{parcel.host_id}"
+        client = Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
+        args = ("restore", "--json", EACH, "--target", f"{stage}/log")
+        return Work(parcel.pod, parcel.pod, client, log_job_of(self.plan, parcel), args, stage, parcel.logs)
+
     def take(self, work: Work, _job: Job) -> None:
         """What is there is compared, and becomes a data folder; the job is forgotten last."""
         parcel = self.parcels[work.name]
         self.check(parcel)
         self.arrange(parcel)
-        work.restic.end(work.name)
+        for job in (log_job_of(self.plan, parcel), work.name):
+            work.restic.end(job)
         self.ctx.progress(f"{parcel.pod} has its files", important=True)
 
     def check(self, parcel: Parcel) -> None:
@@ -220,7 +233,13 @@ def job_of(plan: Plan, parcel: Parcel) -> str:
     return f"restore-{plan.id}-{parcel.host_id}"
 
 
+def log_job_of(plan: Plan, parcel: Parcel) -> str:
+    return f"log-{plan.id}-{parcel.host_id}"
+
+
 def end_jobs(kube: Kube, base: str, plan: Plan) -> None:
     """Downloads that still run, for a restore that is given up."""
     for parcel in plan.parcels:
-        Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}").end(job_of(plan, parcel))
+        client = Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}")
+        for job in (log_job_of(plan, parcel), job_of(plan, parcel)):
+            client.end(job)

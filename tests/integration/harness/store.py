@@ -50,6 +50,11 @@ class Store:
             "keep": self.keep,
         }
 
+    @property
+    def with_logs(self) -> dict[str, Any]:
+        """cassandra_backup, with which any second can be restored."""
+        return {**self.variable, "point_in_time": True}
+
     def make_secrets(self, password: str | None = None) -> None:
         """The two Secrets that a user makes."""
         access = self.sandbox.s3

@@ -156,7 +156,7 @@ def test_empty_components_are_files_too() -> None:
 
 
 def test_two_nodes_never_share_a_repository() -> None:
-    """A node that joins anew under an old name has another host id."""
+    """B1: a node that joins anew under an old name has another host id."""
     places = {backups.place("s3:https://s3/b/", "shop", "dc1", host) for host in (ID, ID.replace("6", "7"))}
     assert len(places) == 2
     assert backups.place("s3:https://s3/b/", "shop", "dc1", ID) == f"s3:https://s3/b/shop/dc1/{ID}"

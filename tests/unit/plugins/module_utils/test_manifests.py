@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,32 @@ def test_the_container_for_backups_is_beside_cassandra() -> None:
     assert set(mounts) <= {volume["name"] for volume in pod["volumes"]} | {"data"}
     # Only Cassandra's process has its secrets, and only restic's container those of the store.
     assert not [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"].startswith("backup-")]
+
+
+def test_the_container_for_backups_has_its_own_memory() -> None:
+    """B12: what restic takes is never taken from Cassandra, and it goes first."""
+    beside = pod_spec(desired(backup=BACKUP))["containers"][1]
+    assert beside["resources"]["limits"]["memory"] == "1Gi"
+    assert beside["resources"]["requests"] == {"cpu": "10m", "memory": "64Mi"}
+
+
+def test_for_a_point_in_time_the_commit_log_goes_into_the_store() -> None:
+    plain, asked = (desired(backup={**BACKUP, "point_in_time": given}) for given in (False, True))
+    cassandra, beside = pod_spec(asked)["containers"]
+    environment = {item["name"]: item.get("value") for item in cassandra["env"]}
+    assert environment["CASSOPS_ARCHIVE"] == str(10 * 2**20)
+    environment = {item["name"]: item.get("value") for item in beside["env"]}
+    assert environment["CASSOPS_REPOSITORY"] == "s3:https://s3/b/shop/dc1"
+    script = beside["command"][2]
+    assert "restic_in() (" in script
+    assert subprocess.run(["sh", "-n", "-c", script], check=False).returncode == 0
+    # Kubernetes would make one of two, and put a variable of the container in the place of its name in brackets.
+    assert "$$" not in script
+    assert not [name for name in environment if f"$({name})" in script]
+    assert {"name": "ledger", "mountPath": "/cassops/ledger", "readOnly": True} in beside["volumeMounts"]
+    assert "archive.sh" in manifests.config_map(asked, LEDGER)["data"]
+    assert "archive.sh" not in manifests.config_map(plain, LEDGER)["data"]
+    assert "CASSOPS" not in str(pod_spec(plain)["containers"][1])
 
 
 def test_a_secret_that_is_missing_keeps_no_node_from_starting() -> None:

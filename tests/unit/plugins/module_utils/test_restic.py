@@ -208,6 +208,18 @@ def test_a_job_goes_on_by_itself_and_is_found_again(container: Container, client
     assert client.look("upload-b1").state == "absent"
 
 
+def test_a_job_may_run_restic_once_for_each_line(container: Container, client: Restic, tmp_path: Path) -> None:
+    client.start("log-b1", ["restore", "--json", restic.EACH, "--target", "a b"], str(tmp_path), ["s1", "s2"])
+    assert until(lambda: client.look("log-b1"), "ended").rc == 0
+    told = [line for line in container.log.splitlines() if line.startswith("args ")]
+    assert told == [f"args restore --json {each} --target a b --retry-lock 1m" for each in ("s1", "s2")]
+    # The first that fails ends it.
+    container.does("exit 1")
+    client.start("log-b2", ["restore", restic.EACH], str(tmp_path), ["s1", "s2"])
+    assert until(lambda: client.look("log-b2"), "ended").rc == 1
+    assert container.log.count("args ") == 3
+
+
 def test_a_job_that_fails_says_why(container: Container, client: Restic, tmp_path: Path) -> None:
     error = {"message_type": "error", "error": {"message": "permission denied"}, "item": "/data/x"}
     container.does(f"echo '{json.dumps(error)}' >&2; echo 'Warning: odd' >&2; exit 3")

@@ -113,6 +113,27 @@ def test_an_empty_volume_becomes_the_nodes_own(volume: Volume) -> None:
     assert volume.files("data/system_auth") == {"roles-3c/nb-2-big-Data.db": "logins of the backup"}
 
 
+def test_what_the_commit_log_would_have_told_ends_with_the_data(volume: Volume) -> None:
+    volume.lived_in()
+    volume.write(".cassops/archive/closed/CommitLog-7-1.log", "writes")
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    assert volume.run(scripts.REPLAY, ID, HOST, "2026:11:22 03:14:00").returncode == 3
+    volume.write(f"{STAGE}/log/CommitLog-7-2.log", "stored")
+    assert volume.run(scripts.SWAP, ID, HOST, MARK).returncode == 0
+    assert volume.files(".cassops/archive") == {"lost": ""}
+    assert volume.run(scripts.REPLAY, ID, HOST, "2026:11:22 03:14:00").returncode == 0
+    assert volume.files(".cassops")["replay"] == f"{ID}/{HOST}/log 2026:11:22 03:14:00\n"
+
+
+def test_only_where_commit_logs_are_stored_is_their_end_noted(volume: Volume) -> None:
+    assert volume.run(scripts.BREAK).returncode == 0
+    assert volume.files() == {}
+    (volume.path / ".cassops/archive/closed").mkdir(parents=True)
+    assert volume.run(scripts.BREAK).returncode == 0
+    assert volume.files() == {".cassops/archive/lost": ""}
+
+
 def test_a_node_that_is_not_held_is_not_touched(volume: Volume) -> None:
     volume.lived_in()
     volume.downloaded()
@@ -221,3 +242,33 @@ def test_release_and_clean_leave_nothing(volume: Volume) -> None:
         assert volume.run(scripts.CLEAN, ID).returncode == 0
     assert volume.files() == {}
     assert not (volume.path / ".cassops/restore").exists()
+
+
+def test_cassandra_verifies_in_a_configuration_of_its_own(tmp_path: Path) -> None:
+    conf, programs = tmp_path / "conf", tmp_path / "bin"
+    conf.mkdir()
+    programs.mkdir()
+    yaml = 'cluster_name: "shop"\ncommitlog_directory: "/c"\ndata_file_directories: ["/d"]\n'
+    (conf / "cassandra.yaml").write_text(yaml)
+    (programs / "sstableverify").write_text(
+        '#!/bin/sh\necho "$* $MAX_HEAP_SIZE"; cat "$CASSANDRA_CONF/cassandra.yaml"; exit 1\n'
+    )
+    (programs / "sstableverify").chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "CASSANDRA_CONF": str(conf), "MAX_HEAP_SIZE": "4096M"}
+    for shell in SHELLS:
+        command = [*shell, "-c", scripts.VERIFY, "sh", "/stage/data", "shop", "orders"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "")
+        first, *told = done.stdout.splitlines()
+        assert first == "--force --extended shop orders 256M"
+        assert told[:2] == ['cluster_name: "shop"', 'data_file_directories: ["/stage/data"]']
+        assert [line.split(":")[0] for line in told[2:]] == [
+            "commitlog_directory",
+            "saved_caches_directory",
+            "hints_directory",
+            "cdc_raw_directory",
+        ]
+        assert not list(Path("/tmp").glob("verify.??????")), "it is taken away"
+    assert (conf / "cassandra.yaml").read_text() == yaml
+    (conf / "cassandra.yaml").unlink()
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 97

@@ -245,6 +245,7 @@ def test_every_reason_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("state", ["running", "partial", "failed"])
 def test_what_is_not_complete_is_no_backup(state: str) -> None:
+    """B6."""
     assert f"backup b1 is {state}" in refused(backup(state=state), scene(backup()))[0]
 
 
@@ -347,6 +348,7 @@ def test_twelve_nodes_in_a_rack_are_paired_by_number() -> None:
 @settings(deadline=None)
 @given(SIZES, st.randoms())
 def test_racks_of_another_name_are_paired_by_their_size(sizes: list[int], chance: random.Random) -> None:
+    """B10: what another layout cannot take is refused, and what it can is found."""
     nodes = [(f"d-r{rack}-{number}", f"r{rack}") for rack, size in enumerate(sizes) for number in range(size)]
     shuffled = list(enumerate(sizes))
     chance.shuffle(shuffled)

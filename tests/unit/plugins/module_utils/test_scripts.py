@@ -765,6 +765,63 @@ def test_the_probe_tells_why_a_node_is_held(node: Node) -> None:
     assert not (node.marks / "alive").exists()
 
 
+# The commit log
+
+
+def test_without_a_point_in_time_nothing_is_archived(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    node.start()
+    assert node.read("cassops/conf/commitlog_archiving.properties") == ""
+    assert not (node.marks / "archive").exists()
+
+
+def test_archiving_notes_when_it_began_and_when_it_was_off(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    lost = node.marks / "archive/lost"
+    node.environment["CASSOPS_ARCHIVE"] = "1000"
+    node.start()
+    assert node.read("cassops/conf/commitlog_archiving.properties") == (
+        "archive_command=/bin/sh /cassops/config/archive.sh %path %name\n"
+    )
+    assert lost.exists()
+    lost.unlink()
+    node.start()
+    assert not lost.exists()
+    del node.environment["CASSOPS_ARCHIVE"]
+    node.start()
+    assert not lost.exists()
+    node.environment["CASSOPS_ARCHIVE"] = "1000"
+    node.start()
+    assert lost.exists()
+    assert not (node.marks / "archive/off").exists()
+
+
+def test_a_restore_is_replayed_until_the_node_has_served(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    node.write("var/lib/cassandra/.cassops/replay", "r1/h1/log 2026:11:22 03:14:00\n")
+    for _turn in range(2):
+        node.start()
+        assert node.read("cassops/conf/commitlog_archiving.properties").splitlines() == [
+            "restore_command=/bin/ln %from %to",
+            f"restore_directories={node.marks}/restore/r1/h1/log",
+            "restore_point_in_time=2026:11:22 03:14:00",
+            "precision=MICROSECONDS",
+        ]
+    node.write("proc/net/tcp", LOOPBACK)
+    assert probe(node).returncode == 1
+    assert (node.marks / "replay").exists()
+    node.write("proc/net/tcp", OPEN)
+    assert probe(node).returncode == 0
+    node.start()
+    assert node.read("cassops/conf/commitlog_archiving.properties") == ""
+
+
 def test_the_probe_renews_the_sign_of_life(node: Node) -> None:
     node.write("proc/net/tcp", OPEN)
     node.mark()

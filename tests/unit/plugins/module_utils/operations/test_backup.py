@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF
 from unit.plugins.module_utils.fake_kube import FakeKube
-from unit.plugins.module_utils.fake_restic import FakeStore
+from unit.plugins.module_utils.fake_restic import FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import backups
@@ -30,12 +30,14 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import LATE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
     backup_info,
     backup_purge,
     backup_verify,
     catalogue,
+    restore_volumes,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
 
@@ -158,6 +160,33 @@ def test_the_second_backup_adds_only_what_is_new(world: World) -> None:
     assert world.back_up("b2")["backup"]["added"] == 15
 
 
+def test_a_file_of_an_old_name_takes_no_other_ones_place(world: World) -> None:
+    """B1: a table that was truncated calls its next SSTable what the first was called."""
+    world.back_up()
+    for disk in world.store.disks.values():
+        disk.update(dict.fromkeys(disk, 9))
+    world.back_up("b2")
+    for name in ("b1", "b2"):
+        assert world.run(backup_verify, name=name)["faults"] == []
+
+
+def test_commit_logs_that_are_not_stored_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, _third = world.nodes
+
+    def look(_kube: Any, pod: str, script: str) -> str:
+        assert script == LATE
+        if pod == second:
+            raise CassopsError(f"{pod}: it does not answer")
+        return "3\n" if pod == first else "0\n"
+
+    monkeypatch.setattr(restore_volumes, "run", look)
+    world.back_up(backup={**PLAN, "point_in_time": True})
+    assert [text.split(":")[0] for text in world.warnings] == [
+        first,
+        "whether its commit log is stored cannot be told",
+    ]
+
+
 def test_one_rack_uploads_at_a_time(world: World) -> None:
     work = Work("a-0", "r1", None, "job", (), "")  # type: ignore[arg-type]
     same, other = dataclasses.replace(work, pod="a-1"), dataclasses.replace(work, pod="b-0", group="r2")
@@ -223,6 +252,22 @@ def test_without_the_secret_and_the_container_nothing_is_begun(monkeypatch: pyte
         world.back_up()
     assert "Secret key in namespace ns with the key password" in str(caught.value)
     assert "no node that runs has the container backup beside Cassandra" in str(caught.value)
+
+
+def test_a_datacenter_of_others_is_told_what_it_lacks(world: World) -> None:
+    """As cass-operator labels it, with the stock image and nothing beside it."""
+    labels = {"cassandra.datastax.com/cluster": "shop", "cassandra.datastax.com/datacenter": "dc9"}
+    pod = {"name": "shop-dc9-r1-sts-0", "labels": labels, "creationTimestamp": "2026-11-25T03:14:00Z"}
+    world.kube.put({"kind": "Pod", "metadata": pod, "spec": {"containers": [{"name": "cassandra"}]}})
+    world.kube.pod_addresses["shop-dc9-r1-sts-0"] = "198.18.9.9"
+    before = world.writes()
+    with pytest.raises(CassopsError, match=r"shop-dc9-r1-sts-0 are labelled .* container backup, beside Cassandra"):
+        world.run(backup, datacenter="dc9")
+    with pytest.raises(CassopsError, match="no datacenter dc8 of cluster shop that runs; deploy it first"):
+        world.run(backup, datacenter="dc8")
+    with pytest.raises(CassopsError, match="has a container backup that runs: run the playbook deploy"):
+        world.run(backup_verify, datacenter="dc9")
+    assert world.writes() == before
 
 
 def test_a_second_run_is_refused(world: World) -> None:
@@ -421,6 +466,24 @@ def test_what_no_rule_keeps_goes_with_its_bytes(world: World) -> None:
     pruned = {repository for _pod, repository, args in world.store.commands if args[0] == "prune"}
     assert len(pruned) == 4
     assert not world.run(backup_purge)["changed"]
+
+
+def test_commit_logs_go_with_the_last_backup_that_needs_them(world: World) -> None:
+    """In parts, because a command line has its limits."""
+    repository = world.store.repositories
+    for name in ("b1", "b2"):
+        world.back_up(name)
+    place = next(each for each in repository if each.endswith(host_of(world, world.nodes[0])))
+    began = world.kube.clock
+    for minutes in range(-180, 1):
+        snapshot = Snapshot(world.store.number(), began + 60 * minutes, {"kind": "log", "segments": "x"}, {})
+        repository[place].append(snapshot)
+    world.run(backup_purge, names=["b1"])
+    left = [snapshot.time for snapshot in repository[place] if "segments" in snapshot.tags]
+    assert len(left) in (61, 62)
+    assert min(left) >= began - 3660
+    forgotten = [args for _pod, where, args in world.store.commands if args[0] == "forget" and where == place]
+    assert max(len(args) for args in forgotten) == 51
 
 
 def test_a_purge_that_was_killed_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

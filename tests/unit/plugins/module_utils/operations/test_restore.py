@@ -19,16 +19,21 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession
 from unit.plugins.module_utils.fake_kube import Disk, FakeKube
-from unit.plugins.module_utils.fake_restic import FakeRestic
-from unit.plugins.module_utils.operations.test_backup import World
+from unit.plugins.module_utils.fake_restic import FakeRestic, Snapshot
+from unit.plugins.module_utils.operations.test_backup import World, host_of
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import restic, restore_scripts
-from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import SNAPSHOT
+from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import SNAPSHOT, moment
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import restore, restore_volumes
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    backup_verify,
+    restore,
+    restore_volumes,
+)
 
 ORDERS = "0123456789abcdef0123456789abcdef"
 ID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -53,7 +58,7 @@ FILES = {
 }
 SCRIPTS = {
     getattr(restore_scripts, name): name
-    for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
+    for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "REPLAY", "BREAK", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
 }
 READ_ONLY = ("LOOK", "SIZES", "FOLDERS")
 
@@ -63,12 +68,15 @@ class Restorable(World):
 
     root: Path
     events: list[str]
+    columns: list[dict[str, Any]]
+    # How sstableverify ends.
+    verdict = 0
 
     @classmethod
     def saved(cls, monkeypatch: pytest.MonkeyPatch, root: Path) -> Restorable:
         world = cls.ready(monkeypatch)
         assert isinstance(world, Restorable)
-        world.root, world.events = root, []
+        world.root, world.events, world.columns = root, [], []
         world.ring.described = list(STATEMENTS)  # type: ignore[attr-defined]
         world.wire(monkeypatch)
         for pod in world.nodes:
@@ -96,6 +104,11 @@ class Restorable(World):
         def run(self: FakeKube, pod: str, argv: Any, *rest: Any, **options: Any) -> ExecResult:
             if restic.CONTAINER in rest and argv[2] in SCRIPTS:
                 return world.script(pod, SCRIPTS[argv[2]], argv)
+            if argv[2:3] == [restore_scripts.VERIFY]:
+                return world.sstableverify(pod, argv)
+            if argv[2:] == [WANT, "sh"]:
+                world.wanted(pod)
+                return ExecResult(0, "", "")
             return plain_exec(self, pod, argv, *rest, **options)
 
         def start(self: FakeKube, pod: str) -> None:
@@ -112,6 +125,8 @@ class Restorable(World):
             return job
 
         def execute(self: FakeSession, statement: str, *rest: Any, **options: Any) -> Any:
+            if statement == restore.COLUMNS:
+                return list(world.columns)
             made = re.match(r"CREATE (KEYSPACE|TABLE|INDEX)|TRUNCATE", statement)
             if not made:
                 return plain_execute(self, statement, *rest, **options)
@@ -162,7 +177,7 @@ class Restorable(World):
         done = subprocess.run([*argv], env=environment, capture_output=True, text=True, check=False)
         if name == "SWAP" and done.returncode == 0:
             self.kube.disks.setdefault(f"data-{pod}", Disk(self.kube.ledger().id, argv[5]))
-        if name in ("SWAP", "RELEASE", "HOLD"):
+        if name in ("SWAP", "REPLAY", "RELEASE", "HOLD"):
             self.events.append(f"{name} {pod}")
         self.kube.changed()
         return ExecResult(done.returncode, done.stdout, done.stderr)
@@ -170,11 +185,31 @@ class Restorable(World):
     def download(self, client: FakeRestic, args: Sequence[str], lines: Sequence[str]) -> None:
         """What restic does for C(restore --target ... --include-file ...)."""
         target = args[args.index("--target") + 1].removeprefix("/var/lib/cassandra/")
+        if restic.EACH in args:
+            for snapshot in lines:
+                for path in client.files(snapshot):
+                    self.write(client.pod, f"{target}/{path}", snapshot)
+            self.events.append(f"log {client.pod}")
+            return
         texts = {snapshot_path(path): text for path, text in FILES.items()}
         for path in client.files(args[args.index("--json") + 1]):
             if not lines or any(f"/{path}".startswith(f"{line}/") for line in lines):
                 self.write(client.pod, f"{target}/{path}", texts[path])
         self.events.append(f"download {client.pod}")
+
+    def store_log(self, pod: str, ago: float, *segments: int, lost: float | None = None) -> None:
+        """What the container stores by itself, so many seconds ago."""
+        time = self.kube.clock - ago
+        names = [f"CommitLog-7-{number}.log" for number in segments]
+        tags = {"kind": "log", "segments": "+".join(names), "size": "32", "until": str(int(time))}
+        tags |= {} if lost is None else {"lost": str(int(lost))}
+        place = f"s3:https://s3/b/shop/dc1/{host_of(self, pod)}"
+        snapshot = Snapshot(self.store.number(), time, tags, dict.fromkeys(names, 32))
+        self.store.repositories[place].append(snapshot)
+
+    def wanted(self, pod: str) -> None:
+        self.events.append(f"want {pod}")
+        self.store_log(pod, 0, 3)
 
     def define(self, statement: str) -> None:
         row = next((row for row in STATEMENTS if row[3].rstrip(";") == statement), None)
@@ -195,6 +230,14 @@ class Restorable(World):
                 goal.mkdir(parents=True, exist_ok=True)
                 file.rename(goal / f"imported-{file.name}")
         self.events.append(f"import {table} {pod}")
+
+    def sstableverify(self, pod: str, argv: Sequence[str]) -> ExecResult:
+        folder, keyspace, table = argv[4:7]
+        there = self.files(pod, folder.removeprefix("/var/lib/cassandra/"))
+        assert any(path.startswith("system_schema/") for path in there), there
+        read = [text for path, text in there.items() if path.startswith(f"{keyspace}/{table}-")]
+        self.events.append(f"verify {keyspace}.{table}: {len(read)} files")
+        return ExecResult(self.verdict, "", "Invalid SSTable nb-1-big-Data.db" if self.verdict else "")
 
     # Runs
 
@@ -440,7 +483,22 @@ def test_it_needs_the_datacenters_name(world: Restorable) -> None:
     assert world.events == []
 
 
+def test_a_restore_leaves_nothing_that_a_later_node_would_read(world: Restorable) -> None:
+    """B11: pods are made as before, so one that comes later starts as any other."""
+
+    def sets() -> dict[str, Any]:
+        return {item["metadata"]["name"]: item["spec"] for item in world.kube.list("StatefulSet")}
+
+    before, maps = sets(), {item["metadata"]["name"] for item in world.kube.list("ConfigMap")}
+    world.restore(**WHOLE)
+    assert sets() == before
+    assert {item["metadata"]["name"] for item in world.kube.list("ConfigMap")} == maps
+    for pod in world.nodes:
+        assert not {"restore", "restoring", "replay"} & set(os.listdir(world.volume(pod) / ".cassops"))
+
+
 def test_nodes_that_lost_their_volumes_are_who_they_were(world: Restorable) -> None:
+    """B9: host ids and tokens are the backup's, whatever addresses and pods there are now."""
     hosts = {pod: world.ring.members[pod].host_id for pod in world.nodes}
     for pod in world.nodes:
         world.kube.disks.pop(f"data-{pod}")
@@ -469,3 +527,168 @@ def test_killed_before_any_write_the_datacenter_goes_back_by_the_next_run(
         swapped = [number for number, event in enumerate(world.events) if event.startswith("SWAP")]
         assert max(swapped) < min(released), "no node starts before every one has its data"
     assert lives > 20
+
+
+# --- a point in time --------------------------------------------------------------------------------------------------
+
+
+def archived(world: Restorable, **lost: float) -> str:
+    """Every node stored its commit log 900, 600 and 300 s ago; the moment 400 s ago."""
+    world.kube.clock += 3600
+    for pod in world.nodes:
+        for ago, segments in ((900, (1, 2)), (600, (2,)), (300, (2, 3))):
+            world.store_log(pod, ago, *segments, **(lost if ago == 600 else {}))
+    return moment(world.kube.clock - 400)
+
+
+def logs(world: Restorable, pod: str) -> dict[str, str]:
+    return {path: text for path, text in world.files(pod, ".cassops").items() if "/log/" in path or path == "replay"}
+
+
+def test_a_moment_between_two_backups_comes_back(world: Restorable) -> None:
+    to = archived(world)
+    seen: dict[str, dict[str, str]] = {}
+    plain = world.script
+
+    def script(pod: str, name: str, argv: Sequence[str]) -> ExecResult:
+        if name == "RELEASE":
+            seen[pod] = logs(world, pod)
+        return plain(pod, name, argv)
+
+    world.script = script  # type: ignore[method-assign]
+    result = world.restore(**WHOLE, to=to, name=None)
+    assert (result["way"], result["to"], result["backup"]) == ("swap", to, "b1")
+    for pod in world.nodes:
+        folder = f"restore/{result['id']}/{host_of(world, pod)}/log"
+        newest = [snapshot.id for snapshot in world.store.of(host_of(world, pod)) if "segments" in snapshot.tags][-3:]
+        assert seen[pod] == {
+            # Of the second segment the last copy that is needed; of the first the only one.
+            f"{folder}/CommitLog-7-1.log": newest[0],
+            f"{folder}/CommitLog-7-2.log": newest[2],
+            f"{folder}/CommitLog-7-3.log": newest[2],
+            "replay": f"{folder.removeprefix('restore/')} {to[:10].replace('-', ':')} {to[11:19]}\n",
+        }
+    steps = [event.split()[0] for event in world.events]
+    assert steps[:9] == ["log"] * 3 + ["download"] * 3 + ["HOLD"] * 3
+    assert sorted(steps[9:15]) == ["REPLAY"] * 3 + ["SWAP"] * 3
+    assert steps[15:] == ["RELEASE"] * 3
+    assert_as_it_was(world)
+
+
+def test_what_was_written_last_is_stored_before_it_is_decided(world: Restorable) -> None:
+    archived(world)
+    to = moment(world.kube.clock - 20)
+    with pytest.raises(Failed, match="its commit log is stored up to"):
+        world.restore(check=True, **WHOLE, to=to)
+    assert world.events == []
+    assert world.restore(**WHOLE, to=to)["to"] == to
+    assert sorted(world.events[:3]) == [f"want {pod}" for pod in world.nodes]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"to": "yesterday"}, "must be a moment with its zone"),
+        ({"to": "2026-11-22T03:14:00"}, "must be a moment with its zone"),
+        ({"to": "2001-01-01T00:00:00Z", "name": None}, "no complete backup of datacenter dc1 was taken before"),
+        ({"to": "2001-01-01T00:00:00Z"}, "after 2001-01-01T00:00:00Z; choose an older one"),
+        ({"to": "2099-01-01T00:00:00Z"}, "is in the future"),
+        ({"mode": "tables", "rows": "replace"}, "-e restore_mode=datacenter only"),
+    ],
+)
+def test_moments_that_cannot_come_back_are_refused(world: Restorable, changes: dict[str, Any], words: str) -> None:
+    before = {pod: world.files(pod) for pod in world.nodes}
+    with pytest.raises(CassopsError, match=words):
+        world.restore(**{**WHOLE, "to": archived(world), **changes})
+    assert {pod: world.files(pod) for pod in world.nodes} == before
+    world.assert_clean()
+
+
+@pytest.mark.parametrize("text", ["2026-11-22T03:14:00Z", "2026-11-22 03:14:00+00:00", "2026-11-22T04:14:00+01:00"])
+def test_a_moment_may_be_written_as_yaml_does(text: str) -> None:
+    assert restore.as_moment(text) == "2026-11-22T03:14:00Z"
+
+
+def test_nobody_goes_past_what_was_lost(world: Restorable) -> None:
+    to = archived(world, lost=world.kube.clock + 2500)
+    before = {pod: world.files(pod) for pod in world.nodes}
+    with pytest.raises(Failed) as caught:
+        world.restore(**WHOLE, to=to)
+    assert [reason.split(":")[0] for reason in caught.value.errors] == world.nodes
+    assert all("is not all in its commit log" in reason for reason in caught.value.errors)
+    assert {pod: world.files(pod) for pod in world.nodes} == before
+
+
+def test_schema_that_changed_meanwhile(world: Restorable) -> None:
+    made = (world.kube.clock + 2000) * 1e6
+    new = {"keyspace_name": "shop", "table_name": "new", "column_name": "id", "made": made}
+    world.columns = [new, {**new, "keyspace_name": "system", "table_name": "odd"}]
+    to = archived(world)
+    world.restore(check=True, **WHOLE, to=to)
+    assert ["without rows, or not at all: shop.new" in text for text in world.warnings] == [True]
+    world.columns.append({**new, "table_name": "orders", "column_name": "late"})
+    with pytest.raises(Failed, match="column late of table"):
+        world.restore(**WHOLE, to=to)
+
+
+def test_what_was_restored_ends_the_commit_log(world: Restorable) -> None:
+    """Neither what a restore imports nor what it puts in place of everything is in a commit log."""
+    for wish in ({"tables": ["shop"], "rows": "replace"}, WHOLE):
+        for pod in world.nodes:
+            world.write(pod, ".cassops/archive/closed/CommitLog-7-1.log", "older")
+            (world.volume(pod) / ".cassops/archive/lost").unlink(missing_ok=True)
+        world.restore(**wish)
+        for pod in world.nodes:
+            assert (world.volume(pod) / ".cassops/archive/lost").exists()
+            assert bool(os.listdir(world.volume(pod) / ".cassops/archive/closed")) is (wish is not WHOLE)
+
+
+def test_killed_before_any_write_the_moment_comes_back_by_the_next_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for lives in range(200):
+        world = Restorable.saved(monkeypatch, tmp_path / str(lives))
+        to = archived(world)
+        if not world.killed(lives, lambda: world.restore(**WHOLE, to=to)):  # noqa: B023
+            break
+        world.restore(**WHOLE, to=to)
+        assert_as_it_was(world, lives)
+        replays = [number for number, event in enumerate(world.events) if event.startswith("REPLAY")]
+        released = [number for number, event in enumerate(world.events) if event.startswith("RELEASE")]
+        assert len(replays) >= 3
+        assert max(replays) < min(released), "no node starts before every one knows what it replays"
+    assert lives > 20
+
+
+# --- Cassandra's own check --------------------------------------------------------------------------------------------
+
+
+def test_cassandra_reads_a_sample(world: Restorable) -> None:
+    before = {pod: world.files(pod) for pod in world.nodes}
+    result = world.run(backup_verify, sstables=True)
+    (told,) = [event for event in world.events if event.startswith("verify")]
+    assert told in ("verify shop.orders: 2 files", "verify shop.items: 1 files")
+    assert f"and Cassandra has read {told.split()[1][:-1]} of shop-dc1-r" in result["report"][0]
+    assert {pod: world.files(pod) for pod in world.nodes} == before
+    assert world.store.jobs == {}
+
+
+def test_what_cassandra_cannot_read_is_damaged_and_what_could_not_be_run_is_not(world: Restorable) -> None:
+    world.verdict = 137
+    with pytest.raises(CassopsError, match="sstableverify could not be run"):
+        world.run(backup_verify, sstables=True)
+    world.verdict = 1
+    with pytest.raises(Failed, match=r"sstableverify says Invalid SSTable nb-1-big-Data\.db"):
+        world.run(backup_verify, sstables=True)
+    assert not (world.volume(world.nodes[0]) / ".cassops/restore").exists()
+
+
+def test_the_damaged_file_is_told_and_not_the_sound_ones_after_it() -> None:
+    """It goes on with the next file."""
+    said = """Checking computed hash of BigTableReader:big(path='/d/k/t-1/nb-3-big-Data.db')
+Error verifying BigTableReader:big(path='/d/k/t-1/nb-3-big-Data.db'): Invalid SSTable /d/k/t-1/nb-3-big-Data.db
+Verify of BigTableReader:big(path='/d/k/t-1/nb-1-big-Data.db') succeeded. All 100 rows read successfully
+"""
+    assert "Invalid SSTable /d/k/t-1/nb-3-big-Data.db" in backup_verify.complaint(said)
+    assert "nb-1" not in backup_verify.complaint(said)
+    assert backup_verify.complaint("one\n\ntwo\n") == "one; two"

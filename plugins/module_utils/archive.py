@@ -1,0 +1,175 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which stored pieces of the commit logs bring a backup to a later point in time, or why none do. Pure.
+
+Each node's container `backup` stores what Cassandra has written into its commit log, about once a minute, into the
+node's own repository (manifests/archive.py). It is one restic snapshot each time, with tags that say which segments are
+in it, up to when everything is in (C(until)), and since when nothing is missing (C(lost)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from . import schema_text
+from .backups import Record, Schema, moment
+
+LOG = "log"
+"""Kind of such a snapshot."""
+SLACK = 120.0
+"""Seconds by which the clocks of the API server and of a worker may differ."""
+KEPT_LONGER = 3600.0
+"""Seconds before the oldest backup that is kept, from which on its commit log is kept too."""
+# A process numbers its segments one by one, from the milliseconds since 1970 of its start. No two starts are as near.
+_ONE_LIFE = 1000
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What was stored at one time.
+
+    :param segments: names of the segments' files. One that is not full yet is stored again and again.
+    :param until: all that was written before is in this upload and those before it; None says nothing.
+    :param lost: something that was written or changed before is in none, because archiving began only then or was off,
+        the volume would have become full, or a restore changed the data; None is nothing.
+    """
+
+    id: str
+    time: float
+    segments: tuple[str, ...]
+    size: int = 0
+    until: float | None = None
+    lost: float | None = None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """:param snapshots: what has to be fetched, one over the other in this order."""
+
+    snapshots: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of today's schema, and when it was made, in seconds since 1970."""
+
+    keyspace: str
+    table: str
+    name: str
+    made: float
+
+
+def behind(made: Sequence[Upload], to: float) -> bool:
+    """Whether a node may still store what is wanted: nothing that it has stored reaches so far."""
+    return (stored_until(made) or 0.0) < to
+
+
+def upload(record: Record) -> Upload:
+    """By the tags that the container writes."""
+    return Upload(
+        record.id,
+        record.time,
+        tuple(name for name in record.tags.get("segments", "").split("+") if name),
+        int(_number(record.tags.get("size")) or 0),
+        _number(record.tags.get("until")),
+        _number(record.tags.get("lost")),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text and text.isdigit() else None
+
+
+def uploads(records: Iterable[Record]) -> list[Upload]:
+    """Those of a node's repository, the oldest first."""
+    return sorted((upload(each) for each in records if each.kind == LOG), key=lambda each: each.time)
+
+
+def stored_until(made: Sequence[Upload]) -> float | None:
+    """Up to when everything is stored."""
+    return max((each.until for each in made if each.until is not None), default=None)
+
+
+def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
+    """What one node needs; or why it cannot get there.
+
+    :param made: see L(uploads).
+    :param began: when the backup began: before the first of its snapshots. What its files hold is replayed once more,
+        or left out by Cassandra, which is the same.
+    """
+    # Of what was stored before a restore changed the data, nothing is part of what came after.
+    marks = [each.lost for each in made if each.lost is not None and each.lost < began]
+    floor = max([began - SLACK, *marks])
+    since = [each for each in made if each.time > floor]
+    covering = next((number for number, each in enumerate(since) if each.until is not None and each.until >= to), None)
+    if covering is None:
+        last = stored_until(since)
+        return (
+            f"its commit log is stored up to {moment(last)} only"
+            if last is not None
+            else "nothing of its commit log was stored since the backup (is cassandra_backup.point_in_time on, and was "
+            "the datacenter restarted with it?)"
+        )
+    needed = since[: covering + 1]
+    lost = max((each.lost for each in needed if each.lost is not None), default=began - 1)
+    if lost >= began:
+        return (
+            f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, or "
+            "was off, the store was away for too long, or a restore changed the data): take a backup that is newer"
+        )
+    gap = _gap(needed)
+    if gap:
+        return f"segments of its commit log are missing after {gap}"
+    # Of a segment that was stored while it grew, the last is the whole.
+    newest = {name: each.id for each in needed for name in each.segments}
+    wanted = [each for each in needed if each.id in newest.values()]
+    return Chain(tuple(each.id for each in wanted), sum(each.size for each in wanted))
+
+
+def _gap(needed: Iterable[Upload]) -> str:
+    """The segment after which one of the same process is missing; empty where none is."""
+    names = {number_of(name): name for each in needed for name in each.segments}
+    return next((names[one] for one, other in pairwise(sorted(names)) if 1 < other - one < _ONE_LIFE), "")
+
+
+def number_of(name: str) -> int:
+    """1732580000001 of C(CommitLog-7-1732580000001.log)."""
+    digits = name.removesuffix(".log").rpartition("-")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def schema_changes(columns: Iterable[Column], stored: Schema, taken: float, to: float) -> tuple[list[str], list[str]]:
+    """Reasons against a replay, and warnings: Cassandra reads a commit log with the schema that it started with.
+
+    It leaves out rows of tables that it does not know. At a column that it does not know it does not start.
+
+    :param taken: when the backup was taken, of which the schema is.
+    """
+    known = {
+        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
+        for each in stored.statements
+        if each.kind in ("table", "materialized_view")
+    }
+    since = [each for each in columns if taken < each.made <= to]
+    reasons = [
+        f"column {each.name} of table {each.keyspace}.{each.table} was made at {moment(each.made)}, after the backup: "
+        "Cassandra cannot replay rows that have it over the backup's schema; choose a time before, or a newer backup"
+        for each in since
+        if (each.keyspace, each.table) in known
+    ]
+    made = sorted({f"{each.keyspace}.{each.table}" for each in since if (each.keyspace, each.table) not in known})
+    warnings = [f"made after the backup, so they come back without rows, or not at all: {', '.join(made)}"]
+    return reasons, warnings if made else []
+
+
+def goes(record: Record, oldest: float | None) -> bool:
+    """Whether a purge removes it: no backup that is kept can need it.
+
+    :param oldest: when the oldest complete backup that is kept began; None where there is none.
+    """
+    return oldest is not None and record.time < oldest - KEPT_LONGER

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the commit log gets into the store, where a point in time can be restored. Pure: scripts only.
+
+Cassandra calls `archive.sh` with each segment that is full; a hard link keeps it. The container `backup` runs `STORE`:
+about once a minute it stores those, and the one that is being written, whatever is in it by then. So a node whose
+segments take a day to fill loses no more than one that fills them in seconds.
+
+Everything lies in C(.cassops/archive) on the volume:
+    closed/     links to segments that are not stored yet
+    open/       links to the newest segments while they are stored
+    lost        its time: something that was written or changed before is in no archive; told with the next upload
+    off         Cassandra was started without archiving; start.sh writes it
+"""
+
+from __future__ import annotations
+
+from .. import quantity
+
+ARCHIVE = r"""#!/bin/sh
+# archive.sh PATH NAME: a segment of the commit log is full.
+set -eu
+marks=${CASSOPS_ROOT:-}/var/lib/cassandra/.cassops
+archive=$marks/archive
+
+# A start that died while it replayed what a restore brought: these come from the store.
+for file in "$marks/restore"/*/*/log/"$2"; do [ ! -e "$file" ] || exit 0; done
+[ ! -e "$archive/closed/$2" ] || exit 0
+mkdir -p "$archive/closed"
+# A store that is away for long must not fill the volume. The segment goes its way without us, and that is noted.
+if [ "$(du -sk "$archive/closed" | cut -f 1)" -ge "$CASSOPS_ARCHIVE" ]; then
+    touch "$archive/lost"
+    exit 0
+fi
+ln "$1" "$archive/closed/$2"
+"""
+
+STORE = r"""set -u
+root=${CASSOPS_ROOT:-}
+archive=$root/var/lib/cassandra/.cassops/archive
+commitlog=$root/var/lib/cassandra/commitlog
+spool=$root/cassops/backup/spool/archive
+# What was acknowledged may wait so many seconds until the commit log can be read up to it (commitlog_sync_period).
+margin=15
+trap 'exit 0' TERM INT
+
+node() { awk -v pod="$POD_NAME" '$1 == pod && $3 != "-" { print $3; exit }' "$root/cassops/ledger/nodes" 2>/dev/null; }
+
+# store FOLDER OPTION...: the files that $spool/names has, as one snapshot. Its host is not that of the backups: restic
+# compares with the last snapshot of the same host.
+store() {
+    cd "$archive/$1" || return 1
+    shift
+    size=$(while read -r name; do stat -c %s "$name"; done <"$spool/names" | awk '{ sum += $1 } END { print sum + 0 }')
+    restic_in "$CASSOPS_REPOSITORY/$host" backup --quiet --host "log-$host" --group-by host --tag kind=log \
+        --tag "segments=$(tr '\n' '+' <"$spool/names")" --tag "size=$size" "$@" --files-from-verbatim "$spool/names"
+}
+
+by_number() { grep '^CommitLog-.*\.log$' | sort -t - -k 3 -n; }
+
+# The newest segments: the one that is written, the one that waits for its turn, and one that may have become full just
+# now. A file without a header yet is none.
+link_open() {
+    rm -rf "$archive/open"
+    mkdir -p "$archive/open"
+    ls "$commitlog" 2>/dev/null | by_number | tail -n 3 | while read -r name; do
+        [ -z "$(head -c 4 "$commitlog/$name" 2>/dev/null | tr -d '\0')" ] ||
+            ln "$commitlog/$name" "$archive/open/$name" 2>/dev/null
+    done
+    return 0
+}
+
+store_closed() {
+    while :; do
+        ls "$archive/closed" | by_number | head -n 50 >"$spool/names"
+        [ -s "$spool/names" ] || return 0
+        store closed || return 1
+        while read -r name; do rm -f "$archive/closed/$name"; done <"$spool/names"
+        rm -f "$spool/seen"
+    done
+}
+
+# Nothing new is not stored again, unless a restore wants to know up to when everything is in.
+store_open() {
+    ls "$archive/open" >"$spool/names"
+    [ -s "$spool/names" ] || return 0
+    seen=$(cd "$archive/open" && stat -c '%n %Y %s' *)
+    lost=$(stat -c %Y "$archive/lost" 2>/dev/null) || lost=
+    if [ ! -e "$spool/wanted" ] && [ -z "$lost" ] && [ "$seen" = "$(cat "$spool/seen" 2>/dev/null)" ]; then return 0; fi
+    store open --tag "until=$until" ${lost:+--tag "lost=$lost"} || return 1
+    echo "$seen" >"$spool/seen"
+    rm -f "$spool/wanted"
+    if [ -n "$lost" ] && [ "$lost" = "$(stat -c %Y "$archive/lost")" ]; then rm -f "$archive/lost"; fi
+}
+
+round() {
+    host=$(node)
+    if [ -z "$host" ] || [ ! -d "$archive/closed" ]; then return 0; fi
+    mkdir -p "$spool"
+    until=$(($(date +%s) - margin))
+    # In this order: a segment that becomes full meanwhile is among the newest, or full.
+    link_open && store_closed && store_open
+    rm -rf "$archive/open"
+}
+
+while :; do
+    round &
+    wait $! || :
+    [ -z "${CASSOPS_ONCE:-}" ] || exit 0
+    turn=0
+    while [ "$turn" -lt 12 ]; do
+        sleep 5 &
+        wait $!
+        turn=$((turn + 1))
+        [ ! -e "$spool/wanted" ] || break
+    done
+done
+"""
+"""It looks for a wish of a restore every five seconds, which costs next to nothing. `restic_in` comes before it.
+
+`CASSOPS_ROOT` is put before every path, and `CASSOPS_ONCE` ends it after one round; the unit tests set them."""
+
+LATE = r"""find "${CASSOPS_ROOT:-}/var/lib/cassandra/.cassops/archive/closed" -type f -mmin +10 2>/dev/null | wc -l"""
+"""How many segments wait for ten minutes to be stored."""
+WANT = r"""mkdir -p /cassops/backup/spool/archive && touch /cassops/backup/spool/archive/wanted"""
+"""Asks for a round at once, whether something is new or not."""
+
+
+def limit(storage: str) -> int:
+    """KiB that segments may take on a volume while the store does not take them: a tenth of it."""
+    return int(quantity.value(storage)) // 10 // quantity.KIB

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import archive
+from ansible_collections.cassops.kubernetes.plugins.module_utils.archive import Chain, Column, Upload
+from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import Record, Schema, Statement
+
+START = 1_800_000_000
+BEGAN = float(START + 1000)
+"""The backup begins 1000 s after the process."""
+
+
+def name(number: int, start: int = START) -> str:
+    return f"CommitLog-7-{start * 1000 + number}.log"
+
+
+def minute(number: int, segments: Sequence[str], lost: float | None = None, until: bool = True) -> Upload:
+    """What is stored so many minutes after the backup began."""
+    time = BEGAN + 60 * number
+    return Upload(f"s{number}", time, tuple(segments), 32, time - 15 if until else None, lost)
+
+
+def reason(made: Sequence[Upload], to: float) -> str:
+    told = archive.chain(made, BEGAN, to)
+    assert isinstance(told, str)
+    return told
+
+
+GROWING = [minute(number, [name(5), name(6)]) for number in range(10)]
+
+
+def test_of_a_segment_that_grows_the_last_copy_before_the_end_is_enough() -> None:
+    assert archive.chain(GROWING, BEGAN, BEGAN + 300) == Chain(("s6",), 32)
+
+
+def test_a_segment_that_became_full_comes_with_the_next_one() -> None:
+    made = [minute(1, [name(5)]), minute(2, [name(5)], until=False), minute(3, [name(6)]), minute(4, [name(6)])]
+    assert archive.chain(made, BEGAN, BEGAN + 170) == Chain(("s2", "s4"), 64)
+
+
+def test_what_was_stored_before_the_backup_is_not_needed() -> None:
+    made = [minute(-60, [name(1)]), *GROWING]
+    assert archive.chain(made, BEGAN, BEGAN + 10) == Chain(("s1",), 32)
+
+
+def test_it_reaches_as_far_as_is_stored_and_no_farther() -> None:
+    last = archive.stored_until(GROWING)
+    assert last == BEGAN + 525
+    assert isinstance(archive.chain(GROWING, BEGAN, last), Chain)
+    assert "is stored up to 2027-" in reason(GROWING, last + 1)
+    assert archive.behind(GROWING, last + 1)
+    assert not archive.behind(GROWING, last)
+
+
+def test_nothing_was_stored() -> None:
+    assert "was the datacenter restarted with it?" in reason([], BEGAN)
+    assert "nothing of its commit log" in reason([minute(-60, [name(1)])], BEGAN)
+    assert archive.behind([], BEGAN)
+
+
+@pytest.mark.parametrize("lost", [BEGAN, BEGAN + 150])
+def test_nobody_goes_past_what_was_lost(lost: float) -> None:
+    """Archiving was off, the volume was full, or a restore changed the data."""
+    made = [*GROWING[:3], minute(3, [name(7)], lost=lost), minute(4, [name(7)])]
+    assert "is not all in its commit log" in reason(made, BEGAN + 200)
+    # Before that all is there.
+    assert isinstance(archive.chain(made, BEGAN, BEGAN + 100), Chain)
+
+
+def test_a_backup_is_newer_than_the_loss() -> None:
+    """The first upload after archiving began, or after a restore, tells of it; the backup came after."""
+    made = [minute(0, [name(5)], lost=BEGAN - 30), *GROWING[1:]]
+    assert isinstance(archive.chain(made, BEGAN, BEGAN + 100), Chain)
+
+
+def test_what_was_written_before_a_restore_is_no_part_of_what_came_after() -> None:
+    old, new = name(9), name(0, START + 970)
+    made = [minute(-1, [old], lost=None), minute(0, [new], lost=BEGAN - 20), minute(1, [new])]
+    assert archive.chain(made, BEGAN, BEGAN + 30) == Chain(("s1",), 32)
+
+
+def test_a_gap_is_named() -> None:
+    made = [minute(1, [name(5)], until=False), minute(2, [name(7)])]
+    assert reason(made, BEGAN + 60) == f"segments of its commit log are missing after {name(5)}"
+
+
+def test_a_process_that_started_anew_numbers_anew() -> None:
+    made = [minute(1, [name(5)], until=False), minute(2, [name(0, START + 1060), name(1, START + 1060)])]
+    assert isinstance(archive.chain(made, BEGAN, BEGAN + 60), Chain)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(0, 700))
+def test_every_segment_comes_as_it_was_last(full: list[int], to: int) -> None:
+    """As many segments become full in each minute as the list says; one more grows."""
+    made, first = [], 0
+    for number, count in enumerate(full):
+        names = [name(first + each) for each in range(count + 1)]
+        made += [minute(number, names[:-1], until=False), minute(number, names[-1:])]
+        first += count
+    made = [Upload(f"u{n}", each.time + n / 100, each.segments, each.size, each.until) for n, each in enumerate(made)]
+    told = archive.chain(made, BEGAN, BEGAN + to)
+    if isinstance(told, str):
+        assert to > 60 * (len(full) - 1) - 15
+        return
+    ids = {each.id: each for each in made}
+    fetched = [ids[each] for each in told.snapshots]
+    assert fetched == sorted(fetched, key=lambda each: each.time)
+    last = next(n for n, each in enumerate(made) if each.until is not None and each.until >= BEGAN + to)
+    for wanted in {each for upload in made[: last + 1] for each in upload.segments}:
+        newest = max((each for each in made[: last + 1] if wanted in each.segments), key=lambda each: each.time)
+        assert newest in fetched
+
+
+def test_tags_that_somebody_changed_do_no_harm() -> None:
+    tags = {"kind": "log", "segments": f"{name(5)}+{name(6)}+", "size": "64", "until": "12", "lost": "7"}
+    records = [
+        Record("b", 2.0, {"kind": "log", "segments": "", "until": "soon", "size": "x"}),
+        Record("a", 1.0, tags),
+        Record("c", 3.0, {"backup": "b1"}),
+    ]
+    assert archive.uploads(records) == [
+        Upload("a", 1.0, (name(5), name(6)), 64, 12.0, 7.0),
+        Upload("b", 2.0, ()),
+    ]
+    assert archive.number_of("something else") == 0
+
+
+# --- the schema -------------------------------------------------------------------------------------------------------
+
+SCHEMA = Schema("b1", "v1", (Statement("shop", "table", '"Odd"', 'CREATE TABLE shop."Odd" (id int PRIMARY KEY);'),))
+
+
+def test_a_column_that_was_made_since_cannot_be_replayed() -> None:
+    columns = [Column("shop", "Odd", "id", 10.0), Column("shop", "Odd", "late", 150.0)]
+    reasons, warnings = archive.schema_changes(columns, SCHEMA, 100.0, 200.0)
+    assert ["column late of table shop.Odd was made at" in each for each in reasons] == [True]
+    assert warnings == []
+    assert archive.schema_changes(columns, SCHEMA, 100.0, 149.0) == ([], [])
+    assert archive.schema_changes(columns, SCHEMA, 150.0, 200.0) == ([], [])
+
+
+def test_of_a_table_that_was_made_since_rows_do_not_come_back() -> None:
+    columns = [Column("shop", "new", "id", 150.0), Column("shop", "new", "text", 150.0)]
+    reasons, warnings = archive.schema_changes(columns, SCHEMA, 100.0, 200.0)
+    assert reasons == []
+    assert ["without rows, or not at all: shop.new" in each for each in warnings] == [True]
+
+
+# --- the purge --------------------------------------------------------------------------------------------------------
+
+
+def test_commit_logs_go_with_the_last_backup_that_needs_them() -> None:
+    log = Record("a", 10_000.0, {"kind": "log"})
+    assert not archive.goes(log, None)
+    assert not archive.goes(log, 10_000.0)
+    assert not archive.goes(log, 13_600.0)
+    assert archive.goes(log, 13_601.0)

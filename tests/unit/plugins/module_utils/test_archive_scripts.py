@@ -1,0 +1,200 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way of the commit log into the store, run for real by every sh of the machine, with a stub in restic's place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import archive
+
+SHELLS = [[shell] for shell in ("sh", "dash", "bash") if shutil.which(shell)]
+SHELLS += [["busybox", "sh"]] if shutil.which("busybox") else []
+POD = "shop-dc1-r1-0"
+HOST = "11111111-2222-3333-4444-555555555555"
+SEGMENT = "CommitLog-7-1800000000{:03d}.log"
+HEADER = "\0\0\0\x07rows"
+# Each call: the words, and the names that it was given.
+STUB = """#!/bin/sh
+[ ! -e "$CASSOPS_ROOT/broken" ] || { echo "Fatal: unable to open repository" >&2; exit 1; }
+echo "$*" >>"$CASSOPS_ROOT/calls"
+while read -r name; do cat "$name" >/dev/null || exit 3; done <"$CASSOPS_ROOT/cassops/backup/spool/archive/names"
+"""
+CLIENT = 'restic_in() ( restic "$@" )\n'
+
+
+class Node:
+    """A node's volume, Cassandra's container and the one for backups."""
+
+    def __init__(self, root: Path, shell: list[str]) -> None:
+        self.root, self.shell = root, shell
+        self.volume = root / "var/lib/cassandra"
+        self.commitlog = self.volume / "commitlog"
+        self.archive = self.volume / ".cassops/archive"
+        for folder in (self.commitlog, self.archive / "closed", root / "bin", root / "cassops/ledger"):
+            folder.mkdir(parents=True)
+        (root / "bin/restic").write_text(STUB)
+        (root / "bin/restic").chmod(0o755)
+        (root / "cassops/ledger/nodes").write_text(f"{POD[:-1]}10 198.19.0.2 other\n{POD} 198.19.0.1 {HOST}\n")
+        (root / "archive.sh").write_text(archive.ARCHIVE)
+        self.environment = {
+            "PATH": f"{root}/bin:{os.environ['PATH']}",
+            "CASSOPS_ROOT": str(root),
+            "CASSOPS_ARCHIVE": "1000",
+            "CASSOPS_REPOSITORY": "s3:https://s3/b/shop/dc1",
+            "CASSOPS_ONCE": "1",
+            "POD_NAME": POD,
+        }
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.shell, *words], env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def segment(self, number: int, text: str = HEADER) -> Path:
+        file = self.commitlog / SEGMENT.format(number)
+        file.write_text(text)
+        return file
+
+    def full(self, number: int, text: str = HEADER) -> None:
+        """Cassandra gives it to us, and deletes it later."""
+        file = self.segment(number, text)
+        done = self.run(str(self.root / "archive.sh"), str(file), file.name)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def store(self) -> list[dict[str, str]]:
+        """One round; each call of restic by its tags, with its host."""
+        (self.root / "calls").write_text("")
+        done = self.run("-c", CLIENT + archive.STORE)
+        assert done.returncode == 0, done.stderr
+        calls = []
+        for line in (self.root / "calls").read_text().splitlines():
+            words = line.split()
+            tags = [words[number + 1] for number, word in enumerate(words) if word == "--tag"]
+            calls.append(
+                {"to": words[0], "host": words[words.index("--host") + 1], **dict(t.split("=", 1) for t in tags)}
+            )
+        return calls
+
+    @property
+    def closed(self) -> list[str]:
+        return sorted(os.listdir(self.archive / "closed"))
+
+
+@pytest.fixture(params=SHELLS, ids=" ".join)
+def node(request: pytest.FixtureRequest, tmp_path: Path) -> Node:
+    return Node(tmp_path, request.param)
+
+
+def names(*numbers: int) -> str:
+    return "".join(f"{SEGMENT.format(number)}+" for number in numbers)
+
+
+def test_what_is_full_and_what_grows_is_stored(node: Node) -> None:
+    node.full(1)
+    node.segment(1).unlink()
+    node.segment(2)
+    before = int(time.time())
+    full, growing = node.store()
+    assert full == {
+        "to": f"s3:https://s3/b/shop/dc1/{HOST}",
+        "host": f"log-{HOST}",
+        "kind": "log",
+        "segments": names(1),
+        "size": "8",
+    }
+    assert growing["segments"] == names(2)
+    assert before - 20 <= int(growing["until"]) <= int(time.time()) - 15
+    assert node.closed == []
+    # What Cassandra writes on is its own file.
+    assert node.segment(2).stat().st_nlink == 1
+
+
+def test_the_last_that_became_full_is_in_even_before_cassandra_told(node: Node) -> None:
+    for number in (1, 2, 3):
+        node.segment(number)
+    node.segment(4, "\0\0\0\0")
+    (growing,) = node.store()
+    assert growing["segments"] == names(2, 3)
+
+
+def test_nothing_new_is_not_stored_again_but_for_a_restore(node: Node) -> None:
+    file = node.segment(1)
+    assert len(node.store()) == 1
+    assert node.store() == []
+    wanted = node.root / "cassops/backup/spool/archive/wanted"
+    wanted.touch()
+    assert len(node.store()) == 1
+    assert not wanted.exists()
+    file.write_text(HEADER + "more")
+    assert len(node.store()) == 1
+
+
+def test_many_go_in_parts(node: Node) -> None:
+    for number in range(1, 121):
+        node.full(number)
+    parts = [call["segments"].count("+") for call in node.store()]
+    assert parts == [50, 50, 20, 3]
+    assert node.closed == []
+
+
+def test_a_store_that_is_away_costs_nothing_but_room(node: Node) -> None:
+    node.full(1)
+    node.segment(2)
+    (node.root / "broken").touch()
+    assert node.store() == []
+    assert node.closed == [SEGMENT.format(1)]
+    (node.root / "broken").unlink()
+    assert [call["segments"] for call in node.store()] == [names(1), names(1, 2)]
+
+
+def test_the_volume_does_not_become_full_and_the_loss_is_told_once(node: Node) -> None:
+    node.environment["CASSOPS_ARCHIVE"] = "100"
+    for number in (1, 2, 3):
+        node.full(number, HEADER + "x" * 60_000)
+    assert node.closed == [SEGMENT.format(1), SEGMENT.format(2)]
+    lost = int((node.archive / "lost").stat().st_mtime)
+    told = node.store()
+    assert [call.get("lost") for call in told] == [None, str(lost)]
+    node.segment(4)
+    assert [call.get("lost") for call in node.store()] == [None]
+
+
+def test_a_segment_is_taken_once_and_one_of_a_restore_never(node: Node) -> None:
+    node.full(1)
+    node.full(1)
+    log = node.volume / ".cassops/restore/r1" / HOST / "log"
+    log.mkdir(parents=True)
+    (log / SEGMENT.format(2)).write_text("older")
+    node.full(2)
+    assert node.closed == [SEGMENT.format(1)]
+
+
+def test_a_node_that_is_nobody_yet_stores_nothing(node: Node) -> None:
+    node.segment(1)
+    (node.root / "cassops/ledger/nodes").write_text(f"{POD} 198.19.0.1 -\n")
+    assert node.store() == []
+    shutil.rmtree(node.archive)
+    (node.root / "cassops/ledger/nodes").write_text(f"{POD} 198.19.0.1 {HOST}\n")
+    assert node.store() == []
+
+
+def test_a_tenth_of_the_volume() -> None:
+    assert archive.limit("10Gi") == 1024 * 1024
+
+
+def test_segments_that_wait_for_long_are_counted(node: Node) -> None:
+    assert node.run("-c", archive.LATE).stdout.strip() == "0"
+    for number in (1, 2):
+        node.full(number)
+    then = time.time() - 700
+    os.utime(node.archive / "closed" / SEGMENT.format(1), (then, then))
+    assert node.run("-c", archive.LATE).stdout.strip() == "1"
