@@ -292,8 +292,10 @@ archiving() {
             rm -f "$archive/off"
         fi
         echo "archive_command=/bin/sh /cassops/config/archive.sh %path %name"
-    elif [ -d "$archive" ]; then
-        touch "$archive/off"
+    else
+        [ ! -d "$archive" ] || touch "$archive/off"
+        # 5.0 does not start with a file that has nothing in it (CommitLogArchiver.getArchiverFromProperties).
+        echo "archive_command="
     fi
     [ -e "$marks/replay" ] || return 0
     read -r segments moment <"$marks/replay"
