@@ -232,8 +232,11 @@ class Run:
     def repositories(self, wanted: Sequence[NodeEntry]) -> None:
         """Make those that are not there yet. The first answer of the store: better now than after the snapshots."""
         self.ctx.progress(f"looking at {len(wanted)} repositories in {self.plan.repository}")
-        parts = [(backups.CATALOGUE, "")] + [(entry.host_id, entry.pod) for entry in wanted]
-        answers = together(lambda part: attempt(lambda: self.store.repository(*part).ensure()), parts)
+        # One alone first: it makes the bucket where there is none, and stores refuse two that do that at once.
+        first = attempt(lambda: self.store.repository(backups.CATALOGUE, "").ensure())
+        parts = [] if isinstance(first, CassopsError) else [(entry.host_id, entry.pod) for entry in wanted]
+        others = together(lambda part: attempt(lambda: self.store.repository(*part).ensure()), parts)
+        answers = [first, *others]
         failures = [str(answer) for answer in answers if isinstance(answer, CassopsError)]
         if failures:
             self.give_up(failures)
