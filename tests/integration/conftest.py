@@ -70,7 +70,7 @@ def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
 
 def words(item: pytest.Item) -> str:
     """What it does, as "rollout: a second restart does nothing"."""
-    name, _, _parameters = item.name.removeprefix("test_").partition("[")
+    name = item.name.removeprefix("test_").partition("[")[0]
     return f"{item.path.stem.removeprefix('test_')}: {name}".replace("_", " ")
 
 
