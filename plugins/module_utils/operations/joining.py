@@ -179,11 +179,19 @@ class Joining:
         until(look, f"the pod of {pod} to go", self.limit, self.progress)
 
     def prove(self, pod: str) -> Sight:
+        """:raises CassopsError: not it, but another node does not come up by itself."""
         latest: list[Sight] = []
+        patience = Patience(self.cluster.kube)
 
         def look() -> Sequence[str]:
             sight = self.cluster.ask(self.cluster.look(), also=[pod])
             latest[:] = [sight]
+            lost = patience.lost(sight.view.nodes)
+            if lost:
+                raise CassopsError(
+                    f"{pod} has joined, and waits for all to see it: {'; '.join(lost)}. Run the playbook heal (or "
+                    "correct the cause), then this one again: it goes on where it stands."
+                )
             if pod not in sight.view.observations:
                 return [f"{pod} cannot be asked for its view yet"]
             return whole(sight)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF
+from unit.plugins.module_utils.fake_kube import Disk
 from unit.plugins.module_utils.fake_scaling import Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
@@ -385,6 +386,22 @@ def test_a_silent_worker_of_a_joining_node_is_told(three: Scaling, monkeypatch: 
     three.kube.joining[LAST] = 1
     three.run(scale, 2)
     three.assert_whole(2)
+
+
+def test_a_member_that_is_held_when_another_has_joined_is_told(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for all views would last for hours."""
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    member = "shop-dc1-r3-0"
+
+    def lose() -> None:
+        if three.kube.joining.get(LAST) == 1:
+            three.kube.disks[f"data-{member}"] = Disk("of another", "host-of-another")
+            three.kube.ring.doors[member] = OFF
+            three.kube.start(member)
+
+    three.kube.after_write = lose
+    with pytest.raises(CassopsError, match=rf"{LAST} has joined, .*{member} is held: .*Run the playbook heal"):
+        three.run(scale, 2)
 
 
 def test_a_silent_worker_of_a_leaving_node_is_told(six: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
