@@ -295,8 +295,10 @@ def test_a_worker_dies_during_a_leave(three: Datacenter, client: Workload, spare
 
 def test_stop_and_start_keep_everything(three: Datacenter, client: Workload) -> None:
     """The client is stopped first: a stopped datacenter serves nobody."""
+    client.wait_for_rows(50)
     client.stop()
     before, rows = host_ids(three), rows_of(three)
+    assert len(rows) >= 50
     three.run("stop").ok()
     assert three.pods() == {}
     assert three.run("stop").ok().changed == 0
