@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
   - cassops.kubernetes.kubernetes.peers
+  - cassops.kubernetes.rollout
   - cassops.kubernetes.scaling.volumes
   - cassops.kubernetes.attributes
 attributes:
