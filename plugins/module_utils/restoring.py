@@ -227,7 +227,7 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
     """
     try:
         told: dict[str, Any] = json.loads((config_map.get("data") or {})["plan"])
-        told["parcels"] = tuple(Parcel(**each | {"logs": tuple(each["logs"])}) for each in told["parcels"])
+        told["parcels"] = tuple(Parcel(**each | {"logs": tuple(each.get("logs", ()))}) for each in told["parcels"])
         told |= {key: tuple(told[key]) for key in ("kept", "emptied")}
         return Plan(**told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

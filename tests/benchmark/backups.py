@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
 import secrets
 import statistics
 import threading
@@ -18,12 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cargo
 import measure
 import scene
 from cassandra import ConsistencyLevel
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import Cluster, Session
-from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.cluster import Session
 from sandbox import Sandbox
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import restic
@@ -33,8 +30,6 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.backu
 OURS, RESTORED = "cassops-benchmark-backup", "cassops-benchmark-restored"
 # MiB that each of the three nodes holds. A real node has a thousand times that; the sandbox has two cores for all.
 HELD = 256
-PIECE = 64 * 1024
-AT_ONCE = 8
 # For how many seconds a client is watched without a backup, and how many requests a second it makes.
 WATCHED = 30.0
 RATE = 50.0
@@ -110,32 +105,9 @@ class Site:
         words = [word for option in options for word in ("-e", option)]
         return self.where.play(playbook, self.inventory, *words).seconds
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
-        secret = self.kube.get("Secret", f"{VALUES['cluster']}-superuser")
-        login = [base64.b64decode(secret["data"][key]).decode() for key in ("username", "password")] if secret else []
-        addresses = [
-            item["spec"]["clusterIP"] for item in self.kube.list("Service") if item["metadata"]["name"] in NODES
-        ]
-        with Cluster(addresses, auth_provider=PlainTextAuthProvider(*login), protocol_version=4) as driver:
-            session = driver.connect()
-            session.default_timeout = 120
-            yield session
-
     def load(self, mebibytes: int) -> None:
-        """Rows that nothing compresses, on each node, flushed to disk."""
         print(f"  writing {mebibytes} MiB a node ...", flush=True)
-        with self.session() as session:
-            replication = f"{{'class': 'NetworkTopologyStrategy', '{VALUES['datacenter']}': 3}}"
-            session.execute(f"CREATE KEYSPACE IF NOT EXISTS cargo WITH replication = {replication}")
-            session.execute("CREATE TABLE IF NOT EXISTS cargo.rows (n int PRIMARY KEY, data blob)")
-            session.execute("CREATE TABLE IF NOT EXISTS cargo.client (n int PRIMARY KEY, data text)")
-            insert = session.prepare("INSERT INTO cargo.rows (n, data) VALUES (?, ?)")
-            first = secrets.randbelow(2**30)
-            rows = ((first + number, os.urandom(PIECE)) for number in range(mebibytes * 2**20 // PIECE))
-            execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE)
-        for node in NODES:
-            self.kube.exec(node, ["nodetool", "flush", "cargo"], timeout=LIMIT)
+        cargo.load(self.kube, NODES, mebibytes)
 
     def bare(self, node: str, repository: str, *words: str) -> float:
         """restic by hand, in the same container; its seconds.
@@ -201,14 +173,9 @@ def upload_seconds(site: Site, name: str) -> float:
                 seen.append(time.monotonic())
             time.sleep(PAUSE)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with measure.beside(watch, ended):
         site.play("backup", f"backup_name={name}")
         time.sleep(2 * PAUSE)
-    finally:
-        ended.set()
-        watcher.join()
     if len(seen) != 2:
         raise measure.Failed(f"the upload of {name} was not seen to begin and to end")
     return seen[1] - seen[0]
@@ -246,15 +213,11 @@ class Client:
 
 @contextmanager
 def client_of(site: Site) -> Iterator[Client]:
-    with site.session() as session:
+    with cargo.session(site.kube, NODES) as session:
+        session.execute("CREATE TABLE IF NOT EXISTS cargo.client (n int PRIMARY KEY, data text)")
         client = Client(session)
-        thread = threading.Thread(target=client.run)
-        thread.start()
-        try:
+        with measure.beside(client.run, client.ended):
             yield client
-        finally:
-            client.ended.set()
-            thread.join()
 
 
 def felt(site: Site, quiet: float) -> measure.Result:

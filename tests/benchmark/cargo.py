@@ -9,6 +9,7 @@ import base64
 import datetime
 import os
 import re
+import secrets
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -39,13 +40,14 @@ def session(kube: Kube, nodes: Collection[str]) -> Iterator[Session]:
 
 
 def load(kube: Kube, nodes: Collection[str], mebibytes: int) -> None:
-    """Rows that nothing compresses, so much of them, three times each, flushed to disk."""
+    """New rows that nothing compresses, so much of them, three times each, flushed to disk."""
     with session(kube, nodes) as client:
         replication = f"{{'class': 'NetworkTopologyStrategy', '{scene.SMALL['datacenter']}': 3}}"
-        client.execute(f"CREATE KEYSPACE cargo WITH replication = {replication}")
-        client.execute("CREATE TABLE cargo.rows (n int PRIMARY KEY, data blob)")
+        client.execute(f"CREATE KEYSPACE IF NOT EXISTS cargo WITH replication = {replication}")
+        client.execute("CREATE TABLE IF NOT EXISTS cargo.rows (n int PRIMARY KEY, data blob)")
         insert = client.prepare("INSERT INTO cargo.rows (n, data) VALUES (?, ?)")
-        rows = ((number, os.urandom(PIECE)) for number in range(mebibytes * 2**20 // PIECE))
+        first = secrets.randbelow(2**30)
+        rows = ((first + number, os.urandom(PIECE)) for number in range(mebibytes * 2**20 // PIECE))
         execute_concurrent_with_args(client, insert, rows, concurrency=AT_ONCE)
     for node in nodes:
         kube.exec(node, ["nodetool", "flush", "cargo"], timeout=PATIENCE)

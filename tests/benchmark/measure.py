@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 QUIET = 1.0
@@ -20,6 +22,18 @@ QUIET = 1.0
 
 class Failed(Exception):
     """A command of a benchmark failed; the text is the end of what it said."""
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[], None], end: threading.Event) -> Iterator[None]:
+    """Work that is done beside the context, until it is told that this has ended."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 @dataclasses.dataclass(frozen=True)

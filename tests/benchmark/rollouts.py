@@ -100,13 +100,8 @@ class Stopwatches:
     def at(cls, kube: Kube) -> Iterator[Stopwatches]:
         """Look at the pods as long as the context lasts."""
         watches = cls(kube)
-        thread = threading.Thread(target=watches.watch, daemon=True)
-        thread.start()
-        try:
+        with measure.beside(watches.watch, watches._end):
             yield watches
-        finally:
-            watches._end.set()
-            thread.join()
 
     def watch(self) -> None:
         while True:

@@ -123,13 +123,8 @@ class Listener:
     def at(cls, kube: Kube, pod: str) -> Iterator[Listener]:
         """Listen as long as the context lasts."""
         listener = cls(kube, pod)
-        thread = threading.Thread(target=listener.listen, daemon=True)
-        thread.start()
-        try:
+        with measure.beside(listener.listen, listener._end):
             yield listener
-        finally:
-            listener._end.set()
-            thread.join()
 
     def listen(self) -> None:
         while not self._end.wait(LOOK_EVERY):

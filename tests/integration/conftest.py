@@ -15,6 +15,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from integration.harness import faults
 from integration.harness.kubernetes import Cluster
 from integration.harness.namespace import Namespaces, wait_gone
 from integration.harness.reliability import Outcome, Soak
@@ -89,6 +90,13 @@ def sandbox(cluster: Cluster) -> Sandbox:
     if cluster.sandbox is None:
         pytest.skip("needs the sandbox: this cluster is somebody's")
     return cluster.sandbox
+
+
+@pytest.fixture
+def spare(sandbox: Sandbox) -> Iterator[str]:
+    """A second worker in the zone of rack r2."""
+    with faults.another_worker(sandbox, "zone2") as added:
+        yield added
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from integration.harness import faults, losses, shared
 from integration.harness.datacenter import Datacenter, identities
@@ -19,16 +17,6 @@ from sandbox import Sandbox
 
 # Not seen passing yet.
 pytestmark = pytest.mark.soak
-
-
-@pytest.fixture
-def spare(sandbox: Sandbox) -> Iterator[str]:
-    """A second worker in the zone of rack r2."""
-    added = sandbox.add_worker("zone2")
-    try:
-        yield added
-    finally:
-        sandbox.remove_worker(added)
 
 
 def test_a_volume_on_the_network_follows_its_node(

@@ -40,11 +40,8 @@ JAVA = Path("/usr/lib/jvm")
 @pytest.fixture(scope="module")
 def four_workers(cluster: Cluster, sandbox: Sandbox) -> Iterator[None]:
     """A second worker in one zone, so that its nodes have a worker each, and one to go to."""
-    added = sandbox.add_worker("zone2")
-    try:
+    with faults.another_worker(sandbox, "zone2"):
         yield
-    finally:
-        sandbox.remove_worker(added)
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ One datacenter and one backup serve all tests; each ends with the rows of the ba
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cassandra import ConsistencyLevel
@@ -44,17 +45,21 @@ class Saved:
 def saved(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Saved]:
     with namespaces.fresh("restore") as namespace:
         store = Store(sandbox, namespace)
-        store.make_secrets()
-        datacenter = Datacenter(namespace)
-        datacenter = datacenter.changed(
-            cassandra_backup=store.variable,
-            cassandra_config={**datacenter.inventory_variables()["cassandra_config"], **restores.CONFIG},
-        )
-        datacenter.deploy()
-        restores.fill(datacenter, rng("restore"))
+        datacenter = filled(namespace, store, store.variable)
         restores.fill(datacenter, rng("restore/other"), "other")
         datacenter.run("backup", backup_name="b1").ok()
         yield Saved(datacenter, store, restores.read(datacenter), restores.read(datacenter, "other"))
+
+
+def filled(namespace: Namespace, store: Store, backup: Mapping[str, Any]) -> Datacenter:
+    """A datacenter that may be backed up, deployed, with rows of every kind."""
+    store.make_secrets()
+    plain = Datacenter(namespace)
+    wanted = {**plain.inventory_variables()["cassandra_config"], **restores.CONFIG}
+    datacenter = plain.changed(cassandra_backup=backup, cassandra_config=wanted)
+    datacenter.deploy()
+    restores.fill(datacenter, rng("restore"))
+    return datacenter
 
 
 def everything_as_it_was(saved: Saved) -> None:
@@ -285,14 +290,7 @@ def logged(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Datacenter]:
     """A datacenter whose commit logs are stored, with a backup of rows of every kind."""
     with namespaces.fresh("logged") as namespace:
         store = Store(sandbox, namespace)
-        store.make_secrets()
-        datacenter = Datacenter(namespace)
-        datacenter = datacenter.changed(
-            cassandra_backup=store.with_logs,
-            cassandra_config={**datacenter.inventory_variables()["cassandra_config"], **restores.CONFIG},
-        )
-        datacenter.deploy()
-        restores.fill(datacenter, rng("restore/logged"))
+        datacenter = filled(namespace, store, store.with_logs)
         datacenter.run("backup", backup_name="b1").ok()
         yield datacenter
 

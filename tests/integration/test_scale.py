@@ -10,7 +10,7 @@ and none of its requests fails but where a worker dies.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -23,7 +23,6 @@ from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
 from integration.harness.settings import rng
 from integration.harness.workload import Workload, rows_of
-from sandbox import Sandbox
 
 # Not in `make test` yet: not all of it was seen passing on the sandbox.
 pytestmark = pytest.mark.soak
@@ -32,9 +31,8 @@ THREE = {"r1": 1, "r2": 1, "r3": 1}
 FOUR = {"r1": 2, "r2": 1, "r3": 1}
 SIX = {"r1": 2, "r2": 2, "r3": 2}
 FIVE = {"r1": 1, "r2": 2, "r3": 1}
-# Of unique data; at SLOW it takes minutes to get half of it to or from a node.
+# Of unique data; at a trickle it takes minutes to get half of it to or from a node.
 MEBIBYTES = 32
-SLOW, FAST = "1", "200"
 """Megabits a second."""
 # The volumes of the shipped inventory are of the class local, with 2Gi.
 OTHER_CLASS = "local-other"
@@ -205,16 +203,6 @@ def test_a_member_that_is_lost_while_another_joins_is_replaced(three: Datacenter
 # --- workers die ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def spare(sandbox: Sandbox) -> Iterator[str]:
-    """A second worker in the zone of rack r2."""
-    added = sandbox.add_worker("zone2")
-    try:
-        yield added
-    finally:
-        sandbox.remove_worker(added)
-
-
 @contextmanager
 def cordoned(datacenter: Datacenter, worker: str) -> Iterator[None]:
     cluster = datacenter.namespace.cluster
@@ -225,19 +213,12 @@ def cordoned(datacenter: Datacenter, worker: str) -> Iterator[None]:
         cluster.kubectl("uncordon", worker)
 
 
-def throttle(datacenter: Datacenter, nodes: Iterable[str], megabits: str) -> None:
-    """What the nodes send to others, until they start again."""
-    for node in nodes:
-        datacenter.nodetool(node, "setstreamthroughput", megabits)
-        datacenter.nodetool(node, "setstreamthroughput", "-e", megabits)
-
-
 def test_a_worker_dies_during_a_join(three: Datacenter, client: Workload, spare: str) -> None:
     """The run says what a person has to see to, heal what to say; once it is said, the node joins elsewhere."""
     four, sandbox = wanted(three, FIVE), faults.sandbox_of(three)
     other = faults.worker_of(three, f"{three.prefix}-r2-0")
     with cargo.aboard(three, MEBIBYTES):
-        throttle(three, three.nodes, SLOW)
+        cargo.stream_at(three, three.nodes, cargo.TRICKLE)
         with cordoned(three, other):
             run = four.start("scale", scale_delete_volumes=True, scale_wait_timeout=LIMIT)
             wait_for_words(run, "r2-1 to join: joining", LIMIT)
@@ -248,7 +229,7 @@ def test_a_worker_dies_during_a_join(three: Datacenter, client: Workload, spare:
                 sandbox.revive_worker(spare)
                 raise
         try:
-            throttle(three, three.nodes, FAST)
+            cargo.stream_at(three, three.nodes, cargo.USUAL)
             client.check()
             four.run("heal", heal_patience=0, heal_grace=0).refused(
                 f"worker {spare} does not answer", f"-e heal_workers_off={spare}"
@@ -272,7 +253,7 @@ def test_a_worker_dies_during_a_leave(three: Datacenter, client: Workload, spare
         scaled(four, scale_delete_volumes=True)
     assert faults.worker_of(four, leaving) == spare
     with cargo.aboard(three, MEBIBYTES):
-        throttle(four, [leaving], SLOW)
+        cargo.stream_at(four, [leaving], cargo.TRICKLE)
         run = three.start("scale", scale_delete_volumes=True, scale_wait_timeout=LIMIT)
         wait_for_words(run, "r2-1 to leave: ", LIMIT)
         # nodetool has to start, and Cassandra waits before it streams; that takes minutes then.

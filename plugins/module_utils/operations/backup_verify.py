@@ -142,17 +142,21 @@ class Check:
             for work in works:
                 work.restic.end(JOB)
                 work.restic.unlock()
-            jobs = Jobs(
-                works,
-                self.ctx,
-                verb="verification by",
-                parallel="rack",
-                finished=lambda work, _job: work.restic.end(JOB),
-                beat=self.lock.check,
-                limit=float(self.params["wait_timeout"]),
-            )
-            faults += [f"{now[pod].pod}: {why}" for pod, why in jobs.run().items()]
+            failed = self.run_jobs(works, "verification by", "rack")
+            faults += [f"{now[pod].pod}: {why}" for pod, why in failed.items()]
         return faults
+
+    def run_jobs(self, works: Sequence[Work], verb: str, parallel: str) -> Mapping[str, str]:
+        """To their ends; pod -> why its job failed."""
+        return Jobs(
+            works,
+            self.ctx,
+            verb=verb,
+            parallel=parallel,
+            finished=lambda work, _job: work.restic.end(work.name),
+            beat=self.lock.check,
+            limit=float(self.params["wait_timeout"]),
+        ).run()
 
     # Cassandra's own check
 
@@ -195,16 +199,7 @@ class Check:
         lines = tuple(f"/{each.source}" for each in wanted)
         work = Work(node.pod, node.rack, self.restic(node), SAMPLE, args, stage, lines, attempts=1)
         work.restic.end(SAMPLE)
-        jobs = Jobs(
-            [work],
-            self.ctx,
-            verb="download of a sample to",
-            parallel="all",
-            finished=lambda work, _job: work.restic.end(SAMPLE),
-            beat=self.lock.check,
-            limit=float(self.params["wait_timeout"]),
-        )
-        faults = list(jobs.run().values())
+        faults = list(self.run_jobs([work], "download of a sample to", "all").values())
         if not faults:
             words = (SAMPLE, node.host_id, SNAPSHOT)
             restore_volumes.run(self.store.kube, node.pod, restore_scripts.ARRANGE, *words, limit=restore_volumes.LONG)

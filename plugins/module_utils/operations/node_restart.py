@@ -246,7 +246,8 @@ class Restarts:
 
         :param same: all that the killed run was about to stop and that run still.
         """
-        self.say(f"{short([node.pod for node in drained])} was stopped by a run that was killed")
+        verb = "was" if len(drained) == 1 else "were"
+        self.say(f"{short([node.pod for node in drained])} {verb} stopped by a run that was killed")
         view = self.cluster.look().view
         lowest = min(node.ordinal for node in drained)
         nodes = {node.pod: node for node in drained}

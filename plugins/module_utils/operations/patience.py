@@ -84,11 +84,8 @@ def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:
     The kubelet keeps one container that ended. While none runs, that is the present one, and the answer for the one
     before it is well-formed but has only the words that it is gone.
     """
-    for previous in (True, False):
-        told = str(attempt(lambda previous=previous: kube.logs(pod, previous=previous, tail=lines)))  # type: ignore[misc]
-        if not told.startswith(NO_LOG):
-            break
-    return told
+    told = str(attempt(lambda: kube.logs(pod, previous=True, tail=lines)))
+    return str(attempt(lambda: kube.logs(pod, tail=lines))) if told.startswith(NO_LOG) else told
 
 
 def last_event(kube: Kube, pod: str) -> str:

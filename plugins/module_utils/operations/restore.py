@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from .. import archive, backups, gates, nodetool, restic, restore_scripts, restoring, spec
+from .. import archive, backups, cql, gates, nodetool, restic, restore_scripts, restoring, spec
 from ..archive import Chain, Column
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
@@ -39,6 +39,7 @@ from .restore_datacenter import Swapping
 from .restore_tables import Filling, describe, session
 from .restore_volumes import Download, Volume
 
+Answer = TypeVar("Answer")
 # How long a restore waits until the nodes have stored their newest commit log, and how often it looks.
 STORE_LIMIT = 120.0
 STORE_PAUSE = 3.0
@@ -274,11 +275,11 @@ class Restore:
             datacenter=self.cluster.own.datacenter,
             nodes=nodes,
             version=min(versions, key=restoring.release, default=""),
-            schema=self.living_schema(view),
+            schema=self.ask(view, describe),
             datacenters=tuple(
                 sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})
             ),
-            columns=self.living_columns(view) if wish.to else (),
+            columns=(self.ask(view, columns) or ()) if wish.to else (),
         )
 
     def logs(self, wish: Wish, source: Source) -> dict[str, Chain | str]:
@@ -314,21 +315,11 @@ class Restore:
                 f"{wish.to}: rows of new tables do not come back, and with new columns nodes do not start"
             )
 
-    def living_columns(self, view: View) -> tuple[Column, ...]:
-        """Those of the users' tables, and when they were made, as Cassandra's own tables tell."""
+    def ask(self, view: View, question: Callable[[cql.Session], Answer]) -> Answer | None:
+        """What a node answers; None where none can be asked."""
         for pod in sorted(view.observations):
             with session(self.cluster.own, pod) as asked:
-                rows = asked.execute(COLUMNS)
-            told = (
-                Column(row["keyspace_name"], row["table_name"], row["column_name"], row["made"] / 1e6) for row in rows
-            )
-            return tuple(column for column in told if column.keyspace not in restoring.SYSTEM)
-        return ()
-
-    def living_schema(self, view: View) -> backups.Schema | None:
-        for pod in sorted(view.observations):
-            with session(self.cluster.own, pod) as asked:
-                return describe(asked)
+                return question(asked)
         return None
 
     # Carrying it out
@@ -439,7 +430,7 @@ class Restore:
         told = note_of((item.get("metadata", {}).get("annotations") or {}).get(RESTORED) or "{}")
         if self.params["again"] or told.get("wish") != wish.key or not all(node.ready for node in sight.view.nodes):
             return ""
-        schema = self.living_schema(self.cluster.ask(sight, busy=False).view)
+        schema = self.ask(self.cluster.ask(sight, busy=False).view, describe)
         there = {".".join(name) for name in restoring.described(schema)} if schema else set()
         users = {table for table in told.get("tables", ()) if restoring.name_of(table)[0] not in restoring.SYSTEM}
         return str(told.get("when", "")) if users <= there else ""
@@ -498,6 +489,13 @@ def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
     if isinstance(told, str):
         return {}
     return {f"{node.rack}-{node.ordinal}": list(told[node.pod]) for node in scene.nodes}
+
+
+def columns(asked: cql.Session) -> tuple[Column, ...]:
+    """Those of the users' tables, and when they were made, as Cassandra's own tables tell."""
+    rows = asked.execute(COLUMNS)
+    told = (Column(row["keyspace_name"], row["table_name"], row["column_name"], row["made"] / 1e6) for row in rows)
+    return tuple(column for column in told if column.keyspace not in restoring.SYSTEM)
 
 
 def as_moment(text: str | None) -> str:

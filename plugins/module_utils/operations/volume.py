@@ -43,6 +43,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "gate_timeout": {"type": "int", "default": 300},
     "wait_timeout": {"type": "int", "default": 1800},
 }
+UNREAD = "storage classes were not checked: these credentials may not read them"
 # Conditions of a claim.
 RESIZING, FOR_RESTART = "Resizing", "FileSystemResizePending"
 
@@ -126,7 +127,7 @@ class Volumes:
     def refuse(self, found: Objects) -> None:
         """:raises SpecError: with every reason why the volumes cannot become what is wanted."""
         names = self.to_renew(found)
-        reasons = self.no_class()
+        reasons = self.no_class() if names else []
         if not self.params["replace_volumes"]:
             reasons += self.as_they_are(found, names)
         elif names:
@@ -167,6 +168,7 @@ class Volumes:
         try:
             missing = name is not None and self.kube.get("StorageClass", name) is None
         except Forbidden:
+            self.say_unread()
             return []
         return [f"storage_class: there is no StorageClass {name}"] if missing else []
 
@@ -178,12 +180,15 @@ class Volumes:
             try:
                 item = self.kube.get("StorageClass", name)
             except Forbidden:
-                unread = "storage classes were not checked: these credentials may not read them"
-                self.ctx.warnings.extend([] if unread in self.ctx.warnings else [unread])
+                self.say_unread()
                 return []
             if item is not None and not item.get("allowVolumeExpansion"):
                 fixed.append(name)
         return fixed
+
+    def say_unread(self) -> None:
+        if UNREAD not in self.ctx.warnings:
+            self.ctx.warnings.append(UNREAD)
 
     def nodes(self, claims: Iterable[str]) -> list[NodeView]:
         """The nodes of these claims, but for one whose replacement has begun: it cannot be asked."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from cassandra.concurrent import execute_concurrent_with_args
@@ -18,6 +18,8 @@ MEBIBYTE = 2**20
 # Of a row: large enough to be quick, small enough for nodes with little memory.
 PIECE = 64 * 1024
 AT_ONCE = 8
+# How fast a node sends: of ranges of SSTables, in megabits a second; of entire SSTables, in MiB a second.
+TRICKLE, USUAL = (1, 1), (200, 24)
 
 
 def write(datacenter: Datacenter, table: str, pieces: int, size: int = PIECE, keyspace: str = KEYSPACE) -> None:
@@ -67,3 +69,11 @@ def in_sync(datacenter: Datacenter, node: str, table: str) -> bool:
     """Whether the replicas of a node's ranges have the same rows, by Cassandra's comparison; nothing is repaired."""
     said = datacenter.namespace.exec(node, "nodetool", "repair", "-full", "-prv", KEYSPACE, table, seconds=300)
     return "Previewed data was in sync" in said
+
+
+def stream_at(datacenter: Datacenter, nodes: Iterable[str], speed: tuple[int, int]) -> None:
+    """How fast the nodes may send to others, until they restart."""
+    ranges, entire = map(str, speed)
+    for node in nodes:
+        datacenter.nodetool(node, "setstreamthroughput", ranges)
+        datacenter.nodetool(node, "setstreamthroughput", "--entire-sstable-throughput", entire)

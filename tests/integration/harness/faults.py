@@ -30,6 +30,16 @@ def sandbox_of(datacenter: Datacenter) -> Sandbox:
     return sandbox
 
 
+@contextmanager
+def another_worker(sandbox: Sandbox, zone: str) -> Iterator[str]:
+    """One more worker in a zone, as long as the context lasts."""
+    added = sandbox.add_worker(zone)
+    try:
+        yield added
+    finally:
+        sandbox.remove_worker(added)
+
+
 def worker_of(datacenter: Datacenter, node: str) -> str:
     """The worker that a node runs on."""
     name: str = datacenter.pods()[node]["spec"]["nodeName"]

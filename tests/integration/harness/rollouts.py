@@ -107,25 +107,15 @@ def repairing(datacenter: Datacenter, node: str) -> Iterator[Callable[[], bool]]
         def runs() -> bool:
             return any(not row.completed for row in session.execute("SELECT completed FROM system_views.repairs"))
 
-        stream_at(datacenter, TRICKLE)
+        cargo.stream_at(datacenter, datacenter.nodes, cargo.TRICKLE)
         process = datacenter.namespace.stream("exec", node, "--", "nodetool", "repair", "--full", "repaired")
         try:
             waiting.until("a repair to run", lambda: [] if runs() else ["none does"], 120)
             yield runs
         finally:
-            stream_at(datacenter, USUAL)
+            cargo.stream_at(datacenter, datacenter.nodes, cargo.USUAL)
             process.wait(300)
 
 
 # MiB; each node sends a third of it, its share of the data to two others: at a trickle nearly three minutes.
 STREAMED = 64
-# Of ranges of SSTables, in megabits a second; of entire SSTables, in MiB a second.
-TRICKLE, USUAL = (1, 1), (200, 24)
-
-
-def stream_at(datacenter: Datacenter, speed: tuple[int, int]) -> None:
-    """How fast every node may stream, until it restarts."""
-    ranges, entire = map(str, speed)
-    for node in datacenter.nodes:
-        datacenter.nodetool(node, "setstreamthroughput", ranges)
-        datacenter.nodetool(node, "setstreamthroughput", "--entire-sstable-throughput", entire)
