@@ -12,11 +12,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from integration.harness import waiting
 from integration.harness.datacenter import Datacenter, start
 from integration.harness.faults import evict, stopped, worker_is_lost, worker_of
 from integration.harness.killed import wait_for_words
@@ -24,18 +21,17 @@ from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Run
 from integration.harness.rollouts import (
     QUICK,
-    another_schema,
     no_request_fails,
     partitions,
-    repairing,
     restart,
     restarted,
     revisions,
+    stops_at_the_canary,
     versions,
 )
 from integration.harness.settings import rng
 from integration.harness.watcher import Watcher
-from integration.harness.workload import Workload, connect
+from integration.harness.workload import Workload
 from sandbox import Sandbox
 
 # Not in `make test` yet: not all of it was seen passing on the sandbox.
@@ -44,10 +40,6 @@ pytestmark = pytest.mark.soak
 SIX = {"r1": 2, "r2": 2, "r3": 2}
 BAD = "-XX:+ThisIsNoOption"
 KILLS = 10
-# Annotation of the lock: the holder's process.
-PROCESS = "cassops.kubernetes/process"
-# Seconds after which the lock of a dead run is free: those of the Lease, and what a run takes until it asks for it.
-FREE_WITHIN = 65
 
 
 @pytest.fixture(scope="module")
@@ -109,23 +101,6 @@ def test_an_option_that_crashes_stops_at_the_canary_and_its_correction_ends_well
         assert restarted(restart(six), six) == [six.nodes[1]]
 
 
-@contextmanager
-def stops_at_the_canary(bad: Datacenter, good: Datacenter, client: Workload, *cause: str) -> Iterator[None]:
-    """A wrong wish ends at the canary, with its cause and the others untouched; the context gets out of it."""
-    canary = good.nodes[1]
-    before, lives = revisions(good), good.lives()
-    with no_request_fails(good, client) as watcher:
-        bad.deploy()
-        bad.run("restart", **QUICK).refused(*cause, "The rollout stops here", "Not touched", "r1-0")
-        others = {pod: item["metadata"]["uid"] for pod, item in good.pods().items() if pod != canary}
-        assert others == {node: uid for node, (uid, _restarts) in lives.items() if node != canary}, "five untouched"
-        assert partitions(good) == {"r1": 1, "r2": 2, "r3": 2}
-        yield
-    assert set(watcher.made) == {canary}
-    assert revisions(good) == before
-    assert set(partitions(good).values()) == {2}
-
-
 def test_half_way_pods_come_back_as_they_were(six: Datacenter, client: Workload) -> None:
     """The canary keeps the change, everybody else what they had; the way back takes it from the canary again."""
     wanted = six.inventory_variables()["cassandra_config"]
@@ -159,9 +134,6 @@ def test_half_way_pods_come_back_as_they_were(six: Datacenter, client: Workload)
     assert watcher.made == {canary: 1}
     assert revisions(six) == original
     six.deploy()
-
-
-# --- the rest of the matrix -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at_once", ["1", "rack"])
@@ -206,67 +178,6 @@ def kill_at_some_moment(run: Run, choose: random.Random) -> bool:
     return killed
 
 
-def test_the_lock_of_a_run_that_died_elsewhere_is_free_after_a_minute(six: Datacenter, client: Workload) -> None:
-    run = six.start("restart", **QUICK, rollout_force=True, rollout_max_unavailable="rack")
-    wait_for_words(run, "batch 1 of")
-    run.kill()
-    lock, killed = f"{six.cluster}-lock", time.monotonic()
-    # Here its death is seen at once; on another machine nobody could see it.
-    six.namespace.kubectl("annotate", "lease", lock, f"{PROCESS}=another/pid:[1]/{run.process.pid}", "--overwrite")
-    six.run("restart", **QUICK).refused(f"pid {run.process.pid} holds the lock {lock}", "since")
-
-    def refused() -> list[str]:
-        begun = time.monotonic()
-        result = six.run("restart", facts=True, **QUICK)
-        return [] if result.rc == 0 or begun - killed > FREE_WITHIN else [f"refused {begun - killed:.0f} s afterwards"]
-
-    waiting.until("the lock to be free", refused, 600)
-    restart(six)
-    six.wait_up()
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "cause"),
-    [
-        ("cassandra_image", "registry.invalid/cassandra:5.0.9", "cannot start: "),
-        (
-            "cassandra_resources",
-            {"requests": {"cpu": "50m", "memory": "900Gi"}, "limits": {"memory": "900Gi"}},
-            "it cannot be scheduled",
-        ),
-    ],
-    ids=["image", "room"],
-)
-def test_what_cannot_start_stops_at_the_canary(
-    six: Datacenter, client: Workload, variable: str, value: Any, cause: str
-) -> None:
-    bad = six.changed(**{variable: value})
-    with stops_at_the_canary(bad, six, client, cause):
-        assert restarted(restart(bad, rollout_rollback=True), six) == [six.nodes[1]]
-        six.deploy()
-        assert restart(six).changed == 0
-
-
-def test_schemas_that_disagree_block(six: Datacenter, client: Workload) -> None:
-    victim = six.nodes[-1]
-    lives = six.lives()
-    with another_schema(six, victim):
-        six.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=10).refused(
-            "2 schema versions", victim, "restart the node that differs"
-        )
-    assert six.lives() == lives
-
-
-def test_a_repair_that_runs_blocks(six: Datacenter, client: Workload) -> None:
-    lives = six.lives()
-    with repairing(six, six.nodes[-1]) as still:
-        six.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=5).refused(
-            "repair of", "rollout_ignore: repairs"
-        )
-        assert still(), "the repair was over before the run"
-    assert six.lives() == lives
-
-
 def test_a_node_that_goes_down_in_the_middle_stops_the_rollout(six: Datacenter, client: Workload) -> None:
     victim = six.nodes[-1]
     with no_request_fails(six, client):
@@ -279,22 +190,6 @@ def test_a_node_that_goes_down_in_the_middle_stops_the_rollout(six: Datacenter, 
             assert 1 <= done <= 2, result.output
         six.wait_up()
         restart(six, rollout_force=True)
-
-
-def test_a_node_that_others_see_down_blocks(six: Datacenter, client: Workload) -> None:
-    """Its gossip is off: it takes itself for up, and serves clients; the others take it for down."""
-    victim = six.nodes[2]
-    lives = six.lives()
-    six.nodetool(victim, "disablegossip")
-    try:
-        six.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=20).refused(victim, "Still missing")
-    finally:
-        six.nodetool(victim, "enablegossip")
-    six.wait_up()
-    assert six.lives() == lives
-
-
-RACK = {"warn": "r1", "ignore": "r2"}
 
 
 def rack_of(datacenter: Datacenter, rack: str) -> list[str]:
@@ -318,25 +213,6 @@ def test_racks_in_the_order_asked_for_with_a_pause_after_each(six: Datacenter, c
     assert watcher.last_back[six.nodes[4]] < watcher.first_away[six.nodes[2]], "r3 before r2"
     six.deploy()
     restart(six, rollout_max_unavailable="rack")
-
-
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_keyspaces_that_cannot_keep_their_quorum(six: Datacenter, client: Workload, replicas: int) -> None:
-    lives = six.lives()
-    with connect(six) as driver:
-        session = driver.connect()
-        options = f"{{'class': 'NetworkTopologyStrategy', 'dc1': {replicas}}}"
-        session.execute(f"CREATE KEYSPACE fragile WITH replication = {options}", timeout=60)
-        try:
-            six.run("restart", rollout_force=True).refused("keyspace fragile", "rollout_low_rf")
-            assert six.lives() == lives
-            for policy, told in (("warn", True), ("ignore", False)):
-                result = restart(six, rollout_force=True, rollout_low_rf=policy, rollout_limit=RACK[policy])
-                assert restarted(result, six) == rack_of(six, RACK[policy])
-                assert ("fragile" in result.output) is told
-        finally:
-            session.execute("DROP KEYSPACE fragile", timeout=60)
-    six.wait_up()
 
 
 def test_two_datacenters_roll_one_after_the_other(namespaces: Namespaces, sandbox: Sandbox) -> None:

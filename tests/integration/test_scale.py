@@ -10,9 +10,8 @@ and none of its requests fails but where a worker dies.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from integration.harness import cargo, faults, waiting
@@ -20,7 +19,7 @@ from integration.harness.datacenter import Datacenter
 from integration.harness.faults import Volume, stopped
 from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
-from integration.harness.playbooks import Result
+from integration.harness.scaling import LIMIT, assert_ring, host_ids, scaled, wanted
 from integration.harness.settings import rng
 from integration.harness.workload import Workload, rows_of
 
@@ -36,8 +35,6 @@ MEBIBYTES = 32
 """Megabits a second."""
 # The volumes of the shipped inventory are of the class local, with 2Gi.
 OTHER_CLASS = "local-other"
-# A joining node needs ten seconds of a whole processor to start, and there are few processors.
-LIMIT = 3600
 
 
 @pytest.fixture(scope="module")
@@ -55,46 +52,6 @@ def client(three: Datacenter) -> Iterator[Workload]:
         yield client
 
 
-def wanted(datacenter: Datacenter, racks: Mapping[str, int]) -> Datacenter:
-    """The same datacenter with other numbers."""
-    return replace(datacenter, racks=racks)
-
-
-def scaled(datacenter: Datacenter, **extra: object) -> Result:
-    """Playbook scale, which must end well, and after which each node is what it should be."""
-    result = datacenter.run("scale", facts=True, scale_wait_timeout=LIMIT, **extra).ok()
-    facts = result.facts[datacenter.host]
-    print(f"{result.seconds:5.1f} s scale: {facts['moved']}; ownership {facts['ownership']}")
-    assert_ring(datacenter)
-    return result
-
-
-def assert_ring(datacenter: Datacenter) -> None:
-    """Ring, ledger and Kubernetes have exactly the nodes wanted."""
-    datacenter.wait_up()
-    lines = [line.split() for line in datacenter.ledger()["nodes"].splitlines()]
-    known = {pod: (address, host_id) for pod, address, host_id in lines}
-    assert sorted(known) == sorted(datacenter.nodes)
-    assert sorted(datacenter.pods()) == sorted(datacenter.nodes)
-    for node, members in datacenter.views().items():
-        assert {(member.address, member.host_id) for member in members.values()} == set(known.values()), node
-        assert {member.state for member in members.values()} == {"UN"}, node
-
-
-@contextmanager
-def no_request_fails(client: Workload) -> Iterator[None]:
-    before = client.record.failures.copy()
-    yield
-    client.wait_for_rows(50)
-    assert client.record.failures == before, f"failed: {client.record.failures - before}"
-    client.check()
-
-
-def host_ids(datacenter: Datacenter) -> dict[str, str]:
-    lines = [line.split() for line in datacenter.ledger()["nodes"].splitlines()]
-    return {pod: host_id for pod, _address, host_id in lines}
-
-
 def kill(datacenter: Datacenter, node: str) -> None:
     """Its process is gone from one moment to the next; Kubernetes makes its pod again, on the same volume."""
     datacenter.namespace.kubectl("delete", "pod", node, "--grace-period=0", "--force")
@@ -102,7 +59,7 @@ def kill(datacenter: Datacenter, node: str) -> None:
 
 def test_three_become_six_although_a_run_is_killed(three: Datacenter, client: Workload) -> None:
     six, before = wanted(three, SIX), host_ids(three)
-    with no_request_fails(client):
+    with client.none_fails():
         run = six.start("scale")
         wait_for_words(run, "r1-1 to join", LIMIT)
         six.run("scale").refused(f"pid {run.process.pid} holds the lock {six.cluster}-lock", "since")
@@ -134,7 +91,7 @@ def test_fewer_nodes_than_replicas_are_refused(three: Datacenter, client: Worklo
 
 def test_six_become_four_although_a_run_is_killed(three: Datacenter, client: Workload) -> None:
     four = wanted(three, FOUR)
-    with no_request_fails(client):
+    with client.none_fails():
         run = four.start("scale")
         wait_for_words(run, "to leave", LIMIT)
         time.sleep(rng("scale/killed/in").uniform(0, 10))
@@ -149,21 +106,21 @@ def test_a_volume_of_a_node_that_left_is_in_the_way(three: Datacenter, client: W
     five = wanted(three, {"r1": 2, "r2": 2, "r3": 1})
     left = host_ids(three)
     five.run("scale").refused("is in the way of a new", "scale_delete_volumes=true")
-    with no_request_fails(client):
+    with client.none_fails():
         scaled(five, scale_delete_volumes=True)
         assert host_ids(five)[f"{five.prefix}-r2-1"] not in left.values()
         scaled(wanted(three, FOUR), scale_delete_volumes=True)
 
 
 def test_a_fourth_rack_comes_and_goes(three: Datacenter, client: Workload) -> None:
-    with no_request_fails(client):
+    with client.none_fails():
         scaled(wanted(three, {**THREE, "r4": 1}))
         scaled(three)
 
 
 def test_a_joining_node_that_is_killed_joins_anew(three: Datacenter, client: Workload) -> None:
     four = wanted(three, FOUR)
-    with no_request_fails(client):
+    with client.none_fails():
         run = four.start("scale", scale_delete_volumes=True)
         wait_for_words(run, "r1-1 to join: joining", LIMIT)
         kill(four, f"{four.prefix}-r1-1")
@@ -172,7 +129,7 @@ def test_a_joining_node_that_is_killed_joins_anew(three: Datacenter, client: Wor
 
 
 def test_a_leaving_node_that_is_killed_leaves_anew(three: Datacenter, client: Workload) -> None:
-    with no_request_fails(client):
+    with client.none_fails():
         run = three.start("scale")
         wait_for_words(run, "r1-1 to leave: leaving", LIMIT)
         kill(three, f"{three.prefix}-r1-1")
@@ -339,7 +296,7 @@ def test_volumes_that_cannot_become_what_is_wanted_are_told(three: Datacenter, o
 
 def test_another_class_node_by_node_although_a_run_is_killed(three: Datacenter, other_class: str) -> None:
     smaller, before, known = stored(three, "1Gi"), claims(three), host_ids(three)
-    with Workload(three, table="volumes", elsewhere=True) as steady, no_request_fails(steady):
+    with Workload(three, table="volumes", elsewhere=True) as steady, steady.none_fails():
         run = smaller.start("scale", scale_replace_volumes=True, scale_wait_timeout=LIMIT)
         wait_for_words(run, "is given up", LIMIT)
         time.sleep(rng("scale/killed/volumes").uniform(0, 30))

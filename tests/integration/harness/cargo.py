@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from cassandra.cluster import EXEC_PROFILE_DEFAULT
 from cassandra.concurrent import execute_concurrent_with_args
 
 from .datacenter import Datacenter
@@ -26,11 +27,11 @@ def write(datacenter: Datacenter, table: str, pieces: int, size: int = PIECE, ke
     """Fill a table, made if need be, with so many rows that nothing compresses; every write acknowledged at QUORUM."""
     with connect(datacenter) as driver:
         session = driver.connect()
-        session.default_timeout = 60
+        patient = session.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, request_timeout=60)
         session.execute(f"CREATE TABLE IF NOT EXISTS {keyspace}.{table} (n int PRIMARY KEY, data blob)", timeout=120)
         insert = session.prepare(f"INSERT INTO {keyspace}.{table} (n, data) VALUES (?, ?)")
         rows = ((number, os.urandom(size)) for number in range(pieces))
-        execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE, raise_on_first_error=True)
+        execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE, execution_profile=patient)
 
 
 @contextmanager

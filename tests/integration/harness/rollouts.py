@@ -25,14 +25,10 @@ REVISION = "controller-revision-hash"
 @contextmanager
 def no_request_fails(datacenter: Datacenter, client: Workload) -> Iterator[Watcher]:
     """While the context lasts, no request fails, no acknowledged row is lost, and no two racks are away at once."""
-    before = client.record.failures.copy()
-    with Watcher.at(datacenter) as watcher:
+    with client.none_fails(), Watcher.at(datacenter) as watcher:
         yield watcher
         datacenter.wait_up()
-        client.wait_for_rows(50)
     print(f"away: {{{', '.join(f'{pod}: {times}' for pod, times in rounded(watcher).items())}}}")
-    assert client.record.failures == before, f"failed: {client.record.failures - before}"
-    client.check()
     watcher.assert_one_rack()
 
 
@@ -119,3 +115,29 @@ def repairing(datacenter: Datacenter, node: str) -> Iterator[Callable[[], bool]]
 
 # MiB; each node sends a third of it, its share of the data to two others: at a trickle nearly three minutes.
 STREAMED = 64
+
+
+@contextmanager
+def stops_at_the_canary(bad: Datacenter, good: Datacenter, client: Workload, *cause: str) -> Iterator[None]:
+    """A wrong wish ends at the canary, with its cause and the others untouched; the context gets out of it."""
+    canary = canary_of(good)
+    before, lives = revisions(good), good.lives()
+    with no_request_fails(good, client) as watcher:
+        bad.deploy()
+        bad.run("restart", **QUICK).refused(*cause, "The rollout stops here", "Not touched", "r2-0")
+        others = {pod: item["metadata"]["uid"] for pod, item in good.pods().items() if pod != canary}
+        assert others == {node: uid for node, (uid, _restarts) in lives.items() if node != canary}, (
+            "the others are untouched"
+        )
+        first = next(iter(good.racks))
+        assert partitions(good) == {**good.racks, first: good.racks[first] - 1}
+        yield
+    assert set(watcher.made) == {canary}
+    assert revisions(good) == before
+    assert partitions(good) == dict(good.racks)
+
+
+def canary_of(datacenter: Datacenter) -> str:
+    """The last node of the first rack."""
+    rack, nodes = next(iter(datacenter.racks.items()))
+    return f"{datacenter.prefix}-{rack}-{nodes - 1}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -155,6 +157,15 @@ class Workload:
             seconds,
             0.2,
         )
+
+    @contextmanager
+    def none_fails(self, consistency: str = "QUORUM") -> Iterator[None]:
+        """While the context lasts no request fails; in its end it works, and no acknowledged row is missing."""
+        before = self.record.failures.copy()
+        yield
+        self.wait_for_rows(50)
+        assert self.record.failures == before, f"failed: {self.record.failures - before}"
+        self.check(consistency)
 
     def check(self, consistency: str = "QUORUM") -> None:
         """Every acknowledged row is there, and no read in between missed one."""

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three nodes: what keeps a rollout from beginning, and what stops it at its first node. A client is at work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from integration.harness import waiting
+from integration.harness.datacenter import Datacenter
+from integration.harness.killed import wait_for_words
+from integration.harness.namespace import Namespaces
+from integration.harness.rollouts import (
+    QUICK,
+    another_schema,
+    canary_of,
+    repairing,
+    restart,
+    restarted,
+    stops_at_the_canary,
+)
+from integration.harness.workload import Workload, connect
+
+pytestmark = pytest.mark.soak
+
+# Annotation of the lock: the holder's process.
+PROCESS = "cassops.kubernetes/process"
+# Seconds after which the lock of a dead run is free: those of the Lease, and what a run takes until it asks for it.
+FREE_WITHIN = 65
+RACK = {"warn": "r1", "ignore": "r2"}
+
+
+@pytest.fixture(scope="module")
+def three(namespaces: Namespaces) -> Iterator[Datacenter]:
+    """The datacenter, deployed."""
+    with namespaces.fresh("gates") as namespace:
+        datacenter = Datacenter(namespace)
+        datacenter.deploy()
+        yield datacenter
+
+
+@pytest.fixture(scope="module")
+def client(three: Datacenter) -> Iterator[Workload]:
+    """At work all the time."""
+    with Workload(three, rate=10, elsewhere=True) as client:
+        yield client
+
+
+def test_the_lock_of_a_run_that_died_elsewhere_is_free_after_a_minute(three: Datacenter, client: Workload) -> None:
+    run = three.start("restart", **QUICK, rollout_force=True, rollout_max_unavailable="rack")
+    wait_for_words(run, "batch 1 of")
+    run.kill()
+    lock, killed = f"{three.cluster}-lock", time.monotonic()
+    # Here its death is seen at once; on another machine nobody could see it.
+    three.namespace.kubectl("annotate", "lease", lock, f"{PROCESS}=another/pid:[1]/{run.process.pid}", "--overwrite")
+    three.run("restart", **QUICK).refused(f"pid {run.process.pid} holds the lock {lock}", "since")
+
+    def refused() -> list[str]:
+        begun = time.monotonic()
+        result = three.run("restart", facts=True, **QUICK)
+        return [] if result.rc == 0 or begun - killed > FREE_WITHIN else [f"refused {begun - killed:.0f} s afterwards"]
+
+    waiting.until("the lock to be free", refused, 600)
+    restart(three)
+    three.wait_up()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "cause"),
+    [
+        ("cassandra_image", "registry.invalid/cassandra:5.0.9", "cannot start: "),
+        (
+            "cassandra_resources",
+            {"requests": {"cpu": "50m", "memory": "900Gi"}, "limits": {"memory": "900Gi"}},
+            "it cannot be scheduled",
+        ),
+    ],
+    ids=["image", "room"],
+)
+def test_what_cannot_start_stops_at_the_canary(
+    three: Datacenter, client: Workload, variable: str, value: Any, cause: str
+) -> None:
+    bad = three.changed(**{variable: value})
+    with stops_at_the_canary(bad, three, client, cause):
+        assert restarted(restart(bad, rollout_rollback=True), three) == [canary_of(three)]
+        three.deploy()
+        assert restart(three).changed == 0
+
+
+def test_schemas_that_disagree_block(three: Datacenter, client: Workload) -> None:
+    victim = three.nodes[-1]
+    lives = three.lives()
+    with another_schema(three, victim):
+        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=10).refused(
+            "2 schema versions", victim, "restart the node that differs"
+        )
+    assert three.lives() == lives
+
+
+def test_a_repair_that_runs_blocks(three: Datacenter, client: Workload) -> None:
+    lives = three.lives()
+    with repairing(three, three.nodes[-1]) as still:
+        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=5).refused(
+            "repair of", "rollout_ignore: repairs"
+        )
+        assert still(), "the repair was over before the run"
+    assert three.lives() == lives
+
+
+def test_a_node_that_others_see_down_blocks(three: Datacenter, client: Workload) -> None:
+    """Its gossip is off: it takes itself for up, and serves clients; the others take it for down."""
+    victim = three.nodes[-1]
+    lives = three.lives()
+    three.nodetool(victim, "disablegossip")
+    try:
+        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=20).refused(victim, "Still missing")
+    finally:
+        three.nodetool(victim, "enablegossip")
+    three.wait_up()
+    assert three.lives() == lives
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_keyspaces_that_cannot_keep_their_quorum(three: Datacenter, client: Workload, replicas: int) -> None:
+    lives = three.lives()
+    with connect(three) as driver:
+        session = driver.connect()
+        options = f"{{'class': 'NetworkTopologyStrategy', 'dc1': {replicas}}}"
+        session.execute(f"CREATE KEYSPACE fragile WITH replication = {options}", timeout=60)
+        try:
+            three.run("restart", rollout_force=True).refused("keyspace fragile", "rollout_low_rf")
+            assert three.lives() == lives
+            for policy, told in (("warn", True), ("ignore", False)):
+                result = restart(three, rollout_force=True, rollout_low_rf=policy, rollout_limit=RACK[policy])
+                assert restarted(result, three) == [f"{three.prefix}-{RACK[policy]}-0"]
+                assert ("fragile" in result.output) is told
+        finally:
+            session.execute("DROP KEYSPACE fragile", timeout=60)
+    three.wait_up()
