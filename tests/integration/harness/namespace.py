@@ -178,13 +178,28 @@ def wait_gone(cluster: Cluster, names: Sequence[str], seconds: float = 180) -> N
 
     def left() -> list[str]:
         found = {item["metadata"]["name"] for item in cluster.list("namespaces")} & set(names)
-        claims = [item["spec"].get("claimRef", {}).get("namespace") for item in cluster.list("persistentvolumes")]
-        return [f"namespace {name}" for name in sorted(found)] + [
-            f"a volume of {name}" for name in claims if name in names
-        ]
+        volumes = [item for item in cluster.list("persistentvolumes") if owner(item) in names]
+        forget_lost(cluster, [item for item in volumes if owner(item) not in found])
+        return [f"namespace {name}" for name in sorted(found)] + [f"a volume of {owner(item)}" for item in volumes]
 
     if names:
         waiting.until("the tests' namespaces to be gone", left, seconds)
+
+
+def owner(volume: Object) -> str:
+    """The namespace of its claim."""
+    name: str = volume["spec"].get("claimRef", {}).get("namespace", "")
+    return name
+
+
+def forget_lost(cluster: Cluster, volumes: Sequence[Object]) -> None:
+    """Delete those whose worker was taken away with its disk: nobody is left to wipe them."""
+    workers = {item["metadata"]["name"] for item in cluster.list("nodes")}
+    for volume in volumes:
+        terms = volume["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", [])
+        on = {value for term in terms for each in term.get("matchExpressions", ()) for value in each["values"]}
+        if on and not on & workers:
+            cluster.kubectl("delete", "pv", volume["metadata"]["name"], "--ignore-not-found", "--wait=false")
 
 
 class Namespaces:

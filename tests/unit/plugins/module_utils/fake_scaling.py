@@ -227,11 +227,11 @@ class ScalingKube(FakeKube):
 
     def kubelet(self) -> None:
         super().kubelet()
-        for pod in [*self.joining]:
+        for pod in self.joining.keys() - self.lost:
             self.joining[pod] -= 1
             if self.joining[pod] < 0:
                 self.joined(pod)
-        for pod in [*self.leaving]:
+        for pod in self.leaving.keys() - self.lost:
             self.leaving[pod] -= 1
             if self.leaving[pod] < 0:
                 del self.leaving[pod]
@@ -267,7 +267,9 @@ class ScalingKube(FakeKube):
             shown["status"].update(phase="Pending", containerStatuses=[])
             shown["status"]["conditions"].append(unplaced)
         if shown["kind"] == "Pod" and self.name(shown) in self.lost:
-            ready, containers = {"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}
+            # What the worker said last of the container stays; of one that joins it said that it is not ready.
+            ready = {"type": "Ready", "status": "False"}
+            containers = {"type": "ContainersReady", "status": str(self.ready(self.name(shown)))}
             shown["status"]["conditions"] = [ready, containers]
         return shown
 
