@@ -58,6 +58,7 @@ class ScalingCassandra(FakeCassandra):
             yield ScalingSession(self, pod, session.username)
 
     def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
+        self.kube.reach(pod)
         if verb[0] == "netstats":
             return {"mode": self.mode(pod), "sessions": self.sessions(pod)}
         if verb[0] == "cleanup":
@@ -134,10 +135,13 @@ class ScalingKube(FakeKube):
 
     # The client's interface
 
-    @one_at_a_time
-    def exec(self, pod: str, argv: Sequence[str], timeout: float = 60.0) -> ExecResult:
+    def reach(self, pod: str) -> None:
         if pod in self.lost:
             raise WorkerUnreachable(f"the worker of {pod} cannot be reached", 502)
+
+    @one_at_a_time
+    def exec(self, pod: str, argv: Sequence[str], timeout: float = 60.0) -> ExecResult:
+        self.reach(pod)
         if argv[-1] == leaving.START:
             self.before_write(f"decommission {pod}")
             self.decommission(pod)
