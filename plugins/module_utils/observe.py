@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from . import activity, cql, nodetool, ring
 from .activity import ASK_LIMIT
 from .errors import CassopsError
-from .kube import Kube
+from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name
 from .view import Activity, Budget, Endpoint, Keyspace, NodeView, Observation, RackView, View, observers
 
@@ -307,7 +307,11 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
         return f"its container ended with exit code {last.get('exitCode')} ({last.get('reason')})"
     if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
         return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-    return f"its worker {pod['spec'].get('nodeName')} does not answer" if worker_lost(pod) else None
+    return silent(pod["spec"].get("nodeName")) if worker_lost(pod) else None
+
+
+def silent(worker: str | None) -> str:
+    return f"its worker {worker} does not answer"
 
 
 def worker_lost(pod: Mapping[str, Any]) -> bool:
@@ -327,12 +331,22 @@ def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -
 
 
 def with_held(kube: Kube, nodes: Iterable[NodeView]) -> tuple[NodeView, ...]:
-    """Read the reason of every held node: held is running, not ready, with the start script's file in place."""
+    """Read the reason of every held node: held is running, not ready, with the start script's file in place.
+
+    Where nothing can be read because the worker does not answer, that is seen: Kubernetes tells it only of pods that
+    were ready, and of one that starts or joins it says nothing until it takes the pod away after five minutes.
+    """
     listed = list(nodes)
-    waiting = [node for node in listed if node.phase == "Running" and not node.ready]
+    waiting = [node for node in listed if node.phase in ("Running", "Terminating") and not node.ready]
     answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
-    held = {node.pod: answer for node, answer in zip(waiting, answers, strict=True) if isinstance(answer, str)}
-    return tuple(replace(node, held=held.get(node.pod)) for node in listed)
+    told = {node.pod: answer for node, answer in zip(waiting, answers, strict=True)}
+    return tuple(with_answer(node, told.get(node.pod)) for node in listed)
+
+
+def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:
+    if isinstance(answer, WorkerUnreachable):
+        return replace(node, worker_lost=True, reason=silent(node.worker))
+    return replace(node, held=answer if isinstance(answer, str) and node.phase == "Running" else None)
 
 
 def held_reason(kube: Kube, pod: str) -> str | None:

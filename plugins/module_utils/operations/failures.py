@@ -93,8 +93,7 @@ def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
     try:
         found = kube.get("Node", name)
     except Forbidden:
-        silent = (node.reason or "").endswith("does not answer")
-        return Worker(name, AWAY if silent else UNKNOWN)
+        return Worker(name, AWAY if node.worker_lost else UNKNOWN)
     if found is None:
         return Worker(name, GONE)
     ready = condition(found, "Ready").get("status") == "True"

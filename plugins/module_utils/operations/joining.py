@@ -120,16 +120,12 @@ class Joining:
             if node is None:
                 raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
             self.half_way(node)
-            # A worker that is silent for long leaves its pod behind as Terminating.
-            asked = not node.ready and node.phase in ("Running", "Terminating")
-            words = stream.look(self.cluster.kube, pod) if asked else ""
-            self.give_up(node, patience, silence.lasts(node, asked and stream.unreachable))
+            self.give_up(node, patience, silence)
             if node.ready:
                 return []
             if node.phase != "Running":
                 return [f"it to start ({node.reason or node.phase or 'no pod yet'})"]
-            if stream.unreachable:
-                return [f"its worker {node.worker}, which does not answer"]
+            words = stream.look(self.cluster.kube, pod)
             self.see_failed_stream(pod, stream)
             return [words]
 
@@ -143,14 +139,14 @@ class Joining:
         if isinstance(words, str) and replacement.PARTIAL_BOOTSTRAP in words:
             raise HalfWay(f"{node.pod} died while it joined.")
 
-    def give_up(self, node: NodeView, patience: Patience, silent: bool) -> None:
+    def give_up(self, node: NodeView, patience: Patience, silence: Silence) -> None:
         lost = patience.lost([node])
         if lost:
             raise CassopsError(
                 f"{'; '.join(lost)}. Correct the cause and run it again: the join goes on where it stands. Or put the "
                 "old number of nodes back: what has not joined is taken back."
             )
-        if silent:
+        if silence.lasts(node):
             raise CassopsError(
                 f"{node.pod} joins on worker {node.worker}, which does not answer: bring it back, or see what the "
                 "playbook heal says of it; then run it again: the join goes on where it stands."

@@ -69,13 +69,9 @@ class Silence:
     def __init__(self) -> None:
         self._since: float | None = None
 
-    def lasts(self, node: NodeView, unreachable: bool = False) -> bool:
-        """
-        :param unreachable: nothing could be asked in its pod. Of a node that is not ready anyway, as one that joins,
-            Kubernetes itself tells nothing until it takes the pod away after five minutes.
-        """
+    def lasts(self, node: NodeView) -> bool:
         now = time.monotonic()
-        if not node.worker_lost and not unreachable:
+        if not node.worker_lost:
             self._since = None
         elif self._since is None:
             self._since = now

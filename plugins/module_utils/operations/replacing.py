@@ -252,7 +252,7 @@ class Replacing:
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
         node = sight.view.node(plan.pod)
-        if node is None or not (node.reason or "").endswith("does not answer"):
+        if node is None or not node.worker_lost:
             return ""
         off = self.settings.say("workers_off", node.worker or "")
         return f" ({node.reason}; if it is off for good, delete it from Kubernetes, or say so: {off})"

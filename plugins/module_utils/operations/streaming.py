@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .. import nodetool
 from ..errors import CassopsError
-from ..kube import Kube, WorkerUnreachable
+from ..kube import Kube
 from ..observe import attempt
 from ..report import size
 from . import failures
@@ -33,7 +33,6 @@ class Stream:
 
     :param direction: L(RECEIVING) or L(SENDING).
     :ivar silent: it was asked just now, and no stream is open.
-    :ivar unreachable: its worker did not answer when it was asked last.
     """
 
     direction: str = RECEIVING
@@ -44,7 +43,6 @@ class Stream:
     looked: float = float("-inf")
     seen: bool = False
     silent: bool = False
-    unreachable: bool = False
 
     def look(self, kube: Kube, pod: str) -> str:
         """Ask the node, not too often, and say how far it is."""
@@ -54,7 +52,6 @@ class Stream:
             return self.words(now)
         self.looked = now
         told = attempt(lambda: nodetool.run(kube, pod, [["netstats"]], VERB_LIMIT, check=True)[0].data)
-        self.unreachable = isinstance(told, WorkerUnreachable)
         if isinstance(told, CassopsError):
             return self.mode or "starting"
         open_now = [session[self.direction] for session in told["sessions"] if session[self.direction]]

@@ -13,7 +13,12 @@ from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession, Member
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe, ring
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, NotFound
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+    ExecResult,
+    Kube,
+    NotFound,
+    WorkerUnreachable,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Credentials, Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
@@ -275,9 +280,10 @@ def test_a_pod_without_its_stateful_set_waits_for_nothing() -> None:
 class Pods:
     """Kubernetes' exec: pods with a file that says why they are held, and pods that cannot be reached."""
 
-    def __init__(self, held: dict[str, str], gone: tuple[str, ...] = ()) -> None:
+    def __init__(self, held: dict[str, str], gone: tuple[str, ...] = (), silent: tuple[str, ...] = ()) -> None:
         self.held = held
         self.gone = gone
+        self.silent = silent
         self.asked: list[str] = []
 
     def exec(self, pod: str, argv: list[str], timeout: float) -> ExecResult:
@@ -285,6 +291,8 @@ class Pods:
         self.asked.append(pod)
         if pod in self.gone:
             raise NotFound("no such container", 404)
+        if pod in self.silent:
+            raise WorkerUnreachable("no route to host", 500)
         if pod in self.held:
             return ExecResult(0, self.held[pod] + "\n", "")
         return ExecResult(1, "", "No such file or directory")
@@ -298,6 +306,15 @@ def test_only_nodes_that_run_and_are_not_ready_are_asked_why() -> None:
     told = observe.with_held(cast(Kube, pods), listed)
     assert [node.held for node in told] == [None, "the volume is empty", None, None, None]
     assert sorted(pods.asked) == sorted([held.pod, slow.pod, gone.pod])
+    assert not any(node.worker_lost for node in told)
+
+
+@pytest.mark.parametrize("phase", ["Running", "Terminating"])
+def test_a_worker_that_cannot_be_asked_is_seen_although_its_pod_was_never_ready(phase: str) -> None:
+    (node,) = views.nodes(("r1",), 1)
+    pods = Pods({}, silent=(node.pod,))
+    (told,) = observe.with_held(cast(Kube, pods), [replace(node, ready=False, phase=phase)])
+    assert (told.worker_lost, told.reason, told.held) == (True, f"its worker {node.worker} does not answer", None)
 
 
 # --- gossip -----------------------------------------------------------------------------------------------------------

@@ -377,7 +377,6 @@ def test_a_leaving_node_that_dies_leaves_again(six: Scaling) -> None:
 
 def test_a_silent_worker_of_a_joining_node_is_told(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "SILENT", 0.0)
-    monkeypatch.setattr(streaming, "LOOK_AGAIN", 0.0)
     three.kube.takes = 99
     three.kube.after_write = lambda: three.kube.lost.update(three.kube.joining)
     with pytest.raises(CassopsError, match=r"r1-1 joins on worker worker, which does not answer.*heal"):
