@@ -125,6 +125,8 @@ class Joining:
                 return []
             if node.phase != "Running":
                 return [f"it to start ({node.reason or node.phase or 'no pod yet'})"]
+            if node.worker_lost:
+                return [str(node.reason)]
             words = stream.look(self.cluster.kube, pod)
             self.see_failed_stream(pod, stream)
             return [words]
