@@ -105,7 +105,10 @@ class Leaving:
 
     def open_gates(self, pod: str) -> None:
         def look() -> Sequence[str]:
-            scene = self.scene(self.cluster.ask(self.cluster.look(), also=[pod]))
+            sight = self.cluster.ask(self.cluster.look(), also=[pod])
+            if let_go(sight, pod):
+                return []
+            scene = self.scene(sight)
             return scaling.before_step(scene) or self.no_room(scene, pod)
 
         what = f"the gates before {self.members.short(pod)} leaves to open"
@@ -129,10 +132,13 @@ class Leaving:
 
         def look() -> Sequence[str]:
             nonlocal attempts
-            node = self.cluster.look().view.node(pod)
+            sight = self.cluster.look()
+            node = sight.view.node(pod)
             if node is None:
                 raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
-            if node.phase == "Crashed" and mode_of(self.cluster, node) == GONE:
+            if node.phase == "Crashed" and (
+                mode_of(self.cluster, node) == GONE or let_go(self.cluster.ask(sight, busy=False), pod)
+            ):
                 return []
             if silence.lasts(node):
                 raise CassopsError(
@@ -207,6 +213,19 @@ class Leaving:
         self.ctx.progress(self.members.short(text), important=True)
 
 
+def let_go(sight: Sight, pod: str) -> bool:
+    """A member crashes, and the whole ring has lost it.
+
+    It tells the others that it has left when all its data is with them, and writes so down for itself a moment later
+    (``StorageService.leaveRing``, ``decommission``). One that is killed between the two starts as a node that has yet
+    to join, and stops, because its volume has data ("Discovered existing bootstrap data").
+    """
+    node = sight.view.node(pod)
+    if node is None or node.host_id is None or node.phase != "Crashed":
+        return False
+    return not still_known(sight, pod, node.host_id, node.address)
+
+
 def still_known(sight: Sight, pod: str, host_id: str | None, address: str | None) -> list[str]:
     """Views, other than its own, that know a member still; and those that could not be asked."""
     cluster = sight.view.joined(sight.others)
@@ -217,7 +236,10 @@ def still_known(sight: Sight, pod: str, host_id: str | None, address: str | None
     return reasons + [
         f"{name} still knows {pod}"
         for name, seen in sorted(others.items())
-        if any(item.host_id == host_id if host_id else item.address == address for item in seen.endpoints.values())
+        if any(
+            item.tokens and (item.host_id == host_id if host_id else item.address == address)
+            for item in seen.endpoints.values()
+        )
     ]
 
 

@@ -108,6 +108,8 @@ class ScalingKube(FakeKube):
         self.leaving: dict[str, int] = {}
         # Nodes that have left and whose process is there still; and those whose process was started again since.
         self.gone: set[str] = set()
+        # Nodes that die before they have written down that they left.
+        self.forgetful: set[str] = set()
         self.half_way: set[str] = set()
         # (pod, why) of decommissions that Cassandra refused.
         self.refused: list[tuple[str, str]] = []
@@ -168,7 +170,7 @@ class ScalingKube(FakeKube):
         return super().delete(kind, name, uid, propagation=propagation)
 
     def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
-        if pod in self.half_way:
+        if pod in self.half_way or pod in self.forgetful & self.gone:
             return f"ERROR Current data may be stale: -D{PARTIAL_BOOTSTRAP}"
         if pod in self.gone:
             return f"ERROR This node {HAS_LEFT} the ring unless cassandra.override_decommission=true"
