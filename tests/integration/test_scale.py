@@ -31,7 +31,7 @@ FOUR = {"r1": 2, "r2": 1, "r3": 1}
 SIX = {"r1": 2, "r2": 2, "r3": 2}
 FIVE = {"r1": 1, "r2": 2, "r3": 1}
 # Of unique data; at a trickle it takes minutes to get half of it to or from a node.
-MEBIBYTES = 32
+MEBIBYTES = 64
 """Megabits a second."""
 # The volumes of the shipped inventory are of the class local, with 2Gi.
 OTHER_CLASS = "local-other"
@@ -212,9 +212,7 @@ def test_a_worker_dies_during_a_leave(three: Datacenter, client: Workload, spare
     with cargo.aboard(three, MEBIBYTES):
         cargo.stream_at(four, [leaving], cargo.TRICKLE)
         run = three.start("scale", scale_delete_volumes=True, scale_wait_timeout=LIMIT)
-        wait_for_words(run, "r2-1 to leave: ", LIMIT)
-        # nodetool has to start, and Cassandra waits before it streams; that takes minutes then.
-        time.sleep(30)
+        wait_for_words(run, "r2-1 to leave: streaming", LIMIT)
         sandbox.kill_worker(spare)
         try:
             run.wait(LIMIT).refused(f"r2-1 leaves, and its worker {spare} does not answer", "heal")
