@@ -27,7 +27,7 @@ from integration.harness.settings import ROOT, rng
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
-# Seen passing once: the healthy one, and "a volume is lost". `make test` takes its sample when they were seen twice.
+# Minutes each; `make test` loses one volume of a small datacenter.
 pytestmark = pytest.mark.soak
 
 SIX = {"r1": 2, "r2": 2, "r3": 2}

@@ -27,7 +27,7 @@ from integration.harness.store import Store
 from integration.harness.workload import connect
 from sandbox import Sandbox
 
-# Minutes each; not seen passing twice yet.
+# Minutes each; `make test` restores a table of a small datacenter.
 pytestmark = pytest.mark.soak
 
 

