@@ -420,53 +420,10 @@ def test_a_silent_worker_of_a_leaving_node_is_told(six: Scaling, monkeypatch: py
     six.assert_whole(fewer)
 
 
-def test_one_that_has_left_and_dies_has_left(six: Scaling) -> None:
-    deaths = iter([LAST])
-
-    def kill() -> None:
-        if LAST in six.kube.gone and next(deaths, None):
-            six.kube.die(LAST)
-
-    six.kube.after_write = kill
-    six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
-    six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
-
-
-@pytest.mark.parametrize("back", [True, False])
-def test_killed_before_any_write_of_a_join(worlds: Worlds, back: bool) -> None:
-    """The next run ends where it is told to, whether it is the same target or the old one."""
-    for lives in range(200):
-        world = worlds(1)
-        if not world.killed(lives, lambda world=world: world.run(scale, {"r1": 2, "r2": 1, "r3": 1})):  # type: ignore[misc]
-            break
-        wanted = {"r1": 1 if back else 2, "r2": 1, "r3": 1}
-        world.run(scale, wanted, delete_volumes=True)
-        world.assert_whole(wanted)
-        assert world.run(scale, wanted)["changed"] is False
-    else:
-        pytest.fail("the run never ends")
-    assert lives > 8
-
-
-@pytest.mark.parametrize("back", [True, False])
-def test_killed_before_any_write_of_a_leave(worlds: Worlds, back: bool) -> None:
-    fewer = {"r1": 1, "r2": 2, "r3": 2}
-    for lives in range(200):
-        world = worlds(2)
-        if not world.killed(lives, lambda world=world: world.run(scale, fewer)):  # type: ignore[misc]
-            break
-        wanted: Any = 2 if back else fewer
-        world.run(scale, wanted, delete_volumes=True)
-        world.assert_whole(wanted)
-        assert world.run(scale, wanted)["changed"] is False
-    else:
-        pytest.fail("the run never ends")
-    assert lives > 5
-
-
-def test_one_that_dies_before_it_has_written_that_it_left_has_left(six: Scaling) -> None:
-    """The others have lost it; it starts as one that has yet to join, and stops over the data that it finds."""
-    six.kube.forgetful.add(LAST)
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_one_that_has_left_and_dies_has_left(six: Scaling, forgetful: bool) -> None:
+    """Also before it has written so down: it starts as one that has yet to join, and stops over the data it finds."""
+    six.kube.forgetful.update([LAST] if forgetful else [])
     deaths = iter([LAST])
 
     def kill() -> None:
