@@ -280,7 +280,9 @@ def other_class(three: Datacenter) -> str:
     return OTHER_CLASS
 
 
-def test_volumes_that_cannot_become_what_is_wanted_are_told(three: Datacenter, other_class: str) -> None:
+def test_volumes_that_cannot_become_what_is_wanted_are_told(
+    three: Datacenter, client: Workload, other_class: str
+) -> None:
     before, lives = claims(three), three.lives()
     stored(three, "1Gi").run("scale").refused("keep it for life", "scale_replace_volumes: true")
     stored(three, "1Gi", "local").run("scale").refused("Kubernetes cannot shrink a volume")
