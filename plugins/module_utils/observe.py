@@ -94,7 +94,7 @@ def view(
 ) -> View:
     """The datacenter as Kubernetes has it and, with credentials, as its nodes see it."""
     seen = outline(found, cluster, datacenter)
-    seen = replace(seen, nodes=with_held(kube, seen.nodes))
+    seen = replace(seen, nodes=with_answers(seen.nodes, ask_why(kube, seen.nodes)))
     return ask(kube, seen, credentials) if credentials else seen
 
 
@@ -330,17 +330,25 @@ def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -
     return bool(newest) and pod["metadata"].get("labels", {}).get(REVISION) != newest
 
 
-def with_held(kube: Kube, nodes: Iterable[NodeView]) -> tuple[NodeView, ...]:
+def ask_why(kube: Kube, nodes: Iterable[NodeView]) -> dict[str | None, str | CassopsError | None]:
     """Read the reason of every held node: held is running, not ready, with the start script's file in place.
+
+    :returns: UID of each pod that is not ready -> why it is held, or the error where it could not be asked.
+    """
+    waiting = [node for node in nodes if node.phase in ("Running", "Terminating") and not node.ready]
+    answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
+    return {node.uid: answer for node, answer in zip(waiting, answers, strict=True)}
+
+
+def with_answers(
+    nodes: Iterable[NodeView], answers: Mapping[str | None, str | CassopsError | None]
+) -> tuple[NodeView, ...]:
+    """The nodes, and why they are held.
 
     Where nothing can be read because the worker does not answer, that is seen: Kubernetes tells it only of pods that
     were ready, and of one that starts or joins it says nothing until it takes the pod away after five minutes.
     """
-    listed = list(nodes)
-    waiting = [node for node in listed if node.phase in ("Running", "Terminating") and not node.ready]
-    answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
-    told = {node.pod: answer for node, answer in zip(waiting, answers, strict=True)}
-    return tuple(with_answer(node, told.get(node.pod)) for node in listed)
+    return tuple(node if node.ready else with_answer(node, answers.get(node.uid)) for node in nodes)
 
 
 def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:

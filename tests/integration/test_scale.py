@@ -32,7 +32,6 @@ SIX = {"r1": 2, "r2": 2, "r3": 2}
 FIVE = {"r1": 1, "r2": 2, "r3": 1}
 # Of unique data; at a trickle it takes minutes to get half of it to or from a node.
 MEBIBYTES = 64
-"""Megabits a second."""
 # The volumes of the shipped inventory are of the class local, with 2Gi.
 OTHER_CLASS = "local-other"
 

@@ -39,6 +39,7 @@ from ..observe import (
     Credentials,
     Objects,
     ask,
+    ask_why,
     attempt,
     labels,
     ledger_of,
@@ -47,7 +48,7 @@ from ..observe import (
     objects,
     outline,
     together,
-    with_held,
+    with_answers,
 )
 from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
@@ -141,7 +142,7 @@ class Deployment:
         self.opened_at = time.monotonic()
         self.patience = Patience(kube)
         # Pod's UID -> why it is held, and when that was last read (seconds, monotonic).
-        self.held: dict[str | None, str | None] = {}
+        self.answers: Mapping[str | None, str | CassopsError | None] = {}
         self.held_at = float("-inf")
 
     def run(self) -> dict[str, Any]:
@@ -688,10 +689,8 @@ class Deployment:
         """The datacenter as Kubernetes has it; why nodes are held is some seconds old."""
         seen = outline(found, self.desired.cluster, self.desired.name)
         if time.monotonic() - self.held_at > HELD_AGAIN:
-            self.held = {node.uid: node.held for node in with_held(self.kube, seen.nodes)}
-            self.held_at = time.monotonic()
-        nodes = (node if node.ready else replace(node, held=self.held.get(node.uid)) for node in seen.nodes)
-        return replace(seen, nodes=tuple(nodes))
+            self.answers, self.held_at = ask_why(self.kube, seen.nodes), time.monotonic()
+        return replace(seen, nodes=with_answers(seen.nodes, self.answers))
 
     def record(self, planned: Sequence[changes.Change], found: Objects) -> None:
         self.done += [str(change) for change in planned]

@@ -136,9 +136,10 @@ class Leaving:
             node = sight.view.node(pod)
             if node is None:
                 raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
-            if node.phase == "Crashed" and (
-                mode_of(self.cluster, node) == GONE or let_go(self.cluster.ask(sight, busy=False), pod)
-            ):
+            if node.phase == "Crashed" and mode_of(self.cluster, node) == GONE:
+                return []
+            if node.phase == "Crashed" and let_go(self.cluster.ask(sight, busy=False), pod):
+                self.say(f"{pod} crashes, and no other node knows it any more: it had left when it died")
                 return []
             if silence.lasts(node):
                 raise CassopsError(
@@ -148,6 +149,8 @@ class Leaving:
                 )
             if node.phase != "Running":
                 return [f"it to run ({node.reason or node.phase or 'it has no pod'})"]
+            if node.worker_lost:
+                return [str(node.reason)]
             told = self.tell(pod)
             if told[:1] == ["running"]:
                 return [stream.look(self.cluster.kube, pod)]
@@ -236,10 +239,7 @@ def still_known(sight: Sight, pod: str, host_id: str | None, address: str | None
     return reasons + [
         f"{name} still knows {pod}"
         for name, seen in sorted(others.items())
-        if any(
-            item.tokens and (item.host_id == host_id if host_id else item.address == address)
-            for item in seen.endpoints.values()
-        )
+        if any(item.tokens and (item.host_id == host_id or item.address == address) for item in seen.endpoints.values())
     ]
 
 

@@ -32,8 +32,7 @@ def scaled(datacenter: Datacenter, **extra: object) -> Result:
 def assert_ring(datacenter: Datacenter) -> None:
     """Ring, ledger and Kubernetes have exactly the nodes wanted."""
     datacenter.wait_up()
-    lines = [line.split() for line in datacenter.ledger()["nodes"].splitlines()]
-    known = {pod: (address, host_id) for pod, address, host_id in lines}
+    known = members_known(datacenter)
     assert sorted(known) == sorted(datacenter.nodes)
     assert sorted(datacenter.pods()) == sorted(datacenter.nodes)
     for node, members in datacenter.views().items():
@@ -41,7 +40,12 @@ def assert_ring(datacenter: Datacenter) -> None:
         assert {member.state for member in members.values()} == {"UN"}, node
 
 
+def members_known(datacenter: Datacenter) -> dict[str, tuple[str, str]]:
+    """Node -> its address and host id, as the ledger has them."""
+    lines = [line.split() for line in datacenter.ledger()["nodes"].splitlines()]
+    return {pod: (address, host_id) for pod, address, host_id in lines}
+
+
 def host_ids(datacenter: Datacenter) -> dict[str, str]:
     """Node -> its host id, as the ledger has it."""
-    lines = [line.split() for line in datacenter.ledger()["nodes"].splitlines()]
-    return {pod: host_id for pod, _address, host_id in lines}
+    return {node: host_id for node, (_address, host_id) in members_known(datacenter).items()}

@@ -303,7 +303,7 @@ def test_only_nodes_that_run_and_are_not_ready_are_asked_why() -> None:
     listed = [ready, *(replace(node, ready=False) for node in (held, slow, gone))]
     listed.append(replace(ready, pod="pending", phase="Pending", ready=False))
     pods = Pods({held.pod: "the volume is empty"}, (gone.pod,))
-    told = observe.with_held(cast(Kube, pods), listed)
+    told = observe.with_answers(listed, observe.ask_why(cast(Kube, pods), listed))
     assert [node.held for node in told] == [None, "the volume is empty", None, None, None]
     assert sorted(pods.asked) == sorted([held.pod, slow.pod, gone.pod])
     assert not any(node.worker_lost for node in told)
@@ -313,7 +313,8 @@ def test_only_nodes_that_run_and_are_not_ready_are_asked_why() -> None:
 def test_a_worker_that_cannot_be_asked_is_seen_although_its_pod_was_never_ready(phase: str) -> None:
     (node,) = views.nodes(("r1",), 1)
     pods = Pods({}, silent=(node.pod,))
-    (told,) = observe.with_held(cast(Kube, pods), [replace(node, ready=False, phase=phase)])
+    listed = [replace(node, ready=False, phase=phase)]
+    (told,) = observe.with_answers(listed, observe.ask_why(cast(Kube, pods), listed))
     assert (told.worker_lost, told.reason, told.held) == (True, f"its worker {node.worker} does not answer", None)
 
 

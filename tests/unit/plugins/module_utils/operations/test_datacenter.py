@@ -18,7 +18,7 @@ from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience
@@ -633,6 +633,24 @@ def test_a_node_that_lost_its_volume_is_held_and_told(deployed: World, monkeypat
     with pytest.raises(CassopsError, match=f"{SECOND} is held: .*its volume is empty.*Waiting does not help"):
         deployed.run()
     assert f"data-{SECOND}" not in deployed.kube.disks
+
+
+def test_the_silent_worker_of_a_node_that_is_not_ready_is_told(
+    deployed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.kube.disks.pop(f"data-{SECOND}")
+    deployed.kube.stop(SECOND)
+    deployed.kube.control("shop-dc1-r2")
+    answer = deployed.kube.exec
+
+    def silent(pod: str, *arguments: Any, **options: Any) -> Any:
+        if pod == SECOND:
+            raise WorkerUnreachable("no route to host", 500)
+        return answer(pod, *arguments, **options)
+
+    monkeypatch.setattr(deployed.kube, "exec", silent)
+    with pytest.raises(WaitedTooLong, match=f"{SECOND} is not ready: its worker .* does not answer"):
+        deployed.run(wait_timeout=0)
 
 
 def test_an_image_that_is_not_there_ends_the_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
