@@ -198,8 +198,12 @@ def line(version: str) -> str:
 
 
 def no_streams(view: View) -> list[str]:
-    """G6: nothing is streamed."""
-    return _busy(view, "streams", lambda activity: activity.streams, "wait until it is done")
+    """G6: nothing is streamed.
+
+    A node whose peer lost power notices at its next sign of life, after C(streaming_keep_alive_period) of 300 s.
+    """
+    wait = "wait until it is done; one whose other side died ends by itself after five minutes"
+    return _busy(view, "streams", lambda activity: activity.streams, wait)
 
 
 def no_repairs(view: View) -> list[str]:

@@ -657,7 +657,7 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     if refused:
         return refused
     at_risk = tuple(sorted({name for loss in lost for name in loss.keyspaces}))
-    return Decision(node.pod, row, action, reason + circumstances(scene, member), at_risk=at_risk)
+    return Decision(node.pod, row, action, reason + circumstances(scene, member, at_risk), at_risk=at_risk)
 
 
 def safe_repair(scene: Scene, case: Case, reason: str) -> Decision:
@@ -739,14 +739,18 @@ def disagreement(scene: Scene, member: Endpoint) -> Iterator[str]:
         yield f"{known} living nodes agree on {scene.name(member.address)}, needed {min(WHOLE_VIEWS, alive)}"
 
 
-def circumstances(scene: Scene, member: Endpoint) -> str:
-    """What else is worth a word: rows 14 and 15."""
+def circumstances(scene: Scene, member: Endpoint, at_risk: Sequence[str]) -> str:
+    """What else is worth a word: rows 14 and 15, and what was accepted."""
     words = ""
     if any(member.address in view.seeds for view in scene.views):
         words += "; it is a seed, and starts with others as its seeds"
     others = sorted(scene.name(address) for address in scene.dead() - {member.address})
     if others:
-        words += f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} dead too and shares no quorum with it"
+        words += f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} dead too"
+    if at_risk:
+        words += f"; rows of {', '.join(at_risk)} may be lost, which was accepted"
+    elif others:
+        words += ", and no quorum is lost with it" if len(others) == 1 else ", and no quorum is lost with them"
     return words
 
 

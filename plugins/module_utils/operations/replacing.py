@@ -6,11 +6,12 @@
 
 1. The plan is written: who the dead node was, and which volume is given up.
 2. The ledger approves the replacement, and gives the next volume another mark than the old one has.
-3. Volume claim and pod are deleted by their UIDs. Kubernetes makes both again, on a worker that is there.
-4. The start script finds the volume empty and the approval in the ledger; Cassandra streams.
-5. The proof: up and NORMAL in every view, with the dead node's tokens, nothing of the dead one left, no stream open.
-6. The ledger takes the host id and withdraws the approval; the note of what was missed goes if hints cover it.
-7. The plan is deleted.
+3. The living nodes count its address among their seeds, so that they gossip with it though it hibernates.
+4. Volume claim and pod are deleted by their UIDs. Kubernetes makes both again, on a worker that is there.
+5. The start script finds the volume empty and the approval in the ledger; Cassandra streams.
+6. The proof: up and NORMAL in every view, with the dead node's tokens, nothing of the dead one left, no stream open.
+7. The ledger takes the host id and withdraws the approval; the note of what was missed goes if hints cover it.
+8. The plan is deleted.
 
 Each step looks first and can be repeated, so a run that was killed is taken up at the step that is not done. A new node
 that dies half-way is begun again with the plan's address: Cassandra refuses to go on over partial data.
@@ -26,11 +27,11 @@ from typing import Any
 from .. import nodetool, replacement
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import Object
+from ..kube import Kube, Object
 from ..ledger import Ledger, LedgerNode
 from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
-from ..observe import attempt
+from ..observe import attempt, together
 from ..plan import Plan, hash_of, plan_name
 from ..replacement import GONE, Case, Decision, Scene, Settings
 from ..view import NodeView
@@ -149,7 +150,7 @@ class Replacing:
         done, clock = Done(plan), Clock()
         while True:
             try:
-                self.approve(plan)
+                self.acquaint(plan, self.approve(plan))
                 self.clear(plan)
                 done.seconds["clearing"] = done.seconds.get("clearing", 0) + clock.lap()
                 done.streamed = max(done.streamed, self.stream(plan))
@@ -168,12 +169,16 @@ class Replacing:
         self.finish(plan, sight, done)
         return done
 
-    def approve(self, plan: Plan) -> None:
-        """From now on an empty volume may take the dead node's place, and the old one may not be used again."""
-        found = self.cluster.look().found
-        ledger = self.cluster.ledger(found)
+    def approve(self, plan: Plan) -> Sight:
+        """From now on an empty volume may take the dead node's place, and the old one may not be used again.
+
+        :return: what was seen just before.
+        """
+        sight = self.cluster.look()
+        ledger = self.cluster.ledger(sight.found)
         wanted = ledger.with_replacement(plan.pod, plan.address)
         self.write_ledger(ledger, wanted.with_volume_number(plan.pod, plan.number))
+        return sight
 
     def abandon(self, plan: Plan) -> None:
         """The node lives again with the volume that it was to give up: as if nothing had been begun.
@@ -191,6 +196,29 @@ class Replacing:
         if wanted != ledger:
             self.cluster.check()
             self.cluster.kube.apply(changes.with_hash(ledger_config_map(wanted)))
+
+    def acquaint(self, plan: Plan, sight: Sight) -> None:
+        """The living nodes gossip with the new one, as with a seed, until they start again.
+
+        A new node under the dead one's address says at once that it hibernates, and nodes that have heard that do not
+        gossip with it (``Gossiper.maybeGossipToUnreachableMember``), unless it is a seed: it learns of nobody, and
+        dies with "Unable to contact any seeds". At the first attempt that depends on luck, at another one it is
+        certain (CASSANDRA-19580).
+
+        :raises CassopsError: no living node took it.
+        """
+        service = sight.found.get("Service", plan.pod)
+        if service is None or service["spec"].get("clusterIP") != plan.address:
+            return  # A new address is not said to hibernate.
+        if plan.address in self.cluster.ledger(sight.found).seeds:
+            return
+        living = [node.pod for node in sight.view.nodes if node.ready and node.pod != plan.pod]
+        told = together(lambda pod: attempt(lambda: take_as_seed(self.cluster.kube, pod, plan.address)), living)
+        unwilling = [error for error in told if isinstance(error, CassopsError)]
+        if living and len(unwilling) == len(living):
+            raise CassopsError(f"no living node takes {plan.pod} as a seed: {unwilling[0]}")
+        willing = len(living) - len(unwilling)
+        self.say(f"{willing} living nodes gossip with {plan.pod} as with a seed, until they restart")
 
     # Clearing
 
@@ -416,6 +444,24 @@ class Replacing:
 
     def say(self, text: str) -> None:
         self.ctx.progress(text, important=True)
+
+
+# Of a line that the start script wrote; it writes it anew at each start.
+TAKE_AS_SEED = r"""
+file=$CASSANDRA_CONF/cassandra.yaml
+grep -q "\"seeds\": \"\(.*,\)\{0,1\}$1[,\"]" "$file" || sed -i "s/\"seeds\": \"/&$1,/" "$file"
+"""
+
+
+def take_as_seed(kube: Kube, pod: str, address: str) -> None:
+    """A node that runs counts an address among its seeds, as long as it runs.
+
+    :raises CassopsError: it does not.
+    """
+    changed = kube.exec(pod, ["sh", "-c", TAKE_AS_SEED, "sh", address], timeout=VERB_LIMIT)
+    if changed.rc != 0:
+        raise CassopsError(f"{pod}: its seeds could not be changed: {changed.stderr.strip()}")
+    nodetool.run_one(kube, pod, ["reloadseeds"], VERB_LIMIT)
 
 
 class Clock:

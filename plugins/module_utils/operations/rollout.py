@@ -20,7 +20,6 @@ from .. import rollout, upgrade
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..ledger import ledger_name
-from ..observe import Objects
 from ..view import View
 from . import rollout_plan, way_back
 from .cluster import CLUSTER, Cluster, Sight
@@ -84,7 +83,7 @@ class Rollout:
         sight = self.cluster.ask(self.cluster.look())
         self.refuse(sight)
         self.open_gates_before_upgrade(sight)
-        since = self.forced_since(sight.found)
+        since = self.forced_since(sight)
         while True:
             plan = rollout.plan(sight.view, self.settings, sight.others, done_since(sight.view, since))
             self.tell(plan)
@@ -146,15 +145,16 @@ class Rollout:
 
     # Forced
 
-    def forced_since(self, found: Objects) -> str | None:
+    def forced_since(self, sight: Sight) -> str | None:
         """Since when the forced rollout is under way, this run's beginning or that of one that was interrupted."""
         if not self.settings.force:
             return None
         now = datetime.fromtimestamp(self.cluster.kube.server_time(), timezone.utc)
         name = ledger_name(self.cluster.name, self.cluster.own.datacenter)
-        noted = (found.all("ConfigMap")[name]["metadata"].get("annotations") or {}).get(FORCED_SINCE)
+        noted = (sight.found.all("ConfigMap")[name]["metadata"].get("annotations") or {}).get(FORCED_SINCE)
         if noted and now - moment(noted) < FORGOTTEN:
-            self.restarts.say(f"going on with the forced rollout that began at {noted}")
+            done = short(done_since(sight.view, noted)) or "no node"
+            self.restarts.say(f"going on with the forced rollout that began at {noted}: {done} restarted since then")
             return str(noted)
         since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         self.restarts.annotate(FORCED_SINCE, since)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,6 +16,8 @@ from ..errors import CassopsError
 PAUSE = 0.5
 # A line is shown when the reasons change, and at least this often (seconds).
 SAY_AGAIN = 10.0
+# Letters of a reason in a progress line: a registry's words have a thousand. An error has them all.
+SHOWN = 300
 
 
 class WaitedTooLong(CassopsError):
@@ -58,7 +61,8 @@ def until(
             reached, changed_at = there, now
         if now - changed_at > limit:
             raise WaitedTooLong(what, limit, reasons)
-        line = reasons[0] + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        line = textwrap.shorten(reasons[0], SHOWN, placeholder=" ...") + more
         if line != said or now - said_at > SAY_AGAIN:
             most = "" if mark else f" of at most {limit:.0f} s"
             say(f"waiting for {what}: {line}, {now - begin:.0f} s{most}")

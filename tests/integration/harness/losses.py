@@ -204,9 +204,11 @@ def away_beyond_hints(living: Living, rng: random.Random) -> None:
     volume, missed = Volume.of(datacenter, node), "missed"
     others = [other for other in datacenter.nodes if other != node]
     with stopped(datacenter, node):
+        for other in others:
+            datacenter.nodetool(other, "disablehandoff")
         cargo.write(datacenter, missed, 200, size=100)
         for other in others:
-            datacenter.nodetool(other, "truncatehints")
+            datacenter.nodetool(other, "enablehandoff")
         volume.serve_last(5 * 3600)
     datacenter.wait_up()
     assert not cargo.in_sync(datacenter, node, missed), "it has missed nothing: what is this test worth?"

@@ -34,6 +34,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, MARKS, SELECTED
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import TAKE_AS_SEED
 
 ZONE = "topology.kubernetes.io/zone"
 STREAMED_BYTES = 4000
@@ -67,6 +68,11 @@ class FailingCassandra(FakeCassandra):
         self.missed_for: int | None = 60_000
         # Nodes whose replacement sees its streams fail that often.
         self.failing_streams: dict[str, int] = {}
+        # Node -> addresses that it was told to take as seeds: in its file; and in use.
+        self.seeds_written: dict[str, set[str]] = {}
+        self.seeds: dict[str, set[str]] = {}
+        # Nodes that have been seen hibernating: nobody gossips with them but those whose seeds they are.
+        self.hibernating: set[str] = set()
 
     @contextlib.contextmanager
     def connect(self, kube: Any, pod: str, *arguments: Any, **options: Any) -> Iterator[FakeSession]:
@@ -85,6 +91,9 @@ class FailingCassandra(FakeCassandra):
     def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
         if verb[0] == "netstats" and pod in self.kube.joining:
             return {"mode": "JOINING", "sessions": self.kube.sessions(pod)}
+        if list(verb) == ["reloadseeds"]:
+            seeds = self.seeds_written.get(pod, set())
+            return self.change(f"nodetool reloadseeds on {pod}", lambda: self.seeds.update({pod: seeds}))
         if verb[:2] == ["repair", "-full"]:
             return self.change(f"nodetool repair {verb[2]} on {pod}", lambda: self.repaired.append((pod, verb[2])))
         if verb[0] == "assassinate":
@@ -236,6 +245,10 @@ class FailingKube(FakeKube):
             mark = self.disks[f"data-{pod}"].mark
             identity, _space, number = mark.partition(" ")
             return ExecResult(0, f"{identity} shop dc1 r1 {pod} {number}".rstrip() + "\n", "")
+        if list(argv[:3]) == ["sh", "-c", TAKE_AS_SEED]:
+            self.before_write(f"write {argv[4]} among the seeds of {pod}")
+            self.ring.seeds_written.setdefault(pod, set()).add(argv[4])
+            return ExecResult(0, "", "")
         return super().exec(pod, argv, timeout)
 
     def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
@@ -370,6 +383,12 @@ class FailingKube(FakeKube):
         self.disks[f"data-{pod}"] = Disk(mark, dead.host_id)
         self.half_way.add(pod)
         self.missed[pod] = "unknown"
+        friends = [name for name, seeds in self.ring.seeds.items() if dead.address in seeds and name != pod]
+        if pod in self.ring.hibernating and dead.address not in ledger.seeds and not friends:
+            # "Unable to contact any seeds"; its container starts again.
+            self.starting[pod] = self.slow
+            return
+        self.ring.hibernating.add(pod)
         self.joining[pod] = self.streams_for
 
     def name_of(self, member: Member) -> str:
@@ -378,6 +397,7 @@ class FailingKube(FakeKube):
     def joined(self, pod: str) -> None:
         """It serves."""
         self.joining.pop(pod, None)
+        self.ring.hibernating.discard(pod)
         self.half_way.discard(pod)
         item = self.one("Pod", pod)
         old = self.ring.members[pod]

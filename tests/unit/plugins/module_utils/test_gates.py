@@ -243,7 +243,10 @@ def test_what_could_not_be_read_is_no_good_news(gate: Callable[[View], list[str]
 
 def test_g6_and_g7_what_runs_is_told() -> None:
     view = views.with_activity(views.whole(), SECOND, streams=("Bootstrap with a", "Repair with b"), repairs=("x",))
-    assert gates.no_streams(view) == [f"{SECOND} streams: Bootstrap with a, Repair with b; wait until it is done"]
+    assert gates.no_streams(view) == [
+        f"{SECOND} streams: Bootstrap with a, Repair with b; wait until it is done; one whose other side died ends by "
+        "itself after five minutes"
+    ]
     assert gates.no_repairs(view) == [
         f"{SECOND} repairs: x; wait until it is done, or stop it and pause what starts it"
     ]

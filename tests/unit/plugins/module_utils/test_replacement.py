@@ -459,7 +459,7 @@ def test_row_15_two_of_one_rack_are_replaced_one_after_the_other() -> None:
     view = dead(views.whole(per_rack=2), FIRST, FOURTH, held=EMPTY)
     decisions = {each.node: each for each in decide(view, cases(view), DEFAULT)}
     assert [short(decisions[pod]) for pod in (FIRST, FOURTH)] == [(6, REPLACE)] * 2
-    assert f"{FOURTH} is dead too" in decisions[FIRST].reason
+    assert f"{FOURTH} is dead too, and no quorum is lost with it" in decisions[FIRST].reason
     chosen = first(decisions.values())
     assert chosen is not None
     assert chosen.node == FIRST
@@ -483,6 +483,7 @@ def test_row_16_goes_on_when_just_that_is_accepted() -> None:
     told = decided(view, settings=Settings(accept_loss=frozenset({"shop", "system_auth", "more"})))
     assert short(told) == (6, REPLACE)
     assert told.at_risk == ("shop", "system_auth")
+    assert told.reason.endswith(f"{SECOND} is dead too; rows of shop, system_auth may be lost, which was accepted")
 
 
 def test_row_16_a_disk_that_may_come_back_comes_first() -> None:

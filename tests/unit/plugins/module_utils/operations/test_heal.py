@@ -419,25 +419,71 @@ def test_with_the_loss_accepted_it_goes_on_and_repairs(world: World) -> None:
 # --- 5 and 7: in the middle -------------------------------------------------------------------------------------------
 
 
-def test_a_new_node_that_dies_while_it_streams_is_begun_again(world: World) -> None:
-    before = world.identities()
-    wiped(world)
+def die_once(world: World, pod: str) -> None:
+    """The node's new process dies once, while it streams."""
     world.kube.streams_for = 6
     died: list[str] = []
 
-    def die_once() -> None:
-        if world.kube.joining.get(FIRST) == 3 and not died:
-            died.append(FIRST)
-            world.kube.die_half_way(FIRST)
+    def die() -> None:
+        if world.kube.joining.get(pod) == 3 and not died:
+            died.append(pod)
+            world.kube.die_half_way(pod)
 
-    world.kube.after_write = die_once
+    world.kube.after_write = die
+
+
+def test_a_new_node_that_dies_while_it_streams_is_begun_again(world: World) -> None:
+    before = world.identities()
+    wiped(world)
+    die_once(world, FIRST)
     result = world.heal()
-    assert died
     world.assert_whole(before)
     (done,) = result["replaced"]
     assert done["attempts"] == 2
     assert done["address"] == before[FIRST][0]
     assert any("its replacement died half-way" in line for line in world.said)
+
+
+def test_the_living_gossip_with_a_new_node_that_is_no_seed(world: World) -> None:
+    """Otherwise a second attempt learns of nobody: CASSANDRA-19580."""
+    before = world.identities()
+    world.kube.wipe(FOURTH)
+    die_once(world, FOURTH)
+    since = len(world.kube.writes)
+    (done,) = world.heal()["replaced"]
+    assert done["attempts"] == 2
+    world.assert_whole(before)
+    address = before[FOURTH][0]
+    assert world.ring.seeds == {pod: {address} for pod in NODES if pod != FOURTH}
+    assert f"5 living nodes gossip with {FOURTH} as with a seed, until they restart" in world.said
+    told = f"write {address} among the seeds of {FIRST}"
+    assert world.writes(since).count(told) == 2, "before each attempt: a node may have started again"
+
+
+def test_a_seed_needs_nobody_to_be_told(world: World) -> None:
+    before = world.identities()
+    wiped(world)
+    die_once(world, FIRST)
+    world.heal()
+    world.assert_whole(before)
+    assert world.ring.seeds == {}
+
+
+def test_one_living_node_that_takes_it_as_a_seed_is_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    take, willing = replacing.take_as_seed, {THIRD}
+
+    def only_some(kube: Kube, pod: str, address: str) -> None:
+        if pod not in willing:
+            raise CassopsError(f"{pod}: no")
+        take(kube, pod, address)
+
+    monkeypatch.setattr(replacing, "take_as_seed", only_some)
+    world.kube.wipe(FOURTH)
+    die_once(world, FOURTH)
+    assert world.heal()["replaced"][0]["attempts"] == 2
+    world.kube.wipe(FOURTH)
+    willing.clear()
+    assert f"no living node takes {FOURTH} as a seed: {FIRST}: no" in str(world.refused())
 
 
 def test_a_source_that_fails_is_not_the_end(world: World) -> None:
