@@ -15,7 +15,7 @@ from typing import Any
 from . import cql, nodetool
 from .errors import CassopsError
 from .kube import Kube
-from .view import Activity, Disk
+from .view import Activity, Disk, Stream
 
 ASK_LIMIT = 20.0
 MEBIBYTE = 2**20
@@ -64,13 +64,22 @@ def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], st
 # --- virtual tables ---------------------------------------------------------------------------------------------------
 
 
-def open_streams(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def open_streams(rows: Iterable[Mapping[str, Any]]) -> tuple[Stream, ...]:
     return tuple(
-        f"{row['operation']} with {', '.join(peer.lstrip('/') for peer in row['peers'] or ())}, "
-        f"{row['progress_percentage'] or 0:.0f} %"
+        Stream(
+            row["operation"],
+            tuple(without_port(peer) for peer in row["peers"] or ()),
+            row["progress_percentage"] or 0.0,
+            row["duration_millis"] / 1000,
+        )
         for row in rows
         if row["status"] not in STREAMED
     )
+
+
+def without_port(peer: str) -> str:
+    """The address in what Java prints: ``/198.19.0.2:7000``, ``node.example/198.19.0.2:7000``, ``/[fd00::1]:7000``."""
+    return peer.rpartition("/")[2].rpartition(":")[0].strip("[]")
 
 
 def repairs(session: cql.Session) -> tuple[str, ...]:
@@ -121,13 +130,13 @@ def sizes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 # --- nodetool and the volume ------------------------------------------------------------------------------------------
 
 
-def from_netstats(kube: Kube, pod: str) -> tuple[str | None, tuple[str, ...] | None]:
+def from_netstats(kube: Kube, pod: str) -> tuple[str | None, tuple[Stream, ...] | None]:
     """Mode and streams, both None where nodetool fails."""
     try:
         told = nodetool.run(kube, pod, [["netstats"]], timeout=ASK_LIMIT, check=True)[0].data
     except CassopsError:
         return None, None
-    return told["mode"], tuple(f"{item['operation']} with {item['peer']}" for item in told["sessions"])
+    return told["mode"], tuple(Stream(item["operation"], (item["peer"],)) for item in told["sessions"])
 
 
 def look_at_volume(kube: Kube, pod: str) -> list[list[str]] | None:

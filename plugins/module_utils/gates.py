@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from . import ring
 from .quantity import MIB
-from .view import Activity, View
+from .view import Activity, Observation, Stream, View
 
 Fact = TypeVar("Fact")
 
@@ -26,6 +27,8 @@ Fact = TypeVar("Fact")
 FREE_TO_RESTART = 5
 # Compactions that wait, from which on a node counts as overloaded.
 MANY_COMPACTIONS = 1000
+# Seconds after which both sides of a stream know of it.
+ABANDONED = 120.0
 # Letters that the SSTable formats of Cassandra 4.0 and later begin with: n (4.x), o and d (5.0).
 PRESENT_FORMATS = ("n", "o", "d")
 # Their replication is no client's quorum: Cassandra itself writes traces and histories there, at ONE.
@@ -198,12 +201,36 @@ def line(version: str) -> str:
 
 
 def no_streams(view: View) -> list[str]:
-    """G6: nothing is streamed.
+    """G6: nothing is streamed."""
+    observations = {pod: _without_abandoned(view, seen) for pod, seen in view.observations.items()}
+    living = replace(view, observations=observations)
+    return _busy(living, "streams", lambda activity: activity.streams, "wait until it is done")
 
-    A node whose peer lost power notices at its next sign of life, after C(streaming_keep_alive_period) of 300 s.
+
+def _without_abandoned(view: View, seen: Observation) -> Observation:
+    """The observation without streams whose other side is gone.
+
+    A node that receives never notices that the sender lost power: nothing goes the other way, so only the kernel's
+    keepalive ends it, after two hours. Once the sender runs again it does not know the stream.
     """
-    wait = "wait until it is done; one whose other side died ends by itself after five minutes"
-    return _busy(view, "streams", lambda activity: activity.streams, wait)
+    streams = seen.activity.streams
+    if streams is None:
+        return seen
+    open_ones = tuple(each for each in streams if not _abandoned(view, seen, each))
+    return replace(seen, activity=replace(seen.activity, streams=open_ones))
+
+
+def _abandoned(view: View, seen: Observation, stream: Stream) -> bool:
+    if not stream.peers or stream.seconds is None or stream.seconds < ABANDONED:
+        return False
+    others = {each.address: each.activity.streams for each in view.observations.values()}
+
+    def gone(peer: str) -> bool:
+        theirs = others.get(peer)
+        known = peer in view.endpoints()
+        return not known or (theirs is not None and not any(seen.address in each.peers for each in theirs))
+
+    return all(gone(peer) for peer in stream.peers)
 
 
 def no_repairs(view: View) -> list[str]:
@@ -272,8 +299,8 @@ def keeping_up(view: View, limit: int = MANY_COMPACTIONS) -> list[str]:
     return reasons + _unknown(view, "how many compactions wait", lambda activity: activity.compactions)
 
 
-def _busy(view: View, what: str, fact: Callable[[Activity], Sequence[str] | None], lift: str) -> list[str]:
-    reasons = [f"{pod} {what}: {', '.join(items)}; {lift}" for pod, items in _facts(view, fact) if items]
+def _busy(view: View, what: str, fact: Callable[[Activity], Sequence[object] | None], lift: str) -> list[str]:
+    reasons = [f"{pod} {what}: {', '.join(map(str, items))}; {lift}" for pod, items in _facts(view, fact) if items]
     return reasons + _unknown(view, f"what {what} run", fact)
 
 

@@ -792,7 +792,7 @@ def still_streaming(observation: Observation | None) -> list[str]:
     streams = observation.activity.streams
     if streams is None:
         return [f"whether {observation.pod} still streams could not be read"]
-    return [f"{observation.pod} still streams: {each}" for each in streams if not each.startswith("Repair")]
+    return [f"{observation.pod} still streams: {each}" for each in streams if each.operation != "Repair"]
 
 
 # --- strangers --------------------------------------------------------------------------------------------------------

@@ -52,13 +52,32 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """An open session of streams, in the word of one of its sides.
+
+    :ivar peers: addresses of the other side.
+    :ivar percent: how much of it is done; None where unknown.
+    :ivar seconds: since it began; None where unknown (4.0).
+    """
+
+    operation: str
+    peers: tuple[str, ...] = ()
+    percent: float | None = None
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        """Such as "Repair with 198.19.0.2, 43 %"."""
+        done = "" if self.percent is None else f", {self.percent:.0f} %"
+        return f"{self.operation} with {', '.join(self.peers)}{done}"
+
+
+@dataclass(frozen=True)
 class Activity:
     """What a node is busy with, in its own word. Each fact is None where it could not be read: that is no good news."""
 
     # StorageService's operation mode (nodetool netstats): NORMAL, JOINING, LEAVING, MOVING, DRAINED, ...
     mode: str | None = None
-    # Open streams in words, each such as "Repair with 198.19.0.2, 43 %".
-    streams: tuple[str, ...] | None = None
+    streams: tuple[Stream, ...] | None = None
     # Repairs that run (as coordinator or participant) in words, each such as "full repair of shop.orders".
     repairs: tuple[str, ...] | None = None
     # Compactions that wait.

@@ -14,7 +14,7 @@ from unit.plugins.module_utils.fake_cassandra import FakeCassandra, Member
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import activity, observe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, NotFound
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Disk, Observation
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Disk, Observation, Stream
 
 LOGIN = observe.Credentials("cassandra", "cassandra")
 POD = "shop-dc1-r1-0"
@@ -87,8 +87,16 @@ def test_cassandra_4_0_costs_two(ring: FakeCassandra) -> None:
 
 def test_streams_that_are_over_do_not_count(ring: FakeCassandra) -> None:
     row: dict[str, Any] = {"operation": "Repair", "peers": ["/198.19.0.2:7000"], "progress_percentage": 43.2}
+    row["duration_millis"] = 776_046
     ring.busy[POD].streams += [{**row, "status": status} for status in ("init", "start", "success", "failure")]
-    assert told(ring).activity.streams == ("Repair with 198.19.0.2:7000, 43 %",) * 2
+    streams = told(ring).activity.streams
+    assert streams == (Stream("Repair", ("198.19.0.2",), 43.2, 776.046),) * 2
+    assert str(streams[0]) == "Repair with 198.19.0.2, 43 %"
+
+
+@pytest.mark.parametrize("peer", ["/198.19.0.2:7000", "node.example/198.19.0.2:7000", "/[fd00::2]:7000"])
+def test_peers_are_addresses(peer: str) -> None:
+    assert activity.without_port(peer) in ("198.19.0.2", "fd00::2")
 
 
 def test_repairs_that_a_node_leads(ring: FakeCassandra) -> None:
@@ -115,7 +123,7 @@ def test_cassandra_4_0_tells_repairs_by_its_thread_pools(ring: FakeCassandra, po
 def test_cassandra_4_0_tells_streams_by_netstats(ring: FakeCassandra) -> None:
     ring.version = "4.0.19"
     ring.busy[POD].streams.append({})
-    assert told(ring).activity.streams == ("Repair with 198.19.0.9",)
+    assert told(ring).activity.streams == (Stream("Repair", ("198.19.0.9",)),)
 
 
 def test_compactions_that_wait(ring: FakeCassandra) -> None:

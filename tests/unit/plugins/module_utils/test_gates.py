@@ -11,7 +11,7 @@ import pytest
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import gates
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Disk, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Disk, Stream, View
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 GATES = (
@@ -242,14 +242,51 @@ def test_what_could_not_be_read_is_no_good_news(gate: Callable[[View], list[str]
 
 
 def test_g6_and_g7_what_runs_is_told() -> None:
-    view = views.with_activity(views.whole(), SECOND, streams=("Bootstrap with a", "Repair with b"), repairs=("x",))
-    assert gates.no_streams(view) == [
-        f"{SECOND} streams: Bootstrap with a, Repair with b; wait until it is done; one whose other side died ends by "
-        "itself after five minutes"
-    ]
+    streams = (Stream("Bootstrap", ("a",)), Stream("Repair", ("b",)))
+    view = views.with_activity(views.whole(), SECOND, streams=streams, repairs=("x",))
+    assert gates.no_streams(view) == [f"{SECOND} streams: Bootstrap with a, Repair with b; wait until it is done"]
     assert gates.no_repairs(view) == [
         f"{SECOND} repairs: x; wait until it is done, or stop it and pause what starts it"
     ]
+
+
+UNBOOTSTRAP = Stream("Unbootstrap", ("198.19.0.3",), 0, 600)
+
+
+def test_g6_a_stream_that_its_other_side_does_not_know_is_abandoned() -> None:
+    """A node that received when the sender lost power holds the stream open for two hours."""
+    view = views.with_activity(views.whole(), SECOND, streams=(UNBOOTSTRAP,))
+    assert gates.no_streams(view) == []
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (UNBOOTSTRAP, (Stream("Unbootstrap", ("198.19.0.2",), 0, 600),)),
+        (UNBOOTSTRAP, None),
+        (replace(UNBOOTSTRAP, seconds=5), ()),
+        (replace(UNBOOTSTRAP, seconds=None), ()),
+        (replace(UNBOOTSTRAP, peers=("198.19.0.3", "198.19.0.1")), (Stream("Bootstrap", ("198.19.0.1",)),)),
+    ],
+    ids=[
+        "both know it",
+        "the other cannot tell",
+        "it began just now",
+        "nobody knows since when",
+        "one of two knows it",
+    ],
+)
+def test_g6_a_stream_counts_when(mine: Stream, theirs: tuple[Stream, ...] | None) -> None:
+    view = views.with_activity(views.whole(), SECOND, streams=(mine,))
+    view = views.with_activity(view, THIRD, streams=theirs)
+    if len(mine.peers) > 1:
+        view = views.with_activity(view, FIRST, streams=(Stream("Unbootstrap", ("198.19.0.2",)),))
+    assert any(f"{SECOND} streams: Unbootstrap with 198.19.0.3" in reason for reason in gates.no_streams(view))
+
+
+def test_g6_a_stream_with_a_node_that_nobody_knows_is_abandoned() -> None:
+    view = views.with_activity(views.whole(), SECOND, streams=(replace(UNBOOTSTRAP, peers=("198.19.9.9",)),))
+    assert gates.no_streams(view) == []
 
 
 def test_g9_hints_are_waited_for_only_where_somebody_takes_them() -> None:

@@ -47,7 +47,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     decide,
     first,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Endpoint, Keyspace, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Endpoint, Keyspace, Stream, View
 
 DEFAULT = Settings()
 NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -670,7 +670,7 @@ def plan_for(view: View, **changes: Any) -> Plan:
     return Plan(pod=FIRST, tokens=hash_of(member.tokens), **facts)
 
 
-def busy(view: View, pod: str, streams: tuple[str, ...] | None) -> View:
+def busy(view: View, pod: str, streams: tuple[Stream, ...] | None) -> View:
     seen = replace(view.observations[pod], activity=Activity(streams=streams))
     return replace(view, observations={**view.observations, pod: seen})
 
@@ -685,7 +685,7 @@ def test_a_replacement_is_proven_when_every_view_has_it() -> None:
 
 
 def test_streams_of_repairs_come_and_go() -> None:
-    view = busy(views.whole(), FIRST, ("Repair with 198.19.0.2, 43 %",))
+    view = busy(views.whole(), FIRST, (Stream("Repair", ("198.19.0.2",), 43),))
     assert unproven(view, plan_for(view)) == []
 
 
@@ -694,7 +694,7 @@ def test_what_is_missing_for_the_proof_is_told() -> None:
     own = address_of(whole, FIRST)
     unasked = replace(whole, observations={pod: one for pod, one in whole.observations.items() if pod != FIRST})
     for view, words in (
-        (busy(whole, FIRST, ("Bootstrap with 198.19.0.2, 43 %",)), f"{FIRST} still streams: Bootstrap"),
+        (busy(whole, FIRST, (Stream("Bootstrap", ("198.19.0.2",), 43),)), f"{FIRST} still streams: Bootstrap"),
         (busy(whole, FIRST, None), "whether"),
         (unasked, f"{FIRST} cannot be asked for its view yet"),
         (views.with_down(whole, SECOND, own), f"{SECOND} sees {FIRST} down"),

@@ -16,7 +16,7 @@ from unit.plugins.module_utils import views
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, rollout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.rollout import Batch, Plan, Settings
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Keyspace, NodeView, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Keyspace, NodeView, Stream, View
 
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
 NO_CANARY = Settings(canary=False)
@@ -783,7 +783,7 @@ def test_what_a_batch_is_waited_for(spoiled: View, words: str) -> None:
 
 def test_what_others_do_is_not_waited_for() -> None:
     view = views.with_gone(finished(), pod("r3-0"))
-    view = views.with_activity(view, pod("r2-0"), hints={"host-5": 9}, streams=("x",), mode="LEAVING")
+    view = views.with_activity(view, pod("r2-0"), hints={"host-5": 9}, streams=(Stream("x"),), mode="LEAVING")
     assert after(view) == []
 
 

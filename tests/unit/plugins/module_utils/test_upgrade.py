@@ -13,7 +13,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import configur
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.config_map import config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import parse
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Stream, View
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 
@@ -193,11 +193,13 @@ def test_before_an_upgrade_all_is_well() -> None:
 
 
 def test_before_an_upgrade_every_datacenter_is_asked_everything() -> None:
-    spoiled = views.with_activity(ready(), FIRST, streams=("x",), repairs=("y",), largest_table=10**9, snapshots=())
+    spoiled = views.with_activity(
+        ready(), FIRST, streams=(Stream("x"),), repairs=("y",), largest_table=10**9, snapshots=()
+    )
     spoiled = views.with_endpoint(spoiled, SECOND, "198.19.0.2", sstables=("big-me",), schema="other")
     told = upgrade.before_upgrade([ready(), spoiled], "before-5.0.9")
     assert [reason.split(maxsplit=1)[1][:12] for reason in told] == [
-        "streams: x; ",
+        "streams: x w",
         "repairs: y; ",
         "holds SSTabl",
         "lacks 954 Mi",

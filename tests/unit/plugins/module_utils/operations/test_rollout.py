@@ -653,9 +653,10 @@ def test_an_upgrade_wants_its_snapshot(old: Rolling) -> None:
 
 
 def test_an_upgrade_waits_for_streams(old: Rolling) -> None:
-    row = {"operation": "Rebuild", "peers": ["x"], "progress_percentage": 1.0, "status": "start"}
+    row = {"operation": "Rebuild", "peers": ["/198.19.0.9:7000"], "progress_percentage": 1.0, "status": "start"}
+    row["duration_millis"] = 1000
     old.ring.busy["shop-dc1-r2-0"].streams.append(row)
-    assert "Rebuild with x" in blocked(old, upgrade=True)
+    assert "Rebuild with 198.19.0.9" in blocked(old, upgrade=True)
 
 
 def test_in_the_middle_of_an_upgrade_pods_come_back_as_they_were(old: Rolling) -> None:
