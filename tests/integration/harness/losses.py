@@ -329,7 +329,7 @@ def lost_in_a_rollout(living: Living, rng: random.Random) -> None:
     victim = datacenter.nodes[-1]
     with stopped(datacenter, victim):
         Volume.of(datacenter, victim).wipe()
-    run.wait().refused(victim, "Still missing")
+    run.wait().refused(f"{victim} is held", "The rollout stops here")
     assert_held(living, {victim: "its volume is empty"})
     assert list(replaced(heal(living), datacenter)) == [victim]
     result = datacenter.run("restart", facts=True, rollout_soak=5).ok()
