@@ -705,7 +705,11 @@ def test_a_batch_is_finished_when_the_other_datacenter_sees_it_too() -> None:
 @pytest.mark.parametrize(
     ("changes", "words", "name"),
     [
-        ({"streams": ("Repair with 198.19.0.2, 43 %",)}, "shop-dc1-r3-0 streams: Repair with 198.19.0.2", "streams"),
+        (
+            {"streams": (Stream("Repair", ("198.19.0.2",), 43),)},
+            "shop-dc1-r3-0 streams: Repair with 198.19.0.2",
+            "streams",
+        ),
         ({"repairs": ("full repair of shop",)}, "shop-dc1-r3-0 repairs: full repair of shop; wait", "repairs"),
         ({"hints": {"host-1": 2}}, "shop-dc1-r3-0 keeps 2 files of hints for shop-dc1-r1-0", "hints"),
         ({"disk": None}, "the free space of the volume could not be read on shop-dc1-r3-0", "disk"),
