@@ -70,7 +70,7 @@ def open_streams(rows: Iterable[Mapping[str, Any]]) -> tuple[Stream, ...]:
             row["operation"],
             tuple(without_port(peer) for peer in row["peers"] or ()),
             row["progress_percentage"] or 0.0,
-            row["duration_millis"] / 1000,
+            None if row["duration_millis"] is None else row["duration_millis"] / 1000,
         )
         for row in rows
         if row["status"] not in STREAMED
