@@ -202,35 +202,33 @@ def line(version: str) -> str:
 
 def no_streams(view: View) -> list[str]:
     """G6: nothing is streamed."""
-    observations = {pod: _without_abandoned(view, seen) for pod, seen in view.observations.items()}
+    known = {seen.address: seen.activity.streams for seen in view.observations.values()}
+    observations = {pod: _without_abandoned(seen, known) for pod, seen in view.observations.items()}
     living = replace(view, observations=observations)
     return _busy(living, "streams", lambda activity: activity.streams, "wait until it is done")
 
 
-def _without_abandoned(view: View, seen: Observation) -> Observation:
-    """The observation without streams whose other side is gone.
+def _without_abandoned(seen: Observation, known: Mapping[str, Sequence[Stream] | None]) -> Observation:
+    """The observation without streams that their other side, asked, does not know.
 
     A node that receives never notices that the sender lost power: nothing goes the other way, so only the kernel's
-    keepalive ends it, after two hours. Once the sender runs again it does not know the stream.
+    keepalive ends it, after two hours. A peer that was not asked may be anybody, sstableloader for one.
+
+    :param known: address -> the streams of a node that was asked, None where it could not tell.
     """
-    streams = seen.activity.streams
-    if streams is None:
+    if seen.activity.streams is None:
         return seen
-    open_ones = tuple(each for each in streams if not _abandoned(view, seen, each))
-    return replace(seen, activity=replace(seen.activity, streams=open_ones))
 
+    def denies(peer: str) -> bool:
+        theirs = known.get(peer)
+        return theirs is not None and not any(seen.address in each.peers for each in theirs)
 
-def _abandoned(view: View, seen: Observation, stream: Stream) -> bool:
-    if not stream.peers or stream.seconds is None or stream.seconds < ABANDONED:
-        return False
-    others = {each.address: each.activity.streams for each in view.observations.values()}
-
-    def gone(peer: str) -> bool:
-        theirs = others.get(peer)
-        known = peer in view.endpoints()
-        return not known or (theirs is not None and not any(seen.address in each.peers for each in theirs))
-
-    return all(gone(peer) for peer in stream.peers)
+    left = tuple(
+        each
+        for each in seen.activity.streams
+        if not (each.peers and (each.seconds or 0) >= ABANDONED and all(map(denies, each.peers)))
+    )
+    return replace(seen, activity=replace(seen.activity, streams=left))
 
 
 def no_repairs(view: View) -> list[str]:

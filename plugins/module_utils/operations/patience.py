@@ -26,7 +26,6 @@ CRASHES = 3
 # For how many seconds a worker may be silent before somebody is told.
 SILENT = 120.0
 LOG_LINES = 15
-HELD = "is held"
 
 
 class Patience:
@@ -53,16 +52,14 @@ class Patience:
         if crashed:
             # They mostly have the same to say.
             told[0] += f". The end of its log:\n{last_words(self._kube, crashed[0].pod)}\n"
+        # Of a node that is held, Kubernetes only says the same once more.
+        held = {node.pod for node in listed if node.held}
         lasting = [pod for pod, since in self._since.items() if now - since > LASTING]
-        return told + [f"{pod} {faults[pod]}{self._event(pod, faults[pod])}" for pod in lasting]
-
-    def _event(self, pod: str, fault: str) -> str:
-        """What Kubernetes says besides; of a node that is held it only says the same."""
-        return "" if fault.startswith(HELD) else last_event(self._kube, pod)
+        return told + [f"{pod} {faults[pod]}{'' if pod in held else last_event(self._kube, pod)}" for pod in lasting]
 
     def _fault(self, node: NodeView) -> str | None:
         if node.held:
-            return f"{HELD}: {node.held}"
+            return f"is held: {node.held}"
         if (node.reason or "").startswith(self._hopeless):
             return f"cannot start: {node.reason}"
         return None

@@ -218,7 +218,7 @@ class Replacing:
         if living and len(unwilling) == len(living):
             raise CassopsError(f"no living node takes {plan.pod} as a seed: {unwilling[0]}")
         willing = len(living) - len(unwilling)
-        self.say(f"{willing} living nodes gossip with {plan.pod} as with a seed, until they restart")
+        self.say(f"the living nodes ({willing}) gossip with {plan.pod} as with a seed, until they restart")
 
     # Clearing
 

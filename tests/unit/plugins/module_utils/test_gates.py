@@ -284,9 +284,17 @@ def test_g6_a_stream_counts_when(mine: Stream, theirs: tuple[Stream, ...] | None
     assert any(f"{SECOND} streams: Unbootstrap with 198.19.0.3" in reason for reason in gates.no_streams(view))
 
 
-def test_g6_a_stream_with_a_node_that_nobody_knows_is_abandoned() -> None:
-    view = views.with_activity(views.whole(), SECOND, streams=(replace(UNBOOTSTRAP, peers=("198.19.9.9",)),))
-    assert gates.no_streams(view) == []
+@pytest.mark.parametrize("peers", [("198.19.9.9",), ()], ids=["a stranger", "nobody named"])
+def test_g6_a_stream_with_somebody_who_cannot_be_asked_counts(peers: tuple[str, ...]) -> None:
+    """sstableloader is no member, and streams for hours."""
+    view = views.with_activity(views.whole(), SECOND, streams=(Stream("Bulk Load", peers, 3, 600),))
+    assert any(f"{SECOND} streams: Bulk Load" in reason for reason in gates.no_streams(view))
+
+
+def test_g6_a_stream_with_a_node_that_is_left_out_of_the_view_counts() -> None:
+    """Gates are asked of the others only, where a node is about to join or is dead."""
+    view = views.with_activity(views.whole(), SECOND, streams=(UNBOOTSTRAP,)).without([THIRD])
+    assert any(f"{SECOND} streams: " in reason for reason in gates.no_streams(view))
 
 
 def test_g9_hints_are_waited_for_only_where_somebody_takes_them() -> None:

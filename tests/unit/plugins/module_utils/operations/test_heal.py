@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -455,9 +458,29 @@ def test_the_living_gossip_with_a_new_node_that_is_no_seed(world: World) -> None
     world.assert_whole(before)
     address = before[FOURTH][0]
     assert world.ring.seeds == {pod: {address} for pod in NODES if pod != FOURTH}
-    assert f"5 living nodes gossip with {FOURTH} as with a seed, until they restart" in world.said
+    assert f"the living nodes (5) gossip with {FOURTH} as with a seed, until they restart" in world.said
     told = f"write {address} among the seeds of {FIRST}"
     assert world.writes(since).count(told) == 2, "before each attempt: a node may have started again"
+
+
+@pytest.mark.parametrize(
+    ("address", "after"),
+    [
+        ("198.19.0.4", "198.19.0.4,198.19.0.1,198.19.0.20"),
+        ("198.19.0.2", "198.19.0.2,198.19.0.1,198.19.0.20"),
+        ("198.19.0.20", "198.19.0.1,198.19.0.20"),
+        ("198.19.0.1", "198.19.0.1,198.19.0.20"),
+        ("fd00::4", "fd00::4,198.19.0.1,198.19.0.20"),
+    ],
+)
+def test_an_address_is_among_the_seeds_once(tmp_path: Path, address: str, after: str) -> None:
+    line = 'seed_provider: [{"class_name": "x", "parameters": [{"seeds": "%s"}]}]\n'
+    file = tmp_path / "cassandra.yaml"
+    file.write_text(line % "198.19.0.1,198.19.0.20")
+    for _run in range(2):
+        command = ["sh", "-c", replacing.TAKE_AS_SEED, "sh", address]
+        subprocess.run(command, env={**os.environ, "CASSANDRA_CONF": str(tmp_path)}, check=True)
+        assert file.read_text() == line % after
 
 
 def test_a_seed_needs_nobody_to_be_told(world: World) -> None:

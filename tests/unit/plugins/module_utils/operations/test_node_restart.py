@@ -182,7 +182,10 @@ def test_another_tasks_end_leaves_it_held(locked: Rolling) -> None:
 
 
 def test_patience_is_lost_when_a_fault_lasts(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a node that is held Kubernetes only says the same: it is not told twice."""
     node = replace(views.nodes()[0], held="the volume is empty")
+    event = {"reason": "Unhealthy", "message": "held: the volume is empty", "type": "Warning"}
+    world.kube.put({"kind": "Event", "metadata": {"name": "e"}, "involvedObject": {"name": node.pod}, **event})
     lost = patience.Patience(cast(Kube, world.kube))
     assert lost.lost([node]) == []
     monkeypatch.setattr(patience, "LASTING", -1.0)

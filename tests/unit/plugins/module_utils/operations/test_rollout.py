@@ -141,6 +141,13 @@ def test_a_forced_rollout_that_was_interrupted_long_ago_is_forgotten(world: Roll
     assert len(world.roll(force=True)["restarted"]) == 6
 
 
+def test_a_forced_rollout_that_is_gone_on_with_names_what_is_done(world: Rolling) -> None:
+    world.roll(force=True, pause_after="canary")
+    assert sorted(world.roll(force=True)["restarted"]) == sorted({*world.nodes} - {FIRST})
+    (told,) = [text for text in world.said if text.startswith("going on with the forced rollout that began at ")]
+    assert told.endswith(": r1-1 restarted since then")
+
+
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 

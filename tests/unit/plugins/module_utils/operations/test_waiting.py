@@ -54,6 +54,16 @@ def test_what_is_so_is_not_waited_for(clock: Clock) -> None:
     assert (said, clock.slept) == ([], [])
 
 
+def test_a_reason_of_a_thousand_letters_is_cut_in_progress_and_whole_in_the_error(clock: Clock) -> None:
+    said: list[str] = []
+    reason = "a does not run: " + "failed to pull the image, " * 40
+    with pytest.raises(waiting.WaitedTooLong) as caught:
+        waiting.until(Look([reason, "b"]), "peace", 10, said.append)
+    assert len(said[0]) < waiting.SHOWN + 60
+    assert " ... (and 1 more), 0 s of at most 10 s" in said[0]
+    assert reason in str(caught.value)
+
+
 def test_a_line_when_the_reasons_change(clock: Clock) -> None:
     said: list[str] = []
     look = Look(["a is down", "b is down"], ["a is down", "c is down"], ["b is down"], [])
