@@ -23,8 +23,6 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 NAMESPACE = "cassops-benchmark-replace"
 PREFIX = f"{scene.SMALL['cluster']}-{scene.SMALL['datacenter']}"
 NODES = [f"{PREFIX}-{rack['name']}-{number}" for rack in scene.SMALL["racks"] for number in range(rack["nodes"])]
-# MiB that each node owns: of rows with three replicas on six nodes that is half of all rows.
-OWNED = 256
 PATIENCE = 600.0
 # Cassandra's log: when the streams of a joining node are planned, and when the last of them is done.
 PLANNED, STREAMED = "Creating new streaming plan for", "All sessions completed"
@@ -48,28 +46,28 @@ HEAL_AND_FACTS = [
 ]
 
 
-def benchmark(where: scene.Scene, runs: int, quiet: float) -> list[measure.Result]:
-    """Both, on six nodes with data; the sandbox gets a second worker in the zone of the second rack."""
+def benchmark(where: scene.Scene, runs: int, quiet: float, owned: int) -> list[measure.Result]:
+    """Both, on six nodes that own so many MiB each; the sandbox gets a second worker in the zone of the second rack."""
     sandbox = Sandbox()
     spare = sandbox.add_worker("zone2")
     try:
         with where.namespace(NAMESPACE, create=False):
             inventory = deploys.keep(where, NAMESPACE)
-            site = Site(where, sandbox, inventory)
+            site = Site(where, sandbox, inventory, owned)
             site.load()
             wiped = [replace_wiped(site, NODES[turn % len(NODES)], quiet) for turn in range(runs)]
-            return [*told(wiped), worker_lost(site, quiet)]
+            return [*told(wiped, owned), worker_lost(site, quiet)]
     finally:
         sandbox.remove_worker(spare)
 
 
-def told(wiped: list[tuple[float, float, str]]) -> list[measure.Result]:
+def told(wiped: list[tuple[float, float, str]], owned: int) -> list[measure.Result]:
     """The two rows about the same runs: either target counts."""
     ratio = statistics.median(whole / streaming for whole, streaming, _detail in wiped)
     overhead = statistics.median(whole - streaming for whole, streaming, _detail in wiped)
     detail = "; ".join(each for _whole, _streaming, each in wiped)
     return [
-        measure.Result(f"heal of a node that owns {OWNED} MiB / Cassandra's streaming", ratio, 1.3, "lower", detail),
+        measure.Result(f"heal of a node that owns {owned} MiB / Cassandra's streaming", ratio, 1.3, "lower", detail),
         measure.Result("the same, seconds besides streaming", overhead, 15, "lower", "one of the two has to be kept"),
     ]
 
@@ -77,16 +75,17 @@ def told(wiped: list[tuple[float, float, str]]) -> list[measure.Result]:
 class Site:
     """The datacenter under the benchmark, and what is done to it."""
 
-    def __init__(self, where: scene.Scene, sandbox: Sandbox, inventory: Path) -> None:
+    def __init__(self, where: scene.Scene, sandbox: Sandbox, inventory: Path, owned: int) -> None:
         self.where = where
         self.sandbox = sandbox
         self.inventory = inventory
+        self.owned = owned
         self.kube: Kube = where.kube(NAMESPACE)
 
     def load(self) -> None:
         """Of all rows, with three replicas on six nodes, each node owns half."""
-        print(f"  writing {OWNED} MiB a node ...", flush=True)
-        cargo.load(self.kube, NODES, 2 * OWNED)
+        print(f"  writing {self.owned} MiB a node ...", flush=True)
+        cargo.load(self.kube, NODES, 2 * self.owned)
 
     def heal(self, *options: str) -> tuple[float, dict[str, Any]]:
         """Playbook heal: its seconds from start to end, and what it returned."""
@@ -174,7 +173,7 @@ def worker_lost(site: Site, quiet: float) -> measure.Result:
         f"detecting {detecting:.0f} s (Kubernetes' own time until a silent worker counts as such), deciding "
         f"{deciding:.1f} s (with the start and the end of the playbook), clearing {split['clearing']} s, starting and "
         f"streaming {split['streaming']} s ({site.streaming(done['node']):.1f} s of it streaming), proving "
-        f"{split['proving']} s; the node owns {OWNED} MiB"
+        f"{split['proving']} s; the node owns {site.owned} MiB"
     )
     return measure.Result("seconds from a worker's death to whole again", whole, None, "lower", detail)
 

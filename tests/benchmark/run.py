@@ -52,7 +52,7 @@ def replace(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure
     if os.environ.get("KUBECONFIG"):
         print("  left out: workers are killed on the sandbox only, and KUBECONFIG is set", flush=True)
         return []
-    return replacements.benchmark(where, options.deploys, options.quiet)
+    return replacements.benchmark(where, options.deploys, options.quiet, options.data)
 
 
 def scale(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure.Result]:
@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
         "--deploys", type=int, default=2, help="first deploys, replacements, and ways out and in (default: 2)"
     )
     new.add_argument(
-        "--data", type=int, default=256, metavar="MIB", help="in each of three nodes, for scale (default: 256)"
+        "--data", type=int, default=256, metavar="MIB", help="in each node, for scale and replace (default: 256)"
     )
     new.add_argument("--rollouts", type=int, default=2, help="rollouts, each one by one and rack by rack (default: 2)")
     new.add_argument(
