@@ -94,6 +94,14 @@ replaced:
   type: list
   elements: dict
   sample: []
+needs_restart:
+  description:
+    - Nodes whose volumes have grown and whose file systems grow when their pods start, as far as it is known three
+      minutes after the storage was done.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 left:
   description: The steps that are left.
   returned: success, and where something was done before a failure

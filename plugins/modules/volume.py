@@ -97,7 +97,9 @@ replaced:
   elements: dict
   sample: []
 needs_restart:
-  description: Nodes whose file systems grow when their pods start.
+  description:
+    - Nodes whose file systems grow when their pods start, as far as it is known three minutes after the storage was
+      done.
   returned: success, and where something was done before a failure
   type: list
   elements: str

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Three nodes become six, four and three again; a fourth rack comes and goes; workers die; all are stopped and started.
 
-In the end each node gets another volume. One client writes and reads at QUORUM until all are stopped. It loses no row,
-and none of its requests fails but where a worker dies.
+In the end each node gets another volume, and these grow. One client writes and reads at QUORUM until all are stopped.
+It loses no row, and none of its requests fails but where a worker dies.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from integration.harness import cargo, faults, waiting
+from integration.harness import cargo, faults, resizer, waiting
 from integration.harness.datacenter import Datacenter
 from integration.harness.faults import Volume, stopped
 from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
+from integration.harness.rollouts import restart
 from integration.harness.scaling import LIMIT, assert_ring, host_ids, scaled, wanted
 from integration.harness.settings import rng
 from integration.harness.workload import Workload, rows_of
@@ -313,3 +314,40 @@ def test_another_class_node_by_node_although_a_run_is_killed(three: Datacenter, 
     assert smaller.run("heal").ok().changed == 0
     assert smaller.deploy().changed == 0
     assert smaller.lives() == lives
+
+
+def test_volumes_grow_under_their_nodes_although_a_run_is_killed(three: Datacenter) -> None:
+    before, lives = claims(three), three.lives()
+    ((its_class, _size),) = {each[1:] for each in before.values()}
+    larger, largest = stored(three, "3Gi", its_class), stored(three, "4Gi", its_class)
+    with Workload(three, table="growing") as steady, steady.none_fails():
+        with resizer.growing(three.namespace, its_class, online=True):
+            run = larger.start("scale", scale_wait_timeout=LIMIT)
+            wait_for_words(run, "grows to 3Gi", LIMIT)
+            time.sleep(rng("scale/killed/growing").uniform(0, 6))
+            run.kill()
+            result = larger.run("scale", facts=True, scale_wait_timeout=LIMIT).ok()
+            assert result.facts[three.host]["needs_restart"] == []
+        assert claims(larger) == {node: (uid, its_class, "3Gi") for node, (uid, *_rest) in before.items()}
+        assert larger.run("scale").ok().changed == 0
+        assert larger.deploy().changed == 0
+        assert larger.lives() == lives
+        with resizer.growing(three.namespace, its_class, online=False):
+            result = largest.run("scale", facts=True, scale_wait_timeout=LIMIT).ok()
+            assert result.facts[three.host]["needs_restart"] == three.nodes
+            assert "their file systems grow when they start" in result.output
+            restart(largest, rollout_force=True)
+            waiting.until("the file systems to have grown", lambda: pending(three), 60)
+        result = largest.run("scale", facts=True).ok()
+        assert (result.changed, result.facts[three.host]["needs_restart"]) == (0, [])
+        assert claims(largest) == {node: (uid, its_class, "4Gi") for node, (uid, *_rest) in before.items()}
+    stored(three, "3Gi", its_class).run("scale").refused("Kubernetes cannot shrink a volume")
+
+
+def pending(datacenter: Datacenter) -> list[str]:
+    """Claims that have not what they ask for."""
+    return [
+        item["metadata"]["name"]
+        for item in datacenter.namespace.list("persistentvolumeclaims")
+        if item["status"]["capacity"]["storage"] != item["spec"]["resources"]["requests"]["storage"]
+    ]

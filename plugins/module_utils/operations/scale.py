@@ -51,15 +51,20 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     refuse(cluster, resizing, volumes, desired, ctx)
     if ctx.check_mode:
         altered, told = volumes.predict(), resizing.predict()
-        changed = told["changed"] or altered["changed"]
-        return {**told, "replaced": [], "changed": changed, "changes": altered["changes"] + told["changes"]}
+        changed, steps = told["changed"] or altered["changed"], altered["changes"] + told["changes"]
+        return {**told, "replaced": [], "needs_restart": [], "changed": changed, "changes": steps}
     with cluster.locked():
         # Whoever joins gets a volume like the others'.
         volumes.become()
         result = resizing.run()
-    done, replaced = volumes.members.done, [each.facts() for each in volumes.renewing.done]
-    changed = result["changed"] or bool(done)
-    return {**result, "replaced": replaced, "changed": changed, "changes": done + result["changes"]}
+    altered = volumes.result()
+    return {
+        **result,
+        "replaced": altered["replaced"],
+        "needs_restart": altered["needs_restart"],
+        "changed": result["changed"] or altered["changed"],
+        "changes": altered["changes"] + result["changes"],
+    }
 
 
 def parse(params: Mapping[str, Any]) -> spec.Datacenter:

@@ -29,6 +29,7 @@ from ..renewal import Wanted, differs, less, must_be_renewed, requested
 from ..scaling import Scene
 from ..view import NodeView
 from .cluster import CLUSTER, Cluster
+from .failures import seconds_of
 from .members import Members
 from .node_restart import short
 from .renewing import OPTIONS, Renewing
@@ -46,6 +47,9 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 UNREAD = "storage classes were not checked: these credentials may not read them"
 # Conditions of a claim.
 RESIZING, FOR_RESTART = "Resizing", "FileSystemResizePending"
+# Seconds for a kubelet to grow a file system under its running pod. Every claim has the condition as long as that
+# takes; where the storage cannot do it, until the pod's next start.
+ONLINE = 180.0
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -241,11 +245,11 @@ class Volumes:
     def growing(self) -> list[str]:
         """Volumes that are not as large yet, and do not wait for a restart alone."""
         found = self.members.look()[0]
-        others = self.to_renew(found)
+        others, now = self.to_renew(found), self.kube.server_time()
         return [
-            f"{name} has {capacity(item)}" + (" and is being resized" if condition(item, RESIZING) else "")
+            f"{name} has {capacity(item)}{stage(item)}"
             for name, item in self.claims(found).items()
-            if name not in others and less(capacity(item), self.size) and not condition(item, FOR_RESTART)
+            if name not in others and less(capacity(item), self.size) and not waits_for_restart(item, now)
         ]
 
     def remake(self, item: Object) -> None:
@@ -294,19 +298,36 @@ class Volumes:
             self.kube.delete("ConfigMap", self.copies, uid=item["metadata"]["uid"])
 
     def result(self) -> dict[str, Any]:
-        claims = self.claims(self.members.look()[0])
+        claims, now = self.claims(self.members.look()[0]), self.kube.server_time()
         return {
             "changed": bool(self.members.done),
             "changes": self.members.done,
             "volumes": {name.removeprefix("data-"): capacity(item) for name, item in claims.items()},
-            "needs_restart": names(claims.items()),
+            "needs_restart": waiting(claims, now),
             "replaced": [done.facts() for done in self.renewing.done],
         }
 
 
-def names(claims: Iterable[tuple[str, Object]]) -> list[str]:
+def waiting(claims: Mapping[str, Object], now: float) -> list[str]:
     """Nodes whose file systems grow when they start."""
-    return [name.removeprefix("data-") for name, item in claims if condition(item, FOR_RESTART)]
+    return [name.removeprefix("data-") for name, item in claims.items() if waits_for_restart(item, now)]
+
+
+def waits_for_restart(claim: Mapping[str, Any], now: float) -> bool:
+    """Its file system did not grow under the running pod, and will when the pod starts.
+
+    :param now: seconds since 1970, by the API server's clock.
+    """
+    pending = condition(claim, FOR_RESTART)
+    since = pending.get("lastTransitionTime")
+    return bool(pending) and (since is None or now - seconds_of(since) >= ONLINE)
+
+
+def stage(claim: Mapping[str, Any]) -> str:
+    """How far the growth of a volume is, as the end of a sentence."""
+    if condition(claim, FOR_RESTART):
+        return "; the storage is done, its file system comes next"
+    return " and is being resized" if condition(claim, RESIZING) else ""
 
 
 def anew(item: Mapping[str, Any], wanted: Wanted) -> Object:

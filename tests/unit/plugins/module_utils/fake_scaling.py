@@ -17,6 +17,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any, cast
 
 import pytest
@@ -183,7 +184,11 @@ class ScalingKube(FakeKube):
             if self.grows_online:
                 item["status"] = {"capacity": {"storage": wanted}}
             else:
-                item["status"] = {"conditions": [{"type": FOR_RESTART, "status": "True"}]}
+                since = datetime.fromtimestamp(self.clock, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+                item["status"] = {
+                    "capacity": {"storage": "1Gi"},
+                    "conditions": [{"type": FOR_RESTART, "status": "True", "lastTransitionTime": since}],
+                }
         return super().done(item)
 
     # Cassandra

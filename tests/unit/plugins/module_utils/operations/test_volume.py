@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -90,6 +91,25 @@ def test_check_mode_writes_nothing(world: Scaling) -> None:
 def test_file_systems_that_grow_at_a_start_are_told(world: Scaling) -> None:
     world.kube.grows_online = False
     assert world.run(volume, size="2Gi")["needs_restart"] == world.kube.names("Pod")
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, False), (179, False), (180, True), (86_400, True), (None, True)])
+def test_a_file_system_has_three_minutes_to_grow_under_its_pod(seconds: int | None, expected: bool) -> None:
+    """Every volume that grows is for a moment in the state that storage without growth under a pod stays in."""
+    pending = {"type": volume.FOR_RESTART, "status": "True"}
+    if seconds is not None:
+        pending["lastTransitionTime"] = "2026-11-26T15:00:00Z"
+    claim = {"status": {"conditions": [pending]}}
+    now = datetime(2026, 11, 26, 15, tzinfo=timezone.utc).timestamp() + (seconds or 0)
+    assert volume.waits_for_restart(claim, now) is expected
+    assert volume.waits_for_restart({"status": {}}, now) is False
+
+
+def test_the_playbook_names_them_too(world: Scaling) -> None:
+    world.kube.grows_online = False
+    result = world.run(scale, **LARGER)
+    assert result["needs_restart"] == world.kube.names("Pod")
+    assert world.run(scale, **LARGER)["changed"] is False
 
 
 def refused(world: Scaling, **options: Any) -> str:
