@@ -37,15 +37,18 @@ UNCOUNTED_KEYSPACES = ("system_distributed", "system_traces")
 
 def running(view: View) -> list[str]:
     """G1: every node of the datacenter has a pod that runs, is not held, and is Ready."""
-    reasons = []
-    for node in view.nodes:
-        if node.held is not None:
-            reasons.append(f"{node.pod} is held: {node.held}")
-        elif node.phase != "Running":
+    reasons = held(view)
+    for node in (node for node in view.nodes if node.held is None):
+        if node.phase != "Running":
             reasons.append(f"{node.pod} does not run: {node.reason or node.phase or 'it has no pod'}")
         elif not node.ready:
             reasons.append(f"{node.pod} is not ready: {node.reason or 'Cassandra does not serve clients yet'}")
     return reasons
+
+
+def held(view: View) -> list[str]:
+    """The part of G1 that does not change before somebody decides."""
+    return [f"{node.pod} is held: {node.held}" for node in view.nodes if node.held is not None]
 
 
 def heard(view: View) -> list[str]:

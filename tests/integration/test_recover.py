@@ -79,7 +79,8 @@ def test_half_way_through_an_upgrade_nothing_streams(namespaces: Namespaces, san
                 accepted = {"rollout_accept_outage": "system_auth,workload"}
             result = restart(new, rollout_rollback=True, rollout_without=lost, **accepted)
             assert restarted(result, new) == [canary]
-            old.deploy()
             assert list(losses.replaced(losses.heal(living), old)) == [lost]
             client.check("ALL")
+            old.deploy()
+            assert restarted(restart(old), old) == []
             assert identities(old.wait_up()) == identities(living.members)

@@ -117,6 +117,17 @@ def wanted_batch(view: View, pods: Sequence[str], force: bool, canary: bool) -> 
     return replace(batch, fix=all(rollout.is_down(view, node) for node in nodes))
 
 
+# What gets out of it.
+CORRECT = (
+    "Correct the cause, run deploy, then the rollout again: it begins with what is down. Or go back to what ran before "
+    "with rollout_rollback: true."
+)
+HEAL = (
+    "The playbook heal decides what is safe for a node that is held, and --check shows what it would do; then run the "
+    "rollout again, or go on without the node before (rollout_without)."
+)
+
+
 @dataclass(frozen=True)
 class Limits:
     """In seconds.
@@ -377,21 +388,19 @@ class Restarts:
         def look() -> Sequence[str]:
             sight = self.cluster.look()
             mine = only(sight.view, pods)
-            self._give_up(patience.lost(mine.nodes), sight.view)
+            self._give_up(patience.lost(mine.nodes), mine, sight.view)
             stays = [node.pod for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
             return [f"{pod} has not stopped yet" for pod in stays] or gates.running(mine) or proved(sight)
 
         self.wait_until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
 
-    def _give_up(self, lost: Sequence[str], view: View) -> None:
+    def _give_up(self, lost: Sequence[str], mine: View, view: View) -> None:
         if not lost:
             return
+        way = HEAL if gates.held(mine) else CORRECT
         waiting = [node.pod for node in view.nodes if rollout.needs_restart(view, node)]
         left = f" Not touched, at the older revision: {short(waiting)}." if waiting else ""
-        raise CassopsError(
-            f"{'; '.join(lost)}. The rollout stops here.{left} Correct the cause, run deploy, then the rollout again: "
-            "it begins with what is down. Or go back to what ran before with rollout_rollback: true."
-        )
+        raise CassopsError(f"{'; '.join(lost)}. The rollout stops here.{left} {way}")
 
     def _soak(self, batch: rollout.Batch) -> Sight:
         """The canary must be well for so many seconds in a row; what was seen at their end."""

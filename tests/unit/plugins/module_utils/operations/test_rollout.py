@@ -696,6 +696,15 @@ def versions(world: Rolling) -> list[str]:
     return [pod["metadata"]["labels"]["app.kubernetes.io/version"] for pod in pods]
 
 
+def test_a_held_node_that_no_change_waits_for_points_to_heal(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    is_lost(world, FAR)
+    told = blocked(world)
+    assert f"{FAR} is held" in told
+    assert "The playbook heal decides" in told
+    assert "run deploy" not in told
+
+
 def test_a_lost_node_of_another_rack_does_not_keep_an_upgrade_from_going_back(old: Rolling) -> None:
     old.roll(upgrade=True, pause_after="canary")
     is_lost(old, FAR)
