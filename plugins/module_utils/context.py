@@ -101,11 +101,12 @@ def rules(operation: Operation) -> dict[str, Any]:
 def execute(operation: Operation, params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """Runs an operation; a failure that is meant for people becomes a failed result.
 
+    :param params: the options as they were given; see L(answered).
     :return: always with ``changed``; a failed one with ``failed``, ``msg`` and ``errors`` (all of them, where there
         are several).
     """
     try:
-        return {"changed": False, **operation.run(params, ctx)}
+        return {"changed": False, **operation.run(answered(operation, params), ctx)}
     except CassopsError as error:
         return {
             "changed": False,
@@ -114,3 +115,18 @@ def execute(operation: Operation, params: Mapping[str, Any], ctx: Context) -> di
             "msg": str(error),
             "errors": list(getattr(error, "errors", None) or [str(error)]),
         }
+
+
+def answered(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with the default for a list of one empty word.
+
+    That is what Ansible makes of the empty text that AWX sends for a question of a survey that nobody answered.
+    """
+    return {
+        name: operation.ARGUMENT_SPEC.get(name, {}).get("default") if is_unanswered(value) else value
+        for name, value in params.items()
+    }
+
+
+def is_unanswered(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and not value[0].strip()

@@ -143,7 +143,7 @@ def test_no_secret_is_in_what_awx_keeps(shop: Datacenter, jobs: Mapping[str, awx
     password = shop.login()[1]
     secrets = (token, password, base64.b64encode(password.encode()).decode(), base64.b64encode(token.encode()).decode())
     kept = jobs[playbook].everything
-    assert NODE in kept or playbook in REFUSED, "the search looks where something is"
+    assert "playbook_on_stats" in kept, "the search looks where something is"
     assert [number for number, secret in enumerate(secrets) if secret in kept] == []
 
 
@@ -318,7 +318,7 @@ def test_verbs_of_the_pages_are_nodetools(shop: Datacenter) -> None:
     verbs = set(re.findall(r"`nodetool ([a-z]{3,})", text))
     verbs |= set(re.findall(r"`((?:enable|disable|status|get|set|reload|invalidate)[a-z]+)`", text))
     known = set(re.findall(r"^    ([a-z_]+)", shop.nodetool(NODE, "help"), re.MULTILINE))
-    assert len(verbs) > 50
+    assert len(verbs) >= 50
     assert verbs <= known, verbs - known
 
 

@@ -66,7 +66,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def _verbs(params: Mapping[str, Any]) -> list[list[str]]:
-    given = params["commands"] if params.get("commands") is not None else [params["command"]]
+    given = params["commands"] if params.get("commands") is not None else [params["command"] or []]
     verbs = [[str(word) for word in verb] for verb in given]
     for verb in verbs:
         if not verb or not verb[0] or verb[0].startswith("-"):

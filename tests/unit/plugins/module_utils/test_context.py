@@ -1,0 +1,38 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Operation, execute
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import nodetool
+
+
+def taken(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What an operation with these options is given."""
+    spec = {"names": {"type": "list", "elements": "str", "default": []}, "nodes": {"type": "list", "elements": "str"}}
+    operation = SimpleNamespace(ARGUMENT_SPEC=spec, run=lambda params, _ctx: {"params": params})
+    answer: dict[str, Any] = execute(cast(Operation, operation), params, Context())["params"]
+    return answer
+
+
+@pytest.mark.parametrize("unanswered", [[""], [" "]])
+def test_a_survey_that_nobody_answered_leaves_the_defaults(unanswered: list[str]) -> None:
+    assert taken({"names": unanswered, "nodes": unanswered, "size": ""}) == {"names": [], "nodes": None, "size": ""}
+
+
+@pytest.mark.parametrize("given", [[], ["a"], ["", ""], ["a", ""], [7]])
+def test_what_was_given_stays(given: list[Any]) -> None:
+    assert taken({"names": given}) == {"names": given}
+
+
+def test_a_command_of_nothing_is_no_command() -> None:
+    answer = execute(cast(Operation, nodetool), {"command": [""], "commands": None}, Context())
+    assert answer["failed"] is True
+    assert "A command begins with the verb of nodetool" in answer["msg"]
