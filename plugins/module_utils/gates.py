@@ -29,6 +29,8 @@ FREE_TO_RESTART = 5
 MANY_COMPACTIONS = 1000
 # Seconds after which both sides of a stream know of it.
 ABANDONED = 120.0
+# What Cassandra calls the streams of a node that leaves (StreamOperation.DECOMMISSION).
+FROM_LEAVING = "Unbootstrap"
 # Letters that the SSTable formats of Cassandra 4.0 and later begin with: n (4.x), o and d (5.0).
 PRESENT_FORMATS = ("n", "o", "d")
 # Their replication is no client's quorum: Cassandra itself writes traces and histories there, at ONE.
@@ -206,31 +208,38 @@ def line(version: str) -> str:
 def no_streams(view: View) -> list[str]:
     """G6: nothing is streamed."""
     known = {seen.address: seen.activity.streams for seen in view.observations.values()}
-    observations = {pod: _without_abandoned(seen, known) for pod, seen in view.observations.items()}
+    members = view.left_out.union(view.endpoints())
+    observations = {pod: _without_abandoned(seen, known, members) for pod, seen in view.observations.items()}
     living = replace(view, observations=observations)
     return _busy(living, "streams", lambda activity: activity.streams, "wait until it is done")
 
 
-def _without_abandoned(seen: Observation, known: Mapping[str, Sequence[Stream] | None]) -> Observation:
-    """The observation without streams that their other side, asked, does not know.
+def _without_abandoned(
+    seen: Observation, known: Mapping[str, Sequence[Stream] | None], members: Collection[str]
+) -> Observation:
+    """The observation without streams of which nothing comes any more.
 
     A node that receives never notices that the sender lost power: nothing goes the other way, so only the kernel's
-    keepalive ends it, after two hours. A peer that was not asked may be anybody, sstableloader for one.
+    keepalive ends it, after two hours. So a stream is abandoned whose other side, asked, does not know it, or comes
+    from a node that leaves and is no member any more: it has left, with all that it had. Any other peer that was not
+    asked may be anybody, sstableloader for one.
 
     :param known: address -> the streams of a node that was asked, None where it could not tell.
+    :param members: addresses of all members that anybody knows, those that the view leaves out too.
     """
     if seen.activity.streams is None:
         return seen
 
-    def denies(peer: str) -> bool:
+    def is_over(stream: Stream, peer: str) -> bool:
         theirs = known.get(peer)
-        return theirs is not None and not any(seen.address in each.peers for each in theirs)
+        denied = theirs is not None and not any(seen.address in each.peers for each in theirs)
+        return denied or (stream.operation == FROM_LEAVING and peer not in members)
 
-    left = tuple(
-        each
-        for each in seen.activity.streams
-        if not (each.peers and (each.seconds or 0) >= ABANDONED and all(map(denies, each.peers)))
-    )
+    def is_abandoned(stream: Stream) -> bool:
+        lasts = (stream.seconds or 0) >= ABANDONED
+        return bool(stream.peers) and lasts and all(is_over(stream, peer) for peer in stream.peers)
+
+    left = tuple(each for each in seen.activity.streams if not is_abandoned(each))
     return replace(seen, activity=replace(seen.activity, streams=left))
 
 

@@ -205,6 +205,8 @@ class View:
     seeds: tuple[str, ...] = ()
     # Since when it is stopped on purpose (seconds since 1970); None = it is not.
     stopped: int | None = None
+    # Addresses of members of the ring that this view leaves out; see L(without).
+    left_out: frozenset[str] = frozenset()
 
     def node(self, pod: str) -> NodeView | None:
         return next((node for node in self.nodes if node.pod == pod), None)
@@ -263,6 +265,7 @@ class View:
                 for pod, seen in self.observations.items()
                 if pod not in pods and seen.address not in gone
             },
+            left_out=self.left_out | gone.intersection(self.endpoints()),
         )
 
     def joined(self, others: Iterable[View]) -> View:
@@ -274,6 +277,7 @@ class View:
             observations={pod: seen for view in views for pod, seen in view.observations.items()},
             unheard={pod: why for view in views for pod, why in view.unheard.items()},
             keyspaces=next((view.keyspaces for view in views if view.keyspaces), ()),
+            left_out=frozenset().union(*(view.left_out for view in views)),
         )
 
     @property

@@ -284,6 +284,24 @@ def test_g6_a_stream_counts_when(mine: Stream, theirs: tuple[Stream, ...] | None
     assert any(f"{SECOND} streams: Unbootstrap with 198.19.0.3" in reason for reason in gates.no_streams(view))
 
 
+@pytest.mark.parametrize(("seconds", "counts"), [(600, False), (100, True), (None, True)])
+def test_g6_a_stream_from_a_node_that_has_left_is_abandoned(seconds: float | None, counts: bool) -> None:
+    """Its worker lost power while it left; it came back, left anew, and is gone. Nobody can be asked."""
+    mine = Stream("Unbootstrap", ("198.19.9.9",), 0, seconds)
+    view = views.with_activity(views.whole(), SECOND, streams=(mine,))
+    assert bool(gates.no_streams(view)) is counts
+
+
+def test_g6_a_stream_from_a_node_that_leaves_and_cannot_be_asked_counts() -> None:
+    view = views.whole()
+    leaving = replace(view.endpoints()["198.19.0.1"], address="198.19.9.9", host_id="host-9", status="LEAVING")
+    seen = view.observations[FIRST]
+    heard = replace(seen, endpoints={**seen.endpoints, "198.19.9.9": leaving})
+    view = replace(view, observations={**view.observations, FIRST: heard})
+    view = views.with_activity(view, SECOND, streams=(replace(UNBOOTSTRAP, peers=("198.19.9.9",)),))
+    assert any(f"{SECOND} streams: Unbootstrap" in reason for reason in gates.no_streams(view))
+
+
 @pytest.mark.parametrize("peers", [("198.19.9.9",), ()], ids=["a stranger", "nobody named"])
 def test_g6_a_stream_with_somebody_who_cannot_be_asked_counts(peers: tuple[str, ...]) -> None:
     """sstableloader is no member, and streams for hours."""
