@@ -319,8 +319,10 @@ def waits_for_restart(claim: Mapping[str, Any], now: float) -> bool:
     :param now: seconds since 1970, by the API server's clock.
     """
     pending = condition(claim, FOR_RESTART)
+    if not pending or not less(capacity(claim), requested(claim["spec"])):
+        return False
     since = pending.get("lastTransitionTime")
-    return bool(pending) and (since is None or now - seconds_of(since) >= ONLINE)
+    return since is None or now - seconds_of(since) >= ONLINE
 
 
 def stage(claim: Mapping[str, Any]) -> str:

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of a storage that grows volumes, which the sandbox's has not. Kubernetes sees the steps that it knows.
+"""The part of a storage that grows volumes, which the sandbox's has not. The kubelet's part is done by the kubelet.
 
 Nothing grows in truth: the sandbox's volumes are folders without a limit. What is tested is what claims, StatefulSets
-and nodes go through. As CSI's external-resizer does it, a claim that asks for more is told to be resized, its volume
-gets the new capacity, and the claim waits for the kubelet; then, as the kubelet does it, the claim gets the capacity
-too: while its pod runs, or only when the pod has started again.
+and nodes go through. As CSI's external-resizer does it, a claim that asks for more is told to be resized, then to wait
+for the kubelet, and its volume gets the new capacity. Then the kubelet sees to the file system and to the claim. A
+storage that needs a new start of the pod is one that tells its volume's capacity only then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Resizer:
     namespace: Namespace
     online: bool
     _end: threading.Event = field(default_factory=threading.Event)
-    # Claims -> the pod that ran when the storage was done.
+    # Claims -> the container that ran when the storage was done.
     _lives: dict[str, str] = field(default_factory=dict)
     _fault: BaseException | None = None
 
@@ -52,17 +52,19 @@ class Resizer:
         conditions = {each["type"] for each in status.get("conditions", ())}
         if FOR_KUBELET in conditions:
             if self.online or self._life(name) not in ("", self._lives[name]):
-                self._tell(name, {"capacity": {"storage": wanted}, "conditions": []})
+                capacity = json.dumps({"spec": {"capacity": {"storage": wanted}}})
+                volume = claim["spec"]["volumeName"]
+                self.namespace.cluster.kubectl("patch", "pv", volume, "--type=merge", "-p", capacity)
         elif RESIZING in conditions:
-            capacity = json.dumps({"spec": {"capacity": {"storage": wanted}}})
-            self.namespace.cluster.kubectl("patch", "pv", claim["spec"]["volumeName"], "--type=merge", "-p", capacity)
             self._lives[name] = self._life(name)
-            self._tell(name, {"conditions": [now(FOR_KUBELET)]})
+            self._tell(name, FOR_KUBELET)
         else:
-            self._tell(name, {"conditions": [now(RESIZING)]})
+            self._tell(name, RESIZING)
 
-    def _tell(self, claim: str, status: Object) -> None:
-        patch = json.dumps({"status": status})
+    def _tell(self, claim: str, condition: str) -> None:
+        since = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = {"type": condition, "status": "True", "lastTransitionTime": since}
+        patch = json.dumps({"status": {"conditions": [told]}})
         self.namespace.kubectl("patch", "pvc", claim, "--subresource=status", "--type=merge", "-p", patch)
 
     def _life(self, claim: str) -> str:
@@ -77,11 +79,6 @@ class Resizer:
         thread.join(60)
         if self._fault is not None:
             raise self._fault
-
-
-def now(condition: str) -> Object:
-    since = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"type": condition, "status": "True", "lastTransitionTime": since}
 
 
 @contextmanager

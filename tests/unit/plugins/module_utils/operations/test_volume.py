@@ -99,10 +99,15 @@ def test_a_file_system_has_three_minutes_to_grow_under_its_pod(seconds: int | No
     pending = {"type": volume.FOR_RESTART, "status": "True"}
     if seconds is not None:
         pending["lastTransitionTime"] = "2026-11-26T15:00:00Z"
-    claim = {"status": {"conditions": [pending]}}
+    claim: Object = {
+        "spec": {"resources": {"requests": {"storage": "2Gi"}}},
+        "status": {"capacity": {"storage": "1Gi"}, "conditions": [pending]},
+    }
     now = datetime(2026, 11, 26, 15, tzinfo=timezone.utc).timestamp() + (seconds or 0)
     assert volume.waits_for_restart(claim, now) is expected
-    assert volume.waits_for_restart({"status": {}}, now) is False
+    assert volume.waits_for_restart({**claim, "status": {}}, now) is False
+    claim["status"]["capacity"] = {"storage": "2Gi"}
+    assert volume.waits_for_restart(claim, now) is False
 
 
 def test_the_playbook_names_them_too(world: Scaling) -> None:
