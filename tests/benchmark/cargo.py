@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import base64
 import datetime
+import itertools
 import os
 import re
 import secrets
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import measure
 import scene
+from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster, Session
 from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.query import PreparedStatement
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 
 PIECE = 64 * 1024
-AT_ONCE = 16
+# Rows under way, and those that are counted together: small nodes are asked for no more than they can write.
+AT_ONCE, PORTION = 8, 256
+ATTEMPTS = 20
 PATIENCE = 600.0
 STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3})")
 
@@ -40,17 +46,37 @@ def session(kube: Kube, nodes: Collection[str]) -> Iterator[Session]:
 
 
 def load(kube: Kube, nodes: Collection[str], mebibytes: int) -> None:
-    """New rows that nothing compresses, so much of them, three times each, flushed to disk."""
+    """New rows that nothing compresses, so much of them, three times each, flushed to disk.
+
+    :raises Failed: a row could not be written at all replicas in many attempts.
+    """
     with session(kube, nodes) as client:
         replication = f"{{'class': 'NetworkTopologyStrategy', '{scene.SMALL['datacenter']}': 3}}"
         client.execute(f"CREATE KEYSPACE IF NOT EXISTS cargo WITH replication = {replication}")
         client.execute("CREATE TABLE IF NOT EXISTS cargo.rows (n int PRIMARY KEY, data blob)")
         insert = client.prepare("INSERT INTO cargo.rows (n, data) VALUES (?, ?)")
-        first = secrets.randbelow(2**30)
-        rows = ((first + number, os.urandom(PIECE)) for number in range(mebibytes * 2**20 // PIECE))
-        execute_concurrent_with_args(client, insert, rows, concurrency=AT_ONCE)
+        # At fewer replicas the others would fall behind, and overflow.
+        insert.consistency_level = ConsistencyLevel.ALL
+        first, count = secrets.randbelow(2**30), mebibytes * 2**20 // PIECE
+        for numbers in itertools.batched(range(first, first + count), PORTION):
+            write(client, insert, [(number, os.urandom(PIECE)) for number in numbers])
     for node in nodes:
         kube.exec(node, ["nodetool", "flush", "cargo"], timeout=PATIENCE)
+
+
+def write(client: Session, insert: PreparedStatement, rows: list[tuple[int, bytes]]) -> None:
+    """All of these rows; those that time out once more after a moment.
+
+    :raises Failed: see L(load).
+    """
+    for _attempt in range(ATTEMPTS):
+        done = execute_concurrent_with_args(client, insert, rows, concurrency=AT_ONCE, raise_on_first_error=False)
+        rows = [row for row, (success, _error) in zip(rows, done, strict=True) if not success]
+        if not rows:
+            return
+        time.sleep(2)
+    errors = {str(error) for success, error in done if not success}
+    raise measure.Failed(f"{len(rows)} rows could not be written: {'; '.join(sorted(errors))}")
 
 
 def between(log: str, first: str, last: str) -> float:
