@@ -335,7 +335,7 @@ def test_volumes_grow_under_their_nodes_although_a_run_is_killed(three: Datacent
         with resizer.growing(three.namespace, its_class, online=False):
             result = largest.run("scale", facts=True, scale_wait_timeout=LIMIT).ok()
             assert result.facts[three.host]["needs_restart"] == three.nodes
-            assert "their file systems grow when they start" in result.output
+            assert "their file systems grow when they start" in " ".join(result.output.split())
             restart(largest, rollout_force=True)
             waiting.until("the file systems to have grown", lambda: pending(three), 60)
         result = largest.run("scale", facts=True).ok()
