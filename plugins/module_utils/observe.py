@@ -3,27 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a view is collected: a few lists from Kubernetes, then CQL to every observer at once.
 
-Asking costs no JVM where CQL can answer. Which members a node takes for alive has no table, but Cassandra itself tells:
-a read at consistency ALL is refused before it is sent when the coordinator's failure detector misses a replica
-(C(ReplicaPlans.forRead) and C(assureSufficientReplicas), 4.0 to 5.0). A few such reads of absent rows of
-C(system_auth.roles), chosen so that their replicas cover every member, ask for each member's state.
-Only a node whose reads are refused, or a member that no read covers, is asked by C(nodetool status).
+Asking costs no JVM where CQL can answer. Which members a node takes for alive has no table, but a few reads of absent
+rows of C(system_auth.roles) tell it (L(liveness)). Only a node whose reads do not settle it is asked by
+C(nodetool status): where one of three nodes is down each read is refused, and none tells because of whom.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from . import activity, cql, nodetool, ring
+from . import activity, cql, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name
+from .liveness import Liveness, probes
 from .view import Activity, Budget, Endpoint, Keyspace, NodeView, Observation, RackView, View, observers
 
 LABEL_CLUSTER = "cassops.kubernetes/cluster"
@@ -479,16 +477,26 @@ def failure_detector(
     keyspaces: Iterable[Keyspace],
 ) -> dict[str, bool]:
     """Which members this node takes for alive, by reads at ALL; by nodetool where they do not settle it."""
-    keys = probe_keys(members, next((item.replication for item in keyspaces if item.name == "system_auth"), {}))
-    alive = {own: True}
-    for key, replicas in keys:
+    replication = next((item.replication for item in keyspaces if item.name == "system_auth"), {})
+    known = Liveness({own})
+    for key, replicas in probes(members, replication):
+        if known.settles(members):
+            break
+        if not known.would_tell(replicas):
+            continue
         try:
             statement = f"SELECT role FROM system_auth.roles WHERE role = {cql.text_literal(key)}"
             session.execute(statement, consistency="ALL", timeout=ASK_LIMIT)
+        except cql.Unavailable:
+            known.refused.append(frozenset(replicas))
         except cql.NotEnoughReplicas:
-            continue
-        alive.update(dict.fromkeys(replicas, True))
-    return alive if set(members) <= set(alive) else nodetool_liveness(kube, pod, members)
+            # It was sent, and somebody who counts as alive did not answer: another read would wait as long.
+            break
+        else:
+            known.up.update(replicas)
+    if known.settles(members):
+        return {address: address in known.up for address in members}
+    return nodetool_liveness(kube, pod, members)
 
 
 def nodetool_liveness(kube: Kube, pod: str, members: Mapping[str, Endpoint]) -> dict[str, bool]:
@@ -496,31 +504,3 @@ def nodetool_liveness(kube: Kube, pod: str, members: Mapping[str, Endpoint]) -> 
     said = nodetool.run(kube, pod, [["status"]], timeout=ASK_LIMIT, check=True)[0].data
     up = {node["address"] for node in said["nodes"] if node["status"] == "up"}
     return {address: address in up for address in members}
-
-
-def probe_keys(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Keys of rows that need not exist, each with its replicas, which together cover as many members as possible.
-
-    Keys are tried in turn, "cassops-probe-0", "-1", ...: a handful is enough for a handful of nodes. The search ends
-    when every member is covered, or after 20 tries a member (some keyspaces leave whole datacenters out).
-    """
-    normal = {address: item for address, item in members.items() if item.tokens}
-    if not normal or not replication:
-        return []
-    find = ring.replica_finder(
-        {address: item.tokens for address, item in normal.items()},
-        {address: item.rack for address, item in normal.items()},
-        {address: item.datacenter for address, item in normal.items()},
-        replication,
-    )
-    chosen: list[tuple[str, tuple[str, ...]]] = []
-    missing = set(normal)
-    for number in itertools.count():
-        if not missing or number > 20 * len(normal):
-            return chosen
-        key = f"cassops-probe-{number}"
-        replicas = tuple(find(cql.token(key)))
-        if missing.intersection(replicas):
-            missing.difference_update(replicas)
-            chosen.append((key, replicas))
-    return chosen

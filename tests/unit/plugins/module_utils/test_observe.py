@@ -12,7 +12,7 @@ import pytest
 from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession, Member
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe, ring
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     ExecResult,
     Kube,
@@ -467,13 +467,48 @@ def test_reads_at_all_prove_everybody_alive_without_a_jvm(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("victim", ["shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-1"])
-def test_a_refused_read_leads_to_nodetool(monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
+def test_reads_at_all_prove_who_is_dead_without_a_jvm(monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
     fake = cassandra(monkeypatch, per_rack=2)
     fake.down.add(victim)
     told = liveness(fake)
     assert [address for address, up in told.items() if not up] == [fake.members[victim].address]
     assert len(told) == 6
+    assert fake.nodetool == []
+
+
+def test_a_member_all_of_whose_neighbours_are_dead_leads_to_nodetool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No read of its rows is served, and none tells that it is not because of it."""
+    fake = cassandra(monkeypatch, per_rack=2)
+    victims = ("shop-dc1-r1-1", "shop-dc1-r2-0")
+    fake.down.update(victims)
+    told = liveness(fake)
+    assert {address for address, up in told.items() if not up} == {fake.members[each].address for each in victims}
     assert len(fake.nodetool) == 1
+
+
+def test_one_of_three_that_is_dead_leads_to_nodetool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read needs all three: none tells because of whom it is refused."""
+    fake = cassandra(monkeypatch)
+    fake.down.add("shop-dc1-r2-0")
+    assert [address for address, up in liveness(fake).items() if not up] == ["198.19.0.2"]
+    assert len(fake.nodetool) == 1
+
+
+def test_a_read_that_was_sent_and_not_answered_leads_to_nodetool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who died a moment ago counts as alive still, and each such read waits for seconds."""
+    fake = cassandra(monkeypatch, per_rack=2)
+    asked: list[str] = []
+    execute = FakeSession.execute
+
+    def slow(self: FakeSession, statement: str, *args: Any, **options: Any) -> Any:
+        if options.get("consistency") == "ALL":
+            asked.append(statement)
+            raise cql.NotEnoughReplicas("Operation timed out - received only 2 responses.")
+        return execute(self, statement, *args, **options)
+
+    monkeypatch.setattr(FakeSession, "execute", slow)
+    assert set(liveness(fake).values()) == {True}
+    assert (len(asked), len(fake.nodetool)) == (1, 1)
 
 
 def test_members_that_no_read_covers_lead_to_nodetool(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -488,51 +523,3 @@ def test_a_single_node_is_alive_to_itself(monkeypatch: pytest.MonkeyPatch) -> No
     fake = cassandra(monkeypatch, racks=("r1",), replicas="1")
     assert liveness(fake) == {"198.19.0.1": True}
     assert fake.nodetool == []
-
-
-# --- probe keys -------------------------------------------------------------------------------------------------------
-
-
-def test_probe_keys_cover_every_member_with_its_real_replicas() -> None:
-    for per_rack, replicas in ((1, "1"), (1, "3"), (3, "2"), (4, "3"), (20, "3")):
-        members = views.endpoints(views.nodes(per_rack=per_rack), num_tokens=16)
-        replication = {"class": "NetworkTopologyStrategy", "dc1": replicas}
-        keys = observe.probe_keys(members, replication)
-        assert {address for _key, held in keys for address in held} == set(members)
-        ranges = ring.replicas(
-            {address: item.tokens for address, item in members.items()},
-            {address: item.rack for address, item in members.items()},
-            dict.fromkeys(members, "dc1"),
-            replication,
-        )
-        for key, held in keys:
-            token = cql.token(key)
-            (expected,) = [
-                holders
-                for (start, end), holders in ranges
-                if (start < token <= end) or (start >= end and (token > start or token <= end))
-            ]
-            assert set(held) == set(expected)
-
-
-def test_probe_keys_are_few() -> None:
-    """Each is a round trip."""
-    members = views.endpoints(views.nodes(per_rack=100), num_tokens=16)
-    keys = observe.probe_keys(members, {"class": "NetworkTopologyStrategy", "dc1": "3"})
-    assert len(keys) <= len(members)
-    assert len(keys) == len({key for key, _held in keys})
-
-
-def test_probe_keys_where_there_is_nothing_to_read() -> None:
-    members = views.endpoints(views.nodes())
-    assert observe.probe_keys(members, {}) == []
-    assert observe.probe_keys({}, {"class": "SimpleStrategy", "replication_factor": "1"}) == []
-    joining = {address: replace(item, tokens=()) for address, item in members.items()}
-    assert observe.probe_keys(joining, {"class": "NetworkTopologyStrategy", "dc1": "3"}) == []
-
-
-def test_probe_keys_end_where_a_datacenter_has_no_replicas() -> None:
-    members = views.endpoints(views.nodes())
-    far = {"far": replace(members["198.19.0.1"], address="far", datacenter="dc2", tokens=(1, 2))}
-    keys = observe.probe_keys({**members, **far}, {"class": "NetworkTopologyStrategy", "dc1": "3"})
-    assert {address for _key, held in keys for address in held} == set(members)

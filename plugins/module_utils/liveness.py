@@ -1,0 +1,68 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whom a node takes for alive, found out without a JVM: the reads to ask for, and what their answers tell.
+
+A read at consistency ALL is refused before it is sent where the coordinator's failure detector misses a replica
+(C(ReplicaPlans.forRead) and C(assureSufficientReplicas), Cassandra 4.0 to 5.0). So one that is served proves all of its
+replicas alive; and one that is refused, all of whose replicas but one are alive, proves this one dead.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from . import cql, ring
+from .view import Endpoint
+
+# Keys to look at, a member: some keyspaces leave whole datacenters out, and no key leads to these.
+TRIES = 20
+
+
+@dataclass
+class Liveness:
+    """What is known so far.
+
+    :ivar up: addresses that are proven alive.
+    :ivar refused: replicas of each read that was refused.
+    """
+
+    up: set[str]
+    refused: list[frozenset[str]] = field(default_factory=list)
+
+    def down(self) -> set[str]:
+        """Addresses that are proven dead."""
+        left = (replicas - self.up for replicas in self.refused)
+        return {address for rest in left if len(rest) == 1 for address in rest}
+
+    def settles(self, members: Collection[str]) -> bool:
+        """Whether each of them is proven the one or the other."""
+        return set(members) <= self.up | self.down()
+
+    def would_tell(self, replicas: Collection[str]) -> bool:
+        """Whether a read of these may prove anything: somebody is unproven, and no refusal implies that of this."""
+        unproven = set(replicas) - self.up
+        return bool(unproven) and not any(read - self.up <= unproven for read in self.refused)
+
+
+def probes(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Keys of rows that need not exist, "cassops-probe-0", "-1", ..., each with the addresses of its replicas.
+
+    :param replication: of the table's keyspace.
+    """
+    normal = {address: item for address, item in members.items() if item.tokens}
+    if not normal or not replication:
+        return
+    find = ring.replica_finder(
+        {address: item.tokens for address, item in normal.items()},
+        {address: item.rack for address, item in normal.items()},
+        {address: item.datacenter for address, item in normal.items()},
+        replication,
+    )
+    for number in itertools.count():
+        if number > TRIES * len(normal):
+            return
+        key = f"cassops-probe-{number}"
+        yield key, tuple(find(cql.token(key)))
