@@ -51,6 +51,13 @@ options:
     type: list
     elements: str
     default: []
+  nodes:
+    description:
+      - Numbers of nodes of some racks, in the place of those in O(racks). For schedules and surveys, which change
+        numbers while the rest of the inventory stays.
+      - JSON and a text such as V(r1=2 r2=2 r3=2) will do.
+    type: dict
+    default: {}
   variable_prefix:
     description:
       - Put before the name of each option that describes the datacenter, in messages.

@@ -72,13 +72,39 @@ WORKFLOWS: Mapping[str, Sequence[Step]] = {
 }
 SCHEDULES = (
     Schedule("status", "status", "FREQ=HOURLY;INTERVAL=1", "Fails when a node is down", {"status_fail_on": "down"}),
-    Schedule("heal", "heal", "FREQ=MINUTELY;INTERVAL=10", "Looks for failed nodes and heals what is safe to heal"),
+    Schedule(
+        "heal",
+        "heal",
+        "FREQ=MINUTELY;INTERVAL=10",
+        "Looks for failed nodes and heals what is safe to heal; leaves repairs to the window",
+        {"heal_repair": False},
+    ),
+    Schedule(
+        "repair window",
+        "heal",
+        "FREQ=DAILY;INTERVAL=1;BYHOUR=22;BYMINUTE=0",
+        "Repairs what nodes missed that were away for longer than hints are kept",
+        {"heal_repair": True},
+    ),
     Schedule("backup", "backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=2;BYMINUTE=0", "Every night"),
     Schedule("verify_backup", "verify_backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=6;BYMINUTE=0", "Reads last night's again"),
     Schedule("purge_backups", "purge_backups", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SU;BYHOUR=8;BYMINUTE=0", "Once a week"),
     Schedule("stop", "stop", "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=19;BYMINUTE=0", "No pods over night"),
     Schedule("start", "start", "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=6;BYMINUTE=0", "In the morning"),
-    Schedule("repair", "repair", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SA;BYHOUR=22;BYMINUTE=0", "Once a week"),
+    Schedule(
+        "more nodes",
+        "scale",
+        "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=5;BYMINUTE=0",
+        "For the day; write your racks and numbers",
+        {"scale_nodes": "r1=2 r2=2 r3=2"},
+    ),
+    Schedule(
+        "fewer nodes",
+        "scale",
+        "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=20;BYMINUTE=0",
+        "For the night; write your racks and numbers",
+        {"scale_nodes": "r1=1 r2=1 r3=1", "scale_delete_volumes": True},
+    ),
 )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **OPTIONS,
     **RENEWAL,
     "retire": {"type": "list", "elements": "str", "default": []},
+    "nodes": {"type": "dict", "default": {}},
     "variable_prefix": {"type": "str", "default": ""},
 }
 
@@ -70,7 +72,31 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 def parse(params: Mapping[str, Any]) -> spec.Datacenter:
     """The desired datacenter. :raises SpecError: with every error of the values."""
     values = {key: params[key] for key in (*DATACENTER, *DESIRED) if params.get(key) is not None}
-    return spec.parse(values, params["variable_prefix"])
+    return with_numbers(
+        spec.parse(values, params["variable_prefix"]), params["nodes"], f"{params['option_prefix']}nodes"
+    )
+
+
+def with_numbers(desired: spec.Datacenter, wanted: Mapping[str, Any], path: str) -> spec.Datacenter:
+    """The datacenter with other numbers of nodes in some racks.
+
+    :param wanted: rack -> nodes, a number or its digits.
+    :raises SpecError: with every error of them.
+    """
+    known = [rack.name for rack in desired.racks]
+    reasons = [
+        f"{path}.{name}: there is no such rack; there are {', '.join(known)}" for name in wanted if name not in known
+    ]
+    reasons += [
+        f"{path}.{name}: must be a number of nodes from 1, got {value!r}; a rack goes when it is taken out of "
+        "cassandra_racks"
+        for name, value in wanted.items()
+        if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d*", str(value))
+    ]
+    if reasons:
+        raise SpecError(reasons)
+    racks = tuple(replace(rack, nodes=int(wanted.get(rack.name, rack.nodes))) for rack in desired.racks)
+    return replace(desired, racks=racks)
 
 
 def refuse(

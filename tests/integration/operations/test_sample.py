@@ -29,6 +29,8 @@ def test_a_lost_volume(three: Datacenter, client: Workload) -> None:
 
 def test_a_node_more_and_away_again(three: Datacenter, client: Workload) -> None:
     four = wanted(three, {**three.racks, "r1": 2})
+    told = three.run("scale", "--check", facts=True, scale_nodes="r1=2").ok().facts[three.host]["changes"]
+    assert any("r1-1" in step for step in told), told
     with client.none_fails():
         scaled(four)
         assert four.run("scale").ok().changed == 0

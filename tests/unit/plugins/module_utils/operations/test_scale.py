@@ -103,6 +103,21 @@ def test_a_fourth_rack_comes_and_goes(three: Scaling) -> None:
     three.assert_whole(1)
 
 
+def test_a_run_with_other_numbers_than_the_inventory(three: Scaling) -> None:
+    """As a schedule or a survey asks for it; digits come as texts."""
+    result = three.run(scale, 1, nodes={"r1": "2", "r3": 2})
+    assert [each["node"] for each in result["moved"]] == ["shop-dc1-r1-1", "shop-dc1-r3-1"]
+    three.assert_whole({"r1": 2, "r2": 1, "r3": 2})
+    assert three.run(scale, 1, nodes={"r1": 2, "r3": "2"})["changed"] is False
+
+
+def test_wrong_numbers_are_all_told(three: Scaling) -> None:
+    words = untouched(three, racks=1, nodes={"r1": "0", "r2": "many", "r3": 1.5, "r9": 1})
+    assert "scale_nodes.r9: there is no such rack; there are r1, r2, r3" in words
+    for rack, value in (("r1", "'0'"), ("r2", "'many'"), ("r3", "1.5")):
+        assert f"scale_nodes.{rack}: must be a number of nodes from 1, got {value}" in words
+
+
 def test_a_rack_is_replaced_by_another_in_one_run(three: Scaling) -> None:
     wanted = {"r2": 1, "r3": 1, "r4": 1}
     result = three.run(scale, wanted)
