@@ -61,17 +61,18 @@ class Joining:
         self.limit = limit
         self.ctx = ctx
 
-    def join(self, rack: str, ordinal: int, delete_volumes: bool) -> float:
+    def join(self, rack: str, ordinal: int, delete_volumes: bool, sight: Sight) -> float:
         """Everything that is left to do; the seconds from its pod to its serving.
 
+        :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
         :raises CassopsError: it cannot be finished now; the next run goes on.
         """
         pod = self.members.pod(rack, ordinal)
         for attempt_number in range(1, ATTEMPTS + 1):
             if not self.runs(pod):
-                self.open_gates(pod)
+                sight = self.open_gates(pod, sight)
                 self.members.clear_claim(pod, delete_volumes)
-            self.members.admit(rack, ordinal, self.replicas(rack))
+            self.members.admit(rack, ordinal, self.replicas(rack, sight))
             self.members.grow(rack, ordinal)
             began = time.monotonic()
             try:
@@ -82,6 +83,7 @@ class Joining:
                     raise CassopsError(f"{failure} This was attempt {ATTEMPTS} of {ATTEMPTS}.") from None
                 self.members.say(f"{failure} Beginning again")
                 self.begin_again(pod)
+                sight = self.cluster.ask(self.cluster.look())
         took = time.monotonic() - began
         self.finish(pod, self.prove(pod))
         self.members.say(f"{pod} has joined after {took:.0f} s")
@@ -92,19 +94,27 @@ class Joining:
         node = self.cluster.look().view.node(pod)
         return node is not None and node.uid is not None and node.phase == "Running" and node.held is None
 
-    def replicas(self, rack: str) -> int:
+    def replicas(self, rack: str, sight: Sight) -> int:
         """That its tokens shall suit."""
-        sight = self.cluster.ask(self.cluster.look(), busy=False)
         members = self.scene(sight).members().values()
         racks = {member.rack for member in members if member.datacenter == sight.view.datacenter}
         return scaling.replicas_to_suit(self.scene(sight), {*racks, rack})
 
-    def open_gates(self, pod: str) -> None:
-        def look() -> Sequence[str]:
-            return scaling.before_step(self.scene(self.cluster.ask(self.cluster.look())), [pod])
+    def open_gates(self, pod: str, sight: Sight) -> Sight:
+        """What was seen when they were open."""
+        latest = [sight]
 
-        what = f"the gates before {self.members.short(pod)} joins to open"
-        until(look, what, self.gate_limit, self.progress, PAUSE)
+        def closed() -> Sequence[str]:
+            return scaling.before_step(self.scene(latest[0]), [pod])
+
+        def look() -> Sequence[str]:
+            latest[:] = [self.cluster.ask(self.cluster.look())]
+            return closed()
+
+        if closed():
+            what = f"the gates before {self.members.short(pod)} joins to open"
+            until(look, what, self.gate_limit, self.progress, PAUSE)
+        return latest[0]
 
     def stream(self, pod: str) -> None:
         """Until the node serves.

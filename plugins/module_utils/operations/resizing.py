@@ -152,7 +152,7 @@ class Resizing:
         self.refuse(sight, steps)
         while steps and (self.steps is None or len(self.moved) < self.steps):
             self.tell(steps)
-            self.take(steps[0])
+            self.take(steps[0], sight)
             sight = self.settled(self.cluster.ask(self.cluster.look()))
             steps = self.plan(sight)
         self.members.set_seeds(self.order(sight))
@@ -176,14 +176,15 @@ class Resizing:
         if reasons:
             raise SpecError(reasons)
 
-    def take(self, step: Step) -> None:
+    def take(self, step: Step, sight: Sight) -> None:
+        """:param sight: what was seen a moment ago."""
         rack, number = step.rack, step.ordinal
         if step.kind == TIDY:
             self.members.tidy(rack, self.params["delete_volumes"])
         elif step.kind == WITHDRAW:
             self.withdraw(self.members.pod(rack, number))
         elif step.kind == JOIN:
-            seconds = self.joining.join(rack, number, self.params["delete_volumes"])
+            seconds = self.joining.join(rack, number, self.params["delete_volumes"], sight)
             self.note(JOIN, rack, number, seconds)
         elif step.kind == REPLICATE:
             self.replicate()

@@ -44,6 +44,11 @@ class Stream:
     seen: bool = False
     silent: bool = False
 
+    def __post_init__(self) -> None:
+        if self.direction == RECEIVING:
+            # It starts first, and needs its processors for that: nodetool is one more JVM.
+            self.looked = time.monotonic()
+
     def look(self, kube: Kube, pod: str) -> str:
         """Ask the node, not too often, and say how far it is."""
         now = time.monotonic()
