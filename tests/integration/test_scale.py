@@ -320,7 +320,7 @@ def test_volumes_grow_under_their_nodes_although_a_run_is_killed(three: Datacent
     before, lives = claims(three), three.lives()
     ((its_class, _size),) = {each[1:] for each in before.values()}
     larger, largest = stored(three, "3Gi", its_class), stored(three, "4Gi", its_class)
-    with Workload(three, table="growing") as steady, steady.none_fails():
+    with Workload(three, table="growing", elsewhere=True) as steady, steady.none_fails():
         with resizer.growing(three.namespace, its_class, online=True):
             run = larger.start("scale", scale_wait_timeout=LIMIT)
             wait_for_words(run, "grows to 3Gi", LIMIT)
