@@ -30,7 +30,7 @@ from report import Skipped
 from sandbox import Sandbox
 from unit.docs import examples
 
-# Written, and not yet seen passing: until then not in `make test`.
+# Minutes, most of them for what each ansible-core deploys and each job template runs.
 pytestmark = pytest.mark.soak
 
 OLDEST = next(iter(cores.CORES))

@@ -15,7 +15,7 @@ from integration.harness.scenarios import Living, assert_held
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
-# Not seen passing yet.
+# Ten minutes each.
 pytestmark = pytest.mark.soak
 
 

@@ -43,7 +43,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     :raises SpecError: the target cannot be gone to, with every reason.
     :raises CassopsError: a step could not be finished; the next run goes on.
     """
-    desired = parse(params)
+    desired = with_numbers(parse(params), params["nodes"], f"{params['option_prefix']}nodes")
     cluster = Cluster(params, ctx)
     target = {rack.name: rack.nodes for rack in desired.racks}
     resizing = Resizing(cluster, target, params, ctx, desired)
