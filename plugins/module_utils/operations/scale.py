@@ -72,9 +72,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 def parse(params: Mapping[str, Any]) -> spec.Datacenter:
     """The desired datacenter. :raises SpecError: with every error of the values."""
     values = {key: params[key] for key in (*DATACENTER, *DESIRED) if params.get(key) is not None}
-    return with_numbers(
-        spec.parse(values, params["variable_prefix"]), params["nodes"], f"{params['option_prefix']}nodes"
-    )
+    return spec.parse(values, params["variable_prefix"])
 
 
 def with_numbers(desired: spec.Datacenter, wanted: Mapping[str, Any], path: str) -> spec.Datacenter:
