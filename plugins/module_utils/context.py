@@ -118,15 +118,15 @@ def execute(operation: Operation, params: Mapping[str, Any], ctx: Context) -> di
 
 
 def answered(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, with the default for a list of one empty word.
+    """The options, with the default for a list of words that is one empty word.
 
-    That is what Ansible makes of the empty text that AWX sends for a question of a survey that nobody answered.
+    That is what Ansible makes of the empty text that AWX sends for a question of a survey that nobody answered. Other
+    lists stay as they are: a bound parameter of CQL may be an empty text.
     """
-    return {
-        name: operation.ARGUMENT_SPEC.get(name, {}).get("default") if is_unanswered(value) else value
-        for name, value in params.items()
-    }
+    spec = operation.ARGUMENT_SPEC
+    words = {name: option.get("default") for name, option in spec.items() if option.get("elements") == "str"}
+    return {name: words[name] if name in words and is_empty_word(value) else value for name, value in params.items()}
 
 
-def is_unanswered(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and not value[0].strip()
+def is_empty_word(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 1 and not value[0].strip()

@@ -316,6 +316,7 @@ def test_another_class_node_by_node_although_a_run_is_killed(three: Datacenter, 
     assert smaller.lives() == lives
 
 
+@pytest.mark.usefixtures("sandbox")
 def test_volumes_grow_under_their_nodes_although_a_run_is_killed(three: Datacenter) -> None:
     before, lives = claims(three), three.lives()
     ((its_class, _size),) = {each[1:] for each in before.values()}
@@ -335,8 +336,10 @@ def test_volumes_grow_under_their_nodes_although_a_run_is_killed(three: Datacent
         with resizer.growing(three.namespace, its_class, online=False):
             result = largest.run("scale", facts=True, scale_wait_timeout=LIMIT).ok()
             assert result.facts[three.host]["needs_restart"] == three.nodes
-            assert "their file systems grow when they start" in " ".join(result.output.split())
-            restart(largest, rollout_force=True)
+            told = " ".join(result.output.split())
+            assert "the file systems on them grow when these nodes start again" in told
+            assert f"-e rollout_force=true -e rollout_limit={','.join(three.nodes)}" in told
+            restart(largest, rollout_force=True, rollout_limit=",".join(three.nodes))
             waiting.until("the file systems to have grown", lambda: pending(three), 60)
         result = largest.run("scale", facts=True).ok()
         assert (result.changed, result.facts[three.host]["needs_restart"]) == (0, [])

@@ -102,7 +102,7 @@ SCHEDULES = (
         "fewer nodes",
         "scale",
         "FREQ=WEEKLY;INTERVAL=1;BYDAY=MO,TU,WE,TH,FR;BYHOUR=20;BYMINUTE=0",
-        "For the night; write your racks and numbers",
+        "For the night, volumes of those that leave included; write your racks and numbers",
         {"scale_nodes": "r1=1 r2=1 r3=1", "scale_delete_volumes": True},
     ),
 )

@@ -123,8 +123,8 @@ CORRECT = (
     "with rollout_rollback: true."
 )
 HEAL = (
-    "The playbook heal decides what is safe for a node that is held, and --check shows what it would do; then run the "
-    "rollout again, or go on without the node before (rollout_without)."
+    "The playbook heal decides what is safe for a node that is held (--check shows what it would do); then run the "
+    "rollout again. To go on without the node first, name it in rollout_without."
 )
 
 

@@ -43,7 +43,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     :raises SpecError: the target cannot be gone to, with every reason.
     :raises CassopsError: a step could not be finished; the next run goes on.
     """
-    desired = with_numbers(parse(params), params["nodes"], f"{params['option_prefix']}nodes")
+    desired = with_numbers(parse(params), params)
     cluster = Cluster(params, ctx)
     target = {rack.name: rack.nodes for rack in desired.racks}
     resizing = Resizing(cluster, target, params, ctx, desired)
@@ -75,19 +75,19 @@ def parse(params: Mapping[str, Any]) -> spec.Datacenter:
     return spec.parse(values, params["variable_prefix"])
 
 
-def with_numbers(desired: spec.Datacenter, wanted: Mapping[str, Any], path: str) -> spec.Datacenter:
-    """The datacenter with other numbers of nodes in some racks.
+def with_numbers(desired: spec.Datacenter, params: Mapping[str, Any]) -> spec.Datacenter:
+    """The datacenter with the numbers of nodes that are wanted in this run: rack -> a number or its digits.
 
-    :param wanted: rack -> nodes, a number or its digits.
     :raises SpecError: with every error of them.
     """
+    wanted, path = params["nodes"], f"{params['option_prefix']}nodes"
     known = [rack.name for rack in desired.racks]
     reasons = [
         f"{path}.{name}: there is no such rack; there are {', '.join(known)}" for name in wanted if name not in known
     ]
     reasons += [
         f"{path}.{name}: must be a number of nodes from 1, got {value!r}; a rack goes when it is taken out of "
-        "cassandra_racks"
+        f"{params['variable_prefix']}racks"
         for name, value in wanted.items()
         if isinstance(value, bool) or not re.fullmatch(r"[1-9]\d*", str(value))
     ]

@@ -83,7 +83,7 @@ class Resizer:
 
 @contextmanager
 def growing(namespace: Namespace, storage_class: str, *, online: bool) -> Iterator[None]:
-    """Volumes of this class can grow, those of this namespace do; afterwards the class is as it was."""
+    """Volumes of this class can grow, and those of this namespace do; afterwards they cannot, as on every sandbox."""
     cluster = namespace.cluster
 
     def allow(expansion: bool) -> None:

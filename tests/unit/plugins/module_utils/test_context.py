@@ -16,7 +16,11 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 
 def taken(params: Mapping[str, Any]) -> dict[str, Any]:
     """What an operation with these options is given."""
-    spec = {"names": {"type": "list", "elements": "str", "default": []}, "nodes": {"type": "list", "elements": "str"}}
+    spec = {
+        "names": {"type": "list", "elements": "str", "default": []},
+        "nodes": {"type": "list", "elements": "str"},
+        "parameters": {"type": "list", "elements": "raw", "default": []},
+    }
     operation = SimpleNamespace(ARGUMENT_SPEC=spec, run=lambda params, _ctx: {"params": params})
     answer: dict[str, Any] = execute(cast(Operation, operation), params, Context())["params"]
     return answer
@@ -27,9 +31,15 @@ def test_a_survey_that_nobody_answered_leaves_the_defaults(unanswered: list[str]
     assert taken({"names": unanswered, "nodes": unanswered, "size": ""}) == {"names": [], "nodes": None, "size": ""}
 
 
-@pytest.mark.parametrize("given", [[], ["a"], ["", ""], ["a", ""], [7]])
-def test_what_was_given_stays(given: list[Any]) -> None:
+@pytest.mark.parametrize("given", [[], ["a"], ["", ""], ["a", ""], None])
+def test_what_was_given_stays(given: list[str] | None) -> None:
     assert taken({"names": given}) == {"names": given}
+
+
+@pytest.mark.parametrize("given", [[""], [7], [None]])
+def test_lists_of_other_things_stay(given: list[Any]) -> None:
+    """CQL binds an empty text as it is."""
+    assert taken({"parameters": given}) == {"parameters": given}
 
 
 def test_a_command_of_nothing_is_no_command() -> None:
