@@ -185,7 +185,7 @@ def test_a_node_that_goes_down_in_the_middle_stops_the_rollout(six: Datacenter, 
         wait_for_words(run, "batch 2 of")
         with stopped(six, victim):
             result = run.wait()
-            result.refused(victim, "Still missing")
+            result.refused(f"{victim} cannot start", "The rollout stops here")
             done = len([line for line in result.output.splitlines() if " is back after " in line])
             assert 1 <= done <= 2, result.output
         six.wait_up()

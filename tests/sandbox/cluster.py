@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 import ssl
 import textwrap
 import urllib.error
@@ -278,6 +280,12 @@ class ControlPlane:
         if pid is not None:
             kill([pid])
             gone_by([pid], 5)
+
+    def signal_s3(self, number: signal.Signals) -> None:
+        """Send the S3 server a signal, if it runs."""
+        pid = daemon_pid(self.layout.pid_file("versitygw"))
+        if pid is not None:
+            os.kill(pid, number)
 
     def apply_objects(self) -> None:
         """Namespace, storage classes and what the provisioner's helper pods need."""

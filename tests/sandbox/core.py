@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -276,6 +277,14 @@ class Sandbox:
         with self._locked():
             self._need()
             self.plane.start_s3()
+
+    def freeze_s3(self) -> None:
+        """Stop the S3 server in the middle of what it does: connections stay, and nothing answers."""
+        self.plane.signal_s3(signal.SIGSTOP)
+
+    def thaw_s3(self) -> None:
+        """Let the S3 server go on."""
+        self.plane.signal_s3(signal.SIGCONT)
 
     def status(self) -> dict[str, Any]:
         """What runs, as plain data."""

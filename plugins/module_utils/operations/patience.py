@@ -55,7 +55,9 @@ class Patience:
         # Of a node that is held, Kubernetes only says the same once more.
         held = {node.pod for node in listed if node.held}
         lasting = [pod for pod, since in self._since.items() if now - since > LASTING]
-        return told + [f"{pod} {faults[pod]}{'' if pod in held else last_event(self._kube, pod)}" for pod in lasting]
+        return told + [
+            f"{pod} {faults[pod]}{'' if pod in held else last_event(self._kube, pod, faults[pod])}" for pod in lasting
+        ]
 
     def _fault(self, node: NodeView) -> str | None:
         if node.held:
@@ -90,12 +92,15 @@ def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:
     return str(attempt(lambda: kube.logs(pod, tail=lines))) if told.startswith(NO_LOG) else told
 
 
-def last_event(kube: Kube, pod: str) -> str:
-    """Kubernetes' latest warning about a pod, in brackets; empty where there is none, or it may not be read."""
+def last_event(kube: Kube, pod: str, said: str) -> str:
+    """Kubernetes' latest warning about a pod, in brackets; empty where there is none, or it may not be read.
+
+    :param said: what is known of the pod already; a warning that is part of it is not told again.
+    """
     told = attempt(lambda: list(kube.list("Event", fields=f"involvedObject.name={pod}")))
     warnings = [item for item in told if item.get("type") == "Warning"] if isinstance(told, list) else []
     newest: Mapping[str, Any] = max(warnings, key=event_time, default={})
-    return f" (Kubernetes: {newest['reason']}: {newest['message']})" if newest else ""
+    return f" (Kubernetes: {newest['reason']}: {newest['message']})" if newest and newest["message"] not in said else ""
 
 
 def event_time(event: Mapping[str, Any]) -> str:

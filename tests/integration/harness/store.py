@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,12 +58,12 @@ class Store:
         """cassandra_backup, with which any second can be restored."""
         return {**self.variable, "point_in_time": True}
 
-    def make_secrets(self, password: str | None = None) -> None:
-        """The two Secrets that a user makes."""
+    def make_secrets(self, password: str | None = None, key: str | None = None) -> None:
+        """The two Secrets that a user makes, or with something else in them."""
         access = self.sandbox.s3
         keys = {
             "AWS_ACCESS_KEY_ID": access.access_key,
-            "AWS_SECRET_ACCESS_KEY": access.secret_key,
+            "AWS_SECRET_ACCESS_KEY": key or access.secret_key,
             "AWS_DEFAULT_REGION": access.region,
         }
         self.namespace.apply(
@@ -78,6 +81,43 @@ class Store:
             yield
         finally:
             self.sandbox.start_s3()
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """The store works for a tenth of the time."""
+        over = threading.Event()
+
+        def hesitate() -> None:
+            while not over.is_set():
+                self.sandbox.freeze_s3()
+                time.sleep(0.9)
+                self.sandbox.thaw_s3()
+                over.wait(0.1)
+
+        hesitating = threading.Thread(target=hesitate)
+        hesitating.start()
+        try:
+            yield
+        finally:
+            over.set()
+            hesitating.join()
+
+    @contextlib.contextmanager
+    def small(self, size: str) -> Iterator[dict[str, Any]]:
+        """cassandra_backup with a bucket of its own, on a disk of so many bytes (as C(mount) reads them)."""
+        folder = self.folder.with_name(f"{self.bucket}-small")
+        folder.mkdir(parents=True)
+        try:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+            yield {**self.variable, "repository": f"s3:{self.sandbox.s3.endpoint}/{folder.name}/cassandra"}
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+            folder.rmdir()
+
+    def enlarge(self, size: str) -> None:
+        """Give the disk of L(small) another size."""
+        folder = self.folder.with_name(f"{self.bucket}-small")
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
 
     def files(self, kind: str = "data", below: str = "") -> list[Path]:
         """The objects of one kind (data, index, snapshots, ...) in all repositories, or in those with a word in it."""

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -296,8 +296,51 @@ def test_a_wrong_password_is_told(three: Datacenter, client: Workload, store: St
 
 
 def password_in(three: Datacenter, node: str) -> str:
-    words = ("exec", node, "-c", "backup", "--", "cat", "/cassops/backup/password/password")
-    return three.namespace.kubectl(*words)
+    return secret_in(three, node, "password/password")
+
+
+def secret_in(three: Datacenter, node: str, path: str) -> str:
+    return three.namespace.kubectl("exec", node, "-c", "backup", "--", "cat", f"/cassops/backup/{path}")
+
+
+@pytest.mark.soak
+def test_a_store_that_refuses_the_key_is_told(three: Datacenter, client: Workload, store: Store) -> None:
+    def has(key: str) -> Callable[[], list[str]]:
+        return lambda: [
+            node for node in three.nodes if secret_in(three, node, "credentials/AWS_SECRET_ACCESS_KEY") != key
+        ]
+
+    store.make_secrets(key="another key")
+    try:
+        waiting.until("the kubelet to bring the other key", has("another key"), 300)
+        result = three.run("backup", backup_name="refused-key")
+        tell(result)
+        result.refused("credentials_secret")
+    finally:
+        store.make_secrets()
+    waiting.until("the kubelet to bring the right key", has(store.sandbox.s3.secret_key), 300)
+    no_snapshots(three)
+
+
+@pytest.mark.soak
+def test_a_slow_store_takes_longer(three: Datacenter, client: Workload, store: Store) -> None:
+    with store.slow():
+        assert stored(three, backup(three, "slow"))["state"] == "complete"
+    three.run("verify_backup", verify_backup_name="slow", verify_backup_read_data="100%").ok()
+
+
+@pytest.mark.soak
+def test_a_store_that_is_full_is_told(three: Datacenter, client: Workload, store: Store) -> None:
+    """The run says so; when there is room again the next one takes the backup up."""
+    with store.small("1m") as variable:
+        other = three.changed(cassandra_backup=variable)
+        result = other.run("backup", backup_name="no-room", backup_wait_timeout=40)
+        tell(result)
+        result.refused("no-room")
+        no_snapshots(three)
+        store.enlarge("100m")
+        assert stored(other, backup(other, "no-room"))["state"] == "complete"
+        other.run("verify_backup", verify_backup_name="no-room", verify_backup_read_data="100%").ok()
 
 
 @pytest.mark.soak

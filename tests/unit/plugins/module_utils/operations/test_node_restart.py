@@ -205,8 +205,9 @@ def test_the_latest_warning_of_kubernetes_is_told(world: Rolling) -> None:
     for number, (kind, message) in enumerate([("Warning", "old"), ("Warning", "new"), ("Normal", "later")]):
         event = {"reason": "Why", "message": message, "type": kind, "lastTimestamp": f"2026-01-0{number + 1}"}
         world.kube.put({"kind": "Event", "metadata": {"name": str(number)}, "involvedObject": {"name": NODE}, **event})
-    assert patience.last_event(cast(Kube, world.kube), NODE) == " (Kubernetes: Why: new)"
-    assert patience.last_event(cast(Kube, world.kube), ABOVE) == ""
+    assert patience.last_event(cast(Kube, world.kube), NODE, "old") == " (Kubernetes: Why: new)"
+    assert patience.last_event(cast(Kube, world.kube), NODE, "it is new") == ""
+    assert patience.last_event(cast(Kube, world.kube), ABOVE, "") == ""
 
 
 def test_the_log_is_told_once(world: Rolling) -> None:
