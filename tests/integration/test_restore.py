@@ -18,6 +18,7 @@ import pytest
 from cassandra import ConsistencyLevel
 from cassandra.cluster import Session
 from integration.harness import restores, waiting
+from integration.harness.cargo import formats
 from integration.harness.datacenter import START_SECONDS, Datacenter, identities
 from integration.harness.kubernetes import KubectlError
 from integration.harness.namespace import Namespace, Namespaces
@@ -51,11 +52,11 @@ def saved(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Saved]:
         yield Saved(datacenter, store, restores.read(datacenter), restores.read(datacenter, "other"))
 
 
-def filled(namespace: Namespace, store: Store, backup: Mapping[str, Any]) -> Datacenter:
+def filled(namespace: Namespace, store: Store, backup: Mapping[str, Any], **config: Any) -> Datacenter:
     """A datacenter that may be backed up, deployed, with rows of every kind."""
     store.make_secrets()
     plain = Datacenter(namespace)
-    wanted = {**plain.inventory_variables()["cassandra_config"], **restores.CONFIG}
+    wanted = {**plain.inventory_variables()["cassandra_config"], **restores.CONFIG, **config}
     datacenter = plain.changed(cassandra_backup=backup, cassandra_config=wanted)
     datacenter.deploy()
     restores.fill(datacenter, rng("restore"))
@@ -280,6 +281,33 @@ def read_two(datacenter: Datacenter, keyspace: str) -> Rows:
         datacenter, lambda session: restores.run(session, f"ALTER KEYSPACE {keyspace} WITH replication = {replication}")
     )
     return restores.read(datacenter, keyspace)
+
+
+def test_tables_with_sstables_of_two_formats(namespaces: Namespaces, sandbox: Sandbox) -> None:
+    """An upgrade whose SSTables were not rewritten: the files of 4.1's format and of 5.0's come back together."""
+    with namespaces.fresh("formats") as namespace:
+        store = Store(sandbox, namespace)
+        datacenter = filled(namespace, store, store.variable, storage_compatibility_mode="CASSANDRA_4")
+        flush(datacenter)
+        assert formats(datacenter, KEYSPACE) == {"nb"}
+        wanted = {**datacenter.inventory_variables()["cassandra_config"], "storage_compatibility_mode": "UPGRADING"}
+        datacenter = datacenter.changed(cassandra_config=wanted)
+        datacenter.run("upgrade", rollout_soak=0, upgrade_sstables=False).ok()
+        asking(datacenter, lambda session: restores.write(session, rng("restore/later"), KEYSPACE, shrunk=True))
+        flush(datacenter)
+        assert formats(datacenter, KEYSPACE) == {"nb", "oa"}
+        datacenter.run("backup", backup_name="two").ok()
+        rows = restores.read(datacenter)
+        asking(datacenter, lambda session: restores.run(session, f"DROP KEYSPACE {KEYSPACE}"))
+        datacenter.run("restore", restore_tables=KEYSPACE).ok()
+        assert formats(datacenter, KEYSPACE) == {"nb", "oa"}
+        assert_same(restores.read(datacenter), rows)
+        nothing_left(datacenter)
+
+
+def flush(datacenter: Datacenter) -> None:
+    for node in datacenter.nodes:
+        datacenter.nodetool(node, "flush", KEYSPACE)
 
 
 # --- a point in time --------------------------------------------------------------------------------------------------

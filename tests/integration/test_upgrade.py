@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from integration.harness import waiting
+from integration.harness.cargo import formats
 from integration.harness.datacenter import Datacenter
 from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
@@ -51,12 +52,6 @@ def upgrade(datacenter: Datacenter, **extra: str) -> Result:
     result = datacenter.run("upgrade", facts=True, **{**QUICK, **extra}).ok()
     print(f"{result.seconds:5.1f} s upgrade: {restarted(result, datacenter)}")
     return result
-
-
-def formats(datacenter: Datacenter, keyspace: str = "workload") -> set[str]:
-    """Formats of the SSTables of a keyspace, on all nodes."""
-    script = f"ls /var/lib/cassandra/data/{keyspace}/*/*-Data.db | sed 's|.*/||; s/-.*//' | sort -u"
-    return {word for node in datacenter.nodes for word in datacenter.namespace.exec(node, "sh", "-c", script).split()}
 
 
 def test_restart_is_no_upgrade(old: Datacenter, new: Datacenter) -> None:

@@ -34,6 +34,12 @@ def write(datacenter: Datacenter, table: str, pieces: int, size: int = PIECE, ke
         execute_concurrent_with_args(session, insert, rows, concurrency=AT_ONCE, execution_profile=patient)
 
 
+def formats(datacenter: Datacenter, keyspace: str = KEYSPACE) -> set[str]:
+    """Formats of the SSTables of a keyspace, on all nodes."""
+    script = f"ls /var/lib/cassandra/data/{keyspace}/*/*-Data.db | sed 's|.*/||; s/-.*//' | sort -u"
+    return {word for node in datacenter.nodes for word in datacenter.namespace.exec(node, "sh", "-c", script).split()}
+
+
 @contextmanager
 def aboard(datacenter: Datacenter, mebibytes: int, table: str = "cargo") -> Iterator[None]:
     """So much data, three times over, is in the datacenter and on its disks as long as the context lasts."""

@@ -65,7 +65,8 @@ def fill(datacenter: Datacenter, rng: random.Random, keyspace: str = KEYSPACE) -
     asking(datacenter, work)
 
 
-def write(session: Session, rng: random.Random, keyspace: str) -> None:
+def write(session: Session, rng: random.Random, keyspace: str, shrunk: bool = False) -> None:
+    """:param shrunk: the column C(gone) is gone already."""
     for number in range(ROWS):
         point, total = f"{{x: {number}, y: {rng.randrange(1000)}}}", rng.randrange(10**6) / 100
         run(
@@ -84,7 +85,10 @@ def write(session: Session, rng: random.Random, keyspace: str) -> None:
         run(
             session, f"INSERT INTO {keyspace}.found (id, colour, size) VALUES ({number}, 'c{number % 5}', {number % 9})"
         )
-        run(session, f"INSERT INTO {keyspace}.shrunk (id, kept, gone) VALUES ({number}, 'k{number}', 'g')")
+        columns, values = (
+            ("id, kept", f"{number}, 'k'") if shrunk else ("id, kept, gone", f"{number}, 'k{number}', 'g'")
+        )
+        run(session, f"INSERT INTO {keyspace}.shrunk ({columns}) VALUES ({values})")
     for number in range(0, ROWS, 11):
         run(session, f"DELETE FROM {keyspace}.orders WHERE customer = 'c{number % 20}' AND number = {number}")
         run(session, f"UPDATE {keyspace}.found SET colour = 'changed' WHERE id = {number}")
