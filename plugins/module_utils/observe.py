@@ -10,7 +10,8 @@ C(nodetool status): where one of three nodes is down each read is refused, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -89,10 +90,14 @@ def view(
     cluster: str,
     datacenter: str,
     credentials: Credentials | None,
+    reasons: Reasons | None = None,
 ) -> View:
-    """The datacenter as Kubernetes has it and, with credentials, as its nodes see it."""
+    """The datacenter as Kubernetes has it and, with credentials, as its nodes see it.
+
+    :param reasons: why nodes are held, of whoever looks again and again.
+    """
     seen = outline(found, cluster, datacenter)
-    seen = replace(seen, nodes=with_answers(seen.nodes, ask_why(kube, seen.nodes)))
+    seen = replace(seen, nodes=(reasons or Reasons()).told(kube, seen.nodes))
     return ask(kube, seen, credentials) if credentials else seen
 
 
@@ -328,25 +333,37 @@ def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -
     return bool(newest) and pod["metadata"].get("labels", {}).get(REVISION) != newest
 
 
-def ask_why(kube: Kube, nodes: Iterable[NodeView]) -> dict[str | None, str | CassopsError | None]:
-    """Read the reason of every held node: held is running, not ready, with the start script's file in place.
+class Reasons:
+    """Why nodes are held: running, not ready, with the start script's file in place.
 
-    :returns: UID of each pod that is not ready -> why it is held, or the error where it could not be asked.
+    Each answer costs an exec in a node that starts and needs its processors for that (0.15 s of one, in the sandbox),
+    and few nodes are held: one that was not is asked again a little later only.
+
+    :param again: seconds until a pod that was not held is asked again.
     """
-    waiting = [node for node in nodes if node.phase in ("Running", "Terminating") and not node.ready]
-    answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
-    return {node.uid: answer for node, answer in zip(waiting, answers, strict=True)}
 
+    def __init__(self, again: float = 5.0) -> None:
+        self._again = again
+        # UID of a pod that was not held -> when that was read (seconds, monotonic).
+        self._free: dict[str | None, float] = {}
 
-def with_answers(
-    nodes: Iterable[NodeView], answers: Mapping[str | None, str | CassopsError | None]
-) -> tuple[NodeView, ...]:
-    """The nodes, and why they are held.
+    def told(self, kube: Kube, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
+        """The nodes, and why they are held.
 
-    Where nothing can be read because the worker does not answer, that is seen: Kubernetes tells it only of pods that
-    were ready, and of one that starts or joins it says nothing until it takes the pod away after five minutes.
-    """
-    return tuple(node if node.ready else with_answer(node, answers.get(node.uid)) for node in nodes)
+        Where nothing can be read because the worker does not answer, that is seen: Kubernetes tells it only of pods
+        that were ready, and of one that starts or joins it says nothing until it takes the pod away after five minutes.
+        """
+        now = time.monotonic()
+        self._free = {uid: at for uid, at in self._free.items() if now - at < self._again}
+        waiting = [
+            node
+            for node in nodes
+            if node.phase in ("Running", "Terminating") and not node.ready and node.uid not in self._free
+        ]
+        answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
+        read = {node.uid: answer for node, answer in zip(waiting, answers, strict=True)}
+        self._free |= {uid: now for uid, answer in read.items() if answer is None}
+        return tuple(node if node.ready else with_answer(node, read.get(node.uid)) for node in nodes)
 
 
 def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:

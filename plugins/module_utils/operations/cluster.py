@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock
-from ..observe import Credentials, Objects, ask, attempt, ledger_of, objects, together, view
+from ..observe import Credentials, Objects, Reasons, ask, attempt, ledger_of, objects, together, view
 from ..observe_nodetool import ask_without_login
 from ..options import DATACENTER, KUBERNETES
 from ..view import View
@@ -47,13 +47,14 @@ class Place:
     cluster: str
     datacenter: str
     credentials: Credentials
+    reasons: Reasons = field(default_factory=Reasons)
 
     def objects(self) -> Objects:
         return objects(self.kube, self.cluster, self.datacenter)
 
     def view(self, found: Objects) -> View:
         """As Kubernetes has it."""
-        return view(self.kube, found, self.cluster, self.datacenter, None)
+        return view(self.kube, found, self.cluster, self.datacenter, None, self.reasons)
 
     def ask(self, seen: View, also: Collection[str], busy: bool) -> View:
         """As its nodes see it; in their own word also where nobody can log in."""
@@ -159,6 +160,18 @@ class Cluster:
             (self.own, *self.peers),
         )
         return replace(sight, view=asked[0], others=tuple(asked[1:]))
+
+    def again(self, sight: Sight | None) -> Sight:
+        """A look at everything; what nodes have said a moment ago still counts.
+
+        :param sight: with their words; None asks them.
+        """
+        now = self.look()
+        if sight is None:
+            return self.ask(now)
+        told = sight.view
+        view = replace(now.view, observations=told.observations, keyspaces=told.keyspaces, unheard=told.unheard)
+        return replace(now, view=view, others=sight.others)
 
     def ledger(self, found: Objects) -> Ledger:
         """The datacenter's ledger.

@@ -38,17 +38,16 @@ from ..observe import (
     ZONE,
     Credentials,
     Objects,
+    Reasons,
     ask,
-    ask_why,
     attempt,
     labels,
     ledger_of,
     members_with_tokens,
     node_views,
     objects,
-    outline,
     together,
-    with_answers,
+    view,
 )
 from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
@@ -98,7 +97,7 @@ JOIN_PAUSE = 1.5
 # Read by start.sh.
 OPENED_FILE = "/tmp/open"
 VERSION = "app.kubernetes.io/version"
-# Seconds between two reads of why nodes are held: each costs an exec in every node that is not ready.
+# All nodes start at once, and hardly ever is one held: seconds until one is asked for that again.
 HELD_AGAIN = 15.0
 # What changes while nodes start; the other kinds change by our own hand only.
 MOVING = ("Pod", "StatefulSet")
@@ -141,9 +140,7 @@ class Deployment:
         # When doors were last opened (seconds, monotonic).
         self.opened_at = time.monotonic()
         self.patience = Patience(kube)
-        # Pod's UID -> why it is held, and when that was last read (seconds, monotonic).
-        self.answers: Mapping[str | None, str | CassopsError | None] = {}
-        self.held_at = float("-inf")
+        self.reasons = Reasons(HELD_AGAIN)
 
     def run(self) -> dict[str, Any]:
         self.desired = self.checked()
@@ -686,11 +683,8 @@ class Deployment:
         return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name), datetime.now(timezone.utc))
 
     def snapshot(self, found: Objects) -> View:
-        """The datacenter as Kubernetes has it; why nodes are held is some seconds old."""
-        seen = outline(found, self.desired.cluster, self.desired.name)
-        if time.monotonic() - self.held_at > HELD_AGAIN:
-            self.answers, self.held_at = ask_why(self.kube, seen.nodes), time.monotonic()
-        return replace(seen, nodes=with_answers(seen.nodes, self.answers))
+        """The datacenter as Kubernetes has it."""
+        return view(self.kube, found, self.desired.cluster, self.desired.name, None, self.reasons)
 
     def record(self, planned: Sequence[changes.Change], found: Objects) -> None:
         self.done += [str(change) for change in planned]

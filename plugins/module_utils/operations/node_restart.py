@@ -271,11 +271,12 @@ class Restarts:
 
     # One batch
 
-    def batch(self, batch: rollout.Batch, sight: Sight | None = None, gate: Gate | None = None) -> None:
+    def batch(self, batch: rollout.Batch, sight: Sight | None = None, gate: Gate | None = None) -> Sight | None:
         """Restart the nodes of a batch.
 
         :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
         :param gate: in the place of the gates before a batch.
+        :return: what was seen when they were back; None of a batch that is not waited for.
         :raises CassopsError: the gates do not open, or a node does not come back; with the cause.
         """
         entry, clock = Done(batch), Stopwatch()
@@ -292,23 +293,24 @@ class Restarts:
         self.done.append(entry)
         self._release(sight.view, batch)
         self._delete(nodes)
-        if not batch.lost:
-            self._bring_back(batch, sight.view, entry, clock)
+        back = None if batch.lost else self._bring_back(batch, sight.view, entry, clock)
         self.settle()
         self._note({})
+        return back
 
-    def _bring_back(self, batch: rollout.Batch, before: View, entry: Done, clock: Stopwatch) -> None:
+    def _bring_back(self, batch: rollout.Batch, before: View, entry: Done, clock: Stopwatch) -> Sight:
         """Until the nodes serve again and have all writes; the canary must stay so for a while."""
         back = self._wait_back(batch, before)
         entry.seconds["down"] = clock.lap()
         if batch.canary and self.settings.soak:
             back = self._soak(batch)
             entry.seconds["soak"] = clock.lap()
-        self._wait_caught_up(batch, back)
+        back = self._wait_caught_up(batch, back)
         entry.seconds["hints"] = clock.lap()
         self.say(
             f"{short(batch.nodes)} {'is' if len(batch.nodes) == 1 else 'are'} back after {entry.seconds['down']:.0f} s"
         )
+        return back
 
     def _gates(self, sight: Sight, batch: rollout.Batch) -> Sequence[str]:
         return rollout.before_batch(sight.view, batch, self.settings, sight.others)
@@ -360,20 +362,24 @@ class Restarts:
         self._wait(batch.nodes, "to be back", before, proved)
         return latest[0]
 
-    def _wait_caught_up(self, batch: rollout.Batch, back: Sight) -> None:
+    def _wait_caught_up(self, batch: rollout.Batch, back: Sight) -> Sight:
         """Cassandra looks every ten seconds whether there are hints to deliver: the canary gets them while it soaks.
 
         :param back: what was seen a moment ago.
+        :return: what was seen when they had all.
         """
+        latest = [back]
 
-        def lacking(sight: Sight) -> Sequence[str]:
-            return rollout.caught_up(sight.view, batch, self.settings, sight.others)
+        def lacking() -> Sequence[str]:
+            return rollout.caught_up(latest[0].view, batch, self.settings, latest[0].others)
 
         def look() -> Sequence[str]:
-            return lacking(self.cluster.ask(self.cluster.look(), also=batch.nodes))
+            latest[:] = [self.cluster.ask(self.cluster.look(), also=batch.nodes)]
+            return lacking()
 
-        if lacking(back):
+        if lacking():
             self.wait_until(look, f"{short(batch.nodes)} to have all writes", self.limits.wait, PAUSE)
+        return latest[0]
 
     def wait_well(self, pods: Sequence[str]) -> None:
         """Wait for nodes that are on their way without a batch: Kubernetes must take them for ready."""

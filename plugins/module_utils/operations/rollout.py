@@ -85,6 +85,7 @@ class Rollout:
         self.open_gates_before_upgrade(sight)
         since = self.forced_since(sight)
         while True:
+            seen: Sight | None = None
             plan = rollout.plan(sight.view, self.settings, sight.others, done_since(sight.view, since))
             self.tell(plan)
             batch = plan.batches[0] if plan.batches else None
@@ -95,20 +96,22 @@ class Rollout:
             elif batch is None:
                 break
             else:
-                self.restart(batch, len(plan.batches), sight)
+                seen = self.restart(batch, len(plan.batches), sight)
                 if batch.pause:
                     return self.result(paused=True)
-            sight = self.cluster.ask(self.cluster.look())
+            sight = self.cluster.again(seen)
         if since:
             self.restarts.annotate(FORCED_SINCE, None)
         self.restarts.settle()
         return self.result()
 
-    def restart(self, batch: rollout.Batch, left: int, sight: Sight) -> None:
+    def restart(self, batch: rollout.Batch, left: int, sight: Sight) -> Sight | None:
+        """What was seen when its nodes were back."""
         self.left, self.batch_began = left, time.monotonic()
         self.restarts.say(f"{short(batch.nodes)}: {batch.why}")
-        self.restarts.batch(batch, sight)
+        seen = self.restarts.batch(batch, sight)
         self.finished, self.left = self.finished + 1, 0
+        return seen
 
     def tell(self, plan: rollout.Plan) -> None:
         """Warnings, each once."""

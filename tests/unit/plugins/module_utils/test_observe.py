@@ -303,10 +303,32 @@ def test_only_nodes_that_run_and_are_not_ready_are_asked_why() -> None:
     listed = [ready, *(replace(node, ready=False) for node in (held, slow, gone))]
     listed.append(replace(ready, pod="pending", phase="Pending", ready=False))
     pods = Pods({held.pod: "the volume is empty"}, (gone.pod,))
-    told = observe.with_answers(listed, observe.ask_why(cast(Kube, pods), listed))
+    told = observe.Reasons().told(cast(Kube, pods), listed)
     assert [node.held for node in told] == [None, "the volume is empty", None, None, None]
     assert sorted(pods.asked) == sorted([held.pod, slow.pod, gone.pod])
     assert not any(node.worker_lost for node in told)
+
+
+def test_who_was_not_held_is_not_asked_again_at_once() -> None:
+    held, free, silent = (replace(node, ready=False) for node in views.nodes(("r1",), 3))
+    pods = Pods({held.pod: "the volume is empty"}, silent=(silent.pod,))
+    reasons = observe.Reasons(again=60)
+    first = reasons.told(cast(Kube, pods), [held, free, silent])
+    pods.asked.clear()
+    assert reasons.told(cast(Kube, pods), [held, free, silent]) == first
+    assert sorted(pods.asked) == sorted([held.pod, silent.pod])
+    pods.asked.clear()
+    reasons.told(cast(Kube, pods), [replace(free, uid="another")])
+    assert pods.asked == [free.pod]
+
+
+def test_who_was_not_held_is_asked_again_later() -> None:
+    (node,) = (replace(each, ready=False) for each in views.nodes(("r1",), 1))
+    pods, reasons = Pods({}), observe.Reasons(again=0)
+    reasons.told(cast(Kube, pods), [node])
+    pods.held[node.pod] = "the volume is empty"
+    (told,) = reasons.told(cast(Kube, pods), [node])
+    assert told.held == "the volume is empty"
 
 
 @pytest.mark.parametrize("phase", ["Running", "Terminating"])
@@ -314,7 +336,7 @@ def test_a_worker_that_cannot_be_asked_is_seen_although_its_pod_was_never_ready(
     (node,) = views.nodes(("r1",), 1)
     pods = Pods({}, silent=(node.pod,))
     listed = [replace(node, ready=False, phase=phase)]
-    (told,) = observe.with_answers(listed, observe.ask_why(cast(Kube, pods), listed))
+    (told,) = observe.Reasons().told(cast(Kube, pods), listed)
     assert (told.worker_lost, told.reason, told.held) == (True, f"its worker {node.worker} does not answer", None)
 
 

@@ -20,6 +20,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     rollout_plan,
     waiting,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.patience import NO_LOG
 
 FIRST, SECOND = "shop-dc1-r1-1", "shop-dc1-r1-0"
@@ -60,6 +61,21 @@ def test_what_is_pending_reaches_every_node(pending: Rolling) -> None:
     assert set(pending.kube.made.values()) == {1}
     assert pending.most_nodes == 1
     pending.assert_whole()
+
+
+def test_what_nodes_said_when_a_batch_was_back_opens_the_gates_of_the_next(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    ask = Cluster.ask
+
+    def count(self: Cluster, *args: Any, **options: Any) -> Sight:
+        asked.append(sum(pending.kube.made.values()))
+        return ask(self, *args, **options)
+
+    monkeypatch.setattr(Cluster, "ask", count)
+    batches = len(pending.roll(soak=0)["batches"])
+    assert asked == list(range(batches + 1)), "once at first, and once when each batch is back"
 
 
 def test_nothing_pending_is_nothing_to_do(world: Rolling) -> None:
