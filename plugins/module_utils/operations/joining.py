@@ -61,10 +61,11 @@ class Joining:
         self.limit = limit
         self.ctx = ctx
 
-    def join(self, rack: str, ordinal: int, delete_volumes: bool, sight: Sight) -> float:
-        """Everything that is left to do; the seconds from its pod to its serving.
+    def join(self, rack: str, ordinal: int, delete_volumes: bool, sight: Sight) -> tuple[float, Sight]:
+        """Everything that is left to do.
 
         :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
+        :return: the seconds from its pod to its serving, and what every node has said of it then.
         :raises CassopsError: it cannot be finished now; the next run goes on.
         """
         pod = self.members.pod(rack, ordinal)
@@ -85,9 +86,10 @@ class Joining:
                 self.begin_again(pod)
                 sight = self.cluster.ask(self.cluster.look())
         took = time.monotonic() - began
-        self.finish(pod, self.prove(pod))
+        proved = self.prove(pod)
+        self.finish(pod, proved)
         self.members.say(f"{pod} has joined after {took:.0f} s")
-        return took
+        return took, proved
 
     def runs(self, pod: str) -> bool:
         """Whether its Cassandra may have begun already: then the ring is not whole because of it."""

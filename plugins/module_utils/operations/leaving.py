@@ -80,20 +80,21 @@ class Leaving:
         self.limit = limit
         self.ctx = ctx
 
-    def leave(self, pod: str, order: Sequence[str], delete_volumes: bool) -> float:
+    def leave(self, pod: str, order: Sequence[str], delete_volumes: bool, sight: Sight, begun: bool) -> float:
         """Everything that is left to do; the seconds that its leaving took.
 
         :param order: racks, in the order in which their first nodes are seeds.
+        :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
+        :param begun: it leaves already, or has left.
         :raises CassopsError: it cannot be finished now; the next run goes on.
         """
-        sight = self.cluster.look()
         node = sight.view.node(pod)
         if node is None:
             raise CassopsError(f"there is no node {pod}")
         host_id = node.host_id
         rack = self.members.rack_of(pod)
-        if mode_of(self.cluster, node) not in ON_THE_WAY:
-            self.open_gates(pod)
+        if not begun:
+            self.open_gates(pod, sight)
         self.members.set_seeds(order, without=pod)
         began = time.monotonic()
         self.decommission(pod)
@@ -103,16 +104,19 @@ class Leaving:
         self.members.tidy(rack, delete_volumes)
         return took
 
-    def open_gates(self, pod: str) -> None:
-        def look() -> Sequence[str]:
-            sight = self.cluster.ask(self.cluster.look(), also=[pod])
+    def open_gates(self, pod: str, sight: Sight) -> None:
+        def closed(sight: Sight) -> Sequence[str]:
             if let_go(sight, pod):
                 return []
             scene = self.scene(sight)
             return scaling.before_step(scene) or self.no_room(scene, pod)
 
-        what = f"the gates before {self.members.short(pod)} leaves to open"
-        until(look, what, self.gate_limit, self.progress, PAUSE)
+        def look() -> Sequence[str]:
+            return closed(self.cluster.ask(self.cluster.look(), also=[pod]))
+
+        if closed(sight):
+            what = f"the gates before {self.members.short(pod)} leaves to open"
+            until(look, what, self.gate_limit, self.progress, PAUSE)
 
     def no_room(self, scene: scaling.Scene, pod: str) -> list[str]:
         """:raises CassopsError: what it holds does not fit on the others; waiting does not help."""
@@ -154,6 +158,13 @@ class Leaving:
             told = self.tell(pod)
             if told[:1] == ["running"]:
                 return [stream.look(self.cluster.kube, pod)]
+            if told[:1] == ["0"] and says_so(self.cluster, pod):
+                return []
+            if told[:1] == ["none"] and attempts == 0 and node.ready:
+                # It serves, so it has not left.
+                attempts += 1
+                self.start(pod)
+                return ["it to begin"]
             mode = mode_of(self.cluster, node)
             if mode == GONE:
                 return []
@@ -241,6 +252,12 @@ def still_known(sight: Sight, pod: str, host_id: str | None, address: str | None
         for name, seen in sorted(others.items())
         if any(item.tokens and (item.host_id == host_id or item.address == address) for item in seen.endpoints.values())
     ]
+
+
+def says_so(cluster: Cluster, pod: str) -> bool:
+    """Whether a node's log has its last word, that it has left: to ask it by nodetool starts a JVM."""
+    log = attempt(lambda: cluster.kube.logs(pod, tail=failures.LOG_LINES))
+    return isinstance(log, str) and any(line.endswith(GONE) for line in log.splitlines())
 
 
 def mode_of(cluster: Cluster, node: NodeView) -> str | None:

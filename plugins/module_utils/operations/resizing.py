@@ -152,8 +152,7 @@ class Resizing:
         self.refuse(sight, steps)
         while steps and (self.steps is None or len(self.moved) < self.steps):
             self.tell(steps)
-            self.take(steps[0], sight)
-            sight = self.settled(self.cluster.ask(self.cluster.look()))
+            sight = self.settled(self.cluster.again(self.take(steps[0], sight)))
             steps = self.plan(sight)
         self.members.set_seeds(self.order(sight))
         self.after = scaling.ownership(self.scene(sight)) or self.after
@@ -176,24 +175,30 @@ class Resizing:
         if reasons:
             raise SpecError(reasons)
 
-    def take(self, step: Step, sight: Sight) -> None:
-        """:param sight: what was seen a moment ago."""
+    def take(self, step: Step, sight: Sight) -> Sight | None:
+        """One step.
+
+        :param sight: what was seen a moment ago.
+        :return: what every node has said at the end of it, None where they were not asked.
+        """
         rack, number = step.rack, step.ordinal
         if step.kind == TIDY:
             self.members.tidy(rack, self.params["delete_volumes"])
         elif step.kind == WITHDRAW:
             self.withdraw(self.members.pod(rack, number))
         elif step.kind == JOIN:
-            seconds = self.joining.join(rack, number, self.params["delete_volumes"], sight)
+            seconds, seen = self.joining.join(rack, number, self.params["delete_volumes"], sight)
             self.note(JOIN, rack, number, seconds)
+            return seen
         elif step.kind == REPLICATE:
             self.replicate()
         elif step.kind == CLEANUP:
             self.cleaning.clean(self.members.unclean(self.cluster.look().found))
         else:
-            order = self.order(self.cluster.look())
-            seconds = self.leaving.leave(self.members.pod(rack, number), order, self.params["delete_volumes"])
+            pod, order, begun = self.members.pod(rack, number), self.order(sight), self.on_the_way(sight)
+            seconds = self.leaving.leave(pod, order, self.params["delete_volumes"], sight, pod in begun)
             self.note(LEAVE, rack, number, seconds)
+        return None
 
     def note(self, kind: str, rack: str, number: int, seconds: float) -> None:
         self.moved.append({"node": self.members.pod(rack, number), "step": kind, "seconds": round(seconds, 1)})

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .. import nodetool
 from ..errors import CassopsError
@@ -40,14 +40,10 @@ class Stream:
     total: int = 0
     done: int = 0
     since: float = 0.0
-    looked: float = float("-inf")
+    # Not at once: whoever starts needs its processors for that, and nodetool is one more JVM.
+    looked: float = field(default_factory=time.monotonic)
     seen: bool = False
     silent: bool = False
-
-    def __post_init__(self) -> None:
-        if self.direction == RECEIVING:
-            # It starts first, and needs its processors for that: nodetool is one more JVM.
-            self.looked = time.monotonic()
 
     def look(self, kube: Kube, pod: str) -> str:
         """Ask the node, not too often, and say how far it is."""

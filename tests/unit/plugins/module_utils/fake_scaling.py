@@ -173,6 +173,8 @@ class ScalingKube(FakeKube):
     def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
         if pod in self.half_way or pod in self.forgetful & self.gone:
             return f"ERROR Current data may be stale: -D{PARTIAL_BOOTSTRAP}"
+        if pod in self.gone and pod not in self.crashed:
+            return "INFO  [RMI TCP Connection(2)-127.0.0.1] StorageService.java:3871 - DECOMMISSIONED"
         if pod in self.gone:
             return f"ERROR This node {HAS_LEFT} the ring unless cassandra.override_decommission=true"
         return super().logs(pod, previous, tail)

@@ -23,6 +23,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     streaming,
     waiting,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
 
 LAST = "shop-dc1-r1-1"
 Worlds = Callable[..., Scaling]
@@ -73,6 +74,29 @@ def test_nobody_restarts(three: Scaling) -> None:
     three.run(scale, 1)
     assert set(three.kube.made.values()) == {1}
     assert {pod for pod in three.kube.made if pod.endswith("-0")} == set()
+
+
+def test_each_look_counts_once(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nodes have said when one has joined opens the gates of the next; no JVM tells how a leave is."""
+    asked: list[bool] = []
+    modes: list[str] = []
+    ask, mode = Cluster.ask, three.ring.mode
+
+    def count(self: Cluster, sight: Sight, also: Any = (), busy: bool = True) -> Sight:
+        asked.append(busy)
+        return ask(self, sight, also, busy)
+
+    monkeypatch.setattr(Cluster, "ask", count)
+    monkeypatch.setattr(three.ring, "mode", lambda pod: modes.append(pod) or mode(pod))
+    three.run(scale, 2, cleanup=False)
+    assert asked == [True] * 4, "at first, and when each of three has joined"
+    three.run(scale, 2)
+    monkeypatch.setattr(streaming, "LOOK_AGAIN", 60.0)
+    asked.clear()
+    modes.clear()
+    three.run(scale, {"r1": 2, "r2": 2, "r3": 1})
+    assert asked == [True, False, True], "at first, when it was forgotten, and for the table of who owns what"
+    assert modes == []
 
 
 def test_a_second_run_changes_nothing(three: Scaling) -> None:
