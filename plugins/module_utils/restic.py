@@ -183,6 +183,14 @@ class Restic:
                 " cassandra_backup.password_secret has; put the old one back, without it nothing can be read",
                 rc,
             )
+        if _NO_ANSWER.search(words):
+            return ResticError(f"{where} ended with {rc}: {words}; is the store up, and may this pod reach it?", rc)
+        if _NO_ACCESS.search(words):
+            return ResticError(
+                f"{where}: the store refuses the keys in the Secret cassandra_backup.credentials_secret: {words}; put"
+                " keys there that may read and write this path, and give the kubelet a minute to bring them to the pod",
+                rc,
+            )
         if rc == LOCKED or "already locked" in words:
             return ResticError(f"{where}: another restic has the repository: {words}", rc)
         return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc)
@@ -294,17 +302,34 @@ def last_json(lines: Sequence[str]) -> Mapping[str, Any]:
     return next(iter(reversed(list(objects(lines)))), {})
 
 
+# How stores say that they know the caller not, or not well enough: S3, Azure, Google, and REST servers.
+_NO_ACCESS = re.compile(
+    r"access ?denied|invalidaccesskeyid|access key id .*does not exist|signature ?doesnotmatch|signature we calculated"
+    r"|authenticationfailed|forbidden|unauthorized",
+    re.IGNORECASE,
+)
+_NO_ANSWER = re.compile(
+    r"connection refused|connection reset|no such host|no route to host|network is unreachable|timeout"
+    r"|deadline exceeded",
+    re.IGNORECASE,
+)
 # restic's advice about damaged repositories is for those who work by hand; ours is in docs/operations/verify_backup.md.
-_ADVICE = re.compile(r"troubleshooting|restic repair |damaged files must be removed|can be caused by|must be repaired")
+_ADVICE = re.compile(
+    r"troubleshooting|restic repair |damaged files must be removed|can be caused by|must be repaired"
+    r"|Is there a repository at|^(s3|azure|gs|rest|b2|swift|sftp|rclone):\S+$"
+)
+# It says so each time that it tries again.
+_RETRYING = re.compile(r", retrying after [0-9.]+\w*")
 
 
 def complaint(said: str) -> str:
     """What restic complained about, without JSON around it and without advice, and each thing once."""
-    words = []
+    words: list[str] = []
     for line in said.splitlines():
         told = next(objects([line]), None)
-        words.append(_message(told) if told is not None else line.strip())
-    return "; ".join(dict.fromkeys(word for word in words if word and not _ADVICE.search(word)))[-2000:]
+        words += (line if told is None else _message(told)).splitlines()
+    once = dict.fromkeys(_RETRYING.sub("", word.strip()) for word in words)
+    return "; ".join(word for word in once if word and not _ADVICE.search(word))[-2000:]
 
 
 def _message(told: Mapping[str, Any]) -> str:

@@ -123,8 +123,29 @@ def test_a_text_is_stored_through_stdin_and_read_again(container: Container, cli
             ResticError,
             "connection refused",
         ),
+        (
+            1,
+            "Stat(<config/>) returned error, retrying after 878.4ms: dial tcp store:70: connect: connection refused\n"
+            "Stat(<config/>) returned error, retrying after 1.2s: dial tcp store:70: connect: connection refused\n"
+            "Fatal: unable to open config file\nIs there a repository at the following location?\ns3:http://store/b",
+            ResticError,
+            "returned error: dial tcp store:70: connect: connection refused; Fatal: unable to open config file; is the",
+        ),
         (12, "Fatal: wrong password or no key found", ResticError, "another password than the key password of"),
         (1, "Fatal: wrong password or no key found", ResticError, "another password"),
+        (
+            1,
+            "Fatal: unable to open config file: Stat: Access Denied.",
+            ResticError,
+            "cassandra_backup.credentials_secret",
+        ),
+        (
+            1,
+            "Fatal: unable to open config file: Stat: The request signature we calculated does not match the signature",
+            ResticError,
+            "the store refuses the keys",
+        ),
+        (1, "Fatal: unexpected HTTP response (401): 401 Unauthorized", ResticError, "the store refuses the keys"),
         (11, "unable to create lock: repository is already locked by PID 7", ResticError, "another restic has the"),
         (1, '{"message_type":"exit_error","code":1,"message":"Fatal: no space"}', ResticError, "Fatal: no space"),
     ],
