@@ -20,8 +20,8 @@ from ..errors import CassopsError
 from ..observe import attempt, together
 from ..restic import Job, Restic
 
-PAUSE = 2.0
-"""Seconds between two looks."""
+SHORTEST, PAUSE = 0.5, 2.0
+"""Seconds between two looks: at jobs that have just begun, and at those that take their time."""
 SAY_AGAIN = 10.0
 ATTEMPTS = 3
 """How often a job is begun whose container dies under it, or that fails."""
@@ -105,6 +105,8 @@ class Jobs:
         self.beat = beat
         self.limit = limit
         self.running: dict[str, _State] = {}
+        # Those that ended well, and with which is not yet done what is to be done then.
+        self.ended: list[_State] = []
         self.failures: dict[str, str] = {}
 
     def run(self) -> Mapping[str, str]:
@@ -116,14 +118,23 @@ class Jobs:
             looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name)), states)
             for state, look in zip(states, looks, strict=True):
                 self._see(state, look)
-            if self.running:
-                time.sleep(PAUSE)
+            if self.ended:
+                self._finish()
+            elif self.running:
+                time.sleep(self._pause())
         return self.failures
+
+    def _pause(self) -> float:
+        """Short while the youngest job is young: what is small would else take as long as a look."""
+        youngest = time.monotonic() - max(state.began_at for state in self.running.values())
+        return min(PAUSE, max(SHORTEST, youngest / 10))
 
     def _begin(self) -> None:
         begun = []
+        finishing = [state.work.pod for state in self.ended]
         for work in list(self.waiting):
-            if may_begin(work, [state.work for state in self.running.values()], self.parallel):
+            busy = [state.work for state in self.running.values()]
+            if work.pod not in finishing and may_begin(work, busy, self.parallel):
                 self.waiting.remove(work)
                 self.running[work.pod] = _State(work)
                 begun.append(work)
@@ -148,7 +159,7 @@ class Jobs:
         if state.unseen or state.job.state == "running":
             self._go_on(state, now)
         elif state.job.ended and state.job.rc == 0:
-            self._finish(state)
+            self.ended.append(self.running.pop(state.work.pod))
         else:
             self._again(state)
 
@@ -172,12 +183,14 @@ class Jobs:
         complaint = f"; {job.error.rpartition('; ')[2]}" if job.error else ""
         return f"{said}{f', {left} left' if left else ''}{complaint}"
 
-    def _finish(self, state: _State) -> None:
-        answer = attempt(lambda: self.finished(state.work, state.job))
-        if isinstance(answer, CassopsError):
-            self._fail(state, str(answer))
-        else:
-            del self.running[state.work.pod]
+    def _finish(self) -> None:
+        """What ended is finished while the next ones move their bytes already."""
+        self._begin()
+        for state in self.ended:
+            answer = attempt(lambda state=state: self.finished(state.work, state.job))  # type: ignore[misc]
+            if isinstance(answer, CassopsError):
+                self._fail(state, str(answer))
+        self.ended = []
 
     def _again(self, state: _State) -> None:
         """It failed, or its container died with it: what it had stored is not stored again."""
@@ -203,7 +216,7 @@ class Jobs:
         attempt(lambda: state.work.restic.end(state.work.name))
         self.failures[state.work.pod] = why
         self.ctx.progress(f"{self.verb} {state.work.pod} failed: {why}", important=True)
-        del self.running[state.work.pod]
+        self.running.pop(state.work.pod, None)
 
 
 def _start(work: Work) -> None:
