@@ -183,6 +183,8 @@ class Restic:
                 " cassandra_backup.password_secret has; put the old one back, without it nothing can be read",
                 rc,
             )
+        if rc == LOCKED or "already locked" in words:
+            return ResticError(f"{where}: another restic has the repository: {words}", rc)
         if _NO_ANSWER.search(words):
             return ResticError(f"{where} ended with {rc}: {words}; is the store up, and may this pod reach it?", rc)
         if _NO_ACCESS.search(words):
@@ -191,8 +193,6 @@ class Restic:
                 " keys there that may read and write this path, and give the kubelet a minute to bring them to the pod",
                 rc,
             )
-        if rc == LOCKED or "already locked" in words:
-            return ResticError(f"{where}: another restic has the repository: {words}", rc)
         return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc)
 
     def ensure(self) -> bool:
@@ -305,12 +305,12 @@ def last_json(lines: Sequence[str]) -> Mapping[str, Any]:
 # How stores say that they know the caller not, or not well enough: S3, Azure, Google, and REST servers.
 _NO_ACCESS = re.compile(
     r"access ?denied|invalidaccesskeyid|access key id .*does not exist|signature ?doesnotmatch|signature we calculated"
-    r"|authenticationfailed|forbidden|unauthorized",
+    r"|authenticationfailed|403 forbidden|401 unauthorized",
     re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(
-    r"connection refused|connection reset|no such host|no route to host|network is unreachable|timeout"
-    r"|deadline exceeded",
+    r"connection refused|connection reset|no such host|no route to host|network is unreachable|i/o timeout"
+    r"|handshake timeout|timeout awaiting|deadline exceeded",
     re.IGNORECASE,
 )
 # restic's advice about damaged repositories is for those who work by hand; ours is in docs/operations/verify_backup.md.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ from ..options import DATACENTER, KUBERNETES
 from ..view import View
 from . import superuser
 
+# For how many seconds the words of nodes may open gates: gossip itself needs as long to tell of one that went down.
+STILL_COUNTS = 3.0
 # Annotation of a StatefulSet whose partition a rollout has lowered; without it, it is 0 since the first start.
 RELEASED = "cassops.kubernetes/released"
 PEER: Mapping[str, Any] = {**KUBERNETES, "datacenter": {"type": "str", "required": True}}
@@ -63,11 +66,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Sight:
-    """What one look saw. C(view) and C(others) have no observations where no node was asked."""
+    """What one look saw. C(view) and C(others) have no observations where no node was asked.
+
+    :ivar asked: when the nodes had answered (seconds, monotonic).
+    """
 
     found: Objects
     view: View
     others: tuple[View, ...] = ()
+    asked: float = float("-inf")
 
 
 class Cluster:
@@ -159,19 +166,19 @@ class Cluster:
             lambda place: place.ask(sight.view if place is self.own else place.view(place.objects()), also, busy),
             (self.own, *self.peers),
         )
-        return replace(sight, view=asked[0], others=tuple(asked[1:]))
+        return replace(sight, view=asked[0], others=tuple(asked[1:]), asked=time.monotonic())
 
     def again(self, sight: Sight | None) -> Sight:
-        """A look at everything; what nodes have said a moment ago still counts.
+        """A look at everything; what nodes have said a moment ago still counts, and what is older is asked anew.
 
         :param sight: with their words; None asks them.
         """
         now = self.look()
-        if sight is None:
+        if sight is None or time.monotonic() - sight.asked > STILL_COUNTS:
             return self.ask(now)
         told = sight.view
         view = replace(now.view, observations=told.observations, keyspaces=told.keyspaces, unheard=told.unheard)
-        return replace(now, view=view, others=sight.others)
+        return replace(sight, found=now.found, view=view)
 
     def ledger(self, found: Objects) -> Ledger:
         """The datacenter's ledger.

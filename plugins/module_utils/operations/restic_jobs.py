@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from .. import report
 from ..context import Context
@@ -80,6 +81,7 @@ def may_begin(work: Work, running: Iterable[Work], parallel: str) -> bool:
 class Jobs:
     """Runs all of the work to its end.
 
+    :param works: one a pod.
     :param finished: what is to be done with a job that ended well, in the order of their ends; what it raises counts
         as the work's failure.
     :param beat: called at each look: a sign of life, and the check of the lock.
@@ -131,10 +133,8 @@ class Jobs:
 
     def _begin(self) -> None:
         begun = []
-        finishing = [state.work.pod for state in self.ended]
         for work in list(self.waiting):
-            busy = [state.work for state in self.running.values()]
-            if work.pod not in finishing and may_begin(work, busy, self.parallel):
+            if may_begin(work, [state.work for state in self.running.values()], self.parallel):
                 self.waiting.remove(work)
                 self.running[work.pod] = _State(work)
                 begun.append(work)
@@ -187,7 +187,7 @@ class Jobs:
         """What ended is finished while the next ones move their bytes already."""
         self._begin()
         for state in self.ended:
-            answer = attempt(lambda state=state: self.finished(state.work, state.job))  # type: ignore[misc]
+            answer = attempt(partial(self.finished, state.work, state.job))
             if isinstance(answer, CassopsError):
                 self._fail(state, str(answer))
         self.ended = []

@@ -146,6 +146,12 @@ def test_a_text_is_stored_through_stdin_and_read_again(container: Container, cli
             "the store refuses the keys",
         ),
         (1, "Fatal: unexpected HTTP response (401): 401 Unauthorized", ResticError, "the store refuses the keys"),
+        (
+            1,
+            "Fatal: /data/forbidden/timeouts: no space left",
+            ResticError,
+            "ended with 1: Fatal: /data/forbidden/timeouts",
+        ),
         (11, "unable to create lock: repository is already locked by PID 7", ResticError, "another restic has the"),
         (1, '{"message_type":"exit_error","code":1,"message":"Fatal: no space"}', ResticError, "Fatal: no space"),
     ],

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +78,19 @@ def test_what_nodes_said_when_a_batch_was_back_opens_the_gates_of_the_next(
     monkeypatch.setattr(Cluster, "ask", count)
     batches = len(pending.roll(soak=0)["batches"])
     assert asked == list(range(batches + 1)), "once at first, and once when each batch is back"
+
+
+def test_what_nodes_said_some_seconds_ago_opens_nothing(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    ask = Cluster.ask
+
+    def late(self: Cluster, *args: Any, **options: Any) -> Sight:
+        asked.append("all")
+        return replace(ask(self, *args, **options), asked=time.monotonic() - 10)
+
+    monkeypatch.setattr(Cluster, "ask", late)
+    batches = len(pending.roll(soak=0)["batches"])
+    assert len(asked) == 1 + 2 * batches, "when each batch is back, and again before the next"
 
 
 def test_nothing_pending_is_nothing_to_do(world: Rolling) -> None:
