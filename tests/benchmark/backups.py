@@ -28,8 +28,6 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.backup import ENVIRONMENT
 
 OURS, RESTORED = "cassops-benchmark-backup", "cassops-benchmark-restored"
-# MiB that each of the three nodes holds. A real node has a thousand times that; the sandbox has two cores for all.
-HELD = 256
 # For how many seconds a client is watched without a backup, and how many requests a second it makes.
 WATCHED = 30.0
 RATE = 50.0
@@ -39,23 +37,26 @@ PASSWORD, CREDENTIALS = "backup-password", "backup-store"
 VALUES: dict[str, Any] = {
     **scene.SMALL,
     "racks": [{**rack, "nodes": 1} for rack in scene.SMALL["racks"]],
-    "storage": {"class": "local", "size": "4Gi"},
 }
 PREFIX = f"{VALUES['cluster']}-{VALUES['datacenter']}"
 NODES = [f"{PREFIX}-{rack['name']}-0" for rack in VALUES["racks"]]
 
 
-def benchmark(where: scene.Scene, runs: int, quiet: float) -> list[measure.Result]:
-    """All of it, on three nodes in three racks."""
+def benchmark(where: scene.Scene, runs: int, quiet: float, data: int) -> list[measure.Result]:
+    """All of it, on three nodes in three racks.
+
+    :param data: MiB that each node holds at first; it gets as much again before the backup that a client feels and the
+        restore of everything. A real node has a thousand times that.
+    """
     sandbox = Sandbox()
     store = Store(sandbox)
     with where.namespace(OURS):
-        site = Site(where, OURS, store)
+        site = Site(where, OURS, store, data)
         site.deploy()
-        site.load(HELD)
+        site.load()
         results = [*uploads(site, runs, quiet), felt(site, quiet)]
         with where.namespace(RESTORED):
-            return [*results, restored(Site(where, RESTORED, store), quiet)]
+            return [*results, restored(Site(where, RESTORED, store, data), quiet)]
 
 
 class Store:
@@ -80,10 +81,11 @@ class Store:
 class Site:
     """A datacenter with the container for backups, in a namespace of its own."""
 
-    def __init__(self, where: scene.Scene, namespace: str, store: Store) -> None:
+    def __init__(self, where: scene.Scene, namespace: str, store: Store, data: int) -> None:
         self.where = where
         self.namespace = namespace
         self.store = store
+        self.data = data
         self.kube: Kube = where.kube(namespace)
         self.inventory: Path = self.with_bandwidth("0")
 
@@ -95,7 +97,9 @@ class Site:
             "credentials_secret": CREDENTIALS,
             **({} if bandwidth is None else {"bandwidth": bandwidth}),
         }
-        return self.where.inventory(self.namespace, {**VALUES, "backup": backup})
+        # All rows twice, and their files once more while they are restored.
+        storage = {"class": "local", "size": f"{4 + self.data * 6 // 1024}Gi"}
+        return self.where.inventory(self.namespace, {**VALUES, "storage": storage, "backup": backup})
 
     def deploy(self) -> float:
         self.store.make_secrets(self.kube)
@@ -105,9 +109,9 @@ class Site:
         words = [word for option in options for word in ("-e", option)]
         return self.where.play(playbook, self.inventory, *words).seconds
 
-    def load(self, mebibytes: int) -> None:
-        print(f"  writing {mebibytes} MiB a node ...", flush=True)
-        cargo.load(self.kube, NODES, mebibytes)
+    def load(self) -> None:
+        print(f"  writing {self.data} MiB a node ...", flush=True)
+        cargo.load(self.kube, NODES, self.data)
 
     def bare(self, node: str, repository: str, *words: str) -> float:
         """restic by hand, in the same container; its seconds.
@@ -150,7 +154,7 @@ def uploads(site: Site, runs: int, quiet: float) -> list[measure.Result]:
     beside = statistics.median(whole - scan for whole, scan in again)
     pairs = "; ".join(f"restic {bare:.1f} s, ours {ours:.1f} s" for bare, ours in full)
     repeats = "; ".join(f"playbook {whole:.1f} s, restic {scan:.1f} s" for whole, scan in again)
-    told = f"3 nodes of {HELD} MiB, one after the other, without a limit"
+    told = f"3 nodes of {site.data} MiB, one after the other, without a limit"
     return [
         measure.Result("upload throughput / bare restic on the same files", ratio, 0.9, "higher", f"{told}: {pairs}"),
         measure.Result(
@@ -222,7 +226,7 @@ def client_of(site: Site) -> Iterator[Client]:
 
 def felt(site: Site, quiet: float) -> measure.Result:
     """QUORUM during a backup of new rows with the default throttle, and without one."""
-    site.load(HELD)
+    site.load()
     site.inventory = site.with_bandwidth(None)
     measure.wait_until_quiet(quiet)
     with client_of(site) as alone:
@@ -232,7 +236,7 @@ def felt(site: Site, quiet: float) -> measure.Result:
     detail = (
         f"p50 {beside.quantile(0.5):.1f} ms against {alone.quantile(0.5):.1f}, p99 {beside.quantile(0.99):.1f} ms "
         f"against {alone.quantile(0.99):.1f}; {RATE:.0f} requests a second for {seconds:.0f} and {WATCHED:.0f} s, "
-        f"default throttle, {HELD} MiB new on each node; the controller and the store are on the same cores"
+        f"default throttle, {site.data} MiB new on each node; the controller and the store are on the same cores"
     )
     ratio = beside.quantile(0.99) / alone.quantile(0.99)
     return measure.Result("p99 of QUORUM during a backup / without", ratio, None, "lower", detail)
@@ -256,8 +260,8 @@ def restored(site: Site, quiet: float) -> measure.Result:
         bare = list(pool.map(by_hand, NODES, stored_hosts(site)))
     ratio = (deploy + ours) / (deploy + max(bare))
     detail = (
-        f"3 nodes of {2 * HELD} MiB: deploy {deploy:.1f} s, restore (tokens kept, import, no repair) {ours:.1f} s; "
-        f"restic restore at the same time {', '.join(f'{each:.1f}' for each in bare)} s"
+        f"3 nodes of {2 * site.data} MiB: deploy {deploy:.1f} s, restore (tokens kept, import, no repair) "
+        f"{ours:.1f} s; restic restore at the same time {', '.join(f'{each:.1f}' for each in bare)} s"
     )
     return measure.Result("new datacenter with a backup's rows / deploy + restic restore", ratio, 1.3, "lower", detail)
 

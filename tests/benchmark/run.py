@@ -68,7 +68,7 @@ def back_up(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure
     if os.environ.get("KUBECONFIG"):
         print("  left out: the S3 server is the sandbox's, and KUBECONFIG is set", flush=True)
         return []
-    return backups.benchmark(where, options.deploys, options.quiet)
+    return backups.benchmark(where, options.deploys, options.quiet, options.data)
 
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -108,7 +108,11 @@ def parser() -> argparse.ArgumentParser:
         "--deploys", type=int, default=2, help="first deploys, replacements, and ways out and in (default: 2)"
     )
     new.add_argument(
-        "--data", type=int, default=256, metavar="MIB", help="in each node, for scale and replace (default: 256)"
+        "--data",
+        type=int,
+        default=256,
+        metavar="MIB",
+        help="in each node, for scale, replace and backup (default: 256)",
     )
     new.add_argument("--rollouts", type=int, default=2, help="rollouts, each one by one and rack by rack (default: 2)")
     new.add_argument(
