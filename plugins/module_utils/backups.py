@@ -577,6 +577,11 @@ class Record:
     def backup(self) -> str:
         return self.tags.get("backup", "")
 
+    @property
+    def host(self) -> str:
+        """The host id, of a node's document."""
+        return self.tags.get("host", "")
+
 
 @dataclass(frozen=True)
 class Listed:

@@ -15,14 +15,15 @@ take hours, and a failed node can be healed meanwhile.
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import activity, backups, cql, gates, nodetool, report, spec
 from ..activity import ASK_LIMIT
-from ..backups import File, Manifest, NodeEntry, NodeManifest, Schema, Statement, Table
+from ..backups import File, Manifest, NodeEntry, NodeManifest, Record, Schema, Statement, Table
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..lock import Lock
@@ -48,6 +49,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 BEAT = 30.0
 # A snapshot that its backup never comes back to goes by itself (Cassandra 4.1 and later).
 SNAPSHOT_TTL = "7d"
+CLEAR = ("clearsnapshot", "-t", backups.SNAPSHOT)
 # How often snapshots are taken when the schema changes under them.
 SNAPSHOT_ATTEMPTS = 3
 # Printed by find of the image: size and path of each file of the snapshots.
@@ -90,6 +92,8 @@ class Run:
         self.lock = Lock(self.kube, catalogue.lock_name(cluster.name), ctx.holder)
         self.beaten_at = float("-inf")
         self.manifest: Manifest
+        # Nodes come in from several threads.
+        self.writing = threading.RLock()
 
     def run(self) -> dict[str, Any]:
         seen = self.cluster.look()
@@ -98,7 +102,9 @@ class Run:
         self.store = Catalogue(self.kube, self.able(sight)[0].pod, self.plan.repository, *self.where)
         begun = catalogue.running(self.kube, *self.where)
         name = self.params.get("name") or backups.name_at(self.now())
-        if self.is_complete(name) and (begun is None or begun.backup != name):
+        # A name of this very second is nobody's yet. Where nothing is done, the store is asked nevertheless.
+        asked = self.params.get("name") or self.ctx.check_mode
+        if asked and self.is_complete(name, self.store.records()) and (begun is None or begun.backup != name):
             return self.result(self.store.manifest(name), changed=False)
         self.manifest = self.fresh(name, sight)
         if self.ctx.check_mode:
@@ -106,20 +112,21 @@ class Run:
             return {**self.result(self.manifest, changed=True), "report": [told, *text(self.manifest)[1:]]}
         with self.lock:
             begun = catalogue.running(self.kube, *self.where)
-            if begun is not None and self.is_complete(begun.backup):
+            records = self.store.records()
+            if begun is not None and self.is_complete(begun.backup, records):
                 catalogue.forget_running(self.kube, *self.where)
                 begun = None
             elif begun is not None and begun.backup != name:
                 self.conclude(begun, sight)
             elif begun is not None:
                 self.manifest = self.taken_up(begun)
-            if self.is_complete(name):
+            if self.is_complete(name, records):
                 return self.result(self.store.manifest(name), changed=False)
-            return self.work(sight)
+            return self.work(sight, records)
 
-    def is_complete(self, name: str) -> bool:
+    def is_complete(self, name: str, records: Sequence[Record]) -> bool:
         """Whether the catalogue has the last word about a backup, and a good one."""
-        listed = self.store.listed(None, self.now())
+        listed = backups.listing(records, None, self.now())
         return any(one.name == name and one.state == backups.COMPLETE for one in listed)
 
     def now(self) -> float:
@@ -210,12 +217,12 @@ class Run:
 
     # -- the work ---------------------------------------------------------------------------------------------------
 
-    def work(self, sight: Sight) -> dict[str, Any]:
+    def work(self, sight: Sight, records: Sequence[Record]) -> dict[str, Any]:
         wanted = [entry for entry in self.manifest.nodes if not entry.error and not entry.manifest]
         self.beat(at_once=True)
         # Of a run that died before it could take them away.
         self.clear([entry.pod for entry in self.manifest.nodes if entry.manifest], self.manifest.backup)
-        self.repositories(wanted)
+        self.repositories(wanted, records)
         if not self.manifest.taken:
             self.snapshots(wanted, sight)
         self.upload(wanted, sight)
@@ -224,17 +231,22 @@ class Run:
     def beat(self, *, at_once: bool = False) -> None:
         """A sign of life; ends the run if the lock was lost."""
         self.lock.check()
-        if at_once or time.monotonic() - self.beaten_at > BEAT:
-            self.beaten_at = time.monotonic()
-            self.manifest = dataclasses.replace(self.manifest, heartbeat=backups.moment(self.now()))
-            catalogue.write_running(self.kube, self.manifest)
+        with self.writing:
+            if at_once or time.monotonic() - self.beaten_at > BEAT:
+                self.beaten_at = time.monotonic()
+                self.manifest = dataclasses.replace(self.manifest, heartbeat=backups.moment(self.now()))
+                catalogue.write_running(self.kube, self.manifest)
 
-    def repositories(self, wanted: Sequence[NodeEntry]) -> None:
-        """Make those that are not there yet. The first answer of the store: better now than after the snapshots."""
-        self.ctx.progress(f"looking at {len(wanted)} repositories in {self.plan.repository}")
+    def repositories(self, wanted: Sequence[NodeEntry], records: Sequence[Record]) -> None:
+        """Make those that are not there yet. The catalogue tells which are: each one that is asked costs a restic."""
+        stored = {record.host for record in records}
+        new = [(entry.host_id, entry.pod) for entry in wanted if entry.host_id not in stored]
+        if not new:
+            return
+        self.ctx.progress(f"looking at {len(new)} repositories in {self.plan.repository}")
         # One alone first: it makes the bucket where there is none, and stores refuse two that do that at once.
         first = attempt(lambda: self.store.repository(backups.CATALOGUE, "").ensure())
-        parts = [] if isinstance(first, CassopsError) else [(entry.host_id, entry.pod) for entry in wanted]
+        parts = [] if isinstance(first, CassopsError) else new
         others = together(lambda part: attempt(lambda: self.store.repository(*part).ensure()), parts)
         answers = [first, *others]
         failures = [str(answer) for answer in answers if isinstance(answer, CassopsError)]
@@ -253,12 +265,13 @@ class Run:
         with self.cluster.locked():
             for _attempt in range(SNAPSHOT_ATTEMPTS):
                 before = self.schema_version(pods[0])
-                failed = self.on_all(pods, [["clearsnapshot", "-t", backups.SNAPSHOT], ["flush"]])
+                self.ctx.progress(f"flushing {len(pods)} nodes", important=True)
+                failed = self.flush(pods)
                 left = [pod for pod in pods if pod not in failed]
                 self.beat()
                 began = time.monotonic()
                 self.ctx.progress(f"taking snapshots on {len(left)} nodes", important=True)
-                failed |= self.on_all(left, self.snapshot_verbs(sight))
+                failed |= self.on_all(left, lambda _pod: self.snapshot_verbs(sight))
                 taken = self.now()
                 schema = self.schema(pods[0])
                 if before == schema.version:
@@ -282,10 +295,19 @@ class Run:
         )
         self.beat(at_once=True)
 
-    def on_all(self, pods: Sequence[str], verbs: Sequence[Sequence[str]]) -> dict[str, str]:
-        """Pod -> why the verbs failed there."""
+    def flush(self, pods: Sequence[str]) -> dict[str, str]:
+        """Flush, where a snapshot of a run that died is left once that is gone; pod -> why it failed."""
+        answers = together(lambda pod: attempt(lambda: self.listing(pod)), pods)
+        # A node that cannot be asked may have one.
+        clean = {pod for pod, answer in zip(pods, answers, strict=True) if answer == ""}
+        return self.on_all(pods, lambda pod: [["flush"]] if pod in clean else [CLEAR, ["flush"]])
+
+    def on_all(self, pods: Sequence[str], verbs: Callable[[str], Sequence[Sequence[str]]]) -> dict[str, str]:
+        """Pod -> why the verbs failed there. :param verbs: those of a pod."""
         limit = float(self.params["snapshot_timeout"])
-        answers = together(lambda pod: attempt(lambda: nodetool.run(self.kube, pod, verbs, limit, check=True)), pods)
+        answers = together(
+            lambda pod: attempt(lambda: nodetool.run(self.kube, pod, verbs(pod), limit, check=True)), pods
+        )
         pairs = zip(pods, answers, strict=True)
         return {pod: str(answer) for pod, answer in pairs if isinstance(answer, CassopsError)}
 
@@ -365,20 +387,24 @@ class Run:
             args += ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
         lines = tuple(table.source for table in tables)
         restic = self.store.repository(entry.host_id, entry.pod)
-        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, lines)
+        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, lines, makes=True)
 
     def tables(self, pod: str) -> tuple[Table, ...]:
         """The files of the snapshot on a node.
 
         :raises CassopsError: there is none.
         """
-        told = self.kube.exec(pod, ["sh", "-c", LOOK_AT_SNAPSHOT], timeout=ASK_LIMIT * 3)
-        if told.rc:
-            raise CassopsError(f"the snapshot on {pod} cannot be listed: {told.stderr.strip() or told.rc}")
-        tables = parse_files(told.stdout)
+        tables = parse_files(self.listing(pod))
         if not tables:
             raise CassopsError(f"the snapshot on {pod} is gone; begin the backup under another name")
         return tables
+
+    def listing(self, pod: str) -> str:
+        """What the snapshot on a node has, empty where there is none; see L(parse_files)."""
+        told = self.kube.exec(pod, ["sh", "-c", LOOK_AT_SNAPSHOT], timeout=ASK_LIMIT * 3)
+        if told.rc:
+            raise CassopsError(f"the snapshot on {pod} cannot be listed: {told.stderr.strip() or told.rc}")
+        return told.stdout
 
     def uploaded(self, work: Work, job: Job) -> None:
         """A node is stored: compare what the repository has with what the snapshot had, and write its manifest."""
@@ -397,8 +423,9 @@ class Run:
         node = self.node_manifest(entry, snapshot, added, tables)
         manifest, digest = self.store.store_node(node)
         entry = dataclasses.replace(entry, manifest=manifest, digest=digest, size=node.size, added=added)
-        self.manifest = self.manifest.with_node(entry)
-        self.beat(at_once=True)
+        with self.writing:
+            self.manifest = self.manifest.with_node(entry)
+            self.beat(at_once=True)
         self.ctx.progress(
             f"{work.pod} is in: {node.files} files of {report.size(node.size)}, {report.size(added)} of them new",
             important=True,
@@ -438,12 +465,11 @@ class Run:
 
     def clear(self, pods: Sequence[str], name: str) -> list[str]:
         """Take snapshots and jobs away; a node that cannot be reached keeps its snapshot until the next backup."""
-        verb = ["clearsnapshot", "-t", backups.SNAPSHOT]
 
         def one(pod: str) -> None:
             if name:
                 self.store.repository(backups.CATALOGUE, pod).end(job_name(name))
-            nodetool.run(self.kube, pod, [verb], float(self.params["snapshot_timeout"]), check=True)
+            nodetool.run(self.kube, pod, [CLEAR], float(self.params["snapshot_timeout"]), check=True)
 
         answers = together(lambda pod: attempt(lambda: one(pod)), pods)
         left = [str(answer) for answer in answers if isinstance(answer, CassopsError)]

@@ -139,7 +139,7 @@ class Purge:
         ledger = ledger_of(self.found, self.params["cluster"], self.params["datacenter"])
         able = set(catalogue.pods_with_restic(self.found))
         living = {node.host_id: node.pod for node in (ledger.nodes.values() if ledger else ()) if node.host_id}
-        hosts = {record.tags["host"] for record in records if record.kind == backups.NODE and "host" in record.tags}
+        hosts = {record.host for record in records if record.host}
         every = sorted(hosts | {host for host, pod in living.items() if pod in able})
         return [self.store.repository(host, pod if (pod := living.get(host, "")) in able else "") for host in every]
 
@@ -171,8 +171,7 @@ class Purge:
             now = list({restic.pod: restic for restic in reversed(waiting)}.values())
             waiting = [restic for restic in waiting if restic not in now]
             works = [Work(restic.pod, "", restic, JOB, ("prune", *limit), DATA) for restic in now]
-            for work in works:
-                work.restic.end(JOB)
+            together(lambda work: work.restic.end(JOB), works)
             jobs = Jobs(
                 works,
                 self.ctx,

@@ -139,9 +139,7 @@ class Check:
             now = {self.restic(node).pod: node for node in reversed(waiting)}
             waiting = [node for node in waiting if node not in now.values()]
             works = [Work(pod, node.rack, self.restic(node), JOB, args, DATA, attempts=1) for pod, node in now.items()]
-            for work in works:
-                work.restic.end(JOB)
-                work.restic.unlock()
+            together(make_way, works)
             failed = self.run_jobs(works, "verification by", "rack")
             faults += [f"{now[pod].pod}: {why}" for pod, why in failed.items()]
         return faults
@@ -216,6 +214,12 @@ class Check:
         if done.rc:
             raise CassopsError(f"{node.pod}: sstableverify could not be run ({done.rc}): {said}")
         return []
+
+
+def make_way(work: Work) -> None:
+    """For a job, where a run that died left one, or the lock of one."""
+    work.restic.end(work.name)
+    work.restic.unlock()
 
 
 def complaint(said: str) -> str:

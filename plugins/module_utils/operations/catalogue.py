@@ -125,7 +125,8 @@ class Catalogue:
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def store_node(self, manifest: NodeManifest) -> tuple[str, str]:
-        """Id and digest of the stored document."""
+        """Id and digest of the stored document. The node's own pod stores it: of many that are stored at the same time
+        each needs a restic's memory."""
         tags = {
             "kind": backups.NODE,
             "backup": manifest.backup,
@@ -133,7 +134,8 @@ class Catalogue:
             "host": manifest.host_id,
             "repository": manifest.repository,
         }
-        return self._store(backups.dump(manifest), backups.NODE, manifest.backup, tags, manifest.host_id)
+        own = Catalogue(self.kube, manifest.pod, self.base, self.cluster, self.datacenter)
+        return own._store(backups.dump(manifest), backups.NODE, manifest.backup, tags, manifest.host_id)
 
     def store_schema(self, schema: Schema) -> tuple[str, str]:
         """Id and digest of the stored document."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 
 from .. import report
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import attempt, together
+from ..observe import PARALLEL, attempt, together
 from ..restic import Job, Restic
 
 SHORTEST, PAUSE = 0.5, 2.0
@@ -35,6 +36,7 @@ class Work:
     :param group: jobs of one group run at the same time; see L(may_begin).
     :param name: of the job; the same work has the same name, so that who comes next finds it.
     :param lines: see C(Restic.start).
+    :param makes: make the repository where there is none any more, before the job is begun again.
     """
 
     pod: str
@@ -45,6 +47,7 @@ class Work:
     folder: str
     lines: tuple[str, ...] = ()
     attempts: int = ATTEMPTS
+    makes: bool = False
 
 
 @dataclass
@@ -82,8 +85,8 @@ class Jobs:
     """Runs all of the work to its end.
 
     :param works: one a pod.
-    :param finished: what is to be done with a job that ended well, in the order of their ends; what it raises counts
-        as the work's failure.
+    :param finished: what is to be done with a job that ended well, in a thread, of several jobs at the same time, while
+        others move their bytes; a L(CassopsError) that it raises is the work's failure.
     :param beat: called at each look: a sign of life, and the check of the lock.
     :param limit: seconds without progress after which a job is given up.
     """
@@ -107,24 +110,33 @@ class Jobs:
         self.beat = beat
         self.limit = limit
         self.running: dict[str, _State] = {}
-        # Those that ended well, and with which is not yet done what is to be done then.
-        self.ended: list[_State] = []
+        # Those that ended well, and with which is being done what is to be done then.
+        self.finishing: dict[Future[CassopsError | None], _State] = {}
         self.failures: dict[str, str] = {}
 
     def run(self) -> Mapping[str, str]:
         """Pod -> why its work failed; empty when all is done."""
-        while self.waiting or self.running:
-            self.beat()
-            self._begin()
-            states = list(self.running.values())
-            looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name)), states)
-            for state, look in zip(states, looks, strict=True):
-                self._see(state, look)
-            if self.ended:
-                self._finish()
-            elif self.running:
-                time.sleep(self._pause())
+        with ThreadPoolExecutor(PARALLEL) as self.pool:
+            while self.waiting or self.running or self.finishing:
+                self.beat()
+                self._begin()
+                self._look()
+                self._take_finished()
+                if not any(self._may_begin(work) for work in self.waiting):
+                    self._rest()
         return self.failures
+
+    def _look(self) -> None:
+        states = list(self.running.values())
+        looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name)), states)
+        for state, look in zip(states, looks, strict=True):
+            self._see(state, look)
+
+    def _rest(self) -> None:
+        if self.running:
+            time.sleep(self._pause())
+        elif self.finishing:
+            wait(self.finishing, timeout=PAUSE, return_when=FIRST_COMPLETED)
 
     def _pause(self) -> float:
         """Short while the youngest job is young: what is small would else take as long as a look."""
@@ -134,7 +146,7 @@ class Jobs:
     def _begin(self) -> None:
         begun = []
         for work in list(self.waiting):
-            if may_begin(work, [state.work for state in self.running.values()], self.parallel):
+            if self._may_begin(work):
                 self.waiting.remove(work)
                 self.running[work.pod] = _State(work)
                 begun.append(work)
@@ -142,6 +154,9 @@ class Jobs:
             if isinstance(answer, CassopsError):
                 # Its pod may come back; the limit without progress ends that.
                 self.running[work.pod].unseen = str(answer)
+
+    def _may_begin(self, work: Work) -> bool:
+        return may_begin(work, [state.work for state in self.running.values()], self.parallel)
 
     def _see(self, state: _State, look: Job | CassopsError) -> None:
         if state.work.pod not in self.running:
@@ -159,7 +174,9 @@ class Jobs:
         if state.unseen or state.job.state == "running":
             self._go_on(state, now)
         elif state.job.ended and state.job.rc == 0:
-            self.ended.append(self.running.pop(state.work.pod))
+            del self.running[state.work.pod]
+            done = self.pool.submit(attempt, partial(self.finished, state.work, state.job))
+            self.finishing[done] = state
         else:
             self._again(state)
 
@@ -183,14 +200,11 @@ class Jobs:
         complaint = f"; {job.error.rpartition('; ')[2]}" if job.error else ""
         return f"{said}{f', {left} left' if left else ''}{complaint}"
 
-    def _finish(self) -> None:
-        """What ended is finished while the next ones move their bytes already."""
-        self._begin()
-        for state in self.ended:
-            answer = attempt(partial(self.finished, state.work, state.job))
+    def _take_finished(self) -> None:
+        for done in [each for each in self.finishing if each.done()]:
+            state, answer = self.finishing.pop(done), done.result()
             if isinstance(answer, CassopsError):
                 self._fail(state, str(answer))
-        self.ended = []
 
     def _again(self, state: _State) -> None:
         """It failed, or its container died with it: what it had stored is not stored again."""
@@ -225,6 +239,8 @@ def _start(work: Work) -> None:
 
 def _restart(work: Work) -> None:
     work.restic.end(work.name)
+    if work.makes:
+        work.restic.ensure()
     work.restic.unlock()
     _start(work)
 

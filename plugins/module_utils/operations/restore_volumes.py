@@ -135,6 +135,8 @@ class Download:
             together(self.prepare, batch)
             volumes = looks(self.kube, [parcel.pod for parcel in batch])
             waiting = [parcel for parcel in batch if not self.is_ready(volumes[parcel.pod], parcel)]
+            # A run that died may have left the jobs of the others.
+            together(self.forget, [parcel for parcel in batch if parcel not in waiting])
             # What it brought is taken with the rest; until then the job tells the next run that it is done.
             self.bring([self.log_work(parcel) for parcel in waiting if parcel.logs], lambda _work, _job: None)
             self.bring([self.work(parcel) for parcel in waiting], self.take)
@@ -176,24 +178,31 @@ class Download:
         if self.plan.way != restoring.SWAP:
             args += ["--include-file", restic.list_of(name)]
             lines = tuple(f"/{table.source}" for table in self.tables(parcel))
-        client = Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
-        return Work(parcel.pod, parcel.pod, client, name, tuple(args), stage, lines)
+        return Work(parcel.pod, parcel.pod, self.client(parcel), name, tuple(args), stage, lines)
+
+    def client(self, parcel: Parcel) -> Restic:
+        return Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
 
     def log_work(self, parcel: Parcel) -> Work:
         """What was stored of a commit log, piece over piece: a segment that grew is in several."""
         stage = f"{STAGING}/{self.plan.id}/{parcel.host_id}"
-        client = Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
         args = ("restore", "--json", EACH, "--target", f"{stage}/log")
-        return Work(parcel.pod, parcel.pod, client, log_job_of(self.plan, parcel), args, stage, parcel.logs)
+        return Work(
+            parcel.pod, parcel.pod, self.client(parcel), log_job_of(self.plan, parcel), args, stage, parcel.logs
+        )
 
     def take(self, work: Work, _job: Job) -> None:
         """What is there is compared, and becomes a data folder; the job is forgotten last."""
         parcel = self.parcels[work.name]
         self.check(parcel)
         self.arrange(parcel)
-        for job in (log_job_of(self.plan, parcel), work.name):
-            work.restic.end(job)
+        self.forget(parcel)
         self.ctx.progress(f"{parcel.pod} has its files", important=True)
+
+    def forget(self, parcel: Parcel) -> None:
+        """The jobs that brought a parcel."""
+        for job in (log_job_of(self.plan, parcel), job_of(self.plan, parcel)):
+            self.client(parcel).end(job)
 
     def check(self, parcel: Parcel) -> None:
         """What is there is what the manifest tells, file by file."""

@@ -363,7 +363,7 @@ def test_a_container_that_is_killed_is_no_end(three: Datacenter, client: Workloa
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(10))
 def test_a_backup_that_is_killed_anywhere(three: Datacenter, client: Workload, store: Store, number: int) -> None:
-    words = ("", "looking at", "taking snapshots", "snapshots taken", "is in:")
+    words = ("", "flushing", "taking snapshots", "snapshots taken", "is in:")
     choice = rng(f"backup/killed/{number}")
     kill_and_go_on(three, f"killed-{number}", choice.choice(words), choice.uniform(0, 2))
     no_snapshots(three)

@@ -18,6 +18,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import catalogue
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import (
     DATA,
+    NO_REPOSITORY,
     Job,
     NoRepository,
     Restic,
@@ -147,6 +148,8 @@ class FakeRestic(Restic):
             return Job(ending)
         if ending:
             return Job("ended", ending, {}, "wrong password" if ending == 12 else "it broke")
+        if self.repository not in self.store_.repositories:
+            return Job("ended", NO_REPOSITORY, {}, "there is no repository")
         if args[0] != "backup":
             bad = args[0] == "check" and self.repository in self.store_.damaged
             return Job("ended", 1 if bad else 0, {}, "pack 1234 is damaged" if bad else "")

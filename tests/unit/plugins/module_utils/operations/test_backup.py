@@ -135,6 +135,32 @@ def test_nodes_are_flushed_before_the_first_snapshot_is_taken(world: World) -> N
     assert taken == ("snapshot", "-t", SNAPSHOT, "--ttl", backup.SNAPSHOT_TTL)
 
 
+def test_a_snapshot_that_was_left_goes_before_the_flush_and_others_cost_nothing(world: World) -> None:
+    first, *others = world.nodes
+    world.ring.busy[first].snapshots.append(SNAPSHOT)
+    before = len(world.ring.nodetool)
+    world.back_up()
+    asked = world.ring.nodetool[before:]
+    assert [verb[0] for pod, verb in asked if pod == first] == ["clearsnapshot", "flush", "snapshot", "clearsnapshot"]
+    for pod in others:
+        assert [verb[0] for each, verb in asked if each == pod] == ["flush", "snapshot", "clearsnapshot"]
+
+
+def test_repositories_that_the_catalogue_knows_are_not_asked_for(world: World) -> None:
+    world.back_up("b1")
+    before = len(world.store.commands)
+    world.back_up("b2")
+    assert [args[0] for _pod, _where, args in world.store.commands[before:]] == ["backup"] * 3
+
+
+def test_a_repository_that_somebody_deleted_is_made_again(world: World) -> None:
+    world.back_up("b1")
+    gone = next(where for where in world.store.repositories if where.endswith(host_of(world, world.nodes[1])))
+    del world.store.repositories[gone]
+    assert world.back_up("b2")["backup"]["state"] == COMPLETE
+    assert len(world.store.repositories[gone]) == 1
+
+
 def test_check_mode_tells_and_does_nothing(world: World) -> None:
     before, verbs = list(world.kube.writes), len(world.ring.nodetool)
     result = world.run(backup, check=True, name="b1")

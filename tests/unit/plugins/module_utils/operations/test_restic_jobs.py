@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,13 +36,17 @@ class Scripted:
     started: int = 0
     ended: int = 0
     deaf: int = 0
-    seen: list[str] = field(default_factory=list)
+    made: int = 0
+    log: list[str] = field(default_factory=list)
+    began: threading.Event = field(default_factory=threading.Event)
 
     def start(self, job: str, args: Sequence[str], folder: str, lines: Sequence[str] = ()) -> None:
         if self.deaf:
             self.deaf -= 1
             raise CassopsError(f"pod {self.pod} is not there")
         self.started += 1
+        self.log.append(self.pod)
+        self.began.set()
 
     def look(self, job: str) -> Job:
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -51,6 +56,10 @@ class Scripted:
 
     def end(self, job: str) -> None:
         self.ended += 1
+
+    def ensure(self) -> bool:
+        self.made += 1
+        return True
 
     def unlock(self) -> None:
         pass
@@ -80,16 +89,20 @@ def run(*scripts: Scripted, limit: float = 60, **options: Any) -> tuple[dict[str
     said: list[str] = []
     finished: list[str] = []
     works = [Work(script.pod, script.pod[:2], script, "job", ("backup",), "/data") for script in scripts]  # type: ignore[arg-type]
-    jobs = Jobs(
-        works,
-        Context(progress=lambda text, important=False: said.append(text)),
-        verb="upload of",
-        parallel=options.get("parallel", "all"),
-        finished=lambda work, _job: finished.append(work.pod),
-        beat=lambda: None,
-        limit=limit,
-    )
+
+    def finish(work: Work, _job: Job) -> None:
+        options.get("finish", len)(work.pod)
+        finished.append(work.pod)
+
+    context = Context(progress=lambda text, important=False: said.append(text))
+    jobs = jobs_of(works, context, parallel=options.get("parallel", "all"), finished=finish, limit=limit)
     return dict(jobs.run()), said, finished
+
+
+def jobs_of(works: Sequence[Work], context: Context | None = None, **options: Any) -> Jobs:
+    plain: dict[str, Any] = {"verb": "upload of", "parallel": "all", "beat": lambda: None, "limit": 60}
+    plain["finished"] = lambda _work, _job: None
+    return Jobs(works, context or Context(), **{**plain, **options})
 
 
 def test_progress_is_told_in_bytes_and_time_left(clock: Clock) -> None:
@@ -101,22 +114,32 @@ def test_progress_is_told_in_bytes_and_time_left(clock: Clock) -> None:
         assert re.fullmatch(r"upload of r1-0: \d+ %, \d+\.0 MiB of 100\.0 MiB, (1m)?\d+s left", text), text
 
 
-def test_the_next_one_moves_while_the_last_one_is_finished(clock: Clock) -> None:
+def test_the_next_ones_move_while_the_first_is_finished(clock: Clock) -> None:
     """Only one rack is busy at a time; reading what was stored, and writing it down, is no upload."""
-    first, second, third = (Scripted([moving(1), DONE], pod=f"r{rack}-0") for rack in (1, 2, 3))
-    begun: list[list[int]] = []
-    works = [Work(each.pod, each.pod[:2], each, "job", ("backup",), "/data") for each in (first, second, third)]  # type: ignore[arg-type]
-    jobs = Jobs(
-        works,
-        Context(),
-        verb="upload of",
-        parallel="rack",
-        finished=lambda work, _job: begun.append([first.started, second.started, third.started]),
-        beat=lambda: None,
-        limit=60,
-    )
-    assert jobs.run() == {}
-    assert begun == [[1, 1, 0], [1, 1, 1], [1, 1, 1]]
+    scripts = [Scripted([moving(1), DONE], pod=f"r{rack}-0") for rack in (1, 2, 3)]
+    last_began = threading.Event()
+    scripts[2].began = last_began
+    failures, _said, finished = run(*scripts, parallel="rack", finish=lambda pod: pod == "r1-0" and last_began.wait(60))
+    assert failures == {}
+    assert last_began.is_set()
+    assert sorted(finished) == ["r1-0", "r2-0", "r3-0"]
+
+
+def test_those_that_end_together_are_finished_together(clock: Clock) -> None:
+    """Of a rack of thirty nodes the last one would else wait for twenty-nine others."""
+    scripts = [Scripted([moving(1), DONE], pod=f"r1-{number}") for number in range(3)]
+    all_there = threading.Barrier(3, timeout=60)
+    failures, _said, finished = run(*scripts, finish=lambda _pod: all_there.wait())
+    assert failures == {}
+    assert sorted(finished) == ["r1-0", "r1-1", "r1-2"]
+
+
+def test_a_repository_that_is_gone_is_made_before_the_next_try(clock: Clock) -> None:
+    kept, gone = (Scripted([Job("ended", 10, error="no config"), DONE], pod=pod) for pod in ("r1-0", "r2-0"))
+    for script, makes in ((kept, False), (gone, True)):
+        work = Work(script.pod, script.pod[:2], script, "job", ("backup",), "/data", makes=makes)  # type: ignore[arg-type]
+        assert jobs_of([work]).run() == {}
+    assert (kept.made, gone.made) == (0, 1)
 
 
 def test_what_is_finished_badly_has_failed_and_the_others_go_on(clock: Clock) -> None:
@@ -127,7 +150,7 @@ def test_what_is_finished_badly_has_failed_and_the_others_go_on(clock: Clock) ->
             raise CassopsError("a file is missing")
 
     works = [Work(each.pod, each.pod[:2], each, "job", ("backup",), "/data") for each in (first, second)]  # type: ignore[arg-type]
-    jobs = Jobs(works, Context(), verb="upload of", parallel="rack", finished=finished, beat=lambda: None, limit=60)
+    jobs = jobs_of(works, parallel="rack", finished=finished)
     assert jobs.run() == {"r1-0": "a file is missing"}
     assert (first.ended, second.started) == (1, 1)
 
@@ -173,8 +196,10 @@ def test_a_failure_is_tried_three_times_and_no_more(clock: Clock) -> None:
 
 
 def test_racks_one_after_the_other(clock: Clock) -> None:
-    scripts = [Scripted([moving(10), moving(20), DONE], pod=pod) for pod in ("r1-0", "r2-0", "r1-1", "r2-1")]
-    _failures, _said, finished = run(*scripts, parallel="rack")
-    assert finished == ["r1-0", "r1-1", "r2-0", "r2-1"]
-    scripts = [Scripted([moving(10), DONE], pod=pod) for pod in ("r1-0", "r2-0", "r1-1")]
-    assert run(*scripts, parallel="1")[2] == ["r1-0", "r2-0", "r1-1"]
+    begun: list[str] = []
+    pods = ("r1-0", "r2-0", "r1-1", "r2-1")
+    run(*(Scripted([moving(10), moving(20), DONE], pod=pod, log=begun) for pod in pods), parallel="rack")
+    assert begun == ["r1-0", "r1-1", "r2-0", "r2-1"]
+    begun.clear()
+    run(*(Scripted([moving(10), DONE], pod=pod, log=begun) for pod in pods), parallel="1")
+    assert begun == list(pods)
