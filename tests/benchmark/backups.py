@@ -45,18 +45,19 @@ NODES = [f"{PREFIX}-{rack['name']}-0" for rack in VALUES["racks"]]
 def benchmark(where: scene.Scene, runs: int, quiet: float, data: int) -> list[measure.Result]:
     """All of it, on three nodes in three racks.
 
-    :param data: MiB that each node holds at first; it gets as much again before the backup that a client feels and the
-        restore of everything. A real node has a thousand times that.
+    :param data: MiB that each node holds, half of it new in the backup that a client feels. A real node has some
+        hundred times that.
     """
     sandbox = Sandbox()
     store = Store(sandbox)
     with where.namespace(OURS):
         site = Site(where, OURS, store, data)
         site.deploy()
-        site.load()
-        results = [*uploads(site, runs, quiet), felt(site, quiet)]
+        site.load(data // 2)
+        site.play("backup", "backup_name=before")
+        results = [felt(site, quiet), *uploads(site, runs, quiet)]
         with where.namespace(RESTORED):
-            return [*results, restored(Site(where, RESTORED, store, data), quiet)]
+            return [*results, restored(Site(where, RESTORED, store, data), f"full-{runs - 1}", quiet)]
 
 
 class Store:
@@ -97,8 +98,8 @@ class Site:
             "credentials_secret": CREDENTIALS,
             **({} if bandwidth is None else {"bandwidth": bandwidth}),
         }
-        # All rows twice, and their files once more while they are restored.
-        storage = {"class": "local", "size": f"{4 + self.data * 6 // 1024}Gi"}
+        # With room for compactions, and for the files that a restore brings.
+        storage = {"class": "local", "size": f"{4 + self.data * 3 // 1024}Gi"}
         return self.where.inventory(self.namespace, {**VALUES, "storage": storage, "backup": backup})
 
     def deploy(self) -> float:
@@ -109,9 +110,9 @@ class Site:
         words = [word for option in options for word in ("-e", option)]
         return self.where.play(playbook, self.inventory, *words).seconds
 
-    def load(self) -> None:
-        print(f"  writing {self.data} MiB a node ...", flush=True)
-        cargo.load(self.kube, NODES, self.data)
+    def load(self, mebibytes: int) -> None:
+        print(f"  writing {mebibytes} MiB a node ...", flush=True)
+        cargo.load(self.kube, NODES, mebibytes)
 
     def bare(self, node: str, repository: str, *words: str) -> float:
         """restic by hand, in the same container; its seconds.
@@ -146,7 +147,7 @@ def uploads(site: Site, runs: int, quiet: float) -> list[measure.Result]:
         site.store.base = f"{site.store.base.partition('/turn-')[0]}/turn-{turn}"
         site.inventory = site.with_bandwidth("0")
         ours = upload_seconds(site, f"full-{turn}")
-        whole = site.play("backup", f"backup_name=again-{turn}")
+        whole = site.play("backup")
         full.append((bare, ours))
         again.append((whole, scan))
         print(f"  bare {bare:.1f} s, upload {ours:.1f} s; again: bare {scan:.1f} s, all {whole:.1f} s", flush=True)
@@ -226,7 +227,8 @@ def client_of(site: Site) -> Iterator[Client]:
 
 def felt(site: Site, quiet: float) -> measure.Result:
     """QUORUM during a backup of new rows with the default throttle, and without one."""
-    site.load()
+    new = site.data - site.data // 2
+    site.load(new)
     site.inventory = site.with_bandwidth(None)
     measure.wait_until_quiet(quiet)
     with client_of(site) as alone:
@@ -236,7 +238,7 @@ def felt(site: Site, quiet: float) -> measure.Result:
     detail = (
         f"p50 {beside.quantile(0.5):.1f} ms against {alone.quantile(0.5):.1f}, p99 {beside.quantile(0.99):.1f} ms "
         f"against {alone.quantile(0.99):.1f}; {RATE:.0f} requests a second for {seconds:.0f} and {WATCHED:.0f} s, "
-        f"default throttle, {site.data} MiB new on each node; the controller and the store are on the same cores"
+        f"default throttle, {new} MiB new on each node; the controller and the store are on the same cores"
     )
     ratio = beside.quantile(0.99) / alone.quantile(0.99)
     return measure.Result("p99 of QUORUM during a backup / without", ratio, None, "lower", detail)
@@ -245,11 +247,11 @@ def felt(site: Site, quiet: float) -> measure.Result:
 # --- restore ----------------------------------------------------------------------------------------------------------
 
 
-def restored(site: Site, quiet: float) -> measure.Result:
+def restored(site: Site, backup: str, quiet: float) -> measure.Result:
     """Into a new datacenter in another namespace: the same names, so the same tokens; restic by hand on its nodes."""
     measure.wait_until_quiet(quiet)
     deploy = site.deploy()
-    ours = site.play("restore", "restore_name=felt", "restore_tables=cargo", "restore_repair=false")
+    ours = site.play("restore", f"restore_name={backup}", "restore_tables=cargo", "restore_repair=false")
     place = f"{site.store.base}/ours/{VALUES['cluster']}/{VALUES['datacenter']}"
     target = "/var/lib/cassandra/.cassops/bare"
 
@@ -260,7 +262,7 @@ def restored(site: Site, quiet: float) -> measure.Result:
         bare = list(pool.map(by_hand, NODES, stored_hosts(site)))
     ratio = (deploy + ours) / (deploy + max(bare))
     detail = (
-        f"3 nodes of {2 * site.data} MiB: deploy {deploy:.1f} s, restore (tokens kept, import, no repair) "
+        f"3 nodes of {site.data} MiB: deploy {deploy:.1f} s, restore (tokens kept, import, no repair) "
         f"{ours:.1f} s; restic restore at the same time {', '.join(f'{each:.1f}' for each in bare)} s"
     )
     return measure.Result("new datacenter with a backup's rows / deploy + restic restore", ratio, 1.3, "lower", detail)

@@ -23,7 +23,7 @@ from ..observe import PARALLEL, attempt, together
 from ..restic import Job, Restic
 
 SHORTEST, PAUSE = 0.5, 2.0
-"""Seconds between two looks: at jobs that have just begun, and at those that take their time."""
+"""Seconds between two looks: at jobs that have just begun or are about to end, and at those that take their time."""
 SAY_AGAIN = 10.0
 ATTEMPTS = 3
 """How often a job is begun whose container dies under it, or that fails."""
@@ -63,6 +63,15 @@ class _State:
     said_at: float = field(default_factory=time.monotonic)
     # What the last look said, if it could not look.
     unseen: str = ""
+
+    def left(self, now: float) -> float | None:
+        """Seconds that the rest takes at the pace so far; None while that says nothing yet."""
+        return seconds_left(self.job.done, self.job.total, self.first or 0, now - self.began_at)
+
+    def pause(self, now: float) -> float:
+        """Seconds until it is worth a look: its end is to be seen soon after it came."""
+        left = self.left(now)
+        return (now - self.began_at) / 10 if left is None else left / 2
 
 
 def may_begin(work: Work, running: Iterable[Work], parallel: str) -> bool:
@@ -139,9 +148,8 @@ class Jobs:
             wait(self.finishing, timeout=PAUSE, return_when=FIRST_COMPLETED)
 
     def _pause(self) -> float:
-        """Short while the youngest job is young: what is small would else take as long as a look."""
-        youngest = time.monotonic() - max(state.began_at for state in self.running.values())
-        return min(PAUSE, max(SHORTEST, youngest / 10))
+        now = time.monotonic()
+        return min(PAUSE, max(SHORTEST, min(state.pause(now) for state in self.running.values())))
 
     def _begin(self) -> None:
         begun = []
@@ -196,7 +204,7 @@ class Jobs:
             return f"{self.verb} {pod}: {report.age(now - state.began_at)} so far"
         part = 100 * job.done / job.total
         said = f"{self.verb} {pod}: {part:.0f} %, {report.size(job.done)} of {report.size(job.total)}"
-        left = time_left(job.done, job.total, state.first or 0, now - state.began_at)
+        left = time_left(state.left(now))
         complaint = f"; {job.error.rpartition('; ')[2]}" if job.error else ""
         return f"{said}{f', {left} left' if left else ''}{complaint}"
 
@@ -250,8 +258,18 @@ def worth_another_try(job: Job) -> bool:
     return not (job.ended and ("wrong password" in job.error or job.rc == 12))
 
 
-def time_left(done: int, total: int, first: int, spent: float) -> str:
-    """How long the rest takes at the pace so far; empty while that says nothing yet."""
-    if done <= first or spent < 1 or done >= total:
-        return ""
-    return report.age((total - done) / ((done - first) / spent)) or ""
+def seconds_left(done: int, total: int, first: int, spent: float) -> float | None:
+    """How long the rest takes at the pace so far; None while that says nothing yet.
+
+    :param first: what was done when C(spent) began to count.
+    """
+    if 0 < total <= done:
+        return 0.0
+    if done <= first or spent < 1:
+        return None
+    return (total - done) / ((done - first) / spent)
+
+
+def time_left(left: float | None) -> str:
+    """In words, empty where there is nothing to say."""
+    return report.age(left) or "" if left else ""

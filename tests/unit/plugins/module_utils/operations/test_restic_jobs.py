@@ -15,7 +15,12 @@ import pytest
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Jobs, Work, time_left
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import (
+    Jobs,
+    Work,
+    seconds_left,
+    time_left,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Job, ResticError
 
 DONE = Job("ended", 0)
@@ -156,10 +161,28 @@ def test_what_is_finished_badly_has_failed_and_the_others_go_on(clock: Clock) ->
 
 
 def test_time_left_says_nothing_before_it_knows() -> None:
-    assert time_left(10, 100, 10, 60) == ""
-    assert time_left(20, 100, 10, 0.5) == ""
-    assert time_left(100, 100, 10, 60) == ""
-    assert time_left(20, 100, 10, 10) == "1m20s"
+    assert time_left(seconds_left(10, 100, 10, 60)) == ""
+    assert time_left(seconds_left(20, 100, 10, 0.5)) == ""
+    assert time_left(seconds_left(100, 100, 10, 60)) == ""
+    assert time_left(seconds_left(20, 100, 10, 10)) == "1m20s"
+
+
+def test_looks_come_closer_when_the_end_comes_near(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.tick(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    began = clock.now
+    script = Scripted([DONE])
+    script.look = lambda _job: moving(int(clock.now - began), 60) if clock.now - began < 60 else DONE  # type: ignore[method-assign]
+    run(script)
+    assert pauses[0] == 0.5
+    assert pauses[len(pauses) // 2] == 2.0
+    assert pauses[-1] < 1
+    assert clock.now - began < 61
 
 
 def test_a_look_that_fails_is_no_failure_of_the_job(clock: Clock) -> None:
