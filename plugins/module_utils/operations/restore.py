@@ -372,10 +372,9 @@ class Restore:
 
     def finish(self, plan: Plan) -> None:
         """Nothing of the restore stays but the note that it was done."""
-        for parcel in {parcel.pod: parcel for parcel in plan.parcels}.values():
-            restore_volumes.clean(self.cluster.kube, parcel.pod, plan.id)
-        for node in self.cluster.look().view.nodes:
-            restore_volumes.run(self.cluster.kube, node.pod, restore_scripts.BREAK)
+        restore_volumes.clean_all(self.cluster.kube, plan)
+        nodes = self.cluster.look().view.nodes
+        together(lambda node: restore_volumes.run(self.cluster.kube, node.pod, restore_scripts.BREAK), nodes)
         when = moment(self.cluster.kube.server_time())
         note = {"wish": plan.wish, "when": when, "began": moment(plan.began), "tables": sorted(plan.tables)}
         self.annotate(json.dumps(note, sort_keys=True))
@@ -392,8 +391,7 @@ class Restore:
                 "which finishes it"
             )
         restore_volumes.end_jobs(self.cluster.kube, self.base, plan)
-        for pod in sorted({parcel.pod for parcel in plan.parcels}):
-            restore_volumes.clean(self.cluster.kube, pod, plan.id)
+        restore_volumes.clean_all(self.cluster.kube, plan)
         if plan.emptied:
             self.ctx.warnings.append(
                 f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; Cassandra's snapshots of "

@@ -157,8 +157,8 @@ class Swapping:
     def start(self) -> None:
         self.write_ledger()
         self.cluster.check()
-        for parcel in self.plan.parcels:
-            restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.RELEASE, self.plan.id)
+        kube, words = self.cluster.kube, (restore_scripts.RELEASE, self.plan.id)
+        together(lambda parcel: restore_volumes.run(kube, parcel.pod, *words), self.plan.parcels)
         self.say("all nodes start")
 
     def write_ledger(self) -> None:

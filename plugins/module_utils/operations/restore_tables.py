@@ -127,7 +127,9 @@ class Filling:
 
     def bring(self) -> None:
         """Table by table, so that a table is whole as soon as it can be."""
-        found = {parcel: restore_volumes.folders(self.cluster.kube, self.plan, parcel) for parcel in self.plan.parcels}
+        parcels = self.plan.parcels
+        told = together(lambda parcel: restore_volumes.folders(self.cluster.kube, self.plan, parcel), parcels)
+        found = dict(zip(parcels, told, strict=True))
         tables = sorted({(folder.keyspace, folder.table) for each in found.values() for folder in each})
         for number, name in enumerate(tables, 1):
             self.cluster.check()

@@ -96,6 +96,11 @@ def clean(kube: Kube, pod: str, id: str) -> None:
     run(kube, pod, restore_scripts.CLEAN, id, limit=LONG)
 
 
+def clean_all(kube: Kube, plan: Plan) -> None:
+    """Whatever of a restore lies on the volumes."""
+    together(lambda pod: clean(kube, pod, plan.id), sorted({parcel.pod for parcel in plan.parcels}))
+
+
 # --- the download -----------------------------------------------------------------------------------------------------
 
 
@@ -248,7 +253,10 @@ def log_job_of(plan: Plan, parcel: Parcel) -> str:
 
 def end_jobs(kube: Kube, base: str, plan: Plan) -> None:
     """Downloads that still run, for a restore that is given up."""
-    for parcel in plan.parcels:
+
+    def end(parcel: Parcel) -> None:
         client = Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}")
         for job in (log_job_of(plan, parcel), job_of(plan, parcel)):
             client.end(job)
+
+    together(end, plan.parcels)
