@@ -1,12 +1,16 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the soak has seen: kept in a file, so that a run goes on where the last one was stopped, and told in a page."""
+"""What the soak has seen: kept in a file, so that a run goes on where the last one was stopped, and told in a page.
+
+The file stays on its machine. The page is what outlives it: a fault that this machine has not seen keeps its line.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +30,7 @@ Written by `make soak`, which runs whole matrices of faults on the sandbox: real
 `make test` runs a sample of each. Kills are those of ansible-playbook by SIGKILL and of workers that lost power.
 A client writes and reads at QUORUM all the time; a write counts as lost when it was acknowledged and a later read at
 QUORUM does not find it. Failed requests were answered with an error or not in time, as QUORUM has it when too many
-nodes are away.
+nodes are away. A line tells the last time that its tests ran.
 
 """
 
@@ -83,7 +87,7 @@ class Soak:
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps({**self.entries(), test: seen}, indent=1))
-        PAGE.write_text(page(list(self.entries().values())))
+        PAGE.write_text(page(list(self.entries().values()), PAGE.read_text() if PAGE.exists() else ""))
 
 
 def counts(record: Record | None) -> dict[str, int]:
@@ -108,23 +112,55 @@ COLUMNS = {
 }
 
 
-def page(entries: list[dict[str, Any]]) -> str:
-    """The page: a line a kind of fault."""
-    dates = sorted(entry["date"] for entry in entries)
-    seeds = sorted({str(entry["seed"]) for entry in entries})
-    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
-    faults = dict.fromkeys(entry["fault"] for entry in entries)
-    lines = [
-        f"{when}, seeds {', '.join(seeds)}:",
+SEEDS = re.compile(r"^Seeds: (.*)\.$", re.MULTILINE)
+LINE = re.compile(r"^\| ([a-z][^|]*) \| (\d{4}-\d\d-\d\d) \| ([\d,| ]+) \|$", re.MULTILINE)
+
+
+@dataclass
+class Line:
+    """A fault on the page. :ivar last: the date when it was last seen. :ivar sums: by the names of L(COLUMNS)."""
+
+    last: str
+    sums: dict[str, int]
+
+    def text(self, name: str) -> str:
+        return f"| {name} | {self.last} | {' | '.join(f'{self.sums[key]:,}' for key in COLUMNS)} |"
+
+
+def page(entries: list[dict[str, Any]], before: str) -> str:
+    """The page: a line a kind of fault.
+
+    :param before: the page as it was.
+    """
+    seeds = {str(entry["seed"]) for entry in entries} | set("".join(SEEDS.findall(before)).split(", ")) - {""}
+    lines = {**told(before), **seen(entries)}
+    every = added(list(lines.values()))
+    table = [
+        f"Seeds: {', '.join(sorted(seeds, key=int))}.",
         "",
-        f"| fault | {' | '.join(COLUMNS.values())} |",
-        f"|---|{'---:|' * len(COLUMNS)}",
-        *(row(fault, [entry for entry in entries if entry["fault"] == fault]) for fault in faults),
-        row("**all**", entries),
+        f"| fault | last | {' | '.join(COLUMNS.values())} |",
+        f"|---|---|{'---:|' * len(COLUMNS)}",
+        *(line.text(fault) for fault, line in lines.items()),
+        every.text("**all**"),
     ]
-    return HEAD + "\n".join(lines) + "\n"
+    return HEAD + "\n".join(table) + "\n"
 
 
-def row(name: str, entries: list[dict[str, Any]]) -> str:
-    """Sums of the entries."""
-    return f"| {name} | {' | '.join(f'{sum(entry[key] for entry in entries):,}' for key in COLUMNS)} |"
+def told(text: str) -> dict[str, Line]:
+    """The lines of a page."""
+    return {
+        fault: Line(last, dict(zip(COLUMNS, (int(cell.replace(",", "")) for cell in cells.split("|")), strict=True)))
+        for fault, last, cells in LINE.findall(text)
+    }
+
+
+def seen(entries: list[dict[str, Any]]) -> dict[str, Line]:
+    """A line a fault."""
+    found: dict[str, list[Line]] = {}
+    for entry in entries:
+        found.setdefault(entry["fault"], []).append(Line(entry["date"], {key: entry[key] for key in COLUMNS}))
+    return {fault: added(lines) for fault, lines in found.items()}
+
+
+def added(lines: list[Line]) -> Line:
+    return Line(max(line.last for line in lines), {key: sum(line.sums[key] for line in lines) for key in COLUMNS})
