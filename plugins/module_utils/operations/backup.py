@@ -477,6 +477,7 @@ class Run:
         return left
 
     def finish(self, sight: Sight) -> dict[str, Any]:
+        self.lock.check()
         state = backups.end_state(self.manifest)
         missing = [f"{entry.pod}: {entry.error or 'unknown'}" for entry in self.manifest.nodes if not entry.manifest]
         error = "; ".join(missing)

@@ -29,7 +29,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
-from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import LATE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
@@ -314,6 +314,19 @@ def test_a_store_that_is_down_leaves_nothing_behind(world: World) -> None:
     world.store.down = False
     world.back_up()
     world.assert_tidy()
+
+
+def test_who_loses_the_lock_at_the_very_end_has_no_last_word(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = backup.Run.upload
+
+    def upload(self: backup.Run, *what: Any) -> None:
+        plain(self, *what)
+        self.lock._lost = "somebody took it"
+
+    monkeypatch.setattr(backup.Run, "upload", upload)
+    with pytest.raises(LockLost):
+        world.back_up()
+    assert [item.tags["kind"] for item in world.store.of("catalogue")] == ["schema", "node", "node", "node"]
 
 
 # --- some nodes fail --------------------------------------------------------------------------------------------------
