@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import statistics
 import threading
@@ -111,20 +112,31 @@ class Site:
         return self.where.play(playbook, self.inventory, *words).seconds
 
     def load(self, mebibytes: int) -> None:
+        """Rows that stay in the files they came in: compactions would go on beside the measurements, and at other times
+        in the one than in the other."""
         print(f"  writing {mebibytes} MiB a node ...", flush=True)
         cargo.load(self.kube, NODES, mebibytes)
+        for node in NODES:
+            for verb in (["disableautocompaction", "cargo"], ["stop", "COMPACTION"]):
+                self.kube.exec(node, ["nodetool", *verb], timeout=LIMIT)
 
     def bare(self, node: str, repository: str, *words: str) -> float:
         """restic by hand, in the same container; its seconds.
 
         :raises Failed: it did not end with 0.
         """
+        settle()
         began = time.monotonic()
         argv = ["sh", "-c", f'{ENVIRONMENT}cd /var/lib/cassandra/data && exec restic "$@"', "sh", repository, *words]
         done = self.kube.exec(node, argv, restic.CONTAINER, timeout=LIMIT)
         if done.rc:
             raise measure.Failed(f"{node}: restic {' '.join(words)} ended with {done.rc}: {done.stderr}")
         return time.monotonic() - began
+
+
+def settle() -> None:
+    """What was written before is on disk: else the next one who writes waits for it."""
+    os.sync()
 
 
 # --- upload -----------------------------------------------------------------------------------------------------------
@@ -178,6 +190,7 @@ def upload_seconds(site: Site, name: str) -> float:
                 seen.append(time.monotonic())
             time.sleep(PAUSE)
 
+    settle()
     with measure.beside(watch, ended):
         site.play("backup", f"backup_name={name}")
         time.sleep(2 * PAUSE)
@@ -253,6 +266,7 @@ def restored(site: Site, backup: str, quiet: float) -> measure.Result:
     measure.wait_until_quiet(quiet)
     deploy = site.deploy()
     before = by_hand(site)
+    settle()
     ours = site.play("restore", f"restore_name={backup}", "restore_tables=cargo", "restore_repair=false")
     after = by_hand(site)
     ratio = (deploy + ours) / (deploy + statistics.mean((max(before), max(after))))
