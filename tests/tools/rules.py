@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 import awx
 import yaml
 from checkout import files
-from report import ROOT, Skipped
+from report import ROOT, VENV_BIN
 
 GROUP = "kubernetes"
 HEADER = (
@@ -170,14 +169,13 @@ def _registry_hosts() -> re.Pattern[str] | None:
 
 def shell(root: Path = ROOT) -> list[str]:
     """shellcheck, over the scripts in the tree and over those for the pods, which are texts in manifests/scripts.py."""
-    program = shutil.which("shellcheck")
-    if not program:
-        raise Skipped("shellcheck is not installed (apt-get install shellcheck)")
     scripts = {str(name): (root / name).read_text() for name in files() if _is_shell(root / name)}
     scripts |= {f"manifests/scripts.py, {name}": text for name, text in _pod_scripts(root)}
     problems = []
     for name, text in sorted(scripts.items()):
-        done = subprocess.run([program, *SHELLCHECK, "-"], input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [VENV_BIN / "shellcheck", *SHELLCHECK, "-"], input=text, capture_output=True, text=True, check=False
+        )
         problems += [line.replace("-:", f"{name}:", 1) for line in (done.stdout + done.stderr).splitlines()]
     return problems
 

@@ -831,10 +831,3 @@ def test_the_probe_renews_the_sign_of_life(node: Node) -> None:
     os.utime(alive, (1, 1))
     assert probe(node).returncode == 0
     assert time.time() - alive.stat().st_mtime < 60
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("script", [scripts.START, scripts.PROBE])
-def test_shellcheck_has_nothing_to_say(script: str) -> None:
-    result = subprocess.run(["shellcheck", "-"], input=script, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout
