@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import statistics
 import threading
 import time
@@ -35,6 +36,7 @@ RATE = 50.0
 LIMIT = 900.0
 PAUSE = 0.1
 PASSWORD, CREDENTIALS = "backup-password", "backup-store"
+BUCKET = "benchmark"
 VALUES: dict[str, Any] = {
     **scene.SMALL,
     "racks": [{**rack, "nodes": 1} for rack in scene.SMALL["racks"]],
@@ -49,9 +51,7 @@ def benchmark(where: scene.Scene, runs: int, quiet: float, data: int) -> list[me
     :param data: MiB that each node holds, half of it new in the backup that a client feels. A real node has some
         hundred times that.
     """
-    sandbox = Sandbox()
-    store = Store(sandbox)
-    with where.namespace(OURS):
+    with Store.bucket(Sandbox()) as store, where.namespace(OURS):
         site = Site(where, OURS, store, data)
         site.deploy()
         site.load(data // 2)
@@ -67,7 +67,18 @@ class Store:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.password = secrets.token_hex(20)
-        self.base = f"s3:{sandbox.s3.endpoint}/benchmark-{secrets.token_hex(4)}"
+        self.base = f"s3:{sandbox.s3.endpoint}/{BUCKET}"
+
+    @classmethod
+    @contextmanager
+    def bucket(cls, sandbox: Sandbox) -> Iterator[Store]:
+        """An empty one; nothing of it is left afterwards. It has a multiple of what the nodes have."""
+        folder = sandbox.layout.s3_data / BUCKET
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield cls(sandbox)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def make_secrets(self, kube: Kube) -> None:
         access = self.sandbox.s3
