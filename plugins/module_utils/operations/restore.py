@@ -390,7 +390,7 @@ class Restore:
                 f"the restore of backup {plan.backup} has stopped nodes already (step {plan.step}); run it again, "
                 "which finishes it"
             )
-        restore_volumes.end_jobs(self.cluster.kube, self.base, plan)
+        restore_volumes.end_jobs(self.cluster.kube, self.base, plan, plan.parcels)
         restore_volumes.clean_all(self.cluster.kube, plan)
         if plan.emptied:
             self.ctx.warnings.append(

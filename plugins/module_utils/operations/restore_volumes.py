@@ -123,7 +123,7 @@ class Download:
         ctx: Context,
     ) -> None:
         self.kube = kube
-        self.base = base.rstrip("/")
+        self.base = base
         self.plan = plan
         self.documents = documents
         self.limit = limit
@@ -141,7 +141,7 @@ class Download:
             volumes = looks(self.kube, [parcel.pod for parcel in batch])
             waiting = [parcel for parcel in batch if not self.is_ready(volumes[parcel.pod], parcel)]
             # A run that died may have left the jobs of the others.
-            together(self.forget, [parcel for parcel in batch if parcel not in waiting])
+            end_jobs(self.kube, self.base, self.plan, [parcel for parcel in batch if parcel not in waiting])
             # What it brought is taken with the rest; until then the job tells the next run that it is done.
             self.bring([self.log_work(parcel) for parcel in waiting if parcel.logs], lambda _work, _job: None)
             self.bring([self.work(parcel) for parcel in waiting], self.take)
@@ -183,31 +183,23 @@ class Download:
         if self.plan.way != restoring.SWAP:
             args += ["--include-file", restic.list_of(name)]
             lines = tuple(f"/{table.source}" for table in self.tables(parcel))
-        return Work(parcel.pod, parcel.pod, self.client(parcel), name, tuple(args), stage, lines)
-
-    def client(self, parcel: Parcel) -> Restic:
-        return Restic(self.kube, parcel.pod, f"{self.base}/{parcel.repository}")
+        client = client_of(self.kube, self.base, parcel)
+        return Work(parcel.pod, parcel.pod, client, name, tuple(args), stage, lines)
 
     def log_work(self, parcel: Parcel) -> Work:
         """What was stored of a commit log, piece over piece: a segment that grew is in several."""
         stage = f"{STAGING}/{self.plan.id}/{parcel.host_id}"
         args = ("restore", "--json", EACH, "--target", f"{stage}/log")
-        return Work(
-            parcel.pod, parcel.pod, self.client(parcel), log_job_of(self.plan, parcel), args, stage, parcel.logs
-        )
+        client = client_of(self.kube, self.base, parcel)
+        return Work(parcel.pod, parcel.pod, client, log_job_of(self.plan, parcel), args, stage, parcel.logs)
 
     def take(self, work: Work, _job: Job) -> None:
         """What is there is compared, and becomes a data folder; the job is forgotten last."""
         parcel = self.parcels[work.name]
         self.check(parcel)
         self.arrange(parcel)
-        self.forget(parcel)
+        end_jobs(self.kube, self.base, self.plan, [parcel])
         self.ctx.progress(f"{parcel.pod} has its files", important=True)
-
-    def forget(self, parcel: Parcel) -> None:
-        """The jobs that brought a parcel."""
-        for job in (log_job_of(self.plan, parcel), job_of(self.plan, parcel)):
-            self.client(parcel).end(job)
 
     def check(self, parcel: Parcel) -> None:
         """What is there is what the manifest tells, file by file."""
@@ -251,12 +243,16 @@ def log_job_of(plan: Plan, parcel: Parcel) -> str:
     return f"log-{plan.id}-{parcel.host_id}"
 
 
-def end_jobs(kube: Kube, base: str, plan: Plan) -> None:
-    """Downloads that still run, for a restore that is given up."""
+def client_of(kube: Kube, base: str, parcel: Parcel) -> Restic:
+    """restic in a parcel's pod, for the repository that it comes from."""
+    return Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}")
+
+
+def end_jobs(kube: Kube, base: str, plan: Plan, parcels: Sequence[Parcel]) -> None:
+    """End the downloads of parcels that still run, and forget those that have ended."""
 
     def end(parcel: Parcel) -> None:
-        client = Restic(kube, parcel.pod, f"{base.rstrip('/')}/{parcel.repository}")
         for job in (log_job_of(plan, parcel), job_of(plan, parcel)):
-            client.end(job)
+            client_of(kube, base, parcel).end(job)
 
-    together(end, plan.parcels)
+    together(end, parcels)

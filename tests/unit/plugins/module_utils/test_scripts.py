@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ import pytest
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import scripts
 
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
 HOST_ID = "11111111-2222-3333-4444-555555555555"
 POD = "shop-dc1-r1-0"
@@ -831,3 +833,10 @@ def test_the_probe_renews_the_sign_of_life(node: Node) -> None:
     os.utime(alive, (1, 1))
     assert probe(node).returncode == 0
     assert time.time() - alive.stat().st_mtime < 60
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="the virtual environments of other versions have no shellcheck")
+@pytest.mark.parametrize("script", [scripts.START, scripts.PROBE])
+def test_shellcheck_has_nothing_to_say(script: str) -> None:
+    result = subprocess.run([str(SHELLCHECK), "-"], input=script, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
