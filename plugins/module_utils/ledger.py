@@ -55,6 +55,8 @@ class Ledger:
     :param tokens: by pod name, the planned initial tokens; used in phase `new` only.
     :param seeds: addresses: the first node of up to three racks, then seeds of other datacenters.
     :param first: the doorkeeper's pod name: the one node that listens for CQL (on loopback) in phase `new`.
+    :param hash_rounds: bcrypt's rounds, as a power of two, for the logins that the doorkeeper makes; None = Cassandra's
+        own number of them.
     :param gc_grace_seconds: smallest gc_grace_seconds of the user tables; a node that was down longer is held.
     :param replace: by pod name, the address of the dead node that this pod may replace.
     :param self_replace: true when a known node whose volume is empty may replace itself unasked.
@@ -79,6 +81,7 @@ class Ledger:
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     seeds: tuple[str, ...] = ()
     first: str = ""
+    hash_rounds: int | None = None
     gc_grace_seconds: int = DEFAULT_GC_GRACE_SECONDS
     replace: Mapping[str, str] = field(default_factory=dict)
     self_replace: bool = False
@@ -152,6 +155,7 @@ class Ledger:
             "volumes": "".join(f"{pod} {number}\n" for pod, number in sorted(self.volumes.items())),
             "born_version": self.born_version,
             # Only where there is something to tell: a ledger that was written before these were known stays as it is.
+            **({"hash_rounds": str(self.hash_rounds)} if self.hash_rounds is not None else {}),
             **({"replicas": str(self.replicas)} if self.replicas is not None else {}),
             **({"stopped": str(self.stopped)} if self.stopped is not None else {}),
             **({"pause": f"{self.pause[0]} {self.pause[1]}"} if self.pause else {}),
@@ -200,6 +204,7 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         tokens={pod: tuple(int(token) for token in values.split(",")) for pod, values in _lines(data, "tokens", 2)},
         seeds=tuple(seed for seed in data.get("seeds", "").strip().split(",") if seed),
         first=data.get("first", "").strip(),
+        hash_rounds=int(data["hash_rounds"]) if data.get("hash_rounds", "").strip() else None,
         gc_grace_seconds=int(data.get("gc_grace_seconds") or DEFAULT_GC_GRACE_SECONDS),
         replace=dict(_lines(data, "replace", 2)),
         self_replace=data.get("self_replace", "").strip() == "true",

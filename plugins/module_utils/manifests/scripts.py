@@ -357,7 +357,11 @@ jvm_options() {
     esac
     # The doorkeeper's first process lives for a minute: no code is worth compiling well for it, and the others need not
     # hear that it went.
-    if is_doorkeeper; then echo "-XX:TieredStopAtLevel=1 -Dcassandra.shutdown_announce_in_ms=0"; fi
+    is_doorkeeper || return 0
+    echo "-XX:TieredStopAtLevel=1 -Dcassandra.shutdown_announce_in_ms=0"
+    # It makes the superuser, and no login but random ones.
+    rounds=$(fact hash_rounds)
+    [ -z "$rounds" ] || echo "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=$rounds"
 }
 
 start() {

@@ -378,9 +378,15 @@ class Deployment:
             tokens=self.desired.tokens
             or ring.plan_tokens(racks, self.desired.num_tokens, f"{self.desired.cluster}/{self.desired.name}"),
             first=nodes[0].pod,
+            hash_rounds=self.hash_rounds(),
             self_replace=self.desired.self_replace,
             born_version=self.desired.version,
         )
+
+    def hash_rounds(self) -> int | None:
+        """Those of the superuser's password; a password that a person chose gets as many as Cassandra's default."""
+        secret = self.kube.get("Secret", self.desired.superuser_secret)
+        return superuser.RANDOM_ROUNDS if secret and superuser.is_random(secret) else None
 
     def with_addresses(self, ledger: Ledger, addresses: Mapping[str, str]) -> Ledger:
         nodes = ledger.nodes

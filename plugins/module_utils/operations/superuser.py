@@ -28,6 +28,14 @@ from .waiting import PAUSE
 
 DEFAULT = Credentials("cassandra", "cassandra")
 PASSWORD_LENGTH = 32
+LABEL_CHOSEN = "cassops.kubernetes/password"
+RANDOM = "random"
+RANDOM_ROUNDS = 4
+"""bcrypt's rounds for a random password, as a power of two: the fewest that Cassandra takes, by default it is 10.
+
+They make each guess dear, and nobody guesses 190 bits; but each of our logins pays for them, a tenth of a second of a
+processor on each node that is asked, and two on one that has just started.
+"""
 LIMIT = 30.0
 
 
@@ -46,13 +54,13 @@ def credentials(secret: Mapping[str, Any], name: str) -> Credentials:
 
 
 def make_secret(kube: Kube, datacenter: Datacenter, labels: Mapping[str, str]) -> None:
-    """Create the Secret with a random password; one that appeared meanwhile stays as it is."""
+    """Create the Secret with a random password, labelled as such; one that appeared meanwhile stays as it is."""
     alphabet = string.ascii_letters + string.digits
     password = "".join(secrets.choice(alphabet) for dummy in range(PASSWORD_LENGTH))
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": datacenter.superuser_secret, "labels": dict(labels)},
+        "metadata": {"name": datacenter.superuser_secret, "labels": {**labels, LABEL_CHOSEN: RANDOM}},
         "type": "Opaque",
         "stringData": {"username": f"{datacenter.cluster}-superuser", "password": password},
     }
@@ -60,6 +68,13 @@ def make_secret(kube: Kube, datacenter: Datacenter, labels: Mapping[str, str]) -
         kube.create(secret)
     except Conflict:
         pass
+
+
+def is_random(secret: Mapping[str, Any]) -> bool:
+    """Whether the password is one of L(make_secret): somebody may have put another into the Secret since."""
+    password = base64.b64decode((secret.get("data") or {}).get("password") or "")
+    labelled = secret["metadata"].get("labels", {}).get(LABEL_CHOSEN) == RANDOM
+    return labelled and len(password) == PASSWORD_LENGTH
 
 
 def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Mapping[str, int]) -> None:

@@ -32,6 +32,7 @@ LEDGERS = st.builds(
     tokens=TOKENS,
     seeds=st.lists(ADDRESSES, max_size=4).map(tuple),
     first=NAMES,
+    hash_rounds=st.none() | st.integers(4, 30),
     gc_grace_seconds=st.integers(1, 10**7),
     replace=st.dictionaries(NAMES, ADDRESSES, max_size=3),
     self_replace=st.booleans(),

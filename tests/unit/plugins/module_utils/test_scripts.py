@@ -297,6 +297,26 @@ def test_the_doorkeeper_opens_in_the_same_pod_when_the_superuser_stands(node: No
     assert node.read("log").endswith("ended\n")
 
 
+@pytest.mark.parametrize(
+    ("ledger", "rounds"),
+    [
+        (NEW, False),
+        (replace(NEW, hash_rounds=4), True),
+        # Whoever makes logins later chooses their passwords.
+        (replace(NEW, hash_rounds=4, first=OTHER), False),
+        (replace(RUNNING, hash_rounds=4), False),
+    ],
+)
+def test_only_the_doorkeeper_hashes_cheaply(node: Node, ledger: Ledger, rounds: bool) -> None:
+    node.ledger(ledger)
+    if ledger.phase == "running":
+        node.mark()
+        node.data()
+    options = node.start()["options"].split()
+    assert ("-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4" in options) is rounds
+    assert options[-1] == "-Dmine=1"
+
+
 def test_the_doorkeeper_ends_as_cassandra_does(node: Node) -> None:
     node.ledger(NEW)
     node.write("bin/cassandra", "#!/bin/sh\nexit 3\n").chmod(0o755)

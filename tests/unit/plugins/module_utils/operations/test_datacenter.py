@@ -252,6 +252,19 @@ def test_a_secret_that_somebody_made_is_used(world: World) -> None:
     world.run(superuser_secret="mine")
     assert world.ring.roles["me"].password == "it's"
     assert world.kube.names("Secret") == ["mine"]
+    assert world.kube.ledger().hash_rounds is None
+
+
+@pytest.mark.parametrize(("edited", "rounds"), [(None, 4), ("letmein", None)])
+def test_only_a_random_password_is_hashed_cheaply(
+    worlds: Callable[[], World], edited: str | None, rounds: int | None
+) -> None:
+    """Somebody may put a password of their own into the Secret that a run made before it died."""
+    world = killed_before(worlds, "apply ConfigMap shop-dc1-ledger")
+    if edited:
+        world.kube.one("Secret", "shop-superuser")["data"]["password"] = base64.b64encode(edited.encode()).decode()
+    world.run()
+    assert world.kube.ledger().hash_rounds == rounds
 
 
 def test_a_namespace_is_made_only_where_it_was_asked_for(world: World) -> None:

@@ -276,7 +276,10 @@ def test_a_secret_is_made_with_a_password_of_32_characters() -> None:
         kube = Secrets()
         superuser.make_secret(cast(Kube, kube), desired(), {"team": "shop"})
         (made,) = kube.made
-        assert made["metadata"] == {"name": "shop-superuser", "labels": {"team": "shop"}}
+        assert made["metadata"] == {
+            "name": "shop-superuser",
+            "labels": {"team": "shop", "cassops.kubernetes/password": "random"},
+        }
         assert made["stringData"]["username"] == "shop-superuser"
         assert re.fullmatch(r"[A-Za-z0-9]{32}", made["stringData"]["password"])
         passwords.add(made["stringData"]["password"])
