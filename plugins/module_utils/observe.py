@@ -10,9 +10,10 @@ C(nodetool status): where one of three nodes is down each read is refused, and n
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
@@ -123,7 +124,8 @@ def ask(kube: Kube, seen: View, credentials: Credentials, also: Collection[str] 
     :param busy: ask also what the observers are busy with: a few tables more, and one look at each volume.
     """
     pods = [node.pod for node in observers(seen.nodes, also)]
-    answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials, busy)), pods)
+    alike = Alike()
+    answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials, busy, alike)), pods)
     answered = list(zip(pods, answers, strict=True))
     heard = {pod: answer for pod, answer in answered if not isinstance(answer, CassopsError)}
     return replace(
@@ -132,6 +134,32 @@ def ask(kube: Kube, seen: View, credentials: Credentials, also: Collection[str] 
         keyspaces=next((keyspaces for dummy, keyspaces in heard.values()), ()),
         unheard={pod: str(answer) for pod, answer in answered if isinstance(answer, CassopsError)},
     )
+
+
+class Alike:
+    """What all nodes of one version, or of one schema, answer alike: the first is asked, the others take its answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: dict[tuple[str, ...], Future[Any]] = {}
+
+    def told(self, key: tuple[str, ...], ask: Callable[[], Result]) -> Result:
+        """The answer for the key. :param ask: asks the caller's own node."""
+        own: Future[Result] = Future()
+        with self._lock:
+            first = self._answers.setdefault(key, own)
+        if first is not own:
+            try:
+                answer: Result = first.result()
+            except CassopsError:
+                # That node's trouble need not be this one's.
+                return ask()
+            return answer
+        try:
+            own.set_result(ask())
+        except BaseException as error:
+            own.set_exception(error)
+        return own.result()
 
 
 def attempt(call: Callable[[], Result]) -> Result | CassopsError:
@@ -381,15 +409,19 @@ def held_reason(kube: Kube, pod: str) -> str | None:
 
 
 def observation(
-    kube: Kube, pod: str, credentials: Credentials, busy: bool = False
+    kube: Kube, pod: str, credentials: Credentials, busy: bool = False, alike: Alike | None = None
 ) -> tuple[Observation, tuple[Keyspace, ...]]:
-    """One node's view, and the keyspaces it knows."""
+    """One node's view, and the keyspaces it knows.
+
+    :param alike: what was learned of other nodes in the same look.
+    """
+    alike = alike or Alike()
     with cql.connect(kube, pod, credentials.username, credentials.password, timeout=ASK_LIMIT) as session:
         local = session.execute("SELECT * FROM system.local")[0]
         peers = session.execute("SELECT * FROM system.peers_v2")
-        tables = virtual_tables(session)
+        tables = alike.told(("tables", local["release_version"]), lambda: virtual_tables(session))
         gossip = gossip_rows(session) if "gossip_info" in tables else gossip_lines(kube, pod) if busy else {}
-        keyspaces = keyspaces_of(session)
+        keyspaces = alike.told(("keyspaces", str(local["schema_version"])), lambda: keyspaces_of(session))
         own = str(local["broadcast_address"])
         members = {own: endpoint(own, local, gossip)}
         for peer in peers:

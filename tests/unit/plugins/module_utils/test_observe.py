@@ -13,6 +13,7 @@ from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession, Member
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     ExecResult,
     Kube,
@@ -419,6 +420,32 @@ def test_keyspaces_have_the_smallest_gc_grace_of_their_tables(monkeypatch: pytes
     fake.tables += [("shop", 864000), ("shop", 90000), ("shop", None)]
     told = {item.name: item.gc_grace_seconds for item in observe.observation(NONE, "shop-dc1-r1-0", LOGIN)[1]}
     assert (told["system_auth"], told["shop"], told["empty"]) == (7776000, 90000, None)
+
+
+def test_what_nodes_answer_alike_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cassandra(monkeypatch)
+    alike = observe.Alike()
+    told = [observe.observation(NONE, pod, LOGIN, alike=alike)[1] for pod in sorted(fake.doors)]
+    assert len(told) == 3
+    assert all(keyspaces == told[0] for keyspaces in told)
+    for table in ("system_schema.tables", "system_virtual_schema.tables"):
+        assert sum(table in text for text in fake.statements) == 1
+
+
+def test_what_nodes_may_answer_otherwise_is_asked_of_each() -> None:
+    alike = observe.Alike()
+    assert [alike.told(("keyspaces", version), lambda version=version: version) for version in "aba"] == ["a", "b", "a"]
+
+
+def test_the_trouble_of_the_node_that_was_asked_is_not_that_of_the_others() -> None:
+    alike = observe.Alike()
+
+    def fails() -> str:
+        raise CassopsError("it does not answer")
+
+    with pytest.raises(CassopsError, match="it does not answer"):
+        alike.told(("keyspaces", "a"), fails)
+    assert alike.told(("keyspaces", "a"), lambda: "mine") == "mine"
 
 
 def test_cassandra_4_0_has_no_gossip_table(monkeypatch: pytest.MonkeyPatch) -> None:
