@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import measure
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "bin"
@@ -31,25 +32,17 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 
 DELETED_WITHIN = 300.0
 
-# What the sandbox's inventory asks for, with two nodes a rack.
+SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "inventories" / "sandbox" / "hosts.yml").read_text())["demo"]["vars"]
 SMALL: dict[str, Any] = {
+    key.removeprefix("cassandra_"): value
+    for key, value in SHIPPED.items()
+    if key.startswith("cassandra_") and key not in ("cassandra_kubeconfig", "cassandra_namespace")
+} | {
     "cluster": "bench",
     "datacenter": "dc1",
-    "version": "5.0.9",
-    "racks": [{"name": f"r{number}", "zone": f"zone{number}", "nodes": 2} for number in (1, 2, 3)],
-    "storage": {"class": "local", "size": "2Gi"},
-    "heap": "320Mi",
-    "resources": {"requests": {"cpu": "50m", "memory": "900Mi"}, "limits": {"memory": "1400Mi"}},
-    "allow_shared_workers": True,
-    "config": {
-        "memtable_heap_space": "32MiB",
-        "memtable_offheap_space": "32MiB",
-        "file_cache_size": "32MiB",
-        "networking_cache_size": "16MiB",
-        "key_cache_size": "8MiB",
-    },
-    "jvm_options": ["-Dcassandra.ring_delay_ms=5000", "-Dcassandra.skip_wait_for_gossip_to_settle=0"],
+    "racks": [{**rack, "nodes": 2} for rack in SHIPPED["cassandra_racks"]],
 }
+"""What the sandbox's inventory asks for, with two nodes a rack."""
 
 
 class Scene:

@@ -92,7 +92,7 @@ def test_a_second_restart_does_nothing(six: Datacenter, client: Workload) -> Non
 def test_an_option_that_crashes_stops_at_the_canary_and_its_correction_ends_well(
     six: Datacenter, client: Workload
 ) -> None:
-    wanted = six.inventory_variables()["cassandra_jvm_options"]
+    wanted = six.inventory_variables().get("cassandra_jvm_options", ())
     bad = six.changed(cassandra_jvm_options=[*wanted, BAD])
     with stops_at_the_canary(bad, six, client, "crashed 3 times", "Unrecognized VM option"):
         # Whoever fixes it tells so first; that must work although a node is down.

@@ -25,8 +25,6 @@ MEMBER = re.compile(
 DATACENTER = re.compile(r"^Datacenter: (\S+)$", re.MULTILINE)
 # A node of these tests needs ten seconds of a whole processor to start, and there are few processors.
 START_SECONDS = 600.0
-QUICK = "-XX:TieredStopAtLevel=1"
-"""Java's first compiler only: half of what a small node costs while it starts is the second one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,6 @@ class Datacenter:
             "cassandra_racks": self.rack_list(),
             **self.variables,
         }
-        wanted["cassandra_jvm_options"] = [*wanted.get("cassandra_jvm_options", ()), QUICK]
         return {key: value for key, value in wanted.items() if value is not None}
 
     def rack_list(self) -> list[dict[str, Any]]:
@@ -175,7 +172,7 @@ class Datacenter:
 
     def nodetool(self, node: str, *words: str) -> str:
         """Run nodetool on a node, without a compiler that is worth its time only in processes that stay."""
-        return self.namespace.exec(node, "env", f"JAVA_TOOL_OPTIONS={QUICK}", "nodetool", *words)
+        return self.namespace.exec(node, "env", "JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1", "nodetool", *words)
 
     def strangers(self, node: str) -> list[str]:
         """Addresses in a node's gossip that belong to no node of this datacenter: ghosts."""
