@@ -10,8 +10,7 @@ replicas alive; and one that is refused, all of whose replicas but one are alive
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import cql, ring
@@ -47,22 +46,40 @@ class Liveness:
         return bool(unproven) and not any(read - self.up <= unproven for read in self.refused)
 
 
-def probes(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Keys of rows that need not exist, "cassops-probe-0", "-1", ..., each with the addresses of its replicas.
+Probe = tuple[str, tuple[str, ...]]
+"""The key of a row that need not exist, and the addresses of its replicas."""
+
+
+def probes(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> list[Probe]:
+    """Of the keys "cassops-probe-0", "-1", ... first those few that reach every member.
 
     :param replication: of the table's keyspace.
     """
     normal = {address: item for address, item in members.items() if item.tokens}
     if not normal or not replication:
-        return
+        return []
     find = ring.replica_finder(
         {address: item.tokens for address, item in normal.items()},
         {address: item.rack for address, item in normal.items()},
         {address: item.datacenter for address, item in normal.items()},
         replication,
     )
-    for number in itertools.count():
-        if number > TRIES * len(normal):
-            return
-        key = f"cassops-probe-{number}"
-        yield key, tuple(find(cql.token(key)))
+    keys = (f"cassops-probe-{number}" for number in range(TRIES * len(normal)))
+    return widest_first([(key, find(cql.token(key))) for key in keys])
+
+
+def widest_first(found: Sequence[Probe]) -> list[Probe]:
+    """Those that reach the most members that none before them does come first; what reaches nobody new comes last."""
+    new = {address for _key, replicas in found for address in replicas}
+    first: list[Probe] = []
+    rest = list(found)
+    for size in range(max((len(replicas) for _key, replicas in found), default=0), 0, -1):
+        left = []
+        for probe in rest:
+            if len(new.intersection(probe[1])) >= size:
+                first.append(probe)
+                new.difference_update(probe[1])
+            else:
+                left.append(probe)
+        rest = left
+    return first + rest

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -23,7 +23,7 @@ from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name
-from .liveness import Liveness, probes
+from .liveness import Liveness, Probe, probes
 from .view import Activity, Budget, Endpoint, Keyspace, NodeView, Observation, RackView, View, observers
 
 LABEL_CLUSTER = "cassops.kubernetes/cluster"
@@ -141,9 +141,9 @@ class Alike:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._answers: dict[tuple[str, ...], Future[Any]] = {}
+        self._answers: dict[Hashable, Future[Any]] = {}
 
-    def told(self, key: tuple[str, ...], ask: Callable[[], Result]) -> Result:
+    def told(self, key: Hashable, ask: Callable[[], Result]) -> Result:
         """The answer for the key. :param ask: asks the caller's own node."""
         own: Future[Result] = Future()
         with self._lock:
@@ -431,7 +431,9 @@ def observation(
             if gossip_status(row) in GONE:
                 continue
             members.setdefault(address, gossip_endpoint(address, row))
-        alive = failure_detector(kube, pod, session, own, members, keyspaces)
+        logins = next((item.replication for item in keyspaces if item.name == "system_auth"), {})
+        reads = alike.told((layout(members), str(logins)), lambda: probes(members, logins))
+        alive = failure_detector(kube, pod, session, own, members, reads)
         doing = activity.read(kube, pod, session, tables, members[own].status) if busy else Activity()
     bootstrapped = local["bootstrapped"] == "COMPLETED"
     return Observation(pod, own, bootstrapped, members, alive, doing), keyspaces
@@ -517,18 +519,22 @@ def gossip_status(row: Mapping[str, Any]) -> str | None:
     return str(said).split(",", 1)[0] if said else None
 
 
+def layout(members: Mapping[str, Endpoint]) -> Hashable:
+    """What decides where rows are."""
+    return frozenset((item.address, item.datacenter, item.rack, item.tokens) for item in members.values())
+
+
 def failure_detector(
     kube: Kube,
     pod: str,
     session: cql.Session,
     own: str,
     members: Mapping[str, Endpoint],
-    keyspaces: Iterable[Keyspace],
+    reads: Iterable[Probe],
 ) -> dict[str, bool]:
     """Which members this node takes for alive, by reads at ALL; by nodetool where they do not settle it."""
-    replication = next((item.replication for item in keyspaces if item.name == "system_auth"), {})
     known = Liveness({own})
-    for key, replicas in probes(members, replication):
+    for key, replicas in reads:
         if known.settles(members):
             break
         if not known.would_tell(replicas):

@@ -380,7 +380,7 @@ def test_it_is_added_to_a_datacenter_that_lives(namespaces: Namespaces, sandbox:
         datacenter.deploy()
         wanted = datacenter.changed(cassandra_backup=made.variable)
         lives = datacenter.lives()
-        with Workload(datacenter) as client:
+        with Workload(datacenter, elsewhere=True) as client:
             assert "Pending restart" in wanted.deploy().output
             assert datacenter.lives() == lives
             wanted.run("backup").refused("no node that runs has the container backup", "then restart")

@@ -56,6 +56,15 @@ def test_a_few_dead_ones_are_told_by_a_few_reads(per_rack: int, number: int) -> 
     assert reads <= len(members) + 6 * number
 
 
+@pytest.mark.parametrize(("per_rack", "most"), [(1, 1), (2, 2), (4, 5), (20, 22)])
+def test_a_whole_ring_is_told_by_nearly_as_few_reads_as_can_be(per_rack: int, most: int) -> None:
+    """Each proves three of them."""
+    members = views.endpoints(views.nodes(per_rack=per_rack), num_tokens=16)
+    known, reads = asked(members, [])
+    assert known.settles(members)
+    assert reads <= most
+
+
 def test_where_every_read_needs_everybody_nobody_is_told() -> None:
     members = views.endpoints(views.nodes())
     known, reads = asked(members, ["198.19.0.2"])

@@ -21,11 +21,11 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     WorkerUnreachable,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
+from ansible_collections.cassops.kubernetes.plugins.module_utils.liveness import probes
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Credentials, Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
     Budget,
     Endpoint,
-    Keyspace,
     NodeView,
     RackView,
 )
@@ -503,8 +503,8 @@ def liveness(fake: FakeCassandra, pod: str = "shop-dc1-r1-0") -> dict[str, bool]
         for row in rows
         if (address := str(row.get("peer") or row.get("broadcast_address")))
     }
-    keyspaces = [Keyspace("system_auth", fake.replication["system_auth"])]
-    return observe.failure_detector(NONE, pod, session, fake.members[pod].address, members, keyspaces)
+    reads = probes(members, fake.replication["system_auth"])
+    return observe.failure_detector(NONE, pod, session, fake.members[pod].address, members, reads)
 
 
 @pytest.mark.parametrize("per_rack", [1, 2, 5])
