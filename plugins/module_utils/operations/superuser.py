@@ -84,14 +84,23 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
 
     :param doorkeeper: the node whose loopback is asked.
     :param replication: datacenter -> replicas of the system's keyspaces.
-    :raises CassopsError: nobody can log in, or the default login is still open at the end.
+    :raises CassopsError: nobody can log in, the default login is still open at the end, or a node does not hear of the
+        change and would ask replicas that never heard that it is closed.
     """
     create(kube, doorkeeper, wanted)
     with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
-        replicate(session, replication)
+        set_replication(session, replication)
+        # Whether the default login is open is asked of a quorum, which may be another one now.
+        synchronise(session, "roles")
         if wanted.username != DEFAULT.username and is_open(session):
             session.execute(close_default_login(), timeout=LIMIT)
         synchronise(session)
+        # In another datacenter, which keeps an old schema while it is down, the default login was closed long ago.
+        if not session.agree(LIMIT) and len(replication) == 1:
+            raise CassopsError(
+                f"not all nodes know where logins are kept now ({doorkeeper} waited {LIMIT:.0f} s for one schema): CQL "
+                "stays closed. Run it again"
+            )
     prove_closed(kube, doorkeeper)
 
 
@@ -150,7 +159,14 @@ def close_default_login() -> str:
 
 
 def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
-    """Give the system's keyspaces their replicas, and bring the logins to all of them.
+    """Give the system's keyspaces their replicas, and bring the logins to all of them."""
+    set_replication(session, replication)
+    session.agree(LIMIT)
+    synchronise(session)
+
+
+def set_replication(session: cql.Session, replication: Mapping[str, int]) -> None:
+    """Give the system's keyspaces their replicas; not all nodes know that when it ends.
 
     What somebody raised in a datacenter, or gave to one that is not in the inventory, stays.
     """
@@ -162,8 +178,6 @@ def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
             options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
             statement = f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}"
             session.execute(statement, timeout=LIMIT, agree=False)
-    session.agree(LIMIT)
-    synchronise(session)
 
 
 def wanted_replication(living: Mapping[str, str], replication: Mapping[str, int]) -> dict[str, str]:
@@ -175,14 +189,18 @@ def wanted_replication(living: Mapping[str, str], replication: Mapping[str, int]
     return {"class": "NetworkTopologyStrategy", **{name: str(count) for name, count in sorted(counts.items())}}
 
 
-def synchronise(session: cql.Session) -> None:
+def synchronise(session: cql.Session, *tables: str) -> None:
     """Bring every row that logins need to all its replicas.
+
+    :param tables: only those of these.
 
     A read of whole tables at ALL repairs what it finds different (C(read_repair = 'BLOCKING'), the default of these
     tables): on tables of a few rows that is what a repair would do, without starting one.
     """
-    found = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", ("system_auth",))
-    for table in sorted(row["table_name"] for row in found):
+    if not tables:
+        rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", ("system_auth",))
+        tables = tuple(sorted(row["table_name"] for row in rows))
+    for table in tables:
         session.execute(f"SELECT * FROM system_auth.{table}", consistency="ALL", timeout=LIMIT)
 
 

@@ -99,6 +99,8 @@ class FakeCassandra:
         self.tables: list[tuple[str, int | None]] = [("system_auth", 7776000)]
         self.schema = "schema-1"
         self.statements: list[str] = []
+        # Whether all nodes get to one schema.
+        self.agrees = True
         self.nodetool: list[tuple[str, tuple[str, ...]]] = []
         # Called before anything is changed; a test may end the run there.
         self.before_change: Callable[[str], None] = lambda what: None
@@ -229,7 +231,7 @@ class FakeSession:
 
     def agree(self, timeout: float) -> bool:
         """As the real one: whether all nodes have one schema."""
-        return True
+        return self.ring.agrees
 
     def execute(
         self,

@@ -93,6 +93,27 @@ def test_logins_are_brought_to_all_replicas_after_they_were_changed(ring: FakeCa
     assert set(reads) <= set(ring.statements[last_change:])
 
 
+def test_whether_the_default_login_is_open_is_asked_when_all_replicas_have_its_row(ring: FakeCassandra) -> None:
+    superuser.establish(NONE, DOORKEEPER, WANTED, REPLICATION)
+    asked = next(number for number, text in enumerate(ring.statements) if text.startswith("SELECT can_login"))
+    moved = max(number for number, text in enumerate(ring.statements) if text.startswith("ALTER KEYSPACE"))
+    assert "SELECT * FROM system_auth.roles" in ring.statements[moved:asked]
+
+
+def test_a_node_that_does_not_know_the_replicas_is_not_opened(ring: FakeCassandra) -> None:
+    """It would ask replicas that never heard that the default login is closed."""
+    ring.agrees = False
+    with pytest.raises(CassopsError, match="not all nodes know where logins are kept now"):
+        superuser.establish(NONE, DOORKEEPER, WANTED, REPLICATION)
+
+
+def test_a_node_of_another_datacenter_that_is_down_is_not_in_the_way(ring: FakeCassandra) -> None:
+    ring.agrees = False
+    ring.join("far", Member("198.19.0.9", "r1", "far", (1,), datacenter="dc2"))
+    superuser.establish(NONE, DOORKEEPER, WANTED, {**REPLICATION, "dc2": 1})
+    assert not ring.default_login_works
+
+
 def test_a_second_time_changes_nothing(ring: FakeCassandra) -> None:
     superuser.establish(NONE, DOORKEEPER, WANTED, REPLICATION)
     ring.statements.clear()
