@@ -90,9 +90,9 @@ def told(wiped: list[Healed], owned: int) -> list[measure.Result]:
     ratio = statistics.median(each.whole / each.streaming for each in wiped)
     beside = statistics.median(each.whole - each.streaming for each in wiped)
     ours = statistics.median(each.whole - each.own for each in wiped)
-    detail = "; ".join(each.words() for each in wiped)
+    detail = f"{owned} MiB a node: " + "; ".join(each.words() for each in wiped)
     return [
-        measure.Result(f"heal of a node that owns {owned} MiB / Cassandra's streaming", ratio, 1.3, "lower", detail),
+        measure.Result("heal of a node that lost its volume / Cassandra's streaming", ratio, 1.3, "lower", detail),
         measure.Result("the same, seconds besides streaming", beside, 15, "lower", "one of the two has to be kept"),
         measure.Result("the same, seconds besides all that Cassandra does", ours, None, "lower", "what heal adds"),
     ]
