@@ -22,7 +22,7 @@ from integration.harness.namespace import Namespaces
 from integration.harness.rollouts import restart
 from integration.harness.scaling import LIMIT, assert_ring, host_ids, scaled, wanted
 from integration.harness.settings import rng
-from integration.harness.workload import Workload, rows_of
+from integration.harness.workload import Workload, connect, rows_of
 
 # Minutes each; `make test` adds a node to a small datacenter and takes it away.
 pytestmark = pytest.mark.soak
@@ -354,3 +354,30 @@ def pending(datacenter: Datacenter) -> list[str]:
         for item in datacenter.namespace.list("persistentvolumeclaims")
         if item["status"]["capacity"]["storage"] != item["spec"]["resources"]["requests"]["storage"]
     ]
+
+
+def test_logins_get_the_replicas_that_more_nodes_can_keep(namespaces: Namespaces) -> None:
+    """One node becomes three; then any of them may go, and everybody still gets in."""
+    with namespaces.fresh("logins") as namespace:
+        one = Datacenter(namespace, racks={"r1": 1})
+        one.deploy()
+        assert logins(one) == ("1", 2)
+        three = wanted(one, THREE)
+        with Workload(one, replicas=1) as client, client.none_fails():
+            scaled(three)
+        assert logins(three) == ("3", 2)
+        assert three.deploy().changed == 0
+        for node in three.nodes:
+            with stopped(three, node):
+                assert logins(three) == ("3", 2), node
+            three.wait_up()
+
+
+def logins(datacenter: Datacenter) -> tuple[str, int]:
+    """How many replicas keep them, and how many a quorum finds, by a login of the superuser's."""
+    query = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'system_auth'"
+    with connect(datacenter) as driver:
+        session = driver.connect()
+        replication = session.execute(query, timeout=30).one().replication
+        roles = session.execute("SELECT role FROM system_auth.roles", timeout=30).all()
+        return replication[datacenter.name], len(roles)
