@@ -132,6 +132,17 @@ def test_system_auth_is_replicated_to_every_node(living: Datacenter, sandbox: Sa
     assert roles == {"cassandra": (False, False), living.login()[0]: (True, True)}
 
 
+def test_only_random_passwords_are_hashed_cheaply(living: Datacenter) -> None:
+    """Each look is a login to every node; a password that somebody chose needs the rounds."""
+    with connect(living) as driver:
+        session = driver.connect()
+        session.execute("CREATE ROLE somebody WITH PASSWORD = 'chosen' AND LOGIN = true", timeout=30)
+        hashes = session.execute("SELECT role, salted_hash FROM system_auth.roles", timeout=30).all()
+        session.execute("DROP ROLE somebody", timeout=30)
+    rounds = {row.role: row.salted_hash.split("$")[2] for row in hashes}
+    assert rounds == {"cassandra": "04", living.login()[0]: "04", "somebody": "10"}
+
+
 def test_pods_have_no_rights_at_all(living: Datacenter) -> None:
     label = json.loads(living.namespace.cluster.kubectl("get", "namespace", living.namespace.name, "-o", "json"))
     assert label["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
