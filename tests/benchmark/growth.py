@@ -266,6 +266,8 @@ def workers(where: scene.Scene, kwok: Path, ports: Mapping[str, int]) -> Iterato
     command = [kwok, "--kubeconfig", where.kubeconfig, "--config", config]
     command += ["--manage-nodes-with-label-selector", f"{SCHEDULER}=true", "--cidr", "198.18.224.0/20"]
     command += ["--node-ip", host, "--node-port", str(port), "--server-address", f"{host}:{port}"]
+    # A sign every two seconds: the control plane misses a worker after twenty, and a thousand pods keep kwok busy.
+    command += ["--node-lease-duration-seconds", "8"]
     with (where.folder / "kwok.log").open("wb") as log:
         process = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
     try:
