@@ -432,7 +432,7 @@ def observation(
                 continue
             members.setdefault(address, gossip_endpoint(address, row))
         logins = next((item.replication for item in keyspaces if item.name == "system_auth"), {})
-        reads = alike.told((layout(members), str(logins)), lambda: probes(members, logins))
+        reads = alike.told(("reads", layout(members), str(logins)), lambda: probes(members, logins))
         alive = failure_detector(kube, pod, session, own, members, reads)
         doing = activity.read(kube, pod, session, tables, members[own].status) if busy else Activity()
     bootstrapped = local["bootstrapped"] == "COMPLETED"

@@ -359,7 +359,7 @@ jvm_options() {
     # hear that it went.
     is_doorkeeper || return 0
     echo "-XX:TieredStopAtLevel=1 -Dcassandra.shutdown_announce_in_ms=0"
-    # It makes the superuser, and no login but random ones.
+    # Where all passwords that it hashes are random, none is worth hashing dearly.
     rounds=$(fact hash_rounds)
     [ -z "$rounds" ] || echo "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=$rounds"
 }

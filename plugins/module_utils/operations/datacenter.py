@@ -507,6 +507,12 @@ class Deployment:
             superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())
         superuser.establish(self.kube, ledger.first, wanted, self.replication())
         self.note(f"create superuser {wanted.username}, close the default login")
+        if ledger.hash_rounds and not self.hash_rounds():
+            self.ctx.warnings.append(
+                f"the password in Secret {self.desired.superuser_secret} was put there after the first start had begun"
+                f" and is hashed with 2^{ledger.hash_rounds} rounds of bcrypt, which suit random ones only: change it"
+                " once more (ALTER ROLE, and the Secret)"
+            )
         ledger = self.to_running(ledger, seen)
         self.open_cql(ledger, self.look())
         return ledger
@@ -647,6 +653,8 @@ class Deployment:
                 self.ctx.warnings.append(f"{what}: run the playbook restart, which begins with it")
         learned = replace(ledger, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
         if learned != ledger:
+            told = f"gc_grace_seconds is {learned.gc_grace_seconds} at least, keyspaces with one replica are"
+            self.ctx.progress(f"noted: {told} {', '.join(learned.single_copies) or 'none'}", important=True)
             self.write_ledger(learned, found)
         self.settle(learned, found)
         if self.done:

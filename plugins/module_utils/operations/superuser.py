@@ -99,7 +99,8 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
         if not session.agree(LIMIT) and len(replication) == 1:
             raise CassopsError(
                 f"not all nodes know where logins are kept now ({doorkeeper} waited {LIMIT:.0f} s for one schema): CQL "
-                "stays closed. Run it again"
+                f"stays closed. Run it again; if it stays so, nodetool describecluster in {doorkeeper} tells who has "
+                "another one, and the log of that node why"
             )
     prove_closed(kube, doorkeeper)
 
@@ -192,10 +193,10 @@ def wanted_replication(living: Mapping[str, str], replication: Mapping[str, int]
 def synchronise(session: cql.Session, *tables: str) -> None:
     """Bring every row that logins need to all its replicas.
 
-    :param tables: only those of these.
-
     A read of whole tables at ALL repairs what it finds different (C(read_repair = 'BLOCKING'), the default of these
     tables): on tables of a few rows that is what a repair would do, without starting one.
+
+    :param tables: only those of these; none are all of the keyspace.
     """
     if not tables:
         rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", ("system_auth",))

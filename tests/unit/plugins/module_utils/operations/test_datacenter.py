@@ -267,6 +267,15 @@ def test_only_a_random_password_is_hashed_cheaply(
     assert world.kube.ledger().hash_rounds == rounds
 
 
+def test_a_password_of_ones_own_that_came_too_late_is_warned_of(worlds: Callable[[], World]) -> None:
+    """The doorkeeper runs already, and hashes cheaply."""
+    world = killed_before(worlds, "CREATE ROLE")
+    assert world.kube.ledger().hash_rounds == 4
+    world.kube.one("Secret", "shop-superuser")["data"]["password"] = base64.b64encode(b"letmein").decode()
+    world.run()
+    assert any("hashed with 2^4 rounds" in text and "ALTER ROLE" in text for text in world.warnings)
+
+
 def test_a_namespace_is_made_only_where_it_was_asked_for(world: World) -> None:
     world.kube.exists = False
     with pytest.raises(SpecError, match="namespace ns does not exist"):
@@ -713,6 +722,7 @@ def test_gc_grace_of_the_users_tables_goes_into_the_ledger(deployed: World) -> N
     deployed.ring.tables.append(("app", 172800))
     assert deployed.run()["changed"] is True
     assert deployed.kube.ledger().gc_grace_seconds == 172800
+    assert "noted: gc_grace_seconds is 172800 at least, keyspaces with one replica are none" in deployed.said
     assert deployed.run()["changed"] is False
 
 
