@@ -90,18 +90,20 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
     create(kube, doorkeeper, wanted)
     with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
         set_replication(session, replication)
-        # Whether the default login is open is asked of a quorum, which may be another one now.
-        synchronise(session, "roles")
-        if wanted.username != DEFAULT.username and is_open(session):
-            session.execute(close_default_login(), timeout=LIMIT)
-        synchronise(session)
-        # In another datacenter, which keeps an old schema while it is down, the default login was closed long ago.
+        # A node that has not heard of it drops what is not its own by the old replication, without an answer
+        # (reject_out_of_token_range_requests). In another datacenter, which keeps an old schema while it is down, the
+        # default login was closed long ago.
         if not session.agree(LIMIT) and len(replication) == 1:
             raise CassopsError(
                 f"not all nodes know where logins are kept now ({doorkeeper} waited {LIMIT:.0f} s for one schema): CQL "
                 f"stays closed. Run it again; if it stays so, nodetool describecluster in {doorkeeper} tells who has "
                 "another one, and the log of that node why"
             )
+        # Whether the default login is open is asked of a quorum, which may be another one now.
+        synchronise(session, "roles")
+        if wanted.username != DEFAULT.username and is_open(session):
+            session.execute(close_default_login(), timeout=LIMIT)
+        synchronise(session)
     prove_closed(kube, doorkeeper)
 
 

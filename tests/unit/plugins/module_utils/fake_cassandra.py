@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, nodetool, ring
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 
 OPEN, LOOPBACK, OFF = "open", "loopback", "off"
 SIMPLE = "org.apache.cassandra.locator.SimpleStrategy"
@@ -101,6 +102,8 @@ class FakeCassandra:
         self.statements: list[str] = []
         # Whether all nodes get to one schema.
         self.agrees = True
+        # Whether replicas were moved, and not all nodes have heard of it: they drop what is not theirs.
+        self.moved = False
         self.nodetool: list[tuple[str, tuple[str, ...]]] = []
         # Called before anything is changed; a test may end the run there.
         self.before_change: Callable[[str], None] = lambda what: None
@@ -231,6 +234,7 @@ class FakeSession:
 
     def agree(self, timeout: float) -> bool:
         """As the real one: whether all nodes have one schema."""
+        self.ring.moved = False
         return self.ring.agrees
 
     def execute(
@@ -242,6 +246,9 @@ class FakeSession:
         agree: bool = True,
     ) -> list[dict[str, Any]]:
         self.ring.statements.append(statement)
+        if self.ring.moved and re.search(r"system_auth\.| ROLE ", statement):
+            raise CassopsError(f"{self.pod}: Operation timed out - received only 1 responses.")
+        self.ring.moved |= statement.startswith("ALTER KEYSPACE") and not agree
         for pattern, answer in (
             (r"SELECT \* FROM system\.local", self.local),
             (r"SELECT \* FROM system\.peers_v2", self.peers),
