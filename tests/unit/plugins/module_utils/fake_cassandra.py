@@ -136,6 +136,8 @@ class FakeCassandra:
         role = self.roles.get(username)
         if role is None or not role.login or role.password != password:
             raise cql.LoginRefused(f"{pod}: provided username {username} and/or password are incorrect")
+        # Who logs in again does so when all nodes have heard.
+        self.moved = False
         yield FakeSession(self, pod, username)
 
     def run_nodetool(
