@@ -270,17 +270,8 @@ def test_another_number_of_nodes_takes_the_rows_by_loading(saved: Saved, namespa
         other.run("restore", **wanted).refused("the backup is of 3 nodes, and there are 2", "-e restore_load=true")
         # Three replicas do not fit on two nodes; the keyspaces are made as they were, and two are enough to read.
         other.run("restore", restore_load=True, **wanted).ok()
-        assert_same(read_two(other, KEYSPACE), saved.rows)
+        assert_same(restores.read_two(other), saved.rows)
         nothing_left(other)
-
-
-def read_two(datacenter: Datacenter, keyspace: str) -> Rows:
-    """With as many replicas as there are nodes."""
-    replication = f"{{'class': 'NetworkTopologyStrategy', '{datacenter.name}': 2}}"
-    asking(
-        datacenter, lambda session: restores.run(session, f"ALTER KEYSPACE {keyspace} WITH replication = {replication}")
-    )
-    return restores.read(datacenter, keyspace)
 
 
 def test_tables_with_sstables_of_two_formats(namespaces: Namespaces, sandbox: Sandbox) -> None:

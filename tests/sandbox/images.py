@@ -80,8 +80,9 @@ class Entry:
 
 
 def names() -> list[str]:
-    """References of all images."""
-    return list(all_images())
+    """References of the images that every worker gets."""
+    rare = {release.name for release in versions.CASSANDRA if release.rare}
+    return [name for name in all_images() if name not in rare]
 
 
 def wanted(only: tuple[str, ...] | None) -> list[str]:
@@ -89,8 +90,8 @@ def wanted(only: tuple[str, ...] | None) -> list[str]:
     if only is None:
         return names()
     for name in only:
-        if name not in names():
-            raise SandboxError(f"the sandbox has no image '{name}' (it has: {', '.join(names())})")
+        if name not in all_images():
+            raise SandboxError(f"the sandbox has no image '{name}' (it has: {', '.join(all_images())})")
     return [*SMALL, *(name for name in only if name not in SMALL)]
 
 
@@ -220,7 +221,7 @@ def _release(name: str) -> versions.CassandraImage:
     for release in versions.CASSANDRA:
         if release.name == name:
             return release
-    raise SandboxError(f"the sandbox has no image '{name}' (it has: {', '.join(names())})")
+    raise SandboxError(f"the sandbox has no image '{name}' (it has: {', '.join(all_images())})")
 
 
 def _manifest(layout: Layout, name: str) -> Path:
@@ -432,7 +433,7 @@ def _cassandra_layer(layout: Layout, release: versions.CassandraImage, say: Say)
         layer.add(Entry(f"{_CASSANDRA_HOME}/tools/bin/{tool}", link="../../bin/tool"))
     file("usr/local/bin/docker-entrypoint.sh", _FILES / "docker-entrypoint.sh", 0o755)
     folder("etc/cassandra", 0o1777, 999)
-    for source in ("conf", f"conf-{release.version.rpartition('.')[0]}"):
+    for source in ("conf", f"conf-java{release.java}"):
         for conf in sorted((_FILES / source).iterdir()):
             file(f"etc/cassandra/{conf.name}", conf, 0o666, 999)
     folder("etc/cassandra/triggers", 0o777, 999)
@@ -445,10 +446,10 @@ def _cassandra_layer(layout: Layout, release: versions.CassandraImage, say: Say)
 
 def prune(layout: Layout) -> None:
     """Remove from the cache what no current image is made of."""
-    current = {_manifest(layout, name) for name in names()}
-    manifests = list(layout.images.glob("*.json"))
-    if not current.issubset(manifests):
+    if not all(is_cached(layout, name) for name in names()):
         return
+    current = {_manifest(layout, name) for name in all_images() if is_cached(layout, name)}
+    manifests = list(layout.images.glob("*.json"))
     bases = list(layout.images.glob("base-*"))
     layers = {layer for path in current for layer in json.loads(path.read_text(encoding="utf-8"))["layers"]}
     for path in manifests:

@@ -110,5 +110,5 @@ class Layout:
 
 
 def all_images() -> tuple[str, ...]:
-    """References of every image that the sandbox can make."""
+    """References of every image that the sandbox can make, those included that it makes only when asked."""
     return (PAUSE, TOOLS, RESTIC, *(image.name for image in CASSANDRA))

@@ -61,12 +61,14 @@ class CassandraImage:
     """One image that behaves like the official one of that version.
 
     extra: group, artifact, version and classifier of a jar in the official image that cassandra-all names as optional.
+    rare: made and loaded by `load-image` only, for a few tests of `make soak`.
     """
 
     version: str
     suite: str
     java: int
     extra: tuple[str, str, str, str] | None = field(default=None, repr=False)
+    rare: bool = field(default=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -78,9 +80,11 @@ PAUSE = "sandbox/pause:1"
 TOOLS = "sandbox/tools:1"
 # Under the name of the official one, which pods ask for; its version is that of go/restic/go.mod.
 RESTIC = "restic/restic:0.18.1"
+# sstableloader of 4.x needs the driver.
+_DRIVER = ("com.datastax.cassandra", "cassandra-driver-core", "3.11.0", "shaded")
 CASSANDRA: tuple[CassandraImage, ...] = (
     CassandraImage("5.0.9", "bookworm", 17),
     CassandraImage("5.0.8", "bookworm", 17),
-    # sstableloader needs the driver.
-    CassandraImage("4.1.10", "bullseye", 11, ("com.datastax.cassandra", "cassandra-driver-core", "3.11.0", "shaded")),
+    CassandraImage("4.1.10", "bullseye", 11, _DRIVER),
+    CassandraImage("4.0.19", "bullseye", 11, _DRIVER, rare=True),
 )

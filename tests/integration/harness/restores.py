@@ -50,15 +50,18 @@ def asking(datacenter: Datacenter, call: Callable[[Session], Any]) -> Any:
         return call(session)
 
 
-def fill(datacenter: Datacenter, rng: random.Random, keyspace: str = KEYSPACE) -> None:
-    """Make the tables, and write rows of every kind; some are overwritten, some deleted."""
+def fill(datacenter: Datacenter, rng: random.Random, keyspace: str = KEYSPACE, sai: bool = True) -> None:
+    """Make the tables, and write rows of every kind; some are overwritten, some deleted.
+
+    :param sai: with an index of the kind that 5.0 brought.
+    """
     replicas = min(3, len(datacenter.racks))
 
     def work(session: Session) -> None:
         replication = f"{{'class': 'NetworkTopologyStrategy', '{datacenter.name}': {replicas}}}"
         run(session, f"CREATE KEYSPACE {keyspace} WITH replication = {replication}")
         for statement in SCHEMA:
-            run(session, statement.format(ks=keyspace))
+            run(session, statement.format(ks=keyspace).replace("" if sai else " USING 'sai'", ""))
         write(session, rng, keyspace)
         run(session, f"ALTER TABLE {keyspace}.shrunk DROP gone")
 
@@ -114,6 +117,13 @@ def read(datacenter: Datacenter, keyspace: str = KEYSPACE) -> Rows:
 
     rows: Rows = asking(datacenter, work)
     return rows
+
+
+def read_two(datacenter: Datacenter, keyspace: str = KEYSPACE) -> Rows:
+    """With as many replicas as there are nodes."""
+    replication = f"{{'class': 'NetworkTopologyStrategy', '{datacenter.name}': 2}}"
+    asking(datacenter, lambda session: run(session, f"ALTER KEYSPACE {keyspace} WITH replication = {replication}"))
+    return read(datacenter, keyspace)
 
 
 def assert_same(found: Rows, expected: Rows) -> None:

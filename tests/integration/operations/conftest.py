@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from integration.harness import samples
 from integration.harness.datacenter import Datacenter
 from integration.harness.namespace import Namespaces
-from integration.harness.settings import rng
 from integration.harness.store import Store
 from integration.harness.workload import Workload
 from sandbox import Sandbox
@@ -37,15 +37,6 @@ def three(store: Store) -> Datacenter:
 def client(three: Datacenter) -> Iterator[Workload]:
     """At work from the first test to the last; what a node that stops did not take goes to another one."""
     with Workload(three, elsewhere=True) as client:
-        fill(client)
+        samples.fill(client)
         client.wait_for_rows(100)
         yield client
-
-
-def fill(client: Workload) -> None:
-    """A few MiB that cannot be compressed, so that the first backup is much larger than what each one adds."""
-    session, random = client._session, rng("operations/fill")
-    session.execute("CREATE TABLE workload.large (n int PRIMARY KEY, data blob)", timeout=120)
-    write = session.prepare("INSERT INTO workload.large (n, data) VALUES (?, ?)")
-    for number in range(150):
-        session.execute(write, (number, random.randbytes(20_000)), timeout=60)

@@ -5,50 +5,22 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
+from integration.harness import samples
 from integration.harness.datacenter import Datacenter
-from integration.harness.losses import LOSSES
-from integration.harness.rollouts import no_request_fails, restart, restarted
-from integration.harness.scaling import scaled, wanted
-from integration.harness.scenarios import Living
-from integration.harness.settings import rng
-from integration.harness.workload import Workload, connect
+from integration.harness.workload import Workload
 
 
 def test_a_restart_node_by_node(three: Datacenter, client: Workload) -> None:
-    with no_request_fails(three, client) as watcher:
-        assert sorted(restarted(restart(three, rollout_force=True), three)) == three.nodes
-    assert watcher.made == dict.fromkeys(three.nodes, 1)
-    assert restart(three).changed == 0
+    samples.restart_node_by_node(three, client)
 
 
 def test_a_lost_volume(three: Datacenter, client: Workload) -> None:
-    LOSSES["a volume is lost"](Living.meet(three, client), rng("operations/lost"))
+    samples.lose_a_volume(three, client)
 
 
 def test_a_node_more_and_away_again(three: Datacenter, client: Workload) -> None:
-    four = wanted(three, {**three.racks, "r1": 2})
-    told = three.run("scale", "--check", facts=True, scale_nodes="r1=2").ok().facts[three.host]["changes"]
-    assert any("r1-1" in step for step in told), told
-    with client.none_fails():
-        scaled(four)
-        assert four.run("scale").ok().changed == 0
-        scaled(three, scale_delete_volumes=True)
+    samples.one_node_more_and_away_again(three, client)
 
 
 def test_a_dropped_table_is_restored(three: Datacenter, client: Workload) -> None:
-    before = digests(three)
-    three.run("backup", backup_name="restored").ok()
-    with client.none_fails("ALL"):
-        with connect(three) as driver:
-            driver.connect().execute("DROP TABLE workload.large", timeout=120)
-        three.run("restore", restore_name="restored", restore_tables="workload.large").ok()
-    assert digests(three) == before
-
-
-def digests(datacenter: Datacenter) -> dict[int, str]:
-    """Number of each row of the large table -> digest of what it holds."""
-    with connect(datacenter) as driver:
-        rows = driver.connect().execute("SELECT n, data FROM workload.large", timeout=120)
-        return {row.n: sha256(row.data).hexdigest() for row in rows}
+    samples.drop_a_table_and_restore_it(three, client)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from sandbox import SandboxError, addresses, build, faults, images, process
-from sandbox.layout import Layout
+from sandbox.layout import Layout, all_images
 from sandbox.versions import CASSANDRA
 
 
@@ -85,9 +85,11 @@ def test_go_version(text: str, expected: tuple[int, int] | None) -> None:
 
 
 def test_each_image_has_a_key_of_its_own() -> None:
-    assert len({images.key(name) for name in images.names()}) == len(images.names())
+    assert len({images.key(name) for name in all_images()}) == len(all_images())
     assert images.wanted(None) == images.names()
     assert images.wanted(("cassandra:5.0.9",)) == [*images.SMALL, "cassandra:5.0.9"]
+    assert "cassandra:4.0.19" not in images.names()
+    assert images.wanted(("cassandra:4.0.19",)) == [*images.SMALL, "cassandra:4.0.19"]
     with pytest.raises(SandboxError, match=r"cassandra:1\.2"):
         images.wanted(("cassandra:1.2",))
 
@@ -95,7 +97,7 @@ def test_each_image_has_a_key_of_its_own() -> None:
 def test_every_cassandra_finds_its_configuration() -> None:
     files = Path(images.__file__).parent / "image"
     for release in CASSANDRA:
-        folder = files / f"conf-{release.version.rpartition('.')[0]}"
+        folder = files / f"conf-java{release.java}"
         assert (folder / f"jvm{release.java}-server.options").is_file()
         assert (folder / f"jvm{release.java}-clients.options").is_file()
 

@@ -1,0 +1,63 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each operation once, on three nodes under a client: for every version the same."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from .datacenter import Datacenter
+from .losses import LOSSES
+from .rollouts import no_request_fails, restart, restarted
+from .scaling import scaled, wanted
+from .scenarios import Living
+from .settings import rng
+from .workload import Workload, connect
+
+
+def fill(client: Workload) -> None:
+    """A few MiB that cannot be compressed, so that the first backup is much larger than what each one adds."""
+    session, random = client._session, rng("operations/fill")
+    session.execute("CREATE TABLE workload.large (n int PRIMARY KEY, data blob)", timeout=120)
+    write = session.prepare("INSERT INTO workload.large (n, data) VALUES (?, ?)")
+    for number in range(150):
+        session.execute(write, (number, random.randbytes(20_000)), timeout=60)
+
+
+def restart_node_by_node(three: Datacenter, client: Workload) -> None:
+    with no_request_fails(three, client) as watcher:
+        assert sorted(restarted(restart(three, rollout_force=True), three)) == three.nodes
+    assert watcher.made == dict.fromkeys(three.nodes, 1)
+    assert restart(three).changed == 0
+
+
+def lose_a_volume(three: Datacenter, client: Workload) -> None:
+    LOSSES["a volume is lost"](Living.meet(three, client), rng("operations/lost"))
+
+
+def one_node_more_and_away_again(three: Datacenter, client: Workload) -> None:
+    four = wanted(three, {**three.racks, "r1": 2})
+    told = three.run("scale", "--check", facts=True, scale_nodes="r1=2").ok().facts[three.host]["changes"]
+    assert any("r1-1" in step for step in told), told
+    with client.none_fails():
+        scaled(four)
+        assert four.run("scale").ok().changed == 0
+        scaled(three, scale_delete_volumes=True)
+
+
+def drop_a_table_and_restore_it(three: Datacenter, client: Workload) -> None:
+    before = digests(three)
+    three.run("backup", backup_name="restored").ok()
+    with client.none_fails("ALL"):
+        with connect(three) as driver:
+            driver.connect().execute("DROP TABLE workload.large", timeout=120)
+        three.run("restore", restore_name="restored", restore_tables="workload.large").ok()
+    assert digests(three) == before
+
+
+def digests(datacenter: Datacenter) -> dict[int, str]:
+    """Number of each row of the large table -> digest of what it holds."""
+    with connect(datacenter) as driver:
+        rows = driver.connect().execute("SELECT n, data FROM workload.large", timeout=120)
+        return {row.n: sha256(row.data).hexdigest() for row in rows}
