@@ -119,6 +119,11 @@ def largest_table(rows: Iterable[Mapping[str, Any]]) -> int:
     return max((int(row["mebibytes"]) * MEBIBYTE for row in rows), default=0)
 
 
+def used(session: cql.Session) -> int:
+    """Bytes of all tables, each rounded up to a mebibyte: what gossip calls the load, where that cannot be read."""
+    return sum(sizes(session.execute("SELECT * FROM system_views.disk_usage")).values())
+
+
 def sizes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Keyspace -> bytes of its tables."""
     counted: dict[str, int] = {}

@@ -424,6 +424,8 @@ def observation(
         keyspaces = alike.told(("keyspaces", str(local["schema_version"])), lambda: keyspaces_of(session))
         own = str(local["broadcast_address"])
         members = {own: endpoint(own, local, gossip)}
+        if not gossip:
+            members[own] = replace(members[own], load=float(activity.used(session)))
         for peer in peers:
             address = str(peer["peer"])
             members[address] = endpoint(address, peer, gossip)
