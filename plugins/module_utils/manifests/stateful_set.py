@@ -27,6 +27,9 @@ from .common import (
 USER = 999
 """User and group `cassandra` in the official image."""
 
+NEVER = 2**31 - 1
+"""The largest number of failures that a probe can be told to bear: of one a second 68 years."""
+
 MAX_NEW_GENERATION = 2 * quantity.GIB
 
 
@@ -114,6 +117,14 @@ def _container(datacenter: Datacenter, rack: Rack) -> Object:
         ],
         # No liveness probe: replaying a long commit log or joining takes as long as it takes, and a probe that kills
         # the process in the middle makes it begin again. Cassandra ends itself when it cannot go on (policies "die").
+        # For the same reason the startup probe never gives up. It is there because it may ask each second: connecting
+        # costs the node nothing, and the kubelet asks for readiness as soon as it succeeds (kubelet/prober, 1.28).
+        "startupProbe": {
+            "tcpSocket": {"port": "cql"},
+            "periodSeconds": 1,
+            "timeoutSeconds": 1,
+            "failureThreshold": NEVER,
+        },
         "readinessProbe": {
             "exec": {"command": ["sh", "/cassops/config/probe.sh"]},
             "periodSeconds": 5,
