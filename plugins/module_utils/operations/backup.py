@@ -19,6 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from .. import activity, backups, cql, gates, nodetool, report, spec
@@ -28,7 +29,7 @@ from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..lock import Lock
 from ..manifests.archive import LATE
-from ..observe import attempt, together
+from ..observe import PARALLEL, attempt, together
 from ..restic import CONTAINER, DATA, Job, list_of
 from ..view import NodeView
 from . import catalogue, restore_volumes
@@ -92,6 +93,9 @@ class Run:
         self.lock = Lock(self.kube, catalogue.lock_name(cluster.name), ctx.holder)
         self.beaten_at = float("-inf")
         self.manifest: Manifest
+        # Snapshots of nodes that are stored go while the next ones are, and while the last document is.
+        self.clearing: ThreadPoolExecutor
+        self.cleared: list[Future[list[str]]] = []
         # Nodes come in from several threads.
         self.writing = threading.RLock()
 
@@ -114,6 +118,8 @@ class Run:
             begun = catalogue.running(self.kube, *self.where)
             records = self.store.records()
             if begun is not None and self.is_complete(begun.backup, records):
+                # Its run died before the last snapshots were gone.
+                self.clear([node.pod for node in self.able(sight)], begun.backup)
                 catalogue.forget_running(self.kube, *self.where)
                 begun = None
             elif begun is not None and begun.backup != name:
@@ -225,8 +231,9 @@ class Run:
         self.repositories(wanted, records)
         if not self.manifest.taken:
             self.snapshots(wanted, sight)
-        self.upload(wanted, sight)
-        return self.finish(sight)
+        with ThreadPoolExecutor(PARALLEL) as self.clearing:
+            self.upload(wanted, sight)
+            return self.finish(sight)
 
     def beat(self, *, at_once: bool = False) -> None:
         """A sign of life; ends the run if the lock was lost."""
@@ -262,28 +269,30 @@ class Run:
     def snapshots(self, wanted: Sequence[NodeEntry], sight: Sight) -> None:
         """Flush everywhere, then take the snapshots everywhere: so they are of the same seconds."""
         pods = [entry.pod for entry in wanted]
-        with self.cluster.locked():
-            for _attempt in range(SNAPSHOT_ATTEMPTS):
-                before = self.schema_version(pods[0])
-                self.ctx.progress(f"flushing {len(pods)} nodes", important=True)
-                failed = self.flush(pods)
-                left = [pod for pod in pods if pod not in failed]
-                self.beat()
-                began = time.monotonic()
-                self.ctx.progress(f"taking snapshots on {len(left)} nodes", important=True)
-                failed |= self.on_all(left, lambda _pod: self.snapshot_verbs(sight))
-                taken = self.now()
-                schema = self.schema(pods[0])
-                if before == schema.version:
-                    break
-                self.ctx.progress("the schema changed meanwhile: the snapshots are taken again", important=True)
-            else:
-                self.clear(pods, "")
-                self.give_up(["the schema kept changing while snapshots were taken; run it again when it rests"])
+        with ThreadPoolExecutor(1) as beside:
+            with self.cluster.locked():
+                for _attempt in range(SNAPSHOT_ATTEMPTS):
+                    schema = self.schema(pods[0])
+                    # A document that no manifest names goes with a later purge.
+                    storing = beside.submit(self.store.store_schema, schema)
+                    self.ctx.progress(f"flushing {len(pods)} nodes", important=True)
+                    failed = self.flush(pods)
+                    left = [pod for pod in pods if pod not in failed]
+                    self.beat()
+                    began = time.monotonic()
+                    self.ctx.progress(f"taking snapshots on {len(left)} nodes", important=True)
+                    failed |= self.on_all(left, lambda _pod: self.snapshot_verbs(sight))
+                    taken = self.now()
+                    if self.schema_version(pods[0]) == schema.version:
+                        break
+                    self.ctx.progress("the schema changed meanwhile: the snapshots are taken again", important=True)
+                else:
+                    self.clear(pods, "")
+                    self.give_up(["the schema kept changing while snapshots were taken; run it again when it rests"])
+            stored, digest = storing.result()
         self.ctx.progress(f"snapshots taken on all nodes within {time.monotonic() - began:.1f} s", important=True)
         for pod, why in failed.items():
             self.failed(pod, why)
-        stored, digest = self.store.store_schema(schema)
         self.manifest = dataclasses.replace(
             self.manifest,
             taken=backups.moment(taken),
@@ -337,10 +346,11 @@ class Run:
             return str(session.execute("SELECT schema_version FROM system.local")[0]["schema_version"])
 
     def schema(self, pod: str) -> Schema:
-        """The statements, with the ids of tables and the columns that were dropped."""
+        """The statements, with the ids of tables and the columns that were dropped. The version is asked first: who
+        sees it again later knows that the statements are those of it."""
         with self.session(pod) as session:
-            rows = session.execute("DESCRIBE SCHEMA WITH INTERNALS")
             version = session.execute("SELECT schema_version FROM system.local")[0]["schema_version"]
+            rows = session.execute("DESCRIBE SCHEMA WITH INTERNALS")
         statements = (
             Statement(row["keyspace_name"] or "", row["type"], row["name"], row["create_statement"]) for row in rows
         )
@@ -430,7 +440,7 @@ class Run:
             f"{work.pod} is in: {node.files} files of {report.size(node.size)}, {report.size(added)} of them new",
             important=True,
         )
-        self.clear([work.pod], self.manifest.backup)
+        self.cleared.append(self.clearing.submit(self.clear, [work.pod], self.manifest.backup))
 
     def node_manifest(self, entry: NodeEntry, snapshot: str, added: int, tables: tuple[Table, ...]) -> NodeManifest:
         view = self.sight.view
@@ -489,6 +499,8 @@ class Run:
         if self.plan.point_in_time:
             self.warn_of_logs(sorted(pods))
         self.store.store(self.manifest)
+        for done in self.cleared:
+            done.result()
         catalogue.forget_running(self.kube, *self.where)
         result = self.result(self.manifest, changed=True)
         if state != backups.COMPLETE:

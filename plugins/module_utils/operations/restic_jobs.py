@@ -22,7 +22,7 @@ from ..errors import CassopsError
 from ..observe import PARALLEL, attempt, together
 from ..restic import Job, Restic
 
-SHORTEST, PAUSE = 0.5, 5.0
+SHORTEST, PAUSE = 0.25, 5.0
 """Seconds between two looks: at jobs that have just begun or are about to end, and at those that take their time."""
 SAY_AGAIN = 10.0
 ATTEMPTS = 3

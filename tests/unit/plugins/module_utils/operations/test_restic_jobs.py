@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import (
+    SHORTEST,
     Jobs,
     Work,
     seconds_left,
@@ -190,7 +191,7 @@ def test_looks_come_closer_when_the_end_comes_near(clock: Clock, monkeypatch: py
     monkeypatch.setattr(time, "sleep", sleep)
     began = clock.now
     run(lasting(clock, 60))
-    assert pauses[0] == 0.5
+    assert pauses[0] == SHORTEST
     assert max(pauses) == 5.0
     assert pauses[-1] < 1
     assert clock.now - began < 61
@@ -198,7 +199,7 @@ def test_looks_come_closer_when_the_end_comes_near(clock: Clock, monkeypatch: py
 
 def test_a_look_that_fails_is_no_failure_of_the_job(clock: Clock) -> None:
     """The API server restarts; the upload goes on."""
-    failures, said, finished = run(Scripted([moving(10), *["connection refused"] * 20, moving(60), DONE]))
+    failures, said, finished = run(Scripted([moving(10), *["connection refused"] * 40, moving(60), DONE]))
     assert (failures, finished) == ({}, ["r1-0"])
     assert "cannot be looked at just now (connection refused)" in " ".join(said)
 
