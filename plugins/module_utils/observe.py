@@ -425,6 +425,7 @@ def observation(
         own = str(local["broadcast_address"])
         members = {own: endpoint(own, local, gossip)}
         if not gossip:
+            # 4.0 has it in no table, and a process of nodetool is too dear for it.
             members[own] = replace(members[own], load=float(activity.used(session)))
         for peer in peers:
             address = str(peer["peer"])

@@ -66,9 +66,7 @@ def rows(three: Datacenter) -> Rows:
 @pytest.fixture(scope="module")
 def client(three: Datacenter) -> Iterator[Workload]:
     """At work from the first operation to the last."""
-    with Workload(three, elsewhere=True) as client:
-        samples.fill(client)
-        client.wait_for_rows(100)
+    with samples.at_work(three) as client:
         yield client
 
 

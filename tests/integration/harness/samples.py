@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 
 from .datacenter import Datacenter
@@ -14,6 +16,15 @@ from .scaling import scaled, wanted
 from .scenarios import Living
 from .settings import rng
 from .workload import Workload, connect
+
+
+@contextmanager
+def at_work(three: Datacenter) -> Iterator[Workload]:
+    """A client, once it has something to lose; what a node that stops did not take goes to another one."""
+    with Workload(three, elsewhere=True) as client:
+        fill(client)
+        client.wait_for_rows(100)
+        yield client
 
 
 def fill(client: Workload) -> None:

@@ -35,8 +35,6 @@ def three(store: Store) -> Datacenter:
 
 @pytest.fixture(scope="package")
 def client(three: Datacenter) -> Iterator[Workload]:
-    """At work from the first test to the last; what a node that stops did not take goes to another one."""
-    with Workload(three, elsewhere=True) as client:
-        samples.fill(client)
-        client.wait_for_rows(100)
+    """At work from the first test to the last."""
+    with samples.at_work(three) as client:
         yield client
