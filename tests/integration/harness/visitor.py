@@ -87,15 +87,24 @@ class Visitor:
 
     def attempts(self) -> dict[str, Counter[str]]:
         """Target -> how often each outcome was seen so far."""
-        seen: dict[str, Counter[str]] = {}
-        for line in self.namespace.kubectl("logs", NAME).splitlines():
-            target, outcome = line.split()
-            seen.setdefault(target, Counter())[outcome] += 1
-        return seen
+        return outcomes(self.namespace.kubectl("logs", NAME))
 
     def leave(self) -> None:
         """Delete the pod."""
         self.namespace.kubectl("delete", "pod", NAME, "--grace-period=0", "--force", "--ignore-not-found")
+
+
+def outcomes(log: str) -> dict[str, Counter[str]]:
+    """Target -> how often each outcome stands in the visitor's log.
+
+    The kubelet gives out the line that is being written as far as it has come, without an end; the next look has it.
+    """
+    seen: dict[str, Counter[str]] = {}
+    for line in log.splitlines(keepends=True):
+        if line.endswith("\n"):
+            target, outcome = line.split()
+            seen.setdefault(target, Counter())[outcome] += 1
+    return seen
 
 
 def pod(image: str, targets: list[str]) -> Object:
