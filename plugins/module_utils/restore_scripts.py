@@ -144,6 +144,8 @@ FOLDERS = (
     HEAD
     + r"""
 # FOLDERS ID HOST: how many SSTables a folder of the data folder still holds, its keyspace and table, and where it is.
+# A volume that was made anew meanwhile has nothing of it, and that is not the same as nothing left to do.
+[ -e "$marks/restore/$1/$2/ready" ] || { echo "what was downloaded is not on the volume any more" >&2; exit 3; }
 cd "$marks/restore/$1/$2/data" 2>/dev/null || exit 0
 for folder in */*; do
     [ -d "$folder" ] || continue

@@ -92,7 +92,7 @@ class Wish:
 
     def say(self, option: str, value: str) -> str:
         """How to say something."""
-        return f"-e {self.prefix}{option}={value}" if self.prefix else f"{option}: {value}"
+        return say(self.prefix, option, value)
 
     @property
     def key(self) -> str:
@@ -156,7 +156,8 @@ class Parcel:
     :param pod: who takes it.
     :param node: the backup's pod, and C(host_id) and C(rack) of it.
     :param document: id of its manifest in the catalogue.
-    :param logs: the snapshots that its commit log is made of, and C(log_size) the bytes in them.
+    :param log_size: bytes of its commit log, where a point in time is wanted. Of which of the many thousand snapshots
+        it is made is worked out anew by each run: their ids would not fit into a ConfigMap.
     """
 
     pod: str
@@ -168,7 +169,6 @@ class Parcel:
     digest: str
     size: int
     files: int
-    logs: tuple[str, ...] = ()
     log_size: int = 0
 
 
@@ -227,7 +227,7 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
     """
     try:
         told: dict[str, Any] = json.loads((config_map.get("data") or {})["plan"])
-        told["parcels"] = tuple(Parcel(**each | {"logs": tuple(each.get("logs", ()))}) for each in told["parcels"])
+        told["parcels"] = tuple(Parcel(**each) for each in told["parcels"])
         told |= {key: tuple(told[key]) for key in ("kept", "emptied")}
         return Plan(**told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -236,6 +236,11 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
             f"ConfigMap {name} cannot be read: {error}; it tells how far a restore is. Delete it only if no node is "
             "held for a restore"
         ) from error
+
+
+def say(prefix: str, option: str, value: str) -> str:
+    """How to give an option: to a playbook, whose options have a prefix, or to the module."""
+    return f"-e {prefix}{option}={value}" if prefix else f"{option}: {value}"
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -252,9 +257,13 @@ def ordered(pods: Iterable[str]) -> list[str]:
 
 
 def chosen(wish: Wish, source: Source) -> tuple[list[Name], list[str]]:
-    """The tables that are asked for, and what of it the backup does not have."""
+    """The tables that are asked for, and what of it the backup does not have.
+
+    Its schema is that of the whole cluster, also where only some tables were backed up: what it describes besides is
+    not in the backup, and would come back empty.
+    """
     there = sorted({(table.keyspace, table.name) for node in source.nodes for table in node.tables})
-    there += [name for name in described(source.schema) if name not in there]
+    there += [name for name in described(source.schema) if name not in there and has(source.manifest, name)]
     users = [name for name in there if name[0] not in SYSTEM]
     if not wish.tables:
         return sorted(users), []
@@ -266,10 +275,25 @@ def chosen(wish: Wish, source: Source) -> tuple[list[Name], list[str]]:
         if not mine:
             unknown.append(asked)
     keyspaces = ", ".join(sorted({name[0] for name in users})) or "none"
+    limits = limited(source.manifest)
+    told = f"it is {limits}" if limits else f"its keyspaces are {keyspaces}"
     return sorted(found), [
-        f"the backup has no {'table' if '.' in asked else 'keyspace'} {asked}; its keyspaces are {keyspaces}"
-        for asked in unknown
+        f"the backup has no {'table' if '.' in asked else 'keyspace'} {asked}; {told}" for asked in unknown
     ]
+
+
+def has(manifest: Manifest, name: Name) -> bool:
+    """Whether a backup is of a table, be there rows in it or not."""
+    if manifest.tables:
+        return name[0] in manifest.tables or ".".join(name) in manifest.tables
+    return name[0] not in manifest.excluded
+
+
+def limited(manifest: Manifest) -> str:
+    """What a backup is of, where it is not of everything."""
+    if manifest.tables:
+        return f"of {', '.join(manifest.tables)} only"
+    return f"without {', '.join(manifest.excluded)}" if manifest.excluded else ""
 
 
 def described(schema: Schema) -> list[Name]:
@@ -359,13 +383,21 @@ def differences(stored: Schema, living: Schema, names: Collection[Name]) -> list
 
 
 def _changed_columns(stored: str, living: str) -> str:
-    """Columns may have been added since, nothing else."""
+    """Columns may have been added since, nothing else: of one that was dropped and made again the old values are
+    hidden."""
     then, now = schema_text.columns(stored), schema_text.columns(living)
-    return ", ".join(
+    before, since = schema_text.dropped(stored), schema_text.dropped(living)
+    told = [
         f"{name} was {kind} and {'is ' + now[name] if name in now else 'is not there'}"
         for name, kind in then.items()
         if now.get(name) != kind
-    )
+    ]
+    told += [
+        f"{name} was dropped at {moment(since[name] / 1e6)} and made again, which hides what it held"
+        for name, kind in then.items()
+        if now.get(name) == kind and since.get(name) != before.get(name) and name in since
+    ]
+    return ", ".join(told)
 
 
 def _changed_type(stored: str, living: str) -> str:
@@ -397,6 +429,24 @@ def same_ring(nodes: Sequence[NodeManifest], targets: Sequence[Target]) -> dict[
     if torn or len({next(iter(now)) for now in racks.values()}) < len(racks):
         return f"nodes that shared a rack do not any more ({', '.join(torn or sorted(racks))})"
     return pairs
+
+
+def moved(plan: Plan, nodes: Sequence[NodeManifest], targets: Sequence[Target]) -> list[str]:
+    """Why a plan does not fit the datacenter any more: nodes came, left or changed their tokens since it was made.
+
+    A node that was replaced in its place is no reason: it has the tokens of the one before.
+    """
+    if plan.way == IMPORT:
+        pairs = same_ring(nodes, targets)
+        if isinstance(pairs, str):
+            return [pairs]
+        there = {(parcel.node, parcel.pod) for parcel in plan.parcels}
+        return [f"{pod} has the tokens that {node} had" for node, pod in pairs.items() if (node, pod) not in there]
+    planned, now = {parcel.pod for parcel in plan.parcels}, {target.pod for target in targets}
+    return [
+        *(f"{pod} is not here any more" for pod in ordered(planned - now)),
+        *(f"{pod} came since" for pod in ordered(now - planned) if plan.way == SWAP),
+    ]
 
 
 def paired(nodes: Iterable[tuple[str, str]], racks: Mapping[str, Sequence[str]]) -> dict[str, str] | str:
@@ -479,11 +529,11 @@ def not_then(wish: Wish, source: Source, scene: Scene, now: float, logs: Mapping
 
 
 def with_logs(plan: Plan, logs: Mapping[str, Chain | str]) -> Plan:
-    """The plan with what each node needs of its commit log."""
+    """The plan with the room that each node needs for its commit log."""
 
     def with_log(parcel: Parcel) -> Parcel:
         told = logs.get(parcel.host_id)
-        return replace(parcel, logs=told.snapshots, log_size=told.size) if isinstance(told, Chain) else parcel
+        return replace(parcel, log_size=told.size) if isinstance(told, Chain) else parcel
 
     return replace(plan, parcels=tuple(with_log(each) for each in plan.parcels))
 
@@ -528,7 +578,7 @@ def served(
     if scene.schema is None:
         return None, ["no node could be asked for its schema; tables are restored into a datacenter that serves"]
     reasons = differences(source.schema, scene.schema, names)
-    names = with_views(names, source.schema)
+    names = [name for name in with_views(names, source.schema) if has(source.manifest, name)]
     reasons += undescribed(names, source.schema, scene.schema)
     tables, more = actions(wish, scene.schema, names)
     reasons += more + without_logins(wish, source)
@@ -536,7 +586,9 @@ def served(
         tables |= {f"{table.keyspace}.{table.name}": MERGE for table in tables_of(source, AUTH)}
     pairs = same_ring(source.nodes, scene.nodes)
     way = IMPORT
-    if isinstance(pairs, str):
+    if not isinstance(pairs, str):
+        reasons += unfilled(names, scene.schema)
+    else:
         way, spread = LOAD, ordered(node.pod for node in scene.nodes)
         if not wish.load:
             reasons.append(
@@ -557,6 +609,19 @@ def undescribed(names: Collection[Name], stored: Schema, living: Schema) -> list
     return [f"nothing tells what table {'.'.join(name)} looks like" for name in names if name not in known]
 
 
+def unfilled(names: Collection[Name], living: Schema) -> list[str]:
+    """Views that would lack the rows of their table: files that are imported go past them. (Rows that are loaded do
+    not: C(StreamOperation.BULK_LOAD) writes views too.)"""
+    return [
+        f"the backup does not have view {'.'.join(name)} of table {'.'.join(base)}, which would lack the rows that "
+        "come back; drop it, and create it again after the restore, which fills it"
+        for each in living.statements
+        if each.kind == "materialized_view" and (base := belongs_to(each)) in names and base is not None
+        for name in [(schema_text.plain(each.keyspace), schema_text.plain(each.name))]
+        if name not in names
+    ]
+
+
 def actions(wish: Wish, living: Schema, names: Collection[Name]) -> tuple[dict[str, str], list[str]]:
     """What becomes of each table; a table that is there needs a word about its rows."""
     there, copies = set(described(living)), views(living)
@@ -567,12 +632,33 @@ def actions(wish: Wish, living: Schema, names: Collection[Name]) -> tuple[dict[s
         reasons.append(
             f"{some}: there are such tables. Say what becomes of their rows: {wish.say('rows', REPLACE)} (they go, a "
             f"snapshot keeps them) or {wish.say('rows', MERGE)} (both are there, the newer of two wins, and what was "
-            "deleted since stays deleted)"
+            "deleted within gc_grace_seconds stays deleted)"
         )
     rows = wish.rows or MERGE
     told = {".".join(name): CREATE for name in names}
     told |= {".".join(name): MERGE if name in copies else rows for name in present}
     return told, reasons
+
+
+def returning(plan: Plan, source: Source, living: Schema | None, now: float) -> list[str]:
+    """A warning where rows that were deleted after the backup may come back: compactions have taken tombstones away."""
+    since = now - seconds(source.manifest.taken or source.manifest.began)
+    grace = {
+        (schema_text.plain(each.keyspace), schema_text.plain(each.name)): schema_text.gc_grace(each.cql)
+        for each in (living.statements if living else ())
+        if each.kind == "table"
+    }
+    old = sorted(
+        table
+        for table, action in plan.tables.items()
+        if action == MERGE and (kept := grace.get(name_of(table))) is not None and kept < since
+    )
+    if not old:
+        return []
+    return [
+        f"rows of {', '.join(old)} that were deleted after the backup may come back: it is older than "
+        "gc_grace_seconds, after which Cassandra forgets what was deleted"
+    ]
 
 
 def without_logins(wish: Wish, source: Source) -> list[str]:
@@ -628,12 +714,10 @@ def strangers(source: Source, scene: Scene) -> list[str]:
 
 def incomplete(wish: Wish, source: Source) -> list[str]:
     """A backup of some tables, or without the tables that tell a node who it is."""
-    if source.manifest.tables or source.manifest.excluded:
-        left = f"of {', '.join(source.manifest.tables)}" if source.manifest.tables else ""
-        out = f"without {', '.join(source.manifest.excluded)}" if source.manifest.excluded else ""
+    if limits := limited(source.manifest):
         return [
-            f"the backup is {' '.join(filter(None, (left, out)))}: a whole datacenter cannot be made of it; restore "
-            f"its tables ({wish.say('mode', TABLES)})"
+            f"the backup is {limits}: a whole datacenter cannot be made of it; restore its tables "
+            f"({wish.say('mode', TABLES)})"
         ]
     lacking = sorted(
         {f"{node.pod} ({keyspace})" for node in source.nodes for keyspace in IDENTITY if not _has(node, keyspace)}
@@ -728,6 +812,15 @@ def too_little_space(plan: Plan, source: Source, scene: Scene, wish: Wish) -> li
                 f"{size(wants[node.pod])}); make its volume larger, clear snapshots, or restore fewer tables"
             )
     return reasons
+
+
+def to_repair(plan: Plan, schema: Schema) -> dict[str, list[str]]:
+    """Keyspace -> its tables that came back; no tables are all of them."""
+    if plan.way == SWAP:
+        users = {name[0] for name in described(schema)} - {*SYSTEM, *plan.kept}
+        return {keyspace: [] for keyspace in sorted(users | ({AUTH} - {*plan.kept}))}
+    names = sorted(plan.names)
+    return {keyspace: [table for here, table in names if here == keyspace] for keyspace, _table in names}
 
 
 def at(plan: Plan, step: str) -> Plan:

@@ -22,6 +22,12 @@ _PAIR = re.compile(r"'([^']*)'\s*:\s*'([^']*)'")
 # Text, a quoted name, and the body of a function: what stands in there is no CQL.
 _OPAQUE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$\$.*?\$\$", re.DOTALL)
 PRIMARY_KEY = "PRIMARY KEY"
+_ALTER = re.compile(
+    rf"ALTER\s+TABLE\s+{NAME}\.{NAME}\s+(?:DROP\s+(?P<dropped>{NAME})\s+USING\s+TIMESTAMP\s+(?P<when>\d+)"
+    rf"|ADD\s+(?P<added>{NAME})\s+(?P<kind>.+))",
+    re.IGNORECASE | re.DOTALL,
+)
+_GC_GRACE = re.compile(r"\bgc_grace_seconds\s*=\s*(\d+)", re.IGNORECASE)
 
 
 def plain(name: str) -> str:
@@ -67,8 +73,35 @@ def items(text: str) -> list[str]:
     return []
 
 
-def columns(create: str) -> dict[str, str]:
-    """Column -> its type (and C(static)) of CREATE TABLE, field -> type of CREATE TYPE; the key as C(PRIMARY KEY)."""
+def columns(text: str) -> dict[str, str]:
+    """Column -> its type (and C(static)) of CREATE TABLE, field -> type of CREATE TYPE; the key as C(PRIMARY KEY).
+
+    A table that lost columns is described with them, and with the ALTER TABLE after it that drops each; another adds it
+    where it was made once more (C(TableMetadata.toCqlString), 4.0 to 5.0).
+    """
+    create, *alters = split(text) or [""]
+    found = _created(create)
+    for each in filter(None, map(_ALTER.match, alters)):
+        if each["dropped"]:
+            found.pop(plain(each["dropped"]), None)
+        else:
+            found[plain(each["added"])] = " ".join(each["kind"].split())
+    return found
+
+
+def dropped(text: str) -> dict[str, int]:
+    """Column -> when it was dropped, in microseconds since 1970: Cassandra hides what was written to it before."""
+    alters = filter(None, map(_ALTER.match, split(text)[1:]))
+    return {plain(each["dropped"]): int(each["when"]) for each in alters if each["dropped"]}
+
+
+def gc_grace(text: str) -> int | None:
+    """For how many seconds a table keeps its tombstones; None where that is not told."""
+    found = _GC_GRACE.search(text)
+    return int(found[1]) if found else None
+
+
+def _created(create: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in items(create):
         if item.upper().startswith(PRIMARY_KEY):

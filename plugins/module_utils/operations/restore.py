@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ from .cluster import CLUSTER, Cluster, Sight
 from .restore_datacenter import Swapping
 from .restore_tables import Filling, describe, session
 from .restore_volumes import Download, Volume
+from .waiting import until
 
 Answer = TypeVar("Answer")
 # How long a restore waits until the nodes have stored their newest commit log, and how often it looks.
@@ -238,33 +240,31 @@ class Restore:
                 f"is gone. Repeat its name: {wish.say('confirm', self.cluster.own.datacenter)}"
             )
         scene = self.scene(wish, sight)
-        logs = self.logs(wish, source) if wish.to else {}
+        logs = self.logs(wish.to, source) if wish.to else {}
         now = self.cluster.kube.server_time()
         if wish.to:
             self.warn_of_schema(wish, source, scene)
         try:
-            return restoring.plan(wish, source, scene, backups.name_at(now), now, logs)
+            plan = restoring.plan(wish, source, scene, backups.name_at(now), now, logs)
         except restoring.Refused as refused:
             raise Failed(str(refused), {"tokens": wanted_tokens(source, scene)}, refused.errors) from refused
+        self.ctx.warnings.extend(restoring.returning(plan, source, scene.schema, now))
+        return plan
 
     def scene(self, wish: Wish, sight: Sight) -> Scene:
-        seen = self.cluster.ask(sight, busy=False)
-        view = seen.view
+        # All of them: a node's tokens are what its own word says.
+        view = self.cluster.ask(sight, [node.pod for node in sight.view.nodes], busy=False).view
         volumes = restore_volumes.looks(self.cluster.kube, [node.pod for node in view.nodes])
         reasons = {} if wish.mode == DATACENTER else unwell(view)
         nodes = tuple(
-            Target(
-                pod=node.pod,
-                rack=node.rack,
-                ordinal=node.ordinal,
-                host_id=node.host_id,
-                tokens=view.observations[node.pod].own.tokens if node.pod in view.observations else (),
+            replace(
+                target,
                 free=volume.free if isinstance(volume, Volume) else None,
                 data=volume.data if isinstance(volume, Volume) else True,
-                fault=str(volume) if isinstance(volume, CassopsError) else reasons.get(node.pod, ""),
+                fault=str(volume) if isinstance(volume, CassopsError) else reasons.get(target.pod, ""),
             )
-            for node in view.nodes
-            for volume in (volumes[node.pod],)
+            for target in targets(view)
+            for volume in (volumes[target.pod],)
         )
         endpoints = view.endpoints().values()
         versions = {item.version for item in endpoints if item.version} or {
@@ -282,9 +282,10 @@ class Restore:
             columns=(self.ask(view, columns) or ()) if wish.to else (),
         )
 
-    def logs(self, wish: Wish, source: Source) -> dict[str, Chain | str]:
-        """Host id -> what was stored of the node's commit log. What is not stored yet is asked for, and waited for."""
-        began, to = backups.seconds(source.manifest.began), backups.seconds(wish.to)
+    def logs(self, until_then: str, source: Source) -> dict[str, Chain | str]:
+        """Host id -> what was stored of the node's commit log up to a moment. What is not stored yet is asked for, and
+        waited for."""
+        began, to = backups.seconds(source.manifest.began), backups.seconds(until_then)
         hosts = [node.host_id for node in source.nodes]
         there = self.catalogue()
 
@@ -302,7 +303,20 @@ class Restore:
                 self.lock.check()
                 time.sleep(STORE_PAUSE)
                 made = look()
-        return {host: archive.chain(each, began, to) for host, each in zip(hosts, made, strict=True)}
+        ends = self.foreseen(made, to) if self.ctx.check_mode else [to] * len(hosts)
+        return {host: archive.chain(each, began, end) for host, each, end in zip(hosts, made, ends, strict=True)}
+
+    def foreseen(self, made: Sequence[Sequence[archive.Upload]], to: float) -> list[float]:
+        """For a run that may ask nobody to store anything: how far each node's commit log is good, where it would be
+        stored up to C(to)."""
+        can = to <= self.cluster.kube.server_time() and catalogue.pods_with_restic(self.cluster.look().found)
+        ends = [min(to, archive.stored_until(each) or to) if can else to for each in made]
+        if min(ends, default=to) < to:
+            self.ctx.warnings.append(
+                f"commit logs are stored up to {moment(min(ends))} so far; the nodes would first be asked to store the "
+                "rest"
+            )
+        return ends
 
     def warn_of_schema(self, wish: Wish, source: Source, scene: Scene) -> None:
         taken = backups.seconds(source.manifest.taken or source.manifest.began)
@@ -327,42 +341,89 @@ class Restore:
     def carry_out(self, plan: Plan, source: Source) -> Plan:
         documents = {node.host_id: node for node in source.nodes}
         clock = Clock(self.seconds)
-        if plan.step == "download":
-            limit = float(self.params["wait_timeout"])
-            Download(self.cluster.kube, self.base, plan, documents, limit, self.lock.check, self.ctx).run()
+        # Later the data is in its place. Before, a node may have been replaced while no run was on, with what it had.
+        if plan.step not in ("start", "prove"):
+            self.reach_volumes(plan)
+            self.download(plan, source, documents)
             clock.lap("download")
         plan = self.change(plan, source, documents)
         clock.lap("change")
-        if self.params["repair"] and plan.way != SWAP:
-            self.repair(plan)
+        if self.params["repair"]:
+            self.repair(plan, source)
             clock.lap("repair")
         self.finish(plan)
         return plan
 
+    def reach_volumes(self, plan: Plan) -> None:
+        """Pods that a killed run deleted are made again within seconds."""
+        pods = sorted({parcel.pod for parcel in plan.parcels})
+
+        def look() -> list[str]:
+            told = restore_volumes.looks(self.cluster.kube, pods)
+            return [str(each) for each in told.values() if isinstance(each, CassopsError)]
+
+        limit = float(self.params["gate_timeout"])
+        until(look, f"container {restic.CONTAINER} of every node to answer", limit, self.ctx.progress)
+
+    def download(self, plan: Plan, source: Source, documents: Mapping[str, NodeManifest]) -> None:
+        def logs() -> Mapping[str, Sequence[str]]:
+            told = self.logs(plan.to, source)
+            wrong = [each for each in told.values() if isinstance(each, str)]
+            if wrong:
+                raise CassopsError(f"the commit logs are not what they were when it was planned: {'; '.join(wrong)}")
+            return {host: each.snapshots for host, each in told.items() if isinstance(each, Chain)}
+
+        limit = float(self.params["wait_timeout"])
+        Download(self.cluster.kube, self.base, plan, documents, logs, limit, self.lock.check, self.ctx).run()
+
     def change(self, plan: Plan, source: Source, documents: Mapping[str, NodeManifest]) -> Plan:
         with self.cluster.locked():
             if plan.way == SWAP:
+                if plan.step not in ("start", "prove"):
+                    self.still_fits(plan, source, self.cluster.look().view)
                 limit = float(self.params["wait_timeout"])
                 return Swapping(self.cluster, plan, documents, limit, self.save, self.ctx).run()
             plan = restoring.at(plan, "change")
             self.save(plan)
             limits = (float(self.params["gate_timeout"]), float(self.params["table_timeout"]))
-            filling = Filling(self.cluster, plan, source.schema, limits, self.save, self.ctx)
+            filling = Filling(
+                self.cluster,
+                plan,
+                source.schema,
+                limits,
+                self.save,
+                self.ctx,
+                proved=lambda view: self.still_fits(plan, source, view),
+            )
             try:
                 return filling.run()
             finally:
                 self.made = filling.made
 
-    def repair(self, plan: Plan) -> None:
+    def still_fits(self, plan: Plan, source: Source, view: View) -> None:
+        """Between plan and change lie hours, or a run that was killed: nodes may have been replaced, come or gone.
+
+        :raises CassopsError: so the plan cannot be carried out.
+        """
+        lost = restore_volumes.not_ready(self.cluster.kube, plan, plan.parcels)
+        if lost:
+            pods = ", ".join(sorted({parcel.pod for parcel in lost}))
+            raise CassopsError(f"what was downloaded to {pods} is gone with its volume; run it again, which fetches it")
+        reasons = restoring.moved(plan, source.nodes, targets(view))
+        if reasons:
+            empty = f" These tables are empty by now: {', '.join(plan.emptied)}." if plan.emptied else ""
+            raise CassopsError(
+                f"the datacenter has changed since this restore was planned: {'; '.join(reasons)}.{empty} Give it up "
+                f"({restoring.say(self.prefix, 'abandon', 'true')}) and begin again"
+            )
+
+    def repair(self, plan: Plan, source: Source) -> None:
         """The replicas of a backup are of one moment, but for what was on its way to some of them."""
         with self.cluster.locked():
             view = self.cluster.ask(self.cluster.look(), busy=False).view
-            keyspaces: dict[str, list[str]] = {}
-            for keyspace, table in plan.names:
-                keyspaces.setdefault(keyspace, []).append(table)
             # Each node its own first ranges, which together are all; beside other datacenters these are not.
             ranges = [] if self.cluster.peers else ["-pr"]
-            for keyspace, tables in sorted(keyspaces.items()):
+            for keyspace, tables in restoring.to_repair(plan, source.schema).items():
                 for number, node in enumerate(view.nodes, 1):
                     self.cluster.check()
                     self.ctx.progress(f"repair keyspace {keyspace} on {node.pod} ({number} of {len(view.nodes)})")
@@ -381,15 +442,19 @@ class Restore:
         self.forget()
 
     def abandon(self) -> dict[str, Any]:
-        """Give up a restore that has changed nothing yet, or whose tables may stay as they are."""
+        """Give up a restore that has changed no data yet, or whose tables may stay as they are."""
         plan = self.begun(self.cluster.look().found)
         if plan is None:
             return {"changed": False}
-        if plan.way == SWAP and plan.step != "download":
+        if plan.way == SWAP and plan.step not in ("download", "stop"):
             raise CassopsError(
-                f"the restore of backup {plan.backup} has stopped nodes already (step {plan.step}); run it again, "
+                f"the restore of backup {plan.backup} has changed data already (step {plan.step}); run it again, "
                 "which finishes it"
             )
+        if plan.step == "stop":
+            limit = float(self.params["wait_timeout"])
+            with self.cluster.locked():
+                Swapping(self.cluster, plan, {}, limit, self.save, self.ctx).give_up()
         restore_volumes.end_jobs(self.cluster.kube, self.base, plan, plan.parcels)
         restore_volumes.clean_all(self.cluster.kube, plan)
         if plan.emptied:
@@ -436,7 +501,7 @@ class Restore:
     # For people
 
     def nothing(self, when: str) -> dict[str, Any]:
-        again = f"-e {self.prefix}again=true" if self.prefix else "again: true"
+        again = restoring.say(self.prefix, "again", "true")
         self.ctx.warnings.append(f"the same was restored at {when}; to restore it once more: {again}")
         return {"changed": False, "restored": when}
 
@@ -510,6 +575,20 @@ def as_moment(text: str | None) -> str:
     if told is None or told.tzinfo is None or told.microsecond:
         raise SpecError([f"to: must be a moment with its zone, such as 2026-11-22T03:14:00Z, got {text!r}"])
     return moment(told.timestamp())
+
+
+def targets(view: View) -> tuple[Target, ...]:
+    """The nodes with the tokens that each says it has; none where it was not asked."""
+    return tuple(
+        Target(
+            pod=node.pod,
+            rack=node.rack,
+            ordinal=node.ordinal,
+            host_id=node.host_id,
+            tokens=view.observations[node.pod].own.tokens if node.pod in view.observations else (),
+        )
+        for node in view.nodes
+    )
 
 
 def unwell(view: View) -> dict[str, str]:

@@ -130,6 +130,22 @@ class Swapping:
             if isinstance(answer, CassopsError):
                 self.ctx.warnings.append(f"{answer} It is restored all the same.")
 
+    def give_up(self) -> None:
+        """Before any data has changed: nodes that are held start as they were, and the others serve again."""
+        view = self.cluster.look().view
+        self.cluster.check()
+        together(lambda node: self.release(node.pod), view.nodes)
+        for node in [node for node in view.nodes if node.phase == "Running" and node.held is None]:
+            opened = attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, ["enablebinary"], VERB_LIMIT))  # noqa: B023
+            if isinstance(opened, CassopsError) and node.uid:
+                # It was drained already, and refuses.
+                self.say(f"{node.pod} restarts")
+                self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
+        self.wait_until_up()
+
+    def release(self, pod: str) -> None:
+        restore_volumes.run(self.cluster.kube, pod, restore_scripts.RELEASE, self.plan.id)
+
     # The data changes
 
     def swap(self) -> None:
@@ -157,8 +173,7 @@ class Swapping:
     def start(self) -> None:
         self.write_ledger()
         self.cluster.check()
-        kube, words = self.cluster.kube, (restore_scripts.RELEASE, self.plan.id)
-        together(lambda parcel: restore_volumes.run(kube, parcel.pod, *words), self.plan.parcels)
+        together(lambda parcel: self.release(parcel.pod), self.plan.parcels)
         self.say("all nodes start")
 
     def write_ledger(self) -> None:
@@ -179,6 +194,11 @@ class Swapping:
 
         :raises CassopsError: a node does not come up, or has other tokens than the backup's.
         """
+        wrong = self.not_as_it_was(self.wait_until_up())
+        if wrong:
+            raise CassopsError(f"the nodes are up, but {'; '.join(wrong)}")
+
+    def wait_until_up(self) -> View:
         patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
         latest: list[View] = []
 
@@ -196,14 +216,13 @@ class Swapping:
             reasons = self.login_refused(sight.view)
             if reasons:
                 return reasons
-            seen = self.cluster.ask(sight, busy=False)
+            # All of them: each tells its own host id and tokens.
+            seen = self.cluster.ask(sight, [node.pod for node in sight.view.nodes], busy=False)
             latest[:] = [seen.view]
             return gates.whole(seen.view)
 
         until(look, "all nodes to be up again", self.limit, self.ctx.progress, PAUSE)
-        wrong = self.not_as_it_was(latest[0])
-        if wrong:
-            raise CassopsError(f"the nodes are up, but {'; '.join(wrong)}")
+        return latest[0]
 
     def login_refused(self, view: View) -> list[str]:
         """With the backup's roles, the password of that time is in force again. A node's cache may lag a moment.
@@ -230,10 +249,10 @@ class Swapping:
         for parcel in self.plan.parcels:
             seen = view.observations.get(parcel.pod)
             if seen is None:
-                continue
-            if seen.own.host_id != parcel.host_id:
+                reasons.append(f"{parcel.pod} does not say who it is")
+            elif seen.own.host_id != parcel.host_id:
                 reasons.append(f"{parcel.pod} has host id {seen.own.host_id}, and the backup {parcel.host_id}")
-            if seen.own.tokens != tuple(sorted(self.documents[parcel.host_id].tokens)):
+            elif seen.own.tokens != tuple(sorted(self.documents[parcel.host_id].tokens)):
                 reasons.append(f"{parcel.pod} has other tokens than in the backup")
         return reasons
 

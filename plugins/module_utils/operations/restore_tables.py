@@ -38,6 +38,7 @@ class Filling:
     """One restore of tables, under the cluster's lock.
 
     :param save: writes the plan down.
+    :param proved: asked right before the first change; raises where what was planned is not right any more.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Filling:
         limits: tuple[float, float],
         save: Callable[[Plan], None],
         ctx: Context,
+        *,
+        proved: Callable[[View], None],
     ) -> None:
         self.cluster = cluster
         self.plan = plan
@@ -55,10 +58,12 @@ class Filling:
         self.gate_limit, self.limit = limits
         self.save = save
         self.ctx = ctx
+        self.proved = proved
         self.made: list[str] = []
 
     def run(self) -> Plan:
         view = self.open_gates()
+        self.proved(view)
         pod = view.nodes[0].pod
         with session(self.cluster.own, pod) as asked:
             self.make(asked, view)
@@ -77,7 +82,9 @@ class Filling:
         latest: list[View] = []
 
         def look() -> Sequence[str]:
-            sight = self.cluster.ask(self.cluster.look())
+            found = self.cluster.look()
+            # All of them: each tells its own tokens.
+            sight = self.cluster.ask(found, [node.pod for node in found.view.nodes])
             seen = sight.view.joined(sight.others)
             latest[:] = [sight.view]
             return [*gates.whole(sight.view), *gates.one_line(seen), *gates.no_hints(seen)]

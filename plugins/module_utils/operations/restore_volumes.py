@@ -109,6 +109,7 @@ class Download:
 
     :param base: the repository that the inventory names.
     :param documents: host id -> the manifest of the backup's node.
+    :param logs: asked where something is to be fetched: host id -> the snapshots that its commit log is made of.
     :param beat: called at each look; the check of the lock.
     """
 
@@ -118,6 +119,7 @@ class Download:
         base: str,
         plan: Plan,
         documents: Mapping[str, NodeManifest],
+        logs: Callable[[], Mapping[str, Sequence[str]]],
         limit: float,
         beat: Callable[[], None],
         ctx: Context,
@@ -126,6 +128,7 @@ class Download:
         self.base = base
         self.plan = plan
         self.documents = documents
+        self.logs = logs
         self.limit = limit
         self.beat = beat
         self.ctx = ctx
@@ -138,12 +141,13 @@ class Download:
         """
         for batch in rounds(self.plan.parcels):
             together(self.prepare, batch)
-            volumes = looks(self.kube, [parcel.pod for parcel in batch])
-            waiting = [parcel for parcel in batch if not self.is_ready(volumes[parcel.pod], parcel)]
+            waiting = not_ready(self.kube, self.plan, batch)
             # A run that died may have left the jobs of the others.
             end_jobs(self.kube, self.base, self.plan, [parcel for parcel in batch if parcel not in waiting])
             # What it brought is taken with the rest; until then the job tells the next run that it is done.
-            self.bring([self.log_work(parcel) for parcel in waiting if parcel.logs], lambda _work, _job: None)
+            logs = self.logs() if waiting and self.plan.to else {}
+            works = [self.log_work(parcel, ids) for parcel in waiting if (ids := logs.get(parcel.host_id))]
+            self.bring(works, lambda _work, _job: None)
             self.bring([self.work(parcel) for parcel in waiting], self.take)
 
     def bring(self, works: Sequence[Work], finished: Callable[[Work, Job], None]) -> None:
@@ -160,11 +164,6 @@ class Download:
         if failures:
             told = "; ".join(failures[pod] for pod in sorted(failures))
             raise CassopsError(f"{told}. Nothing was changed; run it again to go on with what is missing")
-
-    def is_ready(self, volume: Volume | CassopsError, parcel: Parcel) -> bool:
-        if isinstance(volume, CassopsError):
-            raise volume
-        return f"{self.plan.id}/{parcel.host_id}" in volume.ready
 
     def tables(self, parcel: Parcel) -> list[Table]:
         names = None if self.plan.way == restoring.SWAP else set(self.plan.names)
@@ -186,12 +185,12 @@ class Download:
         client = client_of(self.kube, self.base, parcel)
         return Work(parcel.pod, parcel.pod, client, name, tuple(args), stage, lines)
 
-    def log_work(self, parcel: Parcel) -> Work:
+    def log_work(self, parcel: Parcel, snapshots: Sequence[str]) -> Work:
         """What was stored of a commit log, piece over piece: a segment that grew is in several."""
         stage = f"{STAGING}/{self.plan.id}/{parcel.host_id}"
         args = ("restore", "--json", EACH, "--target", f"{stage}/log")
         client = client_of(self.kube, self.base, parcel)
-        return Work(parcel.pod, parcel.pod, client, log_job_of(self.plan, parcel), args, stage, parcel.logs)
+        return Work(parcel.pod, parcel.pod, client, log_job_of(self.plan, parcel), args, stage, tuple(snapshots))
 
     def take(self, work: Work, _job: Job) -> None:
         """What is there is compared, and becomes a data folder; the job is forgotten last."""
@@ -221,6 +220,19 @@ class Download:
 
     def arrange(self, parcel: Parcel) -> None:
         run(self.kube, parcel.pod, restore_scripts.ARRANGE, self.plan.id, parcel.host_id, SNAPSHOT, limit=LONG)
+
+
+def not_ready(kube: Kube, plan: Plan, parcels: Sequence[Parcel]) -> list[Parcel]:
+    """Those whose files are not on their volumes, or not all of them.
+
+    :raises CassopsError: a volume cannot be looked at.
+    """
+    volumes = looks(kube, sorted({parcel.pod for parcel in parcels}))
+    for volume in volumes.values():
+        if isinstance(volume, CassopsError):
+            raise volume
+    ready = {(pod, mark) for pod, volume in volumes.items() if isinstance(volume, Volume) for mark in volume.ready}
+    return [parcel for parcel in parcels if (parcel.pod, f"{plan.id}/{parcel.host_id}") not in ready]
 
 
 def rounds(parcels: Sequence[Parcel]) -> list[list[Parcel]]:

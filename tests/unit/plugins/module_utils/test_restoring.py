@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -166,6 +167,56 @@ def test_what_is_asked_for_must_be_there() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("limits", "names", "words"),
+    [
+        ({"tables": ("shop.orders",)}, ["shop.orders"], "it is of shop.orders only"),
+        ({"tables": ("shop",)}, ["shop.Odd", "shop.by_place", "shop.orders"], "it is of shop only"),
+        ({"excluded": ("scratch",)}, ["shop.Odd", "shop.by_place", "shop.orders"], "it is without scratch"),
+    ],
+)
+def test_what_was_left_out_of_a_backup_is_left_alone(limits: dict[str, Any], names: list[str], words: str) -> None:
+    """The schema in it is of everything; a table that it describes and does not have would only be emptied."""
+    scratch = Statement("scratch", "table", "notes", f"CREATE TABLE scratch.notes (id int) WITH ID = {ID.format(4)};")
+    schema = Schema("b1", "v1", (*STATEMENTS, scratch))
+    whole = backup(schema=schema, **limits)
+    nodes = tuple(
+        replace(one, tables=tuple(each for each in TABLES if f"{each.keyspace}.{each.name}" in names))
+        for one in whole.nodes
+    )
+    source = replace(whole, nodes=nodes)
+    plan = planned(source, scene(source, Schema("", "", (*STATEMENTS[:5], scratch))), replace(WISH, rows="replace"))
+    assert list(plan.tables) == names
+    reasons = refused(source, scene(source), replace(WISH, tables=("scratch",), rows="replace"))
+    assert reasons == [f"the backup has no keyspace scratch; {words}"]
+
+
+def test_a_view_that_is_not_in_the_backup_would_lack_its_rows() -> None:
+    source = backup(tables=("shop.orders",))
+    source = replace(source, nodes=tuple(replace(one, tables=TABLES[:1]) for one in source.nodes))
+    wish = replace(WISH, rows="replace")
+    (reason,) = refused(source, scene(source, SCHEMA), wish)
+    assert "does not have view shop.by_place of table shop.orders" in reason
+    assert "drop it, and create it again after the restore" in reason
+    # Loading writes into it.
+    other = replace(scene(source, SCHEMA), nodes=scene(backup({"r1": 2})).nodes)
+    assert planned(source, other, replace(wish, load=True)).tables == {"shop.orders": "replace"}
+
+
+def test_merged_rows_of_an_old_backup_may_bring_deleted_ones_back() -> None:
+    text = ORDERS.replace(";", " AND gc_grace_seconds = 86400;")
+    living = Schema("", "", (replace(STATEMENTS[2], cql=text),))
+    taken = datetime(2026, 11, 25, 3, 14, tzinfo=timezone.utc).timestamp()
+
+    def told(rows: str, after: float) -> list[str]:
+        plan = planned(backup(), scene(backup(), living), replace(WISH, rows=rows))
+        return restoring.returning(plan, backup(), living, taken + after)
+
+    assert (told("merge", 86000), told("replace", 90000)) == ([], [])
+    (warning,) = told("merge", 90000)
+    assert warning.startswith("rows of shop.orders that were deleted after the backup may come back")
+
+
 def test_tables_that_are_there_need_a_word_about_their_rows() -> None:
     there = scene(backup(), SCHEMA)
     (reason,) = refused(backup(), there)
@@ -197,6 +248,25 @@ def test_a_table_may_have_more_columns_now_and_no_others(now: str, words: str) -
         return
     (reason,) = refused(backup(), there, wish)
     assert words in reason
+
+
+@pytest.mark.parametrize(
+    ("alters", "words"),
+    [
+        ("DROP note USING TIMESTAMP 1700000000000000;", "note was text and is not there"),
+        (
+            "DROP note USING TIMESTAMP 1700000000000000;\nALTER TABLE shop.orders ADD note text;",
+            "note was dropped at 2023-11-14T22:13:20Z and made again, which hides what it held",
+        ),
+    ],
+)
+def test_a_column_that_was_dropped_since_would_stay_hidden(alters: str, words: str) -> None:
+    dropped = replace(STATEMENTS[2], cql=f"{ORDERS}\nALTER TABLE shop.orders {alters}")
+    there = Schema("", "", (*STATEMENTS[:2], dropped, *STATEMENTS[3:]))
+    (reason,) = restoring.differences(SCHEMA, there, [("shop", "orders")])
+    assert words in reason
+    # What was dropped before the backup was taken is as it was.
+    assert restoring.differences(there, there, [("shop", "orders")]) == []
 
 
 @pytest.mark.parametrize(
@@ -374,6 +444,39 @@ def test_racks_that_do_not_fit_are_told() -> None:
     }
 
 
+# Between the plan and the change
+
+
+def test_a_plan_fits_no_longer_where_nodes_came_left_or_moved() -> None:
+    source = backup()
+    there = scene(source).nodes
+    more = (*there, replace(there[0], pod="demo-dc1-r1-1", tokens=(5,)))
+    replaced = (replace(there[0], host_id="another"), *there[1:])
+    imported = planned(source, scene(source))
+    assert restoring.moved(imported, source.nodes, replaced) == []
+    assert restoring.moved(imported, source.nodes, more) == ["the backup is of 3 nodes, and there are 4"]
+    turned = [replace(one, tokens=other.tokens) for one, other in zip(there, (*there[1:], there[0]), strict=True)]
+    assert "demo-dc1-r3-0 has the tokens that demo-dc1-r1-0 had" in restoring.moved(imported, source.nodes, turned)
+    whole = planned(source, scene(source), replace(WISH, mode="datacenter"))
+    assert restoring.moved(whole, source.nodes, [replace(one, tokens=()) for one in replaced]) == []
+    assert restoring.moved(whole, source.nodes, more) == ["demo-dc1-r1-1 came since"]
+    assert restoring.moved(whole, source.nodes, there[1:]) == ["demo-dc1-r1-0 is not here any more"]
+    loaded = planned(source, scene(backup({"r1": 2})), replace(WISH, load=True))
+    assert restoring.moved(loaded, source.nodes, scene(backup({"r1": 3})).nodes) == []
+
+
+def test_what_came_back_is_repaired() -> None:
+    tables = planned(backup(), scene(backup()), replace(WISH, auth="take"))
+    assert restoring.to_repair(tables, SCHEMA) == {
+        "shop": ["Odd", "by_place", "orders"],
+        "system_auth": ["roles"],
+    }
+    whole = replace(WISH, mode="datacenter")
+    assert restoring.to_repair(planned(backup(), scene(backup()), whole), SCHEMA) == {"shop": []}
+    whole = replace(whole, auth="take")
+    assert restoring.to_repair(planned(backup(), scene(backup()), whole), SCHEMA) == {"shop": [], "system_auth": []}
+
+
 # The whole datacenter
 
 WHOLE = replace(WISH, mode="datacenter")
@@ -402,7 +505,7 @@ def test_a_datacenter_that_does_not_run_goes_back_too() -> None:
 @pytest.mark.parametrize(
     ("manifest", "other", "words"),
     [
-        ({"tables": ("shop",)}, {}, "the backup is of shop: a whole datacenter cannot be made of it"),
+        ({"tables": ("shop",)}, {}, "the backup is of shop only: a whole datacenter cannot be made of it"),
         ({"excluded": ("logs",)}, {}, "the backup is without logs"),
         ({}, {"version": "5.1.0"}, "a whole datacenter goes back to the same version only"),
         ({}, {"datacenters": ("dc1", "dc2")}, "other datacenters (dc2)"),

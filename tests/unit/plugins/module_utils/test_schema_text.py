@@ -57,6 +57,7 @@ def test_columns_and_keys() -> None:
         "Total": "decimal",
         "note": "text static",
         "tags": "map<text, frozen<list<int>>>",
+        "old": "int",
         "PRIMARY KEY": "((customer), number)",
     }
     assert schema_text.columns(COUNTS) == {"key": "text", "count": "counter", "PRIMARY KEY": "(key)"}
@@ -64,6 +65,30 @@ def test_columns_and_keys() -> None:
         "x": "int",
         "y": "frozen<map<int, int>>",
     }
+
+
+def test_a_table_is_described_with_the_columns_that_it_lost() -> None:
+    """As 5.0 describes it: with them, and with what drops them, and adds one again."""
+    text = """CREATE TABLE shop.orders (
+    id int PRIMARY KEY,
+    "Od" int,
+    note text,
+    old map<text, frozen<list<int>>>
+) WITH ID = 1b255f4d-ef25-40a6-0000-000000000001
+    AND comment = 'ALTER TABLE shop.orders DROP id USING TIMESTAMP 1'
+    AND gc_grace_seconds = 3600;
+ALTER TABLE shop.orders DROP "Od" USING TIMESTAMP 1795779378530000;
+ALTER TABLE shop.orders DROP note USING TIMESTAMP 1795779373634000;
+ALTER TABLE shop.orders DROP old USING TIMESTAMP 1795779375304000;
+ALTER TABLE shop.orders ADD old map<text, frozen<list<int>>> static;"""
+    assert schema_text.columns(text) == {
+        "id": "int",
+        "old": "map<text, frozen<list<int>>> static",
+        "PRIMARY KEY": "(id)",
+    }
+    assert schema_text.dropped(text) == {"Od": 1795779378530000, "note": 1795779373634000, "old": 1795779375304000}
+    assert schema_text.dropped(COUNTS) == {}
+    assert (schema_text.gc_grace(text), schema_text.gc_grace(COUNTS)) == (3600, None)
 
 
 def test_ids_and_bases() -> None:
