@@ -113,15 +113,15 @@ options:
     default: false
   abandon:
     description:
-      - Give up a restore that is not finished, and remove what it has downloaded. Refused once nodes were stopped for
-        it; run it again then.
+      - Give up a restore that is not finished, and remove what it has downloaded. Refused once data of a datacenter was
+        exchanged; run it again then. Nodes that are held for it start as they were.
     type: bool
     default: false
   repair:
     description:
       - Repair the restored tables at the end. Replicas of a backup are of one moment, but for writes that were on their
         way.
-      - A restore with O(mode=datacenter) is not repaired; use the playbook for repairs.
+      - After a restore with O(mode=datacenter) these are all tables of the users' keyspaces.
     type: bool
     default: true
   space:
@@ -251,7 +251,7 @@ emptied:
   elements: str
   sample: []
 repaired:
-  description: Keyspaces whose restored tables were repaired.
+  description: Keyspaces that were repaired, or of which the restored tables were.
   returned: when something is or would be restored, and where something was done before a failure
   type: list
   elements: str
