@@ -36,6 +36,8 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 }
 JOB = "purge"
 FORGOTTEN_AT_ONCE = 50
+RESTORED = "a restore of it is not finished"
+"""Reason to keep a backup that a person cannot overrule by naming it; see also L(backups.NEVER_REMOVED)."""
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -93,12 +95,19 @@ class Purge:
 
     def decide(self) -> Decision:
         """What stays by the rules, or all but the ones that were named."""
-        running = catalogue.running(self.kube, self.params["cluster"], self.params["datacenter"])
+        where = (self.params["cluster"], self.params["datacenter"])
+        running, restored = catalogue.running(self.kube, *where), self.restored(where)
         listed = self.store.listed(running, self.kube.server_time())
         reasons = backups.kept(listed, Keep(**self.plan.keep))
+        reasons |= {one.name: also(reasons.get(one.name), RESTORED) for one in listed if one.name == restored}
         if self.params["names"]:
             reasons = self.all_but_named(listed, reasons)
         return Decision(listed, {**reasons, **unfinished(running)})
+
+    def restored(self, where: tuple[str, str]) -> str:
+        """The backup of this datacenter that its unfinished restore reads again; empty where it reads none."""
+        plan = catalogue.being_restored(self.kube, *where)
+        return plan.backup if plan is not None and (plan.cluster, plan.datacenter) == where else ""
 
     def all_but_named(self, listed: Sequence[Listed], reasons: Mapping[str, str]) -> dict[str, str]:
         """A person names what goes; what is the last of its kind stays all the same.
@@ -108,7 +117,7 @@ class Purge:
         names = set(self.params["names"])
         errors = [f"names: there is no backup {name}" for name in sorted(names - {one.name for one in listed})]
         for name in sorted(names & set(reasons)):
-            last = [why for why in reasons[name].split(", ") if why in backups.NEVER_REMOVED]
+            last = [why for why in reasons[name].split(", ") if why in (*backups.NEVER_REMOVED, RESTORED)]
             if last:
                 errors.append(f"names: backup {name} stays: {', '.join(last)}")
         if errors:
@@ -200,6 +209,10 @@ def exists(restic: Restic, failures: dict[str, str]) -> bool:
     except CassopsError as error:
         failures[restic.repository] = str(error)
         return False
+
+
+def also(reason: str | None, another: str) -> str:
+    return f"{reason}, {another}" if reason else another
 
 
 def unfinished(running: Manifest | None) -> dict[str, str]:

@@ -27,7 +27,7 @@ from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.archive import WANT
 from ..manifests.common import labels_of
-from ..observe import Objects, attempt, together
+from ..observe import attempt, together
 from ..report import size
 from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
@@ -112,7 +112,7 @@ class Restore:
     def predict(self) -> dict[str, Any]:
         """The plan, or every reason against it; nothing is written."""
         sight = self.cluster.look()
-        begun = self.begun(sight.found)
+        begun = self.begun()
         if self.params["abandon"]:
             return {"changed": begun is not None}
         if begun is None:
@@ -126,7 +126,7 @@ class Restore:
 
     def run(self) -> dict[str, Any]:
         sight = self.cluster.look()
-        plan = self.begun(sight.found)
+        plan = self.begun()
         wish = self.wish(plan)
         if plan is None:
             done = self.done_before(sight, wish)
@@ -179,9 +179,8 @@ class Restore:
                 f"again, or give it up: {wish.say('abandon', 'true')}"
             )
 
-    def begun(self, found: Objects) -> Plan | None:
-        item = found.get("ConfigMap", plan_name(self.cluster.name, self.cluster.own.datacenter))
-        return restoring.from_config_map(item) if item else None
+    def begun(self) -> Plan | None:
+        return catalogue.being_restored(self.cluster.kube, self.cluster.name, self.cluster.own.datacenter)
 
     # The backup
 
@@ -382,7 +381,7 @@ class Restore:
 
     def abandon(self) -> dict[str, Any]:
         """Give up a restore that has changed nothing yet, or whose tables may stay as they are."""
-        plan = self.begun(self.cluster.look().found)
+        plan = self.begun()
         if plan is None:
             return {"changed": False}
         if plan.way == SWAP and plan.step != "download":

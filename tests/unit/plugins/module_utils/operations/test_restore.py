@@ -20,9 +20,9 @@ import pytest
 from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession
 from unit.plugins.module_utils.fake_kube import Disk, FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, Snapshot
-from unit.plugins.module_utils.operations.test_backup import World, host_of
+from unit.plugins.module_utils.operations.test_backup import PLAN, World, host_of
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import restic, restore_scripts
+from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, restic, restore_scripts
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import SNAPSHOT, moment
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
@@ -30,6 +30,8 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Exe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    backup,
+    backup_purge,
     backup_verify,
     restore,
     restore_volumes,
@@ -60,6 +62,7 @@ SCRIPTS = {
     getattr(restore_scripts, name): name
     for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "REPLAY", "BREAK", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
 }
+PLANNED = ("ConfigMap", "shop-dc1-restore")
 READ_ONLY = ("LOOK", "SIZES", "FOLDERS")
 
 
@@ -416,6 +419,74 @@ def test_what_was_begun_can_be_given_up(world: Restorable) -> None:
     world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
     world.assert_clean()
     assert all("newer" in world.files(pod, "data/shop").values() for pod in world.nodes)
+
+
+def half_restored(world: Restorable, **changes: Any) -> None:
+    """A restore that was killed after something had changed; no run is at work any more."""
+    assert any(
+        world.killed(number, lambda: world.restore(**changes))
+        and world.kube.one(*PLANNED)["data"]["step"] != "download"
+        for number in range(5, 100)
+    )
+    world.kube.clock += 3600
+
+
+def test_a_backup_that_a_restore_still_needs_stays(world: Restorable) -> None:
+    """The nightly backup is of tables that were emptied. No rule may let the one go that fills them."""
+    for name in ("b2", "b3"):
+        world.back_up(name)
+    half_restored(world, tables=["shop"], rows="replace")
+    kept = world.run(backup_purge, check=True, backup={**PLAN, "keep": {"last": 1}})["kept"]
+    assert kept == {"b1": backup_purge.RESTORED, "b3": f"last 1, {backups.NEWEST}"}
+    with pytest.raises(Failed, match=f"names: backup b1 stays: {backup_purge.RESTORED}"):
+        world.run(backup_purge, names=["b1"])
+    assert world.run(backup_purge, backup={**PLAN, "keep": {"last": 1}})["removed"] == ["b2"]
+    world.restore(tables=["shop"], rows="replace")
+    world.assert_clean()
+    assert world.run(backup_purge, names=["b1"])["removed"] == ["b1"]
+
+
+def test_what_another_datacenters_backup_is_restored_from_is_no_matter(world: Restorable) -> None:
+    half_restored(world, tables=["shop"], rows="replace")
+    item = world.kube.one(*PLANNED)
+    item["data"]["plan"] = item["data"]["plan"].replace('"cluster": "shop"', '"cluster": "till"')
+    assert backup_purge.RESTORED not in world.run(backup_purge, check=True)["kept"]["b1"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_half_restored_is_not_backed_up(world: Restorable, check: bool) -> None:
+    half_restored(world, tables=["shop"], rows="replace")
+    before = list(world.kube.writes)
+    with pytest.raises(
+        CassopsError, match=r"restore of backup b1 was begun at .* \(step change\).*run the playbook restore"
+    ):
+        world.run(backup, check=check, name="b2")
+    assert world.kube.writes == before
+    world.restore(tables=["shop"], rows="replace")
+    world.back_up("b2")
+
+
+def test_a_restore_that_came_to_be_meanwhile_is_noticed_under_the_lock(
+    world: Restorable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = backup.Run.refuse
+
+    def refuse(self: backup.Run, *what: Any) -> None:
+        plain(self, *what)
+        half_restored(world, tables=["shop"], rows="replace")
+        world.kube.one("Lease", "shop-backup-lock")["spec"]["holderIdentity"] = ""
+
+    monkeypatch.setattr(backup.Run, "refuse", refuse)
+    with pytest.raises(CassopsError, match="a backup would keep what is half restored"):
+        world.run(backup, name="b2")
+    assert world.kube.get("ConfigMap", "shop-dc1-backup") is None
+
+
+def test_while_a_restore_only_downloads_backups_are_made(world: Restorable) -> None:
+    begun(world, tables=["shop"], rows="replace")
+    assert world.kube.one(*PLANNED)["data"]["step"] == "download"
+    world.kube.clock += 3600
+    assert world.back_up("b2")["changed"]
 
 
 def test_a_second_run_is_refused(world: Restorable) -> None:
