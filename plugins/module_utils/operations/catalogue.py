@@ -66,10 +66,13 @@ class Catalogue:
         except NoRepository:
             return []
 
-    def uploads(self, host_id: str) -> list[Upload]:
-        """What was stored of a node's commit log, the oldest first."""
+    def uploads(self, host_id: str, limit: float) -> list[Upload]:
+        """What was stored of a node's commit log, the oldest first.
+
+        :param limit: see C(Restic.records).
+        """
         try:
-            return archive.uploads(self.repository(host_id).records())
+            return archive.uploads(self.repository(host_id).records(limit))
         except NoRepository:
             return []
 

@@ -288,7 +288,7 @@ class Restore:
         there = self.catalogue()
 
         def look() -> list[list[archive.Upload]]:
-            return together(there.uploads, hosts)
+            return together(lambda host: there.uploads(host, float(self.params["wait_timeout"])), hosts)
 
         made = look()
         if not self.ctx.check_mode and to <= self.cluster.kube.server_time():

@@ -446,6 +446,25 @@ def test_a_backup_that_a_restore_still_needs_stays(world: Restorable) -> None:
     assert world.run(backup_purge, names=["b1"])["removed"] == ["b1"]
 
 
+def test_the_commit_logs_of_a_restore_stay(world: Restorable) -> None:
+    """Also where a backup that is newer is all that points in time would need."""
+    to = archived(world)
+    begun(world, **WHOLE, to=to)
+    world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
+    before = {pod: len(logs_of(world, pod)) for pod in world.nodes}
+    world.kube.clock += 8 * 86400
+    for pod in world.nodes:
+        world.store_log(pod, 7 * 86400 + 7200, 3)
+    (b1,) = world.store.of("catalogue")[-1:]
+    manifest = {**b1.tags, "backup": "b2", "began": moment(world.kube.clock - 7 * 86400 - 60)}
+    world.store.of("catalogue").append(Snapshot("b2", world.kube.clock - 7 * 86400, manifest, {}))
+    world.run(backup_purge)
+    assert {pod: len(logs_of(world, pod)) for pod in world.nodes} == {pod: count + 1 for pod, count in before.items()}
+    world.restore(abandon=True)
+    world.run(backup_purge)
+    assert {len(logs_of(world, pod)) for pod in world.nodes} == {1}
+
+
 def test_what_another_datacenters_backup_is_restored_from_is_no_matter(world: Restorable) -> None:
     half_restored(world, tables=["shop"], rows="replace")
     item = world.kube.one(*PLANNED)
@@ -604,12 +623,17 @@ def test_killed_before_any_write_the_datacenter_goes_back_by_the_next_run(
 
 
 def archived(world: Restorable, **lost: float) -> str:
-    """Every node stored its commit log 900, 600 and 300 s ago; the moment 400 s ago."""
+    """Every node stored its commit log before the backup too, and 900, 600 and 300 s ago; the moment 400 s ago."""
     world.kube.clock += 3600
     for pod in world.nodes:
+        world.store_log(pod, 7200, 1)
         for ago, segments in ((900, (1, 2)), (600, (2,)), (300, (2, 3))):
             world.store_log(pod, ago, *segments, **(lost if ago == 600 else {}))
     return moment(world.kube.clock - 400)
+
+
+def logs_of(world: Restorable, pod: str) -> list[Snapshot]:
+    return [each for each in world.store.of(host_of(world, pod)) if "segments" in each.tags]
 
 
 def logs(world: Restorable, pod: str) -> dict[str, str]:
@@ -688,6 +712,24 @@ def test_nobody_goes_past_what_was_lost(world: Restorable) -> None:
     assert [reason.split(":")[0] for reason in caught.value.errors] == world.nodes
     assert all("is not all in its commit log" in reason for reason in caught.value.errors)
     assert {pod: world.files(pod) for pod in world.nodes} == before
+
+
+def test_what_a_purge_has_cut_is_told(world: Restorable) -> None:
+    to = archived(world)
+    for pod in world.nodes:
+        found = world.store.of(host_of(world, pod))
+        found.remove(next(each for each in found if "segments" in each.tags))
+    with pytest.raises(Failed) as caught:
+        world.restore(**WHOLE, to=to)
+    assert [reason.split(":")[0] for reason in caught.value.errors] == world.nodes
+    assert all("cassandra_backup.point_in_time_days" in reason for reason in caught.value.errors)
+    assert world.events == []
+
+
+def test_many_commit_logs_may_be_listed_for_long(world: Restorable) -> None:
+    to = archived(world)
+    world.store.slow = {where: 900.0 for where in world.store.repositories if not where.endswith("catalogue")}
+    assert world.restore(**WHOLE, to=to, wait_timeout=900)["to"] == to
 
 
 def test_schema_that_changed_meanwhile(world: Restorable) -> None:
