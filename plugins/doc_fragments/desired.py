@@ -82,8 +82,9 @@ options:
         folder of a shared volume), C(password_secret) (Secret whose key C(password) encrypts the backups),
         C(credentials_secret) (Secret whose keys are restic's environment variables for the store), C(keep) (how many
         C(last), C(daily), C(weekly) and C(monthly) backups are kept; 7 last ones by default), C(bandwidth) (bytes per
-        second of one node's upload, C(50Mi) by default, 0 for no limit), C(exclude_keyspaces), C(image), and
-        C(point_in_time) (V(true) stores the commit logs too, so that any second can be restored).
+        second of one node's upload, C(50Mi) by default, 0 for no limit), C(exclude_keyspaces), C(image),
+        C(point_in_time) (V(true) stores the commit logs too, so that any second can be restored), and
+        C(point_in_time_days) (how many days back that is, 7 by default).
       - On a datacenter that lives it is a change that waits for a restart, like every other.
     type: raw
 """

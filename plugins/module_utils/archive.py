@@ -11,7 +11,7 @@ in it, up to when everything is in (C(until)), and since when nothing is missing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ LOG = "log"
 SLACK = 120.0
 """Seconds by which the clocks of the API server and of a worker may differ."""
 KEPT_LONGER = 3600.0
-"""Seconds before the oldest backup that is kept, from which on its commit log is kept too."""
+"""Seconds before the oldest backup that moments are reached from, from which on its commit log is kept too."""
 # A process numbers its segments one by one, from the milliseconds since 1970 of its start. No two starts are as near.
 _ONE_LIFE = 1000
 
@@ -104,6 +104,13 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
     """
     # Of what was stored before a restore changed the data, nothing is part of what came after.
     marks = [each.lost for each in made if each.lost is not None and each.lost < began]
+    if made and not marks and made[0].time > began - SLACK:
+        # It neither began with a mark, nor before the backup: a purge has taken its beginning.
+        return (
+            f"what is stored of its commit log begins at {moment(made[0].time)} only, after the backup: purge_backups "
+            "keeps as much as the last days need (cassandra_backup.point_in_time_days); choose a later moment and a "
+            "backup that is newer, or the backup alone"
+        )
     floor = max([began - SLACK, *marks])
     since = [each for each in made if each.time > floor]
     covering = next((number for number, each in enumerate(since) if each.until is not None and each.until >= to), None)
@@ -167,9 +174,27 @@ def schema_changes(columns: Iterable[Column], stored: Schema, taken: float, to: 
     return reasons, warnings if made else []
 
 
-def goes(record: Record, oldest: float | None) -> bool:
-    """Whether a purge removes it: no backup that is kept can need it.
+def needed_since(began: Collection[float], reach: float) -> float | None:
+    """When the oldest backup began that points in time are reached from; None where there is none.
 
-    :param oldest: when the oldest complete backup that is kept began; None where there is none.
+    A moment needs the newest backup before it, and the commit logs from there on.
+
+    :param began: when each of the backups began that are kept.
+    :param reach: the earliest moment that is to be reached. Where no backup is that old, it is the oldest backup.
     """
-    return oldest is not None and record.time < oldest - KEPT_LONGER
+    return max((each for each in began if each <= reach), default=min(began, default=None))
+
+
+def superfluous(records: Iterable[Record], since: float | None) -> list[Record]:
+    """What a purge removes of the commit logs in a node's repository, the oldest first.
+
+    Before the backup one stays that says that everything up to then was in: it tells L(chain) that nothing is missing
+    between the backup and the next one.
+
+    :param since: see L(needed_since); None is all of them.
+    """
+    logs = sorted((each for each in records if each.kind == LOG), key=lambda each: each.time)
+    made = [upload(each) for each in logs]
+    whole = [each.time for each in made if each.until is not None and each.lost is None]
+    floor = max((each for each in whole if since is not None and each <= since - KEPT_LONGER), default=None)
+    return [each for each in logs if floor is not None and each.time < floor]

@@ -41,6 +41,8 @@ EACH = "{}"
 # The container stores commit logs now and then, and a restic that rewrites the repository wants it for itself.
 _RESTIC = 'restic "$@" --retry-lock 1m'
 _RUN = ENVIRONMENT + f"exec {_RESTIC}"
+# The words of stdin are arguments too.
+_RUN_WITH_WORDS = ENVIRONMENT + f'set -- "$@" $(cat); exec {_RESTIC}'
 _JOBS = "/cassops/backup/spool/jobs"
 # The pid of a container that restarted may belong to another process: its start time, field 22, tells.
 _ALIVE = r"""folder=/cassops/backup/spool/jobs/$1
@@ -156,8 +158,11 @@ class Restic:
         :raises NoRepository: there is none.
         :raises ResticError: anything else that restic refuses, or it was not done in time.
         """
+        return self._run(_RUN, args, stdin, limit)
+
+    def _run(self, script: str, args: Sequence[str], stdin: str | None, limit: float) -> str:
         try:
-            told = self._exec(["sh", "-c", _RUN, "sh", self.repository, *args], stdin, limit)
+            told = self._exec(["sh", "-c", script, "sh", self.repository, *args], stdin, limit)
         except ExecTimeout as error:
             raise ResticError(
                 f"{self.pod}: restic {args[0]} had no answer from {self.repository} after {limit:.0f} s; is the store"
@@ -214,9 +219,18 @@ class Restic:
             return False
         return True
 
-    def records(self) -> list[Record]:
-        """The snapshots of the repository."""
-        return [record(item) for item in json.loads(self.run("snapshots", "--json", "--no-lock") or "null") or ()]
+    def records(self, limit: float = LIMIT) -> list[Record]:
+        """The snapshots of the repository.
+
+        :param limit: seconds, where they are more than usual: commit logs are stored every minute.
+        """
+        told = self.run("snapshots", "--json", "--no-lock", limit=max(limit, LIMIT))
+        return [record(item) for item in json.loads(told or "null") or ()]
+
+    def forget(self, ids: Sequence[str], limit: float = LIMIT) -> None:
+        """Remove snapshots; their bytes go with the next prune. restic lists the repository's snapshots each time, so
+        the ids come in one go, through stdin: the words of a command travel in an address, which has its limits."""
+        self._run(_RUN_WITH_WORDS, ("forget",), "\n".join(ids), max(limit, LIMIT))
 
     def store(self, text: str, file: str, tags: Mapping[str, str], host: str) -> str:
         """Store a text as the one file of a new snapshot; the snapshot's id.

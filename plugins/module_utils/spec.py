@@ -38,6 +38,8 @@ BACKUP_IMAGE = "docker.io/restic/restic:0.18.1"
 BACKUP_BANDWIDTH = "50Mi"
 """Bytes per second of one node's upload: a disk and a network of today hardly notice it."""
 KEEP = {"last": 7, "daily": 0, "weekly": 0, "monthly": 0}
+POINT_IN_TIME_DAYS = 7
+"""Most mistakes are noticed within a week; each day is some 1,400 pieces of commit log a node."""
 REPOSITORIES = ("s3:", "azure:", "gs:", "b2:", "swift:", "rest:", "/")
 """How restic's repositories begin that a container without a shell login, keys and a home can reach."""
 SUPPORTED = ((4, 0), (4, 1), (5, 0))
@@ -79,6 +81,7 @@ class BackupPlan:
     :param exclude_keyspaces: keyspaces that are left out.
     :param image: of the container that has restic.
     :param point_in_time: the commit log is stored too, so that moments between two backups can be restored.
+    :param point_in_time_days: how many days back moments reach; a purge removes the commit logs that none needs.
     """
 
     repository: str
@@ -89,6 +92,7 @@ class BackupPlan:
     exclude_keyspaces: tuple[str, ...] = ()
     image: str = BACKUP_IMAGE
     point_in_time: bool = False
+    point_in_time_days: int = POINT_IN_TIME_DAYS
 
 
 @dataclass(frozen=True)
@@ -293,6 +297,7 @@ class _Parser:
             exclude_keyspaces=self._keyspaces("backup.exclude_keyspaces", given.get("exclude_keyspaces")),
             image=str(given.get("image") or BACKUP_IMAGE),
             point_in_time=self._point_in_time(given),
+            point_in_time_days=self._point_in_time_days(given),
         )
         return plan if len(self._errors) == before else None
 
@@ -363,6 +368,15 @@ class _Parser:
         if text not in ("", "true", "false", "yes", "no"):
             self._fault("backup.point_in_time", f"must be true or false, got {given['point_in_time']!r}")
         return text in ("true", "yes")
+
+    def _point_in_time_days(self, given: Mapping[str, Any]) -> int:
+        path, value = "backup.point_in_time_days", given.get("point_in_time_days")
+        if value in (None, ""):
+            return POINT_IN_TIME_DAYS
+        if isinstance(value, bool) or not re.fullmatch(r"\d+", str(value).strip()) or int(value) < 1:
+            self._fault(path, f"must be a whole number of 1 or more, got {value!r}")
+            return POINT_IN_TIME_DAYS
+        return int(value)
 
     def _keyspaces(self, path: str, given: Any) -> tuple[str, ...]:
         if isinstance(given, str) and not given.strip().startswith("["):

@@ -18,6 +18,7 @@ description:
   - A node that cannot give its data does not keep the others from it. The backup is then C(partial), and the task
     fails.
   - A run that was killed is taken up by the next one of the same name. One of another name marks it as failed.
+  - Refused while a restore that has changed something is not finished.
   - The cluster is locked for the seconds of the snapshots. Backups, restores and purges exclude each other all the
     time.
 extends_documentation_fragment:

@@ -13,7 +13,9 @@ author:
 description:
   - Removes the backups that no rule of C(keep) holds, and the bytes that no other backup needs.
   - Complete backups alone are counted. The newest complete one and the last one that was verified always stay; what is
-    partial, failed or damaged stays until a complete one is newer.
+    partial, failed or damaged stays until a complete one is newer. The backup that an unfinished restore of this
+    datacenter needs stays until that is finished.
+  - Commit logs stay as long as a point in time of the last C(point_in_time_days) needs them.
   - May be killed at any moment; the next run goes on. Backups, restores and purges exclude each other.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
@@ -42,7 +44,8 @@ options:
     default: []
   wait_timeout:
     description:
-      - For how many seconds the cleaning of a repository may run. restic tells no progress of it.
+      - For how many seconds the cleaning of a repository, or a list of what is in it, may run. restic tells no progress
+        of either.
     type: int
     default: 7200
 """

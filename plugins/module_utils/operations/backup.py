@@ -100,6 +100,7 @@ class Run:
         self.writing = threading.RLock()
 
     def run(self) -> dict[str, Any]:
+        self.refuse_half_restored()
         seen = self.cluster.look()
         sight = self.cluster.ask(seen, [node.pod for node in seen.view.nodes], busy=False)
         self.refuse(sight)
@@ -115,6 +116,7 @@ class Run:
             told = f"backup {name} would be made, as far as each node can give its data"
             return {**self.result(self.manifest, changed=True), "report": [told, *text(self.manifest)[1:]]}
         with self.lock:
+            self.refuse_half_restored()
             begun = catalogue.running(self.kube, *self.where)
             records = self.store.records()
             if begun is not None and self.is_complete(begun.backup, records):
@@ -140,6 +142,19 @@ class Run:
         return self.kube.server_time()
 
     # -- before -----------------------------------------------------------------------------------------------------
+
+    def refuse_half_restored(self) -> None:
+        """While a restore changes the data, what there is is neither what was nor what is to be.
+
+        :raises CassopsError: so it is, or a run left it so.
+        """
+        plan = catalogue.being_restored(self.kube, *self.where)
+        if plan is not None and plan.step != "download":
+            raise CassopsError(
+                f"a restore of backup {plan.backup} was begun at {backups.moment(plan.began)} and is not finished "
+                f"(step {plan.step}): a backup would keep what is half restored. Where no run is at work on it, run "
+                "the playbook restore again with the options of that time, which finishes it; then back up"
+            )
 
     def refuse(self, sight: Sight) -> None:
         """What makes a backup of the ring as it is worthless, or impossible.

@@ -35,7 +35,10 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "wait_timeout": {"type": "int", "default": 7200},
 }
 JOB = "purge"
-FORGOTTEN_AT_ONCE = 50
+FORGOTTEN_AT_ONCE = 1000
+RESTORED = "a restore of it is not finished"
+"""Reason to keep a backup that a person cannot overrule by naming it; see also L(backups.NEVER_REMOVED)."""
+DAY = 86400.0
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -52,20 +55,32 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 class Decision:
-    """What stays, and why, and what goes."""
+    """What stays, and why, and what goes.
 
-    def __init__(self, listed: Sequence[Listed], reasons: Mapping[str, str]) -> None:
+    :param reach: the earliest moment that commit logs are kept for.
+    :param restored: the backup that an unfinished restore is of; empty is none. It goes on with its commit logs.
+    """
+
+    def __init__(self, listed: Sequence[Listed], reasons: Mapping[str, str], reach: float, restored: str) -> None:
         self.kept = dict(reasons)
         self.removed = [one.name for one in listed if one.name not in reasons]
         sound = [one.began for one in listed if one.state == backups.COMPLETE and one.name in reasons]
         self.newest = max(sound, default=None)
-        self.oldest = min(sound, default=None)
+        whole = [
+            one.began for one in listed if one.state == backups.COMPLETE and one.name in reasons and not one.damaged
+        ]
+        since = archive.needed_since(whole, reach)
+        begun = [one.began for one in listed if one.name == restored]
+        self.logs_since = None if since is None else min([since, *begun])
+
+    def going(self, records: Sequence[Record]) -> list[Record]:
+        """What of a repository goes."""
+        logs = archive.superfluous(records, self.logs_since)
+        return [*logs, *(record for record in records if record.kind != archive.LOG and self.goes(record))]
 
     def goes(self, record: Record) -> bool:
-        """Whether a snapshot goes: with a backup that is removed, or because it belongs to none, and is older than the
-        newest complete one. Without a complete one nothing that belongs to none is touched."""
-        if record.kind == archive.LOG:
-            return archive.goes(record, self.oldest)
+        """Whether a snapshot of a backup goes: with a backup that is removed, or because it belongs to none, and is
+        older than the newest complete one. Without a complete one nothing that belongs to none is touched."""
         if record.backup in self.kept:
             return False
         return record.backup in self.removed or (self.newest is not None and record.time < self.newest)
@@ -93,12 +108,21 @@ class Purge:
 
     def decide(self) -> Decision:
         """What stays by the rules, or all but the ones that were named."""
-        running = catalogue.running(self.kube, self.params["cluster"], self.params["datacenter"])
-        listed = self.store.listed(running, self.kube.server_time())
+        where = (self.params["cluster"], self.params["datacenter"])
+        running, restored = catalogue.running(self.kube, *where), self.restored(where)
+        now = self.kube.server_time()
+        listed = self.store.listed(running, now)
         reasons = backups.kept(listed, Keep(**self.plan.keep))
+        reasons |= {one.name: also(reasons.get(one.name), RESTORED) for one in listed if one.name == restored}
         if self.params["names"]:
             reasons = self.all_but_named(listed, reasons)
-        return Decision(listed, {**reasons, **unfinished(running)})
+        reach = now - DAY * self.plan.point_in_time_days
+        return Decision(listed, {**reasons, **unfinished(running)}, reach, restored)
+
+    def restored(self, where: tuple[str, str]) -> str:
+        """The backup of this datacenter that its unfinished restore reads again; empty where it reads none."""
+        plan = catalogue.being_restored(self.kube, *where)
+        return plan.backup if plan is not None and (plan.cluster, plan.datacenter) == where else ""
 
     def all_but_named(self, listed: Sequence[Listed], reasons: Mapping[str, str]) -> dict[str, str]:
         """A person names what goes; what is the last of its kind stays all the same.
@@ -108,7 +132,7 @@ class Purge:
         names = set(self.params["names"])
         errors = [f"names: there is no backup {name}" for name in sorted(names - {one.name for one in listed})]
         for name in sorted(names & set(reasons)):
-            last = [why for why in reasons[name].split(", ") if why in backups.NEVER_REMOVED]
+            last = [why for why in reasons[name].split(", ") if why in (*backups.NEVER_REMOVED, RESTORED)]
             if last:
                 errors.append(f"names: backup {name} stays: {', '.join(last)}")
         if errors:
@@ -120,7 +144,7 @@ class Purge:
         for name in decision.removed:
             self.ctx.progress(f"backup {name} is removed", important=True)
         records = self.store.records()
-        going = [record for record in records if decision.goes(record)]
+        going = decision.going(records)
         self.forget(self.store.restic, [record for record in going if record.kind == backups.BACKUP])
         repositories = self.repositories(records)
         orphans = sum(together(lambda restic: self.clean(restic, decision), repositories))
@@ -146,20 +170,20 @@ class Purge:
     def clean(self, restic: Restic, decision: Decision) -> int:
         """Forget in one repository what goes; how many snapshots."""
         try:
-            records = restic.records()
+            records = restic.records(float(self.params["wait_timeout"]))
         except NoRepository:
             return 0
-        going = [record for record in records if decision.goes(record)]
+        going = decision.going(records)
         self.forget(restic, going)
         return len(going)
 
     def forget(self, restic: Restic, records: Collection[Record]) -> None:
-        """In parts: a command line has its limits, and commit logs are stored every minute."""
+        """In parts, the oldest commit logs first: a run that is killed leaves no hole in them."""
         ids = [record.id for record in records]
         for begin in range(0, len(ids), FORGOTTEN_AT_ONCE):
             self.lock.check()
             restic.unlock()
-            restic.run("forget", *ids[begin : begin + FORGOTTEN_AT_ONCE])
+            restic.forget(ids[begin : begin + FORGOTTEN_AT_ONCE], float(self.params["wait_timeout"]))
 
     def prune(self, repositories: Sequence[Restic]) -> dict[str, str]:
         """Give the bytes back that nothing needs, also those that a killed run left; repository -> why it failed."""
@@ -200,6 +224,10 @@ def exists(restic: Restic, failures: dict[str, str]) -> bool:
     except CassopsError as error:
         failures[restic.repository] = str(error)
         return False
+
+
+def also(reason: str | None, another: str) -> str:
+    return f"{reason}, {another}" if reason else another
 
 
 def unfinished(running: Manifest | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The catalogue of a datacenter's backups: documents in, documents out, and the backup that runs just now."""
+"""The catalogue of a datacenter's backups: documents in, documents out, and what runs just now."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..kube import Kube
 from ..manifests.common import labels_of
 from ..observe import Objects
 from ..restic import CONTAINER, NoRepository, Restic
+from ..restoring import Plan, from_config_map, plan_name
 
 OPTIONS: Mapping[str, Any] = {
     "backup": {"type": "dict", "required": True},
@@ -65,10 +66,13 @@ class Catalogue:
         except NoRepository:
             return []
 
-    def uploads(self, host_id: str) -> list[Upload]:
-        """What was stored of a node's commit log, the oldest first."""
+    def uploads(self, host_id: str, limit: float) -> list[Upload]:
+        """What was stored of a node's commit log, the oldest first.
+
+        :param limit: see C(Restic.records).
+        """
         try:
-            return archive.uploads(self.repository(host_id).records())
+            return archive.uploads(self.repository(host_id).records(limit))
         except NoRepository:
             return []
 
@@ -188,7 +192,7 @@ def has_restic(pod: Mapping[str, Any]) -> bool:
     return "running" in states.get(CONTAINER, {}) and "deletionTimestamp" not in pod["metadata"]
 
 
-# --- the backup that runs ---------------------------------------------------------------------------------------------
+# --- the backup that runs, and the restore ----------------------------------------------------------------------------
 
 
 def running_name(cluster: str, datacenter: str) -> str:
@@ -233,6 +237,15 @@ def forget_running(kube: Kube, cluster: str, datacenter: str) -> None:
     found = kube.get("ConfigMap", name)
     if found is not None:
         kube.delete("ConfigMap", name, uid=found["metadata"]["uid"])
+
+
+def being_restored(kube: Kube, cluster: str, datacenter: str) -> Plan | None:
+    """The plan of the datacenter's restore that runs, or whose run died before its end; None where there is none.
+
+    :raises LedgerError: somebody edited it.
+    """
+    found = kube.get("ConfigMap", plan_name(cluster, datacenter))
+    return None if found is None else from_config_map(found)
 
 
 def lock_name(cluster: str) -> str:

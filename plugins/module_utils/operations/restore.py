@@ -28,7 +28,7 @@ from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.archive import WANT
 from ..manifests.common import labels_of
-from ..observe import Objects, attempt, together
+from ..observe import attempt, together
 from ..report import size
 from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
@@ -114,7 +114,7 @@ class Restore:
     def predict(self) -> dict[str, Any]:
         """The plan, or every reason against it; nothing is written."""
         sight = self.cluster.look()
-        begun = self.begun(sight.found)
+        begun = self.begun()
         if self.params["abandon"]:
             return {"changed": begun is not None}
         if begun is None:
@@ -128,7 +128,7 @@ class Restore:
 
     def run(self) -> dict[str, Any]:
         sight = self.cluster.look()
-        plan = self.begun(sight.found)
+        plan = self.begun()
         wish = self.wish(plan)
         if plan is None:
             done = self.done_before(sight, wish)
@@ -181,9 +181,8 @@ class Restore:
                 f"again, or give it up: {wish.say('abandon', 'true')}"
             )
 
-    def begun(self, found: Objects) -> Plan | None:
-        item = found.get("ConfigMap", plan_name(self.cluster.name, self.cluster.own.datacenter))
-        return restoring.from_config_map(item) if item else None
+    def begun(self) -> Plan | None:
+        return catalogue.being_restored(self.cluster.kube, self.cluster.name, self.cluster.own.datacenter)
 
     # The backup
 
@@ -290,7 +289,7 @@ class Restore:
         there = self.catalogue()
 
         def look() -> list[list[archive.Upload]]:
-            return together(there.uploads, hosts)
+            return together(lambda host: there.uploads(host, float(self.params["wait_timeout"])), hosts)
 
         made = look()
         if not self.ctx.check_mode and to <= self.cluster.kube.server_time():
@@ -443,7 +442,7 @@ class Restore:
 
     def abandon(self) -> dict[str, Any]:
         """Give up a restore that has changed no data yet, or whose tables may stay as they are."""
-        plan = self.begun(self.cluster.look().found)
+        plan = self.begun()
         if plan is None:
             return {"changed": False}
         if plan.way == SWAP and plan.step not in ("download", "stop"):

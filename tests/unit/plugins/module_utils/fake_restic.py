@@ -18,6 +18,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import catalogue
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import (
     DATA,
+    LIMIT,
     NO_REPOSITORY,
     Job,
     NoRepository,
@@ -52,6 +53,8 @@ class FakeStore:
     commands: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     damaged: set[str] = field(default_factory=set)
     most_at_once: int = 0
+    # Repository -> seconds that a list of its snapshots takes.
+    slow: dict[str, float] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeStore:
@@ -104,7 +107,12 @@ class FakeRestic(Restic):
             raise AssertionError(f"the fake does not know restic {args}")
         return ""
 
-    def records(self) -> list[Record]:
+    def forget(self, ids: Sequence[str], limit: float = LIMIT) -> None:
+        self.run("forget", *ids, limit=limit)
+
+    def records(self, limit: float = LIMIT) -> list[Record]:
+        if limit < self.store_.slow.get(self.repository, 0):
+            raise ResticError(f"{self.pod}: restic snapshots had no answer after {limit:.0f} s")
         return [Record(item.id, item.time, item.tags) for item in self.snapshots]
 
     def store(self, text: str, file: str, tags: Mapping[str, str], host: str) -> str:

@@ -29,8 +29,13 @@ def minute(number: int, segments: Sequence[str], lost: float | None = None, unti
     return Upload(f"s{number}", time, tuple(segments), 32, time - 15 if until else None, lost)
 
 
+def chain(made: Sequence[Upload], to: float) -> Chain | str:
+    """Of a node that has stored its commit log since long before the backup."""
+    return archive.chain([minute(-60, [name(0)]), *made], BEGAN, to)
+
+
 def reason(made: Sequence[Upload], to: float) -> str:
-    told = archive.chain(made, BEGAN, to)
+    told = chain(made, to)
     assert isinstance(told, str)
     return told
 
@@ -39,23 +44,23 @@ GROWING = [minute(number, [name(5), name(6)]) for number in range(10)]
 
 
 def test_of_a_segment_that_grows_the_last_copy_before_the_end_is_enough() -> None:
-    assert archive.chain(GROWING, BEGAN, BEGAN + 300) == Chain(("s6",), 32)
+    assert chain(GROWING, BEGAN + 300) == Chain(("s6",), 32)
 
 
 def test_a_segment_that_became_full_comes_with_the_next_one() -> None:
     made = [minute(1, [name(5)]), minute(2, [name(5)], until=False), minute(3, [name(6)]), minute(4, [name(6)])]
-    assert archive.chain(made, BEGAN, BEGAN + 170) == Chain(("s2", "s4"), 64)
+    assert chain(made, BEGAN + 170) == Chain(("s2", "s4"), 64)
 
 
 def test_what_was_stored_before_the_backup_is_not_needed() -> None:
     made = [minute(-60, [name(1)]), *GROWING]
-    assert archive.chain(made, BEGAN, BEGAN + 10) == Chain(("s1",), 32)
+    assert chain(made, BEGAN + 10) == Chain(("s1",), 32)
 
 
 def test_it_reaches_as_far_as_is_stored_and_no_farther() -> None:
     last = archive.stored_until(GROWING)
     assert last == BEGAN + 525
-    assert isinstance(archive.chain(GROWING, BEGAN, last), Chain)
+    assert isinstance(chain(GROWING, last), Chain)
     assert "is stored up to 2027-" in reason(GROWING, last + 1)
     assert archive.behind(GROWING, last + 1)
     assert not archive.behind(GROWING, last)
@@ -73,7 +78,7 @@ def test_nobody_goes_past_what_was_lost(lost: float) -> None:
     made = [*GROWING[:3], minute(3, [name(7)], lost=lost), minute(4, [name(7)])]
     assert "is not all in its commit log" in reason(made, BEGAN + 200)
     # Before that all is there.
-    assert isinstance(archive.chain(made, BEGAN, BEGAN + 100), Chain)
+    assert isinstance(chain(made, BEGAN + 100), Chain)
 
 
 def test_a_backup_is_newer_than_the_loss() -> None:
@@ -95,7 +100,7 @@ def test_a_gap_is_named() -> None:
 
 def test_a_process_that_started_anew_numbers_anew() -> None:
     made = [minute(1, [name(5)], until=False), minute(2, [name(0, START + 1060), name(1, START + 1060)])]
-    assert isinstance(archive.chain(made, BEGAN, BEGAN + 60), Chain)
+    assert isinstance(chain(made, BEGAN + 60), Chain)
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(0, 700))
@@ -107,7 +112,7 @@ def test_every_segment_comes_as_it_was_last(full: list[int], to: int) -> None:
         made += [minute(number, names[:-1], until=False), minute(number, names[-1:])]
         first += count
     made = [Upload(f"u{n}", each.time + n / 100, each.segments, each.size, each.until) for n, each in enumerate(made)]
-    told = archive.chain(made, BEGAN, BEGAN + to)
+    told = chain(made, BEGAN + to)
     if isinstance(told, str):
         assert to > 60 * (len(full) - 1) - 15
         return
@@ -158,9 +163,77 @@ def test_of_a_table_that_was_made_since_rows_do_not_come_back() -> None:
 # --- the purge --------------------------------------------------------------------------------------------------------
 
 
+DAY = 86400.0
+
+
+def log(number: int, time: float, **tags: str) -> Record:
+    return Record(f"l{number}", time, {"kind": "log", "segments": name(number), **tags})
+
+
+def left(records: Sequence[Record], since: float | None) -> list[str]:
+    gone = archive.superfluous(records, since)
+    return [each.id for each in records if each not in gone]
+
+
+def test_commit_logs_reach_back_from_the_newest_backup_that_is_old_enough() -> None:
+    """Six months of monthly backups do not keep six months of commit logs."""
+    months, nights = [-160 * DAY, -130 * DAY, -9 * DAY], [-3 * DAY, -2 * DAY, -1 * DAY]
+    assert archive.needed_since([*months, *nights], -7 * DAY) == -9 * DAY
+    assert archive.needed_since([*months, *nights], -3 * DAY) == -3 * DAY
+    assert archive.needed_since(nights, -7 * DAY) == -3 * DAY
+    assert archive.needed_since([], -7 * DAY) is None
+
+
 def test_commit_logs_go_with_the_last_backup_that_needs_them() -> None:
-    log = Record("a", 10_000.0, {"kind": "log"})
-    assert not archive.goes(log, None)
-    assert not archive.goes(log, 10_000.0)
-    assert not archive.goes(log, 13_600.0)
-    assert archive.goes(log, 13_601.0)
+    records = [log(number, 10_000.0 + 600 * number, until="7") for number in range(10)]
+    records.append(Record("other", 1.0, {"backup": "b1"}))
+    assert left(records, None) == left(records, 13_599.0) == [each.id for each in records]
+    assert left(records, 14_199.0)[0] == "l0"
+    assert left(records, 14_200.0)[0] == "l1"
+    assert left(records, 20_000.0)[0] == "l9"
+    assert archive.superfluous([*reversed(records)], 14_800.0) == records[:2]
+
+
+def test_one_that_tells_what_is_in_stays_before_the_backup() -> None:
+    """A quiet node stores little; and full segments alone do not say that nothing is missing, nor does a mark."""
+    records = [log(0, 1.0, until="1"), log(1, 10.0, until="10"), log(2, 20.0), log(3, 30.0, until="30", lost="29")]
+    assert left(records, 1e6) == ["l1", "l2", "l3"]
+    assert left(records[2:], 1e6) == ["l2", "l3"]
+
+
+def test_what_a_purge_has_cut_is_refused() -> None:
+    """Of an older backup the first writes are gone, and what is left alone looks whole."""
+    cut = [minute(number, [name(number), name(number + 1)]) for number in range(500, 510)]
+    assert isinstance(archive.chain(cut, BEGAN + 502 * 60, BEGAN + 503 * 60), Chain)
+    told = archive.chain(cut, BEGAN, BEGAN + 503 * 60)
+    assert isinstance(told, str)
+    assert "begins at 2027-01-15T16:36:40Z only, after the backup: purge_backups keeps" in told
+    assert "cassandra_backup.point_in_time_days" in told
+
+
+@given(st.integers(0, 200), st.lists(st.integers(0, 200), min_size=1, max_size=6), st.integers(0, 200))
+def test_what_a_purge_leaves_reaches_every_moment_that_was_wanted(ends: int, began: list[int], reach: int) -> None:
+    """Backups and moments by the minute; one that is not reached is refused, never brought back in part."""
+    records = [
+        Record(
+            f"u{number}",
+            BEGAN + 60 * number,
+            {
+                "kind": "log",
+                "segments": f"{name(number + 100)}+{name(number + 101)}",
+                "until": str(int(BEGAN) + 60 * number - 15),
+            },
+        )
+        for number in range(-100, ends + 1)
+    ]
+    backups = [BEGAN + 60 * each for each in began]
+    since = archive.needed_since(backups, BEGAN + 60 * reach)
+    gone = archive.superfluous(records, since)
+    made = archive.uploads(each for each in records if each not in gone)
+    for backup in backups:
+        to = backup + 30
+        before, after = archive.chain(archive.uploads(records), backup, to), archive.chain(made, backup, to)
+        if since is not None and backup >= since:
+            assert after == before
+        else:
+            assert isinstance(after, str) or after == before

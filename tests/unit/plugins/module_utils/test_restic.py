@@ -192,6 +192,28 @@ def test_snapshots_become_records(container: Container, client: Restic) -> None:
     assert client.records() == []
 
 
+def test_snapshots_are_forgotten_however_many_they_are(container: Container, client: Restic) -> None:
+    """Their ids are no words of the command: these travel in an address."""
+    ids = [f"{number:064x}" for number in range(1000)]
+    client.forget(ids)
+    assert f"args forget {' '.join(ids)} --retry-lock 1m\n" in container.log
+    assert sum(len(word) for command in container.commands for word in command) < 2000
+    container.does("echo 'Fatal: wrong password' >&2; exit 12")
+    with pytest.raises(ResticError, match="put the old one back"):
+        client.forget(ids)
+
+
+def test_a_list_of_very_many_snapshots_may_take_longer(
+    container: Container, client: Restic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container.does("sleep 0.5; echo null")
+    assert client.records(0.1) == []
+    monkeypatch.setattr(restic, "LIMIT", 0.1)
+    assert client.records(30.0) == []
+    with pytest.raises(ResticError, match="no answer"):
+        client.records(0.05)
+
+
 def test_files_have_their_sizes(container: Container, client: Restic) -> None:
     lines: list[dict[str, Any]] = [
         {"message_type": "snapshot", "id": "aa"},

@@ -72,16 +72,16 @@ def test_a_backup_has_defaults() -> None:
     assert (plan.repository, plan.credentials_secret) == ("s3:https://s3.example.com/b/c", "")
     assert (plan.keep, plan.bandwidth) == ({"last": 7, "daily": 0, "weekly": 0, "monthly": 0}, 50 * 2**20)
     assert plan.image == "docker.io/restic/restic:0.18.1"
-    assert plan.point_in_time is False
+    assert (plan.point_in_time, plan.point_in_time_days) == (False, 7)
 
 
 def test_a_backup_may_come_from_a_survey() -> None:
     values = {**BACKUP, "repository": "/backups", "keep": {"daily": "3"}, "bandwidth": "0", "exclude_keyspaces": "a, b"}
-    values["point_in_time"] = "true"
+    values |= {"point_in_time": "true", "point_in_time_days": "30"}
     plan = spec.parse_backup(json.dumps(values))
     assert (plan.repository, plan.bandwidth, plan.exclude_keyspaces) == ("/backups", 0, ("a", "b"))
     assert plan.keep == {"last": 0, "daily": 3, "weekly": 0, "monthly": 0}
-    assert plan.point_in_time is True
+    assert (plan.point_in_time, plan.point_in_time_days) == (True, 30)
 
 
 def test_every_fault_of_a_backup_is_told_at_once() -> None:
@@ -93,6 +93,7 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
             "bandwidth": "12",
             "exclude_keyspaces": ["x y"],
             "point_in_time": "daily",
+            "point_in_time_days": 0,
             "schedule": "daily",
         }
     )
@@ -106,6 +107,7 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
         "cassandra_backup.bandwidth",
         "cassandra_backup.exclude_keyspaces[0]",
         "cassandra_backup.point_in_time",
+        "cassandra_backup.point_in_time_days",
     ]
 
 

@@ -507,22 +507,49 @@ def test_what_no_rule_keeps_goes_with_its_bytes(world: World) -> None:
     assert not world.run(backup_purge)["changed"]
 
 
-def test_commit_logs_go_with_the_last_backup_that_needs_them(world: World) -> None:
-    """In parts, because a command line has its limits."""
+def test_commit_logs_go_with_the_last_backup_that_needs_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts, the oldest first."""
+    monkeypatch.setattr(backup_purge, "FORGOTTEN_AT_ONCE", 50)
     repository = world.store.repositories
     for name in ("b1", "b2"):
         world.back_up(name)
     place = next(each for each in repository if each.endswith(host_of(world, world.nodes[0])))
     began = world.kube.clock
     for minutes in range(-180, 1):
-        snapshot = Snapshot(world.store.number(), began + 60 * minutes, {"kind": "log", "segments": "x"}, {})
-        repository[place].append(snapshot)
-    world.run(backup_purge, names=["b1"])
+        tags = {"kind": "log", "segments": "x", "until": "1"}
+        repository[place].append(Snapshot(world.store.number(), began + 60 * minutes, tags, {}))
+    world.store.slow[place] = 900.0
+    world.run(backup_purge, names=["b1"], wait_timeout=900)
     left = [snapshot.time for snapshot in repository[place] if "segments" in snapshot.tags]
     assert len(left) in (61, 62)
     assert min(left) >= began - 3660
     forgotten = [args for _pod, where, args in world.store.commands if args[0] == "forget" and where == place]
     assert max(len(args) for args in forgotten) == 51
+
+
+def test_commit_logs_are_kept_for_days_and_not_as_long_as_backups(world: World) -> None:
+    """Those of a day a month ago were some 1,400 a node, each of which every list has to read."""
+    world.back_up("b1")
+    place = next(each for each in world.store.repositories if each.endswith(host_of(world, world.nodes[0])))
+    began = world.kube.clock
+    for day in range(1, 40):
+        tags = {"kind": "log", "segments": "x", "until": "1"}
+        world.store.repositories[place].append(Snapshot(world.store.number(), began + 86400 * day, tags, {}))
+    world.kube.clock = began + 86400 * 30
+    world.back_up("b2")
+    world.kube.clock = began + 86400 * 39
+    plan = {**PLAN, "keep": {"monthly": 6}, "point_in_time": True}
+
+    def left(**days: Any) -> float:
+        told = world.run(backup_purge, backup={**plan, **days})
+        assert told["removed"] == []
+        times = [each.time for each in world.store.repositories[place] if "segments" in each.tags]
+        return (min(times) - began) / 86400
+
+    assert left(point_in_time_days=30) == 1
+    # From an hour before the backup on.
+    assert left() == 30
+    assert world.run(backup_purge, backup=plan)["changed"] is False
 
 
 def test_a_purge_that_was_killed_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ import pytest
 from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession
 from unit.plugins.module_utils.fake_kube import Disk, FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, Snapshot
-from unit.plugins.module_utils.operations.test_backup import World, host_of
+from unit.plugins.module_utils.operations.test_backup import PLAN, World, host_of
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import restic, restore_scripts
+from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, restic, restore_scripts
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import SNAPSHOT, moment
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
@@ -30,6 +30,8 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Exe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    backup,
+    backup_purge,
     backup_verify,
     restore,
     restore_volumes,
@@ -60,6 +62,7 @@ SCRIPTS = {
     getattr(restore_scripts, name): name
     for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "REPLAY", "BREAK", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
 }
+PLANNED = ("ConfigMap", "shop-dc1-restore")
 READ_ONLY = ("LOOK", "SIZES", "FOLDERS")
 
 
@@ -449,7 +452,7 @@ def test_what_a_replaced_node_lost_is_fetched_again(
 ) -> None:
     """A run is killed, and a node is replaced before the next: it has the tokens of the one before, and no download."""
     gone = 0
-    for lives in range(200):
+    for lives in range(0, 200, 2):
         monkeypatch.undo()
         world = Restorable.saved(monkeypatch, tmp_path / str(lives))
         if not world.killed(lives, lambda: world.restore(**wish)):  # noqa: B023
@@ -496,6 +499,93 @@ def test_a_plan_that_fits_no_longer_is_not_carried_out(world: Restorable, monkey
     with pytest.raises(Failed, match=r"there are 4\. Give it up \(-e restore_abandon=true\)"):
         world.restore(tables=["shop"], rows="replace")
     assert not [event for event in world.events if event.startswith("TRUNCATE")]
+
+
+def half_restored(world: Restorable, **changes: Any) -> None:
+    """A restore that was killed after something had changed; no run is at work any more."""
+    assert any(
+        world.killed(number, lambda: world.restore(**changes))
+        and world.kube.one(*PLANNED)["data"]["step"] != "download"
+        for number in range(5, 100)
+    )
+    world.kube.clock += 3600
+
+
+def test_a_backup_that_a_restore_still_needs_stays(world: Restorable) -> None:
+    """The nightly backup is of tables that were emptied. No rule may let the one go that fills them."""
+    for name in ("b2", "b3"):
+        world.back_up(name)
+    half_restored(world, tables=["shop"], rows="replace")
+    kept = world.run(backup_purge, check=True, backup={**PLAN, "keep": {"last": 1}})["kept"]
+    assert kept == {"b1": backup_purge.RESTORED, "b3": f"last 1, {backups.NEWEST}"}
+    with pytest.raises(Failed, match=f"names: backup b1 stays: {backup_purge.RESTORED}"):
+        world.run(backup_purge, names=["b1"])
+    assert world.run(backup_purge, backup={**PLAN, "keep": {"last": 1}})["removed"] == ["b2"]
+    world.restore(tables=["shop"], rows="replace")
+    world.assert_clean()
+    assert world.run(backup_purge, names=["b1"])["removed"] == ["b1"]
+
+
+def test_the_commit_logs_of_a_restore_stay(world: Restorable) -> None:
+    """Also where a backup that is newer is all that points in time would need."""
+    to = archived(world)
+    begun(world, **WHOLE, to=to)
+    world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
+    before = {pod: len(logs_of(world, pod)) for pod in world.nodes}
+    world.kube.clock += 8 * 86400
+    for pod in world.nodes:
+        world.store_log(pod, 7 * 86400 + 7200, 3)
+    (b1,) = world.store.of("catalogue")[-1:]
+    manifest = {**b1.tags, "backup": "b2", "began": moment(world.kube.clock - 7 * 86400 - 60)}
+    world.store.of("catalogue").append(Snapshot("b2", world.kube.clock - 7 * 86400, manifest, {}))
+    world.run(backup_purge)
+    assert {pod: len(logs_of(world, pod)) for pod in world.nodes} == {pod: count + 1 for pod, count in before.items()}
+    world.restore(abandon=True)
+    world.run(backup_purge)
+    assert {len(logs_of(world, pod)) for pod in world.nodes} == {1}
+
+
+def test_what_another_datacenters_backup_is_restored_from_is_no_matter(world: Restorable) -> None:
+    half_restored(world, tables=["shop"], rows="replace")
+    item = world.kube.one(*PLANNED)
+    item["data"]["plan"] = item["data"]["plan"].replace('"cluster": "shop"', '"cluster": "till"')
+    assert backup_purge.RESTORED not in world.run(backup_purge, check=True)["kept"]["b1"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_half_restored_is_not_backed_up(world: Restorable, check: bool) -> None:
+    half_restored(world, tables=["shop"], rows="replace")
+    before = list(world.kube.writes)
+    with pytest.raises(
+        CassopsError, match=r"restore of backup b1 was begun at .* \(step change\).*run the playbook restore"
+    ):
+        world.run(backup, check=check, name="b2")
+    assert world.kube.writes == before
+    world.restore(tables=["shop"], rows="replace")
+    world.back_up("b2")
+
+
+def test_a_restore_that_came_to_be_meanwhile_is_noticed_under_the_lock(
+    world: Restorable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = backup.Run.refuse
+
+    def refuse(self: backup.Run, *what: Any) -> None:
+        plain(self, *what)
+        half_restored(world, tables=["shop"], rows="replace")
+        world.kube.one("Lease", "shop-backup-lock")["spec"]["holderIdentity"] = ""
+
+    monkeypatch.setattr(backup.Run, "refuse", refuse)
+    with pytest.raises(CassopsError, match="a backup would keep what is half restored"):
+        world.run(backup, name="b2")
+    assert world.kube.get("ConfigMap", "shop-dc1-backup") is None
+
+
+def test_while_a_restore_only_downloads_backups_are_made(world: Restorable) -> None:
+    begun(world, tables=["shop"], rows="replace")
+    assert world.kube.one(*PLANNED)["data"]["step"] == "download"
+    world.kube.clock += 3600
+    assert world.back_up("b2")["changed"]
 
 
 def test_a_second_run_is_refused(world: Restorable) -> None:
@@ -614,12 +704,17 @@ def test_killed_before_any_write_the_datacenter_goes_back_by_the_next_run(
 
 
 def archived(world: Restorable, **lost: float) -> str:
-    """Every node stored its commit log 900, 600 and 300 s ago; the moment 400 s ago."""
+    """Every node stored its commit log before the backup too, and 900, 600 and 300 s ago; the moment 400 s ago."""
     world.kube.clock += 3600
     for pod in world.nodes:
+        world.store_log(pod, 7200, 1)
         for ago, segments in ((900, (1, 2)), (600, (2,)), (300, (2, 3))):
             world.store_log(pod, ago, *segments, **(lost if ago == 600 else {}))
     return moment(world.kube.clock - 400)
+
+
+def logs_of(world: Restorable, pod: str) -> list[Snapshot]:
+    return [each for each in world.store.of(host_of(world, pod)) if "segments" in each.tags]
 
 
 def logs(world: Restorable, pod: str) -> dict[str, str]:
@@ -698,6 +793,24 @@ def test_nobody_goes_past_what_was_lost(world: Restorable) -> None:
     assert [reason.split(":")[0] for reason in caught.value.errors] == world.nodes
     assert all("is not all in its commit log" in reason for reason in caught.value.errors)
     assert {pod: world.files(pod) for pod in world.nodes} == before
+
+
+def test_what_a_purge_has_cut_is_told(world: Restorable) -> None:
+    to = archived(world)
+    for pod in world.nodes:
+        found = world.store.of(host_of(world, pod))
+        found.remove(next(each for each in found if "segments" in each.tags))
+    with pytest.raises(Failed) as caught:
+        world.restore(**WHOLE, to=to)
+    assert [reason.split(":")[0] for reason in caught.value.errors] == world.nodes
+    assert all("cassandra_backup.point_in_time_days" in reason for reason in caught.value.errors)
+    assert world.events == []
+
+
+def test_many_commit_logs_may_be_listed_for_long(world: Restorable) -> None:
+    to = archived(world)
+    world.store.slow = {where: 900.0 for where in world.store.repositories if not where.endswith("catalogue")}
+    assert world.restore(**WHOLE, to=to, wait_timeout=900)["to"] == to
 
 
 def test_schema_that_changed_meanwhile(world: Restorable) -> None:
