@@ -231,6 +231,7 @@ class NodeEntry:
     :param manifest: id of its manifest's snapshot in the catalogue, empty as long as it is not in.
     :param digest: SHA-256 of that document.
     :param error: why it is not in, as far as known.
+    :param snapshot: whether its snapshot was taken, all of it.
     """
 
     pod: str
@@ -241,6 +242,7 @@ class NodeEntry:
     size: int = 0
     added: int = 0
     error: str = ""
+    snapshot: bool = False
 
 
 @dataclass(frozen=True)
@@ -435,6 +437,7 @@ def _entry(read: _Reader) -> NodeEntry:
         pod=read.text("pod"),
         host_id=read.name("host_id"),
         rack=read.text("rack"),
+        snapshot=read.flag("snapshot"),
         manifest=read.text("manifest", may_be_empty=True),
         digest=read.text("digest", may_be_empty=True),
         size=read.count("size"),
@@ -533,6 +536,10 @@ class _Reader:
             raise ValueError(f"{self._path}{key} is {value}")
         return value
 
+    def flag(self, key: str) -> bool:
+        """False also where it is not there: an earlier release did not know it."""
+        return key in self._value and self._get(key, bool)
+
     def flag_or_none(self, key: str) -> bool | None:
         return None if self._value.get(key, "") is None else self._get(key, bool)
 
@@ -590,6 +597,7 @@ class Listed:
     :param manifest: id of its manifest in the catalogue; empty while it runs.
     :param verified: when it was last read again and found well; empty is never.
     :param damaged: the last verification found faults.
+    :param tables: those that it is limited to; empty is the whole datacenter.
     """
 
     name: str
@@ -603,6 +611,7 @@ class Listed:
     manifest: str = ""
     verified: str = ""
     damaged: bool = False
+    tables: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -618,6 +627,7 @@ def tags_of(manifest: Manifest) -> dict[str, str]:
         "missing": "+".join(manifest.missing),
         "size": str(manifest.size),
         "added": str(manifest.added),
+        "tables": "+".join(sorted(manifest.tables)),
     }
 
 
@@ -633,8 +643,10 @@ def listing(records: Iterable[Record], running: Manifest | None, now: float) -> 
     for record in ordered:
         if record.kind == BACKUP:
             listed[record.backup] = _listed(record)
+    stored = {record.backup: record.time for record in ordered if record.kind == BACKUP}
     for record in ordered:
-        if record.kind == VERIFICATION and record.backup in listed:
+        # One that is older was of a backup that was not complete yet.
+        if record.kind == VERIFICATION and record.time >= stored.get(record.backup, record.time + 1):
             listed[record.backup] = _verified(listed[record.backup], record)
     if running is not None and running.state == RUNNING:
         known = listed.get(running.backup)
@@ -656,6 +668,7 @@ def _listed(record: Record) -> Listed:
         missing=tuple(pod for pod in tags.get("missing", "").split("+") if pod),
         size=_number(tags.get("size")),
         added=_number(tags.get("added")),
+        tables=tuple(table for table in tags.get("tables", "").split("+") if table),
         manifest=record.id,
     )
 
@@ -695,6 +708,7 @@ def outline(manifest: Manifest, now: float) -> Listed:
         missing=manifest.missing,
         size=manifest.size,
         added=manifest.added,
+        tables=tuple(sorted(manifest.tables)),
         error=error,
     )
 
@@ -717,6 +731,7 @@ class Keep:
 
 
 NEWEST = "the newest complete one"
+NEWEST_OF_ITS_TABLES = "the newest complete one of its tables"
 LAST_VERIFIED = "the last verified one"
 RUNS = "it runs"
 NEVER_REMOVED = (NEWEST, LAST_VERIFIED, RUNS)
@@ -727,6 +742,20 @@ _PERIODS: Mapping[str, str] = {"daily": "%Y-%m-%d", "weekly": "%G-%V", "monthly"
 
 def kept(listed: Sequence[Listed], keep: Keep) -> dict[str, str]:
     """Name of each backup that is kept -> why.
+
+    Those of the whole datacenter are counted by themselves, and so are those of the same tables: whoever backs up a
+    table before a change pushes no other backup out.
+    """
+    selections = sorted({one.tables for one in listed})
+    return {
+        name: why
+        for tables in selections
+        for name, why in _kept([one for one in listed if one.tables == tables], keep).items()
+    }
+
+
+def _kept(listed: Sequence[Listed], keep: Keep) -> dict[str, str]:
+    """Of backups of the same tables.
 
     Complete ones alone are counted: however many runs fail, they push no good backup out. The last one that was
     verified and the newest complete one stay in any case, and so does what still runs. What is not complete, or was
@@ -747,8 +776,8 @@ def kept(listed: Sequence[Listed], keep: Keep) -> dict[str, str]:
         for one in _newest_of_each(complete, pattern)[: getattr(keep, period)]:
             reasons.setdefault(one.name, []).append(period)
     for one in complete[:1]:
-        reasons.setdefault(one.name, []).append(NEWEST)
-    for one in [one for one in complete if one.verified][:1]:
+        reasons.setdefault(one.name, []).append(NEWEST_OF_ITS_TABLES if one.tables else NEWEST)
+    for one in [one for one in complete if one.verified and not one.tables][:1]:
         reasons.setdefault(one.name, []).append(LAST_VERIFIED)
     return {name: ", ".join(why) for name, why in reasons.items()}
 

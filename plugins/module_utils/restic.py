@@ -33,6 +33,8 @@ LIMIT = 120.0
 
 # restic's own exit codes, since 0.17: the oldest restic that this works with.
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
+SIGNAL = 128
+"""Exit codes above are those of processes that a signal ended, such as the kernel's where memory was short."""
 PARTLY = 3
 """restic's exit code for a backup that was stored though some files could not be read."""
 
@@ -99,11 +101,16 @@ rm -rf "$folder"
 
 
 class ResticError(CassopsError):
-    """restic failed. :ivar rc: its exit code."""
+    """restic failed.
 
-    def __init__(self, message: str, rc: int = 1) -> None:
+    :ivar rc: its exit code.
+    :ivar hindered: it could not do its work: that says nothing about what is in the repository.
+    """
+
+    def __init__(self, message: str, rc: int = 1, *, hindered: bool = False) -> None:
         super().__init__(message)
         self.rc = rc
+        self.hindered = hindered
 
 
 class NoRepository(ResticError):
@@ -166,7 +173,8 @@ class Restic:
         except ExecTimeout as error:
             raise ResticError(
                 f"{self.pod}: restic {args[0]} had no answer from {self.repository} after {limit:.0f} s; is the store"
-                " up, and may this pod reach it?"
+                " up, and may this pod reach it?",
+                hindered=True,
             ) from error
         if told.rc:
             raise self.failure(args[0], told.rc, told.stderr or told.stdout)
@@ -187,18 +195,21 @@ class Restic:
                 f"{where}: the repository was made with another password than the key password of"
                 " cassandra_backup.password_secret has; put the old one back, without it nothing can be read",
                 rc,
+                hindered=True,
             )
         if rc == LOCKED or "already locked" in words:
-            return ResticError(f"{where}: another restic has the repository: {words}", rc)
+            return ResticError(f"{where}: another restic has the repository: {words}", rc, hindered=True)
         if _NO_ANSWER.search(words):
-            return ResticError(f"{where} ended with {rc}: {words}; is the store up, and may this pod reach it?", rc)
+            told = f"{where} ended with {rc}: {words}; is the store up, and may this pod reach it?"
+            return ResticError(told, rc, hindered=True)
         if _NO_ACCESS.search(words):
             return ResticError(
                 f"{where}: the store refuses the keys in the Secret cassandra_backup.credentials_secret: {words}; put"
                 " keys there that may read and write this path, and give the kubelet a minute to bring them to the pod",
                 rc,
+                hindered=True,
             )
-        return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc)
+        return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc, hindered=rc > SIGNAL)
 
     def ensure(self) -> bool:
         """Make the repository where there is none; whether it was made."""
@@ -277,7 +288,8 @@ class Restic:
     def _must(self, argv: Sequence[str], what: str, stdin: str | None = None) -> str:
         told = self._exec(argv, stdin)
         if told.rc:
-            raise ResticError(f"{self.pod}: cannot {what}: {(told.stderr or told.stdout).strip() or told.rc}", told.rc)
+            said = (told.stderr or told.stdout).strip() or told.rc
+            raise ResticError(f"{self.pod}: cannot {what}: {said}", told.rc, hindered=True)
         return told.stdout
 
 

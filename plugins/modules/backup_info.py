@@ -67,6 +67,7 @@ backups:
       missing: []
       size: 322122547200
       added: 4187593113
+      tables: []
       verified: "2026-11-25T04:00:10Z"
       damaged: false
       error: ''

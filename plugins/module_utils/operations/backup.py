@@ -217,6 +217,9 @@ class Run:
             there = fresh.get(entry.pod)
             if entry.manifest:
                 entries.append(entry)
+            elif not entry.snapshot:
+                # What there is of one is older, or not all of it.
+                entries.append(dataclasses.replace(entry, error=entry.error or "it has no snapshot"))
             elif there is None or there.host_id != entry.host_id:
                 entries.append(dataclasses.replace(entry, error="the node was replaced after its snapshot"))
             else:
@@ -308,8 +311,10 @@ class Run:
         self.ctx.progress(f"snapshots taken on all nodes within {time.monotonic() - began:.1f} s", important=True)
         for pod, why in failed.items():
             self.failed(pod, why)
+        good = {*pods} - {*failed}
         self.manifest = dataclasses.replace(
             self.manifest,
+            nodes=tuple(dataclasses.replace(one, snapshot=one.pod in good) for one in self.manifest.nodes),
             taken=backups.moment(taken),
             schema=stored,
             schema_digest=digest,
@@ -379,7 +384,8 @@ class Run:
     # -- upload -----------------------------------------------------------------------------------------------------
 
     def upload(self, wanted: Sequence[NodeEntry], sight: Sight) -> None:
-        entries = [entry for entry in self.manifest.nodes if entry in wanted]
+        pods = {entry.pod for entry in wanted}
+        entries = [entry for entry in self.manifest.nodes if entry.pod in pods and not entry.error]
         answers = together(lambda entry: attempt(lambda: self.tables(entry.pod)), entries)
         works = []
         self.found: dict[str, tuple[Table, ...]] = {}

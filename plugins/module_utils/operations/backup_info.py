@@ -63,6 +63,7 @@ def facts(one: Listed) -> dict[str, Any]:
         "missing": list(one.missing),
         "size": one.size,
         "added": one.added,
+        "tables": list(one.tables),
         "verified": one.verified or None,
         "damaged": one.damaged,
         "error": one.error,
@@ -86,4 +87,5 @@ def text(listed: Sequence[Listed], now: float) -> list[str]:
         for one in listed
     ]
     lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
+    lines += [f"{one.name}: of {', '.join(one.tables)} only" for one in listed if one.tables]
     return lines + [f"{one.name}: {one.error}" for one in listed if one.error]

@@ -64,12 +64,9 @@ class Decision:
     def __init__(self, listed: Sequence[Listed], reasons: Mapping[str, str], reach: float, restored: str) -> None:
         self.kept = dict(reasons)
         self.removed = [one.name for one in listed if one.name not in reasons]
-        sound = [one.began for one in listed if one.state == backups.COMPLETE and one.name in reasons]
-        self.newest = max(sound, default=None)
-        whole = [
-            one.began for one in listed if one.state == backups.COMPLETE and one.name in reasons and not one.damaged
-        ]
-        since = archive.needed_since(whole, reach)
+        whole = [one for one in listed if one.state == backups.COMPLETE and one.name in reasons and not one.tables]
+        self.newest = max((one.began for one in whole), default=None)
+        since = archive.needed_since([one.began for one in whole if not one.damaged], reach)
         begun = [one.began for one in listed if one.name == restored]
         self.logs_since = None if since is None else min([since, *begun])
 

@@ -5,7 +5,9 @@
 """A backup is read again: its documents, every file that they name, and the repositories it lies in.
 
 restic says of each damaged object what is wrong with it; here it is told of which node it is. The result goes into the
-catalogue: retention never removes the last backup that was found well.
+catalogue: retention never removes the last backup that was found well. What only kept the verification from being done,
+such as a store that does not answer, is no fault of the backup: then nothing is written down, since retention lets go
+of what is damaged.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import backups, restic, restore_scripts, restoring
-from ..backups import SNAPSHOT, NodeManifest, Table, Verification
+from ..backups import SNAPSHOT, ManifestError, NodeManifest, Table, Verification
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import Kube
 from ..lock import Lock
 from ..observe import Objects, attempt, objects, together
 from ..options import DATACENTER, KUBERNETES
-from ..restic import DATA, Restic
+from ..restic import DATA, Restic, ResticError
 from . import catalogue, restore_volumes
 from .catalogue import Backup, Catalogue
 from .restic_jobs import Jobs, Work
@@ -40,6 +42,9 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 JOB = "verify"
 SAMPLE = "verify-sample"
 SCHEMA = "system_schema"
+# Without restic's own lock: it would keep the commit logs from being stored for hours. Our lock keeps purges away, and
+# what is added meanwhile does no harm, since check reads the list of snapshots before the index (C(runCheck), 0.18).
+CHECK = ("check", "--no-lock")
 CORRUPT = 1
 """Exit code of sstableverify where a file is damaged."""
 # How many files are named of those that are missing.
@@ -71,11 +76,12 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def newest(store: Catalogue, kube: Kube) -> str:
-    """The newest complete backup.
+    """The newest complete backup of the whole datacenter.
 
     :raises CassopsError: there is none.
     """
-    complete = [one for one in store.listed(None, kube.server_time()) if one.state == backups.COMPLETE]
+    listed = store.listed(None, kube.server_time())
+    complete = [one for one in listed if one.state == backups.COMPLETE and not one.tables]
     if not complete:
         raise CassopsError(f"there is no complete backup of {store.datacenter} in {store.base} to verify")
     return complete[-1].name
@@ -99,13 +105,12 @@ class Check:
 
     def run(self, name: str) -> list[str]:
         """What is wrong; empty when all is well."""
-        self.store.restic.unlock()
         limit = float(self.params["wait_timeout"])
-        answer = attempt(lambda: self.store.restic.run("check", "--read-data", limit=limit))
-        faults = [f"the catalogue: {answer}"] if isinstance(answer, CassopsError) else []
+        answer = attempt(lambda: self.store.restic.run(*CHECK, "--read-data", limit=limit))
+        faults = [f"the catalogue: {fault(answer)}"] if isinstance(answer, CassopsError) else []
         backup = attempt(lambda: self.store.read(name))
         if isinstance(backup, CassopsError):
-            return [*faults, str(backup)]
+            return [*faults, fault(backup)]
         faults += incomplete(backup)
         self.nodes = len(backup.nodes)
         self.files = sum(node.files for node in backup.nodes)
@@ -122,7 +127,7 @@ class Check:
         """Files of a node's manifest that its repository does not have, or has in another size."""
         stored = attempt(lambda: self.restic(node).files(node.snapshot))
         if isinstance(stored, CassopsError):
-            return [f"{node.pod}: {stored}"]
+            return [f"{node.pod}: {fault(stored)}"]
         wanted = {f"{table.source}/{file.path}": file.size for table in node.tables for file in table.files}
         odd = sorted(path for path, size in wanted.items() if stored.get(path) != size)
         if not odd:
@@ -133,7 +138,7 @@ class Check:
     def repositories(self, nodes: Sequence[NodeManifest]) -> list[str]:
         """restic's own check: the index, every tree, and so much of the data as was asked for."""
         faults: list[str] = []
-        args = ("check",) if self.part == "0" else ("check", f"--read-data-subset={self.part}")
+        args = CHECK if self.part == "0" else (*CHECK, f"--read-data-subset={self.part}")
         waiting = list(nodes)
         while waiting:
             now = {self.restic(node).pod: node for node in reversed(waiting)}
@@ -145,8 +150,11 @@ class Check:
         return faults
 
     def run_jobs(self, works: Sequence[Work], verb: str, parallel: str) -> Mapping[str, str]:
-        """To their ends; pod -> why its job failed."""
-        return Jobs(
+        """To their ends; pod -> what is wrong in its repository.
+
+        :raises CassopsError: a job could not be done.
+        """
+        jobs = Jobs(
             works,
             self.ctx,
             verb=verb,
@@ -154,7 +162,11 @@ class Check:
             finished=lambda work, _job: work.restic.end(work.name),
             beat=self.lock.check,
             limit=float(self.params["wait_timeout"]),
-        ).run()
+        )
+        failures = jobs.run()
+        if jobs.hindered:
+            raise CassopsError(unjudged("; ".join(jobs.hindered.values())))
+        return failures
 
     # Cassandra's own check
 
@@ -217,9 +229,22 @@ class Check:
 
 
 def make_way(work: Work) -> None:
-    """For a job, where a run that died left one, or the lock of one."""
+    """For a job, where a run that died left one."""
     work.restic.end(work.name)
-    work.restic.unlock()
+
+
+def fault(error: CassopsError) -> str:
+    """What an error says about the backup.
+
+    :raises CassopsError: nothing, since it only kept it from being read.
+    """
+    if isinstance(error, ManifestError) or (isinstance(error, ResticError) and not error.hindered):
+        return str(error)
+    raise CassopsError(unjudged(str(error))) from error
+
+
+def unjudged(why: str) -> str:
+    return f"the backup could not be verified, which says nothing about it: {why}. Correct the cause and run it again"
 
 
 def complaint(said: str) -> str:

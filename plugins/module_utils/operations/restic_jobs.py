@@ -20,7 +20,7 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..observe import PARALLEL, attempt, together
-from ..restic import Job, Restic
+from ..restic import Job, Restic, ResticError
 
 SHORTEST, PAUSE = 0.25, 5.0
 """Seconds between two looks: at jobs that have just begun or are about to end, and at those that take their time."""
@@ -122,6 +122,8 @@ class Jobs:
         # Those that ended well, and with which is being done what is to be done then.
         self.finishing: dict[Future[CassopsError | None], _State] = {}
         self.failures: dict[str, str] = {}
+        # Those of them that say nothing about what is in the repository.
+        self.hindered: dict[str, str] = {}
 
     def run(self) -> Mapping[str, str]:
         """Pod -> why its work failed; empty when all is done."""
@@ -191,7 +193,8 @@ class Jobs:
     def _go_on(self, state: _State, now: float) -> None:
         if now - state.moved_at > self.limit:
             why = state.unseen or state.job.error or "it says nothing"
-            self._fail(state, f"{self.verb} {state.work.pod} has not moved for {self.limit:.0f} s: {why}")
+            told = f"{self.verb} {state.work.pod} has not moved for {self.limit:.0f} s: {why}"
+            self._fail(state, told, hindered=True)
         elif now - state.said_at >= SAY_AGAIN:
             state.said_at = now
             self.ctx.progress(self._line(state, now), important=True)
@@ -217,13 +220,17 @@ class Jobs:
     def _again(self, state: _State) -> None:
         """It failed, or its container died with it: what it had stored is not stored again."""
         work, job = state.work, state.job
-        why = (
-            str(work.restic.failure(work.args[0], job.rc or 1, job.error))
+        error = (
+            work.restic.failure(work.args[0], job.rc or 1, job.error)
             if job.ended
-            else f"the container of {work.pod} ended while restic ran in it (see: kubectl describe pod {work.pod})"
+            else ResticError(
+                f"the container of {work.pod} ended while restic ran in it (see: kubectl describe pod {work.pod})",
+                hindered=True,
+            )
         )
+        why = str(error)
         if state.attempts >= work.attempts or not worth_another_try(job):
-            self._fail(state, why)
+            self._fail(state, why, hindered=error.hindered)
             return
         self.ctx.progress(f"{self.verb} {work.pod}: begun again, because {why}", important=True)
         answer = attempt(lambda: _restart(work))
@@ -234,9 +241,11 @@ class Jobs:
         state.moved_at = time.monotonic()
         state.first = None
 
-    def _fail(self, state: _State, why: str) -> None:
+    def _fail(self, state: _State, why: str, *, hindered: bool = False) -> None:
         attempt(lambda: state.work.restic.end(state.work.name))
         self.failures[state.work.pod] = why
+        if hindered:
+            self.hindered[state.work.pod] = why
         self.ctx.progress(f"{self.verb} {state.work.pod} failed: {why}", important=True)
         self.running.pop(state.work.pod, None)
 

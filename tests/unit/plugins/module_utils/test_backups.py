@@ -221,6 +221,15 @@ def test_what_was_never_finished_is_no_backup() -> None:
     assert backups.listing([*nodes, verification("b1", NOW)], None, NOW) == []
 
 
+def test_a_verification_before_the_backup_was_complete_says_nothing_about_it() -> None:
+    """A run of the same name has finished what was found partial."""
+    found = [record(without(manifest(state=PARTIAL), "pod-0"), NOW, "1"), verification("b1", NOW + 10, 1)]
+    (listed,) = backups.listing(found, None, NOW)
+    assert listed.damaged
+    (listed,) = backups.listing([*found, record(manifest(), NOW + 20, "2")], None, NOW)
+    assert (listed.state, listed.damaged) == (COMPLETE, False)
+
+
 def test_the_last_verification_counts() -> None:
     found = [record(manifest(), NOW), verification("b1", NOW + 10), verification("b1", NOW + 20, 2)]
     (listed,) = backups.listing(found, None, NOW)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import OFF
+from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra
 from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.fake_restic import FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
@@ -423,6 +423,29 @@ def test_a_run_that_was_killed_does_not_take_its_snapshots_twice(monkeypatch: py
     assert result["backup"]["taken"] == found.taken
 
 
+def test_a_snapshot_that_failed_stays_failed_when_another_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of it may be there, or last week's: what is compared with itself is always whole."""
+    plain = FakeCassandra.one_verb
+
+    def one_verb(self: FakeCassandra, kube: Any, pod: str, verb: Sequence[str]) -> Any:
+        told = plain(self, kube, pod, verb)
+        if verb[0] == "snapshot" and pod == "shop-dc1-r2-0":
+            raise CassopsError("the process of nodetool was ended")
+        return told
+
+    def uploading(world: World, found: Manifest) -> bool:
+        return bool(found.taken and world.store.jobs)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(FakeCassandra, "one_verb", one_verb)
+        world, found = killed_while(monkeypatch, uploading)
+    assert [entry.pod for entry in found.nodes if not entry.snapshot] == ["shop-dc1-r2-0"]
+    with pytest.raises(Failed, match=r"backup b1 is partial: shop-dc1-r2-0: the process of nodetool was ended"):
+        world.back_up()
+    assert world.states() == {"b1": PARTIAL}
+    world.assert_tidy()
+
+
 def killed_while(
     monkeypatch: pytest.MonkeyPatch, condition: Callable[[World, Manifest], bool], *before: str
 ) -> tuple[World, Manifest]:
@@ -470,6 +493,45 @@ def test_what_is_damaged_is_named(world: World) -> None:
     assert "DAMAGED" in world.run(backup_info)["report"][1]
 
 
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("lost", "ended while restic ran in it"),
+        (11, "another restic has the repository"),
+        (12, "another password"),
+        (137, "ended with 137"),
+    ],
+)
+def test_what_keeps_a_verification_from_being_done_is_no_damage(world: World, ending: Any, words: str) -> None:
+    """Retention lets go of what is damaged."""
+    world.back_up()
+    world.store.endings[world.nodes[1]] = [ending]
+    with pytest.raises(CassopsError, match=f"says nothing about it: .*{words}"):
+        world.run(backup_verify)
+    (one,) = world.run(backup_info)["backups"]
+    assert (one["damaged"], one["verified"]) == (False, None)
+    assert world.run(backup_verify)["faults"] == []
+
+
+def test_a_check_that_takes_too_long_is_no_damage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.back_up()
+    with monkeypatch.context() as slow:
+        slow.setattr("unit.plugins.module_utils.fake_restic.FakeRestic.look", stuck)
+        with pytest.raises(CassopsError, match=r"says nothing about it: .*has not moved for 0 s"):
+            world.run(backup_verify, wait_timeout=0)
+    assert world.run(backup_info)["backups"][0]["damaged"] is False
+
+
+def test_a_check_does_not_keep_commit_logs_from_being_stored(world: World) -> None:
+    world.back_up()
+    before = len(world.store.commands)
+    world.run(backup_verify)
+    checks = [args for _pod, _place, args in world.store.commands[before:] if args[0] == "check"]
+    assert len(checks) == 4
+    assert all("--no-lock" in args for args in checks)
+    assert not [args for _pod, _place, args in world.store.commands[before:] if args[0] == "unlock"]
+
+
 def test_a_manifest_that_is_damaged_is_named(world: World) -> None:
     """B4."""
     world.back_up()
@@ -505,6 +567,24 @@ def test_what_no_rule_keeps_goes_with_its_bytes(world: World) -> None:
     pruned = {repository for _pod, repository, args in world.store.commands if args[0] == "prune"}
     assert len(pruned) == 4
     assert not world.run(backup_purge)["changed"]
+
+
+def test_backups_of_some_tables_push_no_whole_one_out(world: World) -> None:
+    for number in range(1, 4):
+        world.back_up(f"w{number}")
+    for number in range(1, 4):
+        world.back_up(f"t{number}", tables=["shop.orders"])
+    told = world.run(backup_purge)
+    assert told["removed"] == ["w1", "t1"]
+    assert told["kept"]["t3"].endswith(backups.NEWEST_OF_ITS_TABLES)
+    # A person may take the last one of a table away, and the last whole one not.
+    assert world.run(backup_purge, names=["t3"])["removed"] == ["t3"]
+    with pytest.raises(Failed, match="w3 stays"):
+        world.run(backup_purge, names=["w3"])
+    listed = world.run(backup_info)
+    assert {one["name"]: one["tables"] for one in listed["backups"]} == {"w2": [], "w3": [], "t2": ["shop.orders"]}
+    assert listed["report"][-1] == "t2: of shop.orders only"
+    assert world.run(backup_verify)["name"] == "w3"
 
 
 def test_commit_logs_go_with_the_last_backup_that_needs_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
