@@ -10,13 +10,17 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import kubeauth
 from .context import Context, Operation, execute, rules
 
 
 def main(operation: Operation) -> None:
     """Runs an operation as an Ansible module and ends the process."""
-    module = AnsibleModule(argument_spec=dict(operation.ARGUMENT_SPEC), supports_check_mode=True, **rules(operation))
-    module.no_log_values.update(secrets(module.params.get("kubeconfig")))
+    # With what it was called is not logged: a kubeconfig may hold keys, and which words these are is known only later.
+    module = AnsibleModule(
+        argument_spec=dict(operation.ARGUMENT_SPEC), supports_check_mode=True, no_log=True, **rules(operation)
+    )
+    module.no_log_values.update(secrets(module.params))
 
     def log(text: str, *, important: bool = False) -> None:  # noqa: ARG001 - all of it goes to the log
         module.log(text)
@@ -35,10 +39,11 @@ def main(operation: Operation) -> None:
     module.exit_json(**result)
 
 
-def secrets(value: Any) -> Iterator[str]:
-    """The texts of a kubeconfig given as a mapping that must never be shown: all of ``users``."""
-    if isinstance(value, Mapping):
-        yield from _texts(value.get("users"))
+def secrets(params: Mapping[str, Any]) -> Iterator[str]:
+    """The words of kubeconfigs that are given in the options, and not in files, that must never be shown: C(users)."""
+    given = [params.get("kubeconfig"), *(peer.get("kubeconfig") for peer in params.get("peers") or ())]
+    for config in map(kubeauth.content, given):
+        yield from _texts(config.get("users"))
 
 
 def _texts(value: Any) -> Iterator[str]:

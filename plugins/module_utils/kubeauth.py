@@ -210,8 +210,7 @@ def _override(settings: _Settings, chosen: Mapping[str, Any]) -> None:
 
 def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
     """The kubeconfig, several files of KUBECONFIG merged as kubectl does; None where there is none."""
-    if isinstance(given, str) and "\n" in given:
-        # The file's content, as a vault or a survey gives it.
+    if _is_content(given):
         return _parsed(given, "the kubeconfig given as text", os.getcwd()), []
     if isinstance(given, Mapping):
         return dict(given), []
@@ -233,6 +232,20 @@ def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
     for path in paths:
         _merge(merged, _read(path))
     return merged, paths
+
+
+def _is_content(given: Any) -> bool:
+    """Whether it is a file's content, as a vault or a survey gives it."""
+    return isinstance(given, str) and "\n" in given
+
+
+def content(given: Any) -> Mapping[str, Any]:
+    """A kubeconfig that is given itself, as text or as a mapping; empty where it is a file, or is none."""
+    if isinstance(given, Mapping):
+        return given
+    with contextlib.suppress(KubeconfigError):
+        return _parsed(given, "the kubeconfig given as text", os.getcwd()) if _is_content(given) else {}
+    return {}
 
 
 def _split(paths: str) -> list[str]:

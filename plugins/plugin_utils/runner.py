@@ -94,7 +94,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         validator = ArgumentSpecValidator(dict(self.operation.ARGUMENT_SPEC), **rules(self.operation))
         validation = validator.validate(dict(self._task.args))
         hidden = set(validation._no_log_values)
-        hidden.update(secrets(validation.validated_parameters.get("kubeconfig")))
+        hidden.update(secrets(validation.validated_parameters))
         if validation.error_messages:
             raise AnsibleActionFail(remove_values(self._words(validation), hidden))
         return validation.validated_parameters, hidden

@@ -168,7 +168,29 @@ def test_progress_is_prefixed_and_throttled(monkeypatch):
     assert shown == ["dc1: one", "dc1: two"]
 
 
-def test_what_a_kubeconfig_as_a_mapping_must_not_show():
+def test_what_a_kubeconfig_in_the_options_must_not_show():
     users = [{"name": "long-name-of-user", "user": {"token": "long-token", "exec": {"command": "aws"}}}]
-    assert set(entry.secrets({"users": users, "clusters": [{"name": "cluster-name"}]})) == {"long-token"}
-    assert set(entry.secrets("/a/path")) == set()
+    config = {"users": users, "clusters": [{"name": "cluster-name"}]}
+    text = "users:\n  - {name: long-name-of-user, user: {token: other-token}}\n"
+    assert set(entry.secrets({"kubeconfig": config})) == {"long-token"}
+    assert set(entry.secrets({"kubeconfig": text, "peers": [{"kubeconfig": config}, {}]})) == {
+        "long-token",
+        "other-token",
+    }
+    for given in ("/a/path", None, "not: [yaml\n", "no kubeconfig\n"):
+        assert set(entry.secrets({"kubeconfig": given, "peers": None})) == set()
+
+
+def test_what_a_module_was_called_with_is_not_logged(monkeypatch, capsys):
+    """Keys may be in it, and which words those are is known only when it is too late."""
+    logged = []
+    monkeypatch.setattr(basic.sys, "exit", lambda code: (_ for _ in ()).throw(Ended))
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, text, **options: logged.append(text))
+    monkeypatch.setattr(entry, "execute", lambda operation, params, ctx: {"changed": False, "told": "secret-token"})
+    text = "users:\n  - {name: me, user: {token: secret-token}}\n"
+    with patch_module_args({**WHERE, "command": ["version"], "kubeconfig": text}), pytest.raises(Ended):
+        entry.main(nodetool)
+    shown = capsys.readouterr().out
+    assert logged == []
+    assert "secret" not in json.loads(shown)["told"]
+    assert "secret-token" not in shown
