@@ -177,6 +177,7 @@ class Living:
     :param num_tokens: tokens of a node; 0 = not known.
     :param version: Cassandra version; empty = not known.
     :param storage_mode: the furthest storage_compatibility_mode that any of its nodes runs with; None = not known.
+    :param address: whose address its nodes have, C(service) or C(pod); empty = not known.
     """
 
     cluster: str
@@ -186,6 +187,7 @@ class Living:
     num_tokens: int
     version: str
     storage_mode: str | None = None
+    address: str = ""
 
 
 def parse(values: Mapping[str, Any], prefix: str = "") -> Datacenter:
@@ -729,6 +731,11 @@ def fixed_refusals(living: Living, desired: Datacenter, prefix: str = "", volume
         *_class_refusals(living, desired, volumes),
         *([] if volumes else _shrink_refusals(living, desired)),
     ]
+    if living.address and living.address != desired.address:
+        faults.append(
+            f"address: is {living.address} on the living nodes, got {desired.address}; their peers know them by it, and"
+            " all of them would be strangers under another: put the old value back"
+        )
     if living.num_tokens and living.num_tokens != desired.num_tokens:
         faults.append(
             f"config.num_tokens: is {living.num_tokens} on the living nodes, got {desired.num_tokens}; Cassandra"

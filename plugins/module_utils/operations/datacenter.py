@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import cql, gates, nodetool, ring, spec, upgrade
+from .. import cql, gates, nodetool, restoring, ring, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
@@ -41,6 +41,7 @@ from ..observe import (
     Reasons,
     ask,
     attempt,
+    by_pod,
     labels,
     ledger_of,
     members_with_tokens,
@@ -50,6 +51,7 @@ from ..observe import (
     view,
 )
 from ..options import DATACENTER, KUBERNETES
+from ..plan import plan_name
 from ..replacement import single_copies
 from ..scaling import system_replicas
 from ..view import NodeView, View
@@ -198,6 +200,9 @@ class Deployment:
         """Raise with every reason why the desired datacenter cannot be made of what is there."""
         reasons = self.strangers(found) if not found.all("StatefulSet") else []
         ledger = ledger_of(found, self.desired.cluster, self.desired.name)
+        if ledger is None and (found.all("StatefulSet") or found.all("PersistentVolumeClaim")):
+            # A first deploy writes the ledger before it makes any node, so this was no killed one.
+            reasons.append(ledger_gone(self.desired.cluster, self.desired.name))
         living = living_datacenter(found, ledger, self.desired)
         if living is not None:
             reasons += spec.refusals(living, self.desired, self.prefix)
@@ -734,6 +739,16 @@ class Deployment:
         return result
 
 
+def ledger_gone(cluster: str, datacenter: str) -> str:
+    """A new ledger is a new identity, with which no volume's mark agrees."""
+    return (
+        f"the ledger of datacenter {datacenter} (ConfigMap {ledger_name(cluster, datacenter)}) is gone, and its nodes "
+        "or volumes are there: with a new one none of them would start again. Put it back from a backup of the "
+        "namespace; where the data is not needed, destroy the datacenter first, with its volumes (-e "
+        "destroy_volumes=true)"
+    )
+
+
 def living_peer(kube: Kube, cluster: str, datacenter: str) -> Peer | None:
     """Another datacenter of the cluster as it is now, None while it does not run."""
     ledger = ledger_of(objects(kube, cluster, datacenter, kinds=("ConfigMap",)), cluster, datacenter)
@@ -770,6 +785,7 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
         storage_class=wanted[0].get("storageClassName"),
         num_tokens=len(next(iter(ledger.tokens.values()), ())),
         version=max(versions, key=upgrade.release, default=""),
+        address=address_of(sets),
         storage_mode=max(modes, key=upgrade.MODES.index, default=None),
     )
 
@@ -792,8 +808,15 @@ def is_released(stateful_set: Mapping[str, Any]) -> bool:
 
 
 def broken(seen: View) -> list[str]:
-    """Nodes that do not come up by themselves, and for which something newer waits: a rollout gets them out of it."""
-    return [node.pod for node in seen.nodes if node.pending_restart and (node.held or node.reason) and not node.ready]
+    """Nodes that do not come up by themselves, and for which something newer waits: a rollout gets them out of it.
+
+    A node that is held, or whose worker is gone, needs more than that.
+    """
+    return [
+        node.pod
+        for node in seen.nodes
+        if node.pending_restart and node.reason and not (node.ready or node.held or node.worker_lost)
+    ]
 
 
 def is_changing(stateful_set: Mapping[str, Any]) -> bool:
@@ -806,6 +829,13 @@ def zone_of(stateful_set: Mapping[str, Any]) -> str | None:
     """The zone that a rack is pinned to."""
     zone: str | None = stateful_set["spec"]["template"]["spec"].get("nodeSelector", {}).get(ZONE)
     return zone
+
+
+def address_of(stateful_sets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Whose address the nodes have, C(service) or C(pod); empty where nothing tells."""
+    if not stateful_sets:
+        return ""
+    return "pod" if any(by_pod(item["spec"]["template"]) for item in stateful_sets.values()) else "service"
 
 
 def rack_of(pod: str, prefix: str) -> str:
@@ -884,6 +914,7 @@ class Removal:
         self.cluster: str = params["cluster"]
         self.name: str = params["datacenter"]
         self.done: list[str] = []
+        self.lock = Lock(kube, lock_name(self.cluster), ctx.holder)
 
     def run(self) -> dict[str, Any]:
         if self.params.get("confirm") != self.name:
@@ -892,7 +923,7 @@ class Removal:
                 f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"
             )
         # Check mode writes nothing, not even the lock.
-        with nullcontext() if self.ctx.check_mode else Lock(self.kube, lock_name(self.cluster), self.ctx.holder):
+        with nullcontext() if self.ctx.check_mode else self.lock:
             for step in self.steps():
                 step()
         return {"changed": bool(self.done), "changes": self.done}
@@ -912,17 +943,24 @@ class Removal:
             until(self.pods_left, "the nodes to stop", limit, self.ctx.progress)
 
     def pods_left(self) -> list[str]:
+        self.lock.check()
         found = objects(self.kube, self.cluster, self.name, kinds=("Pod",))
         return [f"{pod} still runs" for pod in sorted(found.all("Pod"))]
 
-    def delete_all(self, kind: str, keep: str | None = None) -> None:
+    def delete_all(self, kind: str) -> None:
         found = objects(self.kube, self.cluster, self.name, kinds=(kind,))
         for name, item in sorted(found.all(kind).items()):
-            if name != keep:
-                self.delete(kind, name, item)
+            self.delete(kind, name, item)
 
     def delete_configuration(self) -> None:
-        self.delete_all("ConfigMap", keep=ledger_name(self.cluster, self.name))
+        """With the volumes stays what tells what is on them: the ledger, and how far a replacement or a restore is."""
+        found = objects(self.kube, self.cluster, self.name, kinds=("ConfigMap",)).all("ConfigMap")
+        kept = {ledger_name(self.cluster, self.name)}
+        if not self.params.get("delete_volumes"):
+            kept |= {plan_name(self.cluster, self.name), restoring.plan_name(self.cluster, self.name)}
+        for name, item in sorted(found.items()):
+            if name not in kept:
+                self.delete("ConfigMap", name, item)
 
     def delete_volumes(self) -> None:
         self.delete_all("PersistentVolumeClaim")
@@ -931,6 +969,7 @@ class Removal:
             until(self.volumes_left, "the volumes to go", limit, self.ctx.progress)
 
     def volumes_left(self) -> list[str]:
+        self.lock.check()
         found = objects(self.kube, self.cluster, self.name, kinds=("PersistentVolumeClaim",))
         return [f"volume {claim} is still there" for claim in sorted(found.all("PersistentVolumeClaim"))]
 
@@ -954,6 +993,8 @@ class Removal:
 
     def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:
         if not self.ctx.check_mode:
+            # Whoever has it now may have begun to deploy.
+            self.lock.check()
             self.kube.delete(kind, name, uid=item["metadata"]["uid"], propagation="Background")
         self.done.append(f"delete {kind} {name}")
         self.ctx.progress(f"delete {kind} {name}", important=True)

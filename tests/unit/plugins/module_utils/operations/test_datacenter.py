@@ -20,7 +20,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
-from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import own_seeds
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
@@ -581,10 +581,28 @@ OTHER_DATACENTERS: list[tuple[dict[str, Any], str]] = [
         *OTHER_DATACENTERS,
         ({"racks": [{**rack, "zone": "a"} for rack in WANTED["racks"]]}, "volumes cannot follow"),
         ({"version": "4.1.10"}, "back to 4.1 is possible only while storage_compatibility_mode is CASSANDRA_4"),
+        ({"address": "pod"}, "address: is service on the living nodes, got pod"),
     ],
 )
 def test_a_living_datacenter_is_not_made_another(deployed: World, changes: dict[str, Any], words: str) -> None:
     assert any(words in text for text in refused(deployed, **changes))
+
+
+@pytest.mark.parametrize("left", ["nodes", "volumes"])
+@pytest.mark.parametrize("changes", [{}, {"config": {"concurrent_reads": 16}}])
+def test_a_datacenter_without_its_ledger_gets_no_new_identity(
+    deployed: World, left: str, changes: dict[str, Any]
+) -> None:
+    """With another id in the ledger every volume's mark is wrong: the next start of each node would be held."""
+    if left == "volumes":
+        deployed.remove()
+    ledger = deployed.kube.one("ConfigMap", "shop-dc1-ledger")
+    deployed.kube.delete("ConfigMap", "shop-dc1-ledger", uid=ledger["metadata"]["uid"])
+    before = len(deployed.kube.writes)
+    assert any("the ledger of datacenter dc1" in text for text in refused(deployed, **changes))
+    assert deployed.writes(before) == []
+    deployed.kube.put(ledger)
+    assert deployed.run()["phase"] == "running"
 
 
 def test_another_line_of_cassandra_tells_the_present_names_of_keys(world: World) -> None:
@@ -652,8 +670,10 @@ def test_a_node_that_lost_its_volume_is_held_and_told(deployed: World, monkeypat
     deployed.kube.disks.pop(f"data-{SECOND}")
     deployed.kube.stop(SECOND)
     deployed.kube.control("shop-dc1-r2")
-    with pytest.raises(CassopsError, match=f"{SECOND} is held: .*its volume is empty.*Waiting does not help"):
-        deployed.run()
+    for changes in ({}, {"config": {"concurrent_reads": 16}}):
+        # Also where something newer waits for it: that does not bring its data back.
+        with pytest.raises(CassopsError, match=f"{SECOND} is held: .*its volume is empty.*Waiting does not help"):
+            deployed.run(**changes)
     assert f"data-{SECOND}" not in deployed.kube.disks
 
 
@@ -746,6 +766,31 @@ def test_absent_keeps_volumes_ledger_and_secret(deployed: World) -> None:
     assert deployed.kube.names("PersistentVolumeClaim") == [f"data-{pod}" for pod in (FIRST, SECOND, THIRD)]
     assert deployed.kube.names("Secret") == ["shop-superuser"]
     assert deployed.kube.ledger() == ledger
+
+
+def test_absent_keeps_what_tells_how_far_a_replacement_or_a_restore_is(deployed: World) -> None:
+    plans = ("shop-dc1-replacement", "shop-dc1-restore")
+    ours = deployed.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"]["labels"]
+    for name in plans:
+        deployed.kube.put({"kind": "ConfigMap", "metadata": {"name": name, "labels": ours}})
+    deployed.remove()
+    assert deployed.kube.names("ConfigMap") == ["shop-dc1-ledger", *plans]
+    deployed.remove(delete_volumes=True)
+    assert deployed.kube.names("ConfigMap") == []
+
+
+def test_absent_stops_where_its_lock_is_lost(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has it now may have begun to deploy: what is deleted by then would be theirs."""
+    plain = datacenter.Removal.pods_left
+
+    def asleep(self: Any) -> Any:
+        self.lock._lost = "somebody holds it now"
+        return plain(self)
+
+    monkeypatch.setattr(datacenter.Removal, "pods_left", asleep)
+    with pytest.raises(LockLost):
+        deployed.remove(delete_volumes=True)
+    assert deployed.kube.names("PersistentVolumeClaim") == [f"data-{pod}" for pod in (FIRST, SECOND, THIRD)]
 
 
 def test_deploy_brings_back_the_same_nodes(deployed: World) -> None:
