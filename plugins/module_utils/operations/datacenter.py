@@ -149,6 +149,7 @@ class Deployment:
         found = self.look()
         self.peers = self.living_peers(found)
         self.refuse(found)
+        self.refuse_news(found)
         if self.ctx.check_mode:
             return self.predict(found)
         if self.namespace_missing:
@@ -158,6 +159,7 @@ class Deployment:
                 lock = Lock(place, lock_name(self.desired.cluster), self.ctx.holder)
                 self.locks.append(stack.enter_context(lock))
             found = self.look()
+            self.refuse_news(found)
             ledger = self.prepare(found)
             self.apply(ledger, self.again(found))
             if ledger.phase == PHASE_NEW:
@@ -697,6 +699,26 @@ class Deployment:
     def peer(self, options: Mapping[str, Any]) -> Peer | None:
         """Another datacenter, None while it does not run."""
         return living_peer(self.ctx.kube(options), self.desired.cluster, options["datacenter"])
+
+    def refuse_news(self, found: Objects) -> None:
+        """Two datacenters of a cluster that start for the first time beside each other are two rings.
+
+        Asked for under the lock, since another run may have begun before it was taken.
+
+        :raises CassopsError: another one has begun to start, or runs since a moment ago.
+        """
+        if found.all("StatefulSet"):
+            return
+        before = {peer.ledger.datacenter for peer in self.peers}
+        for options in self.params.get("peers") or ():
+            kube, name = self.ctx.kube(options), options["datacenter"]
+            there = objects(kube, self.desired.cluster, name, kinds=("ConfigMap", "StatefulSet"))
+            ledger = ledger_of(there, self.desired.cluster, name)
+            if ledger is not None and there.all("StatefulSet") and name not in before:
+                raise CassopsError(
+                    f"datacenter {name} of the cluster has begun its first start: two that start beside each other "
+                    f"would be two rings. Let its deploy finish, or run it again (--limit {name}), and then this one"
+                )
 
     def nodes(self, found: Objects) -> tuple[NodeView, ...]:
         return node_views(found, ledger_of(found, self.desired.cluster, self.desired.name), datetime.now(timezone.utc))

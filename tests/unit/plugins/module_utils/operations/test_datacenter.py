@@ -915,6 +915,17 @@ def test_a_second_datacenter_joins_the_first(two: World) -> None:
     assert two.run(**SECOND_DC)["changed"] is False
 
 
+def test_a_second_datacenter_waits_for_the_first_start_of_the_first(worlds: Callable[[], World]) -> None:
+    """Each would take itself for the first: two rings of one name, with logins of their own."""
+    world = killed_before(worlds, "apply StatefulSet shop-dc1-r2")
+    world.others["far"] = FakeKube(world.ring, "far", subnet="198.19.7")
+    with pytest.raises(CassopsError, match=r"datacenter dc1 of the cluster has begun its first start.*--limit dc1"):
+        world.run(**SECOND_DC)
+    assert world.others["far"].names("StatefulSet") == []
+    world.run()
+    assert world.run(**SECOND_DC)["phase"] == "running"
+
+
 def test_tokens_of_two_datacenters_differ(two: World) -> None:
     two.run(**SECOND_DC)
     tokens = [token for member in two.ring.members.values() for token in member.tokens]
