@@ -261,7 +261,9 @@ def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
     gained = gains(scene, [node.address for node in leaving if node.address])
     if isinstance(gained, str):
         return [gained]
-    reasons = []
+    observed = {seen.address for seen in scene.cluster.observations.values()}
+    silent = sorted(address for address, more in gained.items() if more > 0 and address not in observed)
+    reasons = [f"how much room the node at {address} has is not known: it was not heard" for address in silent]
     for pod, seen in sorted(scene.cluster.observations.items()):
         more = gained.get(seen.address, 0.0)
         disk, held, largest = seen.activity.disk, seen.activity.sizes, seen.activity.largest_table

@@ -102,7 +102,7 @@ class Run:
     def run(self) -> dict[str, Any]:
         self.refuse_half_restored()
         seen = self.cluster.look()
-        sight = self.cluster.ask(seen, [node.pod for node in seen.view.nodes], busy=False)
+        sight = self.cluster.ask_all(seen, busy=False)
         self.refuse(sight)
         self.store = Catalogue(self.kube, self.able(sight)[0].pod, self.plan.repository, *self.where)
         begun = catalogue.running(self.kube, *self.where)

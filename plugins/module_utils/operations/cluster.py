@@ -168,14 +168,19 @@ class Cluster:
         )
         return replace(sight, view=asked[0], others=tuple(asked[1:]), asked=time.monotonic())
 
-    def again(self, sight: Sight | None) -> Sight:
+    def ask_all(self, sight: Sight, busy: bool = True) -> Sight:
+        """L(ask) of every node, also in a large datacenter: where what a node says of itself counts."""
+        return self.ask(sight, [node.pod for node in sight.view.nodes], busy)
+
+    def again(self, sight: Sight | None, everyone: bool = False) -> Sight:
         """A look at everything; what nodes have said a moment ago still counts, and what is older is asked anew.
 
         :param sight: with their words; None asks them.
+        :param everyone: see L(ask_all).
         """
         now = self.look()
-        if sight is None or time.monotonic() - sight.asked > STILL_COUNTS:
-            return self.ask(now)
+        if sight is None or time.monotonic() - sight.asked > STILL_COUNTS or (everyone and unasked(sight.view)):
+            return self.ask_all(now) if everyone else self.ask(now)
         told = sight.view
         view = replace(now.view, observations=told.observations, keyspaces=told.keyspaces, unheard=told.unheard)
         return replace(sight, found=now.found, view=view)
@@ -190,6 +195,12 @@ class Cluster:
     def ledger_at(self, place: Place) -> Ledger:
         """The ledger of a datacenter of the cluster, as it is now. Raises as L(ledger) does."""
         return _ledger(place, objects(place.kube, self.name, place.datacenter, kinds=("ConfigMap",)))
+
+
+def unasked(view: View) -> list[str]:
+    """Nodes that run and were not asked: in a large datacenter a few of a rack are enough for most questions."""
+    running = (node.pod for node in view.nodes if node.phase == "Running" and node.held is None)
+    return [pod for pod in running if pod not in view.observations and pod not in view.unheard]
 
 
 def _ledger(place: Place, found: Objects) -> Ledger:

@@ -112,9 +112,10 @@ class Leaving:
             return scaling.before_step(scene) or self.no_room(scene, pod)
 
         def look() -> Sequence[str]:
-            return closed(self.cluster.ask(self.cluster.look(), also=[pod]))
+            return closed(self.cluster.ask_all(self.cluster.look()))
 
-        if closed(sight):
+        # Each that takes over says what room it has.
+        if closed(self.cluster.again(sight, everyone=True)):
             what = f"the gates before {self.members.short(pod)} leaves to open"
             until(look, what, self.gate_limit, self.progress, PAUSE)
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .. import scaling, spec
+from .. import gates, scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
@@ -97,7 +97,7 @@ class Resizing:
 
     def rack(self, name: str, ledger: Ledger, sight: Sight, out: Sequence[str]) -> RackState:
         nodes = [pod for pod in ledger.nodes if self.members.rack_of(pod) == name]
-        joined = [pod for pod in nodes if ledger.host_id(pod)]
+        joined = [pod for pod in nodes if ledger.host_id(pod) or has_joined(sight, pod)]
         live = sight.view.rack(name)
         number = self.members.ordinal
         return RackState(
@@ -146,13 +146,13 @@ class Resizing:
             raise Failed(str(error), self.result(), getattr(error, "errors", ())) from error
 
     def go(self) -> dict[str, Any]:
-        sight = self.settled(self.cluster.ask(self.cluster.look()))
+        sight = self.settled(self.cluster.ask_all(self.cluster.look()))
         self.before = self.after = scaling.ownership(self.scene(sight))
         steps = self.plan(sight)
         self.refuse(sight, steps)
         while steps and (self.steps is None or len(self.moved) < self.steps):
             self.tell(steps)
-            sight = self.settled(self.cluster.again(self.take(steps[0], sight)))
+            sight = self.settled(self.cluster.again(self.take(steps[0], sight), everyone=True))
             steps = self.plan(sight)
         self.members.set_seeds(self.order(sight))
         self.after = scaling.ownership(self.scene(sight)) or self.after
@@ -165,7 +165,7 @@ class Resizing:
             if has_joined(sight, pod):
                 self.joining.finish(pod, sight)
                 self.members.say(f"{pod} has joined")
-                sight = self.cluster.ask(self.cluster.look())
+                sight = self.cluster.ask_all(self.cluster.look())
         return sight
 
     def refuse(self, sight: Sight, steps: Sequence[Step]) -> None:
@@ -212,6 +212,8 @@ class Resizing:
     def withdraw(self, pod: str) -> None:
         """A node that has not joined yet, and is not wanted any more."""
         node = self.cluster.look().view.node(pod)
+        if node is not None and node.address:
+            self.prove_no_member(pod, node.address)
         self.members.drop(pod, claim_too=node is None or node.held is None)
         address = node.address if node else None
 
@@ -224,6 +226,37 @@ class Resizing:
             look, f"{self.members.short(pod)} to be forgotten", float(self.params["wait_timeout"]), self.progress, 2.0
         )
         self.members.say(f"{pod} is withdrawn")
+
+    def prove_no_member(self, pod: str, address: str) -> None:
+        """No other node knows tokens of it: it may have joined by itself since a run was killed, and holds rows then.
+
+        Nodes that are only joining have none there (C(StorageService.handleStateBootstrap), 4.0 to 5.0).
+
+        :raises CassopsError: one does.
+        """
+        latest: list[Sight] = []
+
+        def look() -> list[str]:
+            latest[:] = [self.cluster.ask_all(self.cluster.look(), busy=False)]
+            return [
+                reason
+                for reason in gates.heard(latest[0].view.joined(latest[0].others))
+                if not reason.startswith(f"{pod} ")
+            ]
+
+        until(look, f"all to say whether {self.members.short(pod)} has joined", self.gate_limit, self.progress, 1.0)
+        told = latest[0].view.joined(latest[0].others).observations.items()
+        knowing = [
+            name
+            for name, seen in sorted(told)
+            if name != pod and (there := seen.endpoints.get(address)) is not None and there.tokens
+        ]
+        if knowing:
+            raise CassopsError(
+                f"{pod} has joined meanwhile: {knowing[0]} knows it as a member with tokens, so it leaves like any "
+                "other. That begins when every node is up in every view, with one schema: see the playbooks status "
+                "and heal, then run it again"
+            )
 
     def replicate(self) -> None:
         """Cassandra's own keyspaces get the replicas that deploy would have given them.
@@ -269,7 +302,7 @@ class Resizing:
 
     def predict(self) -> dict[str, Any]:
         """The plan, and whether it may be begun; nothing is written."""
-        sight = self.cluster.ask(self.cluster.look())
+        sight = self.cluster.ask_all(self.cluster.look())
         steps = self.plan(sight)
         self.refuse(sight, steps)
         self.before = scaling.ownership(self.scene(sight))

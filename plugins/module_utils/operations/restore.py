@@ -252,7 +252,7 @@ class Restore:
 
     def scene(self, wish: Wish, sight: Sight) -> Scene:
         # All of them: a node's tokens are what its own word says.
-        view = self.cluster.ask(sight, [node.pod for node in sight.view.nodes], busy=False).view
+        view = self.cluster.ask_all(sight, busy=False).view
         volumes = restore_volumes.looks(self.cluster.kube, [node.pod for node in view.nodes])
         reasons = {} if wish.mode == DATACENTER else unwell(view)
         nodes = tuple(

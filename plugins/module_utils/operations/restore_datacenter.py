@@ -217,7 +217,7 @@ class Swapping:
             if reasons:
                 return reasons
             # All of them: each tells its own host id and tokens.
-            seen = self.cluster.ask(sight, [node.pod for node in sight.view.nodes], busy=False)
+            seen = self.cluster.ask_all(sight, busy=False)
             latest[:] = [seen.view]
             return gates.whole(seen.view)
 

@@ -82,9 +82,8 @@ class Filling:
         latest: list[View] = []
 
         def look() -> Sequence[str]:
-            found = self.cluster.look()
             # All of them: each tells its own tokens.
-            sight = self.cluster.ask(found, [node.pod for node in found.view.nodes])
+            sight = self.cluster.ask_all(self.cluster.look())
             seen = sight.view.joined(sight.others)
             latest[:] = [sight.view]
             return [*gates.whole(sight.view), *gates.one_line(seen), *gates.no_hints(seen)]

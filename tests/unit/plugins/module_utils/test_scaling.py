@@ -295,6 +295,15 @@ def test_room_that_is_not_known_is_no_room() -> None:
     assert f"how much room {first} has is not known" in told(where, SIX, {"r1": 1, "r2": 2, "r3": 2})
 
 
+def test_a_receiver_that_was_not_heard_has_no_room() -> None:
+    """In a large datacenter only a few of a rack are asked by themselves."""
+    where = scene()
+    seen = {pod: each for pod, each in where.view.observations.items() if pod != "shop-dc1-r1-0"}
+    where = replace(where, view=replace(where.view, observations=seen))
+    address = where.view.nodes[0].address
+    assert f"the node at {address} has is not known" in told(where, SIX, {"r1": 1, "r2": 2, "r3": 2})
+
+
 def test_sizes_that_nobody_tells_are_a_reason() -> None:
     where = Scene(whole(per_rack=2))
     words = "; ".join(scaling.no_room(where, [where.view.nodes[1]]))

@@ -17,6 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
+    joining,
     members,
     patience,
     scale,
@@ -488,6 +489,42 @@ def test_killed_before_any_write_of_a_join(worlds: Worlds, back: bool) -> None:
     else:
         pytest.fail("the run never ends")
     assert lives > 8
+
+
+def joined_unknown(worlds: Worlds, per_rack: int) -> tuple[Scaling, str, dict[str, int]]:
+    """A node of rack r1 has joined, and the run was killed before the ledger knew; with the numbers of before."""
+    before = {"r1": per_rack, "r2": per_rack, "r3": per_rack}
+    pod = f"shop-dc1-r1-{per_rack}"
+    for lives in range(200):
+        world = worlds(per_rack)
+        assert world.killed(lives, lambda world=world: world.run(scale, {**before, "r1": per_rack + 1}))  # type: ignore[misc]
+        known = world.kube.ledger().nodes.get(pod)
+        if known is not None and known.host_id is None and pod in world.ring.members and not world.kube.joining:
+            return world, pod, before
+    raise AssertionError("it never was so")
+
+
+def test_what_has_joined_is_not_withdrawn_while_others_are_not_well(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It owns ranges and has rows; that another node restarts just then does not make it a stranger."""
+    world, pod, before = joined_unknown(worlds, 1)
+    with monkeypatch.context() as restarting:
+        restarting.setattr(joining, "whole", lambda _sight: ["r2-0 is not ready"])
+        with pytest.raises(CassopsError, match=f"{pod} has joined meanwhile: shop-dc1-r.-. knows it as a member"):
+            world.run(scale, before)
+    assert f"data-{pod}" in world.kube.names("PersistentVolumeClaim")
+    world.run(scale, before, delete_volumes=True)
+    world.assert_whole(before)
+
+
+def test_what_has_joined_a_large_datacenter_leaves_and_is_not_withdrawn(worlds: Worlds) -> None:
+    """More than twelve nodes: a look asks three a rack, and the last of a rack is not among them."""
+    world, pod, before = joined_unknown(worlds, 5)
+    assert "r1-5 leaves" in world.run(scale, before, check=True)["changes"]
+    left = world.run(scale, before, delete_volumes=True)["moved"]
+    assert [(each["node"], each["step"]) for each in left] == [(pod, "leave")]
+    world.assert_whole(before)
 
 
 @pytest.mark.parametrize("back", [True, False])
