@@ -143,16 +143,19 @@ class Power:
 
     def start(self) -> None:
         found, ledger = self.members.look()
-        short = self.short(found, ledger)
+        self.short(found, ledger)
         if ledger.stopped is not None:
-            self.members.write(ledger, replace(ledger, pause=self.pause(ledger)))
-        for rack, nodes in short.items():
+            if self.pods():
+                # A run that was killed while it stopped them: those that are drained serve again after a start only,
+                # and for a pause nobody may have served.
+                self.stop()
+                found, ledger = self.members.look()
+            # Before the first pod: with pods beside it, "stopped" tells of a stop that was not finished.
+            self.members.write(ledger, replace(ledger, pause=self.pause(ledger), stopped=None))
+            self.members.say("the ledger does not say stopped any more")
+        for rack, nodes in self.short(found, ledger).items():
             self.cluster.check()
             self.members.resize(rack, nodes)
-        ledger = self.members.look()[1]
-        if ledger.stopped is not None:
-            self.members.write(ledger, replace(ledger, stopped=None))
-            self.members.say("the ledger does not say stopped any more")
         if self.members.done or not all(node.ready for node in self.cluster.look().view.nodes):
             self.wait_whole()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from unit.plugins.module_utils.fake_cassandra import OPEN
 from unit.plugins.module_utils.operations.rolling import CHANGED, Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
@@ -136,3 +137,22 @@ def test_killed_before_any_write(worlds: Worlds, state: str) -> None:
     else:
         pytest.fail("the run never ends")
     assert lives > 4
+
+
+def test_a_stop_that_was_killed_is_taken_back_by_a_start(worlds: Worlds) -> None:
+    """Nodes that are drained serve again after a start only; nobody has paused while they served."""
+    for lives in range(100):
+        world = worlds()
+        before, began = ids(world), world.kube.clock
+        if not world.killed(lives, lambda world=world: power(world, "stopped")):  # type: ignore[misc]
+            break
+        world.kube.clock += 86400
+        power(world, "started")
+        assert replicas(world) == [1, 1, 1]
+        assert ids(world) == before
+        assert set(world.ring.doors.values()) == {OPEN}, f"before write {lives}"
+        ledger = world.kube.ledger()
+        assert ledger.stopped is None
+        assert ledger.pause is None or ledger.pause[0] > began, f"before write {lives}"
+    else:
+        pytest.fail("the run never ends")
