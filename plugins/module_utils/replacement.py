@@ -16,6 +16,7 @@ The rows are those of the table in docs/operations/heal.md. What they rely on in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -203,10 +204,13 @@ def decide(seen: View, cases: Iterable[Case], settings: Settings, peers: Sequenc
     return [*(decision(scene, case) for case in cases), *strangers(scene)]
 
 
-def first(decisions: Iterable[Decision]) -> Decision | None:
-    """The one to carry out now, None where there is nothing to do."""
+def first(decisions: Iterable[Decision], begun: str = "") -> Decision | None:
+    """The one to carry out now, None where there is nothing to do.
+
+    :param begun: the node of which the replacement was begun: of several that are to be replaced it goes first.
+    """
     acting = [each for each in decisions if each.acts]
-    return min(acting, key=lambda each: ACTIONS.index(each.action), default=None)
+    return min(acting, key=lambda each: (ACTIONS.index(each.action), each.node != begun), default=None)
 
 
 def held_because(text: str) -> str:
@@ -432,7 +436,10 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if not node.ready:
         return wait(case, 1, "it is up and does not serve clients yet")
     if case.missed is not None and must_repair(case.missed, scene.settings):
-        missed = f"it was down for {case.missed:.0f} s, longer than hints are kept ({scene.settings.hint_window:.0f} s)"
+        kept = f"hints are kept ({scene.settings.hint_window:.0f} s)"
+        missed = f"it was down for {case.missed:.0f} s, longer than {kept}"
+        if case.missed == math.inf:
+            missed = f"for how long it was down is not known; it may have been longer than {kept}"
         return safe_repair(scene, case, missed)
     if named:
         return Decision(node.pod, 8, NONE, "every view has it up, and a live node is never replaced")
@@ -597,7 +604,8 @@ def starting(scene: Scene, case: Case) -> Decision:
     """Its container runs, and nobody sees it up."""
     if case.node.ready:
         return wait(case, 4, "Kubernetes takes it for ready, and nobody sees it up")
-    if case.node.pod in scene.settings.named:
+    just_now = case.down is not None and case.down < MOMENT
+    if case.node.pod in scene.settings.named and not just_now:
         return safe(scene, case, REPLACE, 7, "it runs, and nobody sees it up")
     since = "" if case.down is None else f" (down for {case.down:.0f} s)"
     return wait(case, 1, f"it is starting with its data{since}; if it does not come up, its log tells why")

@@ -68,6 +68,14 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
     )
 
 
+def close_plan(cluster: Cluster) -> None:
+    """The replacement that was begun is finished, or is not wanted any more."""
+    item = cluster.kube.get("ConfigMap", plan_name(cluster.name, cluster.own.datacenter))
+    if item:
+        cluster.check()
+        cluster.kube.delete("ConfigMap", item["metadata"]["name"], uid=item["metadata"]["uid"])
+
+
 def open_plan(cluster: Cluster, found: Objects) -> Plan | None:
     """The replacement that was begun and is not finished.
 

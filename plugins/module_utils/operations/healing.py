@@ -154,7 +154,8 @@ class Healing:
         """Under the lock: look again, and carry out one decision."""
         with self.cluster.locked():
             seen = self.look()
-            step = replacement.first(seen.decisions)
+            plan = failures.open_plan(self.cluster, seen.sight.found)
+            step = replacement.first(seen.decisions, plan.pod if plan else "")
             if step is None:
                 return
             self._times[step.node, step.action] += 1
@@ -180,7 +181,9 @@ class Healing:
         """Begin a replacement, or take up the one that was begun."""
         replacing, plan = self.replacing(), failures.open_plan(self.cluster, seen.sight.found)
         if plan is not None and plan.pod != step.node:
-            raise CassopsError(f"the replacement of {plan.pod} was begun and is not finished; it goes first")
+            waits = next((each for each in seen.decisions if each.node == plan.pod), None)
+            why = f" ({waits.reason}{waits.advice and ': ' + waits.advice})" if waits else ""
+            raise CassopsError(f"the replacement of {plan.pod} was begun and is not finished; it goes first{why}")
         if plan is None:
             plan = replacing.begin(seen.case(step.node), step, seen.scene, seen.sight)
         self.changes.append(f"replace {step.node}")

@@ -196,7 +196,11 @@ class Removal:
     def forget(self, sight: Sight) -> None:
         """The ledger forgets a node that nobody wants; its volume, if one is left, is not its own any more."""
         before = ledger = self.cluster.ledger(sight.found)
+        plan = failures.open_plan(self.cluster, sight.found)
         for pod in self.forgettable(sight):
+            if plan is not None and plan.pod == pod:
+                # Nobody takes its place any more, and an open plan keeps others from being replaced.
+                failures.close_plan(self.cluster)
             ledger = ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1)
             self.note(f"forget {pod}")
         if ledger != before:

@@ -120,7 +120,9 @@ class Replacing:
             claim_uid=given_up,
             pod_uid=case.node.uid or "",
             volume=(case.volume.name or "") if given_up else "",
-            number=self.cluster.ledger(sight.found).volume_number(case.node.pod) + bool(given_up),
+            # Also where it keeps the volume, which is empty: its data may come back, such as with a disk that was not
+            # mounted, and would be as old then as one that was given up.
+            number=self.cluster.ledger(sight.found).volume_number(case.node.pod) + 1,
             worker=case.worker.name or "",
             reason=decision.reason,
             began=now,
@@ -186,10 +188,10 @@ class Replacing:
         Its CQL may have been closed by a run that was killed before it drained; where it is open, that does nothing.
         """
         ledger = self.cluster.ledger(self.cluster.look().found)
-        before = plan.number - bool(plan.claim_uid)
-        self.write_ledger(ledger, ledger.without_replacement(plan.pod).with_volume_number(plan.pod, before))
+        before = ledger.without_replacement(plan.pod).with_volume_number(plan.pod, plan.number - 1)
+        self.write_ledger(ledger, before)
         attempt(lambda: nodetool.run_one(self.cluster.kube, plan.pod, ["enablebinary"], VERB_LIMIT))
-        self.close()
+        failures.close_plan(self.cluster)
         self.say(f"{plan.pod} is alive with its volume: its replacement is withdrawn")
 
     def write_ledger(self, ledger: Ledger, wanted: Ledger) -> None:
@@ -223,7 +225,10 @@ class Replacing:
     # Clearing
 
     def clear(self, plan: Plan) -> None:
-        """Until the old volume and the pod that used it are gone, and another pod is there."""
+        """Until the old volume and the pod that used it are gone, and another pod is there.
+
+        :raises CassopsError: it came up meanwhile, and keeps its volume.
+        """
         ended: set[str] = set()
 
         def look() -> list[str]:
@@ -232,6 +237,8 @@ class Replacing:
             pod = sight.found.get("Pod", plan.pod)
             node = sight.view.node(plan.pod)
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
+                if "deletionTimestamp" not in claim["metadata"]:
+                    self.refuse_living(plan, sight)
                 self.give_up_claim(claim)
                 self.end(pod, ended)
                 return [f"the volume claim data-{plan.pod} to go{self.silent_worker(sight, plan)}"]
@@ -247,6 +254,20 @@ class Replacing:
             return []
 
         until(look, f"the place of {plan.pod} to be cleared", self.limit, self.ctx.progress)
+
+    def refuse_living(self, plan: Plan, sight: Sight) -> None:
+        """Since the decision, seconds went by for the plan, the ledger and every living node.
+
+        :raises CassopsError: somebody sees it up now.
+        """
+        seen = self.cluster.ask(sight, busy=False)
+        up = Scene(seen.view, seen.others, self.settings).up_in(plan.address)
+        if up and not plan.wished:
+            self.abandon(plan)
+            raise CassopsError(
+                f"{plan.pod} came up while its replacement was begun ({up[0]} sees it up): it keeps its volume. See "
+                "the playbook status, and run heal again if it is not well"
+            )
 
     def give_up_claim(self, claim: Object) -> None:
         """Kubernetes keeps it until no pod uses it any more."""
@@ -425,7 +446,7 @@ class Replacing:
         if not done.repair:
             failures.forget_missed(self.cluster.kube, plan.pod)
         done.left_over = failures.left_over(self.cluster, plan)
-        self.close()
+        failures.close_plan(self.cluster)
         took = self.cluster.kube.server_time() - plan.began
         self.say(f"{plan.pod} has taken its place on {done.worker} after {took:.0f} s")
 
@@ -434,13 +455,6 @@ class Replacing:
         if plan.accepted or plan.down_since is None:
             return True
         return replacement.must_repair(self.cluster.kube.server_time() - plan.down_since, self.settings)
-
-    def close(self) -> None:
-        name = plan_name(self.cluster.name, self.cluster.own.datacenter)
-        item = self.cluster.kube.get("ConfigMap", name)
-        if item:
-            self.cluster.check()
-            self.cluster.kube.delete("ConfigMap", name, uid=item["metadata"]["uid"])
 
     def say(self, text: str) -> None:
         self.ctx.progress(text, important=True)

@@ -127,6 +127,15 @@ def test_the_words_of_the_start_script_are_known() -> None:
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
+def test_of_two_that_are_to_be_replaced_the_one_that_was_begun_goes_first() -> None:
+    """Else the other one is refused because of it, by every run."""
+    told = [Decision(f"p-{number}", 12, REPLACE, "") for number in range(3)]
+    assert first(told) == told[0]
+    assert first(told, "p-2") == told[2]
+    moved = replace(told[1], action=MOVE)
+    assert first([told[0], moved, told[2]], "p-2") == moved
+
+
 def test_row_1_a_crash_is_kubernetes_own_business_at_first() -> None:
     view = dead(views.whole(), FIRST, phase="Crashed", restarts=1)
     assert short(decided(view, last_words="java.lang.OutOfMemoryError: Java heap space")) == (1, WAIT)
