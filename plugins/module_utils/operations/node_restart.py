@@ -179,7 +179,14 @@ class Done:
 
 
 class StillOpen(CassopsError):
-    """CQL could not be closed; the nodes go on as before."""
+    """CQL could not be closed; the nodes go on as before.
+
+    :ivar closed: pods that may have closed theirs, and did not open it again.
+    """
+
+    def __init__(self, message: str, closed: Collection[str] = ()) -> None:
+        super().__init__(message)
+        self.closed = frozenset(closed)
 
 
 def stop_politely(
@@ -205,8 +212,10 @@ def stop_politely(
     cluster.check()
     failed = [str(answer) for answer in each("disablebinary", VERB_LIMIT) if isinstance(answer, CassopsError)]
     if failed:
-        each("enablebinary", VERB_LIMIT)
-        raise StillOpen(f"CQL could not be closed, and nothing was restarted: {'; '.join(failed)}")
+        opened = zip(pods, each("enablebinary", VERB_LIMIT), strict=True)
+        closed = [pod for pod, answer in opened if isinstance(answer, CassopsError)]
+        more = f". CQL of {short(closed)} may be closed still: the next run opens it" if closed else ""
+        raise StillOpen(f"CQL could not be closed, and nothing was restarted: {'; '.join(failed)}{more}", closed)
     time.sleep(wait)
     say(f"{short(pods)} draining")
     drained = each("drain", limit)
@@ -241,7 +250,7 @@ class Restarts:
         same = [node for node in sight.view.nodes if node.uid and noted.get(node.pod) == node.uid]
         drained = [node for node in same if not self._opened_again(node)]
         for rack in sorted({node.rack for node in drained}):
-            self._finish(rack, [node for node in drained if node.rack == rack], same)
+            self._finish(rack, [node for node in drained if node.rack == rack], same, noted)
         self._note({})
 
     def _opened_again(self, node: NodeView) -> bool:
@@ -252,10 +261,13 @@ class Restarts:
         self.say(f"{node.pod} serves again: a run that was killed had only closed its CQL")
         return True
 
-    def _finish(self, rack: str, drained: Sequence[NodeView], same: Sequence[NodeView]) -> None:
+    def _finish(
+        self, rack: str, drained: Sequence[NodeView], same: Sequence[NodeView], noted: Mapping[str, str]
+    ) -> None:
         """Restart drained nodes, together with those of their batch that Kubernetes would release with them.
 
         :param same: all that the killed run was about to stop and that run still.
+        :param noted: pod -> UID of what it was about to stop.
         """
         verb = "was" if len(drained) == 1 else "were"
         self.say(f"{short([node.pod for node in drained])} {verb} stopped by a run that was killed")
@@ -267,15 +279,23 @@ class Restarts:
         nodes |= {node.pod: node for node in above if pending and rollout.needs_restart(view, node)}
         pods = tuple(sorted(nodes, key=lambda pod: -nodes[pod].ordinal))
         batch = rollout.Batch(rack, pods, lowest, fix=len(nodes) == len(drained), why="a run that was killed began it")
-        self.batch(batch, gate=still_down if batch.fix else None)
+        self.batch(batch, gate=still_down if batch.fix else None, uids=noted)
 
     # One batch
 
-    def batch(self, batch: rollout.Batch, sight: Sight | None = None, gate: Gate | None = None) -> Sight | None:
+    def batch(
+        self,
+        batch: rollout.Batch,
+        sight: Sight | None = None,
+        gate: Gate | None = None,
+        uids: Mapping[str, str] | None = None,
+    ) -> Sight | None:
         """Restart the nodes of a batch.
 
         :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
         :param gate: in the place of the gates before a batch.
+        :param uids: pods that are to be stopped, with their UIDs: one that was made anew since is waited for only.
+            None is whatever runs now.
         :return: what was seen when they were back; None of a batch that is not waited for.
         :raises CassopsError: the gates do not open, or a node does not come back; with the cause.
         """
@@ -284,7 +304,11 @@ class Restarts:
         if sight is None or closed(sight, batch):
             sight = self._open_gates(batch, closed)
         entry.seconds["gates"] = clock.lap()
-        nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
+        nodes = [
+            node
+            for node in sight.view.nodes
+            if node.pod in batch.nodes and (uids is None or uids.get(node.pod) == node.uid)
+        ]
         if not batch.lost:
             self._note({node.pod: node.uid for node in nodes if node.uid})
         if not batch.fix:
@@ -293,13 +317,17 @@ class Restarts:
         self.done.append(entry)
         self._release(sight.view, batch)
         self._delete(nodes)
-        back = None if batch.lost else self._bring_back(batch, sight.view, entry, clock)
+        stopped = replace(sight.view, nodes=tuple(nodes))
+        back = None if batch.lost else self._bring_back(batch, stopped, entry, clock)
         self.settle()
         self._note({})
         return back
 
     def _bring_back(self, batch: rollout.Batch, before: View, entry: Done, clock: Stopwatch) -> Sight:
-        """Until the nodes serve again and have all writes; the canary must stay so for a while."""
+        """Until the nodes serve again and have all writes; the canary must stay so for a while.
+
+        :param before: those that were stopped, as they were.
+        """
         back = self._wait_back(batch, before)
         entry.seconds["down"] = clock.lap()
         if batch.canary and self.settings.soak:
@@ -329,8 +357,8 @@ class Restarts:
     def _stop_politely(self, nodes: Sequence[NodeView]) -> None:
         try:
             stop_politely(self.cluster, nodes, self.limits.drain_wait, self.limits.drain, self.say, self.ctx.warnings)
-        except StillOpen:
-            self._note({})
+        except StillOpen as error:
+            self._note({node.pod: node.uid for node in nodes if node.uid and node.pod in error.closed})
             raise
 
     def _release(self, view: View, batch: rollout.Batch) -> None:

@@ -103,6 +103,8 @@ class Rollout:
         if since:
             self.restarts.annotate(FORCED_SINCE, None)
         self.restarts.settle()
+        if not self.params["rollback"]:
+            way_back.forget(self.cluster, sight.found)
         return self.result()
 
     def restart(self, batch: rollout.Batch, left: int, sight: Sight) -> Sight | None:

@@ -65,6 +65,17 @@ def take(cluster: Cluster, settings: Settings, ctx: Context) -> list[str]:
     return done
 
 
+def forget(cluster: Cluster, found: Objects) -> None:
+    """What a later rollout has brought to the nodes was not taken back: the next way back begins from there.
+
+    Kubernetes gives equal templates the same revision again, so an old note would fit one that is registered anew.
+    """
+    for name, item in sorted(found.all("StatefulSet").items()):
+        if RETURNED in (item["metadata"].get("annotations") or {}):
+            cluster.check()
+            cluster.kube.patch("StatefulSet", name, {"metadata": {"annotations": {RETURNED: None}}})
+
+
 def predicted(cluster: Cluster, settings: Settings, sight: Sight) -> Sight:
     """What would be seen after taking the way back, for check mode."""
     found = {way.stateful_set: way for way in ways(cluster, settings, sight)}

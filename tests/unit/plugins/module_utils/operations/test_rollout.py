@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    node_restart,
     patience,
     rollout,
     rollout_plan,
@@ -435,6 +437,23 @@ def test_the_way_back_from_a_rack_that_was_finished(pending: Rolling) -> None:
     pending.assert_whole()
 
 
+def test_an_old_way_back_does_not_lead_forward(pending: Rolling) -> None:
+    """What was taken back once, was brought to all nodes later, and is to be left for what was before: that is another
+    change, though Kubernetes gives equal templates the revision that they had."""
+    pending.roll(pause_after="canary")
+    pending.roll(rollback=True)
+    pending.deploy(**CHANGED)
+    pending.roll()
+    wanted = pending.revisions()
+    pending.kube.made.clear()
+    pending.deploy()
+    pending.roll(pause_after="canary")
+    assert pending.roll(rollback=True)["restarted"] == [FIRST]
+    assert pending.revisions() == wanted
+    assert pending.kube.made == {FIRST: 2}
+    pending.assert_whole()
+
+
 def test_the_way_back_of_a_change_of_resources(world: Rolling) -> None:
     """Image and configuration stay the same: only the template tells."""
     world.deploy(resources={"requests": {"cpu": "3"}})
@@ -581,7 +600,29 @@ def test_cql_that_cannot_be_closed_restarts_nobody(pending: Rolling) -> None:
     pending.ring.deaf.add(FIRST)
     told = blocked(pending)
     assert "CQL could not be closed, and nothing was restarted" in told
-    assert pending.note() == {}
+    assert f"CQL of {FIRST} may be closed still: the next run opens it" in told
+    assert pending.kube.made == {}
+    # The next run looks after it, once the node hears again.
+    pending.ring.deaf.clear()
+    pending.roll()
+    pending.assert_whole()
+    assert set(pending.kube.made.values()) == {1}
+
+
+def test_what_a_killed_run_deleted_is_not_deleted_again(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pods end in their own time: while the next run asks them, Kubernetes may have made new ones."""
+    note = json.dumps({pod: world.uids()[pod] for pod in (FIRST, SECOND)})
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {node_restart.STOPPING: note}}})
+
+    def ended_meanwhile(_self: Any, node: Any) -> bool:
+        world.comes_back(node.pod)
+        return False
+
+    monkeypatch.setattr(node_restart.Restarts, "_opened_again", ended_meanwhile)
+    monkeypatch.setattr(node_restart, "still_down", lambda _sight, _batch: [])
+    world.roll()
+    assert world.kube.made == {FIRST: 1, SECOND: 1}
+    world.assert_whole()
 
 
 def test_a_drain_that_fails_is_told_and_goes_on(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
