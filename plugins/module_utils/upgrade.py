@@ -99,13 +99,11 @@ def refusals(current: str, target: str, mode: str | None = None) -> list[str]:
 
 
 def warnings(current: str, target: str) -> list[str]:
-    """What a person should know before going from one version to the other."""
+    """What a person should know before going from one version to the other; of the storage format, see L(MEANINGS)."""
     here, there = release(current)[:2], release(target)[:2]
     if here == there:
         return []
     told = [MIXED]
-    if there == (5, 0):
-        told.append(f"{MODES[0]} {MEANINGS[MODES[0]]}")
     if here == (4, 0):
         told.append("there is no way back to 4.0 but a backup")
     if there < here:

@@ -165,6 +165,7 @@ class Change:
     """From which versions and modes of storage to which; those of nodes that run neither are left out.
 
     :param versions: what pods run that wait, and what they wait for.
+    :param mode_steps: the same of the storage_compatibility_mode. With 5.0 comes its first one.
     :param modes: by pod, the storage_compatibility_mode that its node says it runs in.
     """
 
@@ -175,7 +176,12 @@ class Change:
     @property
     def is_upgrade(self) -> bool:
         """To another line of Cassandra, or another step of its storage format: more than a restart."""
-        return bool(self.lines or self.mode_steps)
+        return bool(self.lines or self.asked_steps)
+
+    @property
+    def asked_steps(self) -> list[tuple[str, str]]:
+        """The steps of the storage format that do not come with an upgrade to 5.0."""
+        return [step for step in self.mode_steps if step != upgrade.STEPS[:2]]
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -184,7 +190,7 @@ class Change:
     @property
     def snapshot_name(self) -> str | None:
         """A name for the snapshots before it; None where neither version nor mode change."""
-        target = [new for _old, new in (*self.versions, *self.mode_steps)]
+        target = [new for _old, new in (*self.versions, *self.asked_steps)]
         return f"before-{target[-1]}" if target else None
 
     def refusals(self) -> list[str]:
@@ -203,12 +209,13 @@ class Change:
 
     def __str__(self) -> str:
         words = [f"Cassandra {old} to {new}" for old, new in self.lines or self.versions]
-        return ", ".join([*words, *(f"{upgrade.KEY} {old} to {new}" for old, new in self.mode_steps)])
+        return ", ".join([*words, *(f"{upgrade.KEY} {old} to {new}" for old, new in self.asked_steps)])
 
 
 def change_of(sight: Sight) -> Change:
     """What the pending restarts would change."""
     versions, steps = set(), set()
+    modes = upgrade.modes([sight.view, *sight.others])
     for node in sight.view.nodes:
         stateful_set = sight.found.get("StatefulSet", node.pod.rpartition("-")[0])
         pod = sight.found.get("Pod", node.pod)
@@ -217,10 +224,10 @@ def change_of(sight: Sight) -> Change:
         old, new = version_of(pod), version_of(stateful_set["spec"]["template"])
         if old and new and old != new:
             versions.add((old, new))
-        before, after = mode_of(sight.found, pod), mode_of(sight.found, stateful_set["spec"]["template"])
-        if after in upgrade.MODES and before in upgrade.MODES and before != after:
+        before = mode_of(sight.found, pod) or modes.get(node.pod)
+        after = mode_of(sight.found, stateful_set["spec"]["template"])
+        if before in upgrade.STEPS and after in upgrade.MODES and before != after:
             steps.add((before, after))
-    modes = upgrade.modes([sight.view, *sight.others])
     return Change(tuple(sorted(versions)), tuple(sorted(steps)), modes)
 
 

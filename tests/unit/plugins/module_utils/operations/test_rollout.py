@@ -687,7 +687,24 @@ def test_an_upgrade_wants_its_snapshot(old: Rolling) -> None:
     result = old.roll(upgrade=True, snapshot="before-5.0.9")
     assert len(result["restarted"]) == 3
     assert any("no change of the schema" in text for text in old.warnings)
+    assert any(
+        "CASSANDRA_4 writes what Cassandra 4.1 can read: the way back to 4.1 is open" in text for text in old.warnings
+    )
     old.assert_whole()
+
+
+@pytest.mark.parametrize("mode", ["UPGRADING", "NONE"])
+def test_an_upgrade_to_5_0_begins_with_the_first_step_of_the_storage_format(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9", config={"storage_compatibility_mode": mode})
+    told = blocked(world, upgrade=True)
+    assert f"shop-dc1-r1-0 is in 4.x, got {mode}; CASSANDRA_4 comes first, on every node" in told
+    assert not any("the way back to 4.1 is open" in text for text in world.warnings)
+    plan = world.run(rollout_plan)
+    assert plan["upgrade"] == f"Cassandra 4.1.10 to 5.0.9, storage_compatibility_mode 4.x to {mode}"
+    assert any("CASSANDRA_4 comes first" in reason for reason in plan["gates"])
 
 
 def test_an_upgrade_waits_for_streams(old: Rolling) -> None:
