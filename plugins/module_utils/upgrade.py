@@ -147,6 +147,12 @@ def modes(views: Sequence[View]) -> dict[str, str | None]:
     }
 
 
+def furthest(modes: Mapping[str, str | None]) -> str | None:
+    """Of these modes by pod, the one that decides about the way back; None where that of any pod is not known."""
+    found = set(modes.values())
+    return max((mode for mode in found if mode), key=STEPS.index, default=None) if found <= set(STEPS) else None
+
+
 def mode_of(config_map: Mapping[str, Any]) -> str:
     """The mode that a configuration ConfigMap of this collection gives its pods."""
     found = re.search(rf'^{KEY}: "(\w+)"$', config_map["data"]["cassandra.yaml"], re.MULTILINE)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,7 @@ def predicted(
     lost = rollout.lost(sight.view, settings)
     first = plan.batches[0] if plan.batches else None
     closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
-    change = change_of(sight)
+    change = change_of(sight, lost)
     snapshot = snapshot or change.snapshot_name
     if change.is_upgrade:
         closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), snapshot, lost)
@@ -166,7 +166,7 @@ class Change:
 
     :param versions: what pods run that wait, and what they wait for.
     :param mode_steps: the same of the storage_compatibility_mode. With 5.0 comes its first one.
-    :param modes: by pod, the storage_compatibility_mode that its node says it runs in.
+    :param modes: by pod, the storage_compatibility_mode that it runs in, see L(modes_of).
     """
 
     versions: tuple[tuple[str, str], ...]
@@ -195,8 +195,7 @@ class Change:
 
     def refusals(self) -> list[str]:
         """Why it may not be."""
-        present = [mode for mode in self.modes.values() if mode in upgrade.MODES]
-        mode = max(present, key=upgrade.MODES.index, default=None)
+        mode = upgrade.furthest(self.modes)
         reasons = [reason for old, new in self.lines for reason in upgrade.refusals(old, new, mode)]
         for _old, new in self.mode_steps:
             reasons += upgrade.step_refusals(self.modes, new)
@@ -212,10 +211,13 @@ class Change:
         return ", ".join([*words, *(f"{upgrade.KEY} {old} to {new}" for old, new in self.asked_steps)])
 
 
-def change_of(sight: Sight) -> Change:
-    """What the pending restarts would change."""
+def change_of(sight: Sight, without: Collection[str] = ()) -> Change:
+    """What the pending restarts would change.
+
+    :param without: pods that are lost: what they wrote is lost too.
+    """
     versions, steps = set(), set()
-    modes = upgrade.modes([sight.view, *sight.others])
+    modes = modes_of(sight, without)
     for node in sight.view.nodes:
         stateful_set = sight.found.get("StatefulSet", node.pod.rpartition("-")[0])
         pod = sight.found.get("Pod", node.pod)
@@ -235,8 +237,25 @@ def version_of(template: Mapping[str, Any]) -> str:
     return str(template["metadata"].get("labels", {}).get(VERSION, ""))
 
 
+def modes_of(sight: Sight, without: Collection[str] = ()) -> dict[str, str | None]:
+    """By pod, the storage_compatibility_mode that it runs in; None is not known.
+
+    In its node's own word. One that does not say, a canary that does not start for one, was given its configuration's
+    and can have written in no other.
+
+    :param without: pods to leave out.
+    """
+    told = upgrade.modes([sight.view, *sight.others])
+    silent = {name: pod for name, pod in sight.found.all("Pod").items() if told.get(name) is None}
+    modes = {**told, **{name: mode_of(sight.found, pod) for name, pod in silent.items()}}
+    return {name: mode for name, mode in modes.items() if name not in without}
+
+
 def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
     """The storage_compatibility_mode of a pod's configuration; None where that is not there any more."""
+    version = version_of(template)
+    if version and upgrade.release(version) < (5, 0):
+        return upgrade.BEFORE
     name = runs(template).rpartition(" ")[2]
     config_map = found.get("ConfigMap", name)
     return upgrade.mode_of(config_map) if config_map else None

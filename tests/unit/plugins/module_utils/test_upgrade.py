@@ -121,6 +121,19 @@ def test_the_modes_that_nodes_run_in() -> None:
 
 
 @pytest.mark.parametrize(
+    ("modes", "furthest"),
+    [
+        ([], None),
+        (["4.x", "CASSANDRA_4"], "CASSANDRA_4"),
+        (["NONE", "4.x", "UPGRADING"], "NONE"),
+        (["4.x", "CASSANDRA_4", None], None),
+    ],
+)
+def test_the_furthest_mode_is_known_where_all_are(modes: list[str | None], furthest: str | None) -> None:
+    assert upgrade.furthest({f"n{number}": mode for number, mode in enumerate(modes)}) == furthest
+
+
+@pytest.mark.parametrize(
     ("version", "born", "mode"),
     [("5.0.9", "5.0.8", "NONE"), ("5.0.9", "4.1.10", "CASSANDRA_4"), ("4.1.10", "4.1.10", "4.x")],
 )

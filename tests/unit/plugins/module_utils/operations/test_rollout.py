@@ -728,6 +728,42 @@ def test_the_way_back_to_4_1_from_the_canary(old: Rolling) -> None:
     old.assert_whole()
 
 
+def canary_that_does_not_start(world: Rolling) -> None:
+    """It is on 5.0, and nobody can ask it."""
+    world.kube.deadly.add("5.0.9")
+    with pytest.raises(CassopsError, match="The rollout stops here"):
+        world.roll(upgrade=True)
+    assert world.kube.crashed == {"shop-dc1-r1-0"}
+
+
+def test_the_way_back_to_4_1_from_a_canary_that_does_not_start(old: Rolling) -> None:
+    canary_that_does_not_start(old)
+    assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+    assert versions(old) == ["4.1.10"] * 3
+    old.assert_whole()
+
+
+def test_no_way_back_from_a_canary_that_does_not_start_and_whose_configuration_is_gone(old: Rolling) -> None:
+    canary_that_does_not_start(old)
+    name = rollout_plan.runs(old.kube.one("Pod", "shop-dc1-r1-0")).rpartition(" ")[2]
+    del old.kube.objects["ConfigMap", name]
+    assert "and it is not known" in blocked(old, rollback=True)
+
+
+def test_no_way_back_from_a_later_step_for_a_canary_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have written in the new format before it ended."""
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9")
+    world.roll(upgrade=True)
+    wanted = world.deploy(version="5.0.9", config={"storage_compatibility_mode": "UPGRADING"})
+    assert wanted["pending_restart"]
+    stateful_set = world.kube.one("StatefulSet", "shop-dc1-r1")
+    world.kube.deadly.add(rollout_plan.runs(stateful_set["spec"]["template"]).rpartition(" ")[2])
+    with pytest.raises(CassopsError, match="The rollout stops here"):
+        world.roll(upgrade=True)
+    assert "shop-dc1-r1-0 is in UPGRADING, got CASSANDRA_4; the steps lead one way" in blocked(world, rollback=True)
+
+
 # --- a node is lost half way ------------------------------------------------------------------------------------------
 
 
