@@ -193,11 +193,11 @@ def _translated(key: str, value: Any) -> str:
 # --- before an upgrade ------------------------------------------------------------------------------------------------
 
 
-def before_upgrade(views: Sequence[View], snapshot: str | None = None, lost: Collection[str] = ()) -> list[str]:
+def before_upgrade(views: Sequence[View], lost: Collection[str] = ()) -> list[str]:
     """Why nodes may not be upgraded to another line now, from every observer of every datacenter.
 
-    Beyond what a restart asks: nothing streams or repairs, everything is in the present formats, there is room to
-    rewrite the largest table, and (if named) every node has the snapshot to go back to.
+    Beyond what a restart asks: nothing streams or repairs, everything is in the present formats, and there is room to
+    rewrite the largest table. That each has the snapshot to go back to is `gates.snapshot_taken`.
 
     Nodes of two lines are no reason: an upgrade that was interrupted goes on.
 
@@ -205,5 +205,4 @@ def before_upgrade(views: Sequence[View], snapshot: str | None = None, lost: Col
     """
     cluster = views[0].joined(views[1:]).without(lost)
     reasons = gates.no_streams(cluster) + gates.no_repairs(cluster) + gates.sstables_present(cluster)
-    reasons += gates.room_to_rewrite(cluster) + gates.one_schema_a_line(cluster)
-    return reasons + (gates.snapshot_taken(cluster, snapshot) if snapshot is not None else [])
+    return reasons + gates.room_to_rewrite(cluster) + gates.one_schema_a_line(cluster)

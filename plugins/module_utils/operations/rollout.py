@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from .. import rollout, upgrade
+from .. import rollout
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..ledger import ledger_name
@@ -137,12 +137,10 @@ class Rollout:
     def open_gates_before_upgrade(self, sight: Sight) -> None:
         if self.params["rollback"] or not rollout_plan.change_of(sight).is_upgrade:
             return
-        snapshot = self.params.get("snapshot")
 
         def look() -> list[str]:
             seen = self.cluster.ask(self.cluster.look())
-            lost = rollout.lost(seen.view, self.settings)
-            return upgrade.before_upgrade((seen.view, *seen.others), snapshot, lost)
+            return rollout_plan.before_upgrade(self.cluster, seen, self.settings, self.params.get("snapshot"))
 
         self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
 
@@ -201,7 +199,7 @@ class Rollout:
             sight = way_back.predicted(self.cluster, self.settings, sight)
         else:
             self.refuse(sight)
-        return rollout_plan.predicted(sight, self.settings, self.ctx, self.params.get("snapshot"))
+        return rollout_plan.predicted(self.cluster, sight, self.settings, self.ctx, self.params.get("snapshot"))
 
 
 def done_since(view: View, since: str | None) -> list[str]:

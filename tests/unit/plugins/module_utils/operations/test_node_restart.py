@@ -105,12 +105,12 @@ def test_the_plan_is_told_and_nothing_is_written(world: Rolling) -> None:
 def test_the_plan_of_an_upgrade_names_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
     world.deploy(version="5.0.9")
-    world.ring.busy[NODE].snapshots.append("before-5.0.9")
+    world.ring.busy[NODE].snapshots.append("before-5.0.9-2")
     result = world.run(rollout_plan)
     assert result["upgrade"] == "Cassandra 4.1.10 to 5.0.9"
-    assert (result["snapshot_name"], result["snapshot_ttl"]) == ("before-5.0.9", True)
+    assert (result["snapshot_name"], result["snapshot_ttl"]) == ("before-5.0.9-2", True)
     assert result["snapshot_missing"] == ["shop-dc1-r1-0", "shop-dc1-r3-0"]
-    assert any("has no snapshot before-5.0.9" in reason for reason in result["gates"])
+    assert any("has no snapshot before-5.0.9-2" in reason for reason in result["gates"])
 
 
 # --- several datacenters ----------------------------------------------------------------------------------------------

@@ -707,6 +707,65 @@ def test_an_upgrade_to_5_0_begins_with_the_first_step_of_the_storage_format(
     assert any("CASSANDRA_4 comes first" in reason for reason in plan["gates"])
 
 
+def take_snapshots(world: Rolling) -> str:
+    """As the role upgrade does; returns their name."""
+    plan = world.run(rollout_plan)
+    for pod in plan["snapshot_missing"]:
+        assert plan["snapshot_name"] not in world.ring.busy[pod].snapshots, "Snapshot already exists, Cassandra says"
+        world.ring.busy[pod].snapshots.append(plan["snapshot_name"])
+    return str(plan["snapshot_name"])
+
+
+def test_a_snapshot_of_an_earlier_try_does_not_count(old: Rolling) -> None:
+    first = take_snapshots(old)
+    old.roll(upgrade=True, snapshot=first, pause_after="canary")
+    plan = old.run(rollout_plan)
+    assert (plan["snapshot_name"], plan["snapshot_missing"]) == (first, []), "the upgrade that is under way has them"
+    old.roll(rollback=True)
+    old.deploy(version="5.0.9")
+    plan = old.run(rollout_plan)
+    assert plan["snapshot_name"] != first
+    assert plan["snapshot_missing"] == old.nodes
+    assert "has no snapshot" in blocked(old, upgrade=True, snapshot=plan["snapshot_name"])
+    old.roll(upgrade=True, snapshot=take_snapshots(old))
+    old.assert_whole()
+
+
+def test_an_upgrade_that_is_killed_anywhere_takes_no_snapshot_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun() -> Rolling:
+        made = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+        made.deploy(version="5.0.9")
+        return made
+
+    def upgrade(world: Rolling) -> None:
+        world.roll(upgrade=True, snapshot=take_snapshots(world))
+
+    undisturbed = begun()
+    before = len(undisturbed.kube.writes)
+    upgrade(undisturbed)
+    for lives in range(len(undisturbed.kube.writes) - before):
+        world = begun()
+        name = take_snapshots(world)
+        if world.killed(lives, lambda world=world: upgrade(world)):  # type: ignore[misc]
+            if world.pending():
+                upgrade(world)
+            world.roll()
+        world.assert_whole()
+        assert [busy.snapshots for busy in world.ring.busy.values()] == [[name]] * 3, lives
+
+
+def test_a_corrected_upgrade_wants_no_snapshot_of_a_canary_that_has_it_and_does_not_start(old: Rolling) -> None:
+    name = take_snapshots(old)
+    old.kube.deadly.add("5.0.9")
+    with pytest.raises(CassopsError, match="The rollout stops here"):
+        old.roll(upgrade=True, snapshot=name)
+    old.kube.deadly.clear()
+    old.deploy(version="5.0.9", **CHANGED)
+    old.roll(upgrade=True, snapshot=take_snapshots(old))
+    assert old.ring.busy["shop-dc1-r1-0"].snapshots == [name]
+    old.assert_whole()
+
+
 def test_an_upgrade_waits_for_streams(old: Rolling) -> None:
     row = {"operation": "Rebuild", "peers": ["/198.19.0.9:7000"], "progress_percentage": 1.0, "status": "start"}
     row["duration_millis"] = 1000
