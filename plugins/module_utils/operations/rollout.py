@@ -129,7 +129,8 @@ class Rollout:
                 f"what is pending is no mere restart: {change}. Run the playbook upgrade, which checks more and takes "
                 "snapshots first"
             )
-        reasons = change.refusals()
+        everybody = self.cluster.ask(sight, also=None)
+        reasons = rollout_plan.change_of(everybody, rollout.lost(everybody.view, self.settings)).refusals()
         if reasons:
             raise CassopsError("; ".join(reasons))
         self.ctx.warnings.extend(change.warnings())
@@ -139,7 +140,7 @@ class Rollout:
             return
 
         def look() -> list[str]:
-            seen = self.cluster.ask(self.cluster.look())
+            seen = self.cluster.ask(self.cluster.look(), also=None)
             return rollout_plan.before_upgrade(self.cluster, seen, self.settings, self.params.get("snapshot"))
 
         self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
@@ -194,7 +195,7 @@ class Rollout:
 
     def predict(self) -> dict[str, Any]:
         """The plan, and whether it could begin now; nothing is written."""
-        sight = self.cluster.ask(self.cluster.look())
+        sight = self.cluster.ask(self.cluster.look(), also=None)
         if self.params["rollback"]:
             sight = way_back.predicted(self.cluster, self.settings, sight)
         else:

@@ -46,7 +46,9 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(rollout_plan). See its documentation for parameters and results."""
     settings = rollout.parse(params, params.get("variable_prefix") or "")
     cluster = Cluster(params, ctx)
-    told = predicted(cluster, cluster.ask(cluster.look()), settings, ctx, params.get("snapshot"), show=params["show"])
+    told = predicted(
+        cluster, cluster.ask(cluster.look(), also=None), settings, ctx, params.get("snapshot"), show=params["show"]
+    )
     return {**told, "changed": False}
 
 

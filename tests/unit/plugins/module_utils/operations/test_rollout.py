@@ -766,6 +766,45 @@ def test_a_corrected_upgrade_wants_no_snapshot_of_a_canary_that_has_it_and_does_
     old.assert_whole()
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> Rolling:
+    """On 4.1, with 5.0 pending, and so many nodes that a look asks three a rack."""
+    made = Rolling.deployed(monkeypatch, 5, version="4.1.10")
+    made.deploy(version="5.0.9")
+    return made
+
+
+UNASKED = "shop-dc1-r2-4"
+
+
+def test_an_upgrade_of_many_nodes_asks_each_for_its_snapshot(large: Rolling) -> None:
+    name = take_snapshots(large)
+    assert large.run(rollout_plan)["snapshot_missing"] == []
+    large.ring.busy[UNASKED].snapshots.clear()
+    assert large.run(rollout_plan)["snapshot_missing"] == [UNASKED]
+    assert f"{UNASKED} has no snapshot {name}" in blocked(large, upgrade=True, snapshot=name)
+
+
+def test_an_upgrade_of_many_nodes_asks_each_for_its_room(large: Rolling) -> None:
+    large.ring.busy[UNASKED].disk = (10_000, 1)
+    assert any(f"{UNASKED} lacks" in reason for reason in large.run(rollout_plan)["gates"])
+    assert f"{UNASKED} lacks" in blocked(large, upgrade=True)
+    assert any(f"{UNASKED} lacks" in reason for reason in large.roll(check=True, upgrade=True)["gates"])
+
+
+def test_a_step_of_many_nodes_asks_each_for_its_mode(large: Rolling) -> None:
+    large.roll(upgrade=True, canary=False, max_unavailable="rack")
+    large.deploy(version="5.0.9", config={"storage_compatibility_mode": "UPGRADING"})
+    large.ring.members[UNASKED].storage_mode = "NONE"
+    assert f"{UNASKED} is in NONE, got UPGRADING" in blocked(large, upgrade=True)
+
+
+def test_the_way_back_of_many_nodes_asks_each_for_its_mode(large: Rolling) -> None:
+    large.roll(upgrade=True, canary=False, max_unavailable="rack", pause_after="rack")
+    large.ring.members["shop-dc1-r1-4"].storage_mode = "NONE"
+    assert "and it is NONE" in blocked(large, rollback=True)
+
+
 def test_an_upgrade_waits_for_streams(old: Rolling) -> None:
     row = {"operation": "Rebuild", "peers": ["/198.19.0.9:7000"], "progress_percentage": 1.0, "status": "start"}
     row["duration_millis"] = 1000
