@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from .. import gates, rollout, upgrade
 from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
+from ..ledger import ledger_name
 from ..observe import VERSION, Objects, labels, runs, together
 from ..view import NodeView, View
 from .cluster import CLUSTER, Cluster, Sight
+
+# Annotation of the ledger's ConfigMap: since when a forced rollout is under way.
+FORCED_SINCE = "cassops.kubernetes/forced-since"
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+# Seconds; a forced rollout that began longer ago is not gone on with, but begun anew.
+FORGOTTEN = 86400.0
 
 SETTINGS: Mapping[str, Any] = {
     # Checked by rollout.py, all at once; texts from surveys and -e are fine.
@@ -61,7 +69,8 @@ def predicted(
     show: bool = True,
 ) -> dict[str, Any]:
     """The plan as a result: for machines, and as lines for people."""
-    plan = rollout.plan(sight.view, settings, sight.others)
+    done = done_since(sight.view, forced_since(cluster, sight.found) if settings.force else None)
+    plan = rollout.plan(sight.view, settings, sight.others, done)
     lost = rollout.lost(sight.view, settings)
     first = plan.batches[0] if plan.batches else None
     closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
@@ -93,6 +102,21 @@ def predicted(
     if ctx.diff_mode:
         result["diff"] = diff(sight.view, [pod for batch in plan.batches for pod in batch.nodes])
     return result
+
+
+def forced_since(cluster: Cluster, found: Objects) -> str | None:
+    """Since when a forced rollout is under way that is gone on with; None where there is none."""
+    ledger = found.get("ConfigMap", ledger_name(cluster.name, cluster.own.datacenter)) or {"metadata": {}}
+    noted: str | None = (ledger["metadata"].get("annotations") or {}).get(FORCED_SINCE)
+    if noted is None:
+        return None
+    age = cluster.kube.server_time() - datetime.strptime(noted, MOMENT).replace(tzinfo=timezone.utc).timestamp()
+    return noted if age < FORGOTTEN else None
+
+
+def done_since(view: View, since: str | None) -> list[str]:
+    """Pods that were made since then; in a forced rollout, those that are done."""
+    return [node.pod for node in view.nodes if since and node.started and node.started >= since]
 
 
 def before_upgrade(cluster: Cluster, sight: Sight, settings: rollout.Settings, snapshot: str | None) -> list[str]:

@@ -179,6 +179,14 @@ def test_a_forced_rollout_that_is_gone_on_with_names_what_is_done(world: Rolling
     assert told.endswith(": r1-1 restarted since then")
 
 
+def test_a_check_of_a_forced_rollout_that_is_under_way_tells_what_is_left(world: Rolling) -> None:
+    world.roll(force=True, pause_after="canary")
+    left = {*world.nodes} - {FIRST}
+    for plan in (world.roll(check=True, force=True), world.run(rollout_plan, force=True)):
+        assert {pod for batch in plan["batches"] for pod in batch["nodes"]} == left
+    assert {*world.roll(force=True)["restarted"]} == left
+
+
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 
