@@ -401,14 +401,22 @@ def serving(view: View, pods: Collection[str]) -> list[str]:
     return reasons
 
 
-def snapshot_taken(view: View, name: str) -> list[str]:
-    """G16: every observer holds the snapshot."""
+def snapshot_taken(held: Mapping[str, Collection[str] | None], name: str) -> list[str]:
+    """G16: every one of these nodes holds the snapshot.
+
+    :param held: by pod, the names of its snapshots; None where they could not be read.
+    """
     reasons = [
         f"{pod} has no snapshot {name}: take it first"
-        for pod, names in _facts(view, lambda activity: activity.snapshots)
+        for pod, names in sorted(held.items())
         if names is not None and name not in names
     ]
-    return reasons + _unknown(view, "which snapshots there are", lambda activity: activity.snapshots)
+    unknown = sorted(pod for pod, names in held.items() if names is None)
+    if unknown:
+        reasons.append(
+            f"which snapshots there are could not be read on {', '.join(unknown)}, needed {name}: bring it back first"
+        )
+    return reasons
 
 
 # --- availability -----------------------------------------------------------------------------------------------------

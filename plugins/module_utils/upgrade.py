@@ -99,13 +99,11 @@ def refusals(current: str, target: str, mode: str | None = None) -> list[str]:
 
 
 def warnings(current: str, target: str) -> list[str]:
-    """What a person should know before going from one version to the other."""
+    """What a person should know before going from one version to the other; of the storage format, see L(MEANINGS)."""
     here, there = release(current)[:2], release(target)[:2]
     if here == there:
         return []
     told = [MIXED]
-    if there == (5, 0):
-        told.append(f"{MODES[0]} {MEANINGS[MODES[0]]}")
     if here == (4, 0):
         told.append("there is no way back to 4.0 but a backup")
     if there < here:
@@ -149,6 +147,12 @@ def modes(views: Sequence[View]) -> dict[str, str | None]:
     }
 
 
+def furthest(modes: Mapping[str, str | None]) -> str | None:
+    """Of these modes by pod, the one that decides about the way back; None where that of any pod is not known."""
+    found = set(modes.values())
+    return max((mode for mode in found if mode), key=STEPS.index, default=None) if found <= set(STEPS) else None
+
+
 def mode_of(config_map: Mapping[str, Any]) -> str:
     """The mode that a configuration ConfigMap of this collection gives its pods."""
     found = re.search(rf'^{KEY}: "(\w+)"$', config_map["data"]["cassandra.yaml"], re.MULTILINE)
@@ -189,11 +193,11 @@ def _translated(key: str, value: Any) -> str:
 # --- before an upgrade ------------------------------------------------------------------------------------------------
 
 
-def before_upgrade(views: Sequence[View], snapshot: str | None = None, lost: Collection[str] = ()) -> list[str]:
+def before_upgrade(views: Sequence[View], lost: Collection[str] = ()) -> list[str]:
     """Why nodes may not be upgraded to another line now, from every observer of every datacenter.
 
-    Beyond what a restart asks: nothing streams or repairs, everything is in the present formats, there is room to
-    rewrite the largest table, and (if named) every node has the snapshot to go back to.
+    Beyond what a restart asks: nothing streams or repairs, everything is in the present formats, and there is room to
+    rewrite the largest table. That each has the snapshot to go back to is `gates.snapshot_taken`.
 
     Nodes of two lines are no reason: an upgrade that was interrupted goes on.
 
@@ -201,5 +205,4 @@ def before_upgrade(views: Sequence[View], snapshot: str | None = None, lost: Col
     """
     cluster = views[0].joined(views[1:]).without(lost)
     reasons = gates.no_streams(cluster) + gates.no_repairs(cluster) + gates.sstables_present(cluster)
-    reasons += gates.room_to_rewrite(cluster) + gates.one_schema_a_line(cluster)
-    return reasons + (gates.snapshot_taken(cluster, snapshot) if snapshot is not None else [])
+    return reasons + gates.room_to_rewrite(cluster) + gates.one_schema_a_line(cluster)

@@ -56,7 +56,7 @@ options:
     default: false
   snapshot:
     description:
-      - With O(upgrade), every node must have the snapshot of this name.
+      - With O(upgrade), every node that is to be upgraded must have the snapshot of this name.
     type: str
   rollback:
     description:
@@ -163,12 +163,13 @@ upgrade:
   type: str
   sample: Cassandra 4.1.10 to 5.0.9
 snapshot_name:
-  description: A name for the snapshots before this change.
+  description: A name for the snapshots before this change; another one where a change that was taken back comes again.
   returned: in check mode
   type: str
-  sample: before-5.0.9
+  sample: before-5.0.9-3
 snapshot_missing:
-  description: The nodes that do not have the snapshot O(snapshot), or RV(snapshot_name) if there is none.
+  description:
+    - The nodes that are to be upgraded and do not have the snapshot O(snapshot), or RV(snapshot_name) if there is none.
   returned: in check mode
   type: list
   elements: str

@@ -39,7 +39,7 @@ attributes:
 options:
   snapshot:
     description:
-      - For an upgrade, the snapshot that every node must have. Default is RV(snapshot_name).
+      - For an upgrade, the snapshot that every node must have before it. Default is RV(snapshot_name).
     type: str
   show:
     description:
@@ -113,12 +113,13 @@ upgrade:
   type: str
   sample: Cassandra 4.1.10 to 5.0.9
 snapshot_name:
-  description: A name for the snapshots before this change.
+  description: A name for the snapshots before this change; another one where a change that was taken back comes again.
   returned: success
   type: str
-  sample: before-5.0.9
+  sample: before-5.0.9-3
 snapshot_missing:
-  description: The nodes that do not have the snapshot O(snapshot), or RV(snapshot_name) if there is none.
+  description:
+    - The nodes that are to be upgraded and do not have the snapshot O(snapshot), or RV(snapshot_name) if there is none.
   returned: success
   type: list
   elements: str

@@ -15,6 +15,8 @@ description:
   - Needed after an upgrade to another line of Cassandra, before the next one. With C(storage_compatibility_mode)
     V(CASSANDRA_4) Cassandra 5.0 still writes the format of 4.1, and nothing has to be rewritten.
   - A node that lacks room to write its largest table a second time is left as it is, and the task fails.
+  - A node goes on rewriting when the connection to it is lost. It is waited for, and then asked for what is left. While
+    one may still rewrite, no other begins.
   - May be killed and run again; only what is old is rewritten.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes

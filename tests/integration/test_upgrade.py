@@ -22,7 +22,8 @@ from sandbox import Sandbox
 
 pytestmark = pytest.mark.soak
 
-SNAPSHOT = "before-5.0.9"
+# A number follows, which is another one at the next try.
+SNAPSHOT = "before-5.0.9-"
 
 
 @pytest.fixture(scope="module")

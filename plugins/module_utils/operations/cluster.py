@@ -59,9 +59,10 @@ class Place:
         """As Kubernetes has it."""
         return view(self.kube, found, self.cluster, self.datacenter, None, self.reasons)
 
-    def ask(self, seen: View, also: Collection[str], busy: bool) -> View:
+    def ask(self, seen: View, also: Collection[str] | None, busy: bool) -> View:
         """As its nodes see it; in their own word also where nobody can log in."""
-        return ask_without_login(self.kube, ask(self.kube, seen, self.credentials, also, busy))
+        pods = [node.pod for node in seen.nodes] if also is None else also
+        return ask_without_login(self.kube, ask(self.kube, seen, self.credentials, pods, busy))
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,10 @@ class Cluster:
         found = self.own.objects()
         return Sight(found, self.own.view(found))
 
-    def ask(self, sight: Sight, also: Collection[str] = (), busy: bool = True) -> Sight:
+    def ask(self, sight: Sight, also: Collection[str] | None = (), busy: bool = True) -> Sight:
         """The same with every observer's view, and those of the other datacenters.
 
-        :param also: pods to ask in any case, if they run.
+        :param also: pods to ask in any case, if they run; None is every node of every datacenter.
         :param busy: ask what the observers are busy with, too.
         """
         asked = together(

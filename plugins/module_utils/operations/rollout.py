@@ -13,22 +13,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
-from .. import rollout, upgrade
+from .. import rollout
 from ..context import Context, Failed
 from ..errors import CassopsError
-from ..ledger import ledger_name
-from ..view import View
 from . import rollout_plan, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
-
-# Annotation of the ledger's ConfigMap: since when a forced rollout is under way (RFC 3339).
-FORCED_SINCE = "cassops.kubernetes/forced-since"
-# A forced rollout that was interrupted longer ago than this is not gone on with, but begun anew.
-FORGOTTEN = timedelta(days=1)
+from .rollout_plan import FORCED_SINCE, MOMENT, done_since, forced_since
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -131,7 +125,8 @@ class Rollout:
                 f"what is pending is no mere restart: {change}. Run the playbook upgrade, which checks more and takes "
                 "snapshots first"
             )
-        reasons = change.refusals()
+        everybody = self.cluster.ask(sight, also=None)
+        reasons = rollout_plan.change_of(everybody, rollout.lost(everybody.view, self.settings)).refusals()
         if reasons:
             raise CassopsError("; ".join(reasons))
         self.ctx.warnings.extend(change.warnings())
@@ -139,12 +134,10 @@ class Rollout:
     def open_gates_before_upgrade(self, sight: Sight) -> None:
         if self.params["rollback"] or not rollout_plan.change_of(sight).is_upgrade:
             return
-        snapshot = self.params.get("snapshot")
 
         def look() -> list[str]:
-            seen = self.cluster.ask(self.cluster.look())
-            lost = rollout.lost(seen.view, self.settings)
-            return upgrade.before_upgrade((seen.view, *seen.others), snapshot, lost)
+            seen = self.cluster.ask(self.cluster.look(), also=None)
+            return rollout_plan.before_upgrade(self.cluster, seen, self.settings, self.params.get("snapshot"))
 
         self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
 
@@ -154,14 +147,13 @@ class Rollout:
         """Since when the forced rollout is under way, this run's beginning or that of one that was interrupted."""
         if not self.settings.force:
             return None
-        now = datetime.fromtimestamp(self.cluster.kube.server_time(), timezone.utc)
-        name = ledger_name(self.cluster.name, self.cluster.own.datacenter)
-        noted = (sight.found.all("ConfigMap")[name]["metadata"].get("annotations") or {}).get(FORCED_SINCE)
-        if noted and now - moment(noted) < FORGOTTEN:
+        noted = forced_since(self.cluster, sight.found)
+        if noted:
             done = short(done_since(sight.view, noted)) or "no node"
             self.restarts.say(f"going on with the forced rollout that began at {noted}: {done} restarted since then")
-            return str(noted)
-        since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+            return noted
+        now = datetime.fromtimestamp(self.cluster.kube.server_time(), timezone.utc)
+        since = now.strftime(MOMENT)
         self.restarts.annotate(FORCED_SINCE, since)
         return since
 
@@ -198,21 +190,12 @@ class Rollout:
 
     def predict(self) -> dict[str, Any]:
         """The plan, and whether it could begin now; nothing is written."""
-        sight = self.cluster.ask(self.cluster.look())
+        sight = self.cluster.ask(self.cluster.look(), also=None)
         if self.params["rollback"]:
             sight = way_back.predicted(self.cluster, self.settings, sight)
         else:
             self.refuse(sight)
-        return rollout_plan.predicted(sight, self.settings, self.ctx, self.params.get("snapshot"))
-
-
-def done_since(view: View, since: str | None) -> list[str]:
-    """Pods that were made since then; in a forced rollout, those that are done."""
-    return [node.pod for node in view.nodes if since and node.started and node.started >= since]
-
-
-def moment(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        return rollout_plan.predicted(self.cluster, sight, self.settings, self.ctx, self.params.get("snapshot"))
 
 
 def about(seconds: float) -> str:

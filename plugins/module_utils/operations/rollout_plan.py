@@ -6,15 +6,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from .. import gates, rollout, upgrade
+from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
-from ..observe import VERSION, Objects, runs
+from ..ledger import ledger_name
+from ..observe import VERSION, Objects, labels, runs, together
 from ..view import NodeView, View
 from .cluster import CLUSTER, Cluster, Sight
+
+# Annotation of the ledger's ConfigMap: since when a forced rollout is under way.
+FORCED_SINCE = "cassops.kubernetes/forced-since"
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+# Seconds; a forced rollout that began longer ago is not gone on with, but begun anew.
+FORGOTTEN = 86400.0
 
 SETTINGS: Mapping[str, Any] = {
     # Checked by rollout.py, all at once; texts from surveys and -e are fine.
@@ -45,22 +54,33 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(rollout_plan). See its documentation for parameters and results."""
     settings = rollout.parse(params, params.get("variable_prefix") or "")
     cluster = Cluster(params, ctx)
-    told = predicted(cluster.ask(cluster.look()), settings, ctx, params.get("snapshot"), show=params["show"])
+    told = predicted(
+        cluster, cluster.ask(cluster.look(), also=None), settings, ctx, params.get("snapshot"), show=params["show"]
+    )
     return {**told, "changed": False}
 
 
 def predicted(
-    sight: Sight, settings: rollout.Settings, ctx: Context, snapshot: str | None, show: bool = True
+    cluster: Cluster,
+    sight: Sight,
+    settings: rollout.Settings,
+    ctx: Context,
+    snapshot: str | None,
+    show: bool = True,
 ) -> dict[str, Any]:
     """The plan as a result: for machines, and as lines for people."""
-    plan = rollout.plan(sight.view, settings, sight.others)
+    done = done_since(sight.view, forced_since(cluster, sight.found) if settings.force else None)
+    plan = rollout.plan(sight.view, settings, sight.others, done)
     lost = rollout.lost(sight.view, settings)
     first = plan.batches[0] if plan.batches else None
     closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
-    change = change_of(sight)
-    snapshot = snapshot or change.snapshot_name
+    change = change_of(sight, lost)
+    name = snapshot_name(cluster, sight.found, change)
+    snapshot = snapshot or name
+    held = snapshots(cluster, sight.view, change.nodes)
     if change.is_upgrade:
-        closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), snapshot, lost)
+        closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), lost)
+        closed += gates.snapshot_taken(held, snapshot) if snapshot else []
     lines = text(sight.view, plan, closed, change)
     if show:
         for line in lines:
@@ -74,8 +94,8 @@ def predicted(
         "gates": closed,
         "warnings_for_clients": list(plan.warnings),
         "upgrade": str(change) if change.is_upgrade else None,
-        "snapshot_name": change.snapshot_name,
-        "snapshot_missing": without_snapshot(sight.view.without(lost), snapshot) if snapshot else [],
+        "snapshot_name": name,
+        "snapshot_missing": [pod for pod, names in held.items() if snapshot and snapshot not in (names or ())],
         "snapshot_ttl": knows_ttl(sight.view),
         "report": lines,
     }
@@ -84,12 +104,60 @@ def predicted(
     return result
 
 
-def without_snapshot(view: View, name: str) -> list[str]:
-    """The nodes that do not have it, or of which that is not known."""
-    seen = view.observations
-    return [
-        node.pod for node in view.nodes if node.pod not in seen or name not in (seen[node.pod].activity.snapshots or ())
-    ]
+def forced_since(cluster: Cluster, found: Objects) -> str | None:
+    """Since when a forced rollout is under way that is gone on with; None where there is none."""
+    ledger = found.get("ConfigMap", ledger_name(cluster.name, cluster.own.datacenter)) or {"metadata": {}}
+    noted: str | None = (ledger["metadata"].get("annotations") or {}).get(FORCED_SINCE)
+    if noted is None:
+        return None
+    age = cluster.kube.server_time() - datetime.strptime(noted, MOMENT).replace(tzinfo=timezone.utc).timestamp()
+    return noted if age < FORGOTTEN else None
+
+
+def done_since(view: View, since: str | None) -> list[str]:
+    """Pods that were made since then; in a forced rollout, those that are done."""
+    return [node.pod for node in view.nodes if since and node.started and node.started >= since]
+
+
+def before_upgrade(cluster: Cluster, sight: Sight, settings: rollout.Settings, snapshot: str | None) -> list[str]:
+    """Why nodes may not be upgraded now.
+
+    :param snapshot: that every node must have which is to be upgraded; None where there need not be any.
+    """
+    lost = rollout.lost(sight.view, settings)
+    reasons = upgrade.before_upgrade((sight.view, *sight.others), lost)
+    if snapshot is None:
+        return reasons
+    return reasons + gates.snapshot_taken(snapshots(cluster, sight.view, change_of(sight, lost).nodes), snapshot)
+
+
+def snapshots(cluster: Cluster, view: View, pods: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
+    """By pod, the names of its snapshots; None is not known.
+
+    A node that a killed run has drained answers no question. Its volume does, and a snapshot cannot be taken twice.
+    """
+    listed = list(pods)
+
+    def of(pod: str) -> tuple[str, ...] | None:
+        seen = view.observations.get(pod)
+        told = seen.activity.snapshots if seen else None
+        return volume_snapshots(look_at_volume(cluster.kube, pod)) if told is None else told
+
+    return dict(zip(listed, together(of, listed), strict=True))
+
+
+def snapshot_name(cluster: Cluster, found: Objects, change: Change) -> str | None:
+    """A name for the snapshots before a change; None where neither version nor mode change.
+
+    Kubernetes numbers the revisions of a StatefulSet, and gives one that comes again a new number: what is left of an
+    earlier try, which was taken back, has another name.
+    """
+    if change.target is None:
+        return None
+    revisions = cluster.kube.list("ControllerRevision", labels=labels(cluster.name, cluster.own.datacenter))
+    numbers = {item["metadata"]["name"]: item["revision"] for item in revisions}
+    newest = [item.get("status", {}).get("updateRevision") for item in found.all("StatefulSet").values()]
+    return f"before-{change.target}-{max(numbers.get(name, 0) for name in newest)}"
 
 
 def knows_ttl(view: View) -> bool:
@@ -164,10 +232,13 @@ def diff(view: View, pods: Iterable[str]) -> dict[str, str]:
 class Change:
     """From which versions and modes of storage to which; those of nodes that run neither are left out.
 
+    :param nodes: those whose version or mode it changes, without lost ones.
     :param versions: what pods run that wait, and what they wait for.
-    :param modes: by pod, the storage_compatibility_mode that its node says it runs in.
+    :param mode_steps: the same of the storage_compatibility_mode. With 5.0 comes its first one.
+    :param modes: by pod, the storage_compatibility_mode that it runs in, see L(modes_of).
     """
 
+    nodes: tuple[str, ...]
     versions: tuple[tuple[str, str], ...]
     mode_steps: tuple[tuple[str, str], ...]
     modes: Mapping[str, str | None]
@@ -175,22 +246,26 @@ class Change:
     @property
     def is_upgrade(self) -> bool:
         """To another line of Cassandra, or another step of its storage format: more than a restart."""
-        return bool(self.lines or self.mode_steps)
+        return bool(self.lines or self.asked_steps)
+
+    @property
+    def asked_steps(self) -> list[tuple[str, str]]:
+        """The steps of the storage format that do not come with an upgrade to 5.0."""
+        return [step for step in self.mode_steps if step != upgrade.STEPS[:2]]
 
     @property
     def lines(self) -> list[tuple[str, str]]:
         return [pair for pair in self.versions if gates.line(pair[0]) != gates.line(pair[1])]
 
     @property
-    def snapshot_name(self) -> str | None:
-        """A name for the snapshots before it; None where neither version nor mode change."""
-        target = [new for _old, new in (*self.versions, *self.mode_steps)]
-        return f"before-{target[-1]}" if target else None
+    def target(self) -> str | None:
+        """The version that it leads to, or the mode; None where neither changes."""
+        targets = [new for _old, new in (*self.versions, *self.asked_steps)]
+        return targets[-1] if targets else None
 
     def refusals(self) -> list[str]:
         """Why it may not be."""
-        present = [mode for mode in self.modes.values() if mode in upgrade.MODES]
-        mode = max(present, key=upgrade.MODES.index, default=None)
+        mode = upgrade.furthest(self.modes)
         reasons = [reason for old, new in self.lines for reason in upgrade.refusals(old, new, mode)]
         for _old, new in self.mode_steps:
             reasons += upgrade.step_refusals(self.modes, new)
@@ -203,33 +278,61 @@ class Change:
 
     def __str__(self) -> str:
         words = [f"Cassandra {old} to {new}" for old, new in self.lines or self.versions]
-        return ", ".join([*words, *(f"{upgrade.KEY} {old} to {new}" for old, new in self.mode_steps)])
+        return ", ".join([*words, *(f"{upgrade.KEY} {old} to {new}" for old, new in self.asked_steps)])
 
 
-def change_of(sight: Sight) -> Change:
-    """What the pending restarts would change."""
-    versions, steps = set(), set()
+def change_of(sight: Sight, without: Collection[str] = ()) -> Change:
+    """What the pending restarts would change.
+
+    :param without: pods that are lost: what they wrote is lost too.
+    """
+    nodes, versions, steps = [], set(), set()
+    modes = modes_of(sight, without)
     for node in sight.view.nodes:
         stateful_set = sight.found.get("StatefulSet", node.pod.rpartition("-")[0])
         pod = sight.found.get("Pod", node.pod)
         if pod is None or stateful_set is None or not node.pending_restart:
             continue
-        old, new = version_of(pod), version_of(stateful_set["spec"]["template"])
-        if old and new and old != new:
-            versions.add((old, new))
-        before, after = mode_of(sight.found, pod), mode_of(sight.found, stateful_set["spec"]["template"])
-        if after in upgrade.MODES and before in upgrade.MODES and before != after:
-            steps.add((before, after))
-    modes = upgrade.modes([sight.view, *sight.others])
-    return Change(tuple(sorted(versions)), tuple(sorted(steps)), modes)
+        template = stateful_set["spec"]["template"]
+        version = differing(version_of(pod), version_of(template))
+        step = differing(mode_of(sight.found, pod) or modes.get(node.pod), mode_of(sight.found, template))
+        if version:
+            versions.add(version)
+        if step and step[1] in upgrade.MODES:
+            steps.add(step)
+        if (version or step) and node.pod not in without:
+            nodes.append(node.pod)
+    return Change(tuple(nodes), tuple(sorted(versions)), tuple(sorted(steps)), modes)
+
+
+def differing(before: str | None, after: str | None) -> tuple[str, str] | None:
+    """Both; None where they are the same, or one is not known."""
+    return (before, after) if before and after and before != after else None
 
 
 def version_of(template: Mapping[str, Any]) -> str:
     return str(template["metadata"].get("labels", {}).get(VERSION, ""))
 
 
+def modes_of(sight: Sight, without: Collection[str] = ()) -> dict[str, str | None]:
+    """By pod, the storage_compatibility_mode that it runs in; None is not known.
+
+    In its node's own word. One that does not say, a canary that does not start for one, was given its configuration's
+    and can have written in no other.
+
+    :param without: pods to leave out.
+    """
+    told = upgrade.modes([sight.view, *sight.others])
+    silent = {name: pod for name, pod in sight.found.all("Pod").items() if told.get(name) is None}
+    modes = {**told, **{name: mode_of(sight.found, pod) for name, pod in silent.items()}}
+    return {name: mode for name, mode in modes.items() if name not in without}
+
+
 def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
     """The storage_compatibility_mode of a pod's configuration; None where that is not there any more."""
+    version = version_of(template)
+    if version and upgrade.release(version) < (5, 0):
+        return upgrade.BEFORE
     name = runs(template).rpartition(" ")[2]
     config_map = found.get("ConfigMap", name)
     return upgrade.mode_of(config_map) if config_map else None

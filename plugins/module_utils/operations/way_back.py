@@ -23,7 +23,7 @@ from ..errors import CassopsError
 from ..observe import LABEL_RACK, ZONE, Objects, labels, runs
 from ..rollout import Settings, lost
 from .cluster import Cluster, Sight
-from .rollout_plan import mode_of, version_of
+from .rollout_plan import mode_of, modes_of, version_of
 
 # Annotation of a StatefulSet: the revision that the way back led to. While it is the update revision, a run that was
 # killed is gone on with; without it, the next would take the way back from the way back.
@@ -48,7 +48,7 @@ def take(cluster: Cluster, settings: Settings, ctx: Context) -> list[str]:
     :raises CassopsError: no change is under way, or there is no safe way back from it.
     """
     done = []
-    for way in ways(cluster, settings, cluster.ask(cluster.look())):
+    for way in ways(cluster, settings, cluster.ask(cluster.look(), also=None)):
         cluster.check()
         # In one request: with a low partition Kubernetes would restart nodes at once.
         patch = [
@@ -184,14 +184,13 @@ def refusals(sight: Sight, template: Mapping[str, Any], without: Collection[str]
     configuration = runs(template).rpartition(" ")[2]
     if not exists(sight.found, configuration):
         reasons.append(f"its configuration {configuration} was deleted")
-    modes = upgrade.modes([sight.view, *sight.others])
-    present = [mode for mode in modes.values() if mode in upgrade.MODES]
-    mode = max(present, key=upgrade.MODES.index, default=None)
+    modes = modes_of(sight, without)
     pods = [pod for name, pod in sight.found.all("Pod").items() if name not in without]
     for pod in pods:
-        reasons += upgrade.refusals(version_of(pod), version_of(template), mode)
+        reasons += upgrade.refusals(version_of(pod), version_of(template), upgrade.furthest(modes))
     wanted = mode_of(sight.found, template)
-    if wanted in upgrade.MODES and mode is not None and upgrade.MODES.index(wanted) < upgrade.MODES.index(mode):
+    further = upgrade.MODES[upgrade.MODES.index(wanted) + 1 :] if wanted in upgrade.MODES else ()
+    if wanted and any(mode in further for mode in modes.values()):
         # Only back: a step forward was checked when it was taken.
         reasons += upgrade.step_refusals(modes, wanted)
     return reasons

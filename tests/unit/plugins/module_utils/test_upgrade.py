@@ -13,7 +13,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import configur
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.config_map import config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import parse
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Stream, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Stream
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 
@@ -73,12 +73,9 @@ def test_nothing_goes_down_a_line_but_where_the_way_back_was_kept(current: str, 
 
 def test_what_a_person_should_know_first() -> None:
     assert upgrade.warnings("5.0.8", "5.0.9") == []
-    assert upgrade.warnings("4.1.10", "5.0.9") == [
-        upgrade.MIXED,
-        "CASSANDRA_4 writes what Cassandra 4.1 can read: the way back to 4.1 is open",
-    ]
+    assert upgrade.warnings("4.1.10", "5.0.9") == [upgrade.MIXED]
     assert upgrade.warnings("4.0.19", "4.1.10") == [upgrade.MIXED, "there is no way back to 4.0 but a backup"]
-    assert len(upgrade.warnings("4.0.19", "5.0.9")) == 3
+    assert len(upgrade.warnings("4.0.19", "5.0.9")) == 2
     assert upgrade.warnings("5.0.9", "4.1.10")[-1].startswith("drain each node before it goes back")
 
 
@@ -121,6 +118,19 @@ def test_the_modes_that_nodes_run_in() -> None:
     view = views.with_endpoint(view, THIRD, "198.19.0.3", version="4.1.10")
     view = views.with_activity(view, THIRD, storage_mode=None)
     assert upgrade.modes([view]) == {FIRST: "NONE", SECOND: None, THIRD: "4.x"}
+
+
+@pytest.mark.parametrize(
+    ("modes", "furthest"),
+    [
+        ([], None),
+        (["4.x", "CASSANDRA_4"], "CASSANDRA_4"),
+        (["NONE", "4.x", "UPGRADING"], "NONE"),
+        (["4.x", "CASSANDRA_4", None], None),
+    ],
+)
+def test_the_furthest_mode_is_known_where_all_are(modes: list[str | None], furthest: str | None) -> None:
+    assert upgrade.furthest({f"n{number}": mode for number, mode in enumerate(modes)}) == furthest
 
 
 @pytest.mark.parametrize(
@@ -180,34 +190,23 @@ def test_every_key_of_every_line_is_known_renamed_or_refused(there: settings.Lin
 # Before
 
 
-def ready(**changes: object) -> View:
-    view = views.whole()
-    for pod in view.observations:
-        view = views.with_activity(view, pod, snapshots=("before-5.0.9",), **changes)
-    return view
-
-
 def test_before_an_upgrade_all_is_well() -> None:
-    assert upgrade.before_upgrade([ready()], "before-5.0.9") == []
     assert upgrade.before_upgrade([views.whole()]) == []
 
 
 def test_before_an_upgrade_every_datacenter_is_asked_everything() -> None:
-    spoiled = views.with_activity(
-        ready(), FIRST, streams=(Stream("x"),), repairs=("y",), largest_table=10**9, snapshots=()
-    )
+    spoiled = views.with_activity(views.whole(), FIRST, streams=(Stream("x"),), repairs=("y",), largest_table=10**9)
     spoiled = views.with_endpoint(spoiled, SECOND, "198.19.0.2", sstables=("big-me",), schema="other")
-    told = upgrade.before_upgrade([ready(), spoiled], "before-5.0.9")
+    told = upgrade.before_upgrade([views.whole(), spoiled])
     assert [reason.split(maxsplit=1)[1][:12] for reason in told] == [
         "streams: x w",
         "repairs: y; ",
         "holds SSTabl",
         "lacks 954 Mi",
         "schema versi",
-        "has no snaps",
     ]
 
 
 def test_an_upgrade_that_is_half_done_goes_on() -> None:
-    view = views.with_endpoint(ready(), THIRD, "198.19.0.3", version="4.1.10", schema="other")
-    assert upgrade.before_upgrade([view], "before-5.0.9") == []
+    view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", version="4.1.10", schema="other")
+    assert upgrade.before_upgrade([view]) == []

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,10 +15,11 @@ from unit.plugins.module_utils.fake_cassandra import FakeCassandra
 from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolling
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Unreachable
-from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cluster,
     lock,
@@ -105,12 +108,12 @@ def test_the_plan_is_told_and_nothing_is_written(world: Rolling) -> None:
 def test_the_plan_of_an_upgrade_names_its_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
     world.deploy(version="5.0.9")
-    world.ring.busy[NODE].snapshots.append("before-5.0.9")
+    world.ring.busy[NODE].snapshots.append("before-5.0.9-2")
     result = world.run(rollout_plan)
     assert result["upgrade"] == "Cassandra 4.1.10 to 5.0.9"
-    assert (result["snapshot_name"], result["snapshot_ttl"]) == ("before-5.0.9", True)
+    assert (result["snapshot_name"], result["snapshot_ttl"]) == ("before-5.0.9-2", True)
     assert result["snapshot_missing"] == ["shop-dc1-r1-0", "shop-dc1-r3-0"]
-    assert any("has no snapshot before-5.0.9" in reason for reason in result["gates"])
+    assert any("has no snapshot before-5.0.9-2" in reason for reason in result["gates"])
 
 
 # --- several datacenters ----------------------------------------------------------------------------------------------
@@ -237,6 +240,112 @@ def test_a_node_without_room_is_left_and_told(world: Rolling, monkeypatch: pytes
     with pytest.raises(CassopsError, match=f"{NODE} was left as it is"):
         world.run(sstable_upgrade, jobs=1, node_timeout=60)
     assert (NODE, ("upgradesstables", "-j", "1")) not in world.ring.nodetool
+
+
+def rewritten(world: Rolling) -> list[str]:
+    """The nodes that the verb was sent to, in order."""
+    return [pod for pod, verb in world.ring.nodetool if verb[0] == "upgradesstables"]
+
+
+def test_a_node_is_not_left_for_another_of_a_longer_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is one begun without a look at its room, where only some of many nodes are asked."""
+    world = Rolling.deployed(monkeypatch, 11)
+    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
+    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    world.ring.busy["shop-dc1-r1-10"].disk = (10_000, 1)
+    with pytest.raises(Failed) as caught:
+        world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    assert [text.partition(" ")[0] for text in caught.value.errors] == ["shop-dc1-r1-10"]
+    assert rewritten(world) == [pod for pod in world.nodes if pod != "shop-dc1-r1-10"]
+
+
+def test_a_node_that_cannot_be_asked_is_left_and_told(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
+    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    world.ring.down.add(NODE)
+    with pytest.raises(CassopsError, match=f"{NODE} was left as it is: it cannot be asked for its view"):
+        world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    assert NODE not in rewritten(world)
+
+
+class Cut:
+    """The connection is cut while the first verb runs at a node, which goes on for some looks."""
+
+    def __init__(self, world: Rolling, monkeypatch: pytest.MonkeyPatch, looks: float = 3, error: Any = None) -> None:
+        self.world = world
+        self.error = error or Unreachable("The connection was lost; whether it has ended is not known.")
+        self.looks = looks
+        self.left = 0.0
+        self.run = nodetool.run
+        monkeypatch.setattr(nodetool, "run", self.send)
+        monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
+        monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda rewriting, pod: self.tasks())
+
+    def send(self, kube: Any, pod: str, verbs: Any, *rest: Any, **options: Any) -> Any:
+        assert verbs[0][0] != "upgradesstables" or self.left <= 0, f"a node still rewrites, and {pod} begins"
+        told = self.run(kube, pod, verbs, *rest, **options)
+        if verbs[0][0] == "upgradesstables" and rewritten(self.world) == [pod]:
+            self.left = self.looks
+            raise self.error
+        return told
+
+    def tasks(self) -> list[dict[str, Any]]:
+        self.left -= 1
+        return [{"kind": "upgrade sstables", "progress": 1, "total": 2**21}] if self.left >= 0 else []
+
+
+def test_a_connection_that_is_lost_is_no_end_of_rewriting(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    Cut(world, monkeypatch)
+    assert world.run(sstable_upgrade, jobs=1, node_timeout=60)["changed"] is True
+    assert rewritten(world) == [world.nodes[0], *world.nodes]
+    assert f"{world.nodes[0]}: rewriting 1 tables, 0 % of 2 MiB" in world.said
+
+
+def test_what_a_killed_run_left_rewriting_is_waited_for(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = Cut(world, monkeypatch, looks=0)
+    cut.left = 3
+    world.run(sstable_upgrade, jobs=1, node_timeout=60)
+
+
+def test_while_a_node_may_rewrite_no_other_begins(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    Cut(world, monkeypatch, error=ExecTimeout("nodetool was not done after 60 s and was ended."))
+    with pytest.raises(Failed, match=r"ended\. It may still rewrite\. The nodes after it were left as they are"):
+        world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    assert rewritten(world) == world.nodes[:1]
+
+
+def test_a_node_that_does_not_tell_whether_it_rewrites(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(self: Any, pod: str) -> Any:
+        raise Unreachable("no route to host.")
+
+    monkeypatch.setattr(sstable_upgrade, "SILENCE", -1.0)
+    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", silent)
+    with pytest.raises(Failed, match=r"does not tell .* whether it still rewrites: no route to host"):
+        world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    assert rewritten(world) == []
+
+
+def test_a_run_whose_lock_is_lost_does_not_wait_for_the_verb(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def endless(*arguments: Any, **options: Any) -> Any:
+        begun.set()
+        end.wait(30)
+        return []
+
+    def check(self: cluster.Cluster) -> None:
+        if begun.is_set():
+            raise LockLost("The lock shop-lock is lost.")
+
+    monkeypatch.setattr(nodetool, "run", endless)
+    monkeypatch.setattr(cluster.Cluster, "check", check)
+    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: begun.wait(30))
+    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    began = time.monotonic()
+    with pytest.raises(LockLost):
+        world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    assert time.monotonic() - began < 20
+    end.set()
 
 
 def test_rewriting_in_check_mode(world: Rolling) -> None:

@@ -181,6 +181,14 @@ def test_a_forced_rollout_that_is_gone_on_with_names_what_is_done(world: Rolling
     assert told.endswith(": r1-1 restarted since then")
 
 
+def test_a_check_of_a_forced_rollout_that_is_under_way_tells_what_is_left(world: Rolling) -> None:
+    world.roll(force=True, pause_after="canary")
+    left = {*world.nodes} - {FIRST}
+    for plan in (world.roll(check=True, force=True), world.run(rollout_plan, force=True)):
+        assert {pod for batch in plan["batches"] for pod in batch["nodes"]} == left
+    assert {*world.roll(force=True)["restarted"]} == left
+
+
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 
@@ -728,7 +736,122 @@ def test_an_upgrade_wants_its_snapshot(old: Rolling) -> None:
     result = old.roll(upgrade=True, snapshot="before-5.0.9")
     assert len(result["restarted"]) == 3
     assert any("no change of the schema" in text for text in old.warnings)
+    assert any(
+        "CASSANDRA_4 writes what Cassandra 4.1 can read: the way back to 4.1 is open" in text for text in old.warnings
+    )
     old.assert_whole()
+
+
+@pytest.mark.parametrize("mode", ["UPGRADING", "NONE"])
+def test_an_upgrade_to_5_0_begins_with_the_first_step_of_the_storage_format(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9", config={"storage_compatibility_mode": mode})
+    told = blocked(world, upgrade=True)
+    assert f"shop-dc1-r1-0 is in 4.x, got {mode}; CASSANDRA_4 comes first, on every node" in told
+    assert not any("the way back to 4.1 is open" in text for text in world.warnings)
+    plan = world.run(rollout_plan)
+    assert plan["upgrade"] == f"Cassandra 4.1.10 to 5.0.9, storage_compatibility_mode 4.x to {mode}"
+    assert any("CASSANDRA_4 comes first" in reason for reason in plan["gates"])
+
+
+def take_snapshots(world: Rolling) -> str:
+    """As the role upgrade does; returns their name."""
+    plan = world.run(rollout_plan)
+    for pod in plan["snapshot_missing"]:
+        assert plan["snapshot_name"] not in world.ring.busy[pod].snapshots, "Snapshot already exists, Cassandra says"
+        world.ring.busy[pod].snapshots.append(plan["snapshot_name"])
+    return str(plan["snapshot_name"])
+
+
+def test_a_snapshot_of_an_earlier_try_does_not_count(old: Rolling) -> None:
+    first = take_snapshots(old)
+    old.roll(upgrade=True, snapshot=first, pause_after="canary")
+    plan = old.run(rollout_plan)
+    assert (plan["snapshot_name"], plan["snapshot_missing"]) == (first, []), "the upgrade that is under way has them"
+    old.roll(rollback=True)
+    old.deploy(version="5.0.9")
+    plan = old.run(rollout_plan)
+    assert plan["snapshot_name"] != first
+    assert plan["snapshot_missing"] == old.nodes
+    assert "has no snapshot" in blocked(old, upgrade=True, snapshot=plan["snapshot_name"])
+    old.roll(upgrade=True, snapshot=take_snapshots(old))
+    old.assert_whole()
+
+
+def test_an_upgrade_that_is_killed_anywhere_takes_no_snapshot_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun() -> Rolling:
+        made = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+        made.deploy(version="5.0.9")
+        return made
+
+    def upgrade(world: Rolling) -> None:
+        world.roll(upgrade=True, snapshot=take_snapshots(world))
+
+    undisturbed = begun()
+    before = len(undisturbed.kube.writes)
+    upgrade(undisturbed)
+    for lives in range(len(undisturbed.kube.writes) - before):
+        world = begun()
+        name = take_snapshots(world)
+        if world.killed(lives, lambda world=world: upgrade(world)):  # type: ignore[misc]
+            if world.pending():
+                upgrade(world)
+            world.roll()
+        world.assert_whole()
+        assert [busy.snapshots for busy in world.ring.busy.values()] == [[name]] * 3, lives
+
+
+def test_a_corrected_upgrade_wants_no_snapshot_of_a_canary_that_has_it_and_does_not_start(old: Rolling) -> None:
+    name = take_snapshots(old)
+    old.kube.deadly.add("5.0.9")
+    with pytest.raises(CassopsError, match="The rollout stops here"):
+        old.roll(upgrade=True, snapshot=name)
+    old.kube.deadly.clear()
+    old.deploy(version="5.0.9", **CHANGED)
+    old.roll(upgrade=True, snapshot=take_snapshots(old))
+    assert old.ring.busy["shop-dc1-r1-0"].snapshots == [name]
+    old.assert_whole()
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> Rolling:
+    """On 4.1, with 5.0 pending, and so many nodes that a look asks three a rack."""
+    made = Rolling.deployed(monkeypatch, 5, version="4.1.10")
+    made.deploy(version="5.0.9")
+    return made
+
+
+UNASKED = "shop-dc1-r2-4"
+
+
+def test_an_upgrade_of_many_nodes_asks_each_for_its_snapshot(large: Rolling) -> None:
+    name = take_snapshots(large)
+    assert large.run(rollout_plan)["snapshot_missing"] == []
+    large.ring.busy[UNASKED].snapshots.clear()
+    assert large.run(rollout_plan)["snapshot_missing"] == [UNASKED]
+    assert f"{UNASKED} has no snapshot {name}" in blocked(large, upgrade=True, snapshot=name)
+
+
+def test_an_upgrade_of_many_nodes_asks_each_for_its_room(large: Rolling) -> None:
+    large.ring.busy[UNASKED].disk = (10_000, 1)
+    assert any(f"{UNASKED} lacks" in reason for reason in large.run(rollout_plan)["gates"])
+    assert f"{UNASKED} lacks" in blocked(large, upgrade=True)
+    assert any(f"{UNASKED} lacks" in reason for reason in large.roll(check=True, upgrade=True)["gates"])
+
+
+def test_a_step_of_many_nodes_asks_each_for_its_mode(large: Rolling) -> None:
+    large.roll(upgrade=True, canary=False, max_unavailable="rack")
+    large.deploy(version="5.0.9", config={"storage_compatibility_mode": "UPGRADING"})
+    large.ring.members[UNASKED].storage_mode = "NONE"
+    assert f"{UNASKED} is in NONE, got UPGRADING" in blocked(large, upgrade=True)
+
+
+def test_the_way_back_of_many_nodes_asks_each_for_its_mode(large: Rolling) -> None:
+    large.roll(upgrade=True, canary=False, max_unavailable="rack", pause_after="rack")
+    large.ring.members["shop-dc1-r1-4"].storage_mode = "NONE"
+    assert "and it is NONE" in blocked(large, rollback=True)
 
 
 def test_an_upgrade_waits_for_streams(old: Rolling) -> None:
@@ -750,6 +873,42 @@ def test_the_way_back_to_4_1_from_the_canary(old: Rolling) -> None:
     assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
     assert {member.version for member in old.ring.members.values()} == {"4.1.10"}
     old.assert_whole()
+
+
+def canary_that_does_not_start(world: Rolling) -> None:
+    """It is on 5.0, and nobody can ask it."""
+    world.kube.deadly.add("5.0.9")
+    with pytest.raises(CassopsError, match="The rollout stops here"):
+        world.roll(upgrade=True)
+    assert world.kube.crashed == {"shop-dc1-r1-0"}
+
+
+def test_the_way_back_to_4_1_from_a_canary_that_does_not_start(old: Rolling) -> None:
+    canary_that_does_not_start(old)
+    assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+    assert versions(old) == ["4.1.10"] * 3
+    old.assert_whole()
+
+
+def test_no_way_back_from_a_canary_that_does_not_start_and_whose_configuration_is_gone(old: Rolling) -> None:
+    canary_that_does_not_start(old)
+    name = rollout_plan.runs(old.kube.one("Pod", "shop-dc1-r1-0")).rpartition(" ")[2]
+    del old.kube.objects["ConfigMap", name]
+    assert "and it is not known" in blocked(old, rollback=True)
+
+
+def test_no_way_back_from_a_later_step_for_a_canary_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have written in the new format before it ended."""
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9")
+    world.roll(upgrade=True)
+    wanted = world.deploy(version="5.0.9", config={"storage_compatibility_mode": "UPGRADING"})
+    assert wanted["pending_restart"]
+    stateful_set = world.kube.one("StatefulSet", "shop-dc1-r1")
+    world.kube.deadly.add(rollout_plan.runs(stateful_set["spec"]["template"]).rpartition(" ")[2])
+    with pytest.raises(CassopsError, match="The rollout stops here"):
+        world.roll(upgrade=True)
+    assert "shop-dc1-r1-0 is in UPGRADING, got CASSANDRA_4; the steps lead one way" in blocked(world, rollback=True)
 
 
 # --- a node is lost half way ------------------------------------------------------------------------------------------
