@@ -171,7 +171,7 @@ class Cluster:
 
     def ask_all(self, sight: Sight, busy: bool = True) -> Sight:
         """L(ask) of every node, also in a large datacenter: where what a node says of itself counts."""
-        return self.ask(sight, [node.pod for node in sight.view.nodes], busy)
+        return self.ask(sight, None, busy)
 
     def again(self, sight: Sight | None, everyone: bool = False) -> Sight:
         """A look at everything; what nodes have said a moment ago still counts, and what is older is asked anew.

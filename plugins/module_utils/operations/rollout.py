@@ -125,7 +125,7 @@ class Rollout:
                 f"what is pending is no mere restart: {change}. Run the playbook upgrade, which checks more and takes "
                 "snapshots first"
             )
-        everybody = self.cluster.ask(sight, also=None)
+        everybody = self.cluster.ask_all(sight)
         reasons = rollout_plan.change_of(everybody, rollout.lost(everybody.view, self.settings)).refusals()
         if reasons:
             raise CassopsError("; ".join(reasons))
@@ -136,7 +136,7 @@ class Rollout:
             return
 
         def look() -> list[str]:
-            seen = self.cluster.ask(self.cluster.look(), also=None)
+            seen = self.cluster.ask_all(self.cluster.look())
             return rollout_plan.before_upgrade(self.cluster, seen, self.settings, self.params.get("snapshot"))
 
         self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
@@ -190,7 +190,7 @@ class Rollout:
 
     def predict(self) -> dict[str, Any]:
         """The plan, and whether it could begin now; nothing is written."""
-        sight = self.cluster.ask(self.cluster.look(), also=None)
+        sight = self.cluster.ask_all(self.cluster.look())
         if self.params["rollback"]:
             sight = way_back.predicted(self.cluster, self.settings, sight)
         else:

@@ -55,7 +55,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     settings = rollout.parse(params, params.get("variable_prefix") or "")
     cluster = Cluster(params, ctx)
     told = predicted(
-        cluster, cluster.ask(cluster.look(), also=None), settings, ctx, params.get("snapshot"), show=params["show"]
+        cluster, cluster.ask_all(cluster.look()), settings, ctx, params.get("snapshot"), show=params["show"]
     )
     return {**told, "changed": False}
 

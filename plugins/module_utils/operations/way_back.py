@@ -48,7 +48,7 @@ def take(cluster: Cluster, settings: Settings, ctx: Context) -> list[str]:
     :raises CassopsError: no change is under way, or there is no safe way back from it.
     """
     done = []
-    for way in ways(cluster, settings, cluster.ask(cluster.look(), also=None)):
+    for way in ways(cluster, settings, cluster.ask_all(cluster.look())):
         cluster.check()
         # In one request: with a low partition Kubernetes would restart nodes at once.
         patch = [
