@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import CassopsError
@@ -148,7 +149,7 @@ class Lock:
         :raises LockLost: the lock is not ours any more, or may soon not be.
         """
         self._see_controller()
-        if not self._lost and self._lease is not None and time.monotonic() - self._renewed_at > self.duration:
+        if not self._lost and self._lease is not None and awake() - self._renewed_at > self.duration:
             self._lost = f"it could not be renewed for {self.duration} s"
         if self._lost:
             raise LockLost(
@@ -168,13 +169,15 @@ class Lock:
             self._lease = lease
             return False
         self._held_before = ((lease or {}).get("spec") or {}).get("holderIdentity") == self.holder
+        # Others count from the stamp that is about to be written.
+        before = awake()
         try:
             self._lease = self._write(lease, holder=self.holder)
         except Conflict:
             # Another was quicker; it is named in the message.
             self._lease = self.kube.get("Lease", self.name)
             return False
-        self._renewed_at = time.monotonic()
+        self._renewed_at = before
         return True
 
     def _free(self, lease: Object, seen: dict[str, float]) -> bool:
@@ -189,12 +192,10 @@ class Lock:
             return True
         if is_dead(str((lease["metadata"].get("annotations") or {}).get(PROCESS, ""))):
             return True
-        duration = float(spec.get("leaseDurationSeconds") or self.duration)
-        renewed = str(spec.get("renewTime") or spec.get("acquireTime") or "")
-        first_seen = seen.setdefault(renewed, time.monotonic())
-        if time.monotonic() - first_seen > duration:
+        first_seen = seen.setdefault(_renewed(spec), time.monotonic())
+        if time.monotonic() - first_seen > _duration(spec):
             return True
-        return not renewed or self.kube.server_time() - _seconds(renewed) > duration
+        return has_lapsed(lease, self.kube.server_time())
 
     def _write(self, lease: Object | None, holder: str) -> Object:
         """Stores the lease over the version that was read: of two that try, one gets a conflict."""
@@ -238,11 +239,35 @@ class Lock:
                     taker = "nobody" if lease is None else lease["spec"].get("holderIdentity") or "nobody"
                     self._lost = f"{taker} holds it now"
                     return
+                before = awake()
                 self._lease = self._write(lease, holder=self.holder)
-                self._renewed_at = time.monotonic()
+                self._renewed_at = before
             except CassopsError:
                 # Tried again at the next turn; check() knows when it is too late.
                 continue
+
+
+def has_lapsed(lease: Object, now: float) -> bool:
+    """Whether nobody holds a lock any more: it was let go of, or not renewed for as long as it lasts.
+
+    :param now: by the API server's clock, in seconds since 1970.
+    """
+    spec = lease.get("spec") or {}
+    renewed = _renewed(spec)
+    return not spec.get("holderIdentity") or not renewed or now - _seconds(renewed) > _duration(spec)
+
+
+def awake() -> float:
+    """Seconds on a clock that goes on while the machine sleeps: others count the lock's time meanwhile."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _renewed(spec: Mapping[str, Any]) -> str:
+    return str(spec.get("renewTime") or spec.get("acquireTime") or "")
+
+
+def _duration(spec: Mapping[str, Any]) -> float:
+    return float(spec.get("leaseDurationSeconds") or DURATION)
 
 
 def _seconds(stamp: str) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,11 +76,29 @@ def test_what_is_left_to_do_is_told_again_unless_somebody_is_at_it(
     now = time.monotonic()
     monkeypatch.setattr(source.time, "monotonic", lambda: now + 101)
     lease = kube.one("Lease", "shop-lock")
-    lease["spec"]["holderIdentity"] = "somebody"
+    lease["spec"].update(holderIdentity="somebody", renewTime=stamp(kube.server_time()), leaseDurationSeconds=60)
     assert watch.look() is None
     lease["spec"]["holderIdentity"] = ""
     assert watch.look() is not None
     assert watch.look() is None
+
+
+def test_a_run_that_was_killed_is_not_at_it(
+    source: ModuleType, kube: FailingKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It let go of nothing: only the age of its lock tells."""
+    watch = source.Watch({**ARGS, "repeat": 100})
+    kube.wipe(FIRST)
+    assert watch.look() is not None
+    now = time.monotonic()
+    monkeypatch.setattr(source.time, "monotonic", lambda: now + 101)
+    renewed = stamp(kube.server_time() - 61)
+    kube.one("Lease", "shop-lock")["spec"].update(holderIdentity="x", renewTime=renewed, leaseDurationSeconds=60)
+    assert watch.look() is not None
+
+
+def stamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def test_a_person_is_told_and_heal_is_not_run(source: ModuleType, kube: FailingKube) -> None:

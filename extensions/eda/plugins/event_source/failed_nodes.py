@@ -26,6 +26,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import replacem
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube  # noqa: E402
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import has_lapsed  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import labels  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import heal  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import (  # noqa: E402
@@ -134,9 +135,9 @@ class Watch:
         return {"cassandra": {**names, "namespace": self.kube.namespace, **told}}
 
     def locked(self) -> bool:
-        """Whether a run changes the cluster just now."""
+        """Whether a run changes the cluster just now; one that was killed lets go of nothing."""
         lease = self.kube.get("Lease", lock_name(self.params["cluster"]))
-        return bool(((lease or {}).get("spec") or {}).get("holderIdentity"))
+        return lease is not None and not has_lapsed(lease, self.kube.server_time())
 
 
 def state_of(pod: Mapping[str, Any]) -> Any:
