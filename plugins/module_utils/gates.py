@@ -123,18 +123,22 @@ def whole(view: View) -> list[str]:
 # --- Kubernetes -------------------------------------------------------------------------------------------------------
 
 
+def volumes_kept(view: View) -> list[str]:
+    """Nobody has deleted the volume claim of a node that runs: Kubernetes keeps it until the pod is gone."""
+    return [
+        f"the volume of {node.pod} is to be deleted as soon as its pod goes: it would lose its data"
+        for node in view.nodes
+        if node.volume_deleting
+    ]
+
+
 def settled(view: View) -> list[str]:
     """G1, second half: the controllers have seen the last change, and nobody else takes pods or volumes away."""
     reasons = [
         f"Kubernetes has not looked at the last change of StatefulSet {rack.stateful_set} yet: wait a moment"
         for rack in view.racks
         if rack.observed_generation is None or rack.observed_generation < rack.generation
-    ] + [
-        f"the volume of {node.pod} is to be deleted as soon as its pod goes: it would lose its data; replace the node "
-        "with the playbook replace_node instead"
-        for node in view.nodes
-        if node.volume_deleting
-    ]
+    ] + [f"{reason}; {advice(reason)}" for reason in volumes_kept(view)]
     budget = view.budget
     if budget and budget.evicting:
         reasons.append(
@@ -461,6 +465,7 @@ def keyspaces_named(names: Sequence[str]) -> str:
 def advice(reason: str) -> str:
     """What to do about a reason of G1 to G5 and G12."""
     late = "wait a minute: gossip may only be late; if it stays so, look at the network between the two"
+    moving = "a node joins, leaves or moves: wait, or run the playbook scale again if its run died"
     rules = (
         ("is held", "run the playbook heal with --check: it decides what is safe, and tells what it would do"),
         ("cannot be scheduled", "see to workers, zones and volumes: kubectl describe pod"),
@@ -468,10 +473,13 @@ def advice(reason: str) -> str:
         ("is not ready", "it may only be starting; if it stays so, read its log"),
         ("cannot be asked", "its login or its port-forward fails; see the reason"),
         ("no node could be asked", "start the nodes; where they run, see to the superuser's Secret"),
+        ("has not finished joining", moving),
+        ("says that it is", "wait until it is done; a node that is drained wants a restart"),
+        (", needed NORMAL", moving),
+        ("is to be deleted", "leave its pod alone, and replace the node with the playbook replace_node"),
         ("sees", late),
         ("does not know", late),
         ("knows other tokens", late),
-        ("says that it is", "wait until it is done; a node that is drained wants a restart"),
         ("is not known", "see that nodetool works there: nodetool netstats tells its mode"),
         ("have the same", "one of them is a ghost; heal tells how to remove it"),
         ("no seed is up", "bring one of them back first"),

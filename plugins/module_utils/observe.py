@@ -319,7 +319,10 @@ def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 
 def running_phase(phase: str | None, container: Mapping[str, Any]) -> str | None:
-    """A pod is Running for Kubernetes while its container crashes; here it counts as what its container does."""
+    """What Cassandra's container does: for Kubernetes a pod is Running while that crashes, and Pending while another
+    one cannot start beside it."""
+    if "running" in container.get("state", {}) and phase == "Pending":
+        return "Running"
     if phase == "Running" and "running" not in container.get("state", {}):
         return "Crashed"
     return phase
@@ -338,7 +341,22 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
         return f"its container ended with exit code {last.get('exitCode')} ({last.get('reason')})"
     if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
         return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-    return silent(pod["spec"].get("nodeName")) if worker_lost(pod) else None
+    if worker_lost(pod):
+        return silent(pod["spec"].get("nodeName"))
+    return next(filter(None, map(trouble_beside, pod.get("status", {}).get("containerStatuses", ()))), None)
+
+
+def trouble_beside(container: Mapping[str, Any]) -> str | None:
+    """Why another container than Cassandra's keeps the pod from being ready."""
+    state = container.get("state", {})
+    if container["name"] == "cassandra" or "running" in state:
+        return None
+    waiting, last = state.get("waiting", {}), container.get("lastState", {}).get("terminated")
+    if last:
+        return f"its container {container['name']} ended with exit code {last.get('exitCode')} ({last.get('reason')})"
+    if waiting.get("reason") in (None, "ContainerCreating", "PodInitializing"):
+        return None
+    return f"its container {container['name']}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
 
 
 def silent(worker: str | None) -> str:

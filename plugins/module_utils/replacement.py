@@ -434,7 +434,7 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if len(up) < scene.observers:
         return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
     if not node.ready:
-        return wait(case, 1, "it is up and does not serve clients yet")
+        return wait(case, 1, f"it is up and does not serve clients yet{f': {node.reason}' if node.reason else ''}")
     if case.missed is not None and must_repair(case.missed, scene.settings):
         kept = f"hints are kept ({scene.settings.hint_window:.0f} s)"
         missed = f"it was down for {case.missed:.0f} s, longer than {kept}"
@@ -466,7 +466,7 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
 
 def surplus(case: Case, up: bool) -> Decision:
     if up:
-        return ask(case, 9, "no StatefulSet wants it, and it is alive", "decommission it: nodetool decommission there")
+        return ask(case, 9, "no StatefulSet wants it, and it is alive", "have it leave: module node_decommission")
     return ask(
         case,
         9,

@@ -140,7 +140,7 @@ def problems(seen: View) -> list[dict[str, str]]:
         words = f"the datacenter is stopped on purpose, since {since}"
         return [{"problem": words, "advice": "the playbook start brings all of it back"}]
     ill = [node.pod for node in seen.nodes if gates.running(replace(seen, nodes=(node,)))]
-    reasons = gates.running(seen) + gates.whole(seen.without(ill))
+    reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -62,7 +63,8 @@ class Patience:
     def _fault(self, node: NodeView) -> str | None:
         if node.held:
             return f"is held: {node.held}"
-        if (node.reason or "").startswith(self._hopeless):
+        # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".
+        if re.sub(r"^its container \S+: ", "", node.reason or "").startswith(self._hopeless):
             return f"cannot start: {node.reason}"
         return None
 

@@ -166,6 +166,14 @@ def test_g1_a_controller_that_has_not_looked_yet() -> None:
 def test_g1_a_volume_that_goes_with_its_pod() -> None:
     (reason,) = gates.settled(views.with_node(views.whole(), SECOND, volume_deleting=True))
     assert reason.startswith(f"the volume of {SECOND} is to be deleted")
+    assert "playbook replace_node" in reason
+
+
+def test_who_joins_or_leaves_is_not_late() -> None:
+    for reason in ("a sees b as LEAVING, needed NORMAL", "a has not finished joining"):
+        assert "run the playbook scale again if its run died" in gates.advice(reason)
+    assert "gossip may only be late" in gates.advice("a sees b down")
+    assert "a node that is drained wants a restart" in gates.advice("a says that it is DRAINED, needed NORMAL")
 
 
 def test_g1_somebody_who_evicts() -> None:

@@ -202,6 +202,8 @@ def test_services_without_an_address(address: str | None) -> None:
         ({"status": container(state={"terminated": {"exitCode": 1}})}, "Crashed"),
         ({"status": {"phase": "Failed", **container(state={"terminated": {}})}}, "Failed"),
         ({"status": {"containerStatuses": []}}, "Crashed"),
+        # Another container cannot start, and Cassandra serves.
+        ({"status": {"phase": "Pending", **container(state={"running": {}})}}, "Running"),
     ],
 )
 def test_phases(changes: dict[str, Any], phase: str) -> None:
@@ -262,6 +264,33 @@ def test_a_pod_that_is_going_is_not_ready() -> None:
 def test_why_not_ready(status: dict[str, Any], reason: str | None) -> None:
     item = pod("s-r1-0", status=status)
     (*_others, named) = item["status"]["containerStatuses"]
+    assert observe.why_not_ready(item, named) == reason
+
+
+@pytest.mark.parametrize(
+    ("backup", "reason"),
+    [
+        ({"state": {"running": {}}}, None),
+        ({"state": {"waiting": {"reason": "ContainerCreating"}}}, None),
+        (
+            {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}},
+            "its container backup: ImagePullBackOff: no such image",
+        ),
+        (
+            {
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
+            },
+            "its container backup ended with exit code 1 (Error)",
+        ),
+    ],
+)
+def test_a_container_beside_it_that_does_not_start_is_named(backup: dict[str, Any], reason: str | None) -> None:
+    """Cassandra serves: nobody is to look for a former process of it, or to switch its worker off."""
+    status = {"conditions": [NOT_READY], **container(state={"running": {}})}
+    item = pod("s-r1-0", status=status)
+    item["status"]["containerStatuses"].append({"name": "backup", **backup})
+    named = next(each for each in item["status"]["containerStatuses"] if each["name"] == "cassandra")
     assert observe.why_not_ready(item, named) == reason
 
 
