@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: node_decommission
 short_description: A Cassandra node leaves the ring, and its rack is one node smaller
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - cassops contributors (@cassops)
 description:

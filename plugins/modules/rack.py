@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rack
 short_description: One step of a rack of a Cassandra datacenter towards a number of nodes
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - cassops contributors (@cassops)
 description:

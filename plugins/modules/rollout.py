@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout
 short_description: Bring what is pending to the nodes of a Cassandra datacenter, batch by batch
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - cassops contributors (@cassops)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: sstable_upgrade
 short_description: Rewrite SSTables of older formats in the one that the nodes write now
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - cassops contributors (@cassops)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: volume
 short_description: Size and class of the volumes of a Cassandra datacenter
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - cassops contributors (@cassops)
 description:

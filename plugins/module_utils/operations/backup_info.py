@@ -18,6 +18,7 @@ from ..query import select
 from . import catalogue
 from .backup import facts as facts_of_one
 from .backup import text as text_of_one
+from .catalogue import Catalogue
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
@@ -38,7 +39,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     running = catalogue.running(kube, *where)
     listed = store.listed(running, now)
     told: dict[str, Any] = {"backups": [facts(one) for one in listed], "backup": None}
-    lines = text(listed, now)
+    lines = text(listed, now) + [line for one in listed if one.damaged for line in found_in(store, one.name)]
     if params["name"]:
         manifest = running if running is not None and running.backup == params["name"] else None
         manifest = manifest or store.manifest(params["name"])
@@ -88,4 +89,10 @@ def text(listed: Sequence[Listed], now: float) -> list[str]:
     ]
     lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
     lines += [f"{one.name}: of {', '.join(one.tables)} only" for one in listed if one.tables]
+    lines += [f"{one.name}: {', '.join(one.missing)} is not in it" for one in listed if one.missing and not one.error]
     return lines + [f"{one.name}: {one.error}" for one in listed if one.error]
+
+
+def found_in(store: Catalogue, name: str) -> list[str]:
+    """What the last verification found wrong in a backup."""
+    return [f"{name}: {fault}" for fault in store.last_verification(name).faults]

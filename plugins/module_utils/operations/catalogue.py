@@ -117,6 +117,14 @@ class Catalogue:
             raise ManifestError(f"the manifest of backup {name} is that of {manifest.backup}")
         return manifest
 
+    def last_verification(self, name: str) -> Verification:
+        """:raises CassopsError: it cannot be read, or there is none."""
+        found = [one for one in self.records() if one.kind == backups.VERIFICATION and one.backup == name]
+        if not found:
+            raise CassopsError(f"backup {name} was never verified")
+        newest = max(found, key=lambda one: one.time)
+        return backups.load_verification(self._text(newest.id, backups.VERIFICATION, name))
+
     def _document(self, snapshot: str, kind: str, name: str, host_id: str, digest: str) -> NodeManifest:
         try:
             return backups.load_node(self._text(snapshot, kind, name, host_id), digest)

@@ -443,6 +443,7 @@ def test_a_snapshot_that_failed_stays_failed_when_another_run_goes_on(monkeypatc
     with pytest.raises(Failed, match=r"backup b1 is partial: shop-dc1-r2-0: the process of nodetool was ended"):
         world.back_up()
     assert world.states() == {"b1": PARTIAL}
+    assert world.run(backup_info)["report"][-1] == "b1: shop-dc1-r2-0 is not in it"
     world.assert_tidy()
 
 
@@ -490,7 +491,11 @@ def test_what_is_damaged_is_named(world: World) -> None:
     assert "pack 1234 is damaged" in second
     (one,) = world.run(backup_info)["backups"]
     assert one["damaged"]
-    assert "DAMAGED" in world.run(backup_info)["report"][1]
+    told = world.run(backup_info)["report"]
+    assert "DAMAGED" in told[1]
+    assert [line.startswith(f"b1: {pod}: ") for line in told[2:]] == [True, False]
+    assert lost in told[2]
+    assert "pack 1234 is damaged" in told[3]
 
 
 @pytest.mark.parametrize(
