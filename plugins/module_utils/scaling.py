@@ -399,7 +399,7 @@ def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     """
     rest = scene.cluster.without(without)
     own = scene.view.without(without)
-    reasons = gates.settled(scene.view)
+    reasons = gates.settled(own)
     for gate in HARD:
         told = gate(own) if gate is gates.no_strangers else gate(rest)
         reasons += [f"{reason}; {gates.advice(reason)}" for reason in told]

@@ -42,7 +42,8 @@ LEAVING, FAILED, GONE = "LEAVING", "DECOMMISSION_FAILED", "DECOMMISSIONED"
 ON_THE_WAY = (LEAVING, FAILED, GONE)
 STILL = "still decommissioning"
 # Files of this life of the container: /tmp outlives its processes.
-FILES = "file=/tmp/decommission-$(stat -c %Y /proc/1)"
+# The life of process 1 is named by when it began (field 22 of its stat): the time of its folder is that of a cache.
+FILES = """file=/tmp/decommission-$(sed 's/.*) //' /proc/1/stat | cut -d ' ' -f 20)"""
 START = f"""{FILES}
 rm -f "$file.rc"
 ( nodetool decommission </dev/null >"$file.log" 2>&1; echo $? >"$file.rc" ) >/dev/null 2>&1 &
@@ -180,7 +181,8 @@ class Leaving:
             if attempts == 0 or STILL not in " ".join(told):
                 attempts += 1
                 self.start(pod)
-            return [mode.lower()]
+            # Its nodetool was ended, and it goes on: what moves counts as always.
+            return [stream.look(self.cluster.kube, pod)]
 
         until(look, f"{self.members.short(pod)} to leave", self.limit, self.progress, PAUSE, mark=stream.mark)
 

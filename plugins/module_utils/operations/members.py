@@ -222,20 +222,29 @@ class Members:
 
         :raises CassopsError: it is, and may not be deleted.
         """
-        claim = self.look()[0].get("PersistentVolumeClaim", f"data-{pod}")
+        found = self.look()[0]
+        claim = found.get("PersistentVolumeClaim", f"data-{pod}")
         if claim is None or not left_behind(claim):
             return
         name = claim["metadata"]["name"]
         if not delete_volumes:
-            raise CassopsError(
-                f"volume claim {name} is in the way of a new {pod}: it is that of the node of that name that left the "
-                f"ring (host id {claim['metadata']['annotations'][LEFT]}), and its data is on the others since. Delete "
-                f"it: kubectl -n {self.kube.namespace} delete pvc {name}, or -e scale_delete_volumes=true"
-            )
+            raise CassopsError("; ".join(self.in_the_way(found, pod)))
         self.cluster.check()
         self.kube.delete("PersistentVolumeClaim", name, uid=claim["metadata"]["uid"])
         self.say(f"volume claim {name}, which a node that left has left behind, is deleted")
         self.wait_claim_gone(pod, claim["metadata"]["uid"])
+
+    def in_the_way(self, found: Objects, pod: str) -> list[str]:
+        """The volume of a node that left, where a new one of its name needs an empty one."""
+        claim = found.get("PersistentVolumeClaim", f"data-{pod}")
+        if claim is None or not left_behind(claim):
+            return []
+        name = claim["metadata"]["name"]
+        return [
+            f"volume claim {name} is in the way of a new {pod}: it is that of the node of that name that left the ring "
+            f"(host id {claim['metadata']['annotations'][LEFT]}), and its data is on the others since. Delete it: "
+            f"kubectl -n {self.kube.namespace} delete pvc {name}, or -e scale_delete_volumes=true"
+        ]
 
     def wait_claim_gone(self, pod: str, uid: str) -> None:
         def look() -> list[str]:
@@ -245,9 +254,12 @@ class Members:
         until(look, f"the volume of {pod} to go", self.limit, self.ctx.progress)
 
     def drop(self, pod: str, claim_too: bool) -> None:
-        """A node that has never joined: nothing of it can be missed."""
+        """A node that has never joined: nothing of it can be missed.
+
+        Its volume has half of what a member has. Should it stay, since a run is killed, it is no later node's own.
+        """
         found, ledger = self.look()
-        self.write(ledger, ledger.without_node(pod))
+        self.write(ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1))
         rack = self.rack_of(pod)
         self.tidy(rack, delete_volumes=False)
         claim = found.get("PersistentVolumeClaim", f"data-{pod}")

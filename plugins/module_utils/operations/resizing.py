@@ -168,12 +168,26 @@ class Resizing:
                 sight = self.cluster.ask_all(self.cluster.look())
         return sight
 
-    def refuse(self, sight: Sight, steps: Sequence[Step]) -> None:
-        """:raises SpecError: with every reason why the target cannot be gone to."""
-        going = self.on_the_way(sight)
-        reasons = scaling.refusals(self.scene(sight), steps, self.target, going)
+    def refuse(self, sight: Sight, steps: Sequence[Step], *, room: bool = True) -> None:
+        """:raises SpecError: with every reason why the target cannot be gone to.
+
+        :param room: also for lack of room.
+        """
+        scene = self.scene(sight)
+        if not room:
+            scene = replace(scene, settings=replace(self.settings, ignore=self.settings.ignore | {scaling.SPACE}))
+        reasons = scaling.refusals(scene, steps, self.target, self.on_the_way(sight))
+        if not self.params["delete_volumes"]:
+            joining = [self.members.pod(step.rack, step.ordinal) for step in steps if step.kind == JOIN]
+            reasons += [reason for pod in joining for reason in self.members.in_the_way(sight.found, pod)]
         if reasons:
             raise SpecError(reasons)
+
+    def refuse_target(self) -> None:
+        """Before volumes grow, which cannot be taken back. They may bring the room that lacks now. Raises as L(refuse)
+        does."""
+        sight = self.cluster.ask_all(self.cluster.look())
+        self.refuse(sight, self.plan(sight), room=False)
 
     def take(self, step: Step, sight: Sight) -> Sight | None:
         """One step.

@@ -56,6 +56,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         changed, steps = told["changed"] or altered["changed"], altered["changes"] + told["changes"]
         return {**told, "replaced": [], "needs_restart": [], "changed": changed, "changes": steps}
     with cluster.locked():
+        if volumes.predict()["changed"]:
+            resizing.refuse_target()
         # Whoever joins gets a volume like the others'.
         volumes.become()
         result = resizing.run()

@@ -275,7 +275,14 @@ def test_volumes_of_those_that_left_are_kept_marked_and_in_the_way(six: Scaling)
     claim = six.kube.one("PersistentVolumeClaim", f"data-{LAST}")
     assert claim["metadata"]["annotations"][members.LEFT].startswith("host-")
     assert six.kube.ledger().volume_number(LAST) == 1
-    with pytest.raises(CassopsError, match=rf"volume claim data-{LAST} is in the way of a new {LAST}.*delete pvc"):
+    in_the_way = rf"volume claim data-{LAST} is in the way of a new {LAST}.*delete pvc"
+    writes = len(six.writes())
+    for check in (True, False):
+        # Before anything moves, though others would join first.
+        with pytest.raises(CassopsError, match=in_the_way):
+            six.run(scale, 3, check=check)
+    assert six.writes()[writes:] == []
+    with pytest.raises(CassopsError, match=in_the_way):
         six.run(scale, 2)
     six.run(scale, 2, delete_volumes=True)
     six.assert_whole(2)
@@ -387,6 +394,23 @@ def test_a_join_that_is_not_wanted_any_more_is_taken_back(three: Scaling) -> Non
     three.run(scale, 1)
     three.assert_whole(1)
     assert f"data-{LAST}" not in three.kube.names("PersistentVolumeClaim")
+
+
+def test_what_was_withdrawn_half_way_is_no_later_nodes_own(worlds: Worlds) -> None:
+    """Killed between the ledger and its volume, which stays: it holds a part of what a member has."""
+    left = 0
+    for lives in range(100):
+        three = worlds(1)
+        three.kube.homeless.add(LAST)
+        with pytest.raises(CassopsError):
+            three.run(scale, 2, wait_timeout=0)
+        if not three.killed(lives, lambda three=three: three.run(scale, 1)):  # type: ignore[misc]
+            break
+        forgotten = LAST not in three.kube.ledger().nodes
+        assert not forgotten or three.kube.ledger().volume_number(LAST) == 1
+        left += forgotten and f"data-{LAST}" in three.kube.names("PersistentVolumeClaim")
+        three.run(scale, 1)
+    assert left > 0
 
 
 def test_a_joining_node_that_dies_begins_again(three: Scaling) -> None:

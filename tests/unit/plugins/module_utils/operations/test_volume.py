@@ -73,6 +73,14 @@ def test_volumes_grow_under_running_nodes(world: Scaling) -> None:
     assert world.run(datacenter, state="present", **LARGER)["changes"] == []
 
 
+def test_nothing_grows_for_numbers_that_are_refused(world: Scaling) -> None:
+    """What has grown does not shrink again."""
+    world.ring.replication["shop"] = {"class": "NetworkTopologyStrategy", "dc1": "3"}
+    with pytest.raises(SpecError, match="keeps 3 replicas"):
+        world.run(scale, {"r1": 1, "r2": 1}, **LARGER)
+    assert "2Gi" not in set(claims(world).values())
+
+
 def test_a_second_run_changes_nothing(world: Scaling) -> None:
     world.run(volume, size="2Gi")
     writes = len(world.kube.writes)
