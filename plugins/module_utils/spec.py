@@ -261,7 +261,8 @@ class _Parser:
             return {}
         nodes = {f"{node.rack}-{node.ordinal}": node.pod for node in parsed.nodes()}
         for name in sorted(set(nodes) ^ set(given)):
-            self._fault("tokens", f"has {'no' if name in nodes else 'a'} node {name}; the nodes are {', '.join(nodes)}")
+            told = f"has {'no' if name in nodes else 'a'} node {name}; the nodes are {', '.join(nodes)}"
+            self._fault("tokens", f"{told}. Once the datacenter runs they count no more: take them out then")
         found = {node: self._tokens_of(f"tokens.{node}", values, parsed) for node, values in given.items()}
         every = [token for values in found.values() for token in values]
         if len(set(every)) < len(every):

@@ -57,7 +57,7 @@ from ..scaling import system_replicas
 from ..view import NodeView, View
 from . import changes, preflight, rollout_plan, superuser
 from .cluster import PEER, RELEASED, lock_name
-from .members import own_seeds
+from .members import own_seeds, pause
 from .patience import Patience
 from .waiting import until
 
@@ -212,7 +212,7 @@ class Deployment:
             reasons += self.unfit(found)
         if ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += self.locked_out()
-        if ledger is not None and ledger.stopped is not None:
+        if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
             raise SpecError(reasons)
@@ -350,6 +350,10 @@ class Deployment:
         made = found.all("StatefulSet") or found.all("PersistentVolumeClaim")
         if ledger is None or (ledger.phase == PHASE_NEW and not made):
             return self.new_ledger()
+        if ledger.stopped is not None:
+            # Destroyed while it was stopped: what is made now starts.
+            paused = pause(ledger, not self.peers and not self.unreached, int(self.kube.server_time()))
+            ledger = replace(ledger, stopped=None, pause=paused)
         return ledger
 
     def make_secret(self) -> None:

@@ -31,7 +31,7 @@ from ..ledger import Ledger
 from ..observe import Objects, attempt, together
 from . import rollout_plan
 from .cluster import CLUSTER, Cluster
-from .members import Members, own_seeds
+from .members import Members, pause
 from .patience import Patience
 from .waiting import until
 
@@ -151,7 +151,8 @@ class Power:
                 self.stop()
                 found, ledger = self.members.look()
             # Before the first pod: with pods beside it, "stopped" tells of a stop that was not finished.
-            self.members.write(ledger, replace(ledger, pause=self.pause(ledger), stopped=None))
+            paused = pause(ledger, not self.cluster.peers, self.now())
+            self.members.write(ledger, replace(ledger, pause=paused, stopped=None))
             self.members.say("the ledger does not say stopped any more")
         for rack, nodes in self.short(found, ledger).items():
             self.cluster.check()
@@ -170,13 +171,6 @@ class Power:
         if gone:
             raise CassopsError(f"the StatefulSets of rack {', '.join(gone)} are gone: run the playbook deploy")
         return {rack: counts[rack] for rack, item in live.items() if item and item["spec"]["replicas"] < counts[rack]}
-
-    def pause(self, ledger: Ledger) -> tuple[int, int] | None:
-        """From when to when nobody in the whole cluster served; None where other datacenters may have gone on."""
-        others = set(ledger.seeds) - set(own_seeds(ledger))
-        if others or self.cluster.peers or ledger.stopped is None:
-            return None
-        return ledger.stopped, self.now()
 
     def wait_whole(self) -> None:
         patience = Patience(self.cluster.kube)

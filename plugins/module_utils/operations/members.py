@@ -327,6 +327,16 @@ def left_behind(claim: Mapping[str, Any]) -> bool:
     return LEFT in (claim["metadata"].get("annotations") or {})
 
 
+def pause(ledger: Ledger, alone: bool, now: int) -> tuple[int, int] | None:
+    """From when to when nobody in the whole cluster served; None where other datacenters may have gone on.
+
+    :param alone: no other datacenter of the cluster is known to the run.
+    """
+    if ledger.stopped is None or not alone or set(ledger.seeds) - set(own_seeds(ledger)):
+        return None
+    return ledger.stopped, now
+
+
 def own_seeds(ledger: Ledger) -> list[str]:
     """The seeds of a ledger that are nodes of its own datacenter, by address or by name."""
     own = {node.address for node in ledger.nodes.values()} | set(ledger.nodes)
