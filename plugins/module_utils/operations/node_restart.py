@@ -241,8 +241,11 @@ class Restarts:
 
     # What a killed run left behind
 
-    def finish_interrupted(self) -> None:
-        """Open CQL again where a killed run only closed it; finish the restart of what it had drained already."""
+    def finish_interrupted(self, *, as_it_was: bool = False) -> None:
+        """Open CQL again where a killed run only closed it; finish the restart of what it had drained already.
+
+        :param as_it_was: what waits for it since is no mere restart, and was not asked for: it comes back without.
+        """
         sight = self.cluster.look()
         noted = stopping(sight.found, self._ledger_name)
         if not noted:
@@ -250,7 +253,7 @@ class Restarts:
         same = [node for node in sight.view.nodes if node.uid and noted.get(node.pod) == node.uid]
         drained = [node for node in same if not self._opened_again(node)]
         for rack in sorted({node.rack for node in drained}):
-            self._finish(rack, [node for node in drained if node.rack == rack], same, noted)
+            self._finish(rack, [node for node in drained if node.rack == rack], same, noted, as_it_was)
         self._note({})
 
     def _opened_again(self, node: NodeView) -> bool:
@@ -262,7 +265,12 @@ class Restarts:
         return True
 
     def _finish(
-        self, rack: str, drained: Sequence[NodeView], same: Sequence[NodeView], noted: Mapping[str, str]
+        self,
+        rack: str,
+        drained: Sequence[NodeView],
+        same: Sequence[NodeView],
+        noted: Mapping[str, str],
+        as_it_was: bool,
     ) -> None:
         """Restart drained nodes, together with those of their batch that Kubernetes would release with them.
 
@@ -274,11 +282,12 @@ class Restarts:
         view = self.cluster.look().view
         lowest = min(node.ordinal for node in drained)
         nodes = {node.pod: node for node in drained}
-        pending = any(rollout.needs_restart(view, node) for node in drained)
+        pending = not as_it_was and any(rollout.needs_restart(view, node) for node in drained)
         above = [node for node in same if node.rack == rack and node.ordinal > lowest and node.pod not in nodes]
         nodes |= {node.pod: node for node in above if pending and rollout.needs_restart(view, node)}
         pods = tuple(sorted(nodes, key=lambda pod: -nodes[pod].ordinal))
-        batch = rollout.Batch(rack, pods, lowest, fix=len(nodes) == len(drained), why="a run that was killed began it")
+        why = "a run that was killed began it"
+        batch = rollout.Batch(rack, pods, lowest, fix=len(nodes) == len(drained), as_it_was=as_it_was, why=why)
         self.batch(batch, gate=still_down if batch.fix else None, uids=noted)
 
     # One batch
@@ -364,7 +373,7 @@ class Restarts:
     def _release(self, view: View, batch: rollout.Batch) -> None:
         """Lower the partition so far that the pods are made again at the newest revision."""
         rack, partition = view.rack(batch.rack), releasing(view, batch)
-        if rack is None or partition is None or rack.partition <= partition:
+        if batch.as_it_was or rack is None or partition is None or rack.partition <= partition:
             return
         self.cluster.check()
         self._set_partition(rack, partition)

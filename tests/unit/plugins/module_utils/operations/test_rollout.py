@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import OFF
+from unit.plugins.module_utils.fake_cassandra import OFF, OPEN
 from unit.plugins.module_utils.operations.rolling import CHANGED, Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
@@ -727,6 +727,23 @@ def test_another_line_is_no_mere_restart(old: Rolling) -> None:
     assert "Cassandra 4.1.10 to 5.0.9. Run the playbook upgrade" in blocked(old)
     with pytest.raises(CassopsError, match="Run the playbook upgrade"):
         old.roll(check=True)
+
+
+def test_what_a_killed_restart_left_is_finished_without_an_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was drained for a restart, and another line was registered meanwhile: that takes the playbook upgrade."""
+    for lives in range(100):
+        world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+        assert world.killed(lives, lambda world=world: world.roll(force=True, canary=False))  # type: ignore[misc]
+        if world.ring.drained:
+            break
+    (pod,) = world.ring.drained
+    with pytest.raises(CassopsError):
+        world.deploy(version="5.0.9", wait_timeout=0)
+    with pytest.raises(CassopsError, match="Run the playbook upgrade"):
+        world.roll()
+    assert world.kube.one("Pod", pod)["metadata"]["labels"]["app.kubernetes.io/version"] == "4.1.10"
+    assert world.ring.doors[pod] == OPEN
+    assert world.partitions() == [1, 1, 1]
 
 
 def test_an_upgrade_wants_its_snapshot(old: Rolling) -> None:
