@@ -86,6 +86,7 @@ class Healing:
         self.repaired: list[str] = []
         self._before: dict[str, str] = {}
         self._window: float | None = None
+        self._latest: Round | None = None
         self._times: Counter[tuple[str, str]] = Counter()
         self._ghosts: dict[str, float] = {}
         self._said, self._said_at = "", 0.0
@@ -100,7 +101,8 @@ class Healing:
         cases = failures.cases(self.cluster, sight)
         decisions = replacement.decide(sight.view, cases, self.settings, sight.others)
         wanted = [self.patiently(each) for each in decisions if self.only in (None, each.node)]
-        return Round(sight, Scene(sight.view, sight.others, self.settings), cases, wanted)
+        self._latest = Round(sight, Scene(sight.view, sight.others, self.settings), cases, wanted)
+        return self._latest
 
     def patiently(self, decision: Decision) -> Decision:
         """Decisions that time may make needless wait for it; those that do not help are not repeated."""
@@ -126,7 +128,8 @@ class Healing:
         try:
             seen = self.run(begin)
         except CassopsError as error:
-            raise Failed(str(error), self.result(begin)) from error
+            # What was done since the beginning has changed the picture.
+            raise Failed(str(error), self.result(self._latest or begin)) from error
         if not whole(seen.decisions):
             raise unfinished(self.result(seen), seen.decisions)
         return seen
