@@ -289,6 +289,15 @@ def has(manifest: Manifest, name: Name) -> bool:
     return name[0] not in manifest.excluded
 
 
+def is_of(tables: Collection[str], asked: Collection[str]) -> bool:
+    """Whether a backup that is limited to some tables is of all that is asked for.
+
+    :param tables: C(keyspace.table) or C(keyspace); empty is everything.
+    :param asked: the same.
+    """
+    return not tables or (bool(asked) and all({name, name_of(name)[0]} & {*tables} for name in asked))
+
+
 def limited(manifest: Manifest) -> str:
     """What a backup is of, where it is not of everything."""
     if manifest.tables:

@@ -200,12 +200,14 @@ class Restore:
         return Catalogue(self.cluster.kube, ready[0], self.base, self.source_cluster, self.source_datacenter)
 
     def newest(self, to: str = "") -> str:
-        """The newest backup that is complete and not known to be damaged.
+        """The newest backup that is complete, has what is asked for, and is not known to be damaged.
 
         :param to: it has to be taken before that moment; empty is no matter.
         """
         there = self.catalogue()
-        listed = [one for one in there.listed(None, self.cluster.kube.server_time()) if one.state == COMPLETE]
+        asked = () if self.params["mode"] == DATACENTER else tuple(self.params["tables"])
+        every = there.listed(None, self.cluster.kube.server_time())
+        listed = [one for one in every if one.state == COMPLETE and restoring.is_of(one.tables, asked)]
         whole = [one for one in listed if not one.damaged]
         if to:
             # Moments are text that sorts by time. It was taken after it was begun, so few have to be read.

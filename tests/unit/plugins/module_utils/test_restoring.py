@@ -191,6 +191,22 @@ def test_what_was_left_out_of_a_backup_is_left_alone(limits: dict[str, Any], nam
     assert reasons == [f"the backup has no keyspace scratch; {words}"]
 
 
+@pytest.mark.parametrize(
+    ("tables", "asked", "so"),
+    [
+        ((), (), True),
+        ((), ("shop",), True),
+        (("shop",), (), False),
+        (("shop",), ("shop.orders", "shop"), True),
+        (("shop.orders",), ("shop.orders",), True),
+        (("shop.orders",), ("shop.orders", "shop.items"), False),
+        (("shop.orders",), ("shop",), False),
+    ],
+)
+def test_who_has_what_is_asked_for(tables: tuple[str, ...], asked: tuple[str, ...], so: bool) -> None:
+    assert restoring.is_of(tables, asked) is so
+
+
 def test_a_view_that_is_not_in_the_backup_would_lack_its_rows() -> None:
     source = backup(tables=("shop.orders",))
     source = replace(source, nodes=tuple(replace(one, tables=TABLES[:1]) for one in source.nodes))

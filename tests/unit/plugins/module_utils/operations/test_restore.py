@@ -356,6 +356,13 @@ def test_the_newest_complete_backup_is_the_default(world: Restorable) -> None:
     world.back_up("b2")
     world.store.down = False
     assert world.restore(check=True, name=None, rows="merge")["backup"] == "b2"
+    # One of a table is the newest for that table alone.
+    world.run(backup, name="t1", tables=["shop.orders"])
+    world.store.down = False
+    assert world.restore(check=True, name=None, rows="merge")["backup"] == "b2"
+    assert world.restore(check=True, name=None, rows="merge", tables=["shop.items"])["backup"] == "b2"
+    assert world.restore(check=True, name=None, rows="merge", tables=["shop.orders"])["backup"] == "t1"
+    assert world.restore(check=True, name=None, **WHOLE)["backup"] == "b2"
 
 
 def test_what_is_not_as_it_was_backed_up_changes_nothing(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
