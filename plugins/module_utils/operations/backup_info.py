@@ -12,6 +12,7 @@ from typing import Any
 from .. import backups, report
 from ..backups import Listed
 from ..context import Context
+from ..errors import CassopsError
 from ..observe import objects
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
@@ -89,10 +90,15 @@ def text(listed: Sequence[Listed], now: float) -> list[str]:
     ]
     lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
     lines += [f"{one.name}: of {', '.join(one.tables)} only" for one in listed if one.tables]
-    lines += [f"{one.name}: {', '.join(one.missing)} is not in it" for one in listed if one.missing and not one.error]
+    # Of a backup that runs, the nodes that are not in yet are no fault.
+    ended = [one for one in listed if one.state != backups.RUNNING and not one.error]
+    lines += [f"{one.name}: {', '.join(one.missing)} is not in it" for one in ended if one.missing]
     return lines + [f"{one.name}: {one.error}" for one in listed if one.error]
 
 
 def found_in(store: Catalogue, name: str) -> list[str]:
-    """What the last verification found wrong in a backup."""
-    return [f"{name}: {fault}" for fault in store.last_verification(name).faults]
+    """What the last verification found wrong in a backup. Where even that cannot be read, the list is still told."""
+    try:
+        return [f"{name}: {fault}" for fault in store.last_verification(name).faults]
+    except CassopsError as error:
+        return [f"{name}: what its last verification found cannot be read ({error}); run the playbook verify_backup"]

@@ -498,6 +498,33 @@ def test_what_is_damaged_is_named(world: World) -> None:
     assert "pack 1234 is damaged" in told[3]
 
 
+def test_a_verification_that_cannot_be_read_does_not_hide_the_list(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalogue may be what is damaged, and that is when people look at the list."""
+    world.back_up()
+    (snapshot,) = world.store.of(host_of(world, world.nodes[1]))
+    del snapshot.files[next(iter(snapshot.files))]
+    with pytest.raises(Failed):
+        world.run(backup_verify)
+
+    def unreadable(*_: Any) -> None:
+        raise CassopsError("restic dump ended with 1")
+
+    monkeypatch.setattr(catalogue.Catalogue, "last_verification", unreadable)
+    told = world.run(backup_info)["report"]
+    assert "DAMAGED" in told[1]
+    assert told[2].startswith("b1: what its last verification found cannot be read (restic dump ended with 1)")
+
+
+def test_a_backup_that_runs_misses_nobody_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, found = killed_while(monkeypatch, lambda world, found: bool(found.taken and world.store.jobs))
+    assert found.missing
+    told = world.run(backup_info)
+    assert told["backups"][0]["state"] == backups.RUNNING
+    assert [line for line in told["report"] if "is not in it" in line] == []
+
+
 @pytest.mark.parametrize(
     ("ending", "words"),
     [
