@@ -406,6 +406,50 @@ def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     return reasons + gates.no_streams(rest) + gates.no_repairs(rest)
 
 
+# --- has it joined? ---------------------------------------------------------------------------------------------------
+
+
+def cannot_tell(scene: Scene, pod: str, all_members: bool) -> list[str]:
+    """Why the others cannot tell whether a node has joined.
+
+    :param all_members: every member of the datacenter has to; else those that run, and one at least.
+    """
+    cluster = scene.cluster
+    reasons = [reason for reason in gates.heard(cluster) if not reason.startswith(f"{pod} ")]
+    if all_members:
+        silent = [
+            node
+            for node in scene.view.nodes
+            if node.host_id and node.pod != pod and node.pod not in {*cluster.observations, *cluster.unheard}
+        ]
+        reasons += [
+            f"{node.pod} cannot be asked: {node.held or node.reason or node.phase}; see the playbook heal"
+            for node in silent
+        ]
+    if not cluster.observations.keys() - {pod}:
+        reasons.append(f"no other node could be asked, and whether {pod} has rows is not known; see the playbook heal")
+    return reasons
+
+
+def known_as_member(scene: Scene, pod: str, address: str | None) -> list[str]:
+    """Words of the other nodes that a node has joined: they know tokens at its address, or of a member that is nobody.
+
+    The second is for a node whose address is not known, or changes with its pod. Of a node that joins others have no
+    tokens in system.peers_v2: they are written there when it is NORMAL (C(StorageService.handleStateNormal), and not
+    in C(handleStateBootstrap); 4.0 to 5.0).
+    """
+    others = {name: seen for name, seen in sorted(scene.cluster.observations.items()) if name != pod}
+    known = {node.host_id for node in scene.view.nodes} | {seen.own.host_id for seen in others.values()}
+    found = []
+    for name, seen in others.items():
+        for at, item in sorted(seen.endpoints.items()):
+            if item.tokens and at == address:
+                found.append(f"{name} knows it as a member with tokens")
+            elif item.tokens and item.datacenter == scene.view.datacenter and item.host_id not in known:
+                found.append(f"{name} knows a member with tokens at {at}, and it is none of the other nodes")
+    return found
+
+
 def retire_refusals(
     wanted: Collection[str], racks: Sequence[RackState], target: Mapping[str, int], steps: Iterable[Step]
 ) -> list[str]:

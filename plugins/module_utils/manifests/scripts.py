@@ -146,7 +146,7 @@ decide_half_way() {
         reason="its replacement died half-way, and Cassandra refuses to go on over partial data; replace it again\
  (playbook replace_node), which gives it an empty volume"
         ;;
-    bootstrap) way=bootstrap ;; # Cassandra resumes it, or says that it must begin anew.
+    bootstrap) way=bootstrap ;; # 4.x streams all of it anew, 5.0 refuses to.
     *) way=restart ;;           # It started in phase new, and the ledger runs only when all nodes had joined.
     esac
 }
@@ -354,6 +354,9 @@ jvm_options() {
  -Dcassandra.system_auth.default_rf=$(auth_replicas)"
         ;;
     replace) echo "-Dcassandra.replace_address_first_boot=$dead" ;;
+    # 4.x goes on with a join that died half way, and leaves out the ranges that it has: what was written to those
+    # meanwhile it would never get. 5.0 refuses to, and scale gives it an empty volume.
+    bootstrap) case ${CASSOPS_VERSION:-} in 4.*) echo "-Dcassandra.reset_bootstrap_progress=true" ;; esac ;;
     esac
     # The doorkeeper's first process lives for a minute: no code is worth compiling well for it, and the others need not
     # hear that it went.

@@ -157,6 +157,7 @@ def _environment(datacenter: Datacenter, rack: Rack) -> list[Object]:
         "CASSOPS_CLUSTER": datacenter.cluster,
         "CASSOPS_DATACENTER": datacenter.name,
         "CASSOPS_RACK": rack.name,
+        "CASSOPS_VERSION": datacenter.version,
         # nodetool and cqlsh keep their history there.
         "HOME": "/home/cassandra",
         "MAX_HEAP_SIZE": datacenter.heap,

@@ -28,6 +28,8 @@ from .waiting import until
 
 # Annotation of a volume claim: the host id of the node that has left the ring and has left its volume behind.
 LEFT = "cassops.kubernetes/left"
+# Its value where the node was withdrawn before it had joined: nothing of that volume can be missed.
+NO_MEMBER = "was no member"
 # Annotation of the ledger's ConfigMap: nodes that lost ranges and were not cleaned up since.
 UNCLEAN = "cassops.kubernetes/unclean"
 # Annotation of the ledger's ConfigMap: Cassandra's own keyspaces get more replicas, and the logins' rows may not be on
@@ -147,58 +149,92 @@ class Members:
     # One that has left
 
     def part(self, pod: str, host_id: str | None) -> None:
-        """Everything but its place, which L(tidy) takes away: its volume is marked, and the ledger forgets it.
+        """Everything but its place, which L(tidy) takes away: its volume is marked, and the ledger forgets it."""
+        if self.forget(pod, host_id or "not known"):
+            self.say(f"{pod} has left")
 
-        The next volume of that name gets another mark, so this one would be held if it came back.
+    def forget(self, pod: str, mark: str | None) -> bool:
+        """The next volume of that name gets another mark, so this one would be held if it came back.
+
+        :param mark: what its volume claim says from now on, see L(LEFT); None says nothing.
+        :return: whether the ledger knew it.
         """
         found, ledger = self.look()
         claim = found.get("PersistentVolumeClaim", f"data-{pod}")
-        if claim is not None:
+        if claim is not None and mark is not None:
             self.cluster.check()
-            patch = {"metadata": {"annotations": {LEFT: host_id or "never joined"}}}
+            patch = {"metadata": {"annotations": {LEFT: mark}}}
             self.kube.patch("PersistentVolumeClaim", claim["metadata"]["name"], patch)
-        if pod in ledger.nodes:
-            self.write(ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1))
-            self.say(f"{pod} has left")
+        if pod not in ledger.nodes:
+            return False
+        self.write(ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1))
+        return True
 
-    def tidy(self, rack: str, delete_volumes: bool) -> None:
-        """Take away places and Services of nodes of the rack that the ledger does not know; volumes too if asked."""
+    def stop(self, pod: str) -> None:
+        """End the last node of a rack; its line in the ledger and its volume stay."""
         found, ledger = self.look()
-        nodes = [self.ordinal(pod) for pod in ledger.nodes if self.rack_of(pod) == rack]
+        self.shrink(self.rack_of(pod), found, ledger.without_node(pod))
+
+    def shrink(self, rack: str, found: Objects, ledger: Ledger) -> int:
+        """End the pods above the last node of the rack that the ledger knows.
+
+        :return: the number of places that are left.
+        """
         live = found.get("StatefulSet", self.stateful_set(rack))
-        wanted = max(nodes, default=-1) + 1
+        wanted = max((self.ordinal(pod) for pod in ledger.nodes if self.rack_of(pod) == rack), default=-1) + 1
         if live is not None and live["spec"]["replicas"] > wanted:
             self.cluster.check()
             self.resize(rack, wanted)
         self.wait_gone(rack, wanted)
-        if live is not None and wanted == 0:
+        return wanted
+
+    def tidy(self, rack: str, delete_volumes: bool) -> None:
+        """Take away places and Services of nodes of the rack that the ledger does not know; volumes too if asked.
+
+        Volumes of those that never were members go in any case.
+        """
+        found, ledger = self.look()
+        live = found.get("StatefulSet", self.stateful_set(rack))
+        if self.shrink(rack, found, ledger) == 0 and live is not None:
             self.cluster.check()
             self.kube.delete("StatefulSet", self.stateful_set(rack), uid=live["metadata"]["uid"])
             self.say(f"rack {rack} is removed")
+        services = found.all("Service")
         for pod in self.strays(found, volumes=False):
-            if self.rack_of(pod) == rack:
+            if self.rack_of(pod) == rack and pod in services:
                 self.cluster.check()
-                self.kube.delete("Service", pod, uid=found.all("Service")[pod]["metadata"]["uid"])
-        if delete_volumes:
-            self.delete_volumes(rack)
+                self.kube.delete("Service", pod, uid=services[pod]["metadata"]["uid"])
+        self.delete_volumes(rack, delete_volumes)
 
-    def left(self, found: Objects) -> list[str]:
-        """Nodes that have left a volume behind."""
+    def left(self, found: Objects, members: bool = True) -> list[str]:
+        """Nodes that have left a volume behind.
+
+        :param members: also those that were members.
+        """
         claims = found.all("PersistentVolumeClaim").items()
-        return [name.removeprefix("data-") for name, claim in claims if left_behind(claim)]
+        return [
+            name.removeprefix("data-")
+            for name, claim in claims
+            if left_behind(claim) and (members or not was_member(claim))
+        ]
 
     def strays(self, found: Objects, volumes: bool) -> list[str]:
-        """Nodes that the ledger does not know, and of which a Service is there, or a volume that was left behind."""
+        """Nodes that the ledger does not know, and of which a Service is there, or a volume that was left behind.
+
+        :param volumes: also volumes of those that were members.
+        """
         nodes = self.cluster.ledger(found).nodes
         pods = [name for name, item in found.all("Service").items() if LABEL_RACK in item["metadata"]["labels"]]
-        if volumes:
-            pods += self.left(found)
+        pods += self.left(found, members=volumes)
         return sorted({pod for pod in pods if pod not in nodes})
 
-    def delete_volumes(self, rack: str) -> None:
-        """The volumes that nodes of the rack have left behind."""
+    def delete_volumes(self, rack: str, members: bool) -> None:
+        """The volumes that nodes of the rack have left behind.
+
+        :param members: also of those that were members.
+        """
         found, ledger = self.look()
-        for pod in self.left(found):
+        for pod in self.left(found, members):
             if pod not in ledger.nodes and self.rack_of(pod) == rack:
                 self.cluster.check()
                 claim = found.all("PersistentVolumeClaim")[f"data-{pod}"]
@@ -218,7 +254,7 @@ class Members:
         until(look, f"the nodes of rack {rack} that left to end", self.limit, self.ctx.progress)
 
     def clear_claim(self, pod: str, delete_volumes: bool) -> None:
-        """A node that joins needs an empty volume; that of a node that left is in the way.
+        """A node that joins needs an empty volume; that of a member that left is in the way.
 
         :raises CassopsError: it is, and may not be deleted.
         """
@@ -227,17 +263,17 @@ class Members:
         if claim is None or not left_behind(claim):
             return
         name = claim["metadata"]["name"]
-        if not delete_volumes:
-            raise CassopsError("; ".join(self.in_the_way(found, pod)))
+        if not delete_volumes and (reasons := self.in_the_way(found, pod)):
+            raise CassopsError("; ".join(reasons))
         self.cluster.check()
         self.kube.delete("PersistentVolumeClaim", name, uid=claim["metadata"]["uid"])
         self.say(f"volume claim {name}, which a node that left has left behind, is deleted")
         self.wait_claim_gone(pod, claim["metadata"]["uid"])
 
     def in_the_way(self, found: Objects, pod: str) -> list[str]:
-        """The volume of a node that left, where a new one of its name needs an empty one."""
+        """The volume of a member that left, where a new one of its name needs an empty one."""
         claim = found.get("PersistentVolumeClaim", f"data-{pod}")
-        if claim is None or not left_behind(claim):
+        if claim is None or not left_behind(claim) or not was_member(claim):
             return []
         name = claim["metadata"]["name"]
         return [
@@ -256,16 +292,10 @@ class Members:
     def drop(self, pod: str, claim_too: bool) -> None:
         """A node that has never joined: nothing of it can be missed.
 
-        Its volume has half of what a member has. Should it stay, since a run is killed, it is no later node's own.
+        :param claim_too: its volume is its own, and goes; it has half of what a member has.
         """
-        found, ledger = self.look()
-        self.write(ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1))
-        rack = self.rack_of(pod)
-        self.tidy(rack, delete_volumes=False)
-        claim = found.get("PersistentVolumeClaim", f"data-{pod}")
-        if claim is not None and claim_too:
-            self.cluster.check()
-            self.kube.delete("PersistentVolumeClaim", f"data-{pod}", uid=claim["metadata"]["uid"])
+        self.forget(pod, NO_MEMBER if claim_too else None)
+        self.tidy(self.rack_of(pod), delete_volumes=False)
 
     # StatefulSets
 
@@ -323,8 +353,13 @@ class Members:
 
 
 def left_behind(claim: Mapping[str, Any]) -> bool:
-    """Whether the claim is that of a node that has left the ring."""
+    """Whether the claim is that of a node that has left the ring, or never joined it."""
     return LEFT in (claim["metadata"].get("annotations") or {})
+
+
+def was_member(claim: Mapping[str, Any]) -> bool:
+    """Whether the claim that was left behind is that of a member."""
+    return bool(claim["metadata"]["annotations"][LEFT] != NO_MEMBER)
 
 
 def pause(ledger: Ledger, alone: bool, now: int) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .. import gates, scaling, spec
+from .. import scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
@@ -143,7 +143,7 @@ class Resizing:
             return self.go()
         except CassopsError as error:
             # What was done is done, and a person wants to know it.
-            raise Failed(str(error), self.result(), getattr(error, "errors", ())) from error
+            raise Failed(str(error), self.done(), getattr(error, "errors", ())) from error
 
     def go(self) -> dict[str, Any]:
         sight = self.settled(self.cluster.ask_all(self.cluster.look()))
@@ -224,12 +224,19 @@ class Resizing:
         return [*kept, *sorted(there - set(kept))]
 
     def withdraw(self, pod: str) -> None:
-        """A node that has not joined yet, and is not wanted any more."""
+        """A node that has not joined yet, and is not wanted any more.
+
+        It may join by itself until it is stopped. So its volume goes only when it is, and all members have said since
+        that they do not know it.
+        """
         node = self.cluster.look().view.node(pod)
-        if node is not None and node.address:
-            self.prove_no_member(pod, node.address)
-        self.members.drop(pod, claim_too=node is None or node.held is None)
-        address = node.address if node else None
+        address, foreign = (node.address, node.held is not None) if node else (None, False)
+        self.joining.prove_no_member(pod, address)
+        if not foreign:
+            # One that is held runs no Cassandra, and its volume is somebody's: it must not look like its own.
+            self.members.stop(pod)
+        self.joining.prove_no_member(pod, address, all_members=True)
+        self.members.drop(pod, claim_too=not foreign)
 
         def look() -> list[str]:
             sight = self.cluster.ask(self.cluster.look(), busy=False)
@@ -240,37 +247,6 @@ class Resizing:
             look, f"{self.members.short(pod)} to be forgotten", float(self.params["wait_timeout"]), self.progress, 2.0
         )
         self.members.say(f"{pod} is withdrawn")
-
-    def prove_no_member(self, pod: str, address: str) -> None:
-        """No other node knows tokens of it: it may have joined by itself since a run was killed, and holds rows then.
-
-        Nodes that are only joining have none there (C(StorageService.handleStateBootstrap), 4.0 to 5.0).
-
-        :raises CassopsError: one does.
-        """
-        latest: list[Sight] = []
-
-        def look() -> list[str]:
-            latest[:] = [self.cluster.ask_all(self.cluster.look(), busy=False)]
-            return [
-                reason
-                for reason in gates.heard(latest[0].view.joined(latest[0].others))
-                if not reason.startswith(f"{pod} ")
-            ]
-
-        until(look, f"all to say whether {self.members.short(pod)} has joined", self.gate_limit, self.progress, 1.0)
-        told = latest[0].view.joined(latest[0].others).observations.items()
-        knowing = [
-            name
-            for name, seen in sorted(told)
-            if name != pod and (there := seen.endpoints.get(address)) is not None and there.tokens
-        ]
-        if knowing:
-            raise CassopsError(
-                f"{pod} has joined meanwhile: {knowing[0]} knows it as a member with tokens, so it leaves like any "
-                "other. That begins when every node is up in every view, with one schema: see the playbooks status "
-                "and heal, then run it again"
-            )
 
     def replicate(self) -> None:
         """Cassandra's own keyspaces get the replicas that deploy would have given them.
@@ -303,15 +279,21 @@ class Resizing:
         more = f", {left} nodes to move" if left > 1 else ""
         self.ctx.progress(f"next: {steps[0].words()}{more}", important=True)
 
-    def result(self, left: Sequence[Step] = ()) -> dict[str, Any]:
+    def done(self) -> dict[str, Any]:
+        """What was done; nothing is looked at, so it can be told when nothing answers."""
         return {
             "changed": bool(self.members.done),
             "changes": self.members.done,
             "moved": self.moved,
+            "seconds": round(time.monotonic() - self.began, 1),
+        }
+
+    def result(self, left: Sequence[Step] = ()) -> dict[str, Any]:
+        return {
+            **self.done(),
             "left": [step.words() for step in left],
             "needs_cleanup": self.members.unclean(self.cluster.look().found),
             "ownership": {"before": self.before, "after": self.after},
-            "seconds": round(time.monotonic() - self.began, 1),
         }
 
     def predict(self) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from .. import scaling, spec
-from ..context import Context
-from ..errors import SpecError
+from ..context import Context, Failed
+from ..errors import CassopsError, SpecError
 from ..manifests import build
 from ..observe import Objects
 from ..options import DATACENTER
@@ -58,16 +58,23 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     with cluster.locked():
         if volumes.predict()["changed"]:
             resizing.refuse_target()
-        # Whoever joins gets a volume like the others'.
-        volumes.become()
-        result = resizing.run()
-    altered = volumes.result()
+        try:
+            # Whoever joins gets a volume like the others'.
+            volumes.become()
+            result = resizing.run()
+        except CassopsError as error:
+            told = both(volumes.done(), resizing.done())
+            raise Failed(str(error), told, getattr(error, "errors", ())) from error
+    return both(volumes.result(), result)
+
+
+def both(volumes: Mapping[str, Any], nodes: Mapping[str, Any]) -> dict[str, Any]:
+    """What was done to volumes and to the numbers of nodes, as one result."""
     return {
-        **result,
-        "replaced": altered["replaced"],
-        "needs_restart": altered["needs_restart"],
-        "changed": result["changed"] or altered["changed"],
-        "changes": altered["changes"] + result["changes"],
+        **{name: value for name, value in volumes.items() if name != "volumes"},
+        **nodes,
+        "changed": volumes["changed"] or nodes["changed"],
+        "changes": volumes["changes"] + nodes["changes"],
     }
 
 

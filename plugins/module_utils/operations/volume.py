@@ -68,7 +68,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         except SpecError:
             raise
         except CassopsError as error:
-            raise Failed(str(error), volumes.result()) from error
+            raise Failed(str(error), volumes.done()) from error
         return volumes.result()
 
 
@@ -297,14 +297,20 @@ class Volumes:
             self.cluster.check()
             self.kube.delete("ConfigMap", self.copies, uid=item["metadata"]["uid"])
 
-    def result(self) -> dict[str, Any]:
-        claims, now = self.claims(self.members.look()[0]), self.kube.server_time()
+    def done(self) -> dict[str, Any]:
+        """What was done; nothing is looked at, so it can be told when nothing answers."""
         return {
             "changed": bool(self.members.done),
             "changes": self.members.done,
+            "replaced": [done.facts() for done in self.renewing.done],
+        }
+
+    def result(self) -> dict[str, Any]:
+        claims, now = self.claims(self.members.look()[0]), self.kube.server_time()
+        return {
+            **self.done(),
             "volumes": {name.removeprefix("data-"): capacity(item) for name, item in claims.items()},
             "needs_restart": waiting(claims, now),
-            "replaced": [done.facts() for done in self.renewing.done],
         }
 
 

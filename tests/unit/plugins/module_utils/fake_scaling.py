@@ -163,9 +163,16 @@ class ScalingKube(FakeKube):
         pod = name.removeprefix("data-")
         if kind == "PersistentVolumeClaim":
             assert pod not in self.ring.members or pod in self.joining, f"{pod} is a member"
+            claim = self.objects.get((kind, name))
+            if claim is not None and claim["metadata"]["uid"] == uid and ("Pod", pod) in self.objects:
+                # Kubernetes keeps it until no pod uses it.
+                self.before_write(f"delete {kind} {name}")
+                claim["metadata"]["deletionTimestamp"] = "now"
+                self.changed()
+                return True
             self.half_way.discard(pod)
         if kind == "Pod":
-            assert pod not in self.ring.members, f"{pod} is a member"
+            assert pod not in self.ring.members or pod in self.joining, f"{pod} is a member"
         if kind == "Service":
             assert pod not in self.ring.members, f"{pod} is a member"
         return super().delete(kind, name, uid, propagation=propagation)
@@ -210,7 +217,11 @@ class ScalingKube(FakeKube):
             return
         ledger, disk = self.ledger(), self.disks.get(f"data-{pod}")
         known = ledger.nodes.get(pod)
-        if ledger.phase == "new" or pod in self.ring.members:
+        if pod in self.ring.members and pod not in ledger.tokens:
+            # It has joined, with tokens of its own choice.
+            self.ring.down.discard(pod)
+            self.ring.doors[pod] = OPEN
+        elif ledger.phase == "new" or pod in self.ring.members:
             super().start(pod)
         elif pod in self.half_way or pod in self.gone:
             self.crashed.add(pod)
@@ -269,6 +280,11 @@ class ScalingKube(FakeKube):
             self.half_way.add(pod)
         self.gone.discard(pod)
         super().stop(pod)
+        claim = self.objects.get(("PersistentVolumeClaim", f"data-{pod}"))
+        if claim is not None and "deletionTimestamp" in claim["metadata"]:
+            del self.objects["PersistentVolumeClaim", f"data-{pod}"]
+            self.disks.pop(f"data-{pod}", None)
+            self.half_way.discard(pod)
 
     def ready(self, pod: str) -> bool:
         return super().ready(pod) and pod in self.ring.members

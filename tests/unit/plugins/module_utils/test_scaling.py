@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.plugins.module_utils.views import DATACENTER, IDLE, whole
+from unit.plugins.module_utils.views import DATACENTER, IDLE, whole, with_node
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils.scaling import (
@@ -381,6 +381,9 @@ def test_the_one_that_is_about_to_join_does_not_count() -> None:
     waiting = replace(view, nodes=tuple(replace(node, ready=node.pod != last) for node in view.nodes))
     assert scaling.before_step(Scene(waiting)) != []
     assert scaling.before_step(Scene(waiting), [last]) == []
+    emptied = with_node(view, last, volume_deleting=True)
+    assert scaling.before_step(Scene(emptied)) != []
+    assert scaling.before_step(Scene(emptied), [last]) == []
 
 
 def with_seeds(view: View) -> View:

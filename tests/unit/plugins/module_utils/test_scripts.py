@@ -389,6 +389,18 @@ def test_a_bootstrap_that_died_goes_on_by_itself(node: Node) -> None:
     assert node.read("var/lib/cassandra/.cassops/way") == "bootstrap\n"
 
 
+@pytest.mark.parametrize(("version", "anew"), [("4.0.19", True), ("4.1.10", True), ("5.0.9", False)])
+def test_where_cassandra_would_skip_what_it_has_a_join_streams_all(node: Node, version: str, anew: bool) -> None:
+    node.ledger(RUNNING)
+    node.data()
+    node.mark(way="bootstrap", joined=False)
+    node.environment["CASSOPS_VERSION"] = version
+    assert ("-Dcassandra.reset_bootstrap_progress=true" in node.start()["options"].split()) is anew
+    # What has joined is not asked to join again.
+    (node.marks / "joined").touch()
+    assert "reset_bootstrap_progress" not in node.start()["options"]
+
+
 def test_a_known_node_with_an_empty_volume_is_held(node: Node) -> None:
     node.ledger(RUNNING)
     before = snapshot(node.root)

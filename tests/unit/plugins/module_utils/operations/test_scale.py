@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +14,16 @@ from unit.plugins.module_utils.fake_cassandra import OFF
 from unit.plugins.module_utils.fake_kube import Disk
 from unit.plugins.module_utils.fake_scaling import Scaling
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    cluster,
     datacenter,
     joining,
+    leaving,
     members,
     patience,
     scale,
@@ -25,6 +31,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     waiting,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 LAST = "shop-dc1-r1-1"
 Worlds = Callable[..., Scaling]
@@ -468,6 +475,43 @@ def test_a_member_that_is_held_when_another_has_joined_is_told(three: Scaling, m
         three.run(scale, 2)
 
 
+def test_a_leave_goes_on_where_its_nodetool_was_ended(six: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the node streams counts for the limit, and not who asked it to leave."""
+    six.kube.takes = 9
+    command, clock = six.kube.exec, [0.0]
+
+    def ended(pod: str, argv: Sequence[str], timeout: float = 60.0) -> ExecResult:
+        told = command(pod, argv, timeout)
+        if argv[-1] == leaving.TELL and told.stdout == "running\n":
+            return ExecResult(0, f"1\n{leaving.STILL}\n", "")
+        return told
+
+    def passes(_seconds: float) -> None:
+        clock[0] += 100
+
+    monkeypatch.setattr(six.kube, "exec", ended)
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=passes))
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2}, wait_timeout=150)
+    six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
+
+
+def test_a_large_datacenter_is_asked_as_a_whole_before_one_leaves(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes over says what room it has, and may be none of the three of its rack that other looks ask."""
+    world, asked, no_room = worlds(5), [], scaling.no_room
+
+    def count(scene: scaling.Scene, going: Sequence[NodeView]) -> list[str]:
+        asked.append(len(scene.cluster.observations))
+        return no_room(scene, going)
+
+    monkeypatch.setattr(scaling, "no_room", count)
+    monkeypatch.setattr(cluster, "STILL_COUNTS", -1.0)
+    # One joins too, so the room is asked about when the turn to leave comes.
+    world.run(scale, {"r1": 4, "r2": 6, "r3": 5})
+    assert set(asked) == {16}
+
+
 def test_a_silent_worker_of_a_leaving_node_is_told(six: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "SILENT", 0.0)
     fewer = {"r1": 1, "r2": 2, "r3": 2}
@@ -540,6 +584,135 @@ def test_what_has_joined_is_not_withdrawn_while_others_are_not_well(
     assert f"data-{pod}" in world.kube.names("PersistentVolumeClaim")
     world.run(scale, before, delete_volumes=True)
     world.assert_whole(before)
+
+
+def seen_otherwise(monkeypatch: pytest.MonkeyPatch, change: Callable[[NodeView], NodeView]) -> None:
+    """What every look sees of the nodes."""
+    look = Cluster.look
+
+    def seen(self: Cluster) -> Sight:
+        sight = look(self)
+        return replace(sight, view=replace(sight.view, nodes=tuple(map(change, sight.view.nodes))))
+
+    monkeypatch.setattr(Cluster, "look", seen)
+
+
+def waits(node: NodeView) -> NodeView:
+    """It has a pod that no worker takes yet."""
+    return replace(node, address=None, phase="Pending", ready=False)
+
+
+@pytest.mark.parametrize(
+    ("others_too", "words"),
+    [(False, "knows a member with tokens at .*, and it is none of the other"), (True, "no other node could be asked")],
+)
+def test_what_has_joined_is_not_withdrawn_where_little_is_known(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, others_too: bool, words: str
+) -> None:
+    """A pod without an address (cassandra_address: pod), or a datacenter of which no node runs."""
+    world, pod, before = joined_unknown(worlds, 1)
+    with monkeypatch.context() as hidden:
+        seen_otherwise(hidden, lambda node: waits(node) if others_too or node.pod == pod else node)
+        with pytest.raises(CassopsError, match=words):
+            world.run(scale, before, gate_timeout=0, wait_timeout=0)
+    assert pod in world.kube.ledger().nodes
+    assert f"data-{pod}" in world.kube.names("PersistentVolumeClaim")
+    world.run(scale, before, delete_volumes=True)
+    world.assert_whole(before)
+
+
+def test_what_joins_while_it_is_stopped_leaves(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    three, numbers = worlds(1), {"r1": 1, "r2": 1, "r3": 1}
+    three.kube.takes = 99
+    with pytest.raises(CassopsError):
+        three.run(scale, 2, wait_timeout=0)
+    stop = three.kube.stop
+
+    def too_late(pod: str) -> None:
+        if pod in three.kube.joining:
+            three.kube.joined(pod)
+        stop(pod)
+
+    three.kube.takes = 2
+    with monkeypatch.context() as late:
+        late.setattr(three.kube, "stop", too_late)
+        with pytest.raises(CassopsError, match=f"{LAST} has joined meanwhile: shop-dc1-r.-0 knows it as a member"):
+            three.run(scale, numbers)
+    assert f"data-{LAST}" in three.kube.names("PersistentVolumeClaim")
+    # It is a member, and it came back.
+    assert three.run(scale, 1, delete_volumes=True)["moved"][0]["node"] == LAST
+    three.assert_whole(1)
+
+
+def test_what_a_member_that_is_down_may_know_is_waited_for(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been the only one that was up when the node joined."""
+    three.kube.takes = 99
+    with pytest.raises(CassopsError):
+        three.run(scale, 2, wait_timeout=0)
+    with monkeypatch.context() as down:
+        seen_otherwise(down, lambda node: waits(node) if node.pod == "shop-dc1-r2-0" else node)
+        with pytest.raises(CassopsError, match=r"all to say whether r1-1 has joined.*r2-0 cannot be asked: Pending"):
+            three.run(scale, 1, gate_timeout=0)
+    assert LAST in three.kube.ledger().nodes
+    assert f"data-{LAST}" in three.kube.names("PersistentVolumeClaim")
+    three.run(scale, 1)
+    three.assert_whole(1)
+    assert f"data-{LAST}" not in three.kube.names("PersistentVolumeClaim")
+
+
+def test_killed_before_any_write_of_a_withdrawal(worlds: Worlds) -> None:
+    """The next run ends it, or lets the node join: its volume is in nobody's way, with nothing to confirm."""
+    for lives in range(100):
+        three = worlds(1)
+        three.kube.takes = 99
+        with pytest.raises(CassopsError):
+            three.run(scale, 2, wait_timeout=0)
+        if not three.killed(lives, lambda three=three: three.run(scale, 1)):  # type: ignore[misc]
+            break
+        three.kube.takes = 2
+        if lives % 2:
+            three.run(scale, 1)
+            assert f"data-{LAST}" not in three.kube.names("PersistentVolumeClaim")
+            assert three.run(scale, 1)["changed"] is False
+        three.run(scale, {"r1": 2, "r2": 1, "r3": 1})
+        three.assert_whole({"r1": 2, "r2": 1, "r3": 1})
+    else:
+        pytest.fail("the run never ends")
+    assert lives > 4
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_killed_while_a_join_is_begun_again(worlds: Worlds, resumes: bool) -> None:
+    """A volume that waits for its pod to go closes no gate, and is not what the node joins with.
+
+    Cassandra 4.x goes on over what it has.
+    """
+    numbers = {"r1": 2, "r2": 1, "r3": 1}
+    emptying = 0
+    for lives in range(100):
+        three = worlds(1)
+        deaths = iter([LAST])
+
+        def kill(three: Scaling = three, deaths: Iterator[str] = deaths) -> None:
+            if three.kube.joining.get(LAST) == 1 and next(deaths, None):
+                three.kube.die(LAST)
+
+        three.kube.after_write = kill
+        if not three.killed(lives, lambda three=three: three.run(scale, numbers)):  # type: ignore[misc]
+            break
+        claim = three.kube.get("PersistentVolumeClaim", f"data-{LAST}")
+        if claim and "deletionTimestamp" in claim["metadata"]:
+            emptying += 1
+            if resumes:
+                three.kube.crashed.discard(LAST)
+                three.kube.bootstrap(LAST, str(three.kube.ledger().nodes[LAST].address))
+                three.kube.joining[LAST] = 20
+        three.run(scale, numbers)
+        three.assert_whole(numbers)
+        assert "deletionTimestamp" not in three.kube.one("PersistentVolumeClaim", f"data-{LAST}")["metadata"]
+    else:
+        pytest.fail("the run never ends")
+    assert emptying > 0
 
 
 def test_what_has_joined_a_large_datacenter_leaves_and_is_not_withdrawn(worlds: Worlds) -> None:

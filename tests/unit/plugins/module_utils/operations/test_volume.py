@@ -12,6 +12,7 @@ import pytest
 from unit.plugins.module_utils.fake_kube import Object
 from unit.plugins.module_utils.fake_scaling import Scaling
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Forbidden
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
@@ -171,6 +172,15 @@ def test_scale_grows_them_first(world: Scaling) -> None:
     assert result["changes"][0] == "data-r1-0 grows to 2Gi"
     assert set(claims(world).values()) == {"2Gi"}
     assert len(claims(world)) == 4
+
+
+def test_what_grew_is_told_where_a_node_does_not_join(world: Scaling) -> None:
+    world.kube.homeless.add("shop-dc1-r1-1")
+    with pytest.raises(Failed, match="r1-1 to join") as failure:
+        world.run(scale, {"r1": 2, "r2": 1, "r3": 1}, wait_timeout=0, **LARGER)
+    assert failure.value.result["changed"] is True
+    assert failure.value.result["changes"][0] == "data-r1-0 grows to 2Gi"
+    assert failure.value.result["moved"] == []
 
 
 def test_killed_before_any_write(worlds: Worlds) -> None:
