@@ -189,16 +189,15 @@ class Joining:
     def finish_emptying(self, pod: str) -> None:
         """What a run that was killed in L(begin_again) has left: a volume that waits for its pod to go."""
         node = self.cluster.look().view.node(pod)
-        if node is not None and node.volume_deleting:
-            self.prove_no_member(pod, node.address)
+        if node is not None and node.volume_deleting and not self.known_as_member(pod, node.address):
             self.begin_again(pod)
 
-    def prove_no_member(self, pod: str, address: str | None, all_members: bool = False) -> None:
-        """It has not joined by itself since a run was killed; as a member it would hold rows.
+    def known_as_member(self, pod: str, address: str | None, all_members: bool = False) -> list[str]:
+        """Who knows it as a member; as one it would hold rows.
 
-        :param all_members: each member has to say so; without, those that can be asked. A node that runs tells all of
+        :param all_members: each member has to tell; without, those that can be asked. A node that runs tells all of
             them that it has joined. Of one that is stopped by now, a member that was down then may not know it.
-        :raises CassopsError: it has, or nobody can tell. Where it was stopped, it starts again.
+        :raises CassopsError: they cannot tell.
         """
         latest: list[Sight] = []
 
@@ -207,13 +206,13 @@ class Joining:
             return scaling.cannot_tell(self.scene(latest[0]), pod, all_members)
 
         until(look, f"all to say whether {self.members.short(pod)} has joined", self.gate_limit, self.progress, PAUSE)
-        known = scaling.known_as_member(self.scene(latest[0]), pod, address)
-        if known:
-            self.members.grow(self.members.rack_of(pod), self.members.ordinal(pod))
-            raise CassopsError(
-                f"{pod} has joined meanwhile: {known[0]}, so it leaves like any other. That begins when every node is "
-                "up in every view, with one schema: see the playbooks status and heal, then run it again"
-            )
+        return scaling.known_as_member(self.scene(latest[0]), pod, address)
+
+    def come_back(self, pod: str) -> None:
+        """A node that has joined, and that nobody has written down: its place, and its host id when all see it."""
+        self.members.grow(self.members.rack_of(pod), self.members.ordinal(pod))
+        self.stream(pod)
+        self.finish(pod, self.prove(pod))
 
     def wait_pod_gone(self, pod: str, uid: str) -> None:
         def look() -> list[str]:

@@ -226,16 +226,20 @@ class Resizing:
     def withdraw(self, pod: str) -> None:
         """A node that has not joined yet, and is not wanted any more.
 
-        It may join by itself until it is stopped. So its volume goes only when it is, and all members have said since
-        that they do not know it.
+        It may join by itself until it is stopped, which takes a moment. So its volume goes only when it is, and all
+        members have said since that they do not know it.
         """
         node = self.cluster.look().view.node(pod)
         address, foreign = (node.address, node.held is not None) if node else (None, False)
-        self.joining.prove_no_member(pod, address)
-        if not foreign:
+        known = self.joining.known_as_member(pod, address)
+        if not known and not foreign:
             # One that is held runs no Cassandra, and its volume is somebody's: it must not look like its own.
             self.members.stop(pod)
-        self.joining.prove_no_member(pod, address, all_members=True)
+        known = known or self.joining.known_as_member(pod, address, all_members=True)
+        if known:
+            self.members.say(f"{pod} has joined meanwhile ({known[0]}): it leaves like any other")
+            self.joining.come_back(pod)
+            return
         self.members.drop(pod, claim_too=not foreign)
 
         def look() -> list[str]:
