@@ -655,9 +655,8 @@ def version_fault(version: str) -> str:
     if numbers[0] < 4:
         return (
             f"{version} is not supported: 3.11 and older ended their life when 5.0 was released (September 2024),"
-            " have no"
-            " virtual tables to look into, and need Java 8; upgrade outside of this collection on the path"
-            " 3.11 -> 4.0 or 4.1 -> 5.0, then take the cluster over"
+            " have no virtual tables to look into, and need Java 8; upgrade outside of this collection on the path"
+            " 3.11 -> 4.0 or 4.1 -> 5.0, then move the rows into a new datacenter: no other cluster is taken over"
         )
     if numbers[0] >= 6:
         return f"{version} is not supported: Cassandra {numbers[0]} has not been released; use 5.0"

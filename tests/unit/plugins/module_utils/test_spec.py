@@ -199,6 +199,7 @@ def test_faults_of_all_kinds_are_told_at_once() -> None:
         ({"datacenter": "d" * 50, "racks": [{"name": "r", "nodes": 1}]}, "can run at most 52"),
         ({"datacenter": "d" * 44, "racks": [{"name": "r", "nodes": 10**12}]}, "longer than 63"),
         ({"version": "3.11.19"}, "upgrade outside of this collection on the path 3.11 -> 4.0 or 4.1 -> 5.0"),
+        ({"version": "3.11.19"}, "no other cluster is taken over"),
         ({"version": "2.2"}, "virtual tables"),
         ({"version": "6.0-alpha2"}, "Cassandra 6 has not been released"),
         ({"version": "5.0"}, "must be a full released version"),
