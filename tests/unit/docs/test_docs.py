@@ -109,6 +109,23 @@ def test_options_on_the_pages_of_the_playbooks_exist() -> None:
             assert variable in known, f"{name(page)}: {variable}"
 
 
+def test_defaults_on_the_pages_of_the_playbooks_are_those_of_the_roles() -> None:
+    defaults = {
+        name: option["default"]
+        for role in role_names()
+        for name, option in options(role).items()
+        if "default" in option
+    }
+    told = [
+        (name(page), variable, value)
+        for page in (DOCS / "operations").glob("*.md")
+        for variable, value in re.findall(r"`-e (\w+)=.*\(default `?([\w%]+)", page.read_text())
+        if variable in defaults
+    ]
+    assert len(told) > 10
+    assert [each for each in told if each[2] != str(defaults[each[1]]).lower()] == []
+
+
 def variables_of_playbooks() -> set[str]:
     """Those that a play takes itself, such as C(deploy_hosts)."""
     return {found for path in PLAYBOOKS for found in re.findall(r"{{ (\w+) \| default\(", path.read_text())}
@@ -263,6 +280,18 @@ def test_the_variables_of_a_node_are_those_of_the_inventory() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_nothing_was_left_open(page: Path) -> None:
     assert not re.search(r"TODO|FIXME|XXX|@@|<!-- (Modules|What comes)", page.read_text())
+
+
+def test_the_keys_of_the_ledger_are_told() -> None:
+    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, stopped=1, pause=(1, 2))
+    section = (DOCS / "architecture.md").read_text().partition("\n## The ledger\n")[2].partition("\n## ")[0]
+    told = {
+        key
+        for line in section.splitlines()
+        if line.startswith("| `")
+        for key in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert told == set(full.to_data())
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
