@@ -536,10 +536,6 @@ class Kube:
 
     # -- the server ---------------------------------------------------------------------------------------------
 
-    def server_version(self) -> str:
-        """The API server's version, for example ``v1.34.4``."""
-        return str(self._json("GET", "/version", what=What("get", "", "/version", None))["gitVersion"])
-
     def server_time(self) -> float:
         """Seconds since 1970 on the API server's clock, to a second or so (from its last answer's Date header)."""
         return time.time() + self._clock_offset

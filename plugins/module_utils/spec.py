@@ -655,8 +655,7 @@ def version_fault(version: str) -> str:
     if numbers[0] < 4:
         return (
             f"{version} is not supported: 3.11 and older ended their life when 5.0 was released (September 2024),"
-            " have no"
-            " virtual tables to look into, and need Java 8; upgrade outside of this collection on the path"
+            " have no virtual tables to look into, and need Java 8; upgrade outside of this collection on the path"
             " 3.11 -> 4.0 or 4.1 -> 5.0, then move the data into a new cluster (docs/migration.md)"
         )
     if numbers[0] >= 6:

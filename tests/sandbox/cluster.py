@@ -306,10 +306,6 @@ class ControlPlane:
             kill([pid])
             gone_by([pid], 5)
 
-    def api_runs(self) -> bool:
-        """Whether the API server's process is there."""
-        return daemon_pid(self.layout.pid_file(API)) is not None
-
     def _spawn(self, name: str, *command: str) -> None:
         spawn(command, self.layout.pid_file(name), self.layout.log_file(name))
 

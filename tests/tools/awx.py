@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,9 @@ PLACE = {
 }
 TYPES = {"int": "integer", "float": "float", "str": "text", "path": "text", "list": "text"}
 # A text of a survey may be this long.
-LONGEST = 1024
+LONGEST = 4096
+# Options without which nothing is done; their modules ask for them themselves, so that they can say why.
+DECISIONS = {"destroy_confirm"}
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,8 @@ def playbook(root: Path, path: Path) -> Playbook:
                 options |= run_options(root, deeper)
         # A default that the play gives may still be overridden: only what is fixed is not asked for.
         options = {name: option for name, option in options.items() if name not in fixed}
-    # What stands there for the command line is asked for by the survey here.
-    sentence = re.sub(r":? -e .*", "", words.partition(". ")[0]).rstrip(".")
+    # What follows is about options of the command line, mostly.
+    sentence = words.partition(". ")[0].rstrip(".")
     return Playbook(path.stem, f"{sentence}." if sentence else title(path.stem), options)
 
 
@@ -177,7 +180,7 @@ def run_options(root: Path, role: str) -> dict[str, Mapping[str, Any]]:
     file = root / "roles" / role / "meta" / "argument_specs.yml"
     options = yaml.safe_load(file.read_text())["argument_specs"]["main"].get("options") or {}
     return {
-        name: option
+        name: {**option, "role": role}
         for name, option in options.items()
         if not name.startswith("cassandra_") and "{{" not in str(option.get("default", ""))
     }
@@ -186,45 +189,67 @@ def run_options(root: Path, role: str) -> dict[str, Mapping[str, Any]]:
 # --- surveys ----------------------------------------------------------------------------------------------------------
 
 
+def survey(options: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The questions for options of roles. No two have one name: AWX's pages find the choices of a question by it."""
+    captions = {name: caption(name, option["role"]) for name, option in options.items()}
+    taken = Counter(captions.values())
+    names = {
+        name: f"{caption(options[name]['role'])}: {short.lower()}" if taken[short] > 1 else short
+        for name, short in captions.items()
+    }
+    return [{"question_name": names[name], **question(name, option)} for name, option in options.items()]
+
+
+def caption(name: str, role: str = "") -> str:
+    """The name of an option or a role, in words."""
+    return name.removeprefix(f"{role}_").replace("_", " ").capitalize()
+
+
 def question(name: str, option: Mapping[str, Any]) -> dict[str, Any]:
-    """A question of a survey, for an option of a role."""
-    words = option["description"] if isinstance(option["description"], str) else " ".join(option["description"])
-    if option["type"] == "list":
-        words += " Separated by commas."
-    asked: dict[str, Any] = {
-        "question_name": name.partition("_")[2].replace("_", " ").capitalize() or name,
-        "question_description": plain(words),
+    """A question of a survey, for an option of a role.
+
+    It has no default: AWX makes that an extra variable, which beats what the inventory says.
+    """
+    words = [option["description"]] if isinstance(option["description"], str) else [*option["description"]]
+    if is_list(option):
+        words.append("Separated by commas.")
+    if option.get("default") not in (None, "", [], {}):
+        words.append(f"Default is what the inventory says, else {answer(option['default'])}.")
+    return {
+        "question_description": plain(" ".join(words)),
         "variable": name,
-        "required": bool(option.get("required", False)),
+        "required": bool(option.get("required", False)) or name in DECISIONS,
         **kind(option),
     }
-    if "default" in option and option["default"] is not None:
-        asked["default"] = answer(asked["type"], option["default"])
-    return asked
 
 
 def kind(option: Mapping[str, Any]) -> dict[str, Any]:
-    """Type of a question, and the limits that AWX wants with it. AWX knows neither booleans nor mappings."""
+    """Type of a question, and the limits that AWX wants with it. AWX knows neither booleans nor mappings.
+
+    Here and there AWX hands on what was left empty as an empty text, which would beat the inventory too. It refuses
+    one for a number, a choice, and a text that must not be empty; so none gets to a role.
+    """
     if option.get("no_log"):
-        return {"type": "password", "min": 0, "max": LONGEST}
+        return {"type": "password", "min": 1, "max": LONGEST}
     if option.get("choices"):
-        return {"type": "multiplechoice", "choices": [answer("text", choice) for choice in option["choices"]]}
+        return {"type": "multiplechoice", "choices": [str(answer(choice)) for choice in option["choices"]]}
     if option["type"] == "bool":
         return {"type": "multiplechoice", "choices": ["true", "false"]}
     if option["type"] in ("int", "float"):
         return {"type": TYPES[option["type"]], "min": 0, "max": 2**31 - 1}
-    if option["type"] in TYPES:
-        return {"type": "text", "min": 0, "max": LONGEST}
-    return {"type": "textarea", "min": 0, "max": 4 * LONGEST}
+    if option["type"] in TYPES or is_list(option):
+        return {"type": "text", "min": 1, "max": LONGEST}
+    return {"type": "textarea", "min": 1, "max": LONGEST}
 
 
-def answer(asked: str, value: Any) -> Any:
-    """A value as AWX keeps it for a question of this type."""
-    if asked in ("integer", "float"):
-        return value
-    if not value and isinstance(value, (list, dict)):
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)
+def is_list(option: Mapping[str, Any]) -> bool:
+    """Whether it takes names. Those of roles are raw, so that texts get to the modules, which take them apart."""
+    return option["type"] == "list" or option.get("default") == []
+
+
+def answer(value: Any) -> Any:
+    """A value as a survey has it: texts and numbers."""
+    return value if isinstance(value, (str, int, float)) and not isinstance(value, bool) else json.dumps(value)
 
 
 def plain(words: str) -> str:
@@ -237,7 +262,7 @@ def plain(words: str) -> str:
 
 def template(found: Playbook) -> dict[str, Any]:
     """The job template of a playbook."""
-    survey = [question(name, option) for name, option in found.options.items()]
+    questions = survey(found.options)
     return {
         "name": title(found.name),
         "description": found.description,
@@ -251,8 +276,8 @@ def template(found: Playbook) -> dict[str, Any]:
         "ask_verbosity_on_launch": True,
         # A second run waits for the first; the lock of the cluster refuses one from elsewhere.
         "allow_simultaneous": False,
-        "survey_enabled": bool(survey),
-        **({"survey_spec": {"name": "", "description": "", "spec": survey}} if survey else {}),
+        "survey_enabled": bool(questions),
+        **({"survey_spec": {"name": "", "description": "", "spec": questions}} if questions else {}),
     }
 
 
@@ -280,7 +305,7 @@ def node(number: int, step: Step, *, last: bool) -> dict[str, Any]:
     return {
         **named,
         "unified_job_template": title(step.playbook),
-        **({"extra_data": dict(step.answers)} if step.answers else {}),
+        **extra_data(step.answers),
     }
 
 
@@ -292,9 +317,14 @@ def schedule(wanted: Schedule) -> dict[str, Any]:
         "unified_job_template": title(wanted.playbook),
         "organization": PLACE["organization"],
         "rrule": f"DTSTART:20260101T000000Z RRULE:{wanted.rule}",
-        **({"extra_data": dict(wanted.answers)} if wanted.answers else {}),
+        **extra_data(wanted.answers),
         "enabled": False,
     }
+
+
+def extra_data(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers to a survey, of a step or a schedule."""
+    return {"extra_data": {name: answer(value) for name, value in answers.items()}} if answers else {}
 
 
 def title(name: str) -> str:
@@ -358,7 +388,8 @@ def unknown_answers(root: Path) -> Iterator[str]:
 
 
 def texts(root: Path) -> Iterator[str]:
-    """Answers are texts: an empty one must count as none, and C(false) as false, wherever a role reads it."""
+    """Answers are texts: C(false) must count as false wherever a role reads it, and an empty one, of a survey that
+    somebody made otherwise, as none."""
     for role in sorted(path for path in (root / "roles").glob("*") if (path / "meta" / "argument_specs.yml").is_file()):
         tasks = "".join(path.read_text() for path in sorted((role / "tasks").rglob("*.yml")))
         for name, option in run_options(root, role.name).items():
@@ -366,7 +397,7 @@ def texts(root: Path) -> Iterator[str]:
             open_end = asked["type"] in ("text", "textarea", "password") and not asked["required"]
             # default(omit, true) where a module takes it; another role or a text takes what stands for nothing there.
             counts_as_none = re.search(rf"\b{name} \| default\([^()]+, true\)", tasks)
-            if open_end and "default" not in asked and not counts_as_none:
+            if open_end and option.get("default") is None and not counts_as_none:
                 yield f"roles/{role.name}: an empty answer in a survey is none: {name} | default(omit, true)"
             # An option of a module is turned into its type; in an expression nobody does that.
             if option["type"] == "bool":

@@ -35,6 +35,7 @@ from ..observe import (
     LABEL_CLUSTER,
     LABEL_DATACENTER,
     LABEL_RACK,
+    VERSION,
     ZONE,
     Credentials,
     Objects,
@@ -98,7 +99,6 @@ OPEN_AGAIN = 30.0
 JOIN_PAUSE = 1.5
 # Read by start.sh.
 OPENED_FILE = "/tmp/open"
-VERSION = "app.kubernetes.io/version"
 # All nodes start at once, and hardly ever is one held: seconds until one is asked for that again.
 HELD_AGAIN = 15.0
 # What changes while nodes start; the other kinds change by our own hand only.

@@ -16,7 +16,7 @@ from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
 from ..ledger import ledger_name
 from ..observe import VERSION, Objects, labels, runs, together
-from ..view import NodeView, View
+from ..view import View
 from .cluster import CLUSTER, Cluster, Sight
 
 # Annotation of the ledger's ConfigMap: since when a forced rollout is under way.
@@ -336,8 +336,3 @@ def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
     name = runs(template).rpartition(" ")[2]
     config_map = found.get("ConfigMap", name)
     return upgrade.mode_of(config_map) if config_map else None
-
-
-def nodes_of(view: View, pods: Iterable[str]) -> list[NodeView]:
-    listed = set(pods)
-    return [node for node in view.nodes if node.pod in listed]

@@ -28,8 +28,6 @@ from .playbooks import Result
 from .scenarios import Living, assert_held
 from .settings import ROOT
 
-# Kubernetes notices a silent worker after some 40 s, and its pods are told to go 5 minutes later.
-MISSED_SECONDS = 300.0
 QUICK: Mapping[str, Any] = {"heal_patience": 300}
 
 

@@ -23,6 +23,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import L
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"] if path.is_file())
+PLAYBOOKS = sorted(path for path in (ROOT / "playbooks").glob("*.yml") if not path.name.endswith(".meta.yml"))
 # What a sentence calls a file of the collection; also in code, where the pages name it without a link.
 NAMED = re.compile(r"(?<![\w/.{-])((?:docs|extensions|inventories|playbooks|plugins|roles|tests)/[\w./-]*\w)")
 # Written by a run, not by us.
@@ -102,14 +103,79 @@ def test_what_deploy_needs_is_told() -> None:
 
 
 def test_options_on_the_pages_of_the_playbooks_exist() -> None:
-    known = (
-        set(documented())
-        | {f"{role}_hosts" for role in role_names()}
-        | {f"{role}_serial" for role in ("deploy", "rollout", "upgrade")}
-    )
+    known = set(documented()) | variables_of_playbooks()
     for page in (DOCS / "operations").glob("*.md"):
         for variable in re.findall(r"-e ([a-z_]+)=", page.read_text()):
             assert variable in known, f"{name(page)}: {variable}"
+
+
+def test_defaults_on_the_pages_of_the_playbooks_are_those_of_the_roles() -> None:
+    defaults = {
+        name: option["default"]
+        for role in role_names()
+        for name, option in options(role).items()
+        if "default" in option
+    }
+    told = [
+        (name(page), variable, value)
+        for page in (DOCS / "operations").glob("*.md")
+        for variable, value in re.findall(r"`-e (\w+)=.*\(default `?([\w%]+)", page.read_text())
+        if variable in defaults
+    ]
+    assert len(told) > 10
+    assert [each for each in told if each[2] != str(defaults[each[1]]).lower()] == []
+
+
+def variables_of_playbooks() -> set[str]:
+    """Those that a play takes itself, such as C(deploy_hosts)."""
+    return {found for path in PLAYBOOKS for found in re.findall(r"{{ (\w+) \| default\(", path.read_text())}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_variables_that_are_named_exist(page: Path) -> None:
+    """Whatever begins as a variable of a role does, in sentences too; and so do results of roles."""
+    results = {
+        found for path in (ROOT / "roles").rglob("*.yml") for found in re.findall(r"register: (\w+)", path.read_text())
+    }
+    known = {*documented(), *variables_of_playbooks(), *results, *content(), "cassandra_progress"}
+    # Words of Cassandra, of AWX, of the inventory plugin, of community.cassandra, and a mistake that is shown as one.
+    others = r"start_native_transport|cassandra_latest|cassandra_(awx|nodes?)(_\w+)?|cassandra_rack"
+    if page.name == "migration.md":
+        others += "|" + "|".join(re.findall(r"`(cassandra_\w+)`", page.read_text()))
+    for variable in re.findall(rf"\b(?:cassandra|{'|'.join(role_names())})_[a-z_]*[a-z]\b", page.read_text()):
+        assert variable in known or re.fullmatch(others, variable), variable
+
+
+def test_the_variables_of_playbooks_are_told() -> None:
+    """All C(_serial) by their names, all C(_hosts) by a rule that has one exception."""
+    text = (DOCS / "variables.md").read_text()
+    hosts = {variable.removesuffix("_hosts") for variable in variables_of_playbooks() if variable.endswith("_hosts")}
+    assert {path.stem for path in PLAYBOOKS} ^ hosts == {"restart", "rollout"}
+    told = re.findall(r"`(\w+_serial)`", text)
+    assert set(told) == {variable for variable in variables_of_playbooks() if variable.endswith("_serial")}
+
+
+# --- content ----------------------------------------------------------------------------------------------------------
+
+
+def content() -> set[str]:
+    """Names of what the collection has, as somebody writes them behind C(cassops.kubernetes.)."""
+    plugins = (
+        path.stem for kind in ("modules", "filter", "inventory") for path in (ROOT / "plugins" / kind).glob("*.py")
+    )
+    rulebooks = (path.stem for path in (ROOT / "extensions" / "eda").rglob("*.yml"))
+    return {*role_names(), *plugins, *rulebooks, *(path.stem for path in PLAYBOOKS)} - {"__init__"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_content_that_is_named_exists(page: Path) -> None:
+    assert set(re.findall(r"cassops\.kubernetes\.([a-z_]+)", page.read_text())) <= content()
+
+
+def test_the_readme_names_all_content() -> None:
+    named = {word for row in rows(ROOT / "README.md") for cell in row[:2] for word in re.findall(r"`(\w+)`", cell)}
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")} - {"__init__"}
+    assert modules | {path.stem for path in PLAYBOOKS} <= named
 
 
 # --- links and files --------------------------------------------------------------------------------------------------
@@ -214,6 +280,18 @@ def test_the_variables_of_a_node_are_those_of_the_inventory() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_nothing_was_left_open(page: Path) -> None:
     assert not re.search(r"TODO|FIXME|XXX|@@|<!-- (Modules|What comes)", page.read_text())
+
+
+def test_the_keys_of_the_ledger_are_told() -> None:
+    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, stopped=1, pause=(1, 2))
+    section = (DOCS / "architecture.md").read_text().partition("\n## The ledger\n")[2].partition("\n## ")[0]
+    told = {
+        key
+        for line in section.splitlines()
+        if line.startswith("| `")
+        for key in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert told == set(full.to_data())
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,8 @@ def test_questions_have_the_types_of_awx(root: Path) -> None:
     }
     assert asked["roll_limit"]["question_description"] == "Only these nodes. Separated by commas."
     assert [name for name, each in asked.items() if each["required"]] == ["roll_key"]
-    assert {name: each["default"] for name, each in asked.items() if "default" in each} == {
-        "roll_wait": 5,
-        "roll_pause": "never",
-    }
+    assert asked["roll_wait"]["question_description"] == "seconds Default is what the inventory says, else 5."
+    assert not [name for name, each in asked.items() if "default" in each]
 
 
 def test_what_is_written_is_what_is_asked_for(root: Path) -> None:
@@ -115,7 +114,20 @@ def test_roles_that_a_role_includes_are_asked_for(root: Path) -> None:
     include = {"ansible.builtin.include_role": {"name": "cassops.kubernetes.roll"}, "vars": {"roll_pause": "never"}}
     (root / "roles/higher/tasks/main.yml").write_text(yaml.safe_dump([{"block": [include]}]))
     (root / "playbooks/roll.yml").write_text(PLAY.replace("kubernetes.roll", "kubernetes.higher"))
-    assert list(survey(root)) == ["higher_wait", "roll_limit", "roll_wait", "roll_extra", "roll_key"]
+    asked = survey(root)
+    assert list(asked) == ["higher_wait", "roll_limit", "roll_wait", "roll_extra", "roll_key"]
+    assert [each["question_name"] for each in asked.values()] == ["Higher: wait", "Limit", "Roll: wait", "Extra", "Key"]
+
+
+def test_answers_in_tables_are_those_of_a_survey(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWX refuses C(false) where the choices are texts, and a text where it asked for a number."""
+    answers = {"roll_force": False, "roll_wait": 5, "roll_pause": "never"}
+    monkeypatch.setattr(awx, "SCHEDULES", (awx.Schedule("s", "roll", "FREQ=DAILY", "", answers),))
+    monkeypatch.setattr(awx, "WORKFLOWS", {"roll": (awx.Step("roll", answers),)})
+    made = awx.data(root)
+    (node,) = made["controller_workflows"][0]["simplified_workflow_nodes"]
+    expected = {"roll_force": "false", "roll_wait": 5, "roll_pause": "never"}
+    assert made["controller_schedules"][0]["extra_data"] == node["extra_data"] == expected
 
 
 def test_tables_that_answer_what_nobody_asks_are_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,14 +176,61 @@ def test_surveys_are_what_awx_accepts(template: dict[str, Any]) -> None:
         assert asked["type"] in TYPES
         assert isinstance(asked["required"], bool)
         assert asked["question_name"]
-        if "default" in asked:
-            assert isinstance(asked["default"], TYPES[asked["type"]])
-            assert not isinstance(asked["default"], bool)
         if asked["type"] == "multiplechoice":
             assert all(isinstance(choice, str) for choice in asked["choices"])
-            assert asked.get("default", asked["choices"][0]) in asked["choices"]
         else:
             assert all(isinstance(asked[limit], int) for limit in ("min", "max"))
+
+
+def accepted(asked: dict[str, Any], value: Any) -> bool:
+    """Whether AWX takes this answer, awx/main/models/mixins.py: _survey_element_validation."""
+    if asked["type"] == "multiplechoice":
+        return value in asked["choices"]
+    if isinstance(value, bool) or not isinstance(value, TYPES[asked["type"]]):
+        return False
+    return bool(asked["min"] <= (len(value) if isinstance(value, str) else value) <= asked["max"])
+
+
+@pytest.mark.parametrize("template", SHIPPED["controller_templates"], ids=lambda template: str(template["name"]))
+def test_what_is_not_answered_stays_with_the_inventory(template: dict[str, Any]) -> None:
+    """A default, or a text that was left empty, would be an extra variable, and beat it."""
+    for asked in template["survey_spec"]["spec"]:
+        assert "default" not in asked
+        assert not accepted(asked, ""), asked["variable"]
+
+
+def test_only_decisions_are_required() -> None:
+    questions = [asked for each in SHIPPED["controller_templates"] for asked in each["survey_spec"]["spec"]]
+    required = {asked["variable"] for asked in questions if asked["required"]}
+    assert required == {"backup_drill_namespace", "destroy_confirm", "replace_node_name"}
+
+
+@pytest.mark.parametrize("template", SHIPPED["controller_templates"], ids=lambda template: str(template["name"]))
+def test_words_are_those_of_a_page(template: dict[str, Any]) -> None:
+    """Whole sentences, names that differ, and nothing that is typed on a command line."""
+    questions = template["survey_spec"]["spec"]
+    assert len({asked["question_name"] for asked in questions}) == len(questions)
+    for words in (template["description"], *(asked["question_description"] for asked in questions)):
+        assert not re.search(r"(^| )(-[a-z]|--[a-z]+)\b|[,:(]\.|\b(or|and|the|a)\.", words), words
+        assert words.endswith(".")
+
+
+def test_the_drill_does_not_ask_what_it_decides() -> None:
+    (drill,) = (each for each in SHIPPED["controller_templates"] if each["playbook"] == "playbooks/backup_drill.yml")
+    asked = {each["variable"] for each in drill["survey_spec"]["spec"]}
+    limits = {"restore_space", "restore_gate_timeout", "restore_wait_timeout", "restore_table_timeout"}
+    assert {name for name in asked if name.startswith("restore_")} == limits
+
+
+def test_awx_takes_the_answers_of_schedules_and_workflows() -> None:
+    surveys = {
+        each["name"]: {asked["variable"]: asked for asked in each["survey_spec"]["spec"]}
+        for each in SHIPPED["controller_templates"]
+    }
+    nodes = [node for each in SHIPPED["controller_workflows"] for node in each["simplified_workflow_nodes"]]
+    for each in (*SHIPPED["controller_schedules"], *nodes):
+        for variable, value in each.get("extra_data", {}).items():
+            assert accepted(surveys[each["unified_job_template"]][variable], value), variable
 
 
 def test_nothing_begins_by_itself() -> None:
