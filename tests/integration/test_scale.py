@@ -137,6 +137,21 @@ def test_a_leaving_node_that_is_killed_leaves_anew(three: Datacenter, client: Wo
         assert_ring(three)
 
 
+@pytest.mark.parametrize("moment", range(3))
+def test_a_join_that_is_not_wanted_any_more_is_taken_back(three: Datacenter, client: Workload, moment: int) -> None:
+    """It may end while its node is stopped: then that is a member, which leaves."""
+    with client.none_fails():
+        run = wanted(three, FOUR).start("scale", scale_delete_volumes=True)
+        wait_for_words(run, "r1-1 to join", LIMIT)
+        time.sleep(rng(f"scale/withdrawn/{moment}").uniform(0, 20))
+        run.kill()
+        print(f"killed after: {run.output.splitlines()[-1]}")
+        scaled(three, scale_delete_volumes=True)
+        assert_ring(three)
+    claims = {item["metadata"]["name"] for item in three.namespace.list("persistentvolumeclaims", "-l", three.selector)}
+    assert f"data-{three.prefix}-r1-1" not in claims
+
+
 def test_a_member_that_is_lost_while_another_joins_is_replaced(three: Datacenter, client: Workload) -> None:
     """Nobody can join while a member is dead, whatever becomes of the run; heal replaces it, and scale ends."""
     four, lost = wanted(three, FOUR), f"{three.prefix}-r3-0"
