@@ -94,7 +94,7 @@ class Healing:
     # Looking
 
     def look(self) -> Round:
-        sight = self.cluster.ask(self.cluster.look(), busy=False)
+        sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
         if self._window is None and sight.view.observations:
             self._window = failures.hint_window(self.cluster.own, sight.view, self.settings.hint_window)
             self.settings = replace(self.settings, hint_window=self._window)
@@ -242,7 +242,7 @@ class Healing:
         nodetool.run_one(self.cluster.kube, observer, ["assassinate", step.node], VERB_LIMIT)
 
         def look() -> list[str]:
-            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
             told = ((pod, one) for view in (sight.view, *sight.others) for pod, one in view.observations.items())
             return [f"{pod} still knows {step.node}" for pod, one in sorted(told) if step.node in one.endpoints]
 

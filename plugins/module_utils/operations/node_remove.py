@@ -87,7 +87,7 @@ class Removal:
         return self.result(member)
 
     def look(self) -> Sight:
-        return self.cluster.ask(self.cluster.look(), busy=False)
+        return self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
 
     def scene(self, sight: Sight) -> Scene:
         return Scene(sight.view, sight.others, Settings(accept_loss=frozenset(self.params["accept_loss"])))

@@ -404,7 +404,7 @@ class Replacing:
         helped: list[str] = []
 
         def look() -> list[str]:
-            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
             scene = Scene(sight.view, sight.others, self.settings)
             node = sight.view.node(plan.pod)
             if node is None:

@@ -471,14 +471,14 @@ def worker(name: str, zone: str) -> Object:
     }
 
 
-def deployed(monkeypatch: pytest.MonkeyPatch, workers_a_zone: int) -> FailingKube:
+def deployed(monkeypatch: pytest.MonkeyPatch, workers_a_zone: int, version: str = "5.0.9") -> FailingKube:
     """Six nodes in three racks that serve, with a keyspace of three replicas; the clients lead to them."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    ring = FailingCassandra()
+    ring = FailingCassandra(version=version)
     ring.install(monkeypatch)
     workers = {f"{zone}{number}": zone for zone in RACKS.values() for number in range(1, workers_a_zone + 1)}
     kube = FailingKube(ring, workers)
-    datacenter.run(WANTED, Context(connect=lambda params: cast(Kube, kube), holder="deploy"))
+    datacenter.run({**WANTED, "version": version}, Context(connect=lambda params: cast(Kube, kube), holder="deploy"))
     ring.replication["shop"] = {"class": NTS, "dc1": "3"}
     # They have run for longer than anything of what follows takes.
     kube.clock += 100_000

@@ -122,8 +122,8 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
     monkeypatch.setattr(streaming, "LOOK_AGAIN", -1.0)
     monkeypatch.setattr(healing, "GHOST_SECONDS", -1.0)
 
-    def make() -> World:
-        kube = deployed(monkeypatch, workers_a_zone=4)
+    def make(**options: Any) -> World:
+        kube = deployed(monkeypatch, workers_a_zone=4, **options)
         return World(kube.ring, kube)
 
     return make
@@ -419,6 +419,35 @@ def test_with_the_loss_accepted_it_goes_on_and_repairs(world: World) -> None:
     assert first["accepted_loss"] == ["shop", "system_auth"]
     assert second["accepted_loss"] == [], "the first one is back: no quorum is missing any more"
     assert result["repaired"] == [FIRST]
+
+
+@pytest.mark.parametrize("version", ["4.0.17", "4.1.10"])
+@pytest.mark.parametrize(
+    ("another", "status"), [(THIRD, "LEAVING"), (THIRD, "MOVING"), ("joining", "BOOT"), ("dead", "removing")]
+)
+def test_nobody_is_replaced_while_another_comes_or_goes(
+    worlds: Callable[..., World], version: str, another: str, status: str
+) -> None:
+    """Also on Cassandra 4.0, where only nodetool tells it."""
+    world = worlds(version=version)
+    if another not in NODES:
+        world.ring.members[another] = Member("198.19.9.9", "r1", "host-new", (), status=status, gossip_only=True)
+        world.ring.down |= {another} & {"dead"}
+    world.ring.members[another].status = status
+    wiped(world)
+    since = len(world.kube.writes)
+    refusal = world.refused()
+    assert decisions(refusal.result)[FIRST] == (6, "wait")
+    assert f"as {status}, needed NORMAL" in str(refusal)
+    assert world.writes(since) == []
+
+
+def test_cassandra_4_0_tells_of_a_ghost_too(worlds: Callable[..., World]) -> None:
+    world = worlds(version="4.0.17")
+    world.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (), "dc1", "shutdown", gossip_only=True)
+    world.ring.down.add("ghost")
+    assert world.heal()["changed"] is True
+    assert "ghost" not in world.ring.members
 
 
 # --- 5 and 7: in the middle -------------------------------------------------------------------------------------------

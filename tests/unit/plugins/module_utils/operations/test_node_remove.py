@@ -26,8 +26,8 @@ FIRST, SECOND, LAST = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r1-1"
 class World:
     """Six nodes in three racks, and a seventh member that nobody knows any more."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.kube = deployed(monkeypatch, workers_a_zone=2)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+        self.kube = deployed(monkeypatch, workers_a_zone=2, **options)
         self.ring = self.kube.ring
         self.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (5, 7), "dc1")
         self.ring.down.add("ghost")
@@ -103,7 +103,18 @@ def test_assassinate_is_for_what_owns_nothing(world: World) -> None:
     assert world.remove(host_id="host-ghost", assassinate=True)["changes"] == ["assassinate 198.19.9.9"]
 
 
-def test_assassinate_is_the_last_resort_for_a_removal_that_does_not_end(world: World) -> None:
+@pytest.mark.parametrize("version", ["4.0.17", "5.0.9"])
+def test_not_while_somebody_else_leaves(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    world = World(monkeypatch, version=version)
+    world.ring.members[SECOND].status = "LEAVING"
+    assert f"sees {SECOND} as LEAVING, needed NORMAL" in world.refused(host_id="host-ghost")
+
+
+@pytest.mark.parametrize("version", ["4.0.17", "5.0.9"])
+def test_assassinate_is_the_last_resort_for_a_removal_that_does_not_end(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    world = World(monkeypatch, version=version)
     world.ring.members["ghost"].status = "removing"
     assert world.remove(host_id="host-ghost", assassinate=True)["changed"] is True
 
