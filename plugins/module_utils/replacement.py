@@ -125,6 +125,7 @@ class Case:
     :param worker: where its pod is or, of a pod without a worker, where its volume is.
     :param down: for at least so many seconds nobody could use it.
     :param missed: seconds that it was down before its last start, as long as its ranges were not repaired since.
+    :param unread: why that is not known just now.
     :param last_words: the end of the log of a container that crashed.
     :param wanted: a StatefulSet wants this node.
     :param open_plan: a replacement of this node was begun and is not finished.
@@ -137,6 +138,7 @@ class Case:
     volume: Volume = Volume()
     down: float | None = None
     missed: float | None = None
+    unread: str = ""
     last_words: str = ""
     wanted: bool = True
     open_plan: bool = False
@@ -152,7 +154,7 @@ class Settings:
     :param workers_off: workers that the user says are off for good.
     :param accept_loss: keyspaces of which rows may be lost.
     :param grace: seconds that a worker may be away before anybody is asked about it.
-    :param hint_window: Cassandra's C(max_hint_window), in seconds.
+    :param hint_window: Cassandra's C(max_hint_window), in seconds; None where no node could tell it.
     :param prefix: of the options' names in messages: a role's variables have its name before them.
     """
 
@@ -160,7 +162,7 @@ class Settings:
     workers_off: frozenset[str] = frozenset()
     accept_loss: frozenset[str] = frozenset()
     grace: float = 300.0
-    hint_window: float = 10800.0
+    hint_window: float | None = 10800.0
     prefix: str = ""
 
     def say(self, option: str, *values: str) -> str:
@@ -220,7 +222,7 @@ def held_because(text: str) -> str:
 
 def must_repair(down: float | None, settings: Settings) -> bool:
     """Whether a node's ranges must be repaired: it was down for longer than hints are kept, or nobody knows."""
-    return down is None or down > settings.hint_window
+    return down is None or settings.hint_window is None or down > settings.hint_window
 
 
 # --- the ring ---------------------------------------------------------------------------------------------------------
@@ -435,15 +437,23 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
         return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
     if not node.ready:
         return wait(case, 1, f"it is up and does not serve clients yet{f': {node.reason}' if node.reason else ''}")
+    if case.unread:
+        return wait(case, 2, f"whether it missed more than hints cover is not known: {case.unread}")
     if case.missed is not None and must_repair(case.missed, scene.settings):
-        kept = f"hints are kept ({scene.settings.hint_window:.0f} s)"
-        missed = f"it was down for {case.missed:.0f} s, longer than {kept}"
-        if case.missed == math.inf:
-            missed = f"for how long it was down is not known; it may have been longer than {kept}"
-        return safe_repair(scene, case, missed)
+        return safe_repair(scene, case, beyond_hints(case.missed, scene.settings))
     if named:
         return Decision(node.pod, 8, NONE, "every view has it up, and a live node is never replaced")
     return Decision(node.pod, 0, NONE, WELL)
+
+
+def beyond_hints(missed: float, settings: Settings) -> str:
+    down = f"it was down for {missed:.0f} s"
+    if settings.hint_window is None:
+        return f"{'it was down' if missed == math.inf else down}, and no node tells for how long hints are kept"
+    kept = f"hints are kept ({settings.hint_window:.0f} s)"
+    if missed == math.inf:
+        return f"for how long it was down is not known; it may have been longer than {kept}"
+    return f"{down}, longer than {kept}"
 
 
 def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:

@@ -79,13 +79,13 @@ class Healing:
             workers_off=frozenset(params["workers_off"]),
             accept_loss=frozenset(params["accept_loss"]),
             grace=float(params["grace"]),
+            hint_window=None,
             prefix=params["variable_prefix"],
         )
         self.changes: list[str] = []
         self.replaced: list[Done] = []
         self.repaired: list[str] = []
         self._before: dict[str, str] = {}
-        self._window: float | None = None
         self._latest: Round | None = None
         self._times: Counter[tuple[str, str]] = Counter()
         self._ghosts: dict[str, float] = {}
@@ -95,9 +95,8 @@ class Healing:
 
     def look(self) -> Round:
         sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
-        if self._window is None and sight.view.observations:
-            self._window = failures.hint_window(self.cluster.own, sight.view, self.settings.hint_window)
-            self.settings = replace(self.settings, hint_window=self._window)
+        if self.settings.hint_window is None:
+            self.settings = replace(self.settings, hint_window=failures.hint_window(self.cluster.own, sight.view))
         cases = failures.cases(self.cluster, sight)
         decisions = replacement.decide(sight.view, cases, self.settings, sight.others)
         wanted = [self.patiently(each) for each in decisions if self.only in (None, each.node)]

@@ -29,11 +29,18 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     ExecResult,
     Forbidden,
     Kube,
+    Unreachable,
     WorkerUnreachable,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, MARKS, SELECTED
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import (
+    HOSTNAME,
+    MARKS,
+    NO_NOTE,
+    READ_MISSED,
+    SELECTED,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import TAKE_AS_SEED
 
 ZONE = "topology.kubernetes.io/zone"
@@ -136,6 +143,8 @@ class FailingKube(FakeKube):
         self.joining: dict[str, int] = {}
         self.half_way: set[str] = set()
         self.missed: dict[str, str] = {}
+        # Pods whose note cannot be read just now.
+        self.unreadable: set[str] = set()
         # Workers and volumes belong to the cluster; a namespaced Role may not read them.
         self.may_read_cluster = True
         self.left: dict[str, Disk] = {}
@@ -234,9 +243,10 @@ class FailingKube(FakeKube):
         self.alive()
         if ("Pod", pod) in self.objects and self.worker_of(pod) in self.off:
             raise WorkerUnreachable(f"the worker of {pod} cannot be reached", 502)
-        if list(argv) == ["cat", f"{MARKS}/missed"]:
-            told = self.missed.get(pod)
-            return ExecResult(1, "", "no such file") if told is None else ExecResult(0, f"{told}\n", "")
+        if argv[-1] == READ_MISSED:
+            if pod in self.unreadable:
+                raise Unreachable(f"exec in {pod} failed: the connection was reset")
+            return ExecResult(0, f"{self.missed.get(pod, NO_NOTE)}\n", "")
         if list(argv) == ["rm", "-f", f"{MARKS}/missed"]:
             self.before_write(f"forget what {pod} missed")
             self.missed.pop(pod, None)

@@ -24,6 +24,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    failures,
     heal,
     healing,
     node_replace,
@@ -283,6 +284,45 @@ def test_a_node_that_was_away_beyond_the_hint_window_is_repaired(world: World) -
     assert world.heal()["repaired"] == [THIRD]
     assert world.kube.missed.pop(SECOND) == "60"
     world.assert_whole(before)
+
+
+def test_what_cannot_be_read_is_not_taken_for_nothing(world: World) -> None:
+    """A note that says that it missed more than hints cover may be behind it."""
+    world.kube.missed[THIRD] = "10801"
+    world.kube.unreadable.add(THIRD)
+    refusal = world.refused()
+    assert decisions(refusal.result) == {THIRD: (2, "wait")}
+    assert refusal.result["whole"] is False
+    assert "is not known: exec in shop-dc1-r3-0 failed: the connection was reset" in str(refusal)
+    world.kube.unreadable.clear()
+    assert world.heal()["repaired"] == [THIRD]
+
+
+def test_a_hint_window_that_nobody_tells_is_asked_again_and_covers_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = failures.hint_settings
+
+    def refused(*_rest: Any) -> Any:
+        raise CassopsError("the login is refused")
+
+    monkeypatch.setattr(failures, "hint_settings", refused)
+    world.kube.missed[THIRD] = "60"
+    (told,) = [each for each in world.heal(check=True)["decisions"] if each["action"] != "none"]
+    assert (told["node"], told["action"]) == (THIRD, "repair")
+    assert told["reason"] == "it was down for 60 s, and no node tells for how long hints are kept"
+    monkeypatch.setattr(failures, "hint_settings", settings)
+    assert world.heal()["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("script", "rc", "out"),
+    [("", 0, "none\n"), ("echo 17 >missed", 0, "17\n"), (": >missed", 0, ""), ("mkdir missed", 1, "")],
+)
+def test_how_the_note_is_read(tmp_path: Path, script: str, rc: int, out: str) -> None:
+    command = f"{script or ':'}; {failures.READ_MISSED.replace(failures.MARKS, '.')}"
+    told = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (rc, out)
 
 
 # --- 2: a worker is gone with its volumes -----------------------------------------------------------------------------
