@@ -433,6 +433,8 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
             f"{where}",
             f"switch that worker off, or connect it again{where and f' ({case.worker.name})'}; then run it again",
         )
+    if node.volume_deleting:
+        return doomed(scene, case)
     if len(up) < scene.observers:
         return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
     if not node.ready:
@@ -444,6 +446,25 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if named:
         return Decision(node.pod, 8, NONE, "every view has it up, and a live node is never replaced")
     return Decision(node.pod, 0, NONE, WELL)
+
+
+def doomed(scene: Scene, case: Case) -> Decision:
+    """Nobody can take back the deletion of a claim: the node has to get another volume, when nothing is lost by it."""
+    pod, member = case.node.pod, scene.member(case.node)
+    lost = losses(scene, member.address) if member else []
+    keyspaces = tuple(sorted({name for loss in lost for name in loss.keyspaces}))
+    names = gates.keyspaces_named(keyspaces)
+    first_of_all = f"give {names} more replicas, or make a backup; " if lost else ""
+    return Decision(
+        pod,
+        8,
+        ASK,
+        "it is alive, and its volume claim is being deleted: its data goes as soon as its pod does"
+        + (f", and rows of {names} with it" if lost else ""),
+        f"leave its pod alone until all others are well; {first_of_all}then repair it (nodetool repair -full there), "
+        f"delete its pod (kubectl delete pod {pod}), and run heal again: it is replaced",
+        keyspaces,
+    )
 
 
 def beyond_hints(missed: float, settings: Settings) -> str:

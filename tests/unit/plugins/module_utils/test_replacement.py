@@ -296,6 +296,20 @@ def test_row_8_a_cordoned_worker_is_a_persons_decision() -> None:
     assert short(decided(view, worker=Worker("worker1", READY, cordoned=True), settings=named)) == (8, REPLACE)
 
 
+def test_row_8_a_live_node_whose_volume_is_to_go_is_not_well() -> None:
+    """Its pod is all that keeps its data; by name it is not replaced either."""
+    view = views.with_node(with_keyspace(views.whole(), "shop", dc1="3"), FIRST, volume_deleting=True)
+    for settings in (DEFAULT, Settings(named=frozenset({FIRST}))):
+        told = decided(view, missed=20000.0, settings=settings)
+        assert (short(told), told.at_risk) == ((8, ASK), ())
+        assert "its volume claim is being deleted" in told.reason
+        assert f"kubectl delete pod {FIRST}" in told.advice
+    told = decided(with_keyspace(view, "one", dc1="1"))
+    assert (short(told), told.at_risk) == ((8, ASK), ("one",))
+    assert "and rows of keyspace one with it" in told.reason
+    assert "give keyspace one more replicas, or make a backup; then" in told.advice
+
+
 def test_row_9_a_node_that_nobody_wants_any_more() -> None:
     told = decided(dead(views.whole(), FIRST, phase=None, uid=None), wanted=False)
     assert (short(told), "node_remove" in told.advice) == ((9, ASK), True)
