@@ -382,6 +382,14 @@ def single_copies(seen: View) -> tuple[str, ...]:
 
 def decision(scene: Scene, case: Case) -> Decision:
     """What to do about one node."""
+    told = by_table(scene, case)
+    if told.action in (MOVE, RECREATE) and case.volume.going and told.row != 13:
+        # Its pod is all that keeps the claim: what else only makes the pod again would give the volume up.
+        return safe(scene, case, told.action, told.row, f"{told.reason}, and its volume goes with its pod")
+    return told
+
+
+def by_table(scene: Scene, case: Case) -> Decision:
     node, member = case.node, scene.member(case.node)
     up = scene.up_in(member.address if member else node.address)
     if scene.seen.phase != "running":
@@ -510,6 +518,9 @@ def newcomer(scene: Scene, case: Case) -> Decision:
     """It was never a member: it has nothing that anybody could miss."""
     node, worker = case.node, case.worker
     off = worker.state == GONE or (worker.name or "") in scene.settings.workers_off
+    if not scene.observers:
+        # The ledger may only not have been told of it yet.
+        return wait(case, 13, "whether it has joined is not known: no living node could be asked")
     if node.uid is not None and node.worker is not None and (off or worker.state == AWAY):
         return replace(without_worker(scene, case), row=13)
     if node.phase == "Pending" and node.worker is None and off and case.volume.kind == LOCAL:

@@ -239,6 +239,18 @@ def test_rows_5_and_6_a_pod_leaves_a_worker_that_is_off(kind: str, row: int) -> 
     assert short(decided(view, worker=Worker("worker1", UNKNOWN), volume=volume, settings=off)) == (row, MOVE)
 
 
+def test_a_pod_that_is_all_that_keeps_its_volume_goes_only_when_nothing_is_lost() -> None:
+    """Its claim is being deleted: whoever takes the pod off its worker gives up the volume that could follow."""
+    view = dead(with_keyspace(views.whole(), "shop", dc1="3"), FIRST, phase="Terminating")
+    facts: dict[str, Any] = {"worker": Worker("worker1", GONE), "volume": Volume("claim", "pv", NETWORK, going=True)}
+    told = decided(view, **facts)
+    assert (short(told), "its volume goes with its pod" in told.reason) == ((5, MOVE), True)
+    told = decided(dead(view, SECOND, held=EMPTY), **facts)
+    assert (short(told), told.at_risk) == ((16, ASK), ("shop", "system_auth"))
+    told = decided(with_keyspace(view, "one", dc1="1"), **facts)
+    assert (short(told), told.at_risk) == ((17, ASK), ("one",))
+
+
 def test_row_6_a_local_volume_on_a_worker_that_is_gone() -> None:
     view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
     assert short(decided(view, worker=Worker("worker1", GONE))) == (6, REPLACE)
@@ -439,6 +451,18 @@ def test_row_13_a_node_that_never_joined_joins_anew() -> None:
     assert short(decided(newcomer(phase="Crashed", restarts=3))) == (13, ASK)
     assert short(decided(newcomer(phase="Running"))) == (13, WAIT)
     assert short(decided(newcomer(held="the ledger has no address for this node yet"))) == (13, ASK)
+
+
+def test_row_13_whether_it_has_joined_somebody_has_to_tell() -> None:
+    """A run that was killed between a join and the ledger leaves a member that the ledger does not know."""
+    words = "Discovered existing bootstrap data and cassandra.reset_bootstrap_progress is not configured"
+    crashed = dead(newcomer(phase="Crashed", restarts=2), SECOND, THIRD, phase="Running")
+    told = decided(crashed, last_words=words)
+    assert (short(told), "no living node could be asked" in told.reason) == ((13, WAIT), True)
+    stranded = newcomer(phase="Pending", worker=None, reason=NO_PLACE)
+    stranded = dead(stranded, SECOND, THIRD, phase="Running")
+    told = decided(stranded, worker=Worker("w1", GONE), volume=Volume("claim", "pv", LOCAL))
+    assert short(told) == (13, WAIT)
 
 
 @pytest.mark.parametrize(("known", "action"), [(False, REPLACE), (True, WAIT)])
