@@ -447,6 +447,8 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
         return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
     if not node.ready:
         return wait(case, 1, f"it is up and does not serve clients yet{f': {node.reason}' if node.reason else ''}")
+    if node.pod in scene.seen.unheard:
+        return wait(case, 1, f"it is up and cannot be asked for its view: {scene.seen.unheard[node.pod]}")
     if case.unread:
         return wait(case, 2, f"whether it missed more than hints cover is not known: {case.unread}")
     if case.missed is not None and must_repair(case.missed, scene.settings):
@@ -693,7 +695,9 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     up = scene.up_in(member.address)
     if up and not case.open_plan:
         return living(scene, case, up)
-    beside = {*scene.dead(), *scene.ghosts(), member.address}
+    # Cassandra lets nobody stream his way in while a member leaves, also one that died of it.
+    over = {address for address in scene.dead() if not under_way(scene.members[address])}
+    beside = {*over, *scene.ghosts(), member.address}
     others = [view.without({node.pod, *scene.newcomers()}, beside) for view in scene.views]
     mixed = [*(words for view in others for words in gates.one_line(view)), *another_line(node, others)]
     if mixed:

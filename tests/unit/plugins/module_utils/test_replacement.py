@@ -223,6 +223,17 @@ def test_row_4_a_process_that_goes_on_where_nobody_reaches_it_is_never_replaced(
     assert "switch that worker off" in told.advice
 
 
+def test_a_node_that_cannot_be_asked_is_not_called_well() -> None:
+    """Everybody else sees it up; what it sees itself nobody knows."""
+    whole = views.whole()
+    heard = {pod: seen for pod, seen in whole.observations.items() if pod != FIRST}
+    told = decided(replace(whole, observations=heard, unheard={FIRST: "the login is refused"}))
+    assert (short(told), told.reason) == (
+        (1, WAIT),
+        "it is up and cannot be asked for its view: the login is refused",
+    )
+
+
 def test_row_4_views_that_differ_are_waited_for() -> None:
     view = views.with_down(views.whole(), SECOND, address_of(views.whole(), FIRST))
     told = decided(view)
@@ -638,6 +649,15 @@ def test_nothing_is_replaced_while_the_living_are_not_well(words: str) -> None:
     told = decided(spoiled(dead(views.whole(), FIRST, held=EMPTY))[words])
     assert told.action in (WAIT, ASK), told
     assert words in told.reason
+
+
+@pytest.mark.parametrize("status", ["removing", "LEAVING"])
+def test_nothing_is_replaced_while_a_dead_member_is_being_removed(status: str) -> None:
+    """Cassandra refuses the new node (C(consistent.rangemovement)): the volume would be given up for nothing."""
+    view = stranger(dead(views.whole(), FIRST, held=EMPTY))
+    assert decided(view).action == REPLACE
+    told = decided(stranger(view, status=status))
+    assert (told.action, f"sees 198.19.9.9 as {status}, needed NORMAL" in told.reason) == (WAIT, True)
 
 
 def test_who_does_not_know_the_dead_one_cannot_give_it_its_tokens() -> None:
