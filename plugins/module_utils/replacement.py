@@ -873,7 +873,8 @@ def stranger(scene: Scene, member: Endpoint) -> Decision:
             10,
             ASK,
             f"it is being removed from the ring ({member.status})",
-            f"if that does not end: module node_remove with host_id {member.host_id} goes on with it",
+            f"if that does not end: module node_remove with host_id {member.host_id} goes on with it, and with force "
+            "ends it, such as where a node that was to receive is dead",
         )
     if member.tokens:
         return Decision(

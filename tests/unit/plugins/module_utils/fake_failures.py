@@ -105,6 +105,8 @@ class FailingCassandra(FakeCassandra):
             return self.change(f"nodetool repair {verb[2]} on {pod}", lambda: self.repaired.append((pod, verb[2])))
         if verb[0] == "assassinate":
             return self.change(f"nodetool assassinate {verb[1]}", lambda: self.forget("address", verb[1]))
+        if list(verb) == ["removenode", "status"]:
+            return None
         if verb[0] == "removenode":
             return self.change(f"nodetool removenode {verb[1]}", lambda: self.forget("host_id", verb[1]))
         return super().one_verb(kube, pod, verb)
