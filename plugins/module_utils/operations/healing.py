@@ -57,9 +57,6 @@ class Round:
     def case(self, pod: str) -> Case:
         return next(case for case in self.cases if case.node.pod == pod)
 
-    def about(self, pod: str) -> Decision | None:
-        return next((each for each in self.decisions if each.node == pod), None)
-
 
 class Healing:
     """Heals the nodes of one datacenter.
@@ -98,8 +95,10 @@ class Healing:
         if self.settings.hint_window is None:
             self.settings = replace(self.settings, hint_window=failures.hint_window(self.cluster.own, sight.view))
         cases = failures.cases(self.cluster, sight)
-        decisions = replacement.decide(sight.view, cases, self.settings, sight.others)
-        wanted = [self.patiently(each) for each in decisions if self.only in (None, each.node)]
+        decided = replacement.decide(sight.view, cases, self.settings, sight.others)
+        plan = failures.open_plan(self.cluster, sight.found)
+        decisions = in_turn([self.patiently(each) for each in decided], plan.pod if plan else "", self.only)
+        wanted = [each for each in decisions if self.only in (None, each.node)]
         self._latest = Round(sight, Scene(sight.view, sight.others, self.settings), cases, wanted)
         return self._latest
 
@@ -182,10 +181,6 @@ class Healing:
     def replace(self, step: Decision, seen: Round) -> None:
         """Begin a replacement, or take up the one that was begun."""
         replacing, plan = self.replacing(), failures.open_plan(self.cluster, seen.sight.found)
-        if plan is not None and plan.pod != step.node:
-            waits = next((each for each in seen.decisions if each.node == plan.pod), None)
-            why = f" ({waits.reason}{waits.advice and ': ' + waits.advice})" if waits else ""
-            raise CassopsError(f"the replacement of {plan.pod} was begun and is not finished; it goes first{why}")
         if plan is None:
             plan = replacing.begin(seen.case(step.node), step, seen.scene, seen.sight)
         self.changes.append(f"replace {step.node}")
@@ -289,6 +284,32 @@ class Healing:
             healed = {each.node: replacement.WELL for each in acting if each.action != replacement.ASSASSINATE}
             result["diff"] = diff({each.node: each.reason for each in acting}, healed)
         return result
+
+
+def in_turn(decisions: Sequence[Decision], begun: str, only: str | None) -> list[Decision]:
+    """The decisions, and why others are not replaced before the one whose replacement was begun.
+
+    :param begun: that node, if there is one.
+    :param only: the one node that the run is for.
+    """
+    goes_first = next((each for each in decisions if each.node == begun), None)
+    if not begun or (goes_first and goes_first.acts and only in (None, begun)):
+        return list(decisions)
+    return [
+        after(each, begun, goes_first) if each.action == replacement.REPLACE and each.node != begun else each
+        for each in decisions
+    ]
+
+
+def after(decision: Decision, begun: str, goes_first: Decision | None) -> Decision:
+    """What is to be replaced when another replacement, which was begun, is finished."""
+    action, why, advice = replacement.ASK, "", "run the playbook heal, which finishes that one first"
+    if goes_first is None:
+        why, advice = ", which nobody knows any more", "run the playbook status, and see where that node is"
+    elif not goes_first.acts:
+        action, why, advice = goes_first.action, f" ({goes_first.reason})", goes_first.advice
+    reason = f"{decision.reason}; but the replacement of {begun} was begun and goes first{why}"
+    return replace(decision, action=action, reason=reason, advice=advice)
 
 
 def whole(decisions: Sequence[Decision]) -> bool:

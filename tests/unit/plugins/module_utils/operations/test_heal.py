@@ -33,7 +33,14 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
-from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import Scene
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
+    ASK,
+    REPAIR,
+    REPLACE,
+    WAIT,
+    Decision,
+    Scene,
+)
 
 FIRST, FOURTH, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-0"
 NODES = [f"shop-dc1-r{rack}-{ordinal}" for rack in (1, 2, 3) for ordinal in (0, 1)]
@@ -433,6 +440,47 @@ def test_a_rack_that_lost_its_volumes_is_replaced_one_after_the_other(world: Wor
     result = world.heal()
     world.assert_whole(before)
     assert [done["node"] for done in result["replaced"]] == [FIRST, FOURTH]
+
+
+def test_who_is_named_waits_for_the_replacement_that_was_begun_and_is_told_why(world: World) -> None:
+    before = world.identities()
+    world.kube.wipe(FOURTH)
+    # After the lock and the plan.
+    assert world.killed(2, world.heal)
+    assert PLAN in world.kube.objects
+    world.kube.wipe(FIRST)
+    since = len(world.kube.writes)
+    for check in (True, False):
+        with pytest.raises(Failed) as caught:
+            world.replace("r1-0", check=check)
+        assert decisions(caught.value.result) == {FIRST: (6, "ask")}
+        assert f"the replacement of {FOURTH} was begun and goes first" in str(caught.value)
+        assert "run the playbook heal, which finishes that one first" in str(caught.value)
+    assert world.writes(since) == []
+    result = world.heal()
+    world.assert_whole(before)
+    assert [done["node"] for done in result["replaced"]] == [FOURTH, FIRST]
+
+
+@pytest.mark.parametrize("only", [None, FIRST])
+@pytest.mark.parametrize(
+    ("begun", "action", "words", "advice"),
+    [
+        (Decision(FOURTH, 12, WAIT, "it starts again"), WAIT, f"of {FOURTH} was begun and goes first (it starts", ""),
+        (Decision(FOURTH, 16, ASK, "rows", "accept it"), ASK, "goes first (rows)", "accept it"),
+        (None, ASK, "goes first, which nobody knows any more", "run the playbook status"),
+    ],
+)
+def test_the_reason_of_the_one_that_goes_first_is_that_of_the_others(
+    only: str | None, begun: Decision | None, action: str, words: str, advice: str
+) -> None:
+    other = Decision(FIRST, 6, REPLACE, "it came back without its storage")
+    repaired = Decision(SECOND, 2, REPAIR, "it was down")
+    told = healing.in_turn([other, repaired, *([begun] if begun else [])], FOURTH, only)
+    assert (told[0].action, told[1]) == (action, repaired)
+    assert told[0].reason.startswith("it came back without its storage; but the replacement of ")
+    assert words in told[0].reason
+    assert told[0].advice.startswith(advice)
 
 
 def two_racks(world: World) -> None:
