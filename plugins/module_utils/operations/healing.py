@@ -62,11 +62,19 @@ class Healing:
     """Heals the nodes of one datacenter.
 
     :param only: the one node to look after; None: all of them, and strangers in the ring.
+    :param ghosts: since when they have been seen (seconds, monotonic), of whoever looks again and again.
     :ivar changes: what was done, in words.
     :ivar replaced: the replacements that were finished.
     """
 
-    def __init__(self, cluster: Cluster, params: Mapping[str, Any], ctx: Context, only: str | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        params: Mapping[str, Any],
+        ctx: Context,
+        only: str | None = None,
+        ghosts: dict[str, float] | None = None,
+    ) -> None:
         self.cluster = cluster
         self.params = params
         self.ctx = ctx
@@ -85,7 +93,7 @@ class Healing:
         self._before: dict[str, str] = {}
         self._latest: Round | None = None
         self._times: Counter[tuple[str, str]] = Counter()
-        self._ghosts: dict[str, float] = {}
+        self._ghosts = {} if ghosts is None else ghosts
         self._said, self._said_at = "", 0.0
 
     # Looking
@@ -96,6 +104,8 @@ class Healing:
             self.settings = replace(self.settings, hint_window=failures.hint_window(self.cluster.own, sight.view))
         cases = failures.cases(self.cluster, sight)
         decided = replacement.decide(sight.view, cases, self.settings, sight.others)
+        for address in self._ghosts.keys() - {each.node for each in decided if each.action == replacement.ASSASSINATE}:
+            del self._ghosts[address]
         plan = failures.open_plan(self.cluster, sight.found)
         decisions = in_turn([self.patiently(each) for each in decided], plan.pod if plan else "", self.only)
         wanted = [each for each in decisions if self.only in (None, each.node)]
