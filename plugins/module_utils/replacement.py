@@ -220,6 +220,11 @@ def held_because(text: str) -> str:
     return next((kind for sign, kind in HELD.items() if sign in text), NOT_ALLOWED)
 
 
+def is_off(settings: Settings, worker: Worker) -> bool:
+    """Whether no process runs there any more: by Kubernetes, or by the user where Kubernetes hears nothing of it."""
+    return worker.state == GONE or (worker.state != READY and (worker.name or "") in settings.workers_off)
+
+
 def must_repair(down: float | None, settings: Settings) -> bool:
     """Whether a node's ranges must be repaired: it was down for longer than hints are kept, or nobody knows."""
     return down is None or settings.hint_window is None or down > settings.hint_window
@@ -519,7 +524,7 @@ def surplus(case: Case, up: bool) -> Decision:
 def newcomer(scene: Scene, case: Case) -> Decision:
     """It was never a member: it has nothing that anybody could miss."""
     node, worker = case.node, case.worker
-    off = worker.state == GONE or (worker.name or "") in scene.settings.workers_off
+    off = is_off(scene.settings, worker)
     if not scene.observers:
         # The ledger may only not have been told of it yet.
         return wait(case, 13, "whether it has joined is not known: no living node could be asked")
@@ -563,7 +568,7 @@ def without_worker(scene: Scene, case: Case) -> Decision:
     node, worker = case.node, case.worker
     where = f"worker {worker.name}" if worker.name else "its worker"
     row = 5 if case.volume.kind == NETWORK else 6
-    if worker.state == GONE or (worker.name and worker.name in scene.settings.workers_off):
+    if is_off(scene.settings, worker):
         said = "is gone from Kubernetes" if worker.state == GONE else "is off, as you said"
         if node.uid is not None:
             return Decision(node.pod, row, MOVE, f"{where} {said}")
@@ -587,7 +592,7 @@ def unplaced(scene: Scene, case: Case) -> Decision:
     if volume.kind != LOCAL:
         return ask(case, 1, f"its pod has no place: {node.reason}", "see to workers and zones: kubectl describe pod")
     there = f"its local volume is on worker {worker.name or 'unknown'}"
-    if worker.state == GONE or worker.name in scene.settings.workers_off:
+    if is_off(scene.settings, worker):
         said = "is gone from Kubernetes" if worker.state == GONE else "is off for good, as you said"
         return safe(scene, case, REPLACE, 6, f"{there}, which {said}")
     if worker.state == READY and node.pod in scene.settings.named:

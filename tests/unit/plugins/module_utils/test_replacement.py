@@ -250,6 +250,16 @@ def test_rows_5_and_6_a_pod_leaves_a_worker_that_is_off(kind: str, row: int) -> 
     assert short(decided(view, worker=Worker("worker1", UNKNOWN), volume=volume, settings=off)) == (row, MOVE)
 
 
+def test_a_worker_that_kubernetes_hears_of_is_not_off_whatever_is_said() -> None:
+    """The wrong name was written: a process that ends there must not meet another one on its volume."""
+    said = Settings(workers_off=frozenset({"worker1"}))
+    ends = dead(views.whole(), FIRST, phase="Terminating")
+    assert short(decided(ends, worker=Worker("worker1", READY), down=400.0, settings=said)) == (4, WAIT)
+    waits = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
+    told = decided(waits, worker=Worker("worker1", READY, cordoned=True), settings=said)
+    assert (short(told), "which is up and does not take it" in told.reason) == ((8, ASK), True)
+
+
 def test_a_pod_that_is_all_that_keeps_its_volume_goes_only_when_nothing_is_lost() -> None:
     """Its claim is being deleted: whoever takes the pod off its worker gives up the volume that could follow."""
     view = dead(with_keyspace(views.whole(), "shop", dc1="3"), FIRST, phase="Terminating")
