@@ -157,9 +157,7 @@ class Cluster:
         found = self.own.objects()
         return Sight(found, self.own.view(found))
 
-    def ask(
-        self, sight: Sight, also: Collection[str] | None = (), busy: bool = True, gossip: bool = False
-    ) -> Sight:
+    def ask(self, sight: Sight, also: Collection[str] | None = (), busy: bool = True, gossip: bool = False) -> Sight:
         """The same with every observer's view, and those of the other datacenters.
 
         :param also: pods to ask in any case, if they run; None is every node of every datacenter.

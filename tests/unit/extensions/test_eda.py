@@ -103,9 +103,7 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def test_a_ghost_that_stays_is_seen_to(
-    source: ModuleType, kube: FailingKube, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ghost_that_stays_is_seen_to(source: ModuleType, kube: FailingKube, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is one only after a while, which is longer than from one look to the next."""
     watch = source.Watch(ARGS)
     kube.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (), "dc1", "shutdown", gossip_only=True)
