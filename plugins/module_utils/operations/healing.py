@@ -31,6 +31,7 @@ VERB_LIMIT = 120.0
 TIMES = 3
 # Gossip forgets by itself who owns nothing; an address that stays for longer is a ghost.
 GHOST_SECONDS = 120.0
+PUT_OFF = "; not repaired in this run"
 SAID: Mapping[str, Any] = {
     "workers_off": {"type": "list", "elements": "str", "default": []},
     "accept_loss": {"type": "list", "elements": "str", "default": []},
@@ -119,7 +120,7 @@ class Healing:
             if time.monotonic() - since < GHOST_SECONDS:
                 return replace(decision, action=replacement.WAIT)
         if decision.action == replacement.REPAIR and not self.params["repair"]:
-            return replace(decision, action=replacement.NONE, reason=f"{decision.reason}; not repaired in this run")
+            return replace(decision, action=replacement.NONE, reason=f"{decision.reason}{PUT_OFF}")
         if decision.acts and self._times[decision.node, decision.action] >= TIMES:
             advice = "see its pod, its log, and what this run did"
             reason = f"{decision.reason}; this run did that {TIMES} times, and it did not help"
@@ -138,7 +139,7 @@ class Healing:
         except CassopsError as error:
             # What was done since the beginning has changed the picture.
             raise Failed(str(error), self.result(self._latest or begin)) from error
-        if not whole(seen.decisions):
+        if not finished(seen.decisions):
             raise unfinished(self.result(seen), seen.decisions)
         return seen
 
@@ -322,8 +323,14 @@ def after(decision: Decision, begun: str, goes_first: Decision | None) -> Decisi
     return replace(decision, action=action, reason=reason, advice=advice)
 
 
-def whole(decisions: Sequence[Decision]) -> bool:
+def finished(decisions: Sequence[Decision]) -> bool:
+    """Whether this run has nothing left to do, nor anybody else."""
     return all(each.action == replacement.NONE for each in decisions)
+
+
+def whole(decisions: Sequence[Decision]) -> bool:
+    """Whether nothing is left at all, not for a later run either."""
+    return finished(decisions) and not any(each.reason.endswith(PUT_OFF) for each in decisions)
 
 
 def waiting(decisions: Sequence[Decision]) -> list[Decision]:
