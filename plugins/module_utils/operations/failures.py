@@ -194,8 +194,18 @@ def forget_missed(kube: Kube, pod: str) -> None:
         raise CassopsError(f"{pod}: the note of what it missed could not be taken away: {done.stderr.strip()}")
 
 
-def hint_window(place: Place, view: View) -> float | None:
-    """For how many seconds the nodes keep hints for one that is down; 0 where they keep none, None where none tells."""
+def hint_window(cluster: Cluster, sight: Sight) -> float | None:
+    """For how many seconds all nodes keep hints for one that is down; 0 where some keep none, None where unknown.
+
+    Who takes a write keeps its hints, so every datacenter's setting counts. That of one node counts for a datacenter.
+    """
+    asked = zip((cluster.own, *cluster.peers), (sight.view, *sight.others), strict=True)
+    told = [window_in(place, view) for place, view in asked if view.observations]
+    known = [window for window in told if window is not None]
+    return min(known) if known and len(known) == len(told) else None
+
+
+def window_in(place: Place, view: View) -> float | None:
     for pod in sorted(view.observations):
         told = attempt(partial(hint_settings, place, pod))
         if isinstance(told, dict):

@@ -102,7 +102,7 @@ class Healing:
     def look(self) -> Round:
         sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
         if self.settings.hint_window is None:
-            self.settings = replace(self.settings, hint_window=failures.hint_window(self.cluster.own, sight.view))
+            self.settings = replace(self.settings, hint_window=failures.hint_window(self.cluster, sight))
         cases = failures.cases(self.cluster, sight)
         decided = replacement.decide(sight.view, cases, self.settings, sight.others)
         for address in self._ghosts.keys() - {each.node for each in decided if each.action == replacement.ASSASSINATE}:

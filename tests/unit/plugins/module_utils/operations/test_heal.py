@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OPEN, Member
 from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube, deployed
 from unit.plugins.module_utils.fake_kube import Killed
@@ -23,6 +25,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     failures,
     heal,
@@ -31,6 +34,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     replacing,
     streaming,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
@@ -321,6 +325,32 @@ def test_a_hint_window_that_nobody_tells_is_asked_again_and_covers_nothing(
     assert told["reason"] == "it was down for 60 s, and no node tells for how long hints are kept"
     monkeypatch.setattr(failures, "hint_settings", settings)
     assert world.heal()["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("windows", "least"),
+    [
+        (("3h", "30m"), 1800.0),
+        (("3h", "1d"), 10800.0),
+        (("3h", None), None),
+        ((None, "3h"), None),
+        ((None, None), None),
+    ],
+)
+def test_hints_are_kept_by_whoever_took_the_write(
+    monkeypatch: pytest.MonkeyPatch, windows: Sequence[str | None], least: float | None
+) -> None:
+    """In another datacenter too."""
+
+    def settings(place: Any, pod: str) -> dict[str, str | None]:
+        if place is None:
+            raise CassopsError("the login is refused")
+        return {"max_hint_window": place}
+
+    monkeypatch.setattr(failures, "hint_settings", settings)
+    cluster = cast(Cluster, SimpleNamespace(own=windows[0], peers=windows[1:]))
+    sight = Sight(cast(Objects, None), views.whole(), tuple(views.whole() for _peer in windows[1:]))
+    assert failures.hint_window(cluster, sight) == least
 
 
 @pytest.mark.parametrize(
