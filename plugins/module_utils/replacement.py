@@ -652,7 +652,8 @@ def crossed(scene: Scene, case: Case) -> Decision:
 def starting(scene: Scene, case: Case) -> Decision:
     """Its container runs, and nobody sees it up."""
     if case.node.ready:
-        return wait(case, 4, "Kubernetes takes it for ready, and nobody sees it up")
+        why = unasked(scene) or "nobody sees it up"
+        return wait(case, 4, f"Kubernetes takes it for ready, and {why}")
     just_now = case.down is not None and case.down < MOMENT
     if case.node.pod in scene.settings.named and not just_now:
         return safe(scene, case, REPLACE, 7, "it runs, and nobody sees it up")
@@ -687,6 +688,10 @@ def summary(case: Case) -> str:
 def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decision:
     """The decision, if nothing speaks against it; else what does."""
     node, member = case.node, scene.member(case.node)
+    unknown = unasked(scene)
+    if unknown:
+        advice = "see to the superuser's Secret, and to port-forwards; before a node answers nothing is decided"
+        return ask(case, 18, f"{reason}; and {unknown}", advice)
     if not scene.observers:
         return ask(
             case,
@@ -717,6 +722,13 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
         return refused
     at_risk = tuple(sorted({name for loss in lost for name in loss.keyspaces}))
     return Decision(node.pod, row, action, reason + circumstances(scene, member, at_risk), at_risk=at_risk)
+
+
+def unasked(scene: Scene) -> str:
+    """Why nobody tells who lives although nodes serve; empty where somebody does, or where none serves."""
+    serving = (node.pod for node in scene.seen.nodes if node.ready and node.pod in scene.seen.unheard)
+    pod = next(serving, None)
+    return "" if scene.observers or pod is None else f"no node can be asked: {scene.seen.unheard[pod]}"
 
 
 def safe_repair(scene: Scene, case: Case, reason: str) -> Decision:

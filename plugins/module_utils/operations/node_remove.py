@@ -145,7 +145,7 @@ class Removal:
                 return [f"it is {theirs.pod} of datacenter {view.datacenter}: see to it there"]
         if not member.tokens and not self.params["assassinate"]:
             return ["it owns no tokens, so there is nothing to hand over: assassinate takes it out of gossip"]
-        if member.tokens and self.params["assassinate"] and not removal_failed(member):
+        if member.tokens and self.params["assassinate"] and not leaves(member):
             return [
                 f"it owns {len(member.tokens)} tokens, whose data nobody would take over: first remove it without "
                 "assassinate, which is the last resort for a removal that does not end"
@@ -175,7 +175,7 @@ class Removal:
         if self.params["assassinate"]:
             return Step(f"assassinate {member.address}", observers[0], ("assassinate", member.address))
         # In a large datacenter not every node is asked for its view, and any may lead a removal.
-        begun = removal_failed(member)
+        begun = leaves(member)
         running = [node.pod for node in sight.view.nodes if node.phase == "Running" and node.held is None]
         coordinator = self.coordinator(running if begun else observers, member)
         if coordinator and self.params["force"]:
@@ -266,8 +266,8 @@ class Removal:
         return result
 
 
-def removal_failed(member: Endpoint) -> bool:
-    """Whether its removal was begun, and has not ended: it is dead."""
+def leaves(member: Endpoint) -> bool:
+    """Whether it leaves or is being removed; of one that is dead that has not ended."""
     return (member.status or "").lower().startswith(("removing", "leaving"))
 
 
@@ -276,7 +276,7 @@ def others_leave(scene: Scene, member: Endpoint) -> list[str]:
     return [
         f"{scene.name(address)} is {other.status}, and force would end that too: wait until it is done"
         for address, other in sorted(scene.members.items())
-        if address != member.address and replacement.under_way(other)
+        if address != member.address and leaves(other)
     ]
 
 

@@ -603,6 +603,19 @@ def test_row_18_nobody_is_left_to_ask() -> None:
     assert "restore the datacenter from a backup" in told.advice
 
 
+def test_row_18_nodes_that_serve_and_let_nobody_in_are_not_lost() -> None:
+    """Nobody must be sent to a backup because of a password."""
+    view = views.with_node(views.whole(), FIRST, ready=False, held=EMPTY)
+    refused = dict.fromkeys((SECOND, THIRD), "provided username and/or password are incorrect")
+    view = replace(view, observations={}, unheard=refused)
+    told = decided(view)
+    assert (short(told), "no node can be asked: provided username" in told.reason) == ((18, ASK), True)
+    assert "backup" not in told.advice
+    assert "the superuser's Secret" in told.advice
+    told = decided(view, SECOND)
+    assert (short(told), "ready, and no node can be asked: provided" in told.reason) == ((4, WAIT), True)
+
+
 def test_row_19_crossed_addresses() -> None:
     words = "A node with address /198.19.0.2 already exists, cancelling join. Use cassandra.replace_address"
     view = dead(views.whole(), FIRST, phase="Crashed", restarts=2)
