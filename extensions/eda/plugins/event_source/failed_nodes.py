@@ -89,6 +89,7 @@ EXAMPLES = r"""
 
 # Seconds between two looks at least: a pod that starts changes several times.
 PAUSE = 3.0
+BLIND = "blind"
 CONNECTION = ("kubeconfig", "context", "namespace", "superuser_secret")
 
 logger = logging.getLogger(__name__)
@@ -145,9 +146,10 @@ class Watch:
         now = time.monotonic()
         if self._blind_since is None:
             self._blind_since = now
-        if self._told == why or now - self._blind_since < self.repeat:
+        # Each time may have other words.
+        if self._told is BLIND or now - self._blind_since < self.repeat:
             return None
-        self._told = why
+        self._told = BLIND
         return self.event(whole=False, act=False, decisions=[], blind=why)
 
     def event(self, **told: Any) -> dict[str, Any]:
