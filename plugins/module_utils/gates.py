@@ -476,7 +476,7 @@ def advice(reason: str) -> str:
         ("has not finished joining", moving),
         ("says that it is", "wait until it is done; a node that is drained wants a restart"),
         (", needed NORMAL", moving),
-        ("is to be deleted", "leave its pod alone, and replace the node with the playbook replace_node"),
+        ("is to be deleted", "leave its pod alone: the playbook heal with --check tells how it gets another volume"),
         ("sees", late),
         ("does not know", late),
         ("knows other tokens", late),

@@ -117,15 +117,23 @@ def outline(found: Objects, cluster: str, datacenter: str) -> View:
     )
 
 
-def ask(kube: Kube, seen: View, credentials: Credentials, also: Collection[str] = (), busy: bool = False) -> View:
+def ask(
+    kube: Kube,
+    seen: View,
+    credentials: Credentials,
+    also: Collection[str] = (),
+    busy: bool = False,
+    gossip: bool = False,
+) -> View:
     """Ask every observer for its view, at the same time.
 
     :param also: pods to ask in any case, if they run.
     :param busy: ask also what the observers are busy with: a few tables more, and one look at each volume.
+    :param gossip: ask what gossip says of the members also where that costs a Java process (4.0); busy does so too.
     """
     pods = [node.pod for node in observers(seen.nodes, also)]
     alike = Alike()
-    answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials, busy, alike)), pods)
+    answers = together(lambda pod: attempt(lambda: observation(kube, pod, credentials, busy, alike, gossip)), pods)
     answered = list(zip(pods, answers, strict=True))
     heard = {pod: answer for pod, answer in answered if not isinstance(answer, CassopsError)}
     return replace(
@@ -427,7 +435,12 @@ def held_reason(kube: Kube, pod: str) -> str | None:
 
 
 def observation(
-    kube: Kube, pod: str, credentials: Credentials, busy: bool = False, alike: Alike | None = None
+    kube: Kube,
+    pod: str,
+    credentials: Credentials,
+    busy: bool = False,
+    alike: Alike | None = None,
+    gossip: bool = False,
 ) -> tuple[Observation, tuple[Keyspace, ...]]:
     """One node's view, and the keyspaces it knows.
 
@@ -438,17 +451,17 @@ def observation(
         local = session.execute("SELECT * FROM system.local")[0]
         peers = session.execute("SELECT * FROM system.peers_v2")
         tables = alike.told(("tables", local["release_version"]), lambda: virtual_tables(session))
-        gossip = gossip_rows(session) if "gossip_info" in tables else gossip_lines(kube, pod) if busy else {}
+        told = gossip_told(kube, pod, session, tables, busy or gossip)
         keyspaces = alike.told(("keyspaces", str(local["schema_version"])), lambda: keyspaces_of(session))
         own = str(local["broadcast_address"])
-        members = {own: endpoint(own, local, gossip)}
-        if not gossip:
+        members = {own: endpoint(own, local, told)}
+        if not told:
             # 4.0 has it in no table, and a process of nodetool is too dear for it.
             members[own] = replace(members[own], load=float(activity.used(session)))
         for peer in peers:
             address = str(peer["peer"])
-            members[address] = endpoint(address, peer, gossip)
-        for address, row in gossip.items():
+            members[address] = endpoint(address, peer, told)
+        for address, row in told.items():
             if gossip_status(row) in GONE:
                 continue
             members.setdefault(address, gossip_endpoint(address, row))
@@ -486,6 +499,15 @@ def virtual_tables(session: cql.Session) -> set[str]:
     """The tables of system_views, which every version has more of."""
     tables = "SELECT table_name FROM system_virtual_schema.tables"
     return {row["table_name"] for row in session.execute(f"{tables} WHERE keyspace_name = 'system_views'")}
+
+
+def gossip_told(
+    kube: Kube, pod: str, session: cql.Session, tables: Collection[str], dear: bool
+) -> dict[str, Mapping[str, Any]]:
+    """What gossip says of the members, by address; nothing where a table does not have it and it may not be dear."""
+    if "gossip_info" in tables:
+        return gossip_rows(session)
+    return gossip_lines(kube, pod) if dear else {}
 
 
 def gossip_rows(session: cql.Session) -> dict[str, Mapping[str, Any]]:

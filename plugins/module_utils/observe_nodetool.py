@@ -56,7 +56,10 @@ def from_words(
     ring: Mapping[str, Sequence[int]],
     cluster: Mapping[str, Any],
 ) -> tuple[Observation, tuple[Keyspace, ...]]:
-    """The parsed output of L(VERBS) as an observation."""
+    """The parsed output of L(VERBS) as an observation.
+
+    :raises CassopsError: the node is no member in its own word.
+    """
     rows = {
         address: {name.lower(): state["value"] for name, state in said["states"].items()}
         for address, said in gossip.items()
@@ -69,7 +72,9 @@ def from_words(
         if gossip_status(row) not in GONE:
             members.setdefault(address, gossip_endpoint(address, row))
     alive = {line["address"]: line["status"] == "up" for line in status["nodes"]}
-    own = next(address for address, item in members.items() if item.host_id == info["id"])
+    own = next((address for address, item in members.items() if item.host_id == info["id"]), None)
+    if own is None:
+        raise CassopsError(f"{pod}: its host id {info['id']} is none of those that it knows")
     keyspaces = tuple(Keyspace(name, dict(options)) for name, options in cluster["keyspaces"].items())
     return Observation(pod, own, members[own].status == "NORMAL", members, alive), keyspaces
 

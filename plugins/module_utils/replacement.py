@@ -125,6 +125,7 @@ class Case:
     :param worker: where its pod is or, of a pod without a worker, where its volume is.
     :param down: for at least so many seconds nobody could use it.
     :param missed: seconds that it was down before its last start, as long as its ranges were not repaired since.
+    :param unread: why that is not known just now.
     :param last_words: the end of the log of a container that crashed.
     :param wanted: a StatefulSet wants this node.
     :param open_plan: a replacement of this node was begun and is not finished.
@@ -137,6 +138,7 @@ class Case:
     volume: Volume = Volume()
     down: float | None = None
     missed: float | None = None
+    unread: str = ""
     last_words: str = ""
     wanted: bool = True
     open_plan: bool = False
@@ -152,7 +154,7 @@ class Settings:
     :param workers_off: workers that the user says are off for good.
     :param accept_loss: keyspaces of which rows may be lost.
     :param grace: seconds that a worker may be away before anybody is asked about it.
-    :param hint_window: Cassandra's C(max_hint_window), in seconds.
+    :param hint_window: Cassandra's C(max_hint_window), in seconds; None where no node could tell it.
     :param prefix: of the options' names in messages: a role's variables have its name before them.
     """
 
@@ -160,7 +162,7 @@ class Settings:
     workers_off: frozenset[str] = frozenset()
     accept_loss: frozenset[str] = frozenset()
     grace: float = 300.0
-    hint_window: float = 10800.0
+    hint_window: float | None = 10800.0
     prefix: str = ""
 
     def say(self, option: str, *values: str) -> str:
@@ -218,9 +220,14 @@ def held_because(text: str) -> str:
     return next((kind for sign, kind in HELD.items() if sign in text), NOT_ALLOWED)
 
 
+def is_off(settings: Settings, worker: Worker) -> bool:
+    """Whether no process runs there any more: by Kubernetes, or by the user where Kubernetes hears nothing of it."""
+    return worker.state == GONE or (worker.state != READY and (worker.name or "") in settings.workers_off)
+
+
 def must_repair(down: float | None, settings: Settings) -> bool:
     """Whether a node's ranges must be repaired: it was down for longer than hints are kept, or nobody knows."""
-    return down is None or down > settings.hint_window
+    return down is None or settings.hint_window is None or down > settings.hint_window
 
 
 # --- the ring ---------------------------------------------------------------------------------------------------------
@@ -380,6 +387,14 @@ def single_copies(seen: View) -> tuple[str, ...]:
 
 def decision(scene: Scene, case: Case) -> Decision:
     """What to do about one node."""
+    told = by_table(scene, case)
+    if told.action in (MOVE, RECREATE) and case.volume.going and told.row != 13:
+        # Its pod is all that keeps the claim: what else only makes the pod again would give the volume up.
+        return safe(scene, case, told.action, told.row, f"{told.reason}, and its volume goes with its pod")
+    return told
+
+
+def by_table(scene: Scene, case: Case) -> Decision:
     node, member = case.node, scene.member(case.node)
     up = scene.up_in(member.address if member else node.address)
     if scene.seen.phase != "running":
@@ -431,19 +446,50 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
             f"{where}",
             f"switch that worker off, or connect it again{where and f' ({case.worker.name})'}; then run it again",
         )
+    if node.volume_deleting:
+        return doomed(scene, case)
     if len(up) < scene.observers:
         return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
     if not node.ready:
         return wait(case, 1, f"it is up and does not serve clients yet{f': {node.reason}' if node.reason else ''}")
+    if node.pod in scene.seen.unheard:
+        return wait(case, 1, f"it is up and cannot be asked for its view: {scene.seen.unheard[node.pod]}")
+    if case.unread:
+        return wait(case, 2, f"whether it missed more than hints cover is not known: {case.unread}")
     if case.missed is not None and must_repair(case.missed, scene.settings):
-        kept = f"hints are kept ({scene.settings.hint_window:.0f} s)"
-        missed = f"it was down for {case.missed:.0f} s, longer than {kept}"
-        if case.missed == math.inf:
-            missed = f"for how long it was down is not known; it may have been longer than {kept}"
-        return safe_repair(scene, case, missed)
+        return safe_repair(scene, case, beyond_hints(case.missed, scene.settings))
     if named:
         return Decision(node.pod, 8, NONE, "every view has it up, and a live node is never replaced")
     return Decision(node.pod, 0, NONE, WELL)
+
+
+def doomed(scene: Scene, case: Case) -> Decision:
+    """Nobody can take back the deletion of a claim: the node has to get another volume, when nothing is lost by it."""
+    pod, member = case.node.pod, scene.member(case.node)
+    lost = losses(scene, member.address) if member else []
+    keyspaces = tuple(sorted({name for loss in lost for name in loss.keyspaces}))
+    names = gates.keyspaces_named(keyspaces)
+    first_of_all = f"give {names} more replicas, or make a backup; " if lost else ""
+    return Decision(
+        pod,
+        8,
+        ASK,
+        "it is alive, and its volume claim is being deleted: its data goes as soon as its pod does"
+        + (f", and rows of {names} with it" if lost else ""),
+        f"leave its pod alone until all others are well; {first_of_all}then repair it (nodetool repair -full there), "
+        f"delete its pod (kubectl delete pod {pod}), and run heal again: it is replaced",
+        keyspaces,
+    )
+
+
+def beyond_hints(missed: float, settings: Settings) -> str:
+    down = f"it was down for {missed:.0f} s"
+    if settings.hint_window is None:
+        return f"{'it was down' if missed == math.inf else down}, and no node tells for how long hints are kept"
+    kept = f"hints are kept ({settings.hint_window:.0f} s)"
+    if missed == math.inf:
+        return f"for how long it was down is not known; it may have been longer than {kept}"
+    return f"{down}, longer than {kept}"
 
 
 def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
@@ -478,7 +524,10 @@ def surplus(case: Case, up: bool) -> Decision:
 def newcomer(scene: Scene, case: Case) -> Decision:
     """It was never a member: it has nothing that anybody could miss."""
     node, worker = case.node, case.worker
-    off = worker.state == GONE or (worker.name or "") in scene.settings.workers_off
+    off = is_off(scene.settings, worker)
+    if not scene.observers:
+        # The ledger may only not have been told of it yet.
+        return wait(case, 13, "whether it has joined is not known: no living node could be asked")
     if node.uid is not None and node.worker is not None and (off or worker.state == AWAY):
         return replace(without_worker(scene, case), row=13)
     if node.phase == "Pending" and node.worker is None and off and case.volume.kind == LOCAL:
@@ -519,7 +568,7 @@ def without_worker(scene: Scene, case: Case) -> Decision:
     node, worker = case.node, case.worker
     where = f"worker {worker.name}" if worker.name else "its worker"
     row = 5 if case.volume.kind == NETWORK else 6
-    if worker.state == GONE or (worker.name and worker.name in scene.settings.workers_off):
+    if is_off(scene.settings, worker):
         said = "is gone from Kubernetes" if worker.state == GONE else "is off, as you said"
         if node.uid is not None:
             return Decision(node.pod, row, MOVE, f"{where} {said}")
@@ -543,7 +592,7 @@ def unplaced(scene: Scene, case: Case) -> Decision:
     if volume.kind != LOCAL:
         return ask(case, 1, f"its pod has no place: {node.reason}", "see to workers and zones: kubectl describe pod")
     there = f"its local volume is on worker {worker.name or 'unknown'}"
-    if worker.state == GONE or worker.name in scene.settings.workers_off:
+    if is_off(scene.settings, worker):
         said = "is gone from Kubernetes" if worker.state == GONE else "is off for good, as you said"
         return safe(scene, case, REPLACE, 6, f"{there}, which {said}")
     if worker.state == READY and node.pod in scene.settings.named:
@@ -603,7 +652,8 @@ def crossed(scene: Scene, case: Case) -> Decision:
 def starting(scene: Scene, case: Case) -> Decision:
     """Its container runs, and nobody sees it up."""
     if case.node.ready:
-        return wait(case, 4, "Kubernetes takes it for ready, and nobody sees it up")
+        why = unasked(scene) or "nobody sees it up"
+        return wait(case, 4, f"Kubernetes takes it for ready, and {why}")
     just_now = case.down is not None and case.down < MOMENT
     if case.node.pod in scene.settings.named and not just_now:
         return safe(scene, case, REPLACE, 7, "it runs, and nobody sees it up")
@@ -638,6 +688,10 @@ def summary(case: Case) -> str:
 def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decision:
     """The decision, if nothing speaks against it; else what does."""
     node, member = case.node, scene.member(case.node)
+    unknown = unasked(scene)
+    if unknown:
+        advice = "see to the superuser's Secret, and to port-forwards; before a node answers nothing is decided"
+        return ask(case, 18, f"{reason}; and {unknown}", advice)
     if not scene.observers:
         return ask(
             case,
@@ -651,7 +705,9 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     up = scene.up_in(member.address)
     if up and not case.open_plan:
         return living(scene, case, up)
-    beside = {*scene.dead(), *scene.ghosts(), member.address}
+    # Cassandra lets nobody stream his way in while a member leaves, also one that died of it.
+    over = {address for address in scene.dead() if not under_way(scene.members[address])}
+    beside = {*over, *scene.ghosts(), member.address}
     others = [view.without({node.pod, *scene.newcomers()}, beside) for view in scene.views]
     mixed = [*(words for view in others for words in gates.one_line(view)), *another_line(node, others)]
     if mixed:
@@ -666,6 +722,13 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
         return refused
     at_risk = tuple(sorted({name for loss in lost for name in loss.keyspaces}))
     return Decision(node.pod, row, action, reason + circumstances(scene, member, at_risk), at_risk=at_risk)
+
+
+def unasked(scene: Scene) -> str:
+    """Why nobody tells who lives although nodes serve; empty where somebody does, or where none serves."""
+    serving = (node.pod for node in scene.seen.nodes if node.ready and node.pod in scene.seen.unheard)
+    pod = next(serving, None)
+    return "" if scene.observers or pod is None else f"no node can be asked: {scene.seen.unheard[pod]}"
 
 
 def safe_repair(scene: Scene, case: Case, reason: str) -> Decision:
@@ -827,7 +890,8 @@ def stranger(scene: Scene, member: Endpoint) -> Decision:
             10,
             ASK,
             f"it is being removed from the ring ({member.status})",
-            f"if that does not end: module node_remove with host_id {member.host_id} goes on with it",
+            f"if that does not end: module node_remove with host_id {member.host_id} goes on with it, and with force "
+            "ends it, such as where a node that was to receive is dead",
         )
     if member.tokens:
         return Decision(

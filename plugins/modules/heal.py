@@ -150,7 +150,7 @@ repaired:
   elements: str
   sample: []
 whole:
-  description: Nothing is left to do.
+  description: Nothing is left to do, nor put off to a later run.
   returned: success, and where something was done before a failure
   type: bool
   sample: true

@@ -13,8 +13,9 @@ author:
 description:
   - For a member that will not come back and that nobody is to replace. The others stream to each other what it held
     (C(nodetool removenode)), and then own its ranges.
-  - Refused for a member that any view has alive, for a node that its StatefulSet still wants, while anybody else is
-    down, in the middle of an upgrade, and where rows may be lost that O(accept_loss) does not name.
+  - Refused for a member that any view has alive, for a node that its StatefulSet still wants or that is another
+    datacenter's, while anybody else is down or leaves, in the middle of an upgrade, and where rows may be lost that
+    O(accept_loss) does not name.
   - The ledger forgets the node; a volume that is left of it is held if it ever comes back.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
@@ -53,7 +54,8 @@ options:
   force:
     description:
       - End a removal that was begun and does not end, because a receiver failed (C(nodetool removenode force)). What
-        was not streamed must then be brought by a full repair.
+        was not streamed must then be brought by a full repair. Others may be down then, but nobody may leave: Cassandra
+        would end that too.
     type: bool
     default: false
   assassinate:

@@ -59,10 +59,10 @@ class Place:
         """As Kubernetes has it."""
         return view(self.kube, found, self.cluster, self.datacenter, None, self.reasons)
 
-    def ask(self, seen: View, also: Collection[str] | None, busy: bool) -> View:
+    def ask(self, seen: View, also: Collection[str] | None, busy: bool, gossip: bool) -> View:
         """As its nodes see it; in their own word also where nobody can log in."""
         pods = [node.pod for node in seen.nodes] if also is None else also
-        return ask_without_login(self.kube, ask(self.kube, seen, self.credentials, pods, busy))
+        return ask_without_login(self.kube, ask(self.kube, seen, self.credentials, pods, busy, gossip))
 
 
 @dataclass(frozen=True)
@@ -157,16 +157,19 @@ class Cluster:
         found = self.own.objects()
         return Sight(found, self.own.view(found))
 
-    def ask(self, sight: Sight, also: Collection[str] | None = (), busy: bool = True) -> Sight:
+    def ask(self, sight: Sight, also: Collection[str] | None = (), busy: bool = True, gossip: bool = False) -> Sight:
         """The same with every observer's view, and those of the other datacenters.
 
         :param also: pods to ask in any case, if they run; None is every node of every datacenter.
         :param busy: ask what the observers are busy with, too.
+        :param gossip: ask who joins, moves, leaves or is removed also where that is dear; busy does so too.
         """
-        asked = together(
-            lambda place: place.ask(sight.view if place is self.own else place.view(place.objects()), also, busy),
-            (self.own, *self.peers),
-        )
+
+        def told(place: Place) -> View:
+            seen = sight.view if place is self.own else place.view(place.objects())
+            return place.ask(seen, also, busy, gossip)
+
+        asked = together(told, (self.own, *self.peers))
         return replace(sight, view=asked[0], others=tuple(asked[1:]), asked=time.monotonic())
 
     def ask_all(self, sight: Sight, busy: bool = True) -> Sight:

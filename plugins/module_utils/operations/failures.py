@@ -28,6 +28,9 @@ from .cluster import Cluster, Place, Sight
 from .patience import last_words
 
 MARKS = "/var/lib/cassandra/.cassops"
+# The note, or a word instead of none: a node that does not answer must not look like one that missed nothing.
+NO_NOTE = "none"
+READ_MISSED = f"cd {MARKS} && if [ -e missed ]; then cat missed; else echo {NO_NOTE}; fi"
 # Datacenter's identity, cluster, datacenter, rack, pod; then the number, if there is one.
 MARK_WORDS = 5
 HOSTNAME = "kubernetes.io/hostname"
@@ -53,7 +56,11 @@ def cases(cluster: Cluster, sight: Sight) -> list[Case]:
 def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
     begun = plan if plan is not None and plan.pod == node.pod else None
     if node.ready and not begun:
-        return Case(node, missed=missed(kube, node.pod), wanted=wanted(sight.found, node.pod))
+        told = attempt(lambda: missed(kube, node.pod))
+        kept = wanted(sight.found, node.pod)
+        if isinstance(told, CassopsError):
+            return Case(node, unread=str(told), wanted=kept)
+        return Case(node, missed=told, wanted=kept)
     volume, where = volume_of(kube, sight.found, node)
     return Case(
         node,
@@ -164,12 +171,16 @@ def down_for(pod: Mapping[str, Any] | None, now: float) -> float | None:
 def missed(kube: Kube, pod: str) -> float | None:
     """For how many seconds a node was down before its last start, as long as it was not repaired since.
 
-    Infinite where start.sh does not know it; None where nothing was missed, or the node cannot be asked just now.
+    Infinite where start.sh does not know it; None where nothing was missed.
+
+    :raises CassopsError: the node cannot be asked just now.
     """
-    told = attempt(lambda: kube.exec(pod, ["cat", f"{MARKS}/missed"], timeout=ASK_LIMIT))
-    if isinstance(told, CassopsError) or told.rc != 0:
-        return None
+    told = kube.exec(pod, ["sh", "-c", READ_MISSED], timeout=ASK_LIMIT)
+    if told.rc != 0:
+        raise CassopsError(f"{pod}: the note of what it missed cannot be read: {told.stderr.strip()}")
     text = told.stdout.strip()
+    if text == NO_NOTE:
+        return None
     return float(text) if text.isdigit() else float("inf")
 
 
@@ -183,16 +194,23 @@ def forget_missed(kube: Kube, pod: str) -> None:
         raise CassopsError(f"{pod}: the note of what it missed could not be taken away: {done.stderr.strip()}")
 
 
-def hint_window(place: Place, view: View, otherwise: float) -> float:
-    """For how many seconds the nodes keep hints for one that is down; 0 where they keep none.
+def hint_window(cluster: Cluster, sight: Sight) -> float | None:
+    """For how many seconds all nodes keep hints for one that is down; 0 where some keep none, None where unknown.
 
-    :param otherwise: where no node could be asked.
+    Who takes a write keeps its hints, so every datacenter's setting counts. That of one node counts for a datacenter.
     """
+    asked = zip((cluster.own, *cluster.peers), (sight.view, *sight.others), strict=True)
+    told = [window_in(place, view) for place, view in asked if view.observations]
+    known = [window for window in told if window is not None]
+    return min(known) if known and len(known) == len(told) else None
+
+
+def window_in(place: Place, view: View) -> float | None:
     for pod in sorted(view.observations):
         told = attempt(partial(hint_settings, place, pod))
         if isinstance(told, dict):
-            return window_of(told, otherwise)
-    return otherwise
+            return window_of(told)
+    return None
 
 
 def hint_settings(place: Place, pod: str) -> dict[str, str | None]:
@@ -201,13 +219,13 @@ def hint_settings(place: Place, pod: str) -> dict[str, str | None]:
         return {name: setting(session, name) for name in HINT_SETTINGS}
 
 
-def window_of(told: Mapping[str, str | None], otherwise: float) -> float:
+def window_of(told: Mapping[str, str | None]) -> float | None:
     """4.0 tells milliseconds, later versions what stands in cassandra.yaml, such as 3h."""
     if told.get("hinted_handoff_enabled") == "false":
         return 0.0
     written = told.get("max_hint_window") or told.get("max_hint_window_in_ms") or ""
     match = re.fullmatch(r"(\d+)(ms|s|m|h|d|)", written)
-    return int(match[1]) * UNITS[match[2]] if match else otherwise
+    return int(match[1]) * UNITS[match[2]] if match else None
 
 
 def downtime(cluster: Cluster, sight: Sight, address: str) -> float | None:

@@ -31,6 +31,7 @@ VERB_LIMIT = 120.0
 TIMES = 3
 # Gossip forgets by itself who owns nothing; an address that stays for longer is a ghost.
 GHOST_SECONDS = 120.0
+PUT_OFF = "; not repaired in this run"
 SAID: Mapping[str, Any] = {
     "workers_off": {"type": "list", "elements": "str", "default": []},
     "accept_loss": {"type": "list", "elements": "str", "default": []},
@@ -57,19 +58,24 @@ class Round:
     def case(self, pod: str) -> Case:
         return next(case for case in self.cases if case.node.pod == pod)
 
-    def about(self, pod: str) -> Decision | None:
-        return next((each for each in self.decisions if each.node == pod), None)
-
 
 class Healing:
     """Heals the nodes of one datacenter.
 
     :param only: the one node to look after; None: all of them, and strangers in the ring.
+    :param ghosts: since when they have been seen (seconds, monotonic), of whoever looks again and again.
     :ivar changes: what was done, in words.
     :ivar replaced: the replacements that were finished.
     """
 
-    def __init__(self, cluster: Cluster, params: Mapping[str, Any], ctx: Context, only: str | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        params: Mapping[str, Any],
+        ctx: Context,
+        only: str | None = None,
+        ghosts: dict[str, float] | None = None,
+    ) -> None:
         self.cluster = cluster
         self.params = params
         self.ctx = ctx
@@ -79,28 +85,31 @@ class Healing:
             workers_off=frozenset(params["workers_off"]),
             accept_loss=frozenset(params["accept_loss"]),
             grace=float(params["grace"]),
+            hint_window=None,
             prefix=params["variable_prefix"],
         )
         self.changes: list[str] = []
         self.replaced: list[Done] = []
         self.repaired: list[str] = []
         self._before: dict[str, str] = {}
-        self._window: float | None = None
         self._latest: Round | None = None
         self._times: Counter[tuple[str, str]] = Counter()
-        self._ghosts: dict[str, float] = {}
+        self._ghosts = {} if ghosts is None else ghosts
         self._said, self._said_at = "", 0.0
 
     # Looking
 
     def look(self) -> Round:
-        sight = self.cluster.ask(self.cluster.look(), busy=False)
-        if self._window is None and sight.view.observations:
-            self._window = failures.hint_window(self.cluster.own, sight.view, self.settings.hint_window)
-            self.settings = replace(self.settings, hint_window=self._window)
+        sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
+        if self.settings.hint_window is None:
+            self.settings = replace(self.settings, hint_window=failures.hint_window(self.cluster, sight))
         cases = failures.cases(self.cluster, sight)
-        decisions = replacement.decide(sight.view, cases, self.settings, sight.others)
-        wanted = [self.patiently(each) for each in decisions if self.only in (None, each.node)]
+        decided = replacement.decide(sight.view, cases, self.settings, sight.others)
+        for address in self._ghosts.keys() - {each.node for each in decided if each.action == replacement.ASSASSINATE}:
+            del self._ghosts[address]
+        plan = failures.open_plan(self.cluster, sight.found)
+        decisions = in_turn([self.patiently(each) for each in decided], plan.pod if plan else "", self.only)
+        wanted = [each for each in decisions if self.only in (None, each.node)]
         self._latest = Round(sight, Scene(sight.view, sight.others, self.settings), cases, wanted)
         return self._latest
 
@@ -111,7 +120,7 @@ class Healing:
             if time.monotonic() - since < GHOST_SECONDS:
                 return replace(decision, action=replacement.WAIT)
         if decision.action == replacement.REPAIR and not self.params["repair"]:
-            return replace(decision, action=replacement.NONE, reason=f"{decision.reason}; not repaired in this run")
+            return replace(decision, action=replacement.NONE, reason=f"{decision.reason}{PUT_OFF}")
         if decision.acts and self._times[decision.node, decision.action] >= TIMES:
             advice = "see its pod, its log, and what this run did"
             reason = f"{decision.reason}; this run did that {TIMES} times, and it did not help"
@@ -130,7 +139,7 @@ class Healing:
         except CassopsError as error:
             # What was done since the beginning has changed the picture.
             raise Failed(str(error), self.result(self._latest or begin)) from error
-        if not whole(seen.decisions):
+        if not finished(seen.decisions):
             raise unfinished(self.result(seen), seen.decisions)
         return seen
 
@@ -183,10 +192,6 @@ class Healing:
     def replace(self, step: Decision, seen: Round) -> None:
         """Begin a replacement, or take up the one that was begun."""
         replacing, plan = self.replacing(), failures.open_plan(self.cluster, seen.sight.found)
-        if plan is not None and plan.pod != step.node:
-            waits = next((each for each in seen.decisions if each.node == plan.pod), None)
-            why = f" ({waits.reason}{waits.advice and ': ' + waits.advice})" if waits else ""
-            raise CassopsError(f"the replacement of {plan.pod} was begun and is not finished; it goes first{why}")
         if plan is None:
             plan = replacing.begin(seen.case(step.node), step, seen.scene, seen.sight)
         self.changes.append(f"replace {step.node}")
@@ -242,7 +247,7 @@ class Healing:
         nodetool.run_one(self.cluster.kube, observer, ["assassinate", step.node], VERB_LIMIT)
 
         def look() -> list[str]:
-            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
             told = ((pod, one) for view in (sight.view, *sight.others) for pod, one in view.observations.items())
             return [f"{pod} still knows {step.node}" for pod, one in sorted(told) if step.node in one.endpoints]
 
@@ -292,8 +297,40 @@ class Healing:
         return result
 
 
-def whole(decisions: Sequence[Decision]) -> bool:
+def in_turn(decisions: Sequence[Decision], begun: str, only: str | None) -> list[Decision]:
+    """The decisions, and why others are not replaced before the one whose replacement was begun.
+
+    :param begun: that node, if there is one.
+    :param only: the one node that the run is for.
+    """
+    goes_first = next((each for each in decisions if each.node == begun), None)
+    if not begun or (goes_first and goes_first.acts and only in (None, begun)):
+        return list(decisions)
+    return [
+        after(each, begun, goes_first) if each.action == replacement.REPLACE and each.node != begun else each
+        for each in decisions
+    ]
+
+
+def after(decision: Decision, begun: str, goes_first: Decision | None) -> Decision:
+    """What is to be replaced when another replacement, which was begun, is finished."""
+    action, why, advice = replacement.ASK, "", "run the playbook heal, which finishes that one first"
+    if goes_first is None:
+        why, advice = ", which nobody knows any more", "run the playbook status, and see where that node is"
+    elif not goes_first.acts:
+        action, why, advice = goes_first.action, f" ({goes_first.reason})", goes_first.advice
+    reason = f"{decision.reason}; but the replacement of {begun} was begun and goes first{why}"
+    return replace(decision, action=action, reason=reason, advice=advice)
+
+
+def finished(decisions: Sequence[Decision]) -> bool:
+    """Whether this run has nothing left to do, nor anybody else."""
     return all(each.action == replacement.NONE for each in decisions)
+
+
+def whole(decisions: Sequence[Decision]) -> bool:
+    """Whether nothing is left at all, not for a later run either."""
+    return finished(decisions) and not any(each.reason.endswith(PUT_OFF) for each in decisions)
 
 
 def waiting(decisions: Sequence[Decision]) -> list[Decision]:

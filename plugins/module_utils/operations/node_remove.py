@@ -11,7 +11,9 @@ makes the others forget an address: nothing is streamed, so it is for addresses 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,7 +31,8 @@ from .waiting import until
 
 VERB_LIMIT = 120.0
 # What C(removenode status) says on the node that leads a removal (C(StorageService.getRemovalStatus)).
-LEADS = "Waiting for replication confirmation"
+LEADS = re.compile(r"Removing token \((-?\d+)\)")
+FORCE = ("removenode", "force")
 PAUSE = 1.0
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -58,6 +61,18 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         return removal.carry_out()
 
 
+@dataclass(frozen=True)
+class Step:
+    """What takes a member out of the ring: a verb of nodetool on one node.
+
+    :ivar words: empty where it only goes on with what was begun.
+    """
+
+    words: str
+    pod: str
+    verb: tuple[str, ...] = ()
+
+
 class Removal:
     """The removal of one member."""
 
@@ -71,8 +86,8 @@ class Removal:
         sight = self.look()
         member = self.member(sight)
         if member is not None:
-            self.refuse(sight, member)
-            self.done.append(f"{'assassinate' if self.params['assassinate'] else 'removenode'} {member.address}")
+            words = self.allowed(sight, member).words
+            self.done += [words] if words else []
         self.done += [f"forget {pod}" for pod in self.forgettable(sight)]
         return self.result(member)
 
@@ -80,14 +95,13 @@ class Removal:
         sight = self.look()
         member = self.member(sight)
         if member is not None:
-            self.refuse(sight, member)
-            self.remove(sight, member)
+            self.take(self.allowed(sight, member), member)
             self.prove(member)
         self.forget(self.cluster.look())
         return self.result(member)
 
     def look(self) -> Sight:
-        return self.cluster.ask(self.cluster.look(), busy=False)
+        return self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
 
     def scene(self, sight: Sight) -> Scene:
         return Scene(sight.view, sight.others, Settings(accept_loss=frozenset(self.params["accept_loss"])))
@@ -102,14 +116,21 @@ class Removal:
 
     # Is it safe?
 
-    def refuse(self, sight: Sight, member: Endpoint) -> None:
-        """:raises CassopsError: with every reason why not."""
+    def allowed(self, sight: Sight, member: Endpoint) -> Step:
+        """What is to be done.
+
+        :raises CassopsError: with every reason why not.
+        """
         scene = self.scene(sight)
-        reasons = [*self.not_dead(sight, scene, member), *self.not_well(scene, member)]
-        if not reasons and not self.params["assassinate"]:
-            reasons = self.at_risk(scene, member)
+        step = self.step(sight, member)
+        ends = step.verb == FORCE
+        reasons = [
+            *self.not_dead(sight, scene, member),
+            *(others_leave(scene, member) if ends else self.not_well(scene, member)),
+        ] or self.at_risk(scene, member)
         if reasons:
             raise CassopsError(f"{member.address} is not removed: {'; '.join(reasons)}")
+        return step
 
     def not_dead(self, sight: Sight, scene: Scene, member: Endpoint) -> list[str]:
         up = scene.up_in(member.address)
@@ -118,17 +139,18 @@ class Removal:
         node = next((node for node in sight.view.nodes if scene.member(node) == member), None)
         if node and failures.wanted(sight.found, node.pod):
             return [f"it is {node.pod}, which its StatefulSet wants: replace it with the playbook replace_node"]
+        for view in sight.others:
+            theirs = next((node for node in view.nodes if scene.member(node) == member), None)
+            if theirs:
+                return [f"it is {theirs.pod} of datacenter {view.datacenter}: see to it there"]
         if not member.tokens and not self.params["assassinate"]:
             return ["it owns no tokens, so there is nothing to hand over: assassinate takes it out of gossip"]
-        if member.tokens and self.params["assassinate"] and not self.removal_failed(member):
+        if member.tokens and self.params["assassinate"] and not leaves(member):
             return [
                 f"it owns {len(member.tokens)} tokens, whose data nobody would take over: first remove it without "
                 "assassinate, which is the last resort for a removal that does not end"
             ]
         return []
-
-    def removal_failed(self, member: Endpoint) -> bool:
-        return (member.status or "").lower().startswith(("removing", "leaving"))
 
     def not_well(self, scene: Scene, member: Endpoint) -> list[str]:
         """Who takes over its ranges must be there, and agree."""
@@ -146,33 +168,46 @@ class Removal:
 
     # Doing it
 
-    def remove(self, sight: Sight, member: Endpoint) -> None:
-        self.cluster.check()
+    def step(self, sight: Sight, member: Endpoint) -> Step:
         observers = sorted(sight.view.observations)
+        if not observers:
+            raise CassopsError("no node of this datacenter could be asked, so none can remove anybody; see status")
         if self.params["assassinate"]:
-            self.note(f"assassinate {member.address}")
-            nodetool.run_one(self.cluster.kube, observers[0], ["assassinate", member.address], VERB_LIMIT)
-            return
-        coordinator = self.coordinator(observers)
+            return Step(f"assassinate {member.address}", observers[0], ("assassinate", member.address))
+        # In a large datacenter not every node is asked for its view, and any may lead a removal.
+        begun = leaves(member)
+        running = [node.pod for node in sight.view.nodes if node.phase == "Running" and node.held is None]
+        coordinator = self.coordinator(running if begun else observers, member)
         if coordinator and self.params["force"]:
-            self.note(f"removenode force on {coordinator}: what was not streamed is left to repair")
-            nodetool.run_one(self.cluster.kube, coordinator, ["removenode", "force"], VERB_LIMIT)
-        elif coordinator:
-            self.ctx.progress(f"{coordinator} removes it already", important=True)
-        else:
-            self.note(f"removenode {member.host_id} ({member.address})")
-            self.hand_over(observers[0], member)
+            words = f"removenode force on {coordinator}: what was not streamed is left to repair"
+            return Step(words, coordinator, FORCE)
+        if coordinator:
+            return Step("", coordinator)
+        words = f"removenode {member.host_id} ({member.address})"
+        return Step(words, observers[0], ("removenode", member.host_id))
 
-    def coordinator(self, observers: Sequence[str]) -> str | None:
-        """The node that leads a removal that was begun, and has not ended."""
+    def coordinator(self, pods: Sequence[str], member: Endpoint) -> str | None:
+        """The node that leads the removal of a member, which was begun and has not ended."""
         verb = ["removenode", "status"]
         answers = together(
-            lambda pod: attempt(partial(nodetool.run_one, self.cluster.kube, pod, verb, VERB_LIMIT)), observers
+            lambda pod: attempt(partial(nodetool.run_one, self.cluster.kube, pod, verb, VERB_LIMIT)), pods
         )
-        for pod, told in zip(observers, answers, strict=True):
-            if not isinstance(told, CassopsError) and LEADS in told.stdout:
+        for pod, told in zip(pods, answers, strict=True):
+            token = None if isinstance(told, CassopsError) else LEADS.search(told.stdout)
+            if token and int(token[1]) in member.tokens:
                 return pod
         return None
+
+    def take(self, step: Step, member: Endpoint) -> None:
+        if not step.verb:
+            self.ctx.progress(f"{step.pod} removes it already", important=True)
+            return
+        self.cluster.check()
+        self.note(step.words)
+        if step.verb == ("removenode", member.host_id):
+            self.hand_over(step.pod, member)
+        else:
+            nodetool.run_one(self.cluster.kube, step.pod, step.verb, VERB_LIMIT)
 
     def hand_over(self, pod: str, member: Endpoint) -> None:
         limit = float(self.params["wait_timeout"])
@@ -229,6 +264,20 @@ class Removal:
             there = f"{member.address}: host id {member.host_id}, {len(member.tokens)} tokens\n" if member else ""
             result["diff"] = {"before_header": "ring", "after_header": "ring", "before": there, "after": ""}
         return result
+
+
+def leaves(member: Endpoint) -> bool:
+    """Whether it leaves or is being removed; of one that is dead that has not ended."""
+    return (member.status or "").lower().startswith(("removing", "leaving"))
+
+
+def others_leave(scene: Scene, member: Endpoint) -> list[str]:
+    """Force ends everybody's leaving (C(StorageService.forceRemoveCompletion)). Who is down is why it is needed."""
+    return [
+        f"{scene.name(address)} is {other.status}, and force would end that too: wait until it is done"
+        for address, other in sorted(scene.members.items())
+        if address != member.address and leaves(other)
+    ]
 
 
 def known(endpoints: Mapping[str, Endpoint], member: Endpoint) -> bool:

@@ -15,7 +15,7 @@ from ..replacement import ASK
 from ..view import View
 from .cluster import Cluster
 from .healing import ARGUMENT_SPEC as HEALING
-from .healing import Healing, unfinished, whole
+from .healing import Healing, finished, unfinished
 
 ARGUMENT_SPEC: Mapping[str, Any] = {**HEALING, "name": {"type": "str", "required": True}}
 
@@ -29,7 +29,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     pod = full_name(cluster.look().view, params["name"])
     healing = Healing(cluster, params, ctx, only=pod)
     seen = healing.look()
-    if whole(seen.decisions):
+    if finished(seen.decisions):
         # It is alive; that is also the end of a run that is run again.
         ctx.warnings.append(f"{pod} is not replaced: {seen.decisions[0].reason}")
         return healing.result(seen)

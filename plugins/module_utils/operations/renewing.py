@@ -86,7 +86,8 @@ class Renewing:
             # Meanwhile hours may have passed.
             sight = self.open_gates(pod, wanted)
         node = self.node(sight, pod)
-        settings = replacement.Settings(named=frozenset([pod]))
+        window = failures.hint_window(self.cluster, sight)
+        settings = replacement.Settings(named=frozenset([pod]), hint_window=window)
         replacing = Replacing(self.cluster, settings, self.limit, self.ctx)
         case = Case(
             node,

@@ -33,7 +33,7 @@ from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
 from ..observe import attempt, together
 from ..plan import Plan, hash_of, plan_name
-from ..replacement import GONE, Case, Decision, Scene, Settings
+from ..replacement import Case, Decision, Scene, Settings
 from ..view import NodeView
 from . import changes, failures, streaming
 from .cluster import Cluster, Sight
@@ -294,10 +294,8 @@ class Replacing:
     def is_off(self, worker: str | None) -> bool:
         if worker is None:
             return False
-        if worker in self.settings.workers_off:
-            return True
         nobody = NodeView(pod="", rack="", ordinal=0)
-        return failures.worker_of(self.cluster.kube, worker, nobody).state == GONE
+        return replacement.is_off(self.settings, failures.worker_of(self.cluster.kube, worker, nobody))
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
         node = sight.view.node(plan.pod)
@@ -404,7 +402,7 @@ class Replacing:
         helped: list[str] = []
 
         def look() -> list[str]:
-            sight = self.cluster.ask(self.cluster.look(), busy=False)
+            sight = self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
             scene = Scene(sight.view, sight.others, self.settings)
             node = sight.view.node(plan.pod)
             if node is None:

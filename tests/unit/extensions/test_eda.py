@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 import yaml
+from unit.plugins.module_utils.fake_cassandra import Member
 from unit.plugins.module_utils.fake_failures import FailingKube, deployed
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.healing import GHOST_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 COLLECTION = ROOT / ".venv" / "collections" / "ansible_collections" / "cassops" / "kubernetes"
@@ -99,6 +101,41 @@ def test_a_run_that_was_killed_is_not_at_it(
 
 def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def test_a_ghost_that_stays_is_seen_to(source: ModuleType, kube: FailingKube, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one only after a while, which is longer than from one look to the next."""
+    watch = source.Watch(ARGS)
+    kube.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (), "dc1", "shutdown", gossip_only=True)
+    kube.ring.down.add("ghost")
+    assert watch.look()["cassandra"]["act"] is False
+    now = time.monotonic()
+    monkeypatch.setattr(source.time, "monotonic", lambda: now + GHOST_SECONDS + 1)
+    assert watch.look()["cassandra"]["act"] is True
+    ghost = kube.ring.members.pop("ghost")
+    assert watch.look()["cassandra"]["whole"] is True
+    kube.ring.members["ghost"] = ghost
+    assert watch.look()["cassandra"]["act"] is False, "another one"
+
+
+def test_that_it_cannot_look_is_told_when_it_lasts(
+    source: ModuleType, kube: FailingKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence would look like all is well."""
+    watch = source.Watch({**ARGS, "repeat": 100})
+    secret = kube.objects.pop(("Secret", "shop-superuser"))
+    password = {"password": secret["data"]["password"]}
+    assert watch.look() is None
+    now = time.monotonic()
+    monkeypatch.setattr(source.time, "monotonic", lambda: now + 101)
+    told = watch.look()["cassandra"]
+    assert (told["whole"], told["act"], told["decisions"]) == (False, False, [])
+    assert "Secret shop-superuser" in told["blind"]
+    kube.put(secret)["data"].pop("password")
+    assert watch.look() is None, "another reason is no other news"
+    kube.put({**secret, "data": {**secret["data"], **password}})
+    assert watch.look()["cassandra"]["whole"] is True
+    assert watch.look() is None
 
 
 def test_a_person_is_told_and_heal_is_not_run(source: ModuleType, kube: FailingKube) -> None:

@@ -42,7 +42,7 @@ description:
     as the module C(cassops.kubernetes.heal) does; it changes nothing.
   - An event has one key, C(cassandra), with C(cluster), C(datacenter), C(namespace), C(whole) (nothing is wrong),
     C(act) (heal would do something now) and C(decisions) (of the nodes that something is wrong with, as heal returns
-    them).
+    them). When it has not been able to look for O(repeat) seconds, it says why in a further key, C(blind).
   - Events come when the decisions change, and while something is left that heal would do, every O(repeat) seconds,
     unless somebody holds the lock of the cluster just then.
 options:
@@ -89,6 +89,7 @@ EXAMPLES = r"""
 
 # Seconds between two looks at least: a pod that starts changes several times.
 PAUSE = 3.0
+BLIND = "blind"
 CONNECTION = ("kubeconfig", "context", "namespace", "superuser_secret")
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,8 @@ class Watch:
         self._pods: Any = None
         self._told: Any = None
         self._told_at = 0.0
+        self._ghosts: dict[str, float] = {}
+        self._blind_since: float | None = None
 
     def wait(self) -> None:
         """Until a pod is another one, or in another state, or until it is time to look all the same."""
@@ -121,8 +124,14 @@ class Watch:
 
     def look(self) -> dict[str, Any] | None:
         """An event, if there is something to tell."""
-        healing = Healing(Cluster(self.params, self.context), self.params, self.context)
-        wrong = [each for each in healing.look().decisions if each.action != replacement.NONE]
+        try:
+            healing = Healing(Cluster(self.params, self.context), self.params, self.context, ghosts=self._ghosts)
+            decisions = healing.look().decisions
+        except CassopsError as error:
+            logger.warning("failed_nodes: %s", error)
+            return self.blind(str(error))
+        self._blind_since = None
+        wrong = [each for each in decisions if each.action != replacement.NONE]
         act = any(each.acts for each in wrong)
         # Reasons count seconds; what is told anew is another decision.
         telling = [(each.node, each.row, each.action) for each in wrong]
@@ -130,7 +139,20 @@ class Watch:
         if telling == (self._told or []) and not again:
             return None
         self._told, self._told_at = telling, time.monotonic()
-        told = {"whole": not wrong, "act": act, "decisions": [facts(each) for each in wrong]}
+        return self.event(whole=not wrong, act=act, decisions=[facts(each) for each in wrong])
+
+    def blind(self, why: str) -> dict[str, Any] | None:
+        """An event, when nobody has been able to look for a while: that it is silent must not pass for good news."""
+        now = time.monotonic()
+        if self._blind_since is None:
+            self._blind_since = now
+        # Each time may have other words.
+        if self._told is BLIND or now - self._blind_since < self.repeat:
+            return None
+        self._told = BLIND
+        return self.event(whole=False, act=False, decisions=[], blind=why)
+
+    def event(self, **told: Any) -> dict[str, Any]:
         names = {"cluster": self.params["cluster"], "datacenter": self.params["datacenter"]}
         return {"cassandra": {**names, "namespace": self.kube.namespace, **told}}
 

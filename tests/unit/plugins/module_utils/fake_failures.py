@@ -29,11 +29,18 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     ExecResult,
     Forbidden,
     Kube,
+    Unreachable,
     WorkerUnreachable,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, MARKS, SELECTED
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import (
+    HOSTNAME,
+    MARKS,
+    NO_NOTE,
+    READ_MISSED,
+    SELECTED,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import TAKE_AS_SEED
 
 ZONE = "topology.kubernetes.io/zone"
@@ -98,6 +105,8 @@ class FailingCassandra(FakeCassandra):
             return self.change(f"nodetool repair {verb[2]} on {pod}", lambda: self.repaired.append((pod, verb[2])))
         if verb[0] == "assassinate":
             return self.change(f"nodetool assassinate {verb[1]}", lambda: self.forget("address", verb[1]))
+        if list(verb) == ["removenode", "status"]:
+            return None
         if verb[0] == "removenode":
             return self.change(f"nodetool removenode {verb[1]}", lambda: self.forget("host_id", verb[1]))
         return super().one_verb(kube, pod, verb)
@@ -136,6 +145,8 @@ class FailingKube(FakeKube):
         self.joining: dict[str, int] = {}
         self.half_way: set[str] = set()
         self.missed: dict[str, str] = {}
+        # Pods whose note cannot be read just now.
+        self.unreadable: set[str] = set()
         # Workers and volumes belong to the cluster; a namespaced Role may not read them.
         self.may_read_cluster = True
         self.left: dict[str, Disk] = {}
@@ -234,9 +245,10 @@ class FailingKube(FakeKube):
         self.alive()
         if ("Pod", pod) in self.objects and self.worker_of(pod) in self.off:
             raise WorkerUnreachable(f"the worker of {pod} cannot be reached", 502)
-        if list(argv) == ["cat", f"{MARKS}/missed"]:
-            told = self.missed.get(pod)
-            return ExecResult(1, "", "no such file") if told is None else ExecResult(0, f"{told}\n", "")
+        if argv[-1] == READ_MISSED:
+            if pod in self.unreadable:
+                raise Unreachable(f"exec in {pod} failed: the connection was reset")
+            return ExecResult(0, f"{self.missed.get(pod, NO_NOTE)}\n", "")
         if list(argv) == ["rm", "-f", f"{MARKS}/missed"]:
             self.before_write(f"forget what {pod} missed")
             self.missed.pop(pod, None)
@@ -471,14 +483,14 @@ def worker(name: str, zone: str) -> Object:
     }
 
 
-def deployed(monkeypatch: pytest.MonkeyPatch, workers_a_zone: int) -> FailingKube:
+def deployed(monkeypatch: pytest.MonkeyPatch, workers_a_zone: int, version: str = "5.0.9") -> FailingKube:
     """Six nodes in three racks that serve, with a keyspace of three replicas; the clients lead to them."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    ring = FailingCassandra()
+    ring = FailingCassandra(version=version)
     ring.install(monkeypatch)
     workers = {f"{zone}{number}": zone for zone in RACKS.values() for number in range(1, workers_a_zone + 1)}
     kube = FailingKube(ring, workers)
-    datacenter.run(WANTED, Context(connect=lambda params: cast(Kube, kube), holder="deploy"))
+    datacenter.run({**WANTED, "version": version}, Context(connect=lambda params: cast(Kube, kube), holder="deploy"))
     ring.replication["shop"] = {"class": NTS, "dc1": "3"}
     # They have run for longer than anything of what follows takes.
     kube.clock += 100_000

@@ -166,7 +166,7 @@ def test_g1_a_controller_that_has_not_looked_yet() -> None:
 def test_g1_a_volume_that_goes_with_its_pod() -> None:
     (reason,) = gates.settled(views.with_node(views.whole(), SECOND, volume_deleting=True))
     assert reason.startswith(f"the volume of {SECOND} is to be deleted")
-    assert "playbook replace_node" in reason
+    assert "playbook heal with --check" in reason, "replace_node leaves a live node alone"
 
 
 def test_who_joins_or_leaves_is_not_late() -> None:

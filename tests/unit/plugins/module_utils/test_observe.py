@@ -483,6 +483,14 @@ def test_cassandra_4_0_has_no_gossip_table(monkeypatch: pytest.MonkeyPatch) -> N
     assert told.alive == dict.fromkeys(told.endpoints, True)
 
 
+def test_cassandra_4_0_tells_gossip_by_nodetool_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cassandra(monkeypatch, version="4.0.17")
+    fake.members["shop-dc1-r2-0"].status = "LEAVING"
+    view = observe.ask(NONE, views.whole(), LOGIN, gossip=True)
+    assert {seen.endpoints["198.19.0.2"].status for seen in view.observations.values()} == {"LEAVING"}
+    assert {verb for _pod, verb in fake.nodetool} == {("gossipinfo",)}, "not what they are busy with"
+
+
 def test_members_that_only_gossip_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that joins stands in no table of peers yet; nodetool tells whether it is up."""
     fake = cassandra(monkeypatch)

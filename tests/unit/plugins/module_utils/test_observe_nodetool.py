@@ -100,6 +100,13 @@ def test_where_nodetool_fails_too_the_reason_stays(monkeypatch: pytest.MonkeyPat
     assert ask_without_login(cast(Kube, None), view) == view
 
 
+def test_a_node_that_is_no_member_in_its_own_word_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    Pods(monkeypatch)
+    monkeypatch.setitem(OUTPUT, "info", "ID : bbbbbbbb-0000-4000-8000-000000000001\nGossip active : true\n")
+    view = views.whole(unheard={FIRST: REFUSED})
+    assert ask_without_login(cast(Kube, None), view) == view
+
+
 def test_nobody_is_asked_where_all_were_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     pods = Pods(monkeypatch)
     assert ask_without_login(cast(Kube, None), views.whole()) == views.whole()

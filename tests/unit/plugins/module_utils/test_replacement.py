@@ -223,6 +223,17 @@ def test_row_4_a_process_that_goes_on_where_nobody_reaches_it_is_never_replaced(
     assert "switch that worker off" in told.advice
 
 
+def test_a_node_that_cannot_be_asked_is_not_called_well() -> None:
+    """Everybody else sees it up; what it sees itself nobody knows."""
+    whole = views.whole()
+    heard = {pod: seen for pod, seen in whole.observations.items() if pod != FIRST}
+    told = decided(replace(whole, observations=heard, unheard={FIRST: "the login is refused"}))
+    assert (short(told), told.reason) == (
+        (1, WAIT),
+        "it is up and cannot be asked for its view: the login is refused",
+    )
+
+
 def test_row_4_views_that_differ_are_waited_for() -> None:
     view = views.with_down(views.whole(), SECOND, address_of(views.whole(), FIRST))
     told = decided(view)
@@ -237,6 +248,28 @@ def test_rows_5_and_6_a_pod_leaves_a_worker_that_is_off(kind: str, row: int) -> 
     assert short(decided(view, worker=Worker("worker1", GONE), volume=volume)) == (row, MOVE)
     off = Settings(workers_off=frozenset({"worker1"}))
     assert short(decided(view, worker=Worker("worker1", UNKNOWN), volume=volume, settings=off)) == (row, MOVE)
+
+
+def test_a_worker_that_kubernetes_hears_of_is_not_off_whatever_is_said() -> None:
+    """The wrong name was written: a process that ends there must not meet another one on its volume."""
+    said = Settings(workers_off=frozenset({"worker1"}))
+    ends = dead(views.whole(), FIRST, phase="Terminating")
+    assert short(decided(ends, worker=Worker("worker1", READY), down=400.0, settings=said)) == (4, WAIT)
+    waits = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
+    told = decided(waits, worker=Worker("worker1", READY, cordoned=True), settings=said)
+    assert (short(told), "which is up and does not take it" in told.reason) == ((8, ASK), True)
+
+
+def test_a_pod_that_is_all_that_keeps_its_volume_goes_only_when_nothing_is_lost() -> None:
+    """Its claim is being deleted: whoever takes the pod off its worker gives up the volume that could follow."""
+    view = dead(with_keyspace(views.whole(), "shop", dc1="3"), FIRST, phase="Terminating")
+    facts: dict[str, Any] = {"worker": Worker("worker1", GONE), "volume": Volume("claim", "pv", NETWORK, going=True)}
+    told = decided(view, **facts)
+    assert (short(told), "its volume goes with its pod" in told.reason) == ((5, MOVE), True)
+    told = decided(dead(view, SECOND, held=EMPTY), **facts)
+    assert (short(told), told.at_risk) == ((16, ASK), ("shop", "system_auth"))
+    told = decided(with_keyspace(view, "one", dc1="1"), **facts)
+    assert (short(told), told.at_risk) == ((17, ASK), ("one",))
 
 
 def test_row_6_a_local_volume_on_a_worker_that_is_gone() -> None:
@@ -294,6 +327,20 @@ def test_row_8_a_cordoned_worker_is_a_persons_decision() -> None:
     assert (short(told), "uncordon worker1" in told.advice) == ((8, ASK), True)
     named = Settings(named=frozenset({FIRST}))
     assert short(decided(view, worker=Worker("worker1", READY, cordoned=True), settings=named)) == (8, REPLACE)
+
+
+def test_row_8_a_live_node_whose_volume_is_to_go_is_not_well() -> None:
+    """Its pod is all that keeps its data; by name it is not replaced either."""
+    view = views.with_node(with_keyspace(views.whole(), "shop", dc1="3"), FIRST, volume_deleting=True)
+    for settings in (DEFAULT, Settings(named=frozenset({FIRST}))):
+        told = decided(view, missed=20000.0, settings=settings)
+        assert (short(told), told.at_risk) == ((8, ASK), ())
+        assert "its volume claim is being deleted" in told.reason
+        assert f"kubectl delete pod {FIRST}" in told.advice
+    told = decided(with_keyspace(view, "one", dc1="1"))
+    assert (short(told), told.at_risk) == ((8, ASK), ("one",))
+    assert "and rows of keyspace one with it" in told.reason
+    assert "give keyspace one more replicas, or make a backup; then" in told.advice
 
 
 def test_row_9_a_node_that_nobody_wants_any_more() -> None:
@@ -427,6 +474,18 @@ def test_row_13_a_node_that_never_joined_joins_anew() -> None:
     assert short(decided(newcomer(held="the ledger has no address for this node yet"))) == (13, ASK)
 
 
+def test_row_13_whether_it_has_joined_somebody_has_to_tell() -> None:
+    """A run that was killed between a join and the ledger leaves a member that the ledger does not know."""
+    words = "Discovered existing bootstrap data and cassandra.reset_bootstrap_progress is not configured"
+    crashed = dead(newcomer(phase="Crashed", restarts=2), SECOND, THIRD, phase="Running")
+    told = decided(crashed, last_words=words)
+    assert (short(told), "no living node could be asked" in told.reason) == ((13, WAIT), True)
+    stranded = newcomer(phase="Pending", worker=None, reason=NO_PLACE)
+    stranded = dead(stranded, SECOND, THIRD, phase="Running")
+    told = decided(stranded, worker=Worker("w1", GONE), volume=Volume("claim", "pv", LOCAL))
+    assert short(told) == (13, WAIT)
+
+
 @pytest.mark.parametrize(("known", "action"), [(False, REPLACE), (True, WAIT)])
 def test_row_13_a_node_that_could_not_join_and_a_dead_one_do_not_wait_for_each_other(known: bool, action: str) -> None:
     """Nobody can join while a member is dead. One that is at it is waited for: gossip forgets it when it fails."""
@@ -544,6 +603,19 @@ def test_row_18_nobody_is_left_to_ask() -> None:
     assert "restore the datacenter from a backup" in told.advice
 
 
+def test_row_18_nodes_that_serve_and_let_nobody_in_are_not_lost() -> None:
+    """Nobody must be sent to a backup because of a password."""
+    view = views.with_node(views.whole(), FIRST, ready=False, held=EMPTY)
+    refused = dict.fromkeys((SECOND, THIRD), "provided username and/or password are incorrect")
+    view = replace(view, observations={}, unheard=refused)
+    told = decided(view)
+    assert (short(told), "no node can be asked: provided username" in told.reason) == ((18, ASK), True)
+    assert "backup" not in told.advice
+    assert "the superuser's Secret" in told.advice
+    told = decided(view, SECOND)
+    assert (short(told), "ready, and no node can be asked: provided" in told.reason) == ((4, WAIT), True)
+
+
 def test_row_19_crossed_addresses() -> None:
     words = "A node with address /198.19.0.2 already exists, cancelling join. Use cassandra.replace_address"
     view = dead(views.whole(), FIRST, phase="Crashed", restarts=2)
@@ -600,6 +672,15 @@ def test_nothing_is_replaced_while_the_living_are_not_well(words: str) -> None:
     told = decided(spoiled(dead(views.whole(), FIRST, held=EMPTY))[words])
     assert told.action in (WAIT, ASK), told
     assert words in told.reason
+
+
+@pytest.mark.parametrize("status", ["removing", "LEAVING"])
+def test_nothing_is_replaced_while_a_dead_member_is_being_removed(status: str) -> None:
+    """Cassandra refuses the new node (C(consistent.rangemovement)): the volume would be given up for nothing."""
+    view = stranger(dead(views.whole(), FIRST, held=EMPTY))
+    assert decided(view).action == REPLACE
+    told = decided(stranger(view, status=status))
+    assert (told.action, f"sees 198.19.9.9 as {status}, needed NORMAL" in told.reason) == (WAIT, True)
 
 
 def test_who_does_not_know_the_dead_one_cannot_give_it_its_tokens() -> None:

@@ -35,7 +35,7 @@ def test_a_volume_that_goes_with_its_pod_is_told() -> None:
     view = views.with_node(views.whole(), "shop-dc1-r2-0", volume_deleting=True)
     (told,) = report.problems(view)
     assert told["problem"].startswith("the volume of shop-dc1-r2-0 is to be deleted as soon as its pod goes")
-    assert "replace_node" in told["advice"]
+    assert "playbook heal with --check" in told["advice"]
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------

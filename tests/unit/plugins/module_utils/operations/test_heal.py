@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OPEN, Member
 from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube, deployed
 from unit.plugins.module_utils.fake_kube import Killed
@@ -23,16 +25,26 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    failures,
     heal,
     healing,
     node_replace,
     replacing,
     streaming,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
-from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import Scene
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
+    ASK,
+    REPAIR,
+    REPLACE,
+    WAIT,
+    Decision,
+    Scene,
+)
 
 FIRST, FOURTH, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-0"
 NODES = [f"shop-dc1-r{rack}-{ordinal}" for rack in (1, 2, 3) for ordinal in (0, 1)]
@@ -122,8 +134,8 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
     monkeypatch.setattr(streaming, "LOOK_AGAIN", -1.0)
     monkeypatch.setattr(healing, "GHOST_SECONDS", -1.0)
 
-    def make() -> World:
-        kube = deployed(monkeypatch, workers_a_zone=4)
+    def make(**options: Any) -> World:
+        kube = deployed(monkeypatch, workers_a_zone=4, **options)
         return World(kube.ring, kube)
 
     return make
@@ -269,7 +281,8 @@ def test_a_repair_can_wait_for_another_run(world: World) -> None:
     before = world.identities()
     world.ring.missed_for = None
     wiped(world)
-    assert world.heal(repair=False)["repaired"] == []
+    result = world.heal(repair=False)
+    assert (result["repaired"], result["whole"]) == ([], False), "it is no failure, and not whole"
     assert world.kube.missed == {FIRST: "unknown"}
     assert world.heal()["repaired"] == [FIRST]
     world.assert_whole(before)
@@ -283,6 +296,71 @@ def test_a_node_that_was_away_beyond_the_hint_window_is_repaired(world: World) -
     assert world.heal()["repaired"] == [THIRD]
     assert world.kube.missed.pop(SECOND) == "60"
     world.assert_whole(before)
+
+
+def test_what_cannot_be_read_is_not_taken_for_nothing(world: World) -> None:
+    """A note that says that it missed more than hints cover may be behind it."""
+    world.kube.missed[THIRD] = "10801"
+    world.kube.unreadable.add(THIRD)
+    refusal = world.refused()
+    assert decisions(refusal.result) == {THIRD: (2, "wait")}
+    assert refusal.result["whole"] is False
+    assert "is not known: exec in shop-dc1-r3-0 failed: the connection was reset" in str(refusal)
+    world.kube.unreadable.clear()
+    assert world.heal()["repaired"] == [THIRD]
+
+
+def test_a_hint_window_that_nobody_tells_is_asked_again_and_covers_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = failures.hint_settings
+
+    def refused(*_rest: Any) -> Any:
+        raise CassopsError("the login is refused")
+
+    monkeypatch.setattr(failures, "hint_settings", refused)
+    world.kube.missed[THIRD] = "60"
+    (told,) = [each for each in world.heal(check=True)["decisions"] if each["action"] != "none"]
+    assert (told["node"], told["action"]) == (THIRD, "repair")
+    assert told["reason"] == "it was down for 60 s, and no node tells for how long hints are kept"
+    monkeypatch.setattr(failures, "hint_settings", settings)
+    assert world.heal()["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("windows", "least"),
+    [
+        (("3h", "30m"), 1800.0),
+        (("3h", "1d"), 10800.0),
+        (("3h", None), None),
+        ((None, "3h"), None),
+        ((None, None), None),
+    ],
+)
+def test_hints_are_kept_by_whoever_took_the_write(
+    monkeypatch: pytest.MonkeyPatch, windows: Sequence[str | None], least: float | None
+) -> None:
+    """In another datacenter too."""
+
+    def settings(place: Any, pod: str) -> dict[str, str | None]:
+        if place is None:
+            raise CassopsError("the login is refused")
+        return {"max_hint_window": place}
+
+    monkeypatch.setattr(failures, "hint_settings", settings)
+    cluster = cast(Cluster, SimpleNamespace(own=windows[0], peers=windows[1:]))
+    sight = Sight(cast(Objects, None), views.whole(), tuple(views.whole() for _peer in windows[1:]))
+    assert failures.hint_window(cluster, sight) == least
+
+
+@pytest.mark.parametrize(
+    ("script", "rc", "out"),
+    [("", 0, "none\n"), ("echo 17 >missed", 0, "17\n"), (": >missed", 0, ""), ("mkdir missed", 1, "")],
+)
+def test_how_the_note_is_read(tmp_path: Path, script: str, rc: int, out: str) -> None:
+    command = f"{script or ':'}; {failures.READ_MISSED.replace(failures.MARKS, '.')}"
+    told = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (rc, out)
 
 
 # --- 2: a worker is gone with its volumes -----------------------------------------------------------------------------
@@ -395,6 +473,47 @@ def test_a_rack_that_lost_its_volumes_is_replaced_one_after_the_other(world: Wor
     assert [done["node"] for done in result["replaced"]] == [FIRST, FOURTH]
 
 
+def test_who_is_named_waits_for_the_replacement_that_was_begun_and_is_told_why(world: World) -> None:
+    before = world.identities()
+    world.kube.wipe(FOURTH)
+    # After the lock and the plan.
+    assert world.killed(2, world.heal)
+    assert PLAN in world.kube.objects
+    world.kube.wipe(FIRST)
+    since = len(world.kube.writes)
+    for check in (True, False):
+        with pytest.raises(Failed) as caught:
+            world.replace("r1-0", check=check)
+        assert decisions(caught.value.result) == {FIRST: (6, "ask")}
+        assert f"the replacement of {FOURTH} was begun and goes first" in str(caught.value)
+        assert "run the playbook heal, which finishes that one first" in str(caught.value)
+    assert world.writes(since) == []
+    result = world.heal()
+    world.assert_whole(before)
+    assert [done["node"] for done in result["replaced"]] == [FOURTH, FIRST]
+
+
+@pytest.mark.parametrize("only", [None, FIRST])
+@pytest.mark.parametrize(
+    ("begun", "action", "words", "advice"),
+    [
+        (Decision(FOURTH, 12, WAIT, "it starts again"), WAIT, f"of {FOURTH} was begun and goes first (it starts", ""),
+        (Decision(FOURTH, 16, ASK, "rows", "accept it"), ASK, "goes first (rows)", "accept it"),
+        (None, ASK, "goes first, which nobody knows any more", "run the playbook status"),
+    ],
+)
+def test_the_reason_of_the_one_that_goes_first_is_that_of_the_others(
+    only: str | None, begun: Decision | None, action: str, words: str, advice: str
+) -> None:
+    other = Decision(FIRST, 6, REPLACE, "it came back without its storage")
+    repaired = Decision(SECOND, 2, REPAIR, "it was down")
+    told = healing.in_turn([other, repaired, *([begun] if begun else [])], FOURTH, only)
+    assert (told[0].action, told[1]) == (action, repaired)
+    assert told[0].reason.startswith("it came back without its storage; but the replacement of ")
+    assert words in told[0].reason
+    assert told[0].advice.startswith(advice)
+
+
 def two_racks(world: World) -> None:
     world.kube.wipe(FIRST)
     world.kube.wipe(SECOND)
@@ -419,6 +538,35 @@ def test_with_the_loss_accepted_it_goes_on_and_repairs(world: World) -> None:
     assert first["accepted_loss"] == ["shop", "system_auth"]
     assert second["accepted_loss"] == [], "the first one is back: no quorum is missing any more"
     assert result["repaired"] == [FIRST]
+
+
+@pytest.mark.parametrize("version", ["4.0.17", "4.1.10"])
+@pytest.mark.parametrize(
+    ("another", "status"), [(THIRD, "LEAVING"), (THIRD, "MOVING"), ("joining", "BOOT"), ("dead", "removing")]
+)
+def test_nobody_is_replaced_while_another_comes_or_goes(
+    worlds: Callable[..., World], version: str, another: str, status: str
+) -> None:
+    """Also on Cassandra 4.0, where only nodetool tells it."""
+    world = worlds(version=version)
+    if another not in NODES:
+        world.ring.members[another] = Member("198.19.9.9", "r1", "host-new", (), status=status, gossip_only=True)
+        world.ring.down |= {another} & {"dead"}
+    world.ring.members[another].status = status
+    wiped(world)
+    since = len(world.kube.writes)
+    refusal = world.refused()
+    assert decisions(refusal.result)[FIRST] == (6, "wait")
+    assert f"as {status}, needed NORMAL" in str(refusal)
+    assert world.writes(since) == []
+
+
+def test_cassandra_4_0_tells_of_a_ghost_too(worlds: Callable[..., World]) -> None:
+    world = worlds(version="4.0.17")
+    world.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (), "dc1", "shutdown", gossip_only=True)
+    world.ring.down.add("ghost")
+    assert world.heal()["changed"] is True
+    assert "ghost" not in world.ring.members
 
 
 # --- 5 and 7: in the middle -------------------------------------------------------------------------------------------

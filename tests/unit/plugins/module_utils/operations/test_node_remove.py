@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import node_remove
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 FIRST, SECOND, LAST = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r1-1"
 
@@ -26,8 +28,8 @@ FIRST, SECOND, LAST = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r1-1"
 class World:
     """Six nodes in three racks, and a seventh member that nobody knows any more."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.kube = deployed(monkeypatch, workers_a_zone=2)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+        self.kube = deployed(monkeypatch, workers_a_zone=2, **options)
         self.ring = self.kube.ring
         self.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (5, 7), "dc1")
         self.ring.down.add("ghost")
@@ -65,7 +67,7 @@ def test_a_dead_member_is_removed_once(world: World, named: dict[str, str]) -> N
 def test_check_mode_only_tells(world: World) -> None:
     before = len(world.kube.writes)
     result = world.remove(check=True, host_id="host-ghost")
-    assert (result["changed"], result["changes"]) == (True, ["removenode 198.19.9.9"])
+    assert (result["changed"], result["changes"]) == (True, ["removenode host-ghost (198.19.9.9)"])
     assert world.kube.writes[before:] == []
 
 
@@ -79,6 +81,19 @@ def test_a_node_that_is_wanted_is_replaced_instead(world: World) -> None:
     assert worker is not None
     world.kube.kill_worker(worker)
     assert f"it is {FIRST}, which its StatefulSet wants" in world.refused(host_id=world.ring.members[FIRST].host_id)
+
+
+def test_a_node_of_another_datacenter_is_seen_to_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a StatefulSet wants it, and whether its ledger has to forget it, is known there."""
+    look = node_remove.Removal.look
+    node = NodeView("shop-dc2-r1-0", "r1", 0, address="198.19.9.9", host_id="host-ghost")
+
+    def with_another(self: node_remove.Removal) -> Any:
+        sight = look(self)
+        return replace(sight, others=(replace(sight.view, datacenter="dc2", nodes=(node,), observations={}),))
+
+    monkeypatch.setattr(node_remove.Removal, "look", with_another)
+    assert "it is shop-dc2-r1-0 of datacenter dc2: see to it there" in world.refused(host_id="host-ghost")
 
 
 def test_not_while_somebody_else_is_down(world: World) -> None:
@@ -103,7 +118,18 @@ def test_assassinate_is_for_what_owns_nothing(world: World) -> None:
     assert world.remove(host_id="host-ghost", assassinate=True)["changes"] == ["assassinate 198.19.9.9"]
 
 
-def test_assassinate_is_the_last_resort_for_a_removal_that_does_not_end(world: World) -> None:
+@pytest.mark.parametrize("version", ["4.0.17", "5.0.9"])
+def test_not_while_somebody_else_leaves(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    world = World(monkeypatch, version=version)
+    world.ring.members[SECOND].status = "LEAVING"
+    assert f"sees {SECOND} as LEAVING, needed NORMAL" in world.refused(host_id="host-ghost")
+
+
+@pytest.mark.parametrize("version", ["4.0.17", "5.0.9"])
+def test_assassinate_is_the_last_resort_for_a_removal_that_does_not_end(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    world = World(monkeypatch, version=version)
     world.ring.members["ghost"].status = "removing"
     assert world.remove(host_id="host-ghost", assassinate=True)["changed"] is True
 
@@ -177,10 +203,54 @@ class Slow:
 
 def test_a_removal_that_does_not_end_is_told_taken_up_and_forced(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow(world, monkeypatch)
+    assert world.remove(check=True, host_id="host-ghost", force=True)["changes"] == [
+        "removenode host-ghost (198.19.9.9)"
+    ], "nothing is there that could be ended"
     with pytest.raises(CassopsError, match="It goes on by itself: run it again to wait for it"):
         world.remove(host_id="host-ghost")
     with pytest.raises(CassopsError, match=r"198\.19\.9\.9 to be forgotten: not so after"):
         world.remove(host_id="host-ghost", wait_timeout=0)
     assert [verb for verb in slow.asked if verb[1] == "host-ghost"] == [("removenode", "host-ghost")], "never twice"
+    plan = world.remove(check=True, host_id="host-ghost")
+    assert (plan["changed"], plan["changes"]) == (False, []), "it goes on by itself"
+    forced = [f"removenode force on {FIRST}: what was not streamed is left to repair"]
+    assert world.remove(check=True, host_id="host-ghost", force=True)["changes"] == forced
     result = world.remove(host_id="host-ghost", force=True)
-    assert result["changes"] == [f"removenode force on {FIRST}: what was not streamed is left to repair"]
+    assert result["changes"] == forced
+
+
+def test_a_removal_is_ended_although_the_node_that_was_to_receive_is_dead(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is why the removal does not end; and nobody is replaced before that."""
+    Slow(world, monkeypatch).leads = True
+    world.ring.members["ghost"].status = "removing"
+    worker = world.kube.worker_of(SECOND)
+    assert worker is not None
+    world.kube.kill_worker(worker)
+    assert SECOND in world.refused(host_id="host-ghost")
+    assert "accept_loss: [shop, system_auth]" in world.refused(host_id="host-ghost", force=True)
+    accepted = ["shop", "system_auth"]
+    assert world.remove(host_id="host-ghost", force=True, accept_loss=accepted)["changed"] is True
+
+
+def test_force_does_not_end_what_others_do(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cassandra ends the leaving of everybody who leaves."""
+    Slow(world, monkeypatch).leads = True
+    world.ring.members[SECOND].status = "LEAVING"
+    told = world.refused(host_id="host-ghost", force=True)
+    assert f"{SECOND} is LEAVING, and force would end that too" in told
+
+
+def test_another_ones_removal_is_not_this_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(world, monkeypatch)
+    slow.leads = True
+    world.ring.members["ghost"].tokens = (11, 13)
+    plan = world.remove(check=True, host_id="host-ghost", force=True)
+    assert plan["changes"] == ["removenode host-ghost (198.19.9.9)"]
+
+
+def test_assassinate_loses_rows_as_a_removal_does(world: World) -> None:
+    world.ring.members["ghost"].status = "removing"
+    world.ring.replication["one"] = {"class": NTS, "dc1": "1"}
+    assert "accept_loss: [one]" in world.refused(host_id="host-ghost", assassinate=True)

@@ -149,6 +149,14 @@ def test_what_hints_do_not_cover_is_repaired_after(world: World, monkeypatch: py
     world.assert_whole(before)
 
 
+def test_nodes_that_keep_no_hints_cover_nothing(world: World) -> None:
+    before = world.identities()
+    world.ring.settings["hinted_handoff_enabled"] = "false"
+    volumes(world, **SMALLER, repair=False)
+    assert [pod for pod, keyspace in world.ring.repaired if keyspace == "shop"] == NODES
+    world.assert_whole(before)
+
+
 def test_check_mode_shows_the_plan(world: World) -> None:
     writes = len(world.kube.writes)
     changes = volumes(world, check=True, **SMALLER)["changes"]
