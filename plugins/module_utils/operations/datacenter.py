@@ -207,7 +207,10 @@ class Deployment:
             reasons.append(ledger_gone(self.desired.cluster, self.desired.name))
         living = living_datacenter(found, ledger, self.desired)
         if living is not None:
-            reasons += spec.refusals(living, self.desired, self.prefix)
+            refused = spec.refusals(living, self.desired, self.prefix)
+            if ledger is not None and ledger.phase == PHASE_NEW:
+                refused = spec.unserved_refusals(refused, self.desired.name)
+            reasons += refused
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
         if ledger is not None and ledger.phase == PHASE_RUNNING:

@@ -588,6 +588,33 @@ def test_a_living_datacenter_is_not_made_another(deployed: World, changes: dict[
     assert any(words in text for text in refused(deployed, **changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"racks": [{**rack, "nodes": 2, "zone": None} for rack in WANTED["racks"]]},
+            [
+                f"cassandra_racks[{number}].zone: the rack r{number + 1} lives in {zone}, got none"
+                for number, zone in enumerate("abc")
+            ]
+            + [f"cassandra_racks[{number}].nodes: the rack r{number + 1} has 1 node, got 2" for number in range(3)],
+        ),
+        ({"storage": {"size": "500Mi"}}, ["cassandra_storage.size: the volumes have 1Gi, got 500Mi"]),
+        ({"config": {"num_tokens": 8}}, ["cassandra_config.num_tokens: is 16 on the living nodes, got 8"]),
+    ],
+)
+def test_one_that_never_served_is_made_another_by_destroying_it(
+    worlds: Callable[[], World], changes: dict[str, Any], told: list[str]
+) -> None:
+    """Scale, which moves data, would send it back to deploy."""
+    world = killed_before(worlds, "CREATE ROLE")
+    *faults, advice = refused(world, **changes)
+    assert faults == told
+    assert "playbook destroy with -e destroy_confirm=dc1 -e destroy_volumes=true" in advice
+    world.remove(delete_volumes=True)
+    assert world.run(**{"allow_shared_workers": True, **changes})["phase"] == "running"
+
+
 @pytest.mark.parametrize("left", ["nodes", "volumes"])
 @pytest.mark.parametrize("changes", [{}, {"config": {"concurrent_reads": 16}}])
 def test_a_datacenter_without_its_ledger_gets_no_new_identity(
