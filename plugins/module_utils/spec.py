@@ -756,7 +756,7 @@ def unserved_refusals(refused: Iterable[str], datacenter: str) -> list[str]:
         return []
     return [
         *faults,
-        f"datacenter {datacenter} never served, so it has no data that would be lost: take it away with its volumes (the"
+        f"datacenter {datacenter} never served, so there is no data to lose: take it away with its volumes (the"
         f" playbook destroy with -e destroy_confirm={datacenter} -e destroy_volumes=true) and deploy it again, or put"
         " the old values back",
     ]

@@ -143,6 +143,7 @@ class Deployment:
         self.opened_at = time.monotonic()
         self.patience = Patience(kube)
         self.reasons = Reasons(HELD_AGAIN)
+        self.doubt = superuser.Doubt()
 
     def run(self) -> dict[str, Any]:
         self.desired = self.checked()
@@ -213,8 +214,7 @@ class Deployment:
             reasons += refused
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
-        if ledger is not None and ledger.phase == PHASE_RUNNING:
-            reasons += self.locked_out()
+        reasons += self.locked_out(ledger)
         if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
@@ -223,13 +223,17 @@ class Deployment:
             path = f"{self.prefix}config"
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
 
-    def locked_out(self) -> list[str]:
-        """A new password would fit no role of a datacenter that runs."""
-        name = self.desired.superuser_secret
-        if self.peers or self.kube.get("Secret", name) is not None:
+    def locked_out(self, ledger: Ledger | None) -> list[str]:
+        """A Secret that is no login; or none, where a new password would fit no role: the datacenter runs."""
+        name, path = self.desired.superuser_secret, f"{self.prefix}superuser_secret"
+        secret = self.kube.get("Secret", name)
+        if secret is not None:
+            told = attempt(partial(superuser.credentials, secret, name))
+            return [f"{path}: {told}"] if isinstance(told, CassopsError) else []
+        if self.peers or ledger is None or ledger.phase == PHASE_NEW:
             return []
         return [
-            f"{self.prefix}superuser_secret: Secret {name} is gone, and this datacenter has a superuser already; "
+            f"{path}: Secret {name} is gone, and this datacenter has a superuser already; "
             "create it again with the username and password of that role"
         ]
 
@@ -560,10 +564,13 @@ class Deployment:
             place, pod, logins = self.peers[0].kube, serving_node(self.peers[0]), [wanted]
         else:
             place, pod, logins = self.kube, doorkeeper, [superuser.DEFAULT, wanted]
+        refusals = []
         for login in logins:
             joined = attempt(partial(members_with_tokens, place, pod, login))
             if isinstance(joined, cql.LoginRefused):
+                refusals.append(str(joined))
                 continue
+            self.doubt.forget()
             if isinstance(joined, CassopsError):
                 break
             known = sum(node.address in joined for node in seen.nodes)
@@ -572,7 +579,26 @@ class Deployment:
             asked = replace(seen, nodes=(NodeView(pod=pod, rack="", ordinal=0, phase="Running"),))
             heard = replace(ask(place, asked, login), nodes=seen.nodes)
             return heard, [] if heard.observations else [f"{pod} does not tell its view yet"]
+        else:
+            self.give_up_logins(seen, pod, refusals)
+            return seen, [f"all {len(seen.nodes)} nodes started, {pod} lets nobody in yet"]
         return seen, [f"all {len(seen.nodes)} nodes started, none answers yet"]
+
+    def give_up_logins(self, seen: View, pod: str, refusals: Sequence[str]) -> None:
+        """End the wait for the ring where the Secret has not the login of this datacenter, or of this cluster."""
+        if not all(map(superuser.is_wrong, refusals)):
+            self.doubt.forget()
+        elif self.peers:
+            if self.doubt.ends():
+                who = f"{pod} of datacenter {self.peers[0].ledger.datacenter}"
+                raise CassopsError(superuser.wrong_login(who, self.desired.superuser_secret))
+        elif self.doubt.ends(lambda: self.is_whole(seen, pod)):
+            raise CassopsError(superuser.both_refused(pod))
+
+    def is_whole(self, seen: View, pod: str) -> bool:
+        """Whether a node takes every node for up; asked without a login."""
+        up = attempt(lambda: nodetool.status(self.kube, pod))
+        return not isinstance(up, CassopsError) and all(up.get(node.address or "") for node in seen.nodes)
 
     def give_up(self, seen: View) -> None:
         """End a wait that cannot succeed: no image, a node that is held, a container that crashes again and again."""
@@ -655,6 +681,7 @@ class Deployment:
                 self.open_cql(ledger, found)
             if not reasons:
                 seen = ask(self.kube, seen, wanted)
+                self.give_up_login(seen)
                 reasons = gates.whole(seen.without(broken(seen)))
             latest[:] = [(found, seen)]
             return reasons
@@ -675,6 +702,14 @@ class Deployment:
             well = seen.without(broken(seen)).nodes
             together(lambda node: superuser.prove_closed(self.kube, node.pod), well)
         return self.result(seen, pending=[node.pod for node in seen.nodes if node.pending_restart])
+
+    def give_up_login(self, seen: View) -> None:
+        """End the proof's wait where every node that was asked calls the login wrong."""
+        if seen.observations or not seen.unheard or not all(map(superuser.is_wrong, seen.unheard.values())):
+            self.doubt.forget()
+        elif self.doubt.ends():
+            who = f"every node that was asked ({', '.join(sorted(seen.unheard))})"
+            raise CassopsError(superuser.wrong_login(who, self.desired.superuser_secret))
 
     # Small things.
 

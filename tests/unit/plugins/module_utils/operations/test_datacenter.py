@@ -15,13 +15,13 @@ import pytest
 from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra
 from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, manifests, nodetool, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience, superuser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import own_seeds
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
 
@@ -653,6 +653,13 @@ def test_a_running_datacenter_whose_secret_is_gone(deployed: World) -> None:
     assert any("Secret shop-superuser is gone" in text for text in refused(deployed))
 
 
+@pytest.mark.parametrize("data", [{}, {"username": "bWU=", "password": ""}, {"password": "bWU="}])
+def test_a_secret_that_is_no_login(world: World, data: dict[str, str]) -> None:
+    world.kube.put({"kind": "Secret", "metadata": {"name": "mine"}, "data": data})
+    words = "cassandra_superuser_secret: Secret mine needs the keys username and password; missing or empty:"
+    assert any(words in text for text in refused(world, superuser_secret="mine"))
+
+
 def test_names_that_somebody_else_has(world: World) -> None:
     world.kube.put({"kind": "Service", "metadata": {"name": "shop-dc1", "labels": {"app": "web"}}, "spec": {}})
     assert any("somebody else has Service shop-dc1" in text for text in refused(world))
@@ -771,6 +778,72 @@ def test_gc_grace_of_the_users_tables_goes_into_the_ledger(deployed: World) -> N
     assert deployed.kube.ledger().gc_grace_seconds == 172800
     assert "noted: gc_grace_seconds is 172800 at least, keyspaces with one replica are none" in deployed.said
     assert deployed.run()["changed"] is False
+
+
+# --- a wrong password -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubtless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal counts at the third look."""
+    monkeypatch.setattr(superuser, "DOUBT", -1.0)
+
+
+def forget_password(kube: FakeKube) -> None:
+    kube.one("Secret", "shop-superuser")["data"]["password"] = base64.b64encode(b"letmein").decode()
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_wrong_password_in_the_middle_of_a_first_start_ends_the_wait(worlds: Callable[[], World]) -> None:
+    world = killed_before(worlds, "ALTER ROLE cassandra")
+    world.ring.roles["cassandra"].login = False
+    forget_password(world.kube)
+    with pytest.raises(CassopsError, match=f"{FIRST} refuses the login of the superuser's Secret and the default"):
+        world.run()
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_default_login_that_comes_late_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that joins late gets its row, and writes it anew."""
+    world.ring.roles["cassandra"].password = "not there yet"
+    looks = []
+
+    def status(kube: Any, pod: str) -> dict[str, bool]:
+        looks.append(pod)
+        joined = len(looks) == 4
+        if joined:
+            world.ring.roles["cassandra"].password = "cassandra"
+        return {member.address: joined or name != SECOND for name, member in world.ring.members.items()}
+
+    monkeypatch.setattr(nodetool, "status", status)
+    assert world.run()["phase"] == "running"
+    assert looks == [FIRST] * 4
+    assert any("lets nobody in yet" in text for text in world.said)
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_wrong_password_of_a_datacenter_that_runs_ends_the_wait(deployed: World) -> None:
+    forget_password(deployed.kube)
+    with pytest.raises(CassopsError, match=f"{SECOND}.* refuses the login of Secret shop-superuser: the superuser has"):
+        deployed.run()
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_wrong_password_of_a_further_datacenter_ends_the_wait(two: World) -> None:
+    two.others["far"].put(copy.deepcopy(two.kube.one("Secret", "shop-superuser")))
+    forget_password(two.others["far"])
+    with pytest.raises(CassopsError, match=f"{FIRST} of datacenter dc1 refuses the login of Secret shop-superuser"):
+        two.run(**SECOND_DC)
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_nodes_that_cannot_read_a_login_call_none_wrong(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(kube: Any, pod: str, *arguments: Any, **options: Any) -> Any:
+        raise cql.LoginRefused(f"{pod}: Unable to perform authentication: Cannot achieve consistency level QUORUM")
+
+    monkeypatch.setattr(cql, "connect", refuse)
+    with pytest.raises(WaitedTooLong, match="Unable to perform authentication"):
+        deployed.run(wait_timeout=1)
 
 
 # --- absent -----------------------------------------------------------------------------------------------------------
