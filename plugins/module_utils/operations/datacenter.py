@@ -29,7 +29,7 @@ from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
 from ..lock import Lock
-from ..manifests import build, ledger_config_map
+from ..manifests import build, config_map, ledger_config_map
 from ..manifests.common import headless_service_name
 from ..observe import (
     LABEL_CLUSTER,
@@ -98,7 +98,6 @@ OPEN_AGAIN = 30.0
 JOIN_PAUSE = 1.5
 # Read by start.sh.
 OPENED_FILE = "/tmp/open"
-VERSION = "app.kubernetes.io/version"
 # All nodes start at once, and hardly ever is one held: seconds until one is asked for that again.
 HELD_AGAIN = 15.0
 # What changes while nodes start; the other kinds change by our own hand only.
@@ -212,6 +211,8 @@ class Deployment:
             if ledger is not None and ledger.phase == PHASE_NEW:
                 refused = spec.unserved_refusals(refused, self.desired.name)
             reasons += refused
+        if living is not None and ledger is not None and not (found.all("StatefulSet") or found.all("Pod")):
+            reasons += at_once(ledger, self.desired, self.prefix)
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
         reasons += self.locked_out(ledger)
@@ -620,8 +621,9 @@ class Deployment:
             for node in seen.nodes
             if node.address in members
         }
-        ledger = replace(ledger, nodes=nodes, phase=PHASE_RUNNING)
-        self.write_ledger(ledger, self.look())
+        found = self.look()
+        ledger = rollout_plan.noted(replace(ledger, nodes=nodes, phase=PHASE_RUNNING), found)
+        self.write_ledger(ledger, found)
         return ledger
 
     def introduce(self, ledger: Ledger) -> None:
@@ -692,10 +694,15 @@ class Deployment:
             if node.pod in broken(seen):
                 what = f"{node.pod} is not well ({node.held or node.reason}), and its correction waits for a restart"
                 self.ctx.warnings.append(f"{what}: run the playbook restart, which begins with it")
-        learned = replace(ledger, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
-        if learned != ledger:
+        noted = rollout_plan.noted(ledger, found)
+        if noted != ledger:
+            mode = f" with {upgrade.KEY} {noted.storage_mode}" if noted.storage_mode else ""
+            self.ctx.progress(f"noted: the nodes run Cassandra {noted.version}{mode}", important=True)
+        learned = replace(noted, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
+        if learned != noted:
             told = f"gc_grace_seconds is {learned.gc_grace_seconds} at least, keyspaces with one replica are"
             self.ctx.progress(f"noted: {told} {', '.join(learned.single_copies) or 'none'}", important=True)
+        if learned != ledger:
             self.write_ledger(learned, found)
         self.settle(learned, found)
         if self.done:
@@ -839,19 +846,39 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
         if desired.storage_class is None:
             wanted = [{**claim, "storageClassName": None} for claim in wanted]
     # What nodes run counts, not what waits for a restart: that can still be taken back.
-    templates = list(found.all("Pod").values()) or [item["spec"]["template"] for item in sets.values()]
-    versions = [version for item in templates if (version := item["metadata"]["labels"].get(VERSION))]
-    modes = {mode for item in templates if (mode := rollout_plan.mode_of(found, item)) in upgrade.MODES}
+    ran = rollout_plan.noted(ledger, found)
     return spec.Living(
         cluster=ledger.cluster,
         racks={rack: (zones.get(rack), racks.count(rack)) for rack in racks},
         storage_size=wanted[0]["resources"]["requests"]["storage"],
         storage_class=wanted[0].get("storageClassName"),
         num_tokens=len(next(iter(ledger.tokens.values()), ())),
-        version=max(versions, key=upgrade.release, default=""),
+        version=ran.version,
         address=address_of(sets),
-        storage_mode=max(modes, key=upgrade.MODES.index, default=None),
+        storage_mode=ran.storage_mode,
     )
+
+
+def at_once(ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:
+    """Why nodes without pods may not be made as desired: all would start so at once, and no gate be asked.
+
+    What may not follow at all is said by L(spec.refusals). A ledger of before does not know what they ran.
+    """
+    ran, mode = ledger.version, upgrade.mode_of(config_map(desired, ledger))
+    if not ran or upgrade.refusals(ran, desired.version, ledger.storage_mode):
+        return []
+    told = "there are no pods, so all nodes would start with it at once"
+    if gates.line(ran) != gates.line(desired.version):
+        return [
+            f"{prefix}version: the nodes ran {ran} last, got {desired.version}; {told}: deploy {ran}, then run the "
+            "playbook upgrade"
+        ]
+    if ledger.storage_mode not in (None, mode):
+        return [
+            f"{prefix}config.{upgrade.KEY}: the nodes ran with {ledger.storage_mode} last, got {mode}; {told}: deploy "
+            f"with {ledger.storage_mode}, then run the playbook upgrade"
+        ]
+    return []
 
 
 def partition(stateful_set: Mapping[str, Any]) -> int:
@@ -997,8 +1024,23 @@ class Removal:
         steps.append(self.delete_configuration)
         if self.params.get("delete_volumes"):
             # The ledger goes last: as long as a volume is left, it says whose it is.
-            steps += [self.delete_volumes, self.delete_ledger]
-        return steps
+            return [*steps, self.delete_volumes, self.delete_ledger]
+        return [self.note_version, *steps]
+
+    def note_version(self) -> None:
+        """Into the ledger that stays, what the nodes run: a later deploy must bring them back with it."""
+        found = objects(self.kube, self.cluster, self.name)
+        ledger = attempt(lambda: ledger_of(found, self.cluster, self.name))
+        if isinstance(ledger, CassopsError):
+            self.ctx.warnings.append(f"which version the nodes ran was not noted: {ledger}")
+            return
+        if ledger is None or (noted := rollout_plan.noted(ledger, found)) == ledger:
+            return
+        planned = changes.plan([ledger_config_map(noted)], found)
+        if not self.ctx.check_mode:
+            self.lock.check()
+            changes.send(self.kube, planned)
+        self.done += [str(change) for change in planned]
 
     def stop_nodes(self) -> None:
         self.delete_all("StatefulSet")

@@ -647,6 +647,79 @@ def test_nor_is_one_that_left_its_volumes(deployed: World, changes: dict[str, An
     assert any(words in text for text in refused(deployed, **changes))
 
 
+# --- the version where nothing runs -----------------------------------------------------------------------------------
+
+
+def test_what_the_nodes_run_stands_in_the_ledger(deployed: World) -> None:
+    assert (deployed.kube.ledger().version, deployed.kube.ledger().storage_mode) == ("5.0.9", "NONE")
+    deployed.run(version="5.0.10")
+    assert deployed.kube.ledger().version == "5.0.9"
+
+
+@pytest.mark.parametrize(
+    ("ran", "changes", "words"),
+    [
+        ({}, {"version": "4.1.10"}, "the datacenter runs 5.0.9, got 4.1.10; back to 4.1 is possible only while"),
+        (
+            {"version": "4.1.10"},
+            {"version": "5.0.9"},
+            "cassandra_version: the nodes ran 4.1.10 last, got 5.0.9; there are no pods, so all nodes would start with "
+            "it at once: deploy 4.1.10, then run the playbook upgrade",
+        ),
+        ({"version": "4.1.10"}, {"version": "4.0.19"}, "an older line cannot read"),
+        (
+            {},
+            {"config": {"storage_compatibility_mode": "CASSANDRA_4"}},
+            "cassandra_config.storage_compatibility_mode: the nodes ran with NONE last, got CASSANDRA_4",
+        ),
+    ],
+)
+def test_nodes_without_pods_come_back_with_what_they_ran(
+    world: World, ran: dict[str, Any], changes: dict[str, Any], words: str
+) -> None:
+    world.run(**ran)
+    world.remove()
+    (told,) = refused(world, **changes)
+    assert words in told
+    assert world.run(**ran)["phase"] == "running"
+
+
+def test_a_patch_version_needs_no_pods(deployed: World) -> None:
+    deployed.remove()
+    assert deployed.run(version="5.0.8")["phase"] == "running"
+    assert deployed.kube.ledger().version == "5.0.8"
+
+
+def of_before(world: World) -> None:
+    """The ledger as it was written before it knew the version."""
+    before = replace(world.kube.ledger(), version="", storage_mode=None)
+    world.kube.objects.pop(("ConfigMap", "shop-dc1-ledger"))
+    world.kube.apply(datacenter.changes.with_hash(manifests.ledger_config_map(before)))
+
+
+def test_a_ledger_of_before_learns_the_version(deployed: World) -> None:
+    of_before(deployed)
+    assert deployed.run()["changes"] == ["update ConfigMap shop-dc1-ledger (data.storage_mode, data.version)"]
+    assert "noted: the nodes run Cassandra 5.0.9 with storage_compatibility_mode NONE" in deployed.said
+    assert deployed.run()["changed"] is False
+
+
+def test_absent_notes_the_version_before_the_nodes_go(deployed: World) -> None:
+    of_before(deployed)
+    told = deployed.remove(check=True)
+    assert deployed.kube.ledger().version == ""
+    assert deployed.remove() == told
+    assert deployed.kube.ledger().version == "5.0.9"
+    assert deployed.remove()["changed"] is False
+
+
+def test_absent_does_not_need_a_ledger_that_can_be_read(deployed: World) -> None:
+    deployed.kube.one("ConfigMap", "shop-dc1-ledger")["data"]["phase"] = "odd"
+    deployed.remove()
+    assert any("which version the nodes ran was not noted" in text for text in deployed.warnings)
+    assert deployed.kube.names("StatefulSet") == []
+
+
 def test_a_running_datacenter_whose_secret_is_gone(deployed: World) -> None:
     """A new password would fit no role."""
     deployed.kube.objects.pop(("Secret", "shop-superuser"))
