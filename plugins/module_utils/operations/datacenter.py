@@ -177,9 +177,21 @@ class Deployment:
         try:
             return spec.parse(values, self.prefix)
         except SpecError as error:
+            if (desired := self.past_its_tokens(values)) is not None:
+                return desired
             offered = attempt(lambda: preflight.facts(self.kube))
             more = [] if isinstance(offered, CassopsError) else preflight.errors(values, offered, self.prefix)
             raise SpecError([*error.errors, *more]) from error
+
+    def past_its_tokens(self, values: Mapping[str, Any]) -> spec.Datacenter | None:
+        """The desired datacenter where only its tokens are wrong, and it runs: they were for its first start.
+
+        Scaling has changed its nodes since.
+        """
+        desired = attempt(lambda: spec.parse({**values, "tokens": {}}, self.prefix))
+        if isinstance(desired, CassopsError) or not living_peer(self.kube, desired.cluster, desired.name):
+            return None
+        return desired
 
     def look(self) -> Objects:
         """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""

@@ -276,6 +276,17 @@ def test_a_password_of_ones_own_that_came_too_late_is_warned_of(worlds: Callable
     assert any("hashed with 2^4 rounds" in text and "ALTER ROLE" in text for text in world.warnings)
 
 
+def test_tokens_count_for_the_first_start_only(world: World) -> None:
+    """Later the datacenter has other nodes than they name, as after scale."""
+    tokens = {f"r{number}-0": [100 * number + count for count in range(16)] for number in range(1, 4)}
+    fewer = {"tokens": {"r1-0": tokens["r1-0"]}}
+    assert any("cassandra_tokens: has no node r2-0" in text for text in refused(world, **fewer))
+    world.run(tokens=tokens)
+    assert world.ring.members[SECOND].tokens == tuple(tokens["r2-0"])
+    assert world.run(**fewer)["changed"] is False
+    assert any("cassandra_tokens: has no node" in text for text in refused(world, **fewer, config={"num_tokens": "x"}))
+
+
 def test_a_namespace_is_made_only_where_it_was_asked_for(world: World) -> None:
     world.kube.exists = False
     with pytest.raises(SpecError, match="namespace ns does not exist"):
