@@ -318,15 +318,20 @@ class Deployment:
         if self.kube.get("Secret", self.desired.superuser_secret) is None:
             self.note(f"create Secret {self.desired.superuser_secret}")
         self.record(planned, found)
-        if ledger is None:
-            self.note(f"create ConfigMap {ledger_name(self.desired.cluster, self.desired.name)}")
-        elif ledger.phase == PHASE_NEW:
+        for change in changes.plan([ledger_config_map(self.predicted_ledger(found))], found):
+            self.note(str(change))
+        if ledger is not None and ledger.phase == PHASE_NEW:
             self.note("finish the first start")
-        else:
+        elif ledger is not None:
             for peer in self.unintroduced(ledger):
                 self.note(f"tell datacenter {peer.ledger.datacenter} the seeds of {ledger.datacenter}")
         would = [] if self.namespace_missing else [self.rehearse(change) for change in planned]
         return self.result(self.snapshot(found), pending=self.predicted_restarts(would, found))
+
+    def predicted_ledger(self, found: Objects) -> Ledger:
+        """The ledger as a run would leave it, but for what only the nodes can tell."""
+        ledger = self.with_addresses(self.ledger(found), addresses_of(found))
+        return ledger if ledger.phase == PHASE_NEW else rollout_plan.noted(ledger, found)
 
     def rehearse(self, change: changes.Change) -> dict[str, Any]:
         """What the API server would make of a change."""
@@ -357,7 +362,7 @@ class Deployment:
         services = [item for item in self.manifests(ledger, found) if item["kind"] == "Service"]
         planned = changes.plan(services, found)
         self.record(planned, found)
-        addresses = {name: service["spec"]["clusterIP"] for name, service in found.all("Service").items()}
+        addresses = addresses_of(found)
         for change in planned:
             addresses[change.name] = self.apply_service(change)["spec"]["clusterIP"]
         ledger = self.with_addresses(ledger, addresses)
@@ -891,6 +896,10 @@ def at_once(ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:
             f"with {ledger.storage_mode}, then run the playbook upgrade"
         ]
     return []
+
+
+def addresses_of(found: Objects) -> dict[str, str]:
+    return {name: service["spec"]["clusterIP"] for name, service in found.all("Service").items()}
 
 
 def partition(stateful_set: Mapping[str, Any]) -> int:

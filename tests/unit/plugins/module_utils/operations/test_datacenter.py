@@ -525,6 +525,15 @@ def test_check_mode_tells_a_change_that_needs_no_restart(deployed: World) -> Non
     assert (result["changes"], result["pending_restart"]) == (["create Service shop-dc1"], [])
 
 
+def test_check_mode_tells_a_change_of_the_ledger_alone(deployed: World) -> None:
+    writes = len(deployed.kube.writes)
+    told = deployed.run(check=True, self_replace=True)["changes"]
+    assert told == ["update ConfigMap shop-dc1-ledger (data.self_replace)"]
+    assert len(deployed.kube.writes) == writes
+    assert deployed.run(self_replace=True)["changes"] == told
+    assert deployed.run(check=True, self_replace=True)["changed"] is False
+
+
 def test_check_mode_of_a_first_start_that_was_killed(worlds: Callable[[], World]) -> None:
     world = killed_before(worlds, "CREATE ROLE")
     writes = len(world.kube.writes)
@@ -710,7 +719,8 @@ def of_before(world: World) -> None:
 
 def test_a_ledger_of_before_learns_the_version(deployed: World) -> None:
     of_before(deployed)
-    assert deployed.run()["changes"] == ["update ConfigMap shop-dc1-ledger (data.storage_mode, data.version)"]
+    told = deployed.run(check=True)["changes"]
+    assert deployed.run()["changes"] == told == ["update ConfigMap shop-dc1-ledger (data.storage_mode, data.version)"]
     assert "noted: the nodes run Cassandra 5.0.9 with storage_compatibility_mode NONE" in deployed.said
     assert deployed.run()["changed"] is False
 
@@ -1120,6 +1130,18 @@ def test_the_first_datacenter_learns_the_seeds_of_the_second(two: World) -> None
     assert "tell datacenter dc1 the seeds of dc2" in two.run(**SECOND_DC)["changes"]
     assert {*own_seeds(two.others["far"].ledger("shop-dc2-ledger"))} < {*two.kube.ledger().seeds}
     assert two.run(peers=[{"datacenter": "dc2", "namespace": "far"}])["changed"] is False
+
+
+def test_check_mode_tells_that_seeds_of_a_peer_are_learned(two: World) -> None:
+    two.run(**SECOND_DC)
+    known = two.kube.ledger()
+    forgotten = manifests.ledger_config_map(replace(known, seeds=tuple(own_seeds(known))))
+    two.kube.apply(datacenter.changes.with_hash(forgotten))
+    peers = [{"datacenter": "dc2", "namespace": "far"}]
+    told = two.run(check=True, peers=peers)["changes"]
+    assert told == ["update ConfigMap shop-dc1-ledger (data.seeds)"]
+    assert two.run(peers=peers)["changes"] == told
+    assert two.kube.ledger() == known
 
 
 def test_a_datacenter_that_was_forgotten_is_introduced_again(two: World) -> None:
