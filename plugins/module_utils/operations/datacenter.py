@@ -223,8 +223,8 @@ class Deployment:
             if ledger is not None and ledger.phase == PHASE_NEW:
                 refused = spec.unserved_refusals(refused, self.desired.name)
             reasons += refused
-        if living is not None and ledger is not None and not (found.all("StatefulSet") or found.all("Pod")):
-            reasons += at_once(ledger, self.desired, self.prefix)
+        if living is not None and ledger is not None and ledger.phase == PHASE_RUNNING:
+            reasons += at_once(found, ledger, self.desired, self.prefix)
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
         reasons += self.locked_out(ledger)
@@ -876,24 +876,26 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
     )
 
 
-def at_once(ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:
-    """Why nodes without pods may not be made as desired: all would start so at once, and no gate be asked.
+def at_once(found: Objects, ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:
+    """Why nodes without a StatefulSet may not be made as desired: all start so at once, and no gate is asked.
 
     What may not follow at all is said by L(spec.refusals). A ledger of before does not know what they ran.
     """
-    ran, mode = ledger.version, upgrade.mode_of(config_map(desired, ledger))
-    if not ran or upgrade.refusals(ran, desired.version, ledger.storage_mode):
+    racks = {rack_of(pod, desired.prefix) for pod in ledger.nodes}
+    gone = sorted(rack for rack in racks if found.get("StatefulSet", f"{desired.prefix}-{rack}") is None)
+    last, mode = rollout_plan.noted(ledger, found), upgrade.mode_of(config_map(desired, ledger))
+    if not gone or not last.version or upgrade.refusals(last.version, desired.version, last.storage_mode):
         return []
-    told = "there are no pods, so all nodes would start with it at once"
-    if gates.line(ran) != gates.line(desired.version):
+    told = f"the StatefulSet of rack {', '.join(gone)} is gone, and all nodes there would start with it at once: deploy"
+    if gates.line(last.version) != gates.line(desired.version):
         return [
-            f"{prefix}version: the nodes ran {ran} last, got {desired.version}; {told}: deploy {ran}, then run the "
-            "playbook upgrade"
+            f"{prefix}version: the nodes ran {last.version} last, got {desired.version}; {told} {last.version}, then "
+            "run the playbook upgrade"
         ]
-    if ledger.storage_mode not in (None, mode):
+    if last.storage_mode not in (None, mode):
         return [
-            f"{prefix}config.{upgrade.KEY}: the nodes ran with {ledger.storage_mode} last, got {mode}; {told}: deploy "
-            f"with {ledger.storage_mode}, then run the playbook upgrade"
+            f"{prefix}config.{upgrade.KEY}: the nodes ran with {last.storage_mode} last, got {mode}; {told} with "
+            f"{last.storage_mode}, then run the playbook upgrade"
         ]
     return []
 

@@ -683,8 +683,8 @@ def test_what_the_nodes_run_stands_in_the_ledger(deployed: World) -> None:
         (
             {"version": "4.1.10"},
             {"version": "5.0.9"},
-            "cassandra_version: the nodes ran 4.1.10 last, got 5.0.9; there are no pods, so all nodes would start with "
-            "it at once: deploy 4.1.10, then run the playbook upgrade",
+            "cassandra_version: the nodes ran 4.1.10 last, got 5.0.9; the StatefulSet of rack r1, r2, r3 is gone, and "
+            "all nodes there would start with it at once: deploy 4.1.10, then run the playbook upgrade",
         ),
         ({"version": "4.1.10"}, {"version": "4.0.19"}, "an older line cannot read"),
         (
@@ -702,6 +702,15 @@ def test_nodes_without_pods_come_back_with_what_they_ran(
     (told,) = refused(world, **changes)
     assert words in told
     assert world.run(**ran)["phase"] == "running"
+
+
+def test_nor_does_a_rack_without_its_stateful_set_come_back_with_another_line(world: World) -> None:
+    world.run(version="4.1.10")
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r2"))
+    (told,) = refused(world, version="5.0.9")
+    assert "the StatefulSet of rack r2 is gone" in told
+    world.run(version="4.1.10")
+    assert world.run(version="5.0.9")["pending_restart"] == [FIRST, SECOND, THIRD]
 
 
 def test_a_patch_version_needs_no_pods(deployed: World) -> None:
