@@ -71,6 +71,9 @@ class Ledger:
         that never was, or other datacenters went on.
     :param born_version: Cassandra version of the first deploy, such as `5.0.9`; it decides the storage format
         (`storage_compatibility_mode`), which must not jump when an older cluster is upgraded. Empty = not known.
+    :param version: the newest Cassandra version that nodes were last seen to run: where no pod is left, nothing else
+        tells it. Empty = not known.
+    :param storage_mode: the furthest `storage_compatibility_mode` of these; None = they know none (4.x), or not known.
     """
 
     id: str
@@ -91,6 +94,8 @@ class Ledger:
     replicas: int | None = None
     stopped: int | None = None
     pause: tuple[int, int] | None = None
+    version: str = ""
+    storage_mode: str | None = None
 
     def address(self, pod: str) -> str | None:
         """The broadcast address of a node, or None when the ledger has none."""
@@ -159,6 +164,8 @@ class Ledger:
             **({"replicas": str(self.replicas)} if self.replicas is not None else {}),
             **({"stopped": str(self.stopped)} if self.stopped is not None else {}),
             **({"pause": f"{self.pause[0]} {self.pause[1]}"} if self.pause else {}),
+            **({"version": self.version} if self.version else {}),
+            **({"storage_mode": self.storage_mode} if self.storage_mode else {}),
         }
 
 
@@ -214,6 +221,8 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         replicas=int(data["replicas"]) if data.get("replicas", "").strip() else None,
         stopped=int(data["stopped"]) if data.get("stopped", "").strip() else None,
         pause=next(((int(begin), int(end)) for begin, end in _lines(data, "pause", 2)), None),
+        version=data.get("version", "").strip(),
+        storage_mode=data.get("storage_mode", "").strip() or None,
     )
 
 

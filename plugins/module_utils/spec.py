@@ -745,6 +745,22 @@ def fixed_refusals(living: Living, desired: Datacenter, prefix: str = "", volume
     return [f"{prefix}{fault}" for fault in faults]
 
 
+def unserved_refusals(refused: Iterable[str], datacenter: str) -> list[str]:
+    """L(refusals) of a datacenter that never served: there is no data, and nothing that moves data would touch it.
+
+    Behind the semicolon each says what helps with data.
+    """
+    faults = [fault.partition("; ")[0] for fault in refused]
+    if not faults:
+        return []
+    return [
+        *faults,
+        f"datacenter {datacenter} never served, so there is no data to lose: take it away with its volumes (the"
+        f" playbook destroy with -e destroy_confirm={datacenter} -e destroy_volumes=true) and deploy it again, or put"
+        " the old values back",
+    ]
+
+
 def _cluster_refusals(living: Living, desired: Datacenter) -> list[str]:
     if living.cluster == desired.cluster:
         return []

@@ -29,13 +29,12 @@ from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
 from ..lock import Lock
-from ..manifests import build, ledger_config_map
+from ..manifests import build, config_map, ledger_config_map
 from ..manifests.common import headless_service_name
 from ..observe import (
     LABEL_CLUSTER,
     LABEL_DATACENTER,
     LABEL_RACK,
-    VERSION,
     ZONE,
     Credentials,
     Objects,
@@ -143,6 +142,7 @@ class Deployment:
         self.opened_at = time.monotonic()
         self.patience = Patience(kube)
         self.reasons = Reasons(HELD_AGAIN)
+        self.doubt = superuser.Doubt()
 
     def run(self) -> dict[str, Any]:
         self.desired = self.checked()
@@ -177,9 +177,21 @@ class Deployment:
         try:
             return spec.parse(values, self.prefix)
         except SpecError as error:
+            if (desired := self.past_its_tokens(values)) is not None:
+                return desired
             offered = attempt(lambda: preflight.facts(self.kube))
             more = [] if isinstance(offered, CassopsError) else preflight.errors(values, offered, self.prefix)
             raise SpecError([*error.errors, *more]) from error
+
+    def past_its_tokens(self, values: Mapping[str, Any]) -> spec.Datacenter | None:
+        """The desired datacenter where only its tokens are wrong, and it runs: they were for its first start.
+
+        Scaling has changed its nodes since.
+        """
+        desired = attempt(lambda: spec.parse({**values, "tokens": {}}, self.prefix))
+        if isinstance(desired, CassopsError) or not living_peer(self.kube, desired.cluster, desired.name):
+            return None
+        return desired
 
     def look(self) -> Objects:
         """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
@@ -207,11 +219,15 @@ class Deployment:
             reasons.append(ledger_gone(self.desired.cluster, self.desired.name))
         living = living_datacenter(found, ledger, self.desired)
         if living is not None:
-            reasons += spec.refusals(living, self.desired, self.prefix)
+            refused = spec.refusals(living, self.desired, self.prefix)
+            if ledger is not None and ledger.phase == PHASE_NEW:
+                refused = spec.unserved_refusals(refused, self.desired.name)
+            reasons += refused
+        if living is not None and ledger is not None and ledger.phase == PHASE_RUNNING:
+            reasons += at_once(found, ledger, self.desired, self.prefix)
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
-        if ledger is not None and ledger.phase == PHASE_RUNNING:
-            reasons += self.locked_out()
+        reasons += self.locked_out(ledger)
         if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
@@ -220,13 +236,17 @@ class Deployment:
             path = f"{self.prefix}config"
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
 
-    def locked_out(self) -> list[str]:
-        """A new password would fit no role of a datacenter that runs."""
-        name = self.desired.superuser_secret
-        if self.peers or self.kube.get("Secret", name) is not None:
+    def locked_out(self, ledger: Ledger | None) -> list[str]:
+        """A Secret that is no login; or none, where a new password would fit no role: the datacenter runs."""
+        name, path = self.desired.superuser_secret, f"{self.prefix}superuser_secret"
+        secret = self.kube.get("Secret", name)
+        if secret is not None:
+            told = attempt(partial(superuser.credentials, secret, name))
+            return [f"{path}: {told}"] if isinstance(told, CassopsError) else []
+        if self.peers or ledger is None or ledger.phase == PHASE_NEW:
             return []
         return [
-            f"{self.prefix}superuser_secret: Secret {name} is gone, and this datacenter has a superuser already; "
+            f"{path}: Secret {name} is gone, and this datacenter has a superuser already; "
             "create it again with the username and password of that role"
         ]
 
@@ -298,15 +318,20 @@ class Deployment:
         if self.kube.get("Secret", self.desired.superuser_secret) is None:
             self.note(f"create Secret {self.desired.superuser_secret}")
         self.record(planned, found)
-        if ledger is None:
-            self.note(f"create ConfigMap {ledger_name(self.desired.cluster, self.desired.name)}")
-        elif ledger.phase == PHASE_NEW:
+        for change in changes.plan([ledger_config_map(self.predicted_ledger(found))], found):
+            self.note(str(change))
+        if ledger is not None and ledger.phase == PHASE_NEW:
             self.note("finish the first start")
-        else:
+        elif ledger is not None:
             for peer in self.unintroduced(ledger):
                 self.note(f"tell datacenter {peer.ledger.datacenter} the seeds of {ledger.datacenter}")
         would = [] if self.namespace_missing else [self.rehearse(change) for change in planned]
         return self.result(self.snapshot(found), pending=self.predicted_restarts(would, found))
+
+    def predicted_ledger(self, found: Objects) -> Ledger:
+        """The ledger as a run would leave it, but for what only the nodes can tell."""
+        ledger = self.with_addresses(self.ledger(found), addresses_of(found))
+        return ledger if ledger.phase == PHASE_NEW else rollout_plan.noted(ledger, found)
 
     def rehearse(self, change: changes.Change) -> dict[str, Any]:
         """What the API server would make of a change."""
@@ -337,7 +362,7 @@ class Deployment:
         services = [item for item in self.manifests(ledger, found) if item["kind"] == "Service"]
         planned = changes.plan(services, found)
         self.record(planned, found)
-        addresses = {name: service["spec"]["clusterIP"] for name, service in found.all("Service").items()}
+        addresses = addresses_of(found)
         for change in planned:
             addresses[change.name] = self.apply_service(change)["spec"]["clusterIP"]
         ledger = self.with_addresses(ledger, addresses)
@@ -557,10 +582,13 @@ class Deployment:
             place, pod, logins = self.peers[0].kube, serving_node(self.peers[0]), [wanted]
         else:
             place, pod, logins = self.kube, doorkeeper, [superuser.DEFAULT, wanted]
+        refusals = []
         for login in logins:
             joined = attempt(partial(members_with_tokens, place, pod, login))
             if isinstance(joined, cql.LoginRefused):
+                refusals.append(str(joined))
                 continue
+            self.doubt.forget()
             if isinstance(joined, CassopsError):
                 break
             known = sum(node.address in joined for node in seen.nodes)
@@ -569,7 +597,26 @@ class Deployment:
             asked = replace(seen, nodes=(NodeView(pod=pod, rack="", ordinal=0, phase="Running"),))
             heard = replace(ask(place, asked, login), nodes=seen.nodes)
             return heard, [] if heard.observations else [f"{pod} does not tell its view yet"]
+        else:
+            self.give_up_logins(seen, pod, refusals)
+            return seen, [f"all {len(seen.nodes)} nodes started, {pod} lets nobody in yet"]
         return seen, [f"all {len(seen.nodes)} nodes started, none answers yet"]
+
+    def give_up_logins(self, seen: View, pod: str, refusals: Sequence[str]) -> None:
+        """End the wait for the ring where the Secret has not the login of this datacenter, or of this cluster."""
+        if not all(map(superuser.is_wrong, refusals)):
+            self.doubt.forget()
+        elif self.peers:
+            if self.doubt.ends():
+                who = f"{pod} of datacenter {self.peers[0].ledger.datacenter}"
+                raise CassopsError(superuser.wrong_login(who, self.desired.superuser_secret))
+        elif self.doubt.ends(lambda: self.is_whole(seen, pod)):
+            raise CassopsError(superuser.both_refused(pod))
+
+    def is_whole(self, seen: View, pod: str) -> bool:
+        """Whether a node takes every node for up; asked without a login."""
+        up = attempt(lambda: nodetool.status(self.kube, pod))
+        return not isinstance(up, CassopsError) and all(up.get(node.address or "") for node in seen.nodes)
 
     def give_up(self, seen: View) -> None:
         """End a wait that cannot succeed: no image, a node that is held, a container that crashes again and again."""
@@ -591,8 +638,9 @@ class Deployment:
             for node in seen.nodes
             if node.address in members
         }
-        ledger = replace(ledger, nodes=nodes, phase=PHASE_RUNNING)
-        self.write_ledger(ledger, self.look())
+        found = self.look()
+        ledger = rollout_plan.noted(replace(ledger, nodes=nodes, phase=PHASE_RUNNING), found)
+        self.write_ledger(ledger, found)
         return ledger
 
     def introduce(self, ledger: Ledger) -> None:
@@ -652,6 +700,7 @@ class Deployment:
                 self.open_cql(ledger, found)
             if not reasons:
                 seen = ask(self.kube, seen, wanted)
+                self.give_up_login(seen)
                 reasons = gates.whole(seen.without(broken(seen)))
             latest[:] = [(found, seen)]
             return reasons
@@ -662,16 +711,29 @@ class Deployment:
             if node.pod in broken(seen):
                 what = f"{node.pod} is not well ({node.held or node.reason}), and its correction waits for a restart"
                 self.ctx.warnings.append(f"{what}: run the playbook restart, which begins with it")
-        learned = replace(ledger, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
-        if learned != ledger:
+        noted = rollout_plan.noted(ledger, found)
+        if noted != ledger:
+            mode = f" with {upgrade.KEY} {noted.storage_mode}" if noted.storage_mode else ""
+            self.ctx.progress(f"noted: the nodes run Cassandra {noted.version}{mode}", important=True)
+        learned = replace(noted, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
+        if learned != noted:
             told = f"gc_grace_seconds is {learned.gc_grace_seconds} at least, keyspaces with one replica are"
             self.ctx.progress(f"noted: {told} {', '.join(learned.single_copies) or 'none'}", important=True)
+        if learned != ledger:
             self.write_ledger(learned, found)
         self.settle(learned, found)
         if self.done:
             well = seen.without(broken(seen)).nodes
             together(lambda node: superuser.prove_closed(self.kube, node.pod), well)
         return self.result(seen, pending=[node.pod for node in seen.nodes if node.pending_restart])
+
+    def give_up_login(self, seen: View) -> None:
+        """End the proof's wait where every node that was asked calls the login wrong."""
+        if seen.observations or not seen.unheard or not all(map(superuser.is_wrong, seen.unheard.values())):
+            self.doubt.forget()
+        elif self.doubt.ends():
+            who = f"every node that was asked ({', '.join(sorted(seen.unheard))})"
+            raise CassopsError(superuser.wrong_login(who, self.desired.superuser_secret))
 
     # Small things.
 
@@ -801,19 +863,45 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
         if desired.storage_class is None:
             wanted = [{**claim, "storageClassName": None} for claim in wanted]
     # What nodes run counts, not what waits for a restart: that can still be taken back.
-    templates = list(found.all("Pod").values()) or [item["spec"]["template"] for item in sets.values()]
-    versions = [version for item in templates if (version := item["metadata"]["labels"].get(VERSION))]
-    modes = {mode for item in templates if (mode := rollout_plan.mode_of(found, item)) in upgrade.MODES}
+    ran = rollout_plan.noted(ledger, found)
     return spec.Living(
         cluster=ledger.cluster,
         racks={rack: (zones.get(rack), racks.count(rack)) for rack in racks},
         storage_size=wanted[0]["resources"]["requests"]["storage"],
         storage_class=wanted[0].get("storageClassName"),
         num_tokens=len(next(iter(ledger.tokens.values()), ())),
-        version=max(versions, key=upgrade.release, default=""),
+        version=ran.version,
         address=address_of(sets),
-        storage_mode=max(modes, key=upgrade.MODES.index, default=None),
+        storage_mode=ran.storage_mode,
     )
+
+
+def at_once(found: Objects, ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:
+    """Why nodes without a StatefulSet may not be made as desired: all start so at once, and no gate is asked.
+
+    What may not follow at all is said by L(spec.refusals). A ledger of before does not know what they ran.
+    """
+    racks = {rack_of(pod, desired.prefix) for pod in ledger.nodes}
+    gone = sorted(rack for rack in racks if found.get("StatefulSet", f"{desired.prefix}-{rack}") is None)
+    last, mode = rollout_plan.noted(ledger, found), upgrade.mode_of(config_map(desired, ledger))
+    if not gone or not last.version or upgrade.refusals(last.version, desired.version, last.storage_mode):
+        return []
+    told = f"the StatefulSet of rack {', '.join(gone)} is gone, and all nodes there would start with it at once: deploy"
+    if gates.line(last.version) != gates.line(desired.version):
+        return [
+            f"{prefix}version: the nodes ran {last.version} last, got {desired.version}; {told} {last.version}, then "
+            "run the playbook upgrade"
+        ]
+    if last.storage_mode not in (None, mode):
+        return [
+            f"{prefix}config.{upgrade.KEY}: the nodes ran with {last.storage_mode} last, got {mode}; {told} with "
+            f"{last.storage_mode}, then run the playbook upgrade"
+        ]
+    return []
+
+
+def addresses_of(found: Objects) -> dict[str, str]:
+    return {name: service["spec"]["clusterIP"] for name, service in found.all("Service").items()}
 
 
 def partition(stateful_set: Mapping[str, Any]) -> int:
@@ -959,8 +1047,23 @@ class Removal:
         steps.append(self.delete_configuration)
         if self.params.get("delete_volumes"):
             # The ledger goes last: as long as a volume is left, it says whose it is.
-            steps += [self.delete_volumes, self.delete_ledger]
-        return steps
+            return [*steps, self.delete_volumes, self.delete_ledger]
+        return [self.note_version, *steps]
+
+    def note_version(self) -> None:
+        """Into the ledger that stays, what the nodes run: a later deploy must bring them back with it."""
+        found = objects(self.kube, self.cluster, self.name)
+        ledger = attempt(lambda: ledger_of(found, self.cluster, self.name))
+        if isinstance(ledger, CassopsError):
+            self.ctx.warnings.append(f"which version the nodes ran was not noted: {ledger}")
+            return
+        if ledger is None or (noted := rollout_plan.noted(ledger, found)) == ledger:
+            return
+        planned = changes.plan([ledger_config_map(noted)], found)
+        if not self.ctx.check_mode:
+            self.lock.check()
+            changes.send(self.kube, planned)
+        self.done += [str(change) for change in planned]
 
     def stop_nodes(self) -> None:
         self.delete_all("StatefulSet")

@@ -17,6 +17,7 @@ from typing import Any
 from ..kube import Forbidden, Kube, Right
 from ..observe import ZONE, together
 from ..quantity import value
+from ..spec import Rack
 
 # What the automation may do in its namespace; extensions/kubernetes/rbac.yml grants just this (a test compares them).
 RIGHTS = tuple(
@@ -154,7 +155,7 @@ def capacity_errors(
     shared = datacenter.allow_shared_workers or living
     requests = datacenter.resources.get("requests", {})
     found = []
-    for number, rack in enumerate(datacenter.racks):
+    for rack in datacenter.racks:
         usable = [worker for worker in workers if rack.zone in (None, zone_of(worker)) and schedulable(worker)]
         if not usable:
             continue  # said by zone_errors, or every worker of the zone is away for the moment
@@ -166,11 +167,8 @@ def capacity_errors(
                     f"{prefix}resources.requests.{resource}: {wanted} fits on no worker of rack {rack.name}; "
                     f"the largest, {most['metadata']['name']}, can allocate {there}"
                 )
-        if not shared and len(usable) < rack.nodes and rack.zone:
-            found.append(
-                f"{prefix}racks[{number}].nodes: {rack.nodes} nodes need as many workers in zone {rack.zone}, "
-                f"which has {len(usable)}; lower it, add workers, or set {prefix}allow_shared_workers"
-            )
+    if not shared:
+        found += zone_room_errors(datacenter.racks, workers, prefix)
     total = sum(rack.nodes for rack in datacenter.racks)
     able = [worker for worker in workers if schedulable(worker)]
     if not shared and not found and len(able) < total:
@@ -179,6 +177,25 @@ def capacity_errors(
             f"lower them, add workers, or set {prefix}allow_shared_workers"
         )
     return list(dict.fromkeys(found))
+
+
+def zone_room_errors(racks: Sequence[Rack], workers: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:
+    """Zones with fewer workers than nodes that are pinned to them, those of all racks together."""
+    found = []
+    for zone in dict.fromkeys(rack.zone for rack in racks if rack.zone):
+        pinned = {number: rack for number, rack in enumerate(racks) if rack.zone == zone and rack.nodes}
+        nodes = sum(rack.nodes for rack in pinned.values())
+        able = sum(zone_of(worker) == zone and schedulable(worker) for worker in workers)
+        if able == 0 or able >= nodes:
+            continue  # see capacity_errors on zones without workers
+        one = len(pinned) == 1
+        path = f"racks[{next(iter(pinned))}].nodes" if one else "racks"
+        whose = "" if one else f" of the racks {', '.join(rack.name for rack in pinned.values())}"
+        found.append(
+            f"{prefix}{path}: {nodes} nodes{whose} need as many workers in zone {zone}, which has {able}; "
+            f"lower {'it' if one else 'them'}, add workers, or set {prefix}allow_shared_workers"
+        )
+    return found
 
 
 def zone_of(worker: Mapping[str, Any]) -> str | None:

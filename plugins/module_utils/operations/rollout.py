@@ -19,7 +19,9 @@ from typing import Any
 from .. import rollout
 from ..context import Context, Failed
 from ..errors import CassopsError
-from . import rollout_plan, way_back
+from ..manifests import ledger_config_map
+from ..observe import Objects
+from . import changes, rollout_plan, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
 from .rollout_plan import FORCED_SINCE, MOMENT, done_since, forced_since
@@ -77,6 +79,8 @@ class Rollout:
         sight = self.cluster.ask(self.cluster.look())
         self.refuse(sight)
         self.open_gates_before_upgrade(sight)
+        # Before the first node: this run may die.
+        self.note(sight.found)
         since = self.forced_since(sight)
         while True:
             seen: Sight | None = None
@@ -99,6 +103,7 @@ class Rollout:
         self.restarts.settle()
         if not self.params["rollback"]:
             way_back.forget(self.cluster, sight.found)
+        self.note(self.cluster.look().found)
         return self.result()
 
     def restart(self, batch: rollout.Batch, left: int, sight: Sight) -> Sight | None:
@@ -112,6 +117,14 @@ class Rollout:
     def tell(self, plan: rollout.Plan) -> None:
         """Warnings, each once."""
         self.ctx.warnings.extend(text for text in plan.warnings if text not in self.ctx.warnings)
+
+    def note(self, found: Objects) -> None:
+        """Into the ledger, what the nodes run or begin to run: it tells where no pod and no StatefulSet is left."""
+        ledger = self.cluster.ledger(found)
+        noted = rollout_plan.noted(ledger, found, coming=True)
+        if noted != ledger:
+            self.cluster.check()
+            self.cluster.kube.apply(changes.with_hash(ledger_config_map(noted)))
 
     # What may not be restarted just so
 

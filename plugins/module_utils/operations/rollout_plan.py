@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from .. import gates, rollout, upgrade
 from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
-from ..ledger import ledger_name
+from ..ledger import Ledger, ledger_name
 from ..observe import VERSION, Objects, labels, runs, together
 from ..view import View
 from .cluster import CLUSTER, Cluster, Sight
@@ -336,3 +336,19 @@ def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
     name = runs(template).rpartition(" ")[2]
     config_map = found.get("ConfigMap", name)
     return upgrade.mode_of(config_map) if config_map else None
+
+
+def noted(ledger: Ledger, found: Objects, coming: bool = False) -> Ledger:
+    """The ledger with the newest version that nodes run, and their furthest mode; as it is where nothing tells.
+
+    :param coming: what waits for a restart counts as well.
+    """
+    pods = list(found.all("Pod").values())
+    registered = [item["spec"]["template"] for item in found.all("StatefulSet").values()]
+    templates = [*pods, *registered] if coming else pods or registered
+    versions = [version for item in templates if (version := version_of(item))]
+    modes = {mode for item in templates if (mode := mode_of(found, item)) in upgrade.MODES}
+    if not versions:
+        return ledger
+    newest, furthest = max(versions, key=upgrade.release), max(modes, key=upgrade.MODES.index, default=None)
+    return replace(ledger, version=newest, storage_mode=furthest)

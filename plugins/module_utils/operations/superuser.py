@@ -15,7 +15,7 @@ import base64
 import secrets
 import string
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .. import cql
@@ -37,6 +37,59 @@ They make each guess dear, and nobody guesses 190 bits; but each of our logins p
 processor on each node that is asked, and two on one that has just started.
 """
 LIMIT = 30.0
+# C(PasswordAuthenticator) and C(ClientState), 4.0 to 5.0: the row was read, and the login is wrong.
+WRONG = ("and/or password are incorrect", "is not permitted to log in")
+# For so many seconds a login may be called wrong before the ring is looked at, and as long again before it counts.
+DOUBT = 30.0
+
+
+class Doubt:
+    """Whether a login that is called wrong is wrong; one for each wait.
+
+    On a first start a right one is refused too: Cassandra writes the default login some seconds after CQL opens, and
+    once more when a node joins to which that row then belongs. So time counts anew from where the ring is whole.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """To be called at every look at which the login is not called wrong."""
+        self._since: float | None = None
+        self._whole = False
+
+    def ends(self, is_whole: Callable[[], bool] = lambda: True) -> bool:
+        """To be called at every other look.
+
+        :param is_whole: whether every node is up in the ring; asked rarely.
+        """
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        elif now - self._since > DOUBT:
+            if self._whole:
+                return True
+            self._since, self._whole = now, is_whole()
+        return False
+
+
+def is_wrong(refusal: str) -> bool:
+    """Whether a node says that a login is wrong. One that cannot read the row refuses every login."""
+    return any(words in refusal for words in WRONG)
+
+
+def wrong_login(who: str, secret: str) -> str:
+    return (
+        f"{who} refuses the login of Secret {secret}: the superuser has another username or password. Put that into "
+        "the Secret and run deploy again"
+    )
+
+
+def both_refused(doorkeeper: str) -> str:
+    return (
+        f"{doorkeeper} refuses the login of the superuser's Secret and the default login as well: "
+        "this datacenter was given other credentials before; put them into the Secret"
+    )
 
 
 def credentials(secret: Mapping[str, Any], name: str) -> Credentials:
@@ -124,10 +177,7 @@ def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
     except cql.LoginRefused as error:
         if stands():
             return
-        raise CassopsError(
-            f"{doorkeeper} refuses the login of the superuser's Secret and the default login as well: "
-            "this datacenter was given other credentials before; put them into the Secret"
-        ) from error
+        raise CassopsError(both_refused(doorkeeper)) from error
 
 
 def superuser_statement(wanted: Credentials, exists: bool) -> str:

@@ -42,6 +42,8 @@ LEDGERS = st.builds(
     replicas=st.none() | st.integers(1, 9),
     stopped=st.none() | st.integers(0, 2**40),
     pause=st.none() | st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
+    version=st.sampled_from(["", "4.1.10", "5.0.9"]),
+    storage_mode=st.sampled_from([None, "CASSANDRA_4", "NONE"]),
 )
 LEDGER = Ledger(id=new_id(), cluster="shop", datacenter="dc1", tokens={"a": (1,)})
 

@@ -15,13 +15,13 @@ import pytest
 from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra
 from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, manifests, nodetool, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience, superuser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import own_seeds
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
 
@@ -276,6 +276,17 @@ def test_a_password_of_ones_own_that_came_too_late_is_warned_of(worlds: Callable
     assert any("hashed with 2^4 rounds" in text and "ALTER ROLE" in text for text in world.warnings)
 
 
+def test_tokens_count_for_the_first_start_only(world: World) -> None:
+    """Later the datacenter has other nodes than they name, as after scale."""
+    tokens = {f"r{number}-0": [100 * number + count for count in range(16)] for number in range(1, 4)}
+    fewer = {"tokens": {"r1-0": tokens["r1-0"]}}
+    assert any("cassandra_tokens: has no node r2-0" in text for text in refused(world, **fewer))
+    world.run(tokens=tokens)
+    assert world.ring.members[SECOND].tokens == tuple(tokens["r2-0"])
+    assert world.run(**fewer)["changed"] is False
+    assert any("cassandra_tokens: has no node" in text for text in refused(world, **fewer, config={"num_tokens": "x"}))
+
+
 def test_a_namespace_is_made_only_where_it_was_asked_for(world: World) -> None:
     world.kube.exists = False
     with pytest.raises(SpecError, match="namespace ns does not exist"):
@@ -514,6 +525,15 @@ def test_check_mode_tells_a_change_that_needs_no_restart(deployed: World) -> Non
     assert (result["changes"], result["pending_restart"]) == (["create Service shop-dc1"], [])
 
 
+def test_check_mode_tells_a_change_of_the_ledger_alone(deployed: World) -> None:
+    writes = len(deployed.kube.writes)
+    told = deployed.run(check=True, self_replace=True)["changes"]
+    assert told == ["update ConfigMap shop-dc1-ledger (data.self_replace)"]
+    assert len(deployed.kube.writes) == writes
+    assert deployed.run(self_replace=True)["changes"] == told
+    assert deployed.run(check=True, self_replace=True)["changed"] is False
+
+
 def test_check_mode_of_a_first_start_that_was_killed(worlds: Callable[[], World]) -> None:
     world = killed_before(worlds, "CREATE ROLE")
     writes = len(world.kube.writes)
@@ -588,6 +608,33 @@ def test_a_living_datacenter_is_not_made_another(deployed: World, changes: dict[
     assert any(words in text for text in refused(deployed, **changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"racks": [{**rack, "nodes": 2, "zone": None} for rack in WANTED["racks"]]},
+            [
+                f"cassandra_racks[{number}].zone: the rack r{number + 1} lives in {zone}, got none"
+                for number, zone in enumerate("abc")
+            ]
+            + [f"cassandra_racks[{number}].nodes: the rack r{number + 1} has 1 node, got 2" for number in range(3)],
+        ),
+        ({"storage": {"size": "500Mi"}}, ["cassandra_storage.size: the volumes have 1Gi, got 500Mi"]),
+        ({"config": {"num_tokens": 8}}, ["cassandra_config.num_tokens: is 16 on the living nodes, got 8"]),
+    ],
+)
+def test_one_that_never_served_is_made_another_by_destroying_it(
+    worlds: Callable[[], World], changes: dict[str, Any], told: list[str]
+) -> None:
+    """Scale, which moves data, would send it back to deploy."""
+    world = killed_before(worlds, "CREATE ROLE")
+    *faults, advice = refused(world, **changes)
+    assert faults == told
+    assert "playbook destroy with -e destroy_confirm=dc1 -e destroy_volumes=true" in advice
+    world.remove(delete_volumes=True)
+    assert world.run(**{"allow_shared_workers": True, **changes})["phase"] == "running"
+
+
 @pytest.mark.parametrize("left", ["nodes", "volumes"])
 @pytest.mark.parametrize("changes", [{}, {"config": {"concurrent_reads": 16}}])
 def test_a_datacenter_without_its_ledger_gets_no_new_identity(
@@ -620,10 +667,100 @@ def test_nor_is_one_that_left_its_volumes(deployed: World, changes: dict[str, An
     assert any(words in text for text in refused(deployed, **changes))
 
 
+# --- the version where nothing runs -----------------------------------------------------------------------------------
+
+
+def test_what_the_nodes_run_stands_in_the_ledger(deployed: World) -> None:
+    assert (deployed.kube.ledger().version, deployed.kube.ledger().storage_mode) == ("5.0.9", "NONE")
+    deployed.run(version="5.0.10")
+    assert deployed.kube.ledger().version == "5.0.9"
+
+
+@pytest.mark.parametrize(
+    ("ran", "changes", "words"),
+    [
+        ({}, {"version": "4.1.10"}, "the datacenter runs 5.0.9, got 4.1.10; back to 4.1 is possible only while"),
+        (
+            {"version": "4.1.10"},
+            {"version": "5.0.9"},
+            "cassandra_version: the nodes ran 4.1.10 last, got 5.0.9; the StatefulSet of rack r1, r2, r3 is gone, and "
+            "all nodes there would start with it at once: deploy 4.1.10, then run the playbook upgrade",
+        ),
+        ({"version": "4.1.10"}, {"version": "4.0.19"}, "an older line cannot read"),
+        (
+            {},
+            {"config": {"storage_compatibility_mode": "CASSANDRA_4"}},
+            "cassandra_config.storage_compatibility_mode: the nodes ran with NONE last, got CASSANDRA_4",
+        ),
+    ],
+)
+def test_nodes_without_pods_come_back_with_what_they_ran(
+    world: World, ran: dict[str, Any], changes: dict[str, Any], words: str
+) -> None:
+    world.run(**ran)
+    world.remove()
+    (told,) = refused(world, **changes)
+    assert words in told
+    assert world.run(**ran)["phase"] == "running"
+
+
+def test_nor_does_a_rack_without_its_stateful_set_come_back_with_another_line(world: World) -> None:
+    world.run(version="4.1.10")
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r2"))
+    (told,) = refused(world, version="5.0.9")
+    assert "the StatefulSet of rack r2 is gone" in told
+    world.run(version="4.1.10")
+    assert world.run(version="5.0.9")["pending_restart"] == [FIRST, SECOND, THIRD]
+
+
+def test_a_patch_version_needs_no_pods(deployed: World) -> None:
+    deployed.remove()
+    assert deployed.run(version="5.0.8")["phase"] == "running"
+    assert deployed.kube.ledger().version == "5.0.8"
+
+
+def of_before(world: World) -> None:
+    """The ledger as it was written before it knew the version."""
+    before = replace(world.kube.ledger(), version="", storage_mode=None)
+    world.kube.objects.pop(("ConfigMap", "shop-dc1-ledger"))
+    world.kube.apply(datacenter.changes.with_hash(manifests.ledger_config_map(before)))
+
+
+def test_a_ledger_of_before_learns_the_version(deployed: World) -> None:
+    of_before(deployed)
+    told = deployed.run(check=True)["changes"]
+    assert deployed.run()["changes"] == told == ["update ConfigMap shop-dc1-ledger (data.storage_mode, data.version)"]
+    assert "noted: the nodes run Cassandra 5.0.9 with storage_compatibility_mode NONE" in deployed.said
+    assert deployed.run()["changed"] is False
+
+
+def test_absent_notes_the_version_before_the_nodes_go(deployed: World) -> None:
+    of_before(deployed)
+    told = deployed.remove(check=True)
+    assert deployed.kube.ledger().version == ""
+    assert deployed.remove() == told
+    assert deployed.kube.ledger().version == "5.0.9"
+    assert deployed.remove()["changed"] is False
+
+
+def test_absent_does_not_need_a_ledger_that_can_be_read(deployed: World) -> None:
+    deployed.kube.one("ConfigMap", "shop-dc1-ledger")["data"]["phase"] = "odd"
+    deployed.remove()
+    assert any("which version the nodes ran was not noted" in text for text in deployed.warnings)
+    assert deployed.kube.names("StatefulSet") == []
+
+
 def test_a_running_datacenter_whose_secret_is_gone(deployed: World) -> None:
     """A new password would fit no role."""
     deployed.kube.objects.pop(("Secret", "shop-superuser"))
     assert any("Secret shop-superuser is gone" in text for text in refused(deployed))
+
+
+@pytest.mark.parametrize("data", [{}, {"username": "bWU=", "password": ""}, {"password": "bWU="}])
+def test_a_secret_that_is_no_login(world: World, data: dict[str, str]) -> None:
+    world.kube.put({"kind": "Secret", "metadata": {"name": "mine"}, "data": data})
+    words = "cassandra_superuser_secret: Secret mine needs the keys username and password; missing or empty:"
+    assert any(words in text for text in refused(world, superuser_secret="mine"))
 
 
 def test_names_that_somebody_else_has(world: World) -> None:
@@ -744,6 +881,72 @@ def test_gc_grace_of_the_users_tables_goes_into_the_ledger(deployed: World) -> N
     assert deployed.kube.ledger().gc_grace_seconds == 172800
     assert "noted: gc_grace_seconds is 172800 at least, keyspaces with one replica are none" in deployed.said
     assert deployed.run()["changed"] is False
+
+
+# --- a wrong password -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubtless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal counts at the third look."""
+    monkeypatch.setattr(superuser, "DOUBT", -1.0)
+
+
+def forget_password(kube: FakeKube) -> None:
+    kube.one("Secret", "shop-superuser")["data"]["password"] = base64.b64encode(b"letmein").decode()
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_wrong_password_in_the_middle_of_a_first_start_ends_the_wait(worlds: Callable[[], World]) -> None:
+    world = killed_before(worlds, "ALTER ROLE cassandra")
+    world.ring.roles["cassandra"].login = False
+    forget_password(world.kube)
+    with pytest.raises(CassopsError, match=f"{FIRST} refuses the login of the superuser's Secret and the default"):
+        world.run()
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_default_login_that_comes_late_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that joins late gets its row, and writes it anew."""
+    world.ring.roles["cassandra"].password = "not there yet"
+    looks = []
+
+    def status(kube: Any, pod: str) -> dict[str, bool]:
+        looks.append(pod)
+        joined = len(looks) == 4
+        if joined:
+            world.ring.roles["cassandra"].password = "cassandra"
+        return {member.address: joined or name != SECOND for name, member in world.ring.members.items()}
+
+    monkeypatch.setattr(nodetool, "status", status)
+    assert world.run()["phase"] == "running"
+    assert looks == [FIRST] * 4
+    assert any("lets nobody in yet" in text for text in world.said)
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_wrong_password_of_a_datacenter_that_runs_ends_the_wait(deployed: World) -> None:
+    forget_password(deployed.kube)
+    with pytest.raises(CassopsError, match=f"{SECOND}.* refuses the login of Secret shop-superuser: the superuser has"):
+        deployed.run()
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_a_wrong_password_of_a_further_datacenter_ends_the_wait(two: World) -> None:
+    two.others["far"].put(copy.deepcopy(two.kube.one("Secret", "shop-superuser")))
+    forget_password(two.others["far"])
+    with pytest.raises(CassopsError, match=f"{FIRST} of datacenter dc1 refuses the login of Secret shop-superuser"):
+        two.run(**SECOND_DC)
+
+
+@pytest.mark.usefixtures("doubtless")
+def test_nodes_that_cannot_read_a_login_call_none_wrong(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(kube: Any, pod: str, *arguments: Any, **options: Any) -> Any:
+        raise cql.LoginRefused(f"{pod}: Unable to perform authentication: Cannot achieve consistency level QUORUM")
+
+    monkeypatch.setattr(cql, "connect", refuse)
+    with pytest.raises(WaitedTooLong, match="Unable to perform authentication"):
+        deployed.run(wait_timeout=1)
 
 
 # --- absent -----------------------------------------------------------------------------------------------------------
@@ -936,6 +1139,18 @@ def test_the_first_datacenter_learns_the_seeds_of_the_second(two: World) -> None
     assert "tell datacenter dc1 the seeds of dc2" in two.run(**SECOND_DC)["changes"]
     assert {*own_seeds(two.others["far"].ledger("shop-dc2-ledger"))} < {*two.kube.ledger().seeds}
     assert two.run(peers=[{"datacenter": "dc2", "namespace": "far"}])["changed"] is False
+
+
+def test_check_mode_tells_that_seeds_of_a_peer_are_learned(two: World) -> None:
+    two.run(**SECOND_DC)
+    known = two.kube.ledger()
+    forgotten = manifests.ledger_config_map(replace(known, seeds=tuple(own_seeds(known))))
+    two.kube.apply(datacenter.changes.with_hash(forgotten))
+    peers = [{"datacenter": "dc2", "namespace": "far"}]
+    told = two.run(check=True, peers=peers)["changes"]
+    assert told == ["update ConfigMap shop-dc1-ledger (data.seeds)"]
+    assert two.run(peers=peers)["changes"] == told
+    assert two.kube.ledger() == known
 
 
 def test_a_datacenter_that_was_forgotten_is_introduced_again(two: World) -> None:

@@ -191,6 +191,20 @@ def test_more_nodes_than_workers_in_a_zone() -> None:
     assert capacity(offered().workers, racks=racks, allow_shared_workers=True) == []
 
 
+def test_racks_in_one_zone_are_added_up() -> None:
+    """No worker takes two nodes of a datacenter, of whatever rack they are."""
+    workers = [worker("wa1", "a"), worker("wa2", "a"), *(worker(f"wb{number}", "b") for number in range(4))]
+    racks = [{"name": "r1", "zone": "a", "nodes": 2}, {"name": "rb", "zone": "b", "nodes": 1}]
+    assert capacity(workers, racks=racks) == []
+    racks.append({"name": "r2", "zone": "a", "nodes": 2})
+    assert capacity(workers, racks=racks) == [
+        "cassandra_racks: 4 nodes of the racks r1, r2 need as many workers in zone a, which has 2; lower them, add "
+        "workers, or set cassandra_allow_shared_workers"
+    ]
+    assert capacity(workers, racks=racks, allow_shared_workers=True) == []
+    assert capacity([*workers, worker("wa3", "a"), worker("wa4", "a")], racks=racks) == []
+
+
 def test_more_nodes_than_workers_in_all() -> None:
     racks = [{"name": "ra", "nodes": 2}, {"name": "rb", "nodes": 2}]
     assert capacity(offered().workers, racks=racks) == [

@@ -746,6 +746,21 @@ def test_what_a_killed_restart_left_is_finished_without_an_upgrade(monkeypatch: 
     assert world.partitions() == [1, 1, 1]
 
 
+def test_what_nodes_begin_to_run_stands_in_the_ledger(old: Rolling) -> None:
+    """A deploy that finds neither a pod nor a StatefulSet asks it."""
+
+    def ran() -> tuple[str, str | None]:
+        return old.kube.ledger().version, old.kube.ledger().storage_mode
+
+    assert ran() == ("4.1.10", None)
+    blocked(old, upgrade=True, snapshot="before-5.0.9")
+    assert ran() == ("4.1.10", None)
+    old.roll(upgrade=True, pause_after="canary")
+    assert ran() == ("5.0.9", "CASSANDRA_4")
+    old.roll(rollback=True)
+    assert ran() == ("4.1.10", None)
+
+
 def test_an_upgrade_wants_its_snapshot(old: Rolling) -> None:
     assert "has no snapshot before-5.0.9" in blocked(old, upgrade=True, snapshot="before-5.0.9")
     for busy in old.ring.busy.values():
