@@ -107,7 +107,8 @@ class Leaving:
 
     def open_gates(self, pod: str, sight: Sight) -> None:
         def closed(sight: Sight) -> Sequence[str]:
-            if let_go(sight, pod):
+            node = sight.view.node(pod)
+            if let_go(sight, pod) or (node is not None and goes(self.cluster, sight, node)):
                 return []
             scene = self.scene(sight)
             return scaling.before_step(scene) or self.no_room(scene, pod)
@@ -228,6 +229,19 @@ class Leaving:
 
     def say(self, text: str) -> None:
         self.ctx.progress(self.members.short(text), important=True)
+
+
+def goes(cluster: Cluster, sight: Sight, node: NodeView) -> bool:
+    """Whether a node leaves, or has left and is in the ledger still, in its own word.
+
+    One that serves and that others know is not asked: nodetool starts a JVM. One that has left counts as ready until
+    Kubernetes has asked it again, and the others have forgotten it by then.
+    """
+    others = [seen for name, seen in sight.view.joined(sight.others).observations.items() if name != node.pod]
+    known = not others or any(item.host_id == node.host_id for seen in others for item in seen.endpoints.values())
+    if node.host_id is None or node.uid is None or (node.ready and known):
+        return False
+    return mode_of(cluster, node) in ON_THE_WAY
 
 
 def let_go(sight: Sight, pod: str) -> bool:

@@ -20,12 +20,12 @@ from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
-from ..view import NodeView, View
+from ..view import View
 from . import superuser
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
-from .leaving import LEAVING, ON_THE_WAY, Leaving, mode_of
+from .leaving import LEAVING, Leaving, goes
 from .members import REPLICATING, Members
 from .waiting import until
 
@@ -117,12 +117,7 @@ class Resizing:
             for address, member in seen.endpoints.items()
             if (member.status or "").upper().startswith(LEAVING)
         }
-        return [node.pod for node in sight.view.nodes if node.address in leaving or self.has_left(node)]
-
-    def has_left(self, node: NodeView) -> bool:
-        """A node that does not serve may have left; its own word counts."""
-        asked = node.host_id is not None and node.uid is not None and not node.ready
-        return asked and mode_of(self.cluster, node) in ON_THE_WAY
+        return [node.pod for node in sight.view.nodes if node.address in leaving or goes(self.cluster, sight, node)]
 
     def plan(self, sight: Sight) -> list[Step]:
         few = self.begun(sight) or scaling.few_replicas(self.scene(sight), sum(self.target.values()))

@@ -544,6 +544,23 @@ def test_one_that_has_left_and_dies_has_left(six: Scaling, forgetful: bool) -> N
     six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
 
 
+@pytest.mark.parametrize("looks", [10, 30, 100])
+def test_one_that_has_left_and_counts_as_ready_has_left(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """Kubernetes asks it a few seconds later whether it is ready, and a run that begins meanwhile knows what it is."""
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    for lives in range(200):
+        six = worlds(2)
+        assert six.killed(lives, lambda six=six: six.run(scale, fewer))  # type: ignore[misc]
+        if LAST in six.kube.gone and LAST in six.kube.ledger().nodes:
+            break
+    ready, late = six.kube.ready, iter(range(looks))
+    monkeypatch.setattr(six.kube, "ready", lambda pod: (pod == LAST and next(late, None) is not None) or ready(pod))
+    six.run(scale, fewer, gate_timeout=0, delete_volumes=True)
+    six.assert_whole(fewer)
+
+
 @pytest.mark.parametrize("back", [True, False])
 def test_killed_before_any_write_of_a_join(worlds: Worlds, back: bool) -> None:
     """The next run ends where it is told to, whether it is the same target or the old one."""
