@@ -528,7 +528,9 @@ def without_worker(scene: Scene, case: Case) -> Decision:
         return wait(case, 4, f"{where} has not answered for {case.down:.0f} s; it may come back")
     if worker.state == READY:
         return wait(case, 4, f"its pod ends on {where}")
-    return ask(case, 4, f"{where} does not answer, and nobody knows whether it is off", fence(scene, worker))
+    return ask(
+        case, 4, f"{where} does not answer, and nobody knows whether it is off", fence(scene.settings, worker, node.pod)
+    )
 
 
 def unplaced(scene: Scene, case: Case) -> Decision:
@@ -553,7 +555,7 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return ask(case, 8, f"{there}, which is up and does not take it: {node.reason}", by_name(node, way))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{there}, which may come back")
-    return ask(case, 4, f"{there}, and nobody knows whether that is off", fence(scene, worker))
+    return ask(case, 4, f"{there}, and nobody knows whether that is off", fence(scene.settings, worker, node.pod))
 
 
 def placed(case: Case) -> Decision:
@@ -615,11 +617,17 @@ def by_name(node: NodeView, otherwise: str) -> str:
     return f"{otherwise}: playbook replace_node with -e replace_node_name={node.pod}"
 
 
-def fence(scene: Scene, worker: Worker) -> str:
-    name = worker.name or "its name"
+def fence(settings: Settings, worker: Worker, pod: str) -> str:
+    """What a person can do about a worker that does not answer."""
+    name = worker.name
+    if name is None:
+        return (
+            f"these credentials may not read which worker that is: give them extensions/kubernetes/rbac-workers.yml, "
+            f"or find it (kubectl describe pvc data-{pod}, then kubectl describe pv) and bring it back"
+        )
     return (
         f"switch {name} off, or bring it back. If it is off for good, delete it from Kubernetes (kubectl delete node "
-        f"{name}), or say so: {scene.settings.say('workers_off', name)}"
+        f"{name}), or say so: {settings.say('workers_off', name)}"
     )
 
 

@@ -33,7 +33,7 @@ from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
 from ..observe import attempt, together
 from ..plan import Plan, hash_of, plan_name
-from ..replacement import GONE, Case, Decision, Scene, Settings
+from ..replacement import AWAY, GONE, LOCAL, READY, Case, Decision, Scene, Settings, Worker
 from ..view import NodeView
 from . import changes, failures, streaming
 from .cluster import Cluster, Sight
@@ -47,6 +47,10 @@ PAUSE = 1.0
 ATTEMPTS = 3
 # A pod that waits for a claim that does not exist is made again after so many seconds (Kubernetes before 1.26).
 CLAIMLESS = 60.0
+
+
+class Stranded(HalfWay):
+    """The new node's volume is on a worker that will not come back; it may even have joined before."""
 
 
 @dataclass
@@ -165,7 +169,7 @@ class Replacing:
                 if self.alive_after_all(plan):
                     break
                 self.say(f"{failure} Beginning again")
-                plan = self.again(plan)
+                plan = self.again(plan, may_have_joined=isinstance(failure, Stranded))
         sight = self.prove(plan)
         done.seconds["proving"] = clock.lap()
         self.finish(plan, sight, done)
@@ -249,7 +253,8 @@ class Replacing:
             if pod is None:
                 return [f"Kubernetes to make the pod {plan.pod}"]
             if "deletionTimestamp" in pod["metadata"]:
-                self.end(pod, ended)
+                if node and self.is_off(node.worker):
+                    return [self.take_off(sight, node, ended)]
                 return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
             return []
 
@@ -294,10 +299,11 @@ class Replacing:
     def is_off(self, worker: str | None) -> bool:
         if worker is None:
             return False
-        if worker in self.settings.workers_off:
-            return True
         nobody = NodeView(pod="", rack="", ordinal=0)
-        return failures.worker_of(self.cluster.kube, worker, nobody).state == GONE
+        return self.off_for_good(failures.worker_of(self.cluster.kube, worker, nobody))
+
+    def off_for_good(self, worker: Worker) -> bool:
+        return worker.state == GONE or worker.name in self.settings.workers_off
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
         node = sight.view.node(plan.pod)
@@ -316,6 +322,7 @@ class Replacing:
         patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
         stream = Stream()
         claimless: list[float] = []
+        ended: set[str] = set()
 
         def look() -> Sequence[str]:
             sight = self.cluster.look()
@@ -323,6 +330,9 @@ class Replacing:
             if node is None:
                 raise CassopsError(f"no StatefulSet and no ledger knows {plan.pod} any more; somebody took it away")
             self.half_way(node)
+            away = self.without_worker(sight, node, ended)
+            if away:
+                return [away]
             self.make_again(sight, node, claimless)
             lost = patience.lost([node])
             if lost:
@@ -344,6 +354,43 @@ class Replacing:
         kind = replacement.held_because(node.held) if node.held is not None else ""
         if kind in (replacement.HALF_WAY, replacement.FOREIGN, replacement.EXPIRED):
             raise HalfWay(f"{node.pod} is held: {node.held}.")
+
+    def without_worker(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
+        """What is waited for where its worker, or that of its new volume, does not answer.
+
+        From a worker that is off for good its pod is taken away: a volume on the network then follows it.
+
+        :raises Stranded: a local one does not.
+        """
+        name = node.worker
+        if name is None:
+            volume, name = failures.volume_of(self.cluster.kube, sight.found, node)
+            if volume.kind != LOCAL or not (node.reason or "").startswith(NO_WORKER):
+                return ""
+        elif node.ready or (node.phase == "Running" and not node.worker_lost):
+            return ""
+        worker = failures.worker_of(self.cluster.kube, name, node)
+        if self.off_for_good(worker):
+            if node.worker is not None:
+                return self.take_off(sight, node, ended)
+            said = "is gone from Kubernetes" if worker.state == GONE else "is off, as you said"
+            raise Stranded(f"the new volume of {node.pod} is on worker {name}, which {said}.")
+        silent = node.worker_lost or worker.state == AWAY or node.worker is None
+        if worker.state == READY or not silent:
+            return ""
+        where = f"worker {name}" if name else "the worker"
+        return (
+            f"{where} with the new volume of {node.pod} to answer: {replacement.fence(self.settings, worker, node.pod)}"
+        )
+
+    def take_off(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
+        """Take the new node's pod off a worker that is off, unless somebody sees that it is not; what is waited for."""
+        seen = self.cluster.ask(sight, busy=False)
+        up = Scene(seen.view, seen.others, self.settings).up_in(node.address)
+        if up:
+            return f"{up[0]} to see {node.pod} down, whose worker {node.worker} is off"
+        self.end(sight.found.get("Pod", node.pod), ended)
+        return f"the pod {node.pod} to leave worker {node.worker}, which is off"
 
     def make_again(self, sight: Sight, node: NodeView, since: list[float]) -> None:
         """A pod that waits for a claim that nobody makes."""
@@ -377,11 +424,13 @@ class Replacing:
         if why is not None:
             raise HalfWay(f"{plan.pod} could not stream all of its data: {why}.")
 
-    def again(self, plan: Plan) -> Plan:
+    def again(self, plan: Plan, may_have_joined: bool) -> Plan:
         """Another attempt: what this one left is given up too. The address stays that of the dead node.
 
         And so does the number on the mark: what died half-way is never started, and a pod that sees the ledger of a
         moment ago must not write another one than the ledger has now.
+
+        :param may_have_joined: it was perhaps more than half-way, so its volume must never be taken for the next one's.
         """
         sight = self.cluster.look()
         node = sight.view.node(plan.pod)
@@ -390,6 +439,7 @@ class Replacing:
             plan,
             claim_uid=(volume.claim_uid if volume else None) or plan.claim_uid,
             pod_uid=(node.uid if node else None) or "",
+            number=plan.number + may_have_joined,
             volume=(volume.name if volume else None) or "",
             worker=worker or "",
         )
@@ -410,6 +460,8 @@ class Replacing:
             if node is None:
                 return [f"{plan.pod} is not known"]
             helped[:] = scene.up_in(node.address)
+            if helped and (node.phase != "Running" or node.worker_lost):
+                return [f"{helped[0]} still sees {plan.pod} alive; failure detectors take some seconds"]
             told = replacement.decision(scene, Case(node, open_plan=True))
             if told.action == replacement.ASK and not set(told.at_risk) <= set(plan.accepted):
                 raise CassopsError(f"{told.reason}: {told.advice}")

@@ -548,6 +548,71 @@ def test_a_new_node_that_somebody_helped_is_not_begun_again(world: World, monkey
     assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.kube.writes
 
 
+def second_worker_dies(world: World, deleted: bool) -> list[str]:
+    """The worker that the new node streams on loses power too; its name is told when it has."""
+    world.kube.streams_for = 6
+    lost: list[str] = []
+
+    def power_goes() -> None:
+        if world.kube.joining.get(FIRST) == 3 and not lost:
+            lost.append(worker_of(world, FIRST))
+            world.kube.kill_worker(lost[0])
+            world.kube.evict(FIRST)
+            if deleted:
+                world.kube.delete_worker(lost[0])
+
+    world.kube.after_write = power_goes
+    return lost
+
+
+def test_a_replacement_whose_worker_is_gone_too_takes_a_third_one(world: World) -> None:
+    before, first = world.identities(), worker_of(world, FIRST)
+    worker_lost(world)
+    second = second_worker_dies(world, deleted=True)
+    (done,) = world.heal()["replaced"]
+    world.assert_whole(before)
+    assert (done["attempts"], done["worker"] in (first, *second)) == (2, False)
+    assert any(
+        f"is on worker {second[0]}, which is gone from Kubernetes. Beginning again" in line for line in world.said
+    )
+    # The second volume could have joined before its worker died: it is not taken for the third.
+    assert world.kube.ledger().volumes == {FIRST: 2}
+
+
+@pytest.mark.parametrize("may_read", [True, False])
+def test_a_replacement_whose_worker_is_silent_waits_until_somebody_says_that_it_is_off(
+    world: World, may_read: bool
+) -> None:
+    before, first = world.identities(), worker_of(world, FIRST)
+    world.kube.may_read_cluster = may_read
+    world.kube.kill_worker(first)
+    world.kube.evict(FIRST)
+    second = second_worker_dies(world, deleted=False)
+    refusal = world.refused(workers_off=[first], wait_timeout=1)
+    assert f"worker {second[0]} with the new volume of {FIRST} to answer: switch {second[0]} off" in str(refusal)
+    assert f"workers_off: [{second[0]}]" in str(refusal)
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]
+    assert "deletionTimestamp" not in claim, "a worker that is only silent may come back"
+    since = len(world.kube.writes)
+    (done,) = world.heal(workers_off=[first, *second])["replaced"]
+    world.assert_whole(before)
+    assert done["worker"] not in (first, *second)
+    assert world.writes(since).count(f"delete PersistentVolumeClaim data-{FIRST}") == 1
+
+
+def test_a_new_node_that_is_seen_alive_keeps_its_volume_whatever_is_said_of_its_worker(world: World) -> None:
+    """Somebody names a worker that is only cut off from Kubernetes."""
+    first = worker_of(world, FIRST)
+    world.kube.kill_worker(first)
+    world.kube.evict(FIRST)
+    second = second_worker_dies(world, deleted=False)
+    world.refused(workers_off=[first], wait_timeout=1)
+    world.ring.down.discard(FIRST)
+    since = len(world.kube.writes)
+    world.refused(workers_off=[first, *second], wait_timeout=1)
+    assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.writes(since)
+
+
 def test_three_attempts_are_enough(world: World) -> None:
     wiped(world)
     world.ring.failing_streams[FIRST] = 1
