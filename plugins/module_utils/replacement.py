@@ -130,6 +130,7 @@ class Case:
     :param open_plan: a replacement of this node was begun and is not finished.
     :param wished: that was begun although the node was well.
     :param old_volume: and the volume that it gives up is still there.
+    :param again: that volume is what an attempt before has left, not the one that the dead node had.
     """
 
     node: NodeView
@@ -142,6 +143,7 @@ class Case:
     open_plan: bool = False
     wished: bool = False
     old_volume: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -456,9 +458,10 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
             "its replacement was begun and its volume is about to go, and it is alive again",
             f"delete its pod when it suits (kubectl delete pod {node.pod}); then run it again: it is replaced",
         )
-    if case.old_volume and up:
+    with_its_volume = case.old_volume and not case.again
+    if with_its_volume and up:
         return Decision(node.pod, 12, ABANDON, "its replacement was begun, and it is alive again with its volume")
-    with_its_data = case.old_volume and node.phase == "Running" and node.held is None and not case.volume.going
+    with_its_data = with_its_volume and node.phase == "Running" and node.held is None and not case.volume.going
     if with_its_data and not case.wished and node.pod not in scene.settings.named:
         return wait(case, 12, "its replacement was begun, and it starts again with its volume")
     return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")

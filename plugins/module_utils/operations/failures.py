@@ -21,7 +21,7 @@ from ..activity import setting
 from ..errors import CassopsError
 from ..kube import Forbidden, Kube, Object
 from ..observe import Objects, attempt, condition, together
-from ..plan import Plan, from_config_map, plan_name
+from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
 from .cluster import Cluster, Place, Sight
@@ -65,6 +65,7 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         open_plan=begun is not None,
         wished=begun is not None and begun.wished,
         old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
+        again=begun is not None and begun.attempt > 1,
     )
 
 
@@ -254,13 +255,20 @@ def marked_number(kube: Kube, pod: str) -> int:
 
 
 def left_over(cluster: Cluster, plan: Plan) -> str | None:
-    """The volume that was given up, if it is still there: its worker is away, or its class keeps volumes."""
-    pv = persistent_volume(cluster.kube, plan.volume)
-    claim = (pv or {}).get("spec", {}).get("claimRef", {}).get("uid")
-    if pv is None or claim != plan.claim_uid:
+    """The volumes that were given up and are still there: their workers are away, or their class keeps volumes."""
+    return "; ".join(filter(None, (still_there(cluster.kube, plan.pod, each) for each in plan.volumes))) or None
+
+
+def still_there(kube: Kube, pod: str, gone: GivenUp) -> str | None:
+    if not gone.volume:
         return None
-    where = f" on worker {plan.worker}" if plan.worker else ""
-    return (
-        f"volume {plan.volume}{where}, which {plan.pod} has given up, is still there ({pv['status'].get('phase')}). It "
-        f"is not used again. When nobody needs its data: kubectl delete pv {plan.volume}, and clean its disk"
-    )
+    where = f" on worker {gone.worker}" if gone.worker else ""
+    which = f"volume {gone.volume}{where}, which {pod} has given up,"
+    clean = f"It is not used again. When nobody needs its data: kubectl delete pv {gone.volume}, and clean its disk"
+    try:
+        pv = kube.get("PersistentVolume", gone.volume)
+    except Forbidden:
+        return f"{which} may still be there; these credentials may not read volumes. {clean}"
+    if pv is None or pv["spec"].get("claimRef", {}).get("uid") != gone.claim_uid:
+        return None
+    return f"{which} is still there ({pv['status'].get('phase')}). {clean}"

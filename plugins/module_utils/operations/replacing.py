@@ -32,8 +32,8 @@ from ..ledger import Ledger, LedgerNode
 from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
 from ..observe import attempt, together
-from ..plan import Plan, hash_of, plan_name
-from ..replacement import AWAY, GONE, LOCAL, READY, Case, Decision, Scene, Settings, Worker
+from ..plan import GivenUp, Plan, hash_of, plan_name
+from ..replacement import AWAY, GONE, LOCAL, READY, Case, Decision, Scene, Settings, Volume, Worker
 from ..view import NodeView
 from . import changes, failures, streaming
 from .cluster import Cluster, Sight
@@ -72,15 +72,16 @@ class Done:
 
     def facts(self) -> dict[str, Any]:
         plan = self.plan
+        old = plan.volumes[0] if plan.volumes else GivenUp("", plan.volume, plan.worker)
         return {
             "node": plan.pod,
             "reason": plan.reason,
             "address": plan.address,
             "old_host_id": plan.host_id,
             "host_id": self.host_id,
-            "old_worker": plan.worker or None,
+            "old_worker": old.worker or None,
             "worker": self.worker,
-            "old_volume": plan.volume or None,
+            "old_volume": old.volume or None,
             "accepted_loss": list(plan.accepted),
             "attempts": self.attempts,
             "streamed_bytes": self.streamed,
@@ -169,7 +170,7 @@ class Replacing:
                 if self.alive_after_all(plan):
                     break
                 self.say(f"{failure} Beginning again")
-                plan = self.again(plan, may_have_joined=isinstance(failure, Stranded))
+                plan = done.plan = self.again(plan, may_have_joined=isinstance(failure, Stranded))
         sight = self.prove(plan)
         done.seconds["proving"] = clock.lap()
         self.finish(plan, sight, done)
@@ -234,6 +235,7 @@ class Replacing:
         :raises CassopsError: it came up meanwhile, and keeps its volume.
         """
         ended: set[str] = set()
+        asked: list[bool] = []
 
         def look() -> list[str]:
             sight = self.cluster.look()
@@ -241,8 +243,10 @@ class Replacing:
             pod = sight.found.get("Pod", plan.pod)
             node = sight.view.node(plan.pod)
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
-                if "deletionTimestamp" not in claim["metadata"]:
-                    self.refuse_living(plan, sight)
+                if not asked:
+                    asked.append(True)
+                    if self.lives(plan, sight, going="deletionTimestamp" in claim["metadata"]):
+                        return []
                 self.give_up_claim(claim)
                 self.end(pod, ended)
                 return [f"the volume claim data-{plan.pod} to go{self.silent_worker(sight, plan)}"]
@@ -260,19 +264,33 @@ class Replacing:
 
         until(look, f"the place of {plan.pod} to be cleared", self.limit, self.ctx.progress)
 
-    def refuse_living(self, plan: Plan, sight: Sight) -> None:
-        """Since the decision, seconds went by for the plan, the ledger and every living node.
+    def lives(self, plan: Plan, sight: Sight, going: bool) -> bool:
+        """Whether somebody has helped an attempt before: then nothing is given up any more.
 
-        :raises CassopsError: somebody sees it up now.
+        Asked once more, since seconds went by for the plan, the ledger and every living node.
+
+        :param going: its volume claim is being deleted.
+        :raises CassopsError: somebody sees the node up that was dead.
         """
         seen = self.cluster.ask(sight, busy=False)
         up = Scene(seen.view, seen.others, self.settings).up_in(plan.address)
-        if up and not plan.wished:
-            self.abandon(plan)
+        if plan.wished:
+            # One that is drained is still alive to itself.
+            up = [pod for pod in up if pod != plan.pod]
+        if not up:
+            return False
+        if going:
             raise CassopsError(
-                f"{plan.pod} came up while its replacement was begun ({up[0]} sees it up): it keeps its volume. See "
-                "the playbook status, and run heal again if it is not well"
+                f"{plan.pod} came up ({up[0]} sees it up) while its volume is about to go: delete its pod when it suits "
+                f"(kubectl delete pod {plan.pod}); then run it again"
             )
+        if plan.attempt > 1:
+            return True
+        self.abandon(plan)
+        raise CassopsError(
+            f"{plan.pod} came up while its replacement was begun ({up[0]} sees it up): it keeps its volume. See "
+            "the playbook status, and run heal again if it is not well"
+        )
 
     def give_up_claim(self, claim: Object) -> None:
         """Kubernetes keeps it until no pod uses it any more."""
@@ -434,15 +452,16 @@ class Replacing:
         """
         sight = self.cluster.look()
         node = sight.view.node(plan.pod)
-        volume, worker = failures.volume_of(self.cluster.kube, sight.found, node) if node else (None, None)
         anew = replace(
             plan,
-            claim_uid=(volume.claim_uid if volume else None) or plan.claim_uid,
             pod_uid=(node.uid if node else None) or "",
             number=plan.number + may_have_joined,
-            volume=(volume.name if volume else None) or "",
-            worker=worker or "",
+            attempt=plan.attempt + 1,
         )
+        volume, worker = failures.volume_of(self.cluster.kube, sight.found, node) if node else (Volume(), None)
+        if volume.claim_uid and volume.claim_uid != plan.claim_uid:
+            left = GivenUp(volume.claim_uid, volume.name or "", worker or "")
+            anew = replace(anew, earlier=plan.volumes, **vars(left))
         self.write(anew)
         return anew
 

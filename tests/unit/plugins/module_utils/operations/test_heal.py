@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -515,13 +516,7 @@ def test_a_source_that_fails_is_not_the_end(world: World) -> None:
     before = world.identities()
     wiped(world)
     world.ring.failing_streams[FIRST] = 1
-    claim = f"delete PersistentVolumeClaim data-{FIRST}"
-
-    def source_is_back() -> None:
-        if claim in world.kube.writes:
-            world.ring.failing_streams.clear()
-
-    world.kube.after_write = source_is_back
+    world.kube.after_write = partial(source_is_back, world)
     result = world.heal()
     world.assert_whole(before)
     assert result["replaced"][0]["attempts"] == 2
@@ -577,6 +572,102 @@ def test_a_replacement_whose_worker_is_gone_too_takes_a_third_one(world: World) 
     )
     # The second volume could have joined before its worker died: it is not taken for the third.
     assert world.kube.ledger().volumes == {FIRST: 2}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_first_volume_is_offered_for_cleaning_after_another_attempt(world: World, killed: bool) -> None:
+    """And so is each other one that was given up."""
+    first = worker_of(world, FIRST)
+    volumes = [world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["spec"]["volumeName"]]
+    worker_lost(world)
+    second = second_worker_dies(world, deleted=True)
+    power_goes = world.kube.after_write
+
+    def killed_at_the_third() -> None:
+        power_goes()
+        claim = world.kube.objects.get(("PersistentVolumeClaim", f"data-{FIRST}"), {"spec": {}})
+        name = claim["spec"].get("volumeName")
+        if second and name and len(volumes) < 2:
+            volumes.append(name)
+        if killed and world.kube.writes[-1] == "apply ConfigMap shop-dc1-replacement" and second:
+            world.kube.lives = 0
+
+    world.kube.after_write = killed_at_the_third
+    if killed:
+        with pytest.raises(Killed):
+            world.heal()
+        world.kube.revive()
+        world.kube.after_write = lambda: None
+    (done,) = world.heal()["replaced"]
+    assert (done["old_volume"], done["old_worker"]) == (volumes[0], first)
+    for volume, worker in zip(volumes, (first, *second), strict=True):
+        assert f"volume {volume} on worker {worker}, which {FIRST} has given up, is still there" in done["left_over"]
+
+
+def test_a_volume_that_may_not_be_looked_at_is_named(world: World) -> None:
+    volume = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["spec"]["volumeName"]
+    lost = worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.kube.may_read_cluster = False
+    (done,) = world.heal(workers_off=[lost])["replaced"]
+    told = (
+        f"volume {volume} on worker {lost}, which {FIRST} has given up, may still be there; these credentials may not"
+    )
+    assert told in done["left_over"]
+    assert world.warnings == [done["left_over"]]
+
+
+def test_killed_before_any_write_of_another_attempt_the_next_run_ends_well(worlds: Callable[[], World]) -> None:
+    """What an attempt has left is not taken for the node that came back with its volume."""
+    lives = 0
+    while True:
+        world = worlds()
+        before = world.identities()
+        wiped(world)
+        world.ring.failing_streams[FIRST] = 1
+        world.kube.after_write = partial(source_is_back, world)
+        if not world.killed(lives, world.heal):
+            break
+        world.heal(patience=5)
+        world.assert_whole(before)
+        lives += 1
+    assert lives > 9
+
+
+def source_is_back(world: World) -> None:
+    """When what the first attempt had streamed is given up."""
+    claim, pod = f"delete PersistentVolumeClaim data-{FIRST}", f"delete Pod {FIRST}"
+    if claim in world.kube.writes and pod in world.kube.writes[world.kube.writes.index(claim) :]:
+        world.ring.failing_streams.clear()
+
+
+def test_a_new_node_that_came_up_before_it_is_begun_again_keeps_its_volume(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is killed when it has just written the plan of another attempt; somebody resumes the bootstrap."""
+    before = world.identities()
+    wiped(world)
+    world.ring.failing_streams[FIRST] = 1
+    since = len(world.kube.writes)
+
+    def dies_with_the_second_plan() -> None:
+        if world.kube.writes[since:].count("apply ConfigMap shop-dc1-replacement") > 1:
+            world.kube.lives = 0
+
+    world.kube.after_write = dies_with_the_second_plan
+    with pytest.raises(Killed):
+        world.heal()
+    world.kube.revive()
+    world.kube.after_write = lambda: None
+    world.ring.failing_streams.clear()
+    world.kube.kubelet()
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
+    assert world.ring.doors[FIRST] == OPEN
+    assert len(world.heal()["replaced"]) == 1
+    world.assert_whole(before)
+    assert world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"] == claim
+    assert world.kube.ledger().volumes == {FIRST: 1}, "the data of before is still nobody's"
 
 
 @pytest.mark.parametrize("may_read", [True, False])
