@@ -461,10 +461,22 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     with_its_volume = case.old_volume and not case.again
     if with_its_volume and up:
         return Decision(node.pod, 12, ABANDON, "its replacement was begun, and it is alive again with its volume")
-    with_its_data = with_its_volume and node.phase == "Running" and node.held is None and not case.volume.going
-    if with_its_data and not case.wished and node.pod not in scene.settings.named:
-        return wait(case, 12, "its replacement was begun, and it starts again with its volume")
+    if with_its_volume and starts_again(scene, case) and not case.wished and node.pod not in scene.settings.named:
+        otherwise = by_name(node, "if it does not come up")
+        return wait(case, 12, f"its replacement was begun, and it may come up again with its volume; {otherwise}")
     return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+
+
+def starts_again(scene: Scene, case: Case) -> bool:
+    """Whether a pod is where its old volume is, and may come up with it by itself."""
+    node = case.node
+    if node.held is not None or case.volume.going or case.volume.lost:
+        return False
+    if node.phase == "Crashed":
+        return node.restarts < CRASHES
+    if node.phase == "Running":
+        return True
+    return node.worker is not None and not off_for_good(scene.settings, case.worker)
 
 
 def surplus(case: Case, up: bool) -> Decision:
@@ -481,13 +493,12 @@ def surplus(case: Case, up: bool) -> Decision:
 def newcomer(scene: Scene, case: Case) -> Decision:
     """It was never a member: it has nothing that anybody could miss."""
     node, worker = case.node, case.worker
-    off = worker.state == GONE or (worker.name or "") in scene.settings.workers_off
+    off = volume_lost(scene, case)
     if node.uid is not None and node.worker is not None and (off or worker.state == AWAY):
         return replace(without_worker(scene, case), row=13)
     if node.phase == "Pending" and node.worker is None and off and case.volume.kind == LOCAL:
-        return Decision(
-            node.pod, 13, BOOTSTRAP, f"it has not joined yet, and worker {worker.name} with its volume is off"
-        )
+        where = f"worker {worker.name}" if worker.name else "the worker"
+        return Decision(node.pod, 13, BOOTSTRAP, f"it has not joined yet, and {where} with its volume is off")
     if node.held is not None:
         return ask(case, 13, f"it has not joined yet, and is held: {node.held}", "run the playbook deploy")
     if node.phase == "Crashed" and PARTIAL_BOOTSTRAP in case.last_words:
@@ -522,8 +533,8 @@ def without_worker(scene: Scene, case: Case) -> Decision:
     node, worker = case.node, case.worker
     where = f"worker {worker.name}" if worker.name else "its worker"
     row = 5 if case.volume.kind == NETWORK else 6
-    if worker.state == GONE or (worker.name and worker.name in scene.settings.workers_off):
-        said = "is gone from Kubernetes" if worker.state == GONE else "is off, as you said"
+    said = off_for_good(scene.settings, worker)
+    if said:
         if node.uid is not None:
             return Decision(node.pod, row, MOVE, f"{where} {said}")
         return wait(case, row, f"{where} {said}; Kubernetes has not made its pod again yet")
@@ -532,7 +543,10 @@ def without_worker(scene: Scene, case: Case) -> Decision:
     if worker.state == READY:
         return wait(case, 4, f"its pod ends on {where}")
     return ask(
-        case, 4, f"{where} does not answer, and nobody knows whether it is off", fence(scene.settings, worker, node.pod)
+        case,
+        4,
+        f"{where} does not answer, and nobody knows whether it is off",
+        fence(scene.settings, worker, by_name_and_worker(node)),
     )
 
 
@@ -547,9 +561,9 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return wait(case, 1, "its pod waits for a worker")
     if volume.kind != LOCAL:
         return ask(case, 1, f"its pod has no place: {node.reason}", "see to workers and zones: kubectl describe pod")
-    there = f"its local volume is on worker {worker.name or 'unknown'}"
-    if worker.state == GONE or worker.name in scene.settings.workers_off:
-        said = "is gone from Kubernetes" if worker.state == GONE else "is off for good, as you said"
+    where = f"worker {worker.name}" if worker.name else "a worker whose name these credentials may not read"
+    there, said = f"its local volume is on {where}", volume_lost(scene, case)
+    if said:
         return safe(scene, case, REPLACE, 6, f"{there}, which {said}")
     if worker.state == READY and node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 8, f"{there}, which takes no pods")
@@ -558,7 +572,12 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return ask(case, 8, f"{there}, which is up and does not take it: {node.reason}", by_name(node, way))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{there}, which may come back")
-    return ask(case, 4, f"{there}, and nobody knows whether that is off", fence(scene.settings, worker, node.pod))
+    return ask(
+        case,
+        4,
+        f"{there}, and nobody knows whether that is off",
+        fence(scene.settings, worker, by_name_and_worker(node)),
+    )
 
 
 def placed(case: Case) -> Decision:
@@ -620,17 +639,44 @@ def by_name(node: NodeView, otherwise: str) -> str:
     return f"{otherwise}: playbook replace_node with -e replace_node_name={node.pod}"
 
 
-def fence(settings: Settings, worker: Worker, pod: str) -> str:
-    """What a person can do about a worker that does not answer."""
+def off_for_good(settings: Settings, worker: Worker) -> str:
+    """Why a worker will not come back, in words; empty where it may.
+
+    What was said of one that answers is not so any more.
+    """
+    if worker.state == GONE:
+        return "is gone from Kubernetes"
+    return "is off, as you said" if worker.name in settings.workers_off and worker.state != READY else ""
+
+
+def volume_lost(scene: Scene, case: Case) -> str:
+    """The same of the worker with a local volume. Where nothing tells which that is, who names the node means it."""
+    settings = scene.settings
+    unknown = case.worker.name is None and case.node.pod in settings.named and settings.workers_off
+    return "is off, as you said" if unknown else off_for_good(settings, case.worker)
+
+
+def fence(settings: Settings, worker: Worker, unknown: str) -> str:
+    """What a person can do about a worker that does not answer.
+
+    :param unknown: what to do if it is off for good, and these credentials do not tell which one it is.
+    """
     name = worker.name
     if name is None:
         return (
-            f"these credentials may not read which worker that is: give them extensions/kubernetes/rbac-workers.yml, "
-            f"or find it (kubectl describe pvc data-{pod}, then kubectl describe pv) and bring it back"
+            "find out which worker that is (kubectl describe pv), and bring it back; give these credentials "
+            f"extensions/kubernetes/rbac-workers.yml, and it is told here. If it is off for good: {unknown}"
         )
     return (
         f"switch {name} off, or bring it back. If it is off for good, delete it from Kubernetes (kubectl delete node "
         f"{name}), or say so: {settings.say('workers_off', name)}"
+    )
+
+
+def by_name_and_worker(node: NodeView) -> str:
+    return (
+        f"playbook replace_node with -e replace_node_name={node.pod}, and that worker's name in "
+        "replace_node_workers_off"
     )
 
 

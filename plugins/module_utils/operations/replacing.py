@@ -33,7 +33,7 @@ from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
 from ..observe import attempt, together
 from ..plan import GivenUp, Plan, hash_of, plan_name
-from ..replacement import AWAY, GONE, LOCAL, READY, Case, Decision, Scene, Settings, Volume, Worker
+from ..replacement import AWAY, LOCAL, READY, Case, Decision, Scene, Settings, Volume
 from ..view import NodeView
 from . import changes, failures, streaming
 from .cluster import Cluster, Sight
@@ -281,7 +281,7 @@ class Replacing:
             return False
         if going:
             raise CassopsError(
-                f"{plan.pod} came up ({up[0]} sees it up) while its volume is about to go: delete its pod when it suits "
+                f"{plan.pod} came up ({up[0]} sees it up) and its volume is about to go: delete its pod when it suits "
                 f"(kubectl delete pod {plan.pod}); then run it again"
             )
         if plan.attempt > 1:
@@ -318,10 +318,7 @@ class Replacing:
         if worker is None:
             return False
         nobody = NodeView(pod="", rack="", ordinal=0)
-        return self.off_for_good(failures.worker_of(self.cluster.kube, worker, nobody))
-
-    def off_for_good(self, worker: Worker) -> bool:
-        return worker.state == GONE or worker.name in self.settings.workers_off
+        return bool(replacement.off_for_good(self.settings, failures.worker_of(self.cluster.kube, worker, nobody)))
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
         node = sight.view.node(plan.pod)
@@ -388,18 +385,18 @@ class Replacing:
         elif node.ready or (node.phase == "Running" and not node.worker_lost):
             return ""
         worker = failures.worker_of(self.cluster.kube, name, node)
-        if self.off_for_good(worker):
-            if node.worker is not None:
-                return self.take_off(sight, node, ended)
-            said = "is gone from Kubernetes" if worker.state == GONE else "is off, as you said"
-            raise Stranded(f"the new volume of {node.pod} is on worker {name}, which {said}.")
+        off = replacement.off_for_good(self.settings, worker)
+        if off and node.worker is not None:
+            return self.take_off(sight, node, ended)
+        if off:
+            raise Stranded(f"the new volume of {node.pod} is on worker {name}, which {off}.")
         silent = node.worker_lost or worker.state == AWAY or node.worker is None
         if worker.state == READY or not silent:
             return ""
         where = f"worker {name}" if name else "the worker"
-        return (
-            f"{where} with the new volume of {node.pod} to answer: {replacement.fence(self.settings, worker, node.pod)}"
-        )
+        by_hand = f"delete the volume claim data-{node.pod}, then the pod"
+        advice = replacement.fence(self.settings, worker, by_hand)
+        return f"{where} with the new volume of {node.pod} to answer: {advice}"
 
     def take_off(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
         """Take the new node's pod off a worker that is off, unless somebody sees that it is not; what is waited for."""

@@ -383,6 +383,46 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     assert short(decided(dead(views.whole(), FIRST, held=FOREIGN), **facts)) == (12, REPLACE)
 
 
+@pytest.mark.parametrize(
+    ("changes", "facts", "action"),
+    [
+        ({"phase": "Pending", "worker": "w1"}, {}, WAIT),
+        ({"phase": "Terminating", "worker": "w1"}, {}, WAIT),
+        ({"phase": "Pending", "worker": None}, {}, REPLACE),
+        ({"phase": "Pending", "worker": "w1"}, {"worker": Worker("w1", GONE)}, REPLACE),
+        ({"phase": "Terminating", "worker": "w1"}, {"worker": Worker("w1", AWAY)}, WAIT),
+        ({"phase": "Crashed", "restarts": 1}, {}, WAIT),
+        ({"phase": "Crashed", "restarts": 5}, {}, REPLACE),
+        ({"phase": "Running"}, {"volume": Volume("claim", lost=True)}, REPLACE),
+        ({"phase": "Running"}, {"again": True}, REPLACE),
+        ({"phase": "Pending", "worker": "w1"}, {"wished": True}, REPLACE),
+    ],
+)
+def test_row_12_a_volume_is_kept_where_the_node_may_come_up_with_it(
+    changes: dict[str, Any], facts: dict[str, Any], action: str
+) -> None:
+    told = decided(dead(views.whole(), FIRST, **changes), open_plan=True, old_volume=True, **facts)
+    assert short(told) == (12, action)
+
+
+def test_row_12_what_was_said_of_a_worker_does_not_count_while_it_answers() -> None:
+    """The option stays in a schedule's variables, and the worker is back."""
+    said = Settings(workers_off=frozenset({"w1"}))
+    starting = dead(views.whole(), FIRST, phase="Pending", worker="w1")
+    for state, action in ((READY, WAIT), (AWAY, REPLACE), (UNKNOWN, REPLACE)):
+        told = decided(starting, settings=said, worker=Worker("w1", state), open_plan=True, old_volume=True)
+        assert short(told) == (12, action)
+    ending = dead(views.whole(), FIRST, phase="Terminating", worker="w1")
+    assert short(decided(ending, settings=said, worker=Worker("w1", READY))) == (4, WAIT)
+
+
+def test_row_12_what_another_attempt_left_is_not_what_the_node_had() -> None:
+    facts = {"open_plan": True, "old_volume": True, "again": True}
+    assert short(decided(views.whole(), **facts)) == (12, REPLACE)
+    going = Volume("claim", "pv", LOCAL, going=True)
+    assert short(decided(views.whole(), volume=going, **facts)) == (12, ASK)
+
+
 def with_member(view: View, observer: str, member: Endpoint) -> View:
     """The view in which an observer knows one more member, and sees it up."""
     seen = view.observations[observer]

@@ -31,6 +31,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     replacing,
     streaming,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import SELECTED
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import Scene
@@ -336,6 +337,28 @@ def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) 
         assert done["old_volume"] == old_volume
         assert f"volume {old_volume} on worker {lost}" in done["left_over"]
         assert world.warnings == [done["left_over"]]
+
+
+def test_a_static_volume_whose_worker_may_not_be_read(world: World) -> None:
+    """Nothing tells where it is: who names the node and says that a worker is off means that one."""
+    before, lost = world.identities(), worker_of(world, FIRST)
+    world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["annotations"].pop(SELECTED)
+    world.kube.may_read_cluster = False
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.refused(workers_off=[lost])
+    since = len(world.kube.writes)
+    for refusal in (world.refused(workers_off=[lost], grace=0), world.refused(grace=0)):
+        assert decisions(refusal.result) == {FIRST: (4, "ask")}
+        assert "a worker whose name these credentials may not read" in str(refusal)
+        assert "rbac-workers.yml" in str(refusal)
+        assert f"-e replace_node_name={FIRST}, and that worker's name in replace_node_workers_off" in str(refusal)
+        assert "its name" not in str(refusal)
+    with pytest.raises(Failed, match="rbac-workers"):
+        world.replace("r1-0", grace=0)
+    assert world.writes(since) == []
+    assert world.replace("r1-0", workers_off=[lost])["changed"] is True
+    world.assert_whole(before)
 
 
 def test_the_old_volume_is_not_used_again_when_its_worker_is_back(world: World) -> None:
