@@ -256,6 +256,11 @@ class Scene:
         """The observers that take an address for alive."""
         return [pod for view in self.views for pod in view.seen_up_by(address)] if address else []
 
+    def joined_in(self, address: str | None) -> list[str]:
+        """The same, if it has joined: a node that takes another's place under an address of its own streams alive."""
+        member = self.members.get(address or "")
+        return [] if member is not None and joins(member) else self.up_in(address)
+
     def member(self, node: NodeView) -> Endpoint | None:
         """The node in the ring: by its host id, since its address may have changed; else by its address."""
         by_id = [item for item in self.members.values() if node.host_id and item.host_id == node.host_id]
@@ -315,6 +320,11 @@ class Scene:
 def under_way(member: Endpoint) -> bool:
     """Whether it joins, moves or leaves, or had begun to when it died."""
     return (member.status or "").lower().startswith(("boot", "moving", "removing", "leaving"))
+
+
+def joins(member: Endpoint) -> bool:
+    """Whether it has not joined yet (C(BOOT), C(BOOT_REPLACE)); not known of 4.0, where gossip is no table."""
+    return (member.status or "").lower().startswith("boot")
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,11 @@ class Replacing:
 
         :param wished: the node is well.
         """
+        other = failures.open_plan(self.cluster, sight.found)
+        if other is not None and other.pod != case.node.pod:
+            raise CassopsError(
+                f"the replacement of {other.pod} was begun and is not finished; run heal, then this again"
+            )
         member = scene.member(case.node)
         if member is None:
             raise CassopsError(f"{case.node.pod} is no member of the ring; there is nothing to take the place of")
@@ -273,7 +278,9 @@ class Replacing:
         :raises CassopsError: somebody sees the node up that was dead.
         """
         seen = self.cluster.ask(sight, busy=False)
-        up = Scene(seen.view, seen.others, self.settings).up_in(plan.address)
+        scene, node = Scene(seen.view, seen.others, self.settings), seen.view.node(plan.pod)
+        # With pods' addresses it has another one than the dead node.
+        up = scene.up_in(plan.address) or scene.joined_in(node.address if node else None)
         if plan.wished:
             # One that is drained is still alive to itself.
             up = [pod for pod in up if pod != plan.pod]
@@ -475,7 +482,7 @@ class Replacing:
             node = sight.view.node(plan.pod)
             if node is None:
                 return [f"{plan.pod} is not known"]
-            helped[:] = scene.up_in(node.address)
+            helped[:] = scene.joined_in(node.address)
             if helped and (node.phase != "Running" or node.worker_lost):
                 return [f"{helped[0]} still sees {plan.pod} alive; failure detectors take some seconds"]
             told = replacement.decision(scene, Case(node, open_plan=True))

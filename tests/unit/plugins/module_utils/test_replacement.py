@@ -755,6 +755,21 @@ def test_what_is_missing_for_the_proof_is_told() -> None:
         assert any(words in reason for reason in reasons), (words, reasons)
 
 
+@pytest.mark.parametrize(
+    ("status", "joined"), [("NORMAL", True), ("LEAVING", True), (None, True), ("BOOT", False), ("BOOT_REPLACE", False)]
+)
+def test_a_node_that_streams_under_an_address_of_its_own_is_alive_and_has_not_joined(
+    status: str | None, joined: bool
+) -> None:
+    """Gossip has it alive: it does not hibernate."""
+    view = stranger(views.whole(), up=True, status=status)
+    scene = Scene(view, (), DEFAULT)
+    (address,) = [member.address for member in scene.strangers()]
+    assert scene.up_in(address)
+    assert bool(scene.joined_in(address)) is joined
+    assert scene.joined_in(None) == []
+
+
 def test_with_pods_addresses_the_old_one_must_be_gone() -> None:
     view = busy(views.whole(), FIRST, ())
     old = "198.18.1.77"

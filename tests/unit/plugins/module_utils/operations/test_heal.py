@@ -665,9 +665,8 @@ def source_is_back(world: World) -> None:
         world.ring.failing_streams.clear()
 
 
-def test_a_new_node_that_came_up_before_it_is_begun_again_keeps_its_volume(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("addresses", ["service", "pod"])
+def test_a_new_node_that_came_up_before_it_is_begun_again_keeps_its_volume(world: World, addresses: str) -> None:
     """A run is killed when it has just written the plan of another attempt; somebody resumes the bootstrap."""
     before = world.identities()
     wiped(world)
@@ -685,6 +684,9 @@ def test_a_new_node_that_came_up_before_it_is_begun_again_keeps_its_volume(
     world.kube.after_write = lambda: None
     world.ring.failing_streams.clear()
     world.kube.kubelet()
+    if addresses == "pod":
+        # The dead one had another, which nobody knows any more.
+        world.kube.objects[PLAN]["data"]["address"] = "198.19.77.77"
     claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
     assert world.ring.doors[FIRST] == OPEN
     assert len(world.heal()["replaced"]) == 1
