@@ -478,7 +478,7 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
 
 
 def starts_again(scene: Scene, case: Case) -> bool:
-    """Whether a pod is where its old volume is, and may come up with it by itself."""
+    """Whether a pod may come up with its old volume by itself."""
     node = case.node
     if node.held is not None or case.volume.going or case.volume.lost:
         return False
@@ -486,7 +486,10 @@ def starts_again(scene: Scene, case: Case) -> bool:
         return node.restarts < CRASHES
     if node.phase == "Running":
         return True
-    return node.worker is not None and not off_for_good(scene.settings, case.worker)
+    if node.worker is None:
+        # Of a volume whose worker answers again, such as one that is cordoned.
+        return case.worker.state == READY
+    return not off_for_good(scene.settings, case.worker)
 
 
 def surplus(case: Case, up: bool) -> Decision:

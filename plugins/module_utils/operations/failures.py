@@ -254,6 +254,11 @@ def marked_number(kube: Kube, pod: str) -> int:
     return int(words[MARK_WORDS]) if len(words) > MARK_WORDS else 0
 
 
+def has_joined(kube: Kube, pod: str) -> bool:
+    """Whether a node whose data is on a pod's volume has ever served."""
+    return kube.exec(pod, ["test", "-e", f"{MARKS}/joined"], timeout=ASK_LIMIT).rc == 0
+
+
 def left_over(cluster: Cluster, plan: Plan) -> str | None:
     """The volumes that were given up and are still there: their workers are away, or their class keeps volumes."""
     return "; ".join(filter(None, (still_there(cluster.kube, plan.pod, each) for each in plan.volumes))) or None

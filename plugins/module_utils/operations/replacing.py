@@ -372,8 +372,19 @@ class Replacing:
         return stream.done
 
     def half_way(self, node: NodeView) -> None:
-        """:raises HalfWay: the start script holds it over partial data, or over a volume that is not the new one."""
+        """Whether the start script holds it over partial data, or over a volume that is not the new one.
+
+        :raises HalfWay: so it does.
+        :raises CassopsError: on that volume is all that a node had, perhaps its own from before, with a disk that was
+            not mounted. Where the loss of rows was accepted, these may be there.
+        """
         kind = replacement.held_because(node.held) if node.held is not None else ""
+        if kind == replacement.FOREIGN and failures.has_joined(self.cluster.kube, node.pod):
+            raise CassopsError(
+                f"{node.pod} is held: {node.held}. Its volume holds the data of a node that had joined, and is not "
+                f"given up unasked. If nobody needs that: kubectl delete pvc data-{node.pod}, then kubectl delete pod "
+                f"{node.pod}; then run it again, and the replacement goes on"
+            )
         if kind in (replacement.HALF_WAY, replacement.FOREIGN, replacement.EXPIRED):
             raise HalfWay(f"{node.pod} is held: {node.held}.")
 

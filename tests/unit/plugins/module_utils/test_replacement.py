@@ -388,7 +388,8 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     [
         ({"phase": "Pending", "worker": "w1"}, {}, WAIT),
         ({"phase": "Terminating", "worker": "w1"}, {}, WAIT),
-        ({"phase": "Pending", "worker": None}, {}, REPLACE),
+        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", READY, cordoned=True)}, WAIT),
+        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", AWAY)}, REPLACE),
         ({"phase": "Pending", "worker": "w1"}, {"worker": Worker("w1", GONE)}, REPLACE),
         ({"phase": "Terminating", "worker": "w1"}, {"worker": Worker("w1", AWAY)}, WAIT),
         ({"phase": "Crashed", "restarts": 1}, {}, WAIT),

@@ -597,6 +597,36 @@ def test_a_replacement_whose_worker_is_gone_too_takes_a_third_one(world: World) 
     assert world.kube.ledger().volumes == {FIRST: 2}
 
 
+def test_data_that_comes_back_to_a_kept_volume_is_not_deleted(world: World) -> None:
+    """Disks of two nodes were not mounted; their loss is accepted, and one is mounted while its node streams."""
+    before = world.identities()
+    data = world.kube.disks[f"data-{FIRST}"]
+    two_racks(world)
+    world.kube.streams_for = 6
+
+    def mounted() -> None:
+        if world.kube.joining.get(FIRST) == 3:
+            world.kube.die_half_way(FIRST)
+            world.kube.half_way.discard(FIRST)
+            world.kube.disks[f"data-{FIRST}"] = data
+
+    world.kube.after_write = mounted
+    accepted = {"accept_loss": ["shop", "system_auth"]}
+    told = str(world.refused(**accepted))
+    assert "Its volume holds the data of a node that had joined, and is not given up unasked" in told
+    assert f"kubectl delete pvc data-{FIRST}, then kubectl delete pod {FIRST}" in told
+    assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.kube.writes
+    assert "is not given up unasked" in str(world.refused(**accepted))
+    assert world.kube.disks[f"data-{FIRST}"] == data
+    # Somebody does as the message says.
+    world.kube.after_write = lambda: None
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    claim["metadata"]["deletionTimestamp"] = world.kube.now()
+    world.kube.remove_pod(FIRST)
+    world.heal(**accepted)
+    world.assert_whole(before)
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_the_first_volume_is_offered_for_cleaning_after_another_attempt(world: World, killed: bool) -> None:
     """And so is each other one that was given up."""
