@@ -489,7 +489,9 @@ def starts_again(scene: Scene, case: Case) -> bool:
     if node.worker is None:
         # Of a volume whose worker answers again, such as one that is cordoned.
         return case.worker.state == READY
-    return not off_for_good(scene.settings, case.worker)
+    # A pod that waits on a worker that is off ends within minutes; on one that is back it starts.
+    unheard = node.phase == "Pending" and case.worker.state == UNKNOWN
+    return unheard or not off_for_good(scene.settings, case.worker)
 
 
 def surplus(case: Case, up: bool) -> Decision:

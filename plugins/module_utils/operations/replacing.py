@@ -33,7 +33,7 @@ from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
 from ..observe import attempt, together
 from ..plan import GivenUp, Plan, hash_of, plan_name
-from ..replacement import AWAY, LOCAL, READY, Case, Decision, Scene, Settings, Volume
+from ..replacement import AWAY, LOCAL, READY, UNKNOWN, Case, Decision, Scene, Settings, Volume
 from ..view import NodeView
 from . import changes, failures, streaming
 from .cluster import Cluster, Sight
@@ -405,7 +405,9 @@ class Replacing:
         worker = failures.worker_of(self.cluster.kube, name, node)
         off = replacement.off_for_good(self.settings, worker)
         if off and node.worker is not None:
-            return self.take_off(sight, node, ended)
+            # What was said of a worker may be old: a pod that waits to start there is no sign of it.
+            starts = worker.state == UNKNOWN and node.phase != "Terminating"
+            return "" if starts else self.take_off(sight, node, ended)
         if off:
             raise Stranded(f"the new volume of {node.pod} is on worker {name}, which {off}.")
         silent = node.worker_lost or worker.state == AWAY or node.worker is None

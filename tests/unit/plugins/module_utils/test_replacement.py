@@ -410,7 +410,7 @@ def test_row_12_what_was_said_of_a_worker_does_not_count_while_it_answers() -> N
     """The option stays in a schedule's variables, and the worker is back."""
     said = Settings(workers_off=frozenset({"w1"}))
     starting = dead(views.whole(), FIRST, phase="Pending", worker="w1")
-    for state, action in ((READY, WAIT), (AWAY, REPLACE), (UNKNOWN, REPLACE)):
+    for state, action in ((READY, WAIT), (AWAY, REPLACE), (UNKNOWN, WAIT)):
         told = decided(starting, settings=said, worker=Worker("w1", state), open_plan=True, old_volume=True)
         assert short(told) == (12, action)
     ending = dead(views.whole(), FIRST, phase="Terminating", worker="w1")

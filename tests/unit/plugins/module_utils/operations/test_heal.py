@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -31,10 +32,12 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     replacing,
     streaming,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import SELECTED
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
-from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import Scene
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import Scene, Settings
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 FIRST, FOURTH, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-0"
 NODES = [f"shop-dc1-r{rack}-{ordinal}" for rack in (1, 2, 3) for ordinal in (0, 1)]
@@ -595,6 +598,20 @@ def test_a_replacement_whose_worker_is_gone_too_takes_a_third_one(world: World) 
     )
     # The second volume could have joined before its worker died: it is not taken for the third.
     assert world.kube.ledger().volumes == {FIRST: 2}
+
+
+@pytest.mark.parametrize(("phase", "taken"), [("Pending", False), ("Terminating", True)])
+def test_a_pod_that_starts_on_a_worker_that_was_off_is_left_there(
+    world: World, monkeypatch: pytest.MonkeyPatch, phase: str, taken: bool
+) -> None:
+    """The option stays in a schedule's variables; these credentials may not read that the worker is back."""
+    name = worker_of(world, FIRST)
+    world.kube.may_read_cluster = False
+    cluster = cast(Cluster, SimpleNamespace(kube=world.kube))
+    working = Replacing(cluster, Settings(workers_off=frozenset({name})), 5, Context())
+    monkeypatch.setattr(Replacing, "take_off", lambda *_arguments: "taken off")
+    node = NodeView(FIRST, "r1", 0, uid="uid", worker=name, phase=phase)
+    assert working.without_worker(cast(Sight, None), node, set()) == ("taken off" if taken else "")
 
 
 def test_data_that_comes_back_to_a_kept_volume_is_not_deleted(world: World) -> None:
