@@ -11,7 +11,7 @@ the scheduler's words tell some of it, and the rest stays C(unknown): then the d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -124,7 +124,23 @@ def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str |
         lost=claim.get("status", {}).get("phase") == "Lost",
         going="deletionTimestamp" in claim["metadata"],
     )
-    return volume, chosen or next(iter(hostnames(pv)), None)
+    return volume, chosen or worker_with(kube, hostnames(pv))
+
+
+def worker_with(kube: Kube, hosts: Sequence[str]) -> str | None:
+    """The worker that a volume is bound to, of several one that is there; None where that may not be read.
+
+    The label need not be the worker's name: whoever took it for that would find that worker gone. Where nobody has the
+    label, it tells who is gone.
+    """
+    for host in hosts:
+        try:
+            found = [item["metadata"]["name"] for item in kube.list("Node", {HOSTNAME: host})]
+        except Forbidden:
+            return None
+        if found:
+            return str(found[0])
+    return next(iter(hosts), None)
 
 
 def persistent_volume(kube: Kube, name: str | None) -> Object | None:
@@ -145,7 +161,7 @@ def kind_of(pv: Mapping[str, Any] | None, reason: str | None) -> str:
 
 
 def hostnames(pv: Mapping[str, Any] | None) -> list[str]:
-    """The workers that a volume is bound to by name."""
+    """The workers that a volume is bound to, by their labels."""
     terms = ((pv or {}).get("spec", {}).get("nodeAffinity", {}).get("required", {})).get("nodeSelectorTerms", ())
     rules = (rule for term in terms for rule in term.get("matchExpressions", ()))
     return [name for rule in rules if rule["key"] == HOSTNAME for name in rule.get("values", ())]

@@ -33,7 +33,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     streaming,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import SELECTED
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, SELECTED
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import Scene, Settings
@@ -408,6 +408,25 @@ def test_a_cordoned_worker_keeps_its_node(world: World) -> None:
     before = world.identities()
     assert world.replace("r1-0")["changed"] is True
     world.assert_whole(before)
+
+
+def test_a_worker_whose_label_is_not_its_name_is_not_gone(world: World) -> None:
+    """A volume that was made by hand is bound to the label; clouds give it another value than the name."""
+    name, claim = worker_of(world, FIRST), world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    claim["metadata"]["annotations"].pop(SELECTED)
+    volume = world.kube.one("PersistentVolume", claim["spec"]["volumeName"])
+    (term,) = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    term["matchExpressions"][0]["values"] = ["gone.example.com", "host.example.com"]
+    worker = world.kube.one("Node", name)
+    worker["metadata"]["labels"][HOSTNAME] = "host.example.com"
+    worker["spec"]["unschedulable"] = True
+    world.kube.remove_pod(FIRST)
+    refusal = world.refused(grace=0)
+    assert decisions(refusal.result) == {FIRST: (8, "ask")}
+    assert f"uncordon {name}" in str(refusal)
+    world.kube.kill_worker(name)
+    world.kube.delete_worker(name)
+    assert world.heal()["replaced"][0]["node"] == FIRST
 
 
 # --- 3 and 4: more than one -------------------------------------------------------------------------------------------
