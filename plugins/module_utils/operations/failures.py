@@ -283,13 +283,12 @@ def left_over(cluster: Cluster, plan: Plan) -> str | None:
 def still_there(kube: Kube, pod: str, gone: GivenUp) -> str | None:
     if not gone.volume:
         return None
-    where = f" on worker {gone.worker}" if gone.worker else ""
-    which = f"volume {gone.volume}{where}, which {pod} has given up,"
+    which = f"volume {gone.volume}" + (f" on worker {gone.worker}" if gone.worker else "")
     clean = f"It is not used again. When nobody needs its data: kubectl delete pv {gone.volume}, and clean its disk"
     try:
         pv = kube.get("PersistentVolume", gone.volume)
     except Forbidden:
-        return f"{which} may still be there; these credentials may not read volumes. {clean}"
+        return f"{which}, which {pod} has given up, may still be there; these credentials may not read volumes. {clean}"
     if pv is None or pv["spec"].get("claimRef", {}).get("uid") != gone.claim_uid:
         return None
-    return f"{which} is still there ({pv['status'].get('phase')}). {clean}"
+    return f"{which}, which {pod} has given up, is still there ({pv['status'].get('phase')}). {clean}"
