@@ -724,6 +724,22 @@ def test_killed_before_any_write_of_another_attempt_the_next_run_ends_well(world
     assert lives > 9
 
 
+def test_killed_before_any_write_while_two_workers_die_the_next_run_ends_well(worlds: Callable[[], World]) -> None:
+    lives = 0
+    while True:
+        world = worlds()
+        before = world.identities()
+        worker_lost(world)
+        second_worker_dies(world, deleted=True)
+        if not world.killed(lives, world.heal):
+            break
+        world.heal(patience=5)
+        world.assert_whole(before)
+        assert world.kube.ledger().volumes == {FIRST: 2}
+        lives += 1
+    assert lives > 12
+
+
 def source_is_back(world: World) -> None:
     """When what the first attempt had streamed is given up."""
     claim, pod = f"delete PersistentVolumeClaim data-{FIRST}", f"delete Pod {FIRST}"
