@@ -249,8 +249,11 @@ class Replacing:
             node = sight.view.node(plan.pod)
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
                 if not asked:
+                    seen = self.cluster.ask(sight, busy=False)
+                    if not any(view.observations for view in (seen.view, *seen.others)):
+                        return [f"a living node to tell whether it sees {plan.pod} up"]
                     asked.append(True)
-                    if self.lives(plan, sight, going="deletionTimestamp" in claim["metadata"]):
+                    if self.lives(plan, seen, going="deletionTimestamp" in claim["metadata"]):
                         return []
                 self.give_up_claim(claim)
                 self.end(pod, ended)
@@ -269,15 +272,13 @@ class Replacing:
 
         until(look, f"the place of {plan.pod} to be cleared", self.limit, self.ctx.progress)
 
-    def lives(self, plan: Plan, sight: Sight, going: bool) -> bool:
+    def lives(self, plan: Plan, seen: Sight, going: bool) -> bool:
         """Whether somebody has helped an attempt before: then nothing is given up any more.
 
-        Asked once more, since seconds went by for the plan, the ledger and every living node.
-
+        :param seen: asked just now, since seconds went by for the plan, the ledger and every living node.
         :param going: its volume claim is being deleted.
         :raises CassopsError: somebody sees the node up that was dead.
         """
-        seen = self.cluster.ask(sight, busy=False)
         scene, node = Scene(seen.view, seen.others, self.settings), seen.view.node(plan.pod)
         # With pods' addresses it has another one than the dead node.
         up = scene.up_in(plan.address) or scene.joined_in(node.address if node else None)
@@ -421,9 +422,10 @@ class Replacing:
     def take_off(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
         """Take the new node's pod off a worker that is off, unless somebody sees that it is not; what is waited for."""
         seen = self.cluster.ask(sight, busy=False)
-        up = Scene(seen.view, seen.others, self.settings).up_in(node.address)
-        if up:
-            return f"{up[0]} to see {node.pod} down, whose worker {node.worker} is off"
+        scene = Scene(seen.view, seen.others, self.settings)
+        up = scene.up_in(node.address)
+        if up or not scene.observers:
+            return f"{up[0] if up else 'a living node'} to see {node.pod} down, whose worker {node.worker} is off"
         self.end(sight.found.get("Pod", node.pod), ended)
         return f"the pod {node.pod} to leave worker {node.worker}, which is off"
 
@@ -501,7 +503,7 @@ class Replacing:
             told = replacement.decision(scene, Case(node, open_plan=True))
             if told.action == replacement.ASK and not set(told.at_risk) <= set(plan.accepted):
                 raise CassopsError(f"{told.reason}: {told.advice}")
-            return [] if told.acts else [told.reason]
+            return [] if told.acts else [f"{told.reason}: {told.advice}" if told.advice else told.reason]
 
         until(look, f"the living to be well before {plan.pod} streams", self.limit, self.ctx.progress, PAUSE)
         return bool(helped)

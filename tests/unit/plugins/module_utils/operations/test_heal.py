@@ -896,20 +896,26 @@ def test_a_crash_is_told_with_its_cause_and_replaced_by_name_only(world: World) 
     assert world.kube.ledger().volumes == {FIRST: 1}
 
 
+@pytest.mark.parametrize("silent", [False, True])
 def test_a_node_that_comes_up_at_the_last_moment_keeps_its_volume(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, silent: bool
 ) -> None:
-    """Between decision and deletion lie a plan, the ledger and a word to every living node."""
+    """Between decision and deletion lie a plan, the ledger and a word to every living node. Silence is no proof."""
     world.kube.end(FIRST)
     world.kube.last_words[FIRST] = "ERROR FSReadError: /var/lib/cassandra/data/x"
     claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
-    plain, up = Scene.up_in, list[str]()
+    plain, ask, up, unheard = Scene.up_in, Cluster.ask, list[str](), list[bool]()
 
     def acquaint(*_rest: Any) -> None:
         up.append("shop-dc1-r2-0")
+        unheard.extend([True] * silent)
+
+    def asked(self: Cluster, sight: Sight, *arguments: Any, **options: Any) -> Sight:
+        return sight if unheard and unheard.pop() else ask(self, sight, *arguments, **options)
 
     monkeypatch.setattr(Replacing, "acquaint", acquaint)
-    monkeypatch.setattr(Scene, "up_in", lambda self, address: up or plain(self, address))
+    monkeypatch.setattr(Cluster, "ask", asked)
+    monkeypatch.setattr(Scene, "up_in", lambda self, address: (up if self.observers else []) or plain(self, address))
     with pytest.raises(CassopsError, match=rf"{FIRST} came up .*shop-dc1-r2-0 sees it up.*keeps its volume"):
         world.replace("r1-0")
     assert world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"] == claim
