@@ -523,6 +523,10 @@ class Replacing:
 
     def finish(self, plan: Plan, sight: Sight, done: Done) -> None:
         """The ledger, the note of what was missed, and the plan, in this order."""
+        claim = sight.found.get("PersistentVolumeClaim", f"data-{plan.pod}")
+        if claim and claim["metadata"]["uid"] == plan.claim_uid:
+            # Somebody has helped an attempt before: this volume is in use, and was not given up.
+            plan = done.plan = replace(plan, claim_uid="", volume="", worker="")
         node = sight.view.node(plan.pod)
         own = sight.view.observations[plan.pod].own
         done.host_id, done.worker = own.host_id, node.worker if node else None

@@ -771,7 +771,8 @@ def test_a_new_node_that_came_up_before_it_is_begun_again_keeps_its_volume(world
         world.kube.objects[PLAN]["data"]["address"] = "198.19.77.77"
     claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
     assert world.ring.doors[FIRST] == OPEN
-    assert len(world.heal()["replaced"]) == 1
+    (done,) = world.heal()["replaced"]
+    assert (done["old_volume"], done["left_over"], world.warnings) == (None, None, []), "it is in use"
     world.assert_whole(before)
     assert world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"] == claim
     assert world.kube.ledger().volumes == {FIRST: 1}, "the data of before is still nobody's"
