@@ -19,7 +19,23 @@ from typing import Any
 from .errors import LedgerError
 
 NUMBERS = ("began", "down_since")
+COUNTS: Mapping[str, int] = {"number": 0, "attempt": 1}
 LISTS = ("accepted",)
+# Stands for a field of which nothing is known, in a line.
+_UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A volume that a node gives up.
+
+    :param claim_uid: the volume claim.
+    :param volume: the PersistentVolume behind the claim, and C(worker) where it is; empty where not known.
+    """
+
+    claim_uid: str
+    volume: str = ""
+    worker: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,10 +46,12 @@ class Plan:
     :param address: of the dead node, as the living know it; the replacement is approved for it alone.
     :param host_id: of the dead node.
     :param tokens: hash of its tokens, see L(hash_of).
-    :param claim_uid: the volume claim to be given up; empty where the volume came back empty and is kept.
+    :param claim_uid: the volume claim to be given up, with C(volume) and C(worker) as in L(GivenUp); empty where the
+        volume came back empty and is kept.
     :param pod_uid: the pod that was there; another one is a new attempt.
     :param number: how many volumes the node has given up with this one; part of the mark on the next.
-    :param volume: the PersistentVolume behind the claim, and C(worker) where it is; empty where not known.
+    :param attempt: from the second one on the volume to be given up is what the attempt before has left.
+    :param earlier: the volumes that the attempts before this one gave up.
     :param reason: the decision, in words.
     :param began: when the replacement began, in seconds since 1970 by the API server's clock.
     :param down_since: since when the node is down, likewise; None where nobody knows.
@@ -48,6 +66,7 @@ class Plan:
     claim_uid: str = ""
     pod_uid: str = ""
     number: int = 0
+    attempt: int = 1
     volume: str = ""
     worker: str = ""
     reason: str = ""
@@ -55,6 +74,13 @@ class Plan:
     down_since: float | None = None
     accepted: tuple[str, ...] = ()
     wished: bool = False
+    earlier: tuple[GivenUp, ...] = ()
+
+    @property
+    def volumes(self) -> tuple[GivenUp, ...]:
+        """What it gives up, the first one first."""
+        now = (GivenUp(self.claim_uid, self.volume, self.worker),) if self.claim_uid else ()
+        return (*self.earlier, *now)
 
     def to_data(self) -> dict[str, str]:
         """The C(data) of the ConfigMap."""
@@ -64,6 +90,8 @@ class Plan:
                 told[key] = ""
             elif key in LISTS:
                 told[key] = ",".join(value)
+            elif key == "earlier":
+                told[key] = "".join(f"{line(each)}\n" for each in value)
             else:
                 told[key] = f"{value:.0f}" if key in NUMBERS else str(value)
         return told
@@ -86,16 +114,29 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
         for key in NUMBERS:
             if key in known:
                 values[key] = float(known[key]) if known[key] else None
-        values["number"] = int(known.get("number") or 0)
+        for key, otherwise in COUNTS.items():
+            values[key] = int(known.get(key) or otherwise)
         values["wished"] = known.get("wished") == str(True)
         for key in LISTS:
             values[key] = tuple(name for name in known.get(key, "").split(",") if name)
+        values["earlier"] = tuple(map(from_line, known.get("earlier", "").splitlines()))
         return Plan(**values)
     except (TypeError, ValueError) as error:
         name = config_map.get("metadata", {}).get("name", "replacement")
         raise LedgerError(
             f"ConfigMap {name} cannot be read: {error}; see which node it names, and delete it if that node is well"
         ) from error
+
+
+def line(volume: GivenUp) -> str:
+    return f"{volume.claim_uid} {volume.volume or _UNKNOWN} {volume.worker or _UNKNOWN}"
+
+
+def from_line(text: str) -> GivenUp:
+    """:raises ValueError: it has not three words."""
+    claim_uid, *rest = text.split()
+    volume, worker = ("" if word == _UNKNOWN else word for word in rest)
+    return GivenUp(claim_uid, volume, worker)
 
 
 def hash_of(tokens: Iterable[int]) -> str:

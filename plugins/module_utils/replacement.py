@@ -131,6 +131,7 @@ class Case:
     :param open_plan: a replacement of this node was begun and is not finished.
     :param wished: that was begun although the node was well.
     :param old_volume: and the volume that it gives up is still there.
+    :param again: that volume is what an attempt before has left, not the one that the dead node had.
     """
 
     node: NodeView
@@ -144,6 +145,7 @@ class Case:
     open_plan: bool = False
     wished: bool = False
     old_volume: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -220,11 +222,6 @@ def held_because(text: str) -> str:
     return next((kind for sign, kind in HELD.items() if sign in text), NOT_ALLOWED)
 
 
-def is_off(settings: Settings, worker: Worker) -> bool:
-    """Whether no process runs there any more: by Kubernetes, or by the user where Kubernetes hears nothing of it."""
-    return worker.state == GONE or (worker.state != READY and (worker.name or "") in settings.workers_off)
-
-
 def must_repair(down: float | None, settings: Settings) -> bool:
     """Whether a node's ranges must be repaired: it was down for longer than hints are kept, or nobody knows."""
     return down is None or settings.hint_window is None or down > settings.hint_window
@@ -260,6 +257,11 @@ class Scene:
     def up_in(self, address: str | None) -> list[str]:
         """The observers that take an address for alive."""
         return [pod for view in self.views for pod in view.seen_up_by(address)] if address else []
+
+    def joined_in(self, address: str | None) -> list[str]:
+        """The same, if it has joined: a node that takes another's place under an address of its own streams alive."""
+        member = self.members.get(address or "")
+        return [] if member is not None and joins(member) else self.up_in(address)
 
     def member(self, node: NodeView) -> Endpoint | None:
         """The node in the ring: by its host id, since its address may have changed; else by its address."""
@@ -320,6 +322,11 @@ class Scene:
 def under_way(member: Endpoint) -> bool:
     """Whether it joins, moves or leaves, or had begun to when it died."""
     return (member.status or "").lower().startswith(("boot", "moving", "removing", "leaving"))
+
+
+def joins(member: Endpoint) -> bool:
+    """Whether it has not joined yet (C(BOOT), C(BOOT_REPLACE)); not known of 4.0, where gossip is no table."""
+    return (member.status or "").lower().startswith("boot")
 
 
 @dataclass(frozen=True)
@@ -502,12 +509,30 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
             "its replacement was begun and its volume is about to go, and it is alive again",
             f"delete its pod when it suits (kubectl delete pod {node.pod}); then run it again: it is replaced",
         )
-    if case.old_volume and up:
+    with_its_volume = case.old_volume and not case.again
+    if with_its_volume and up:
         return Decision(node.pod, 12, ABANDON, "its replacement was begun, and it is alive again with its volume")
-    with_its_data = case.old_volume and node.phase == "Running" and node.held is None and not case.volume.going
-    if with_its_data and not case.wished and node.pod not in scene.settings.named:
-        return wait(case, 12, "its replacement was begun, and it starts again with its volume")
+    if with_its_volume and starts_again(scene, case) and not case.wished and node.pod not in scene.settings.named:
+        otherwise = by_name(node, "if it does not come up")
+        return wait(case, 12, f"its replacement was begun, and it may come up again with its volume; {otherwise}")
     return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+
+
+def starts_again(scene: Scene, case: Case) -> bool:
+    """Whether a pod may come up with its old volume by itself."""
+    node = case.node
+    if node.held is not None or case.volume.going or case.volume.lost:
+        return False
+    if node.phase == "Crashed":
+        return node.restarts < CRASHES
+    if node.phase == "Running":
+        return True
+    if node.worker is None:
+        # Of a volume whose worker answers again, such as one that is cordoned.
+        return case.worker.state == READY
+    # A pod that waits on a worker that is off ends within minutes; on one that is back it starts.
+    unheard = node.phase == "Pending" and case.worker.state == UNKNOWN
+    return unheard or not off_for_good(scene.settings, case.worker)
 
 
 def surplus(case: Case, up: bool) -> Decision:
@@ -524,16 +549,25 @@ def surplus(case: Case, up: bool) -> Decision:
 def newcomer(scene: Scene, case: Case) -> Decision:
     """It was never a member: it has nothing that anybody could miss."""
     node, worker = case.node, case.worker
-    off = is_off(scene.settings, worker)
+    off = volume_lost(scene, case)
     if not scene.observers:
         # The ledger may only not have been told of it yet.
         return wait(case, 13, "whether it has joined is not known: no living node could be asked")
+    unknown = [member.address for member in scene.strangers() if member.tokens]
+    if node.address is None and unknown:
+        # Its address is its pod's, and goes with it.
+        return ask(
+            case,
+            13,
+            f"it may have joined as {unknown[0]}: that is a member with tokens, and none of the nodes",
+            "bring its worker back and run the playbook scale, which finishes the join; or see what is said of "
+            f"{unknown[0]}",
+        )
     if node.uid is not None and node.worker is not None and (off or worker.state == AWAY):
         return replace(without_worker(scene, case), row=13)
     if node.phase == "Pending" and node.worker is None and off and case.volume.kind == LOCAL:
-        return Decision(
-            node.pod, 13, BOOTSTRAP, f"it has not joined yet, and worker {worker.name} with its volume is off"
-        )
+        where = f"worker {worker.name}" if worker.name else "the worker"
+        return Decision(node.pod, 13, BOOTSTRAP, f"it has not joined yet, and {where} with its volume is off")
     if node.held is not None:
         return ask(case, 13, f"it has not joined yet, and is held: {node.held}", "run the playbook deploy")
     if node.phase == "Crashed" and PARTIAL_BOOTSTRAP in case.last_words:
@@ -568,8 +602,8 @@ def without_worker(scene: Scene, case: Case) -> Decision:
     node, worker = case.node, case.worker
     where = f"worker {worker.name}" if worker.name else "its worker"
     row = 5 if case.volume.kind == NETWORK else 6
-    if is_off(scene.settings, worker):
-        said = "is gone from Kubernetes" if worker.state == GONE else "is off, as you said"
+    said = off_for_good(scene.settings, worker)
+    if said:
         if node.uid is not None:
             return Decision(node.pod, row, MOVE, f"{where} {said}")
         return wait(case, row, f"{where} {said}; Kubernetes has not made its pod again yet")
@@ -577,7 +611,12 @@ def without_worker(scene: Scene, case: Case) -> Decision:
         return wait(case, 4, f"{where} has not answered for {case.down:.0f} s; it may come back")
     if worker.state == READY:
         return wait(case, 4, f"its pod ends on {where}")
-    return ask(case, 4, f"{where} does not answer, and nobody knows whether it is off", fence(scene, worker))
+    return ask(
+        case,
+        4,
+        f"{where} does not answer, and nobody knows whether it is off",
+        fence(scene.settings, worker, by_name_and_worker(node)),
+    )
 
 
 def unplaced(scene: Scene, case: Case) -> Decision:
@@ -591,9 +630,9 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return wait(case, 1, "its pod waits for a worker")
     if volume.kind != LOCAL:
         return ask(case, 1, f"its pod has no place: {node.reason}", "see to workers and zones: kubectl describe pod")
-    there = f"its local volume is on worker {worker.name or 'unknown'}"
-    if is_off(scene.settings, worker):
-        said = "is gone from Kubernetes" if worker.state == GONE else "is off for good, as you said"
+    where = f"worker {worker.name}" if worker.name else "a worker whose name these credentials may not read"
+    there, said = f"its local volume is on {where}", volume_lost(scene, case)
+    if said:
         return safe(scene, case, REPLACE, 6, f"{there}, which {said}")
     if worker.state == READY and node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 8, f"{there}, which takes no pods")
@@ -602,7 +641,12 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return ask(case, 8, f"{there}, which is up and does not take it: {node.reason}", by_name(node, way))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{there}, which may come back")
-    return ask(case, 4, f"{there}, and nobody knows whether that is off", fence(scene, worker))
+    return ask(
+        case,
+        4,
+        f"{there}, and nobody knows whether that is off",
+        fence(scene.settings, worker, by_name_and_worker(node)),
+    )
 
 
 def placed(case: Case) -> Decision:
@@ -665,11 +709,44 @@ def by_name(node: NodeView, otherwise: str) -> str:
     return f"{otherwise}: playbook replace_node with -e replace_node_name={node.pod}"
 
 
-def fence(scene: Scene, worker: Worker) -> str:
-    name = worker.name or "its name"
+def off_for_good(settings: Settings, worker: Worker) -> str:
+    """Why a worker will not come back, in words; empty where it may.
+
+    What was said of one that answers is not so any more.
+    """
+    if worker.state == GONE:
+        return "is gone from Kubernetes"
+    return "is off, as you said" if worker.name in settings.workers_off and worker.state != READY else ""
+
+
+def volume_lost(scene: Scene, case: Case) -> str:
+    """The same of the worker with a local volume. Where nothing tells which that is, who names the node means it."""
+    settings = scene.settings
+    unknown = case.worker.name is None and case.node.pod in settings.named and settings.workers_off
+    return "is off, as you said" if unknown else off_for_good(settings, case.worker)
+
+
+def fence(settings: Settings, worker: Worker, unknown: str) -> str:
+    """What a person can do about a worker that does not answer.
+
+    :param unknown: what to do if it is off for good, and these credentials do not tell which one it is.
+    """
+    name = worker.name
+    if name is None:
+        return (
+            "find out which worker that is (kubectl describe pv), and bring it back; give these credentials "
+            f"extensions/kubernetes/rbac-workers.yml, and it is told here. If it is off for good: {unknown}"
+        )
     return (
         f"switch {name} off, or bring it back. If it is off for good, delete it from Kubernetes (kubectl delete node "
-        f"{name}), or say so: {scene.settings.say('workers_off', name)}"
+        f"{name}), or say so: {settings.say('workers_off', name)}"
+    )
+
+
+def by_name_and_worker(node: NodeView) -> str:
+    return (
+        f"playbook replace_node with -e replace_node_name={node.pod}, and that worker's name in "
+        "replace_node_workers_off"
     )
 
 

@@ -11,7 +11,7 @@ the scheduler's words tell some of it, and the rest stays C(unknown): then the d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from ..activity import setting
 from ..errors import CassopsError
 from ..kube import Forbidden, Kube, Object
 from ..observe import Objects, attempt, condition, together
-from ..plan import Plan, from_config_map, plan_name
+from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
 from .cluster import Cluster, Place, Sight
@@ -72,6 +72,7 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         open_plan=begun is not None,
         wished=begun is not None and begun.wished,
         old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
+        again=begun is not None and begun.attempt > 1,
     )
 
 
@@ -130,7 +131,23 @@ def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str |
         lost=claim.get("status", {}).get("phase") == "Lost",
         going="deletionTimestamp" in claim["metadata"],
     )
-    return volume, chosen or next(iter(hostnames(pv)), None)
+    return volume, chosen or worker_with(kube, hostnames(pv))
+
+
+def worker_with(kube: Kube, hosts: Sequence[str]) -> str | None:
+    """The worker that a volume is bound to, of several one that is there; None where that may not be read.
+
+    The label need not be the worker's name: whoever took it for that would find that worker gone. Where nobody has the
+    label, it tells who is gone.
+    """
+    for host in hosts:
+        try:
+            found = [item["metadata"]["name"] for item in kube.list("Node", {HOSTNAME: host})]
+        except Forbidden:
+            return None
+        if found:
+            return str(found[0])
+    return next(iter(hosts), None)
 
 
 def persistent_volume(kube: Kube, name: str | None) -> Object | None:
@@ -151,7 +168,7 @@ def kind_of(pv: Mapping[str, Any] | None, reason: str | None) -> str:
 
 
 def hostnames(pv: Mapping[str, Any] | None) -> list[str]:
-    """The workers that a volume is bound to by name."""
+    """The workers that a volume is bound to, by their labels."""
     terms = ((pv or {}).get("spec", {}).get("nodeAffinity", {}).get("required", {})).get("nodeSelectorTerms", ())
     rules = (rule for term in terms for rule in term.get("matchExpressions", ()))
     return [name for rule in rules if rule["key"] == HOSTNAME for name in rule.get("values", ())]
@@ -271,14 +288,25 @@ def marked_number(kube: Kube, pod: str) -> int:
     return int(words[MARK_WORDS]) if len(words) > MARK_WORDS else 0
 
 
+def has_joined(kube: Kube, pod: str) -> bool:
+    """Whether a node whose data is on a pod's volume has ever served."""
+    return kube.exec(pod, ["test", "-e", f"{MARKS}/joined"], timeout=ASK_LIMIT).rc == 0
+
+
 def left_over(cluster: Cluster, plan: Plan) -> str | None:
-    """The volume that was given up, if it is still there: its worker is away, or its class keeps volumes."""
-    pv = persistent_volume(cluster.kube, plan.volume)
-    claim = (pv or {}).get("spec", {}).get("claimRef", {}).get("uid")
-    if pv is None or claim != plan.claim_uid:
+    """The volumes that were given up and are still there: their workers are away, or their class keeps volumes."""
+    return "; ".join(filter(None, (still_there(cluster.kube, plan.pod, each) for each in plan.volumes))) or None
+
+
+def still_there(kube: Kube, pod: str, gone: GivenUp) -> str | None:
+    if not gone.volume:
         return None
-    where = f" on worker {plan.worker}" if plan.worker else ""
-    return (
-        f"volume {plan.volume}{where}, which {plan.pod} has given up, is still there ({pv['status'].get('phase')}). It "
-        f"is not used again. When nobody needs its data: kubectl delete pv {plan.volume}, and clean its disk"
-    )
+    which = f"volume {gone.volume}" + (f" on worker {gone.worker}" if gone.worker else "")
+    clean = f"It is not used again. When nobody needs its data: kubectl delete pv {gone.volume}, and clean its disk"
+    try:
+        pv = kube.get("PersistentVolume", gone.volume)
+    except Forbidden:
+        return f"{which}, which {pod} has given up, may still be there; these credentials may not read volumes. {clean}"
+    if pv is None or pv["spec"].get("claimRef", {}).get("uid") != gone.claim_uid:
+        return None
+    return f"{which}, which {pod} has given up, is still there ({pv['status'].get('phase')}). {clean}"

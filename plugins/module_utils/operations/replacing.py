@@ -32,8 +32,8 @@ from ..ledger import Ledger, LedgerNode
 from ..manifests import ledger_config_map
 from ..manifests.common import labels_of
 from ..observe import attempt, together
-from ..plan import Plan, hash_of, plan_name
-from ..replacement import Case, Decision, Scene, Settings
+from ..plan import GivenUp, Plan, hash_of, plan_name
+from ..replacement import AWAY, LOCAL, READY, UNKNOWN, Case, Decision, Scene, Settings, Volume
 from ..view import NodeView
 from . import changes, failures, streaming
 from .cluster import Cluster, Sight
@@ -47,6 +47,10 @@ PAUSE = 1.0
 ATTEMPTS = 3
 # A pod that waits for a claim that does not exist is made again after so many seconds (Kubernetes before 1.26).
 CLAIMLESS = 60.0
+
+
+class Stranded(HalfWay):
+    """The new node's volume is on a worker that will not come back; it may even have joined before."""
 
 
 @dataclass
@@ -68,15 +72,16 @@ class Done:
 
     def facts(self) -> dict[str, Any]:
         plan = self.plan
+        old = plan.volumes[0] if plan.volumes else GivenUp("", plan.volume, plan.worker)
         return {
             "node": plan.pod,
             "reason": plan.reason,
             "address": plan.address,
             "old_host_id": plan.host_id,
             "host_id": self.host_id,
-            "old_worker": plan.worker or None,
+            "old_worker": old.worker or None,
             "worker": self.worker,
-            "old_volume": plan.volume or None,
+            "old_volume": old.volume or None,
             "accepted_loss": list(plan.accepted),
             "attempts": self.attempts,
             "streamed_bytes": self.streamed,
@@ -105,6 +110,11 @@ class Replacing:
 
         :param wished: the node is well.
         """
+        other = failures.open_plan(self.cluster, sight.found)
+        if other is not None and other.pod != case.node.pod:
+            raise CassopsError(
+                f"the replacement of {other.pod} was begun and is not finished; run heal, then this again"
+            )
         member = scene.member(case.node)
         if member is None:
             raise CassopsError(f"{case.node.pod} is no member of the ring; there is nothing to take the place of")
@@ -165,7 +175,7 @@ class Replacing:
                 if self.alive_after_all(plan):
                     break
                 self.say(f"{failure} Beginning again")
-                plan = self.again(plan)
+                plan = done.plan = self.again(plan, may_have_joined=isinstance(failure, Stranded))
         sight = self.prove(plan)
         done.seconds["proving"] = clock.lap()
         self.finish(plan, sight, done)
@@ -230,6 +240,7 @@ class Replacing:
         :raises CassopsError: it came up meanwhile, and keeps its volume.
         """
         ended: set[str] = set()
+        asked: list[bool] = []
 
         def look() -> list[str]:
             sight = self.cluster.look()
@@ -237,8 +248,13 @@ class Replacing:
             pod = sight.found.get("Pod", plan.pod)
             node = sight.view.node(plan.pod)
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
-                if "deletionTimestamp" not in claim["metadata"]:
-                    self.refuse_living(plan, sight)
+                if not asked:
+                    seen = self.cluster.ask(sight, busy=False)
+                    if not any(view.observations for view in (seen.view, *seen.others)):
+                        return [f"a living node to tell whether it sees {plan.pod} up"]
+                    asked.append(True)
+                    if self.lives(plan, seen, going="deletionTimestamp" in claim["metadata"]):
+                        return []
                 self.give_up_claim(claim)
                 self.end(pod, ended)
                 return [f"the volume claim data-{plan.pod} to go{self.silent_worker(sight, plan)}"]
@@ -249,25 +265,40 @@ class Replacing:
             if pod is None:
                 return [f"Kubernetes to make the pod {plan.pod}"]
             if "deletionTimestamp" in pod["metadata"]:
-                self.end(pod, ended)
+                if node and self.is_off(node.worker):
+                    return [self.take_off(sight, node, ended)]
                 return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
             return []
 
         until(look, f"the place of {plan.pod} to be cleared", self.limit, self.ctx.progress)
 
-    def refuse_living(self, plan: Plan, sight: Sight) -> None:
-        """Since the decision, seconds went by for the plan, the ledger and every living node.
+    def lives(self, plan: Plan, seen: Sight, going: bool) -> bool:
+        """Whether somebody has helped an attempt before: then nothing is given up any more.
 
-        :raises CassopsError: somebody sees it up now.
+        :param seen: asked just now, since seconds went by for the plan, the ledger and every living node.
+        :param going: its volume claim is being deleted.
+        :raises CassopsError: somebody sees the node up that was dead.
         """
-        seen = self.cluster.ask(sight, busy=False)
-        up = Scene(seen.view, seen.others, self.settings).up_in(plan.address)
-        if up and not plan.wished:
-            self.abandon(plan)
+        scene, node = Scene(seen.view, seen.others, self.settings), seen.view.node(plan.pod)
+        # With pods' addresses it has another one than the dead node.
+        up = scene.up_in(plan.address) or scene.joined_in(node.address if node else None)
+        if plan.wished:
+            # One that is drained is still alive to itself.
+            up = [pod for pod in up if pod != plan.pod]
+        if not up:
+            return False
+        if going:
             raise CassopsError(
-                f"{plan.pod} came up while its replacement was begun ({up[0]} sees it up): it keeps its volume. See "
-                "the playbook status, and run heal again if it is not well"
+                f"{plan.pod} came up ({up[0]} sees it up) and its volume is about to go: delete its pod when it suits "
+                f"(kubectl delete pod {plan.pod}); then run it again"
             )
+        if plan.attempt > 1:
+            return True
+        self.abandon(plan)
+        raise CassopsError(
+            f"{plan.pod} came up while its replacement was begun ({up[0]} sees it up): it keeps its volume. See "
+            "the playbook status, and run heal again if it is not well"
+        )
 
     def give_up_claim(self, claim: Object) -> None:
         """Kubernetes keeps it until no pod uses it any more."""
@@ -295,7 +326,7 @@ class Replacing:
         if worker is None:
             return False
         nobody = NodeView(pod="", rack="", ordinal=0)
-        return replacement.is_off(self.settings, failures.worker_of(self.cluster.kube, worker, nobody))
+        return bool(replacement.off_for_good(self.settings, failures.worker_of(self.cluster.kube, worker, nobody)))
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
         node = sight.view.node(plan.pod)
@@ -314,6 +345,7 @@ class Replacing:
         patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
         stream = Stream()
         claimless: list[float] = []
+        ended: set[str] = set()
 
         def look() -> Sequence[str]:
             sight = self.cluster.look()
@@ -321,6 +353,9 @@ class Replacing:
             if node is None:
                 raise CassopsError(f"no StatefulSet and no ledger knows {plan.pod} any more; somebody took it away")
             self.half_way(node)
+            away = self.without_worker(sight, node, ended)
+            if away:
+                return [away]
             self.make_again(sight, node, claimless)
             lost = patience.lost([node])
             if lost:
@@ -338,10 +373,61 @@ class Replacing:
         return stream.done
 
     def half_way(self, node: NodeView) -> None:
-        """:raises HalfWay: the start script holds it over partial data, or over a volume that is not the new one."""
+        """Whether the start script holds it over partial data, or over a volume that is not the new one.
+
+        :raises HalfWay: so it does.
+        :raises CassopsError: on that volume is all that a node had, perhaps its own from before, with a disk that was
+            not mounted. Where the loss of rows was accepted, these may be there.
+        """
         kind = replacement.held_because(node.held) if node.held is not None else ""
+        if kind == replacement.FOREIGN and failures.has_joined(self.cluster.kube, node.pod):
+            raise CassopsError(
+                f"{node.pod} is held: {node.held}. Its volume holds the data of a node that had joined, and is not "
+                f"given up unasked. If nobody needs that: kubectl delete pvc data-{node.pod}, then kubectl delete pod "
+                f"{node.pod}; then run it again, and the replacement goes on"
+            )
         if kind in (replacement.HALF_WAY, replacement.FOREIGN, replacement.EXPIRED):
             raise HalfWay(f"{node.pod} is held: {node.held}.")
+
+    def without_worker(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
+        """What is waited for where its worker, or that of its new volume, does not answer.
+
+        From a worker that is off for good its pod is taken away: a volume on the network then follows it.
+
+        :raises Stranded: a local one does not.
+        """
+        name = node.worker
+        if name is None:
+            volume, name = failures.volume_of(self.cluster.kube, sight.found, node)
+            if volume.kind != LOCAL or not (node.reason or "").startswith(NO_WORKER):
+                return ""
+        elif node.ready or (node.phase == "Running" and not node.worker_lost):
+            return ""
+        worker = failures.worker_of(self.cluster.kube, name, node)
+        off = replacement.off_for_good(self.settings, worker)
+        if off and node.worker is not None:
+            # What was said of a worker may be old: a pod that waits to start there is no sign of it.
+            starts = worker.state == UNKNOWN and node.phase != "Terminating"
+            return "" if starts else self.take_off(sight, node, ended)
+        if off:
+            raise Stranded(f"the new volume of {node.pod} is on worker {name}, which {off}.")
+        silent = node.worker_lost or worker.state == AWAY or node.worker is None
+        if worker.state == READY or not silent:
+            return ""
+        where = f"worker {name}" if name else "the worker"
+        by_hand = f"delete the volume claim data-{node.pod}, then the pod"
+        advice = replacement.fence(self.settings, worker, by_hand)
+        return f"{where} with the new volume of {node.pod} to answer: {advice}"
+
+    def take_off(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
+        """Take the new node's pod off a worker that is off, unless somebody sees that it is not; what is waited for."""
+        seen = self.cluster.ask(sight, busy=False)
+        scene = Scene(seen.view, seen.others, self.settings)
+        up = scene.up_in(node.address)
+        if up or not scene.observers:
+            return f"{up[0] if up else 'a living node'} to see {node.pod} down, whose worker {node.worker} is off"
+        self.end(sight.found.get("Pod", node.pod), ended)
+        return f"the pod {node.pod} to leave worker {node.worker}, which is off"
 
     def make_again(self, sight: Sight, node: NodeView, since: list[float]) -> None:
         """A pod that waits for a claim that nobody makes."""
@@ -375,22 +461,26 @@ class Replacing:
         if why is not None:
             raise HalfWay(f"{plan.pod} could not stream all of its data: {why}.")
 
-    def again(self, plan: Plan) -> Plan:
+    def again(self, plan: Plan, may_have_joined: bool) -> Plan:
         """Another attempt: what this one left is given up too. The address stays that of the dead node.
 
         And so does the number on the mark: what died half-way is never started, and a pod that sees the ledger of a
         moment ago must not write another one than the ledger has now.
+
+        :param may_have_joined: it was perhaps more than half-way, so its volume must never be taken for the next one's.
         """
         sight = self.cluster.look()
         node = sight.view.node(plan.pod)
-        volume, worker = failures.volume_of(self.cluster.kube, sight.found, node) if node else (None, None)
         anew = replace(
             plan,
-            claim_uid=(volume.claim_uid if volume else None) or plan.claim_uid,
             pod_uid=(node.uid if node else None) or "",
-            volume=(volume.name if volume else None) or "",
-            worker=worker or "",
+            number=plan.number + may_have_joined,
+            attempt=plan.attempt + 1,
         )
+        volume, worker = failures.volume_of(self.cluster.kube, sight.found, node) if node else (Volume(), None)
+        if volume.claim_uid and volume.claim_uid != plan.claim_uid:
+            left = GivenUp(volume.claim_uid, volume.name or "", worker or "")
+            anew = replace(anew, earlier=plan.volumes, **vars(left))
         self.write(anew)
         return anew
 
@@ -407,11 +497,13 @@ class Replacing:
             node = sight.view.node(plan.pod)
             if node is None:
                 return [f"{plan.pod} is not known"]
-            helped[:] = scene.up_in(node.address)
+            helped[:] = scene.joined_in(node.address)
+            if helped and (node.phase != "Running" or node.worker_lost):
+                return [f"{helped[0]} still sees {plan.pod} alive; failure detectors take some seconds"]
             told = replacement.decision(scene, Case(node, open_plan=True))
             if told.action == replacement.ASK and not set(told.at_risk) <= set(plan.accepted):
                 raise CassopsError(f"{told.reason}: {told.advice}")
-            return [] if told.acts else [told.reason]
+            return [] if told.acts else [f"{told.reason}: {told.advice}" if told.advice else told.reason]
 
         until(look, f"the living to be well before {plan.pod} streams", self.limit, self.ctx.progress, PAUSE)
         return bool(helped)
@@ -431,6 +523,10 @@ class Replacing:
 
     def finish(self, plan: Plan, sight: Sight, done: Done) -> None:
         """The ledger, the note of what was missed, and the plan, in this order."""
+        claim = sight.found.get("PersistentVolumeClaim", f"data-{plan.pod}")
+        if claim and claim["metadata"]["uid"] == plan.claim_uid:
+            # Somebody has helped an attempt before: this volume is in use, and was not given up.
+            plan = done.plan = replace(plan, claim_uid="", volume="", worker="")
         node = sight.view.node(plan.pod)
         own = sight.view.observations[plan.pod].own
         done.host_id, done.worker = own.host_id, node.worker if node else None

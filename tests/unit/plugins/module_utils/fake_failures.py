@@ -257,6 +257,8 @@ class FailingKube(FakeKube):
             mark = self.disks[f"data-{pod}"].mark
             identity, _space, number = mark.partition(" ")
             return ExecResult(0, f"{identity} shop dc1 r1 {pod} {number}".rstrip() + "\n", "")
+        if list(argv) == ["test", "-e", f"{MARKS}/joined"]:
+            return ExecResult(int(pod in self.half_way), "", "")
         if list(argv[:3]) == ["sh", "-c", TAKE_AS_SEED]:
             self.before_write(f"write {argv[4]} among the seeds of {pod}")
             self.ring.seeds_written.setdefault(pod, set()).add(argv[4])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import LedgerError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan, from_config_map, hash_of
+from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import GivenUp, Plan, from_config_map, hash_of
 
 WORDS = st.text(max_size=40)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
@@ -30,6 +30,8 @@ PLANS = st.builds(
     accepted=st.lists(NAMES, max_size=3).map(tuple),
     wished=st.booleans(),
     number=st.integers(0, 9),
+    attempt=st.integers(1, 9),
+    earlier=st.lists(st.builds(GivenUp, NAMES, st.just("") | NAMES, st.just("") | NAMES), max_size=2).map(tuple),
 )
 
 
@@ -42,6 +44,13 @@ def test_what_is_written_is_read_again(plan: Plan) -> None:
 def test_a_key_of_later_versions_is_left_alone() -> None:
     plan = Plan("a", "198.19.0.1", "host", "tokens")
     assert from_config_map({"data": {**plan.to_data(), "later": "x"}}) == plan
+
+
+def test_a_plan_that_was_written_before_attempts_were_counted_is_the_first() -> None:
+    plan = Plan("a", "198.19.0.1", "host", "tokens", claim_uid="uid", volume="pv", worker="w")
+    told = {key: value for key, value in plan.to_data().items() if key not in ("attempt", "earlier")}
+    assert from_config_map({"data": told}) == plan
+    assert plan.volumes == (GivenUp("uid", "pv", "w"),)
 
 
 @pytest.mark.parametrize(

@@ -430,6 +430,47 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     assert short(decided(dead(views.whole(), FIRST, held=FOREIGN), **facts)) == (12, REPLACE)
 
 
+@pytest.mark.parametrize(
+    ("changes", "facts", "action"),
+    [
+        ({"phase": "Pending", "worker": "w1"}, {}, WAIT),
+        ({"phase": "Terminating", "worker": "w1"}, {}, WAIT),
+        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", READY, cordoned=True)}, WAIT),
+        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", AWAY)}, REPLACE),
+        ({"phase": "Pending", "worker": "w1"}, {"worker": Worker("w1", GONE)}, REPLACE),
+        ({"phase": "Terminating", "worker": "w1"}, {"worker": Worker("w1", AWAY)}, WAIT),
+        ({"phase": "Crashed", "restarts": 1}, {}, WAIT),
+        ({"phase": "Crashed", "restarts": 5}, {}, REPLACE),
+        ({"phase": "Running"}, {"volume": Volume("claim", lost=True)}, REPLACE),
+        ({"phase": "Running"}, {"again": True}, REPLACE),
+        ({"phase": "Pending", "worker": "w1"}, {"wished": True}, REPLACE),
+    ],
+)
+def test_row_12_a_volume_is_kept_where_the_node_may_come_up_with_it(
+    changes: dict[str, Any], facts: dict[str, Any], action: str
+) -> None:
+    told = decided(dead(views.whole(), FIRST, **changes), open_plan=True, old_volume=True, **facts)
+    assert short(told) == (12, action)
+
+
+def test_row_12_what_was_said_of_a_worker_does_not_count_while_it_answers() -> None:
+    """The option stays in a schedule's variables, and the worker is back."""
+    said = Settings(workers_off=frozenset({"w1"}))
+    starting = dead(views.whole(), FIRST, phase="Pending", worker="w1")
+    for state, action in ((READY, WAIT), (AWAY, REPLACE), (UNKNOWN, WAIT)):
+        told = decided(starting, settings=said, worker=Worker("w1", state), open_plan=True, old_volume=True)
+        assert short(told) == (12, action)
+    ending = dead(views.whole(), FIRST, phase="Terminating", worker="w1")
+    assert short(decided(ending, settings=said, worker=Worker("w1", READY))) == (4, WAIT)
+
+
+def test_row_12_what_another_attempt_left_is_not_what_the_node_had() -> None:
+    facts = {"open_plan": True, "old_volume": True, "again": True}
+    assert short(decided(views.whole(), **facts)) == (12, REPLACE)
+    going = Volume("claim", "pv", LOCAL, going=True)
+    assert short(decided(views.whole(), volume=going, **facts)) == (12, ASK)
+
+
 def with_member(view: View, observer: str, member: Endpoint) -> View:
     """The view in which an observer knows one more member, and sees it up."""
     seen = view.observations[observer]
@@ -484,6 +525,19 @@ def test_row_13_whether_it_has_joined_somebody_has_to_tell() -> None:
     stranded = dead(stranded, SECOND, THIRD, phase="Running")
     told = decided(stranded, worker=Worker("w1", GONE), volume=Volume("claim", "pv", LOCAL))
     assert short(told) == (13, WAIT)
+
+
+def test_row_13_it_may_be_a_member_that_no_node_is() -> None:
+    """With addresses of pods, one without a pod is nobody's, and the ring may know it well."""
+    whole = views.whole()
+    stranded = newcomer(phase="Pending", worker=None, reason=NO_PLACE, address=None)
+    gone, local = Worker("w1", GONE), Volume("claim", "pv", LOCAL)
+    assert short(decided(stranded, worker=gone, volume=local)) == (13, BOOTSTRAP)
+    for observer in stranded.observations:
+        member = replace(whole.endpoints()[address_of(whole, FIRST)], address="198.18.9.9", host_id="unknown")
+        stranded = with_member(stranded, observer, member)
+    told = decided(stranded, worker=gone, volume=local)
+    assert (short(told), "may have joined as 198.18.9.9" in told.reason) == ((13, ASK), True)
 
 
 @pytest.mark.parametrize(("known", "action"), [(False, REPLACE), (True, WAIT)])
@@ -794,6 +848,21 @@ def test_what_is_missing_for_the_proof_is_told() -> None:
     ):
         reasons = unproven(view, plan_for(whole))
         assert any(words in reason for reason in reasons), (words, reasons)
+
+
+@pytest.mark.parametrize(
+    ("status", "joined"), [("NORMAL", True), ("LEAVING", True), (None, True), ("BOOT", False), ("BOOT_REPLACE", False)]
+)
+def test_a_node_that_streams_under_an_address_of_its_own_is_alive_and_has_not_joined(
+    status: str | None, joined: bool
+) -> None:
+    """Gossip has it alive: it does not hibernate."""
+    view = stranger(views.whole(), up=True, status=status)
+    scene = Scene(view, (), DEFAULT)
+    (address,) = [member.address for member in scene.strangers()]
+    assert scene.up_in(address)
+    assert bool(scene.joined_in(address)) is joined
+    assert scene.joined_in(None) == []
 
 
 def test_with_pods_addresses_the_old_one_must_be_gone() -> None:

@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -35,6 +36,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     streaming,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, SELECTED
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
@@ -44,7 +46,9 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     WAIT,
     Decision,
     Scene,
+    Settings,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 FIRST, FOURTH, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-0"
 NODES = [f"shop-dc1-r{rack}-{ordinal}" for rack in (1, 2, 3) for ordinal in (0, 1)]
@@ -415,6 +419,28 @@ def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) 
         assert world.warnings == [done["left_over"]]
 
 
+def test_a_static_volume_whose_worker_may_not_be_read(world: World) -> None:
+    """Nothing tells where it is: who names the node and says that a worker is off means that one."""
+    before, lost = world.identities(), worker_of(world, FIRST)
+    world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["annotations"].pop(SELECTED)
+    world.kube.may_read_cluster = False
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.refused(workers_off=[lost])
+    since = len(world.kube.writes)
+    for refusal in (world.refused(workers_off=[lost], grace=0), world.refused(grace=0)):
+        assert decisions(refusal.result) == {FIRST: (4, "ask")}
+        assert "a worker whose name these credentials may not read" in str(refusal)
+        assert "rbac-workers.yml" in str(refusal)
+        assert f"-e replace_node_name={FIRST}, and that worker's name in replace_node_workers_off" in str(refusal)
+        assert "its name" not in str(refusal)
+    with pytest.raises(Failed, match="rbac-workers"):
+        world.replace("r1-0", grace=0)
+    assert world.writes(since) == []
+    assert world.replace("r1-0", workers_off=[lost])["changed"] is True
+    world.assert_whole(before)
+
+
 def test_the_old_volume_is_not_used_again_when_its_worker_is_back(world: World) -> None:
     """Somebody binds it to the node's claim again: its mark tells."""
     before, lost = world.identities(), worker_of(world, FIRST)
@@ -459,6 +485,25 @@ def test_a_cordoned_worker_keeps_its_node(world: World) -> None:
     before = world.identities()
     assert world.replace("r1-0")["changed"] is True
     world.assert_whole(before)
+
+
+def test_a_worker_whose_label_is_not_its_name_is_not_gone(world: World) -> None:
+    """A volume that was made by hand is bound to the label; clouds give it another value than the name."""
+    name, claim = worker_of(world, FIRST), world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    claim["metadata"]["annotations"].pop(SELECTED)
+    volume = world.kube.one("PersistentVolume", claim["spec"]["volumeName"])
+    (term,) = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    term["matchExpressions"][0]["values"] = ["gone.example.com", "host.example.com"]
+    worker = world.kube.one("Node", name)
+    worker["metadata"]["labels"][HOSTNAME] = "host.example.com"
+    worker["spec"]["unschedulable"] = True
+    world.kube.remove_pod(FIRST)
+    refusal = world.refused(grace=0)
+    assert decisions(refusal.result) == {FIRST: (8, "ask")}
+    assert f"uncordon {name}" in str(refusal)
+    world.kube.kill_worker(name)
+    world.kube.delete_worker(name)
+    assert world.heal()["replaced"][0]["node"] == FIRST
 
 
 # --- 3 and 4: more than one -------------------------------------------------------------------------------------------
@@ -663,13 +708,7 @@ def test_a_source_that_fails_is_not_the_end(world: World) -> None:
     before = world.identities()
     wiped(world)
     world.ring.failing_streams[FIRST] = 1
-    claim = f"delete PersistentVolumeClaim data-{FIRST}"
-
-    def source_is_back() -> None:
-        if claim in world.kube.writes:
-            world.ring.failing_streams.clear()
-
-    world.kube.after_write = source_is_back
+    world.kube.after_write = partial(source_is_back, world)
     result = world.heal()
     world.assert_whole(before)
     assert result["replaced"][0]["attempts"] == 2
@@ -694,6 +733,230 @@ def test_a_new_node_that_somebody_helped_is_not_begun_again(world: World, monkey
     world.assert_whole(before)
     assert result["replaced"][0]["attempts"] == 2
     assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.kube.writes
+
+
+def second_worker_dies(world: World, deleted: bool) -> list[str]:
+    """The worker that the new node streams on loses power too; its name is told when it has."""
+    world.kube.streams_for = 6
+    lost: list[str] = []
+
+    def power_goes() -> None:
+        if world.kube.joining.get(FIRST) == 3 and not lost:
+            lost.append(worker_of(world, FIRST))
+            world.kube.kill_worker(lost[0])
+            world.kube.evict(FIRST)
+            if deleted:
+                world.kube.delete_worker(lost[0])
+
+    world.kube.after_write = power_goes
+    return lost
+
+
+def test_a_replacement_whose_worker_is_gone_too_takes_a_third_one(world: World) -> None:
+    before, first = world.identities(), worker_of(world, FIRST)
+    worker_lost(world)
+    second = second_worker_dies(world, deleted=True)
+    (done,) = world.heal()["replaced"]
+    world.assert_whole(before)
+    assert (done["attempts"], done["worker"] in (first, *second)) == (2, False)
+    assert any(
+        f"is on worker {second[0]}, which is gone from Kubernetes. Beginning again" in line for line in world.said
+    )
+    # The second volume could have joined before its worker died: it is not taken for the third.
+    assert world.kube.ledger().volumes == {FIRST: 2}
+
+
+@pytest.mark.parametrize(("phase", "taken"), [("Pending", False), ("Terminating", True)])
+def test_a_pod_that_starts_on_a_worker_that_was_off_is_left_there(
+    world: World, monkeypatch: pytest.MonkeyPatch, phase: str, taken: bool
+) -> None:
+    """The option stays in a schedule's variables; these credentials may not read that the worker is back."""
+    name = worker_of(world, FIRST)
+    world.kube.may_read_cluster = False
+    cluster = cast(Cluster, SimpleNamespace(kube=world.kube))
+    working = Replacing(cluster, Settings(workers_off=frozenset({name})), 5, Context())
+    monkeypatch.setattr(Replacing, "take_off", lambda *_arguments: "taken off")
+    node = NodeView(FIRST, "r1", 0, uid="uid", worker=name, phase=phase)
+    assert working.without_worker(cast(Sight, None), node, set()) == ("taken off" if taken else "")
+
+
+def test_data_that_comes_back_to_a_kept_volume_is_not_deleted(world: World) -> None:
+    """Disks of two nodes were not mounted; their loss is accepted, and one is mounted while its node streams."""
+    before = world.identities()
+    data = world.kube.disks[f"data-{FIRST}"]
+    two_racks(world)
+    world.kube.streams_for = 6
+
+    def mounted() -> None:
+        if world.kube.joining.get(FIRST) == 3:
+            world.kube.die_half_way(FIRST)
+            world.kube.half_way.discard(FIRST)
+            world.kube.disks[f"data-{FIRST}"] = data
+
+    world.kube.after_write = mounted
+    accepted = {"accept_loss": ["shop", "system_auth"]}
+    told = str(world.refused(**accepted))
+    assert "Its volume holds the data of a node that had joined, and is not given up unasked" in told
+    assert f"kubectl delete pvc data-{FIRST}, then kubectl delete pod {FIRST}" in told
+    assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.kube.writes
+    assert "is not given up unasked" in str(world.refused(**accepted))
+    assert world.kube.disks[f"data-{FIRST}"] == data
+    # Somebody does as the message says.
+    world.kube.after_write = lambda: None
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    claim["metadata"]["deletionTimestamp"] = world.kube.now()
+    world.kube.remove_pod(FIRST)
+    world.heal(**accepted)
+    world.assert_whole(before)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_first_volume_is_offered_for_cleaning_after_another_attempt(world: World, killed: bool) -> None:
+    """And so is each other one that was given up."""
+    first = worker_of(world, FIRST)
+    volumes = [world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["spec"]["volumeName"]]
+    worker_lost(world)
+    second = second_worker_dies(world, deleted=True)
+    power_goes = world.kube.after_write
+
+    def killed_at_the_third() -> None:
+        power_goes()
+        claim = world.kube.objects.get(("PersistentVolumeClaim", f"data-{FIRST}"), {"spec": {}})
+        name = claim["spec"].get("volumeName")
+        if second and name and len(volumes) < 2:
+            volumes.append(name)
+        if killed and world.kube.writes[-1] == "apply ConfigMap shop-dc1-replacement" and second:
+            world.kube.lives = 0
+
+    world.kube.after_write = killed_at_the_third
+    if killed:
+        with pytest.raises(Killed):
+            world.heal()
+        world.kube.revive()
+        world.kube.after_write = lambda: None
+    (done,) = world.heal()["replaced"]
+    assert (done["old_volume"], done["old_worker"]) == (volumes[0], first)
+    for volume, worker in zip(volumes, (first, *second), strict=True):
+        assert f"volume {volume} on worker {worker}, which {FIRST} has given up, is still there" in done["left_over"]
+
+
+def test_a_volume_that_may_not_be_looked_at_is_named(world: World) -> None:
+    volume = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["spec"]["volumeName"]
+    lost = worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.kube.may_read_cluster = False
+    (done,) = world.heal(workers_off=[lost])["replaced"]
+    told = (
+        f"volume {volume} on worker {lost}, which {FIRST} has given up, may still be there; these credentials may not"
+    )
+    assert told in done["left_over"]
+    assert world.warnings == [done["left_over"]]
+
+
+def test_killed_before_any_write_of_another_attempt_the_next_run_ends_well(worlds: Callable[[], World]) -> None:
+    """What an attempt has left is not taken for the node that came back with its volume."""
+    lives = 0
+    while True:
+        world = worlds()
+        before = world.identities()
+        wiped(world)
+        world.ring.failing_streams[FIRST] = 1
+        world.kube.after_write = partial(source_is_back, world)
+        if not world.killed(lives, world.heal):
+            break
+        world.heal(patience=5)
+        world.assert_whole(before)
+        lives += 1
+    assert lives > 9
+
+
+def test_killed_before_any_write_while_two_workers_die_the_next_run_ends_well(worlds: Callable[[], World]) -> None:
+    lives = 0
+    while True:
+        world = worlds()
+        before = world.identities()
+        worker_lost(world)
+        second_worker_dies(world, deleted=True)
+        if not world.killed(lives, world.heal):
+            break
+        world.heal(patience=5)
+        world.assert_whole(before)
+        assert world.kube.ledger().volumes == {FIRST: 2}
+        lives += 1
+    assert lives > 12
+
+
+def source_is_back(world: World) -> None:
+    """When what the first attempt had streamed is given up."""
+    claim, pod = f"delete PersistentVolumeClaim data-{FIRST}", f"delete Pod {FIRST}"
+    if claim in world.kube.writes and pod in world.kube.writes[world.kube.writes.index(claim) :]:
+        world.ring.failing_streams.clear()
+
+
+@pytest.mark.parametrize("addresses", ["service", "pod"])
+def test_a_new_node_that_came_up_before_it_is_begun_again_keeps_its_volume(world: World, addresses: str) -> None:
+    """A run is killed when it has just written the plan of another attempt; somebody resumes the bootstrap."""
+    before = world.identities()
+    wiped(world)
+    world.ring.failing_streams[FIRST] = 1
+    since = len(world.kube.writes)
+
+    def dies_with_the_second_plan() -> None:
+        if world.kube.writes[since:].count("apply ConfigMap shop-dc1-replacement") > 1:
+            world.kube.lives = 0
+
+    world.kube.after_write = dies_with_the_second_plan
+    with pytest.raises(Killed):
+        world.heal()
+    world.kube.revive()
+    world.kube.after_write = lambda: None
+    world.ring.failing_streams.clear()
+    world.kube.kubelet()
+    if addresses == "pod":
+        # The dead one had another, which nobody knows any more.
+        world.kube.objects[PLAN]["data"]["address"] = "198.19.77.77"
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
+    assert world.ring.doors[FIRST] == OPEN
+    (done,) = world.heal()["replaced"]
+    assert (done["old_volume"], done["left_over"], world.warnings) == (None, None, []), "it is in use"
+    world.assert_whole(before)
+    assert world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"] == claim
+    assert world.kube.ledger().volumes == {FIRST: 1}, "the data of before is still nobody's"
+
+
+@pytest.mark.parametrize("may_read", [True, False])
+def test_a_replacement_whose_worker_is_silent_waits_until_somebody_says_that_it_is_off(
+    world: World, may_read: bool
+) -> None:
+    before, first = world.identities(), worker_of(world, FIRST)
+    world.kube.may_read_cluster = may_read
+    world.kube.kill_worker(first)
+    world.kube.evict(FIRST)
+    second = second_worker_dies(world, deleted=False)
+    refusal = world.refused(workers_off=[first], wait_timeout=1)
+    assert f"worker {second[0]} with the new volume of {FIRST} to answer: switch {second[0]} off" in str(refusal)
+    assert f"workers_off: [{second[0]}]" in str(refusal)
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]
+    assert "deletionTimestamp" not in claim, "a worker that is only silent may come back"
+    since = len(world.kube.writes)
+    (done,) = world.heal(workers_off=[first, *second])["replaced"]
+    world.assert_whole(before)
+    assert done["worker"] not in (first, *second)
+    assert world.writes(since).count(f"delete PersistentVolumeClaim data-{FIRST}") == 1
+
+
+def test_a_new_node_that_is_seen_alive_keeps_its_volume_whatever_is_said_of_its_worker(world: World) -> None:
+    """Somebody names a worker that is only cut off from Kubernetes."""
+    first = worker_of(world, FIRST)
+    world.kube.kill_worker(first)
+    world.kube.evict(FIRST)
+    second = second_worker_dies(world, deleted=False)
+    world.refused(workers_off=[first], wait_timeout=1)
+    world.ring.down.discard(FIRST)
+    since = len(world.kube.writes)
+    world.refused(workers_off=[first, *second], wait_timeout=1)
+    assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.writes(since)
 
 
 def test_three_attempts_are_enough(world: World) -> None:
@@ -781,20 +1044,26 @@ def test_a_crash_is_told_with_its_cause_and_replaced_by_name_only(world: World) 
     assert world.kube.ledger().volumes == {FIRST: 1}
 
 
+@pytest.mark.parametrize("silent", [False, True])
 def test_a_node_that_comes_up_at_the_last_moment_keeps_its_volume(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, silent: bool
 ) -> None:
-    """Between decision and deletion lie a plan, the ledger and a word to every living node."""
+    """Between decision and deletion lie a plan, the ledger and a word to every living node. Silence is no proof."""
     world.kube.end(FIRST)
     world.kube.last_words[FIRST] = "ERROR FSReadError: /var/lib/cassandra/data/x"
     claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"]
-    plain, up = Scene.up_in, list[str]()
+    plain, ask, up, unheard = Scene.up_in, Cluster.ask, list[str](), list[bool]()
 
     def acquaint(*_rest: Any) -> None:
         up.append("shop-dc1-r2-0")
+        unheard.extend([True] * silent)
+
+    def asked(self: Cluster, sight: Sight, *arguments: Any, **options: Any) -> Sight:
+        return sight if unheard and unheard.pop() else ask(self, sight, *arguments, **options)
 
     monkeypatch.setattr(Replacing, "acquaint", acquaint)
-    monkeypatch.setattr(Scene, "up_in", lambda self, address: up or plain(self, address))
+    monkeypatch.setattr(Cluster, "ask", asked)
+    monkeypatch.setattr(Scene, "up_in", lambda self, address: (up if self.observers else []) or plain(self, address))
     with pytest.raises(CassopsError, match=rf"{FIRST} came up .*shop-dc1-r2-0 sees it up.*keeps its volume"):
         world.replace("r1-0")
     assert world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["uid"] == claim

@@ -212,6 +212,37 @@ def test_a_node_whose_cql_cannot_be_closed_keeps_its_volume(world: World) -> Non
     world.assert_whole(before)
 
 
+def test_a_node_that_starts_again_before_its_volume_goes_keeps_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its container ends after it was drained, and the kubelet starts it: the others see it up again."""
+    before, uid = world.identities(), claim(world, FIRST)["metadata"]["uid"]
+    monkeypatch.setattr(replacing.Replacing, "acquaint", lambda *_arguments: world.kube.joined(FIRST))
+    with pytest.raises(CassopsError, match=r"came up while its replacement was begun .* keeps its volume"):
+        volumes(world, **SMALLER, repair=False)
+    assert claim(world, FIRST)["metadata"]["uid"] == uid
+    world.assert_whole(before)
+
+
+def test_a_replacement_that_is_not_finished_goes_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is well, but it is not proven, and its approval is still in the ledger."""
+    before = world.identities()
+    world.kube.wipe(NODES[1])
+
+    def dies(*_arguments: Any) -> None:
+        raise CassopsError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replacing.Replacing, "prove", dies)
+        with pytest.raises(CassopsError, match="killed"):
+            world.heal()
+    with pytest.raises(CassopsError, match=f"the replacement of {NODES[1]} was begun and is not finished; run heal"):
+        volumes(world, **SMALLER, repair=False)
+    world.heal()
+    volumes(world, **SMALLER, repair=False)
+    world.assert_whole(before)
+
+
 def test_a_second_run_at_the_same_time(world: World) -> None:
     with Lock(world.kube, "shop-lock", "another"), pytest.raises(Locked):  # type: ignore[arg-type]
         volumes(world, **SMALLER)
