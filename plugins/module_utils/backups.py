@@ -62,6 +62,10 @@ class ManifestError(CassopsError):
     """A document of a backup cannot be trusted: it is damaged, or was written by a later version."""
 
 
+class LaterFormat(ManifestError):
+    """The document was written by a later version: nothing is wrong with it."""
+
+
 # --- names and places -------------------------------------------------------------------------------------------------
 
 
@@ -466,7 +470,7 @@ def _load(text: str, expected: str, what: str, made: Callable[[_Reader], Made]) 
         read = _Reader(value, "")
         written = read.count("format")
         if written > FORMAT:
-            raise ManifestError(
+            raise LaterFormat(
                 f"{what} was written by a later version of this collection (format {written}, this one reads up to"
                 f" {FORMAT}); use that version or a later one"
             )
@@ -639,21 +643,30 @@ def listing(records: Iterable[Record], running: Manifest | None, now: float) -> 
     :param running: what the datacenter says of the backup that runs, or whose run died.
     """
     listed: dict[str, Listed] = {}
-    ordered = sorted(records, key=lambda record: record.time)
+    ordered = sorted(records, key=written)
     for record in ordered:
         if record.kind == BACKUP:
             listed[record.backup] = _listed(record)
-    stored = {record.backup: record.time for record in ordered if record.kind == BACKUP}
     for record in ordered:
         # One that is older was of a backup that was not complete yet.
-        if record.kind == VERIFICATION and record.time >= stored.get(record.backup, record.time + 1):
-            listed[record.backup] = _verified(listed[record.backup], record)
+        known = listed.get(record.backup)
+        if record.kind == VERIFICATION and known is not None and written(record)[0] >= (known.finished or 0.0):
+            listed[record.backup] = _verified(known, record)
     if running is not None and running.state == RUNNING:
         known = listed.get(running.backup)
         # The last word in the catalogue counts, also where its run died before it could take its note away.
         if known is None or known.state != COMPLETE:
             listed[running.backup] = outline(running, now)
     return sorted(listed.values(), key=lambda one: (one.began, one.name))
+
+
+def written(record: Record) -> tuple[float, float]:
+    """When a manifest or a verification was written, to sort them by (seconds since 1970).
+
+    By the API server's clock, which the documents tell: those of the pods, which restic goes by, may differ.
+    """
+    said = record.tags.get("when" if record.kind == VERIFICATION else "finished")
+    return _seconds(said, record.time), record.time
 
 
 def _listed(record: Record) -> Listed:

@@ -33,10 +33,6 @@ LIMIT = 120.0
 
 # restic's own exit codes, since 0.17: the oldest restic that this works with.
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD = 10, 11, 12
-SIGNAL = 128
-"""Exit codes above are those of processes that a signal ended, such as the kernel's where memory was short."""
-PARTLY = 3
-"""restic's exit code for a backup that was stored though some files could not be read."""
 
 EACH = "{}"
 """In the arguments of a job: restic runs once for each of the job's lines, which takes its place."""
@@ -104,13 +100,13 @@ class ResticError(CassopsError):
     """restic failed.
 
     :ivar rc: its exit code.
-    :ivar hindered: it could not do its work: that says nothing about what is in the repository.
+    :ivar damage: it has found the repository itself at fault, and not the way to it.
     """
 
-    def __init__(self, message: str, rc: int = 1, *, hindered: bool = False) -> None:
+    def __init__(self, message: str, rc: int = 1, *, damage: bool = False) -> None:
         super().__init__(message)
         self.rc = rc
-        self.hindered = hindered
+        self.damage = damage
 
 
 class NoRepository(ResticError):
@@ -174,7 +170,6 @@ class Restic:
             raise ResticError(
                 f"{self.pod}: restic {args[0]} had no answer from {self.repository} after {limit:.0f} s; is the store"
                 " up, and may this pod reach it?",
-                hindered=True,
             ) from error
         if told.rc:
             raise self.failure(args[0], told.rc, told.stderr or told.stdout)
@@ -189,27 +184,27 @@ class Restic:
         where = f"{self.pod}: restic {command} of {self.repository}"
         # The code alone: "Is there a repository at" is also what restic says about a store that does not answer.
         if rc == NO_REPOSITORY:
-            return NoRepository(f"{where}: there is no repository", rc)
+            return NoRepository(f"{where}: there is no repository", rc, damage=True)
         if rc == WRONG_PASSWORD or "wrong password" in words:
             return ResticError(
                 f"{where}: the repository was made with another password than the key password of"
                 " cassandra_backup.password_secret has; put the old one back, without it nothing can be read",
                 rc,
-                hindered=True,
             )
         if rc == LOCKED or "already locked" in words:
-            return ResticError(f"{where}: another restic has the repository: {words}", rc, hindered=True)
+            return ResticError(f"{where}: another restic has the repository: {words}", rc)
+        if rc == 1 and is_damage(command, words):
+            return ResticError(f"{where} ended with {rc}: {words}", rc, damage=True)
         if _NO_ANSWER.search(words):
             told = f"{where} ended with {rc}: {words}; is the store up, and may this pod reach it?"
-            return ResticError(told, rc, hindered=True)
+            return ResticError(told, rc)
         if _NO_ACCESS.search(words):
             return ResticError(
                 f"{where}: the store refuses the keys in the Secret cassandra_backup.credentials_secret: {words}; put"
                 " keys there that may read and write this path, and give the kubelet a minute to bring them to the pod",
                 rc,
-                hindered=True,
             )
-        return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc, hindered=rc > SIGNAL)
+        return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc)
 
     def ensure(self) -> bool:
         """Make the repository where there is none; whether it was made."""
@@ -289,7 +284,7 @@ class Restic:
         told = self._exec(argv, stdin)
         if told.rc:
             said = (told.stderr or told.stdout).strip() or told.rc
-            raise ResticError(f"{self.pod}: cannot {what}: {said}", told.rc, hindered=True)
+            raise ResticError(f"{self.pod}: cannot {what}: {said}", told.rc)
         return told.stdout
 
 
@@ -339,6 +334,20 @@ _NO_ANSWER = re.compile(
     r"|handshake timeout|timeout awaiting|deadline exceeded",
     re.IGNORECASE,
 )
+# What a check ends with when it has found something, and also when the store did not give it what it wanted to look at.
+_FOUND = "repository contains errors"
+# Then each pack that is there counts as missing.
+_NOT_LISTED = re.compile(r"\bList\(\S*\) failed")
+_TROUBLE = re.compile(
+    f"{_NO_ACCESS.pattern}|{_NO_ANSWER.pattern}"
+    r"|\b(load|stat)\(.*\) failed|circuit breaker|download error|on second attempt|\bEOF\b"
+    r"|slow ?down|internal ?(server ?)?error|bad gateway|service ?unavailable|gateway time",
+    re.IGNORECASE,
+)
+_DAMAGE = re.compile(
+    r"pack \w+: (does not exist|unexpected file size)|contains \d+ errors|not found in (index|repository)"
+    r"|no matching ID found|invalid data|invalid hash|ciphertext verification"
+)
 # restic's advice about damaged repositories is for those who work by hand; ours is in docs/operations/verify_backup.md.
 _ADVICE = re.compile(
     r"troubleshooting|restic repair |damaged files must be removed|can be caused by|must be repaired"
@@ -356,6 +365,20 @@ def complaint(said: str) -> str:
         words += (line if told is None else _message(told)).splitlines()
     once = dict.fromkeys(_RETRYING.sub("", word.strip()) for word in words)
     return "; ".join(word for word in once if word and not _ADVICE.search(word))[-2000:]
+
+
+def is_damage(command: str, words: str) -> bool:
+    """Whether restic found the repository at fault: what no trouble of a store explains.
+
+    A check that ends so without any trouble is proof too, whatever it is that it says.
+
+    :param words: see L(complaint).
+    """
+    checked = command == "check"
+    if checked and (_FOUND not in words or _NOT_LISTED.search(words)):
+        return False
+    sound = [word for word in words.split("; ") if not _TROUBLE.search(word)]
+    return any(_DAMAGE.search(word) for word in sound) or (checked and not _TROUBLE.search(words))
 
 
 def _message(told: Mapping[str, Any]) -> str:

@@ -6,8 +6,8 @@
 
 restic says of each damaged object what is wrong with it; here it is told of which node it is. The result goes into the
 catalogue: retention never removes the last backup that was found well. What only kept the verification from being done,
-such as a store that does not answer, is no fault of the backup: then nothing is written down, since retention lets go
-of what is damaged.
+such as a store that does not answer, is no fault of the backup: where that is all, nothing is written down, since
+retention lets go of what is damaged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import backups, restic, restore_scripts, restoring
-from ..backups import SNAPSHOT, ManifestError, NodeManifest, Table, Verification
+from ..backups import SNAPSHOT, LaterFormat, ManifestError, NodeManifest, Table, Verification
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import Kube
@@ -46,7 +46,8 @@ SCHEMA = "system_schema"
 # what is added meanwhile does no harm, since check reads the list of snapshots before the index (C(runCheck), 0.18).
 CHECK = ("check", "--no-lock")
 CORRUPT = 1
-"""Exit code of sstableverify where a file is damaged."""
+"""Exit code of sstableverify where a file is damaged, and also where Java did not get what it wanted."""
+NO_JAVA = re.compile(r"Java Virtual Machine|OutOfMemory|insufficient memory|Cannot allocate memory", re.IGNORECASE)
 # How many files are named of those that are missing.
 NAMED = 5
 
@@ -65,6 +66,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     with Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder) as lock:
         check = Check(store, found, part, lock, params, ctx)
         faults = check.run(name)
+        lock.check()
         level = "data" if part == "100%" else "files" if part == "0" else f"data {part}"
         store.store_verification(Verification(name, backups.moment(kube.server_time()), level, tuple(faults)))
     if faults:
@@ -102,15 +104,27 @@ class Check:
         self.files = 0
         self.nodes = 0
         self.sample = ""
+        # What could not be looked at, and why.
+        self.unseen: list[str] = []
 
     def run(self, name: str) -> list[str]:
-        """What is wrong; empty when all is well."""
+        """What is wrong; empty when all is well.
+
+        :raises CassopsError: nothing is known to be wrong, and not all could be looked at.
+        """
+        faults = self.look(name)
+        if self.unseen and not faults:
+            raise CassopsError(unjudged("; ".join(self.unseen)))
+        self.ctx.warnings.extend(f"could not be looked at: {why}" for why in self.unseen)
+        return faults
+
+    def look(self, name: str) -> list[str]:
         limit = float(self.params["wait_timeout"])
         answer = attempt(lambda: self.store.restic.run(*CHECK, "--read-data", limit=limit))
-        faults = [f"the catalogue: {fault(answer)}"] if isinstance(answer, CassopsError) else []
+        faults = self.judged("the catalogue: ", answer) if isinstance(answer, CassopsError) else []
         backup = attempt(lambda: self.store.read(name))
         if isinstance(backup, CassopsError):
-            return [*faults, fault(backup)]
+            return [*faults, *self.judged("", backup)]
         faults += incomplete(backup)
         self.nodes = len(backup.nodes)
         self.files = sum(node.files for node in backup.nodes)
@@ -118,6 +132,13 @@ class Check:
             faults += told
         faults += self.repositories(backup.nodes)
         return faults + (self.sstables(backup.nodes) if self.params["sstables"] else [])
+
+    def judged(self, where: str, error: CassopsError) -> list[str]:
+        """The fault that an error tells of; none where it only kept something from being read, which is noted."""
+        if is_fault(error):
+            return [f"{where}{error}"]
+        self.unseen.append(f"{where}{error}")
+        return []
 
     def restic(self, node: NodeManifest) -> Restic:
         """In the node's own pod where it is still there."""
@@ -127,7 +148,7 @@ class Check:
         """Files of a node's manifest that its repository does not have, or has in another size."""
         stored = attempt(lambda: self.restic(node).files(node.snapshot))
         if isinstance(stored, CassopsError):
-            return [f"{node.pod}: {fault(stored)}"]
+            return self.judged(f"{node.pod}: ", stored)
         wanted = {f"{table.source}/{file.path}": file.size for table in node.tables for file in table.files}
         odd = sorted(path for path, size in wanted.items() if stored.get(path) != size)
         if not odd:
@@ -145,14 +166,13 @@ class Check:
             waiting = [node for node in waiting if node not in now.values()]
             works = [Work(pod, node.rack, self.restic(node), JOB, args, DATA, attempts=1) for pod, node in now.items()]
             together(make_way, works)
-            failed = self.run_jobs(works, "verification by", "rack")
-            faults += [f"{now[pod].pod}: {why}" for pod, why in failed.items()]
+            faults += self.run_jobs(works, "verification by", "rack", {pod: node.pod for pod, node in now.items()})
         return faults
 
-    def run_jobs(self, works: Sequence[Work], verb: str, parallel: str) -> Mapping[str, str]:
-        """To their ends; pod -> what is wrong in its repository.
+    def run_jobs(self, works: Sequence[Work], verb: str, parallel: str, whose: Mapping[str, str]) -> list[str]:
+        """To their ends; what is wrong in their repositories.
 
-        :raises CassopsError: a job could not be done.
+        :param whose: pod of a job -> node that its repository is of.
         """
         jobs = Jobs(
             works,
@@ -163,10 +183,9 @@ class Check:
             beat=self.lock.check,
             limit=float(self.params["wait_timeout"]),
         )
-        failures = jobs.run()
-        if jobs.hindered:
-            raise CassopsError(unjudged("; ".join(jobs.hindered.values())))
-        return failures
+        told = {pod: f"{whose[pod]}: {why}" for pod, why in jobs.run().items()}
+        self.unseen += [why for pod, why in told.items() if pod not in jobs.damaged]
+        return [why for pod, why in told.items() if pod in jobs.damaged]
 
     # Cassandra's own check
 
@@ -189,7 +208,7 @@ class Check:
         restore_volumes.clean(self.store.kube, node.pod, SAMPLE)
         try:
             faults = self.bring(node, table)
-            return faults or self.read(node, table)
+            return faults if faults or self.unseen else self.read(node, table)
         finally:
             restore_volumes.clean(self.store.kube, node.pod, SAMPLE)
 
@@ -209,8 +228,8 @@ class Check:
         lines = tuple(f"/{each.source}" for each in wanted)
         work = Work(node.pod, node.rack, self.restic(node), SAMPLE, args, stage, lines, attempts=1)
         work.restic.end(SAMPLE)
-        faults = list(self.run_jobs([work], "download of a sample to", "all").values())
-        if not faults:
+        faults = self.run_jobs([work], "download of a sample to", "all", {node.pod: node.pod})
+        if not faults and not self.unseen:
             words = (SAMPLE, node.host_id, SNAPSHOT)
             restore_volumes.run(self.store.kube, node.pod, restore_scripts.ARRANGE, *words, limit=restore_volumes.LONG)
         return faults
@@ -221,7 +240,7 @@ class Check:
         argv = ["sh", "-c", restore_scripts.VERIFY, "sh", folder, table.keyspace, table.name]
         done = self.store.kube.exec(node.pod, argv, timeout=float(self.params["wait_timeout"]))
         said = complaint(done.stdout + done.stderr)
-        if done.rc == CORRUPT:
+        if done.rc == CORRUPT and not NO_JAVA.search(done.stdout + done.stderr):
             return [f"{self.sample}: sstableverify says {said}"]
         if done.rc:
             raise CassopsError(f"{node.pod}: sstableverify could not be run ({done.rc}): {said}")
@@ -233,14 +252,11 @@ def make_way(work: Work) -> None:
     work.restic.end(work.name)
 
 
-def fault(error: CassopsError) -> str:
-    """What an error says about the backup.
-
-    :raises CassopsError: nothing, since it only kept it from being read.
-    """
-    if isinstance(error, ManifestError) or (isinstance(error, ResticError) and not error.hindered):
-        return str(error)
-    raise CassopsError(unjudged(str(error))) from error
+def is_fault(error: CassopsError) -> bool:
+    """Whether an error says something about the backup, and did not only keep it from being read."""
+    if isinstance(error, ResticError):
+        return error.damage
+    return isinstance(error, ManifestError) and not isinstance(error, LaterFormat)
 
 
 def unjudged(why: str) -> str:

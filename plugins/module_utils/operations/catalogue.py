@@ -84,10 +84,14 @@ class Catalogue:
         """A backup whose manifest is in, with all documents, each compared with its digest.
 
         :raises CassopsError: there is no such backup.
-        :raises ManifestError: a document is damaged.
+        :raises ManifestError: a document is damaged, or gone.
         """
         records = self.records()
         manifest = self.manifest(name, records)
+        named = [*(entry.manifest for entry in manifest.nodes), manifest.schema]
+        stored = {record.id for record in records}
+        if lost := [document for document in named if document and document not in stored]:
+            raise ManifestError(f"backup {name}: documents are not in the catalogue any more: {', '.join(lost)}")
         nodes = tuple(
             self._document(entry.manifest, backups.NODE, name, entry.host_id, entry.digest)
             for entry in manifest.nodes
@@ -111,7 +115,7 @@ class Catalogue:
                 f"there is no backup {name} of datacenter {self.datacenter} of cluster {self.cluster} in {self.base};"
                 " the playbook list_backups tells which there are"
             )
-        newest = max(found, key=lambda record: record.time)
+        newest = max(found, key=backups.written)
         manifest = backups.load(self._text(newest.id, backups.BACKUP, name))
         if manifest.backup != name:
             raise ManifestError(f"the manifest of backup {name} is that of {manifest.backup}")
@@ -122,14 +126,14 @@ class Catalogue:
         found = [one for one in self.records() if one.kind == backups.VERIFICATION and one.backup == name]
         if not found:
             raise CassopsError(f"backup {name} was never verified")
-        newest = max(found, key=lambda one: one.time)
+        newest = max(found, key=backups.written)
         return backups.load_verification(self._text(newest.id, backups.VERIFICATION, name))
 
     def _document(self, snapshot: str, kind: str, name: str, host_id: str, digest: str) -> NodeManifest:
         try:
             return backups.load_node(self._text(snapshot, kind, name, host_id), digest)
         except ManifestError as error:
-            raise ManifestError(f"backup {name}, node {host_id}: {error}") from error
+            raise type(error)(f"backup {name}, node {host_id}: {error}") from error
 
     def _text(self, snapshot: str, kind: str, name: str, host_id: str = "") -> str:
         return self.restic.read(snapshot, backups.catalogue_file(name, kind, host_id))

@@ -25,6 +25,8 @@ from ..restic import Job, Restic, ResticError
 SHORTEST, PAUSE = 0.25, 5.0
 """Seconds between two looks: at jobs that have just begun or are about to end, and at those that take their time."""
 SAY_AGAIN = 10.0
+SILENT = ("check", "prune")
+"""Commands of restic that tell no progress: only the time that they take can be limited."""
 ATTEMPTS = 3
 """How often a job is begun whose container dies under it, or that fails."""
 
@@ -97,7 +99,7 @@ class Jobs:
     :param finished: what is to be done with a job that ended well, in a thread, of several jobs at the same time, while
         others move their bytes; a L(CassopsError) that it raises is the work's failure.
     :param beat: called at each look: a sign of life, and the check of the lock.
-    :param limit: seconds without progress after which a job is given up.
+    :param limit: seconds without progress after which a job is given up; all that it may take where it tells none.
     """
 
     def __init__(
@@ -122,8 +124,8 @@ class Jobs:
         # Those that ended well, and with which is being done what is to be done then.
         self.finishing: dict[Future[CassopsError | None], _State] = {}
         self.failures: dict[str, str] = {}
-        # Those of them that say nothing about what is in the repository.
-        self.hindered: dict[str, str] = {}
+        # Those of them whose repository itself is at fault.
+        self.damaged: set[str] = set()
 
     def run(self) -> Mapping[str, str]:
         """Pod -> why its work failed; empty when all is done."""
@@ -192,12 +194,17 @@ class Jobs:
 
     def _go_on(self, state: _State, now: float) -> None:
         if now - state.moved_at > self.limit:
-            why = state.unseen or state.job.error or "it says nothing"
-            told = f"{self.verb} {state.work.pod} has not moved for {self.limit:.0f} s: {why}"
-            self._fail(state, told, hindered=True)
+            self._fail(state, f"{self.verb} {state.work.pod} {self._stuck(state)}")
         elif now - state.said_at >= SAY_AGAIN:
             state.said_at = now
             self.ctx.progress(self._line(state, now), important=True)
+
+    def _stuck(self, state: _State) -> str:
+        why = state.unseen or state.job.error
+        if state.unseen or state.work.args[0] not in SILENT:
+            return f"has not moved for {self.limit:.0f} s: {why or 'it says nothing'}"
+        said = f"; it says: {why}" if why else ""
+        return f"was not done within the {self.limit:.0f} s of wait_timeout; it may need more of them{said}"
 
     def _line(self, state: _State, now: float) -> str:
         pod, job = state.work.pod, state.job
@@ -224,13 +231,14 @@ class Jobs:
             work.restic.failure(work.args[0], job.rc or 1, job.error)
             if job.ended
             else ResticError(
-                f"the container of {work.pod} ended while restic ran in it (see: kubectl describe pod {work.pod})",
-                hindered=True,
+                f"the container of {work.pod} ended while restic ran in it (see: kubectl describe pod {work.pod})"
             )
         )
         why = str(error)
         if state.attempts >= work.attempts or not worth_another_try(job):
-            self._fail(state, why, hindered=error.hindered)
+            if error.damage:
+                self.damaged.add(work.pod)
+            self._fail(state, why)
             return
         self.ctx.progress(f"{self.verb} {work.pod}: begun again, because {why}", important=True)
         answer = attempt(lambda: _restart(work))
@@ -241,11 +249,9 @@ class Jobs:
         state.moved_at = time.monotonic()
         state.first = None
 
-    def _fail(self, state: _State, why: str, *, hindered: bool = False) -> None:
+    def _fail(self, state: _State, why: str) -> None:
         attempt(lambda: state.work.restic.end(state.work.name))
         self.failures[state.work.pod] = why
-        if hindered:
-            self.hindered[state.work.pod] = why
         self.ctx.progress(f"{self.verb} {state.work.pod} failed: {why}", important=True)
         self.running.pop(state.work.pod, None)
 

@@ -26,6 +26,9 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import (
     ResticError,
 )
 
+BROKEN = "pack 1234 is damaged; Fatal: repository contains errors"
+"""What restic says of a repository that is damaged."""
+
 
 @dataclass
 class Snapshot:
@@ -102,7 +105,7 @@ class FakeRestic(Restic):
             self.write("forget")
             found[:] = [snapshot for snapshot in found if snapshot.id not in args]
         elif args[0] == "check" and self.repository in self.store_.damaged:
-            raise ResticError(f"{self.pod}: restic check ended with 1: pack 1234 is damaged")
+            raise self.failure("check", 1, BROKEN)
         elif args[0] not in ("cat", "unlock", "check"):
             raise AssertionError(f"the fake does not know restic {args}")
         return ""
@@ -125,7 +128,10 @@ class FakeRestic(Restic):
         return str(next(item.files[file] for item in self.snapshots if item.id == snapshot))
 
     def files(self, snapshot: str) -> dict[str, int]:
-        return dict(next(item.files for item in self.snapshots if item.id == snapshot))
+        found = [item.files for item in self.snapshots if item.id == snapshot]
+        if not found:
+            raise self.failure("ls", 1, f"Fatal: no matching ID found for prefix {snapshot}")
+        return dict(found[0])
 
     def start(self, job: str, args: Sequence[str], folder: str = DATA, lines: Sequence[str] = ()) -> None:
         self.kube.alive()  # type: ignore[attr-defined]
@@ -160,7 +166,7 @@ class FakeRestic(Restic):
             return Job("ended", NO_REPOSITORY, {}, "there is no repository")
         if args[0] != "backup":
             bad = args[0] == "check" and self.repository in self.store_.damaged
-            return Job("ended", 1 if bad else 0, {}, "pack 1234 is damaged" if bad else "")
+            return Job("ended", 1 if bad else 0, {}, BROKEN if bad else "")
         disk = self.store_.disks.get(self.pod, {})
         files = {path: size for path, size in disk.items() if any(path.startswith(f"{line}/") for line in lines)}
         had = {path for item in self.snapshots for path in item.files}

@@ -198,7 +198,7 @@ def test_a_run_without_a_sign_of_life_has_failed() -> None:
 
 
 def record(document: Manifest, when: float, number: str = "1") -> Record:
-    return Record(number, when, backups.tags_of(document))
+    return Record(number, when, backups.tags_of(dataclasses.replace(document, finished=backups.moment(when))))
 
 
 def verification(name: str, when: float, faults: int = 0) -> Record:
@@ -228,6 +228,17 @@ def test_a_verification_before_the_backup_was_complete_says_nothing_about_it() -
     assert listed.damaged
     (listed,) = backups.listing([*found, record(manifest(), NOW + 20, "2")], None, NOW)
     assert (listed.state, listed.damaged) == (COMPLETE, False)
+
+
+def test_clocks_of_pods_that_differ_change_nothing() -> None:
+    """restic goes by them: here the pod that wrote last is an hour behind."""
+    partial, whole = record(without(manifest(state=PARTIAL), "pod-0"), NOW, "1"), record(manifest(), NOW + 20, "2")
+    late = dataclasses.replace(whole, time=NOW - 3600)
+    (listed,) = backups.listing([partial, late], None, NOW)
+    assert (listed.state, listed.manifest) == (COMPLETE, "2")
+    faults = dataclasses.replace(verification("b1", NOW + 30, 1), time=NOW - 3600)
+    (listed,) = backups.listing([partial, late, faults], None, NOW)
+    assert listed.damaged
 
 
 def test_the_last_verification_counts() -> None:

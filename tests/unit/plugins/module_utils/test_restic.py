@@ -332,6 +332,59 @@ Fatal: repository contains errors
     assert last == "Fatal: repository contains errors"
 
 
+FOUND = "Fatal: repository contains errors"
+GONE = f"pack {'61f7b69a' * 8}: does not exist"
+CUT = f"pack {'61f7b69a' * 8}: unexpected file size: got 7, expected 9"
+REFUSED = "Load(<data/61f7b69a>, 7, 0) failed: Get http://store:70: dial tcp: connect: connection refused"
+OPEN = "download error: circuit breaker open for file <data/61f7b69a>"
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "damage"),
+    [
+        ("check", [GONE, FOUND], True),
+        ("check", ["pack 61f7 contains 2 errors: [blob 7f77: ciphertext verification failed]", FOUND], True),
+        ("check", ["error for tree 61f7:", '  file "Data.db" blob 7f77 not found in index', FOUND], True),
+        ("check", ["error: LoadRaw(<index/61f7>): invalid data returned", FOUND], True),
+        ("check", ["error: something that nobody has seen yet", FOUND], True),
+        # The store went away in the middle, and what it gave before is proof.
+        ("check", [CUT, REFUSED, OPEN, FOUND], True),
+        ("check", [REFUSED, OPEN, FOUND], False),
+        (
+            "check",
+            ["pack 61f7 contains 1 errors: [partial download error: read tcp: connection reset by peer]", FOUND],
+            False,
+        ),
+        ("check", ["error: Load(<snapshot/61f7>) returned 503 Service Unavailable", FOUND], False),
+        (
+            "check",
+            ["check successful on second attempt, original error pack 61f7 contains 1 errors: [x]", FOUND],
+            False,
+        ),
+        # Of what could not be listed all is missing.
+        ("check", ["List(data) failed: 500 Internal Server Error", GONE, FOUND], False),
+        ("check", [REFUSED], False),
+        ("check", ["Fatal: unable to open repository: context canceled"], False),
+        ("ls", ["Fatal: no matching ID found for prefix 61f7"], True),
+        ("dump", ["Fatal: cannot dump file: id 7f77 not found in repository"], True),
+        ("dump", [REFUSED], False),
+        ("ls", ["Fatal: something that nobody has seen yet"], False),
+    ],
+)
+def test_what_is_damaged_is_told_from_what_could_not_be_looked_at(
+    container: Container, client: Restic, command: str, said: Sequence[str], damage: bool
+) -> None:
+    """restic ends both in the same way."""
+    container.does("cat >&2 <<'END'\n" + "\n".join(said) + "\nEND\nexit 1")
+    with pytest.raises(ResticError) as caught:
+        client.run(command)
+    assert caught.value.damage is damage
+    container.does(f"echo '{FOUND}' >&2; exit 11")
+    with pytest.raises(ResticError, match="another restic has the repository") as caught:
+        client.run(command)
+    assert caught.value.damage is False
+
+
 def test_a_line_that_was_cut_off_is_no_progress() -> None:
     assert restic.parse_job('running\n{"message_type":"status","bytes_d\n\n---\n') == Job("running")
     assert restic.parse_job("absent\n").state == "absent"

@@ -549,7 +549,7 @@ def test_a_check_that_takes_too_long_is_no_damage(world: World, monkeypatch: pyt
     world.back_up()
     with monkeypatch.context() as slow:
         slow.setattr("unit.plugins.module_utils.fake_restic.FakeRestic.look", stuck)
-        with pytest.raises(CassopsError, match=r"says nothing about it: .*has not moved for 0 s"):
+        with pytest.raises(CassopsError, match=r"says nothing about it: .*was not done within the 0 s of wait_timeout"):
             world.run(backup_verify, wait_timeout=0)
     assert world.run(backup_info)["backups"][0]["damaged"] is False
 
@@ -562,6 +562,42 @@ def test_a_check_does_not_keep_commit_logs_from_being_stored(world: World) -> No
     assert len(checks) == 4
     assert all("--no-lock" in args for args in checks)
     assert not [args for _pod, _place, args in world.store.commands[before:] if args[0] == "unlock"]
+
+
+def test_a_fault_is_one_also_where_not_all_could_be_looked_at(world: World) -> None:
+    world.back_up()
+    world.store.damaged.add(f"s3:https://s3/b/shop/dc1/{host_of(world, world.nodes[0])}")
+    world.store.endings[world.nodes[1]] = [137]
+    with pytest.raises(Failed) as caught:
+        world.run(backup_verify)
+    (fault,) = caught.value.errors
+    assert world.nodes[0] in fault
+    assert [text for text in world.warnings if text.startswith(f"could not be looked at: {world.nodes[1]}")]
+    (one,) = world.run(backup_info)["backups"]
+    assert one["damaged"]
+
+
+def test_what_is_gone_is_a_fault(world: World) -> None:
+    world.back_up()
+    first, second, _third = world.nodes
+    world.store.of(host_of(world, first)).clear()
+    del world.store.repositories[f"s3:https://s3/b/shop/dc1/{host_of(world, second)}"]
+    with pytest.raises(Failed, match="backup b1 is damaged") as caught:
+        world.run(backup_verify)
+    assert {text.split(":")[0] for text in caught.value.errors} == {first, second}
+    documents = world.store.of("catalogue")
+    documents.remove(next(item for item in documents if item.tags["kind"] == "node"))
+    with pytest.raises(Failed, match="backup b1 is damaged: backup b1: documents are not in the catalogue any more"):
+        world.run(backup_verify)
+
+
+def test_a_backup_of_a_later_version_is_not_damaged(world: World) -> None:
+    world.back_up()
+    whole = next(item for item in world.store.of("catalogue") if item.tags["kind"] == "backup")
+    (file,) = whole.files
+    whole.files[file] = whole.files[file].replace('"format": 1', '"format": 9')
+    with pytest.raises(CassopsError, match=r"says nothing about it: .*written by a later version"):
+        world.run(backup_verify)
 
 
 def test_a_manifest_that_is_damaged_is_named(world: World) -> None:
