@@ -180,7 +180,7 @@ def test_a_lock_that_cannot_be_renewed_is_lost_in_time(leases):
 
 def test_a_worker_without_its_controller_stops(leases, monkeypatch):
     lock = take(leases, "me@a pid 1")
-    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setattr(os, "getppid", lambda: -1)
     with pytest.raises(LockLost, match=r"ansible-playbook process .* is gone"):
         lock.check()
 
