@@ -329,11 +329,13 @@ def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 def running_phase(phase: str | None, container: Mapping[str, Any]) -> str | None:
     """What Cassandra's container does: for Kubernetes a pod is Running while that crashes, and Pending while another
     one cannot start beside it."""
-    if "running" in container.get("state", {}) and phase == "Pending":
+    state = container.get("state", {})
+    if phase not in ("Pending", "Running"):
+        return phase
+    if "running" in state:
         return "Running"
-    if phase == "Running" and "running" not in container.get("state", {}):
-        return "Crashed"
-    return phase
+    ended = "terminated" in state or "terminated" in container.get("lastState", {})
+    return "Crashed" if phase == "Running" or ended else phase
 
 
 def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str | None:

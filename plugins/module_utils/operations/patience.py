@@ -66,6 +66,9 @@ class Patience:
         # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".
         if re.sub(r"^its container \S+: ", "", node.reason or "").startswith(self._hopeless):
             return f"cannot start: {node.reason}"
+        # Kubernetes puts its next start off for longer each time; when it runs for a moment, this counts anew.
+        if re.match(r"its container \S+ ended with", node.reason or ""):
+            return f"is not ready: {node.reason}"
         return None
 
 

@@ -204,6 +204,11 @@ def test_services_without_an_address(address: str | None) -> None:
         ({"status": {"containerStatuses": []}}, "Crashed"),
         # Another container cannot start, and Cassandra serves.
         ({"status": {"phase": "Pending", **container(state={"running": {}})}}, "Running"),
+        # Another container cannot start, and Cassandra does not stay up either.
+        (
+            {"status": {"phase": "Pending", **container(state={"waiting": {}}, lastState={"terminated": {}})}},
+            "Crashed",
+        ),
     ],
 )
 def test_phases(changes: dict[str, Any], phase: str) -> None:

@@ -196,6 +196,18 @@ def test_patience_is_lost_when_a_fault_lasts(world: Rolling, monkeypatch: pytest
     assert lost.lost([replace(node, held=None)]) == []
 
 
+def test_a_container_beside_cassandra_that_ends_again_and_again(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps the node from being ready, so the wait would last to its limit."""
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    node = replace(views.nodes()[0], ready=False, reason="its container backup ended with exit code 1 (Error)")
+    (told,) = patience.Patience(cast(Kube, world.kube)).lost([node])
+    assert told == f"{node.pod} is not ready: its container backup ended with exit code 1 (Error)"
+    own = replace(node, reason="its container ended with exit code 1 (Error)")
+    assert patience.Patience(cast(Kube, world.kube)).lost([own]) == []
+
+
 def test_what_counts_depends_on_who_asks(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "LASTING", -1.0)
     node = replace(views.nodes()[0], ready=False, reason="it cannot be scheduled: 0/3 nodes are available")

@@ -56,6 +56,15 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Worlds:
 # --- the whole way ----------------------------------------------------------------------------------------------------
 
 
+def test_in_a_large_datacenter_the_nodes_of_a_batch_are_asked_too(worlds: Worlds) -> None:
+    """More than twelve nodes: a look asks three a rack, and this one is none of them."""
+    world, last = worlds(5), "shop-dc1-r2-4"
+    world.ring.busy[last].pools["CompactionExecutor"] = (1, 5000)
+    with pytest.raises(CassopsError, match=f"500. compactions wait on {last}"):
+        world.roll(force=True, limit=["r2-4"])
+    assert not world.kube.made
+
+
 def test_what_is_pending_reaches_every_node(pending: Rolling) -> None:
     result = pending.roll()
     assert result["changed"] is True
