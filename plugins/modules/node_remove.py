@@ -54,8 +54,8 @@ options:
   force:
     description:
       - End a removal that was begun and does not end, because a receiver failed (C(nodetool removenode force)). What
-        was not streamed must then be brought by a full repair. Others may be down then, but nobody may leave: Cassandra
-        would end that too.
+        was not streamed must then be brought by a full repair. Others may be down then, but nobody may leave, since
+        Cassandra would end that too.
     type: bool
     default: false
   assassinate:
