@@ -377,8 +377,7 @@ class Restarts:
             return
         self.cluster.check()
         self._set_partition(rack, partition)
-        # A fraction of a second, mostly: nothing to be told.
-        until(self._unobserved, "Kubernetes to see the partition", SETTLE_LIMIT, silent)
+        self.wait_observed()
 
     def _delete(self, nodes: Iterable[NodeView]) -> None:
         self.cluster.check()
@@ -498,6 +497,11 @@ class Restarts:
             and rack.current_revision != rack.update_revision
             and all(node.ready and not node.pending_restart for node in view.nodes if node.rack == rack.name)
         ]
+
+    def wait_observed(self) -> None:
+        """Until Kubernetes has looked at what was registered: before that, nobody knows what waits for it."""
+        # A fraction of a second, mostly: nothing to be told.
+        until(self._unobserved, "Kubernetes to look at the StatefulSets", SETTLE_LIMIT, silent)
 
     def _unobserved(self) -> list[str]:
         return [reason for reason in gates.settled(self.cluster.look().view) if "StatefulSet" in reason]

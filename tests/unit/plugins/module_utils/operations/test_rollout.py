@@ -436,6 +436,28 @@ def test_the_way_back_from_the_canary(world: Rolling) -> None:
     assert world.deploy()["pending_restart"] == []
 
 
+def test_the_way_back_begins_when_kubernetes_has_looked_at_it(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before that, nodes that never had the change seem to wait for it."""
+    pending.roll(pause_after="canary")
+    control, patch, late = pending.kube.control, pending.kube.patch, {"acts": 0}
+
+    def patched(kind: str, name: str, body: Any, type: str = "merge") -> Any:
+        late["acts"] = 60 if type == "json" else late["acts"]
+        return patch(kind, name, body, type)
+
+    def controlled(name: str) -> None:
+        late["acts"] -= 1
+        if late["acts"] < 0:
+            control(name)
+
+    monkeypatch.setattr(pending.kube, "patch", patched)
+    monkeypatch.setattr(pending.kube, "control", controlled)
+    assert pending.roll(rollback=True)["restarted"] == [FIRST]
+    pending.assert_whole()
+
+
 def test_the_way_back_from_a_rack_that_was_finished(pending: Rolling) -> None:
     pending.roll(pause_after="rack", canary=False)
     before = {pod: uid for pod, uid in pending.uids().items() if "-r1-" not in pod}
