@@ -113,7 +113,9 @@ upgrade:
   type: str
   sample: Cassandra 4.1.10 to 5.0.9
 snapshot_name:
-  description: A name for the snapshots before this change; another one where a change that was taken back comes again.
+  description:
+    - A name for the snapshots before this change; another one where a change that was taken back comes again.
+    - The role upgrade gives it to a small snapshot that tells that the large one is whole, whose name has a time too.
   returned: success
   type: str
   sample: before-5.0.9-3

@@ -244,17 +244,25 @@ class Restarts:
     def finish_interrupted(self, *, as_it_was: bool = False) -> None:
         """Open CQL again where a killed run only closed it; finish the restart of what it had drained already.
 
+        Nodes that are lost, as the person says, stay in the note: nobody waits for them, and they may not be lost.
+        What Kubernetes would release only after them comes back as it was.
+
         :param as_it_was: what waits for it since is no mere restart, and was not asked for: it comes back without.
         """
         sight = self.cluster.look()
         noted = stopping(sight.found, self._ledger_name)
         if not noted:
             return
-        same = [node for node in sight.view.nodes if node.uid and noted.get(node.pod) == node.uid]
+        lost = rollout.lost(sight.view, self.settings)
+        left = {pod: uid for pod, uid in noted.items() if pod in lost}
+        as_it_was = as_it_was or bool(left)
+        same = [
+            node for node in sight.view.nodes if node.uid and noted.get(node.pod) == node.uid and node.pod not in lost
+        ]
         drained = [node for node in same if not self._opened_again(node)]
         for rack in sorted({node.rack for node in drained}):
             self._finish(rack, [node for node in drained if node.rack == rack], same, noted, as_it_was)
-        self._note({})
+        self._note(left)
 
     def _opened_again(self, node: NodeView) -> bool:
         """Whether the node serves again; one that was drained refuses to, as does one whose Cassandra ended."""
@@ -378,8 +386,7 @@ class Restarts:
             return
         self.cluster.check()
         self._set_partition(rack, partition)
-        # A fraction of a second, mostly: nothing to be told.
-        until(self._unobserved, "Kubernetes to see the partition", SETTLE_LIMIT, silent)
+        self.wait_observed()
 
     def _delete(self, nodes: Iterable[NodeView]) -> None:
         self.cluster.check()
@@ -499,6 +506,11 @@ class Restarts:
             and rack.current_revision != rack.update_revision
             and all(node.ready and not node.pending_restart for node in view.nodes if node.rack == rack.name)
         ]
+
+    def wait_observed(self) -> None:
+        """Until Kubernetes has looked at what was registered: before that, nobody knows what waits for it."""
+        # A fraction of a second, mostly: nothing to be told.
+        until(self._unobserved, "Kubernetes to look at the StatefulSets", SETTLE_LIMIT, silent)
 
     def _unobserved(self) -> list[str]:
         return [reason for reason in gates.settled(self.cluster.look().view) if "StatefulSet" in reason]

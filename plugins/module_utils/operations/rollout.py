@@ -76,6 +76,7 @@ class Rollout:
         self.restarts.settle()
         if self.params["rollback"]:
             self.returned = way_back.take(self.cluster, self.settings, self.ctx)
+        self.restarts.wait_observed()
         sight = self.cluster.ask(self.cluster.look())
         self.refuse(sight)
         self.open_gates_before_upgrade(sight)

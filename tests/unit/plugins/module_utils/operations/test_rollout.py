@@ -445,6 +445,28 @@ def test_the_way_back_from_the_canary(world: Rolling) -> None:
     assert world.deploy()["pending_restart"] == []
 
 
+def test_the_way_back_begins_when_kubernetes_has_looked_at_it(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before that, nodes that never had the change seem to wait for it."""
+    pending.roll(pause_after="canary")
+    control, patch, late = pending.kube.control, pending.kube.patch, {"acts": 0}
+
+    def patched(kind: str, name: str, body: Any, type: str = "merge") -> Any:
+        late["acts"] = 60 if type == "json" else late["acts"]
+        return patch(kind, name, body, type)
+
+    def controlled(name: str) -> None:
+        late["acts"] -= 1
+        if late["acts"] < 0:
+            control(name)
+
+    monkeypatch.setattr(pending.kube, "patch", patched)
+    monkeypatch.setattr(pending.kube, "control", controlled)
+    assert pending.roll(rollback=True)["restarted"] == [FIRST]
+    pending.assert_whole()
+
+
 def test_the_way_back_from_a_rack_that_was_finished(pending: Rolling) -> None:
     pending.roll(pause_after="rack", canary=False)
     before = {pod: uid for pod, uid in pending.uids().items() if "-r1-" not in pod}
@@ -1031,6 +1053,36 @@ def test_a_run_without_a_lost_node_that_is_killed_anywhere_is_finished_by_the_ne
         world.roll(**lost)
         assert (world.pending(), world.note()) == ([], {})
         assert world.roll(**lost)["changed"] is False
+
+
+def test_a_run_goes_on_without_a_node_whose_worker_died_when_it_was_drained(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pod cannot end; the run that waited for that in vain has left its note, with one below it that it drained."""
+    pending.roll(pause_after="canary")
+    above = "shop-dc1-r3-1"
+    note = json.dumps({pod: pending.uids()[pod] for pod in (above, FAR)})
+    pending.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {node_restart.STOPPING: note}}})
+    for pod in (above, FAR):
+        pending.ring.act(pod, ["drain"])
+    pending.ring.deaf.add(above)
+    kube, dead = pending.kube, pending.uids()[above]
+    seen, stop, make_pod, delete = kube.seen, kube.stop, kube.make_pod, kube.delete
+
+    def ending(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["metadata"].get("uid") == dead:
+            shown["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        return shown
+
+    monkeypatch.setattr(kube, "seen", ending)
+    monkeypatch.setattr(kube, "stop", lambda pod: None if pod == above else stop(pod))
+    monkeypatch.setattr(kube, "make_pod", lambda pod, *how: None if pod == above else make_pod(pod, *how))
+    monkeypatch.setattr(kube, "delete", lambda kind, name, uid: uid != dead and delete(kind, name, uid))
+    result = pending.roll(without=above, accept_outage=["system_auth"], wait_timeout=1)
+    assert set(result["restarted"]) >= {FAR, SECOND, "shop-dc1-r2-0", "shop-dc1-r2-1"}
+    assert set(pending.pending()) <= {above}
+    assert pending.note() == {}
 
 
 def test_no_way_back_once_the_formats_are_those_of_5_0(old: Rolling) -> None:
