@@ -321,12 +321,17 @@ class Scene:
 
 def under_way(member: Endpoint) -> bool:
     """Whether it joins, moves or leaves, or had begun to when it died."""
-    return (member.status or "").lower().startswith(("boot", "moving", "removing", "leaving"))
+    return joins(member) or leaves(member) or (member.status or "").lower().startswith("moving")
 
 
 def joins(member: Endpoint) -> bool:
     """Whether it has not joined yet (C(BOOT), C(BOOT_REPLACE)); not known of 4.0, where gossip is no table."""
     return (member.status or "").lower().startswith("boot")
+
+
+def leaves(member: Endpoint) -> bool:
+    """Whether it leaves or is being removed; of one that is dead that has not ended."""
+    return (member.status or "").lower().startswith(("removing", "leaving"))
 
 
 @dataclass(frozen=True)
@@ -961,7 +966,7 @@ def stranger(scene: Scene, member: Endpoint) -> Decision:
             f"it is a member of the ring but none of this datacenter's nodes, and {', '.join(up)} see it alive",
             "find out whose it is; decommission it where it runs",
         )
-    if (member.status or "").lower().startswith(("removing", "leaving")):
+    if leaves(member):
         return Decision(
             address,
             10,

@@ -406,11 +406,11 @@ def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     return reasons + gates.no_streams(rest) + gates.no_repairs(rest)
 
 
-# --- has it joined? ---------------------------------------------------------------------------------------------------
+# --- is it a member? --------------------------------------------------------------------------------------------------
 
 
-def cannot_tell(scene: Scene, pod: str, all_members: bool) -> list[str]:
-    """Why the others cannot tell whether a node has joined.
+def cannot_tell(scene: Scene, pod: str, all_members: bool = False) -> list[str]:
+    """Why the others cannot tell whether a node is a member.
 
     :param all_members: every member of the datacenter has to; else those that run, and one at least.
     """
@@ -427,7 +427,7 @@ def cannot_tell(scene: Scene, pod: str, all_members: bool) -> list[str]:
             for node in silent
         ]
     if not cluster.observations.keys() - {pod}:
-        reasons.append(f"no other node could be asked, and whether {pod} has rows is not known; see the playbook heal")
+        reasons.append(f"no other node could be asked about {pod}; see the playbook heal")
     return reasons
 
 

@@ -131,7 +131,10 @@ class Check:
         for told in together(self.files_of, backup.nodes):
             faults += told
         faults += self.repositories(backup.nodes)
-        return faults + (self.sstables(backup.nodes) if self.params["sstables"] else [])
+        if self.params["sstables"]:
+            read = attempt(lambda: self.sstables(backup.nodes))
+            faults += self.judged("", read) if isinstance(read, CassopsError) else read
+        return faults
 
     def judged(self, where: str, error: CassopsError) -> list[str]:
         """The fault that an error tells of; none where it only kept something from being read, which is noted."""
@@ -165,9 +168,17 @@ class Check:
             now = {self.restic(node).pod: node for node in reversed(waiting)}
             waiting = [node for node in waiting if node not in now.values()]
             works = [Work(pod, node.rack, self.restic(node), JOB, args, DATA, attempts=1) for pod, node in now.items()]
-            together(make_way, works)
-            faults += self.run_jobs(works, "verification by", "rack", {pod: node.pod for pod, node in now.items()})
+            faults += self.run_jobs(
+                self.cleared(works), "verification by", "rack", {pod: node.pod for pod, node in now.items()}
+            )
         return faults
+
+    def cleared(self, works: Sequence[Work]) -> list[Work]:
+        """Those that can be begun: of the others it is not known that no job of a run that died is left, and its result
+        must not pass for theirs."""
+        answers = together(lambda work: attempt(lambda: work.restic.end(work.name)), works)
+        self.unseen += [str(answer) for answer in answers if isinstance(answer, CassopsError)]
+        return [work for work, answer in zip(works, answers, strict=True) if not isinstance(answer, CassopsError)]
 
     def run_jobs(self, works: Sequence[Work], verb: str, parallel: str, whose: Mapping[str, str]) -> list[str]:
         """To their ends; what is wrong in their repositories.
@@ -245,11 +256,6 @@ class Check:
         if done.rc:
             raise CassopsError(f"{node.pod}: sstableverify could not be run ({done.rc}): {said}")
         return []
-
-
-def make_way(work: Work) -> None:
-    """For a job, where a run that died left one."""
-    work.restic.end(work.name)
 
 
 def is_fault(error: CassopsError) -> bool:

@@ -18,11 +18,12 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock
+from ..manifests import ledger_config_map
 from ..observe import Credentials, Objects, Reasons, ask, attempt, ledger_of, objects, together, view
 from ..observe_nodetool import ask_without_login
 from ..options import DATACENTER, KUBERNETES
 from ..view import View
-from . import superuser
+from . import changes, superuser
 
 # For how many seconds the words of nodes may open gates: gossip itself needs as long to tell of one that went down.
 STILL_COUNTS = 3.0
@@ -195,6 +196,15 @@ class Cluster:
         :raises CassopsError: somebody deleted it.
         """
         return _ledger(self.own, found)
+
+    def write_ledger(self, before: Ledger, after: Ledger, place: Place | None = None) -> None:
+        """Write it where it differs, under the lock.
+
+        :param place: whose it is; None is the datacenter that the task is for.
+        """
+        if after != before:
+            self.check()
+            (place or self.own).kube.apply(changes.with_hash(ledger_config_map(after)))
 
     def ledger_at(self, place: Place) -> Ledger:
         """The ledger of a datacenter of the cluster, as it is now. Raises as L(ledger) does."""

@@ -84,7 +84,7 @@ class Power:
         found, ledger = self.members.look()
         if ledger.stopped is None:
             self.refuse(found)
-            self.members.write(ledger, replace(ledger, stopped=self.now(), pause=None))
+            self.cluster.write_ledger(ledger, replace(ledger, stopped=self.now(), pause=None))
             self.members.say("the ledger says stopped")
         running = [node.pod for node in self.cluster.look().view.nodes if node.phase == "Running" and node.held is None]
         wanted = any(item["spec"]["replicas"] for item in found.all("StatefulSet").values())
@@ -98,7 +98,7 @@ class Power:
             until(self.pods, "the nodes to stop", self.limit, self.ctx.progress, PAUSE)
             # From here on nobody served: until now, others may have taken writes.
             ledger = self.members.look()[1]
-            self.members.write(ledger, replace(ledger, stopped=self.now()))
+            self.cluster.write_ledger(ledger, replace(ledger, stopped=self.now()))
             self.members.say("all nodes are stopped")
 
     def refuse(self, found: Objects) -> None:
@@ -152,7 +152,7 @@ class Power:
                 found, ledger = self.members.look()
             # Before the first pod: with pods beside it, "stopped" tells of a stop that was not finished.
             paused = pause(ledger, not self.cluster.peers, self.now())
-            self.members.write(ledger, replace(ledger, pause=paused, stopped=None))
+            self.cluster.write_ledger(ledger, replace(ledger, pause=paused, stopped=None))
             self.members.say("the ledger does not say stopped any more")
         for rack, nodes in self.short(found, ledger).items():
             self.cluster.check()

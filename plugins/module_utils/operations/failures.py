@@ -289,8 +289,14 @@ def marked_number(kube: Kube, pod: str) -> int:
 
 
 def has_joined(kube: Kube, pod: str) -> bool:
-    """Whether a node whose data is on a pod's volume has ever served."""
-    return kube.exec(pod, ["test", "-e", f"{MARKS}/joined"], timeout=ASK_LIMIT).rc == 0
+    """Whether a node whose data is on a pod's volume has ever served.
+
+    :raises CassopsError: that cannot be read.
+    """
+    told = kube.exec(pod, ["test", "-e", f"{MARKS}/joined"], timeout=ASK_LIMIT)
+    if told.rc not in (0, 1):
+        raise CassopsError(f"{pod}: whether its volume is that of a member cannot be read: {told.stderr.strip()}")
+    return told.rc == 0
 
 
 def left_over(cluster: Cluster, plan: Plan) -> str | None:

@@ -189,7 +189,9 @@ class Joining:
     def finish_emptying(self, pod: str) -> None:
         """What a run that was killed in L(begin_again) has left: a volume that waits for its pod to go."""
         node = self.cluster.look().view.node(pod)
-        if node is not None and node.volume_deleting and not self.known_as_member(pod, node.address):
+        if node is None or not node.volume_deleting:
+            return
+        if not self.known_as_member(pod, node.address, all_members=True):
             self.begin_again(pod)
 
     def known_as_member(self, pod: str, address: str | None, all_members: bool = False) -> list[str]:

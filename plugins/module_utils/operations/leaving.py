@@ -259,15 +259,14 @@ def let_go(sight: Sight, pod: str) -> bool:
 
 def still_known(sight: Sight, pod: str, host_id: str | None, address: str | None) -> list[str]:
     """Views, other than its own, that know a member still; and those that could not be asked."""
-    cluster = sight.view.joined(sight.others)
-    others = {name: seen for name, seen in cluster.observations.items() if name != pod}
-    reasons = [f"{name} cannot be asked: {why}" for name, why in sorted(cluster.unheard.items()) if name != pod]
-    if not others:
-        reasons.append("no other node could be asked")
-    return reasons + [
+    scene = scaling.Scene(sight.view, sight.others)
+    return scaling.cannot_tell(scene, pod) + [
         f"{name} still knows {pod}"
-        for name, seen in sorted(others.items())
-        if any(item.tokens and (item.host_id == host_id or item.address == address) for item in seen.endpoints.values())
+        for name, seen in sorted(scene.cluster.observations.items())
+        if name != pod
+        and any(
+            item.tokens and (item.host_id == host_id or item.address == address) for item in seen.endpoints.values()
+        )
     ]
 
 

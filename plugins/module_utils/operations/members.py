@@ -20,7 +20,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..kube import Object
 from ..ledger import Ledger, LedgerNode, ledger_name
-from ..manifests import build, ledger_config_map, node_service
+from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels
 from . import changes
 from .cluster import Cluster, Place
@@ -74,11 +74,6 @@ class Members:
         found = self.cluster.look().found
         return found, self.cluster.ledger(found)
 
-    def write(self, before: Ledger, after: Ledger) -> None:
-        if after != before:
-            self.cluster.check()
-            self.kube.apply(changes.with_hash(ledger_config_map(after)))
-
     def unclean(self, found: Objects) -> list[str]:
         """Nodes that lost ranges and were not cleaned up since; those that are gone do not count."""
         noted = self.noted(found, UNCLEAN) or ""
@@ -117,7 +112,7 @@ class Members:
             made = changes.send(self.kube, planned)
             service = made[0] if made else found.all("Service")[pod]
             address = str(service["spec"]["clusterIP"])
-        self.write(ledger, replace(ledger.with_node(LedgerNode(pod, address)), replicas=replicas))
+        self.cluster.write_ledger(ledger, replace(ledger.with_node(LedgerNode(pod, address)), replicas=replicas))
 
     def grow(self, rack: str, ordinal: int) -> None:
         """A place in the rack's StatefulSet. A pod there comes at the revision that the others have."""
@@ -144,7 +139,7 @@ class Members:
     def known(self, pod: str, address: str | None, host_id: str) -> None:
         """It has joined."""
         ledger = self.look()[1]
-        self.write(ledger, ledger.with_node(LedgerNode(pod, address, host_id)))
+        self.cluster.write_ledger(ledger, ledger.with_node(LedgerNode(pod, address, host_id)))
 
     # One that has left
 
@@ -167,7 +162,9 @@ class Members:
             self.kube.patch("PersistentVolumeClaim", claim["metadata"]["name"], patch)
         if pod not in ledger.nodes:
             return False
-        self.write(ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1))
+        self.cluster.write_ledger(
+            ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1)
+        )
         return True
 
     def stop(self, pod: str) -> None:
@@ -319,7 +316,9 @@ class Members:
         old = own_seeds(ledger)
         if not own or own == old:
             return
-        self.write(ledger, replace(ledger, seeds=(*own, *(seed for seed in ledger.seeds if seed not in old))))
+        self.cluster.write_ledger(
+            ledger, replace(ledger, seeds=(*own, *(seed for seed in ledger.seeds if seed not in old)))
+        )
         for place in self.cluster.peers:
             self.tell(place, old, own)
 
@@ -328,9 +327,7 @@ class Members:
         others = own_seeds(ledger)
         rest = sorted({*ledger.seeds, *own} - {*others} - ({*old} - {*own}))
         known = replace(ledger, seeds=(*others, *rest))
-        if known != ledger:
-            self.cluster.check()
-            place.kube.apply(changes.with_hash(ledger_config_map(known)))
+        self.cluster.write_ledger(ledger, known, place)
 
     def seed(self, found: Objects, node: LedgerNode) -> str | None:
         """A node's address; its name where the address is the pod's and changes with it."""

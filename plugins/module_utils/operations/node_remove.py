@@ -21,11 +21,10 @@ from .. import gates, nodetool, replacement
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import ExecTimeout
-from ..manifests import ledger_config_map
 from ..observe import attempt, together
-from ..replacement import Scene, Settings
+from ..replacement import Scene, Settings, leaves
 from ..view import Endpoint
-from . import changes, failures
+from . import failures
 from .cluster import CLUSTER, Cluster, Sight
 from .waiting import until
 
@@ -238,9 +237,7 @@ class Removal:
                 failures.close_plan(self.cluster)
             ledger = ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1)
             self.note(f"forget {pod}")
-        if ledger != before:
-            self.cluster.check()
-            self.cluster.kube.apply(changes.with_hash(ledger_config_map(ledger)))
+        self.cluster.write_ledger(before, ledger)
 
     def forgettable(self, sight: Sight) -> list[str]:
         nodes = self.cluster.ledger(sight.found).nodes.values()
@@ -264,11 +261,6 @@ class Removal:
             there = f"{member.address}: host id {member.host_id}, {len(member.tokens)} tokens\n" if member else ""
             result["diff"] = {"before_header": "ring", "after_header": "ring", "before": there, "after": ""}
         return result
-
-
-def leaves(member: Endpoint) -> bool:
-    """Whether it leaves or is being removed; of one that is dead that has not ended."""
-    return (member.status or "").lower().startswith(("removing", "leaving"))
 
 
 def others_leave(scene: Scene, member: Endpoint) -> list[str]:

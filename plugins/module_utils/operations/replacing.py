@@ -28,14 +28,13 @@ from .. import nodetool, replacement
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
-from ..ledger import Ledger, LedgerNode
-from ..manifests import ledger_config_map
+from ..ledger import LedgerNode
 from ..manifests.common import labels_of
 from ..observe import attempt, together
 from ..plan import GivenUp, Plan, hash_of, plan_name
 from ..replacement import AWAY, LOCAL, READY, UNKNOWN, Case, Decision, Scene, Settings, Volume
 from ..view import NodeView
-from . import changes, failures, streaming
+from . import failures, streaming
 from .cluster import Cluster, Sight
 from .patience import NO_START, NO_WORKER, Patience
 from .streaming import VERB_LIMIT, HalfWay, Stream
@@ -189,7 +188,7 @@ class Replacing:
         sight = self.cluster.look()
         ledger = self.cluster.ledger(sight.found)
         wanted = ledger.with_replacement(plan.pod, plan.address)
-        self.write_ledger(ledger, wanted.with_volume_number(plan.pod, plan.number))
+        self.cluster.write_ledger(ledger, wanted.with_volume_number(plan.pod, plan.number))
         return sight
 
     def abandon(self, plan: Plan) -> None:
@@ -199,15 +198,10 @@ class Replacing:
         """
         ledger = self.cluster.ledger(self.cluster.look().found)
         before = ledger.without_replacement(plan.pod).with_volume_number(plan.pod, plan.number - 1)
-        self.write_ledger(ledger, before)
+        self.cluster.write_ledger(ledger, before)
         attempt(lambda: nodetool.run_one(self.cluster.kube, plan.pod, ["enablebinary"], VERB_LIMIT))
         failures.close_plan(self.cluster)
         self.say(f"{plan.pod} is alive with its volume: its replacement is withdrawn")
-
-    def write_ledger(self, ledger: Ledger, wanted: Ledger) -> None:
-        if wanted != ledger:
-            self.cluster.check()
-            self.cluster.kube.apply(changes.with_hash(ledger_config_map(wanted)))
 
     def acquaint(self, plan: Plan, sight: Sight) -> None:
         """The living nodes gossip with the new one, as with a seed, until they start again.
@@ -535,7 +529,7 @@ class Replacing:
         # Mostly the plan's; a node that may replace itself can have begun before it saw the plan's ledger.
         number = failures.marked_number(self.cluster.kube, plan.pod)
         closed = ledger.with_node(known).without_replacement(plan.pod).with_volume_number(plan.pod, number)
-        self.write_ledger(ledger, closed)
+        self.cluster.write_ledger(ledger, closed)
         done.repair = self.must_repair(plan)
         if not done.repair:
             failures.forget_missed(self.cluster.kube, plan.pod)

@@ -27,11 +27,10 @@ from ..backups import NodeManifest
 from ..context import Context
 from ..errors import CassopsError
 from ..ledger import Ledger, LedgerNode
-from ..manifests import ledger_config_map
 from ..observe import attempt, together
 from ..restoring import Parcel, Plan
 from ..view import NodeView, View
-from . import changes, restore_volumes
+from . import restore_volumes
 from .cluster import Cluster
 from .patience import NO_START, NO_WORKER, Patience
 from .waiting import until
@@ -183,9 +182,7 @@ class Swapping:
         for parcel in self.plan.parcels:
             there = ledger.nodes.get(parcel.pod, LedgerNode(parcel.pod))
             wanted = wanted.with_node(replace(there, host_id=parcel.host_id)).without_replacement(parcel.pod)
-        if wanted != ledger:
-            self.cluster.check()
-            self.cluster.kube.apply(changes.with_hash(ledger_config_map(wanted)))
+        self.cluster.write_ledger(ledger, wanted)
 
     # The proof
 

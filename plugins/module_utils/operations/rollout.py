@@ -19,9 +19,8 @@ from typing import Any
 from .. import rollout
 from ..context import Context, Failed
 from ..errors import CassopsError
-from ..manifests import ledger_config_map
 from ..observe import Objects
-from . import changes, rollout_plan, way_back
+from . import rollout_plan, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
 from .rollout_plan import FORCED_SINCE, MOMENT, done_since, forced_since
@@ -122,10 +121,7 @@ class Rollout:
     def note(self, found: Objects) -> None:
         """Into the ledger, what the nodes run or begin to run: it tells where no pod and no StatefulSet is left."""
         ledger = self.cluster.ledger(found)
-        noted = rollout_plan.noted(ledger, found, coming=True)
-        if noted != ledger:
-            self.cluster.check()
-            self.cluster.kube.apply(changes.with_hash(ledger_config_map(noted)))
+        self.cluster.write_ledger(ledger, rollout_plan.noted(ledger, found, coming=True))
 
     # What may not be restarted just so
 

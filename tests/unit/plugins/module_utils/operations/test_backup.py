@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra
 from unit.plugins.module_utils.fake_kube import FakeKube
-from unit.plugins.module_utils.fake_restic import FakeStore, Snapshot
+from unit.plugins.module_utils.fake_restic import FakeRestic, FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import backups
@@ -575,6 +575,35 @@ def test_a_fault_is_one_also_where_not_all_could_be_looked_at(world: World) -> N
     assert [text for text in world.warnings if text.startswith(f"could not be looked at: {world.nodes[1]}")]
     (one,) = world.run(backup_info)["backups"]
     assert one["damaged"]
+
+
+def test_a_fault_is_one_also_where_no_sample_could_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.back_up()
+    world.store.damaged.add(f"s3:https://s3/b/shop/dc1/{host_of(world, world.nodes[0])}")
+
+    def full(*_: Any) -> None:
+        raise CassopsError("no room on the volume")
+
+    monkeypatch.setattr(restore_volumes, "look", full)
+    with pytest.raises(Failed, match="backup b1 is damaged"):
+        world.run(backup_verify, sstables=True)
+    assert "could not be looked at: no room on the volume" in world.warnings
+
+
+def test_the_job_of_a_run_that_died_is_not_judged_for_this_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.back_up()
+    plain = FakeRestic.end
+
+    def end(self: FakeRestic, job: str) -> None:
+        if self.pod == world.nodes[1]:
+            raise CassopsError("the pod does not answer")
+        plain(self, job)
+
+    with monkeypatch.context() as deaf:
+        deaf.setattr(FakeRestic, "end", end)
+        with pytest.raises(CassopsError, match="says nothing about it: the pod does not answer"):
+            world.run(backup_verify)
+    assert world.run(backup_verify)["faults"] == []
 
 
 def test_what_is_gone_is_a_fault(world: World) -> None:

@@ -23,7 +23,7 @@ from unit.plugins.module_utils.fake_kube import Killed
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
@@ -1166,3 +1166,13 @@ def test_a_pod_that_waits_for_a_claim_that_nobody_makes_is_made_again(world: Wor
     result = world.heal(patience=5)
     assert f"delete Pod {FIRST}: its pod waits for a volume claim that does not exist" in result["changes"]
     world.assert_whole(before)
+
+
+def test_whose_data_is_on_a_volume_is_not_guessed() -> None:
+    """What cannot be read must not pass for a volume that nobody needs."""
+    told = [ExecResult(rc, "", "cannot") for rc in (0, 1, 126)]
+    kube = cast(Kube, SimpleNamespace(exec=lambda *_args, **_options: told.pop(0)))
+    assert failures.has_joined(kube, FIRST) is True
+    assert failures.has_joined(kube, FIRST) is False
+    with pytest.raises(CassopsError, match="whether its volume is that of a member cannot be read: cannot"):
+        failures.has_joined(kube, FIRST)

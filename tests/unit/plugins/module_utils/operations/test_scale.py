@@ -641,12 +641,17 @@ def test_what_has_joined_is_not_withdrawn_where_little_is_known(
     world.assert_whole(before)
 
 
+def half_joined(world: Scaling) -> None:
+    """A run has given up while its node still joined."""
+    world.kube.takes = 99
+    with pytest.raises(CassopsError):
+        world.run(scale, 2, wait_timeout=0)
+    world.kube.takes = 2
+
+
 def test_what_joins_while_it_is_stopped_leaves(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     three, numbers = worlds(1), {"r1": 1, "r2": 1, "r3": 1}
-    three.kube.takes = 99
-    with pytest.raises(CassopsError):
-        three.run(scale, 2, wait_timeout=0)
-    three.kube.takes = 2
+    half_joined(three)
     with monkeypatch.context() as late:
         late.setattr(three.kube, "stop", too_late(three, three.kube.stop))
         told = three.run(scale, numbers)
@@ -662,10 +667,7 @@ def test_what_joins_while_it_is_stopped_leaves(worlds: Worlds, monkeypatch: pyte
 def test_killed_before_any_write_while_it_comes_back(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     for lives in range(100):
         three = worlds(1)
-        three.kube.takes = 99
-        with pytest.raises(CassopsError):
-            three.run(scale, 2, wait_timeout=0)
-        three.kube.takes = 2
+        half_joined(three)
         with monkeypatch.context() as late:
             late.setattr(three.kube, "stop", too_late(three, three.kube.stop))
             if not three.killed(lives, lambda three=three: three.run(scale, 1)):  # type: ignore[misc]
@@ -690,9 +692,7 @@ def too_late(world: Scaling, stop: Callable[[str], None]) -> Callable[[str], Non
 
 def test_what_a_member_that_is_down_may_know_is_waited_for(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have been the only one that was up when the node joined."""
-    three.kube.takes = 99
-    with pytest.raises(CassopsError):
-        three.run(scale, 2, wait_timeout=0)
+    half_joined(three)
     with monkeypatch.context() as down:
         seen_otherwise(down, lambda node: waits(node) if node.pod == "shop-dc1-r2-0" else node)
         with pytest.raises(CassopsError, match=r"all to say whether r1-1 has joined.*r2-0 cannot be asked: Pending"):
@@ -708,12 +708,9 @@ def test_killed_before_any_write_of_a_withdrawal(worlds: Worlds) -> None:
     """The next run ends it, or lets the node join: its volume is in nobody's way, with nothing to confirm."""
     for lives in range(100):
         three = worlds(1)
-        three.kube.takes = 99
-        with pytest.raises(CassopsError):
-            three.run(scale, 2, wait_timeout=0)
+        half_joined(three)
         if not three.killed(lives, lambda three=three: three.run(scale, 1)):  # type: ignore[misc]
             break
-        three.kube.takes = 2
         if lives % 2:
             three.run(scale, 1)
             assert f"data-{LAST}" not in three.kube.names("PersistentVolumeClaim")
