@@ -26,11 +26,13 @@ IN, DENIED, CLOSED = "in", "denied", "closed"
 
 STARTUP_OPCODE, AUTH_RESPONSE_OPCODE = 0x01, 0x0F
 # Stream 1 of the answer, then the opcode: AUTH_SUCCESS (10), ERROR (00). Stream 0 carries AUTHENTICATE before.
-# A server that keeps the connection would keep nc, whose -w limits the connecting only.
+# A server that keeps the connection would keep nc, whose -w limits the connecting only; the shell's notice of its end
+# ("Terminated", on stderr) would be a line of the log.
 SCRIPT = r"""
 attempt() {
-    said=$({ printf "$startup"; sleep 0.3; printf "$2"; sleep 1; } | timeout 5 nc -w 2 "$1" 9042 2>/dev/null |
-        hexdump -v -e '1/1 "%02x"')
+    said=$(exec 2>/dev/null
+        { printf "$startup"; sleep 0.3; printf "$2"; sleep 1; } | timeout 5 nc -w 2 "$1" 9042 |
+            hexdump -v -e '1/1 "%02x"')
     case $said in
     *8400000110*) echo "$1 in" ;;
     *8400000100*) echo "$1 denied" ;;
