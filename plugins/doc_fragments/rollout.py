@@ -89,16 +89,6 @@ options:
     # How long to wait for what.
     LIMITS = r"""
 options:
-  drain_wait:
-    description:
-      - Seconds between closing CQL and draining, for clients to go elsewhere.
-    type: float
-    default: 1.0
-  drain_timeout:
-    description:
-      - Limit in seconds of draining a node. When it passes, the node goes on draining while its pod ends.
-    type: int
-    default: 300
   gate_timeout:
     description:
       - Limit in seconds of the wait for the gates to open before a batch. When it passes the task fails and tells what

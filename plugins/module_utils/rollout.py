@@ -112,7 +112,6 @@ class Batch:
         lost.
     :param lost: the nodes themselves are lost: they get the newest revision, and nobody waits for them.
     :param outage: keyspaces that lose the quorum of some range meanwhile, as accepted.
-    :param as_it_was: they come back at the revision that they run, whatever waits for them.
     :param why: why these nodes and why now, for people.
     """
 
@@ -125,7 +124,6 @@ class Batch:
     down: tuple[str, ...] = ()
     lost: bool = False
     outage: tuple[str, ...] = ()
-    as_it_was: bool = False
     why: str = ""
 
 
@@ -636,7 +634,7 @@ def after_batch(view: View, batch: Batch, others: Sequence[View] = ()) -> list[s
     mine = tuple(node for node in view.nodes if node.pod in batch.nodes)
     itself = {pod: seen for pod, seen in view.observations.items() if pod in batch.nodes}
     asked = replace(cluster, nodes=mine)
-    behind = [] if batch.as_it_was else [node.pod for node in mine if needs_restart(view, node)]
+    behind = [node.pod for node in mine if needs_restart(view, node)]
     reasons = [f"{pod} still runs the older revision" for pod in behind]
     reasons += gates.running(asked)
     reasons += [f"{node.pod} cannot be asked for its view yet" for node in mine if node.pod not in itself]

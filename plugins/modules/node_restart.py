@@ -12,9 +12,9 @@ author:
   - cassops contributors (@cassops)
 description:
   - One batch of what M(cassops.kubernetes.rollout) does, for playbooks of your own.
-  - Waits for the gates, closes CQL, drains, restarts, and ends when the nodes are up in every view, serve clients and
-    have got their hints.
-  - First it finishes what a run that was killed left behind, also where O(nodes) is empty.
+  - Waits for the gates, restarts the nodes, which close CQL and drain first, and ends when they are up in every view,
+    serve clients and have got their hints.
+  - First it holds back what a run that was killed had released and not restarted yet, also where O(nodes) is empty.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
@@ -101,7 +101,7 @@ batches:
       nodes: [shop-dc1-r1-0]
       canary: true
       why: proves the change before the others get it
-      seconds: {gates: 0.4, drain: 6.1, down: 21.7, soak: 30.2, hints: 0.6}
+      seconds: {gates: 0.4, down: 25.8, soak: 30.2, hints: 0.6}
 """
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import main

@@ -14,7 +14,7 @@ from ..spec import Datacenter
 from .archive import ARCHIVE
 from .cassandra_yaml import cassandra_yaml
 from .common import Object, labels, labels_of
-from .scripts import LOGBACK, PROBE, START
+from .scripts import LOGBACK, PROBE, START, STOP
 
 
 def config_map(datacenter: Datacenter, ledger: Ledger) -> Object:
@@ -28,6 +28,7 @@ def config_map(datacenter: Datacenter, ledger: Ledger) -> Object:
         "logback.xml": LOGBACK,
         "probe.sh": PROBE,
         "start.sh": START,
+        "stop.sh": STOP,
     }
     if datacenter.backup and datacenter.backup.point_in_time:
         data["archive.sh"] = ARCHIVE

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that run in the pods: start.sh, probe.sh and logback.xml. Pure: text only.
+"""The files that run in the pods: start.sh, probe.sh, stop.sh and logback.xml. Pure: text only.
 
 They are Python strings because modules travel to their target as Python files only. The scripts are POSIX sh and use
 what the official image has: coreutils, grep, sed and awk. `CASSOPS_ROOT` is put before every path and
@@ -480,6 +480,20 @@ touch "$marks/alive"
 rm -f "$marks/replay"
 """
 """Readiness, and the node's signs of life on its volume."""
+
+STOP = r"""#!/bin/sh
+# Before a pod ends, whoever ends it: CQL is closed first and clients go elsewhere, while the node still answers the
+# other nodes. Then it gets TERM, and Cassandra drains by itself.
+set -u
+
+config=${CASSOPS_ROOT:-}/cassops/config
+
+# No client is on a node that is not ready, and nodetool would only wait for one that does not run.
+sh "$config/probe.sh" >/dev/null || exit 0
+JVM_OPTS="${JVM_OPTS:-} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC" timeout 60 nodetool disablebinary || exit
+sleep "${CASSOPS_PAUSE:-1}"
+"""
+"""The pods' preStop hook: the kubelet sends TERM when it has ended, and tells of a failure as an event of the pod."""
 
 LOGBACK = """<configuration>
   <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">

@@ -2,53 +2,45 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nodes of one rack restarted together, as one batch: behind the gates, politely, and proved to be back.
+"""Nodes of one rack restarted together, as one batch: behind the gates, and proved to be back.
 
 1. Wait until the gates are open.
-2. Write down which pods are about to stop (an annotation of the ledger).
-3. Close CQL, give clients a moment to go elsewhere, drain.
-4. Lower the partition of the rack's StatefulSet, where a newer revision waits, and delete the pods by their UID.
-5. Wait until the nodes are back: at their revision, up in every view, serving; and until all hints are delivered.
-6. When the whole rack runs one revision, raise the partition again.
+2. Lower the partition of the rack's StatefulSet, where a newer revision waits, and delete the pods by their UID. Before
+   they end they close CQL, give clients a moment to go elsewhere, and drain (`manifests/scripts.py`, STOP).
+3. Wait until the nodes are back: at their revision, up in every view, serving; and until all hints are delivered.
+4. When the whole rack runs one revision, raise the partition again.
 
-What Kubernetes' controller does (C(stateful_set_control.go), 1.28 to 1.35) decides the order of 3 and 4. Once the
-partition is lowered it deletes the highest pod of an older revision by itself, one after the other; pods from the
-partition on are made at the update revision, those below at the current one; it never deletes a pod of the newest
-revision, however broken; and the update revision becomes the current one when every pod runs it and is ready.
+What Kubernetes' controller does (C(stateful_set_control.go), 1.28 to 1.35): once the partition is lowered it deletes
+the highest pod of an older revision by itself, one after the other; pods from the partition on are made at the update
+revision, those below at the current one; it never deletes a pod of the newest revision, however broken; and the update
+revision becomes the current one when every pod runs it and is ready.
 
-A run that was killed leaves its note behind. Of the pods in it that are still the same, CQL is opened again; one that
-was drained refuses that, is down in every view, and its restart is finished.
+A run that was killed leaves nothing half done that Kubernetes does not finish: a pod that it deleted ends and comes
+back. Those that were released and not deleted yet are held back by the next run, see L(Restarts.settle).
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import gates, nodetool, rollout
+from .. import gates, rollout
 from ..context import Context, silent
 from ..errors import CassopsError
 from ..ledger import ledger_name
-from ..observe import Objects, attempt, together
 from ..view import NodeView, RackView, View
 from .cluster import CLUSTER, RELEASED, Cluster, Sight, unasked
 from .patience import NO_START, NO_WORKER, Patience, last_words
 from .waiting import until
 
-# Annotation of the ledger's ConfigMap: pod -> UID of what is about to stop, as JSON.
-STOPPING = "cassops.kubernetes/stopping"
-# Seconds. Each verb starts a Java process; draining also tells the others (two seconds) and flushes.
-VERB_LIMIT = 60.0
+# Seconds.
 SETTLE_LIMIT = 120.0
 # Seconds between two looks that ask every node.
 PAUSE = 1.0
 
 LIMITS: Mapping[str, Any] = {
-    "drain_wait": {"type": "float", "default": 1.0},
-    "drain_timeout": {"type": "int", "default": 300},
     "gate_timeout": {"type": "int", "default": 120},
     "wait_timeout": {"type": "int", "default": 1800},
 }
@@ -77,7 +69,6 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         return {"changed": batch is not None, "nodes": list(batch.nodes) if batch else []}
     with cluster.locked():
         restarts = Restarts(cluster, settings, Limits.of(params), ctx)
-        restarts.finish_interrupted()
         restarts.settle()
         batch = wanted_batch(cluster.look().view, params["nodes"], params["force"], bool(params["soak"]))
         if batch is not None:
@@ -112,7 +103,7 @@ def wanted_batch(view: View, pods: Sequence[str], force: bool, canary: bool) -> 
     if releasing(view, batch) != lowest:
         raise CassopsError(
             f"Kubernetes releases the highest numbers of rack {racks[0]} first: others above {short(chosen)} would "
-            "restart too, undrained; name them as well, or restart them first"
+            "restart too; name them as well, or restart them first"
         )
     return replace(batch, fix=all(rollout.is_down(view, node) for node in nodes))
 
@@ -132,29 +123,16 @@ HEAL = (
 class Limits:
     """In seconds.
 
-    :param drain_wait: between closing CQL and draining.
-    :param drain: for draining a node.
     :param gates: for the gates to open.
     :param wait: for the nodes to be back.
     """
 
-    drain_wait: float
-    drain: float
     gates: float
     wait: float
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Limits:
-        return cls(
-            drain_wait=float(params["drain_wait"]),
-            drain=float(params["drain_timeout"]),
-            gates=float(params["gate_timeout"]),
-            wait=float(params["wait_timeout"]),
-        )
-
-
-Gate = Callable[[Sight, rollout.Batch], Sequence[str]]
-"""Why a batch may not begin now."""
+        return cls(gates=float(params["gate_timeout"]), wait=float(params["wait_timeout"]))
 
 
 @dataclass
@@ -178,52 +156,6 @@ class Done:
         }
 
 
-class StillOpen(CassopsError):
-    """CQL could not be closed; the nodes go on as before.
-
-    :ivar closed: pods that may have closed theirs, and did not open it again.
-    """
-
-    def __init__(self, message: str, closed: Collection[str] = ()) -> None:
-        super().__init__(message)
-        self.closed = frozenset(closed)
-
-
-def stop_politely(
-    cluster: Cluster,
-    nodes: Sequence[NodeView],
-    wait: float,
-    limit: float,
-    say: Callable[[str], None],
-    warnings: list[str],
-) -> None:
-    """Clients first, then the other nodes: nobody is cut off in the middle of a request.
-
-    :param wait: seconds between closing CQL and draining.
-    :param limit: seconds for draining a node.
-    :raises StillOpen: CQL could not be closed.
-    """
-
-    def each(verb: str, seconds: float) -> list[Any]:
-        return together(lambda pod: attempt(lambda: nodetool.run_one(cluster.kube, pod, [verb], seconds)), pods)
-
-    pods = [node.pod for node in nodes]
-    say(f"{short(pods)} closing CQL")
-    cluster.check()
-    failed = [str(answer) for answer in each("disablebinary", VERB_LIMIT) if isinstance(answer, CassopsError)]
-    if failed:
-        opened = zip(pods, each("enablebinary", VERB_LIMIT), strict=True)
-        closed = [pod for pod, answer in opened if isinstance(answer, CassopsError)]
-        more = f". CQL of {short(closed)} may be closed still: the next run opens it" if closed else ""
-        raise StillOpen(f"CQL could not be closed, and nothing was restarted: {'; '.join(failed)}{more}", closed)
-    time.sleep(wait)
-    say(f"{short(pods)} draining")
-    drained = each("drain", limit)
-    # What failed goes on draining, and does so again when its pod ends (StorageService's shutdown hook).
-    failed = [str(answer) for answer in drained if isinstance(answer, CassopsError)]
-    warnings += [f"{answer} It has the pod's grace period to finish." for answer in failed]
-
-
 class Restarts:
     """Restarts batches of one datacenter, under its cluster's lock.
 
@@ -239,106 +171,27 @@ class Restarts:
         self.done: list[Done] = []
         self.where: Callable[[], str] = lambda: ""
 
-    # What a killed run left behind
-
-    def finish_interrupted(self, *, as_it_was: bool = False) -> None:
-        """Open CQL again where a killed run only closed it; finish the restart of what it had drained already.
-
-        Nodes that are lost, as the person says, stay in the note: nobody waits for them, and they may not be lost.
-        What Kubernetes would release only after them comes back as it was.
-
-        :param as_it_was: what waits for it since is no mere restart, and was not asked for: it comes back without.
-        """
-        sight = self.cluster.look()
-        noted = stopping(sight.found, self._ledger_name)
-        if not noted:
-            return
-        lost = rollout.lost(sight.view, self.settings)
-        left = {pod: uid for pod, uid in noted.items() if pod in lost}
-        as_it_was = as_it_was or bool(left)
-        same = [
-            node for node in sight.view.nodes if node.uid and noted.get(node.pod) == node.uid and node.pod not in lost
-        ]
-        drained = [node for node in same if not self._opened_again(node)]
-        for rack in sorted({node.rack for node in drained}):
-            self._finish(rack, [node for node in drained if node.rack == rack], same, noted, as_it_was)
-        self._note(left)
-
-    def _opened_again(self, node: NodeView) -> bool:
-        """Whether the node serves again; one that was drained refuses to, as does one whose Cassandra ended."""
-        opened = attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, ["enablebinary"], VERB_LIMIT))
-        if isinstance(opened, CassopsError):
-            return False
-        self.say(f"{node.pod} serves again: a run that was killed had only closed its CQL")
-        return True
-
-    def _finish(
-        self,
-        rack: str,
-        drained: Sequence[NodeView],
-        same: Sequence[NodeView],
-        noted: Mapping[str, str],
-        as_it_was: bool,
-    ) -> None:
-        """Restart drained nodes, together with those of their batch that Kubernetes would release with them.
-
-        :param same: all that the killed run was about to stop and that run still.
-        :param noted: pod -> UID of what it was about to stop.
-        """
-        verb = "was" if len(drained) == 1 else "were"
-        self.say(f"{short([node.pod for node in drained])} {verb} stopped by a run that was killed")
-        view = self.cluster.look().view
-        lowest = min(node.ordinal for node in drained)
-        nodes = {node.pod: node for node in drained}
-        pending = not as_it_was and any(rollout.needs_restart(view, node) for node in drained)
-        above = [node for node in same if node.rack == rack and node.ordinal > lowest and node.pod not in nodes]
-        nodes |= {node.pod: node for node in above if pending and rollout.needs_restart(view, node)}
-        pods = tuple(sorted(nodes, key=lambda pod: -nodes[pod].ordinal))
-        why = "a run that was killed began it"
-        batch = rollout.Batch(rack, pods, lowest, fix=len(nodes) == len(drained), as_it_was=as_it_was, why=why)
-        self.batch(batch, gate=still_down if batch.fix else None, uids=noted)
-
     # One batch
 
-    def batch(
-        self,
-        batch: rollout.Batch,
-        sight: Sight | None = None,
-        gate: Gate | None = None,
-        uids: Mapping[str, str] | None = None,
-    ) -> Sight | None:
+    def batch(self, batch: rollout.Batch, sight: Sight | None = None) -> Sight | None:
         """Restart the nodes of a batch.
 
         :param sight: what was seen a moment ago, to spare another look if the gates are open in it.
-        :param gate: in the place of the gates before a batch.
-        :param uids: pods that are to be stopped, with their UIDs: one that was made anew since is waited for only.
-            None is whatever runs now.
         :return: what was seen when they were back; None of a batch that is not waited for.
         :raises CassopsError: the gates do not open, or a node does not come back; with the cause.
         """
         entry, clock = Done(batch), Stopwatch()
-        closed = gate or self._gates
         # In a large datacenter a look asks a few of a rack; what its own nodes are busy with counts too.
-        if sight is None or set(batch.nodes).intersection(unasked(sight.view)) or closed(sight, batch):
-            sight = self._open_gates(batch, closed)
+        if sight is None or set(batch.nodes).intersection(unasked(sight.view)) or self._gates(sight, batch):
+            sight = self._open_gates(batch)
         entry.seconds["gates"] = clock.lap()
-        nodes = [
-            node
-            for node in sight.view.nodes
-            if node.pod in batch.nodes and (uids is None or uids.get(node.pod) == node.uid)
-        ]
-        if not batch.lost:
-            self._note({node.pod: node.uid for node in nodes if node.uid})
-        if not batch.fix:
-            self._stop_politely(nodes)
-        entry.seconds["drain"] = clock.lap()
+        nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
         self.done.append(entry)
         self._release(sight.view, batch)
         self._delete(nodes)
         stopped = replace(sight.view, nodes=tuple(nodes))
         back = None if batch.lost else self._bring_back(batch, stopped, entry, clock)
         self.settle()
-        self._note({})
         return back
 
     def _bring_back(self, batch: rollout.Batch, before: View, entry: Done, clock: Stopwatch) -> Sight:
@@ -361,28 +214,21 @@ class Restarts:
     def _gates(self, sight: Sight, batch: rollout.Batch) -> Sequence[str]:
         return rollout.before_batch(sight.view, batch, self.settings, sight.others)
 
-    def _open_gates(self, batch: rollout.Batch, closed: Gate) -> Sight:
+    def _open_gates(self, batch: rollout.Batch) -> Sight:
         latest: list[Sight] = []
 
         def look() -> Sequence[str]:
             sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
             latest[:] = [sight]
-            return closed(sight, batch)
+            return self._gates(sight, batch)
 
         self.wait_until(look, f"the gates before {short(batch.nodes)} to open", self.limits.gates, PAUSE)
         return latest[0]
 
-    def _stop_politely(self, nodes: Sequence[NodeView]) -> None:
-        try:
-            stop_politely(self.cluster, nodes, self.limits.drain_wait, self.limits.drain, self.say, self.ctx.warnings)
-        except StillOpen as error:
-            self._note({node.pod: node.uid for node in nodes if node.uid and node.pod in error.closed})
-            raise
-
     def _release(self, view: View, batch: rollout.Batch) -> None:
         """Lower the partition so far that the pods are made again at the newest revision."""
         rack, partition = view.rack(batch.rack), releasing(view, batch)
-        if batch.as_it_was or rack is None or partition is None or rack.partition <= partition:
+        if rack is None or partition is None or rack.partition <= partition:
             return
         self.cluster.check()
         self._set_partition(rack, partition)
@@ -441,7 +287,7 @@ class Restarts:
             mine = only(sight.view, pods)
             self._give_up(patience.lost(mine.nodes), mine, sight.view)
             stays = [node.pod for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
-            return [f"{pod} has not stopped yet" for pod in stays] or gates.running(mine) or proved(sight)
+            return [f"{pod} closes CQL and drains" for pod in stays] or gates.running(mine) or proved(sight)
 
         self.wait_until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
 
@@ -482,19 +328,23 @@ class Restarts:
     # Partitions
 
     def settle(self) -> None:
-        """Where a rack runs one revision, its partition is the number of its nodes: nothing upgrades by accident.
+        """Each rack's partition as high as what it runs allows: nothing restarts or upgrades by accident.
 
-        Of a rack that is half way the partition stays low: each of its pods comes back at the revision that it runs.
+        Of a rack that runs one revision that is the number of its nodes. Of one that is half way it is the lowest node
+        that has the newest one or is on its way to it: each pod comes back at the revision that it runs, and what a run
+        that was killed had only released is held back.
         """
         low = [rack for rack in self.cluster.look().view.racks if rack.partition < rack.replicas]
         if not low:
             return
         names = {rack.name for rack in low}
         until(lambda: self._unsettled(names), "Kubernetes to complete the revision", SETTLE_LIMIT, silent)
-        for rack in self.cluster.look().view.racks:
-            if rack.name in names and rack.current_revision == rack.update_revision:
+        view = self.cluster.look().view
+        for rack in view.racks:
+            partition = settled_partition(view, rack)
+            if rack.name in names and partition > rack.partition:
                 self.cluster.check()
-                self._set_partition(rack, rack.replicas)
+                self._set_partition(rack, partition)
 
     def _unsettled(self, names: Collection[str]) -> list[str]:
         """Racks whose pods all run the newest revision and are ready, and of which Kubernetes does not say so yet."""
@@ -525,20 +375,11 @@ class Restarts:
 
     # Small things
 
-    @property
-    def _ledger_name(self) -> str:
-        return ledger_name(self.cluster.name, self.cluster.own.datacenter)
-
-    def _note(self, stopping_now: Mapping[str, str]) -> None:
-        """Write down which pods are about to stop; nothing takes the note away."""
-        self.cluster.check()
-        text = json.dumps(stopping_now, sort_keys=True) if stopping_now else None
-        self.annotate(STOPPING, text)
-
     def annotate(self, key: str, value: str | None) -> None:
         """An annotation of the ledger; None takes it away."""
         patch = {"metadata": {"annotations": {key: value}}}
-        self.cluster.kube.patch("ConfigMap", self._ledger_name, patch)
+        ledger = ledger_name(self.cluster.name, self.cluster.own.datacenter)
+        self.cluster.kube.patch("ConfigMap", ledger, patch)
 
     def wait_until(self, look: Callable[[], Sequence[str]], what: str, limit: float, pause: float = 0.5) -> None:
         """Look until no reason is left; a line of progress now and then."""
@@ -568,6 +409,15 @@ def releasing(view: View, batch: rollout.Batch) -> int | None:
     return lowest
 
 
+def settled_partition(view: View, rack: RackView) -> int:
+    """See L(Restarts.settle). A pod that ends comes back released: it is on its way."""
+    if rack.current_revision == rack.update_revision:
+        return rack.replicas
+    released = [node for node in view.nodes if node.rack == rack.name and node.ordinal >= rack.partition]
+    gone = [node for node in released if node.phase == "Terminating" or not rollout.needs_restart(view, node)]
+    return min((node.ordinal for node in gone), default=rack.replicas)
+
+
 class Stopwatch:
     """Seconds between laps."""
 
@@ -579,29 +429,9 @@ class Stopwatch:
         return self._last - before
 
 
-def still_down(sight: Sight, batch: rollout.Batch) -> list[str]:
-    """Why drained nodes should not be restarted: their volumes would go, or somebody takes them for alive still."""
-    return gates.settled(sight.view) + [
-        f"{node.pod} was drained, and is not down in every view yet"
-        for node in sight.view.nodes
-        if node.pod in batch.nodes and not rollout.is_down(sight.view, node)
-    ]
-
-
 def no_further_proof(sight: Sight) -> Sequence[str]:  # noqa: ARG001
     """Ready is enough."""
     return ()
-
-
-def stopping(found: Objects, ledger: str) -> dict[str, str]:
-    """Pod -> UID of what a run was about to stop; empty where none was killed."""
-    item = found.get("ConfigMap", ledger) or {}
-    text = (item.get("metadata", {}).get("annotations") or {}).get(STOPPING)
-    try:
-        told = json.loads(text) if text else {}
-    except ValueError:
-        raise CassopsError(f"annotation {STOPPING} of ConfigMap {ledger} cannot be read: {text!r}; remove it") from None
-    return {str(pod): str(uid) for pod, uid in told.items()}
 
 
 def only(view: View, pods: Collection[str]) -> View:

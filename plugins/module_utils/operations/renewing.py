@@ -14,29 +14,37 @@ volume, and the replacement is withdrawn; or it is not, and the replacement is f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import gates, renewal, replacement, scaling
+from .. import gates, nodetool, renewal, replacement, scaling
 from ..context import Context
 from ..errors import CassopsError
+from ..observe import attempt
 from ..replacement import REPLACE, Case, Decision
 from ..view import NodeView
 from . import failures, repairing
 from .cluster import Cluster, Sight
 from .healing import SAID, Healing
 from .members import Members
-from .node_restart import LIMITS as RESTART
-from .node_restart import StillOpen, stop_politely
 from .replacing import Done, Replacing
 from .waiting import until
 
 PAUSE = 1.0
+# Seconds: of one nodetool; between closing CQL and draining, for clients to go elsewhere; of draining a node.
+VERB_LIMIT = 60.0
+DRAIN_WAIT = 1.0
+DRAIN_LIMIT = 300.0
 OPTIONS: Mapping[str, Any] = {
     "replace_volumes": {"type": "bool", "default": False},
     "repair": {"type": "bool", "default": True},
     "repair_timeout": {"type": "int", "default": 86400},
 }
+
+
+class StillOpen(CassopsError):
+    """CQL could not be closed; the node goes on as before."""
 
 
 class Renewing:
@@ -136,15 +144,17 @@ class Renewing:
         repairing.repair(self.cluster, sight.view, pod, float(self.params["repair_timeout"]), self.ctx)
 
     def stop(self, node: NodeView, address: str) -> None:
-        """Nobody sends it anything any more: what it has not, the others have."""
-        stop_politely(
-            self.cluster,
-            [node],
-            float(RESTART["drain_wait"]["default"]),
-            float(RESTART["drain_timeout"]["default"]),
-            self.progress,
-            self.ctx.warnings,
-        )
+        """Nobody sends it anything any more: what it has not, the others have.
+
+        :raises StillOpen: it serves as before.
+        """
+        self.close(node.pod)
+        time.sleep(DRAIN_WAIT)
+        self.progress(f"{node.pod} draining")
+        drained = attempt(lambda: self.nodetool(node.pod, "drain", DRAIN_LIMIT))
+        if isinstance(drained, CassopsError):
+            # It goes on draining, and does so again when its pod ends (StorageService's shutdown hook).
+            self.ctx.warnings.append(f"{drained} It has the pod's grace period to finish.")
 
         def look() -> list[str]:
             sight = self.cluster.ask(self.cluster.look(), busy=False)
@@ -152,6 +162,18 @@ class Renewing:
             return [f"{pod} sees it up" for view in views for pod in view.seen_up_by(address) if pod != node.pod]
 
         until(look, f"{self.members.short(node.pod)} to be down in every view", self.limit, self.progress, PAUSE)
+
+    def close(self, pod: str) -> None:
+        self.progress(f"{pod} closing CQL")
+        self.cluster.check()
+        closed = attempt(lambda: self.nodetool(pod, "disablebinary", VERB_LIMIT))
+        if isinstance(closed, CassopsError):
+            opened = attempt(lambda: self.nodetool(pod, "enablebinary", VERB_LIMIT))
+            more = f"; CQL of {pod} may be closed still: nodetool enablebinary opens it"
+            raise StillOpen(f"CQL could not be closed: {closed}{more if isinstance(opened, CassopsError) else ''}")
+
+    def nodetool(self, pod: str, verb: str, limit: float) -> nodetool.Result:
+        return nodetool.run_one(self.cluster.kube, pod, [verb], limit)
 
     def node(self, sight: Sight, pod: str) -> NodeView:
         node = sight.view.node(pod)

@@ -71,7 +71,6 @@ class Rollout:
             raise Failed(str(error), self.result(), getattr(error, "errors", ())) from error
 
     def go(self) -> dict[str, Any]:
-        self.restarts.finish_interrupted(as_it_was=self.is_unasked(self.cluster.look()))
         self.restarts.settle()
         if self.params["rollback"]:
             self.returned = way_back.take(self.cluster, self.settings, self.ctx)
@@ -124,10 +123,6 @@ class Rollout:
         self.cluster.write_ledger(ledger, rollout_plan.noted(ledger, found, coming=True))
 
     # What may not be restarted just so
-
-    def is_unasked(self, sight: Sight) -> bool:
-        """Whether what is pending is more than a restart, and that was not asked for."""
-        return rollout_plan.change_of(sight).is_upgrade and not (self.params["upgrade"] or self.params["rollback"])
 
     def refuse(self, sight: Sight) -> None:
         """Raise where the pending change is more than a restart, and that was not asked for, or may not be."""

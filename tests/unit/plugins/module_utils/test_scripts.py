@@ -799,6 +799,36 @@ def test_the_probe_tells_why_a_node_is_held(node: Node) -> None:
     assert not (node.marks / "alive").exists()
 
 
+# The stop
+
+
+def pod_ends(node: Node, code: int = 0) -> subprocess.CompletedProcess[str]:
+    node.write("cassops/config/probe.sh", scripts.PROBE)
+    node.write("stop.sh", scripts.STOP)
+    node.write("bin/nodetool", f'#!/bin/sh\necho "$*" >>"$CASSOPS_ROOT/closed"\nexit {code}\n').chmod(0o755)
+    command = [node.shell, str(node.root / "stop.sh")]
+    return subprocess.run(command, env=node.environment, capture_output=True, text=True, check=False)
+
+
+def test_a_pod_that_ends_closes_cql_first(node: Node) -> None:
+    node.write("proc/net/tcp", OPEN)
+    node.mark()
+    assert pod_ends(node).returncode == 0
+    assert node.read("closed") == "disablebinary\n"
+
+
+@pytest.mark.parametrize("tcp", ["", LOOPBACK, OTHER_PORT], ids=["starting", "doorkeeper", "no CQL"])
+def test_a_pod_without_clients_ends_at_once(node: Node, tcp: str) -> None:
+    node.write("proc/net/tcp", tcp)
+    assert pod_ends(node).returncode == 0
+    assert node.read("closed") == ""
+
+
+def test_cql_that_cannot_be_closed_is_told(node: Node) -> None:
+    node.write("proc/net/tcp", OPEN)
+    assert pod_ends(node, code=1).returncode == 1
+
+
 # The commit log
 
 
@@ -868,7 +898,7 @@ def test_the_probe_renews_the_sign_of_life(node: Node) -> None:
 
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="the virtual environments of other versions have no shellcheck")
-@pytest.mark.parametrize("script", [scripts.START, scripts.PROBE])
+@pytest.mark.parametrize("script", [scripts.START, scripts.PROBE, scripts.STOP])
 def test_shellcheck_has_nothing_to_say(script: str) -> None:
     result = subprocess.run([str(SHELLCHECK), "-"], input=script, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout

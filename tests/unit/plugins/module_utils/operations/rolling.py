@@ -37,8 +37,6 @@ OPTIONS: dict[str, Any] = {
     "cluster": "shop",
     "datacenter": "dc1",
     "peers": [],
-    "drain_wait": 0.0,
-    "drain_timeout": 30,
     "gate_timeout": 1,
     "wait_timeout": 5,
     "soak": 0,
@@ -72,7 +70,6 @@ class Rolling:
         world = cls(ring, FakeKube(ring), per_rack)
         world.deploy(**changes)
         world.kube.after_write = world.watch
-        world.kube.cut_off.clear()
         world.kube.made.clear()
         return world
 
@@ -158,7 +155,6 @@ class Rolling:
         self.kube.control(pod.rpartition("-")[0])
         for _look in range(3):
             self.kube.kubelet()
-        self.kube.cut_off.clear()
 
     def assert_whole(self) -> None:
         """Every node serves what is wanted, nothing is left behind, and never were two racks down."""
@@ -167,6 +163,5 @@ class Rolling:
         assert self.partitions() == [self.per_rack] * 3
         assert self.note() == {}
         assert self.most_racks <= 1
-        assert self.kube.cut_off == []
         assert not self.kube.crashed
         assert self.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] == ""

@@ -80,7 +80,7 @@ def test_nodes_of_two_racks(world: Rolling) -> None:
 
 def test_a_node_that_kubernetes_would_not_release_alone(world: Rolling) -> None:
     world.deploy(**CHANGED)
-    assert f"others above {NODE} would restart too, undrained" in refused(world, nodes=[NODE])
+    assert f"others above {NODE} would restart too;" in refused(world, nodes=[NODE])
     assert world.run(node_restart, nodes=[NODE, ABOVE])["nodes"] == [ABOVE, NODE]
 
 
