@@ -161,10 +161,14 @@ def test_hints_bring_nothing_back(saved: Saved) -> None:
     for node in others:
         datacenter.nodetool(node, "flush")
     datacenter.wait_up()
-    hints = [datacenter.namespace.exec(node, "ls", "/var/lib/cassandra/hints") for node in others]
-    assert any(".hints" in said for said in hints), hints
+    # They are written to the disk every ten seconds (hints_flush_period).
+    waiting.until("hints on the disk", lambda: [] if any(hints_of(datacenter, node) for node in others) else others, 60)
     datacenter.run("restore", restore_mode="datacenter", restore_confirm="dc1", restore_again=True).ok()
     everything_as_it_was(saved)
+
+
+def hints_of(datacenter: Datacenter, node: str) -> bool:
+    return ".hints" in datacenter.namespace.exec(node, "ls", "/var/lib/cassandra/hints")
 
 
 def down(datacenter: Datacenter, observer: str, node: str) -> bool:
