@@ -132,8 +132,8 @@ class Plan:
     """What a rollout would do.
 
     :param batches: in order; those after a pause are for a later run.
-    :param unfinished: nodes that run the newest revision already and are not well (they start, or crash): wait for
-        them before the first batch that is no fix.
+    :param unfinished: nodes that run the newest revision already and are not well (they start, or crash), and those
+        whose pods end: wait for them before the first batch that is no fix.
     :param skipped: pod -> why it does not restart.
     :param blockers: why no batch but fixes may begin. What `before_batch` says of the moment is not among them.
     :param warnings: what clients may notice.
@@ -369,7 +369,7 @@ class _Planner:
             unfinished=tuple(
                 node.pod
                 for node in nodes
-                if not self._wanted(node) and not is_well(node) and node.pod not in self._lost
+                if ((not self._wanted(node) and not is_well(node)) or node.is_ending) and node.pod not in self._lost
             ),
             skipped=self._skipped,
             blockers=tuple(self._blockers),

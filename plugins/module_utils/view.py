@@ -146,6 +146,11 @@ class NodeView:
     # The volume's claim is being deleted: the node loses its data when its pod goes.
     volume_deleting: bool = False
 
+    @property
+    def is_ending(self) -> bool:
+        """Its pod closes CQL and drains, and is made anew then. With a worker that does not answer it may never end."""
+        return self.phase == "Terminating" and not self.worker_lost
+
 
 @dataclass(frozen=True)
 class RackView:

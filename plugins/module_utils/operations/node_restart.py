@@ -70,6 +70,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     with cluster.locked():
         restarts = Restarts(cluster, settings, Limits.of(params), ctx)
         restarts.settle()
+        restarts.wait_well([node.pod for node in cluster.look().view.nodes if node.is_ending])
         batch = wanted_batch(cluster.look().view, params["nodes"], params["force"], bool(params["soak"]))
         if batch is not None:
             restarts.batch(batch)
@@ -185,7 +186,10 @@ class Restarts:
         if sight is None or set(batch.nodes).intersection(unasked(sight.view)) or self._gates(sight, batch):
             sight = self._open_gates(batch)
         entry.seconds["gates"] = clock.lap()
-        nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
+        # From the top, as Kubernetes does: should this run die here, those that are left can be held back.
+        nodes = sorted(
+            (node for node in sight.view.nodes if node.pod in batch.nodes), key=lambda node: node.ordinal, reverse=True
+        )
         self.done.append(entry)
         self._release(sight.view, batch)
         self._delete(nodes)
@@ -274,6 +278,8 @@ class Restarts:
 
     def wait_well(self, pods: Sequence[str]) -> None:
         """Wait for nodes that are on their way without a batch: Kubernetes must take them for ready."""
+        if not pods:
+            return
         self._wait(pods, "to be well", None, no_further_proof)
 
     def _wait(
@@ -286,8 +292,8 @@ class Restarts:
             sight = self.cluster.look()
             mine = only(sight.view, pods)
             self._give_up(patience.lost(mine.nodes), mine, sight.view)
-            stays = [node.pod for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
-            return [f"{pod} closes CQL and drains" for pod in stays] or gates.running(mine) or proved(sight)
+            stays = [node for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
+            return [still_there(node) for node in stays] or gates.running(mine) or proved(sight)
 
         self.wait_until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
 
@@ -341,10 +347,21 @@ class Restarts:
         until(lambda: self._unsettled(names), "Kubernetes to complete the revision", SETTLE_LIMIT, silent)
         view = self.cluster.look().view
         for rack in view.racks:
-            partition = settled_partition(view, rack)
-            if rack.name in names and partition > rack.partition:
-                self.cluster.check()
-                self._set_partition(rack, partition)
+            if rack.name in names:
+                self._raise(rack, settled_partition(view, rack))
+
+    def _raise(self, rack: RackView, partition: int) -> None:
+        if partition <= rack.partition:
+            return
+        self.cluster.check()
+        self._set_partition(rack, partition)
+        if rack.current_revision == rack.update_revision:
+            return
+        # Kubernetes may have deleted one more meanwhile, which would come back at the older revision now.
+        self.wait_observed()
+        again = settled_partition(self.cluster.look().view, rack)
+        if again < partition:
+            self._set_partition(rack, again)
 
     def _unsettled(self, names: Collection[str]) -> list[str]:
         """Racks whose pods all run the newest revision and are ready, and of which Kubernetes does not say so yet."""
@@ -409,12 +426,23 @@ def releasing(view: View, batch: rollout.Batch) -> int | None:
     return lowest
 
 
+def still_there(node: NodeView) -> str:
+    """Why a pod that was deleted has not ended yet."""
+    if node.worker_lost:
+        return f"{node.pod} cannot end: {node.reason}"
+    return f"{node.pod} closes CQL and drains" if node.held is None else f"{node.pod} ends"
+
+
 def settled_partition(view: View, rack: RackView) -> int:
     """See L(Restarts.settle). A pod that ends comes back released: it is on its way."""
     if rack.current_revision == rack.update_revision:
         return rack.replicas
     released = [node for node in view.nodes if node.rack == rack.name and node.ordinal >= rack.partition]
-    gone = [node for node in released if node.phase == "Terminating" or not rollout.needs_restart(view, node)]
+    gone = [
+        node
+        for node in released
+        if node.uid is None or node.phase == "Terminating" or not rollout.needs_restart(view, node)
+    ]
     return min((node.ordinal for node in gone), default=rack.replicas)
 
 

@@ -61,6 +61,9 @@ class Patience:
         ]
 
     def _fault(self, node: NodeView) -> str | None:
+        # The containers of a pod that ends end one by one, and a new one comes.
+        if node.is_ending:
+            return None
         if node.held:
             return f"is held: {node.held}"
         # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".

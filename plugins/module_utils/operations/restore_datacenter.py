@@ -81,6 +81,7 @@ class Swapping:
 
     def stop(self) -> None:
         """Until every pod is there, and held for this restore."""
+        until(self.ending, "pods that end already to be gone", self.limit, self.ctx.progress, PAUSE)
         view = self.cluster.look().view
         running = [node for node in view.nodes if not self.is_held(node)]
         together(lambda node: self.hold(node.pod), view.nodes)
@@ -105,6 +106,10 @@ class Swapping:
             ]
 
         until(look, "all nodes to stop", self.limit, self.ctx.progress, PAUSE)
+
+    def ending(self) -> list[str]:
+        """Nothing can be said to their volumes: the container beside Cassandra's ends first."""
+        return [f"{node.pod} ends" for node in self.cluster.look().view.nodes if node.is_ending]
 
     def is_held(self, node: NodeView) -> bool:
         """Its container waits, by its own word, for this restore: no Cassandra has the volume."""

@@ -134,7 +134,7 @@ def before_upgrade(cluster: Cluster, sight: Sight, settings: rollout.Settings, s
 def snapshots(cluster: Cluster, view: View, pods: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
     """By pod, the names of its snapshots; None is not known.
 
-    A node that a killed run has drained answers no question. Its volume does, and a snapshot cannot be taken twice.
+    A node that ends or starts answers no question. Its volume does, and a snapshot cannot be taken twice.
     """
     listed = list(pods)
 

@@ -106,8 +106,10 @@ class FakeKube:
         self.lives: int | None = None
         self.dead = False
         self.clock = 1_800_000_000.0
-        # Looks at the pods that a container takes to start.
+        # Looks at the pods that a container takes to start, and those that a pod takes to end.
         self.slow = 1
+        self.slow_end = 0
+        self.ending: dict[str, int] = {}
         self.disks: dict[str, Disk] = {}
         self.held: dict[str, str] = {}
         # Pods that were stopped while they took requests, and how often each was made.
@@ -290,6 +292,9 @@ class FakeKube:
         item = self.objects.get((kind, name))
         if item is None or item["metadata"]["uid"] != uid:
             return False
+        if kind == "Pod" and self.slow_end:
+            self.end(name)
+            return True
         del self.objects[kind, name]
         if kind == "StatefulSet":
             for pod in self.pods_of(name) if propagation != "Orphan" else ():
@@ -355,9 +360,25 @@ class FakeKube:
             self.ring.doors[pod] = OFF
             self.ring.down.add(pod)
 
+    def end(self, pod: str) -> None:
+        """Its preStop hook closes CQL, and it drains; then it is gone."""
+        if pod in self.ending:
+            return
+        self.ending[pod] = self.slow_end
+        self.one("Pod", pod)["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        if pod in self.ring.members:
+            self.ring.doors[pod] = OFF
+            self.ring.down.add(pod)
+        self.changed()
+
     def kubelet(self) -> None:
         """Time passes: containers start, held nodes look at the ledger again, controllers act."""
         self.clock += 1
+        for pod in [*self.ending]:
+            self.ending[pod] -= 1
+            if self.ending[pod] <= 0:
+                del self.ending[pod]
+                self.stop(pod)
         for pod in [*self.starting]:
             self.starting[pod] -= 1
             if self.starting[pod] <= 0:
@@ -423,6 +444,9 @@ class FakeKube:
         if all(self.revision_of(pod) == newest and self.ready(pod) for pod in pods):
             status["currentRevision"] = newest
         for pod in reversed(pods[partition:]):
+            if self.revision_of(pod) != newest and self.slow_end:
+                self.end(pod)
+                break
             if self.revision_of(pod) != newest:
                 self.stop(pod)
                 self.make_pod(pod, newest, item)

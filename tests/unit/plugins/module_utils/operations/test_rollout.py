@@ -124,6 +124,8 @@ def test_rack_by_rack(pending: Rolling) -> None:
     assert [len(batch["nodes"]) for batch in result["batches"]] == [2, 2, 2]
     assert (pending.most_racks, pending.most_nodes) == (1, 2)
     pending.assert_whole()
+    deleted = [what.removeprefix("delete Pod ") for what in pending.kube.writes if what.startswith("delete Pod ")]
+    assert deleted[:2] == [FIRST, SECOND], "from the top, as Kubernetes does"
 
 
 def test_the_canary_comes_alone(pending: Rolling) -> None:
@@ -258,6 +260,29 @@ def test_what_a_killed_run_had_only_released_is_held_back(pending: Rolling) -> N
     pending.roll(max_unavailable="rack", canary=False)
     pending.assert_whole()
     assert set(pending.kube.made.values()) == {1}
+
+
+@pytest.mark.parametrize("lives", range(12))
+@pytest.mark.parametrize("force", [True, False], ids=["forced", "pending"])
+def test_a_run_that_is_killed_while_pods_end_is_finished_by_the_next(worlds: Worlds, force: bool, lives: int) -> None:
+    """They close CQL and drain for longer than the gates are waited for."""
+    world = worlds(3)
+    if not force:
+        world.deploy(**CHANGED)
+    world.kube.slow_end = 30
+    options = {"max_unavailable": "rack", "canary": False, "force": force}
+    assert world.killed(lives, lambda: world.roll(**options))
+    # Another rack first: what the killed run began with comes before all the same.
+    world.roll(**options, order="r3", gate_timeout=0)
+    world.assert_whole()
+    assert set(world.kube.made.values()) == {1}
+
+
+def test_a_module_that_runs_while_a_pod_ends_waits_for_it(pending: Rolling) -> None:
+    pending.kube.slow_end = 30
+    pending.kube.end(FIRST)
+    assert pending.run(node_restart, nodes=[FIRST], gate_timeout=0)["nodes"] == [FIRST]
+    assert pending.kube.made == {FIRST: 2}, "it was ended by hand, and came back as it was"
 
 
 def test_a_pod_that_ends_is_on_its_way(pending: Rolling) -> None:
