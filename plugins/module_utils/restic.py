@@ -76,6 +76,12 @@ echo "$pid $(started "$pid")" >"$folder/pid"
 _LOOK = (
     _ALIVE
     + r"""if [ ! -d "$folder" ]; then echo absent; exit 0; fi
+tenths=$2
+[ "$tenths" -eq 0 ] || alive || tenths=0
+while [ "$tenths" -gt 0 ] && [ ! -f "$folder/rc" ] && [ -d "/proc/$pid" ]; do
+    sleep 0.1
+    tenths=$((tenths - 1))
+done
 if [ -f "$folder/rc" ]; then echo "ended $(cat "$folder/rc")"
 elif alive; then echo running
 elif [ -f "$folder/rc" ]; then echo "ended $(cat "$folder/rc")"
@@ -272,9 +278,12 @@ class Restic:
         argv = ["sh", "-c", _START, "sh", job, _BODY, self.repository, folder, *args]
         self._must(argv, f"start {args[0]}", "".join(f"{line}\n" for line in lines))
 
-    def look(self, job: str) -> Job:
-        """How far a job is."""
-        return parse_job(self._must(["sh", "-c", _LOOK, "sh", job], f"look at {job}"))
+    def look(self, job: str, wait: float = 0) -> Job:
+        """How far a job is.
+
+        :param wait: seconds for which a job that runs is watched where it runs: its end is told at once.
+        """
+        return parse_job(self._must(["sh", "-c", _LOOK, "sh", job, str(round(10 * wait))], f"look at {job}"))
 
     def end(self, job: str) -> None:
         """End a job that runs, and forget it; one that is not there is no error."""

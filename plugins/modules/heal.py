@@ -125,7 +125,7 @@ replaced:
       type: str
       sample: pvc-7c1b
     left_over:
-      description: 'What to do about the volume that was given up, where it is still there.'
+      description: 'What to do about the volumes that were given up, where they are still there.'
       type: str
       sample: null
     accepted_loss:

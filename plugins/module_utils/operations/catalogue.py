@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from .. import archive, backups, spec
 from ..archive import Upload
-from ..backups import Listed, Manifest, ManifestError, NodeManifest, Record, Schema, Verification
+from ..backups import Listed, Manifest, ManifestError, NodeEntry, NodeManifest, Record, Schema, Verification
 from ..errors import CassopsError
 from ..kube import Kube
 from ..manifests.common import labels_of
@@ -25,6 +26,9 @@ OPTIONS: Mapping[str, Any] = {
     "variable_prefix": {"type": "str", "default": ""},
 }
 """Options of every operation on backups: C(cassandra_backup). The secrets are mounted where restic runs."""
+
+AT_ONCE = 4
+"""Documents that are read at the same time. Each takes a restic, most of whose time and memory goes to the password."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +96,24 @@ class Catalogue:
         stored = {record.id for record in records}
         if lost := [document for document in named if document and document not in stored]:
             raise ManifestError(f"backup {name}: documents are not in the catalogue any more: {', '.join(lost)}")
-        nodes = tuple(
-            self._document(entry.manifest, backups.NODE, name, entry.host_id, entry.digest)
-            for entry in manifest.nodes
-            if entry.manifest
-        )
-        schema = None
-        if manifest.schema:
-            text = self._text(manifest.schema, backups.SCHEMA, name)
-            schema = backups.load_schema(text, manifest.schema_digest)
-        return Backup(manifest, nodes, schema)
+        with ThreadPoolExecutor(AT_ONCE) as readers:
+            schema = readers.submit(self._schema, manifest)
+            nodes = readers.map(lambda entry: self._node(name, entry), manifest.nodes)
+            return Backup(manifest, tuple(node for node in nodes if node), schema.result())
+
+    def _schema(self, manifest: Manifest) -> Schema | None:
+        if not manifest.schema:
+            return None
+        text = self._text(manifest.schema, backups.SCHEMA, manifest.backup)
+        return backups.load_schema(text, manifest.schema_digest)
+
+    def _node(self, name: str, entry: NodeEntry) -> NodeManifest | None:
+        if not entry.manifest:
+            return None
+        try:
+            return backups.load_node(self._text(entry.manifest, backups.NODE, name, entry.host_id), entry.digest)
+        except ManifestError as error:
+            raise type(error)(f"backup {name}, node {entry.host_id}: {error}") from error
 
     def manifest(self, name: str, records: list[Record] | None = None) -> Manifest:
         """A backup's own manifest, the newest of its name. Raises as L(read) does."""
@@ -128,12 +140,6 @@ class Catalogue:
             raise CassopsError(f"backup {name} was never verified")
         newest = max(found, key=backups.written)
         return backups.load_verification(self._text(newest.id, backups.VERIFICATION, name))
-
-    def _document(self, snapshot: str, kind: str, name: str, host_id: str, digest: str) -> NodeManifest:
-        try:
-            return backups.load_node(self._text(snapshot, kind, name, host_id), digest)
-        except ManifestError as error:
-            raise type(error)(f"backup {name}, node {host_id}: {error}") from error
 
     def _text(self, snapshot: str, kind: str, name: str, host_id: str = "") -> str:
         return self.restic.read(snapshot, backups.catalogue_file(name, kind, host_id))

@@ -121,6 +121,8 @@ class Jobs:
         self.beat = beat
         self.limit = limit
         self.running: dict[str, _State] = {}
+        # Monotonic seconds.
+        self.next_look = 0.0
         # Those that ended well, and with which is being done what is to be done then.
         self.finishing: dict[Future[CassopsError | None], _State] = {}
         self.failures: dict[str, str] = {}
@@ -140,20 +142,24 @@ class Jobs:
         return self.failures
 
     def _look(self) -> None:
-        states = list(self.running.values())
-        looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name)), states)
+        """Each look lasts until its job has ended, or until it is worth another one; as many as can be had at once."""
+        states, began = list(self.running.values()), time.monotonic()
+        lasting = self._pause() if len(states) <= PARALLEL else 0
+        self.next_look = began + (lasting or self._pause())
+        looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name, lasting)), states)
         for state, look in zip(states, looks, strict=True):
             self._see(state, look)
 
     def _rest(self) -> None:
+        """What is left of the time until another look: all of it where none could be had."""
         if self.running:
-            time.sleep(self._pause())
+            time.sleep(max(0.0, self.next_look - time.monotonic()))
         elif self.finishing:
             wait(self.finishing, timeout=PAUSE, return_when=FIRST_COMPLETED)
 
     def _pause(self) -> float:
         now = time.monotonic()
-        return min(PAUSE, max(SHORTEST, min(state.pause(now) for state in self.running.values())))
+        return min(PAUSE, max(SHORTEST, min((state.pause(now) for state in self.running.values()), default=PAUSE)))
 
     def _begin(self) -> None:
         begun = []

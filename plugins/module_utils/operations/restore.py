@@ -15,6 +15,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.archive import WANT
 from ..manifests.common import labels_of
-from ..observe import attempt, together
+from ..observe import Objects, attempt, together
 from ..report import size
 from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
@@ -122,7 +123,7 @@ class Restore:
             done = self.done_before(sight, wish)
             if done:
                 return self.nothing(done)
-            begun = self.plan(wish, self.source(wish), sight)
+            begun = self.plan(wish, *self.prepared(wish, sight))
         self.changed = True
         return self.result(begun)
 
@@ -134,14 +135,14 @@ class Restore:
             done = self.done_before(sight, wish)
             if done:
                 return self.nothing(done)
-            source = self.source(wish)
-            plan = self.plan(wish, source, sight)
+            source, scene = self.prepared(wish, sight)
+            plan = self.plan(wish, source, scene)
             self.ctx.progress(self.headline(plan), important=True)
             self.save(plan)
         else:
             self.refuse_another(plan, wish)
             self.ctx.progress(f"going on with the restore of backup {plan.backup}: {plan.step}", important=True)
-            source = self.source(wish)
+            source = self.source(wish, sight.found)
         self.changed = True
         try:
             plan = self.carry_out(plan, source)
@@ -186,12 +187,13 @@ class Restore:
 
     # The backup
 
-    def catalogue(self) -> Catalogue:
+    def catalogue(self, found: Objects | None = None) -> Catalogue:
         """Through any pod that has the sidecar.
 
+        :param found: what was seen a moment ago, to spare another look.
         :raises CassopsError: none has.
         """
-        ready = catalogue.pods_with_restic(self.cluster.look().found)
+        ready = catalogue.pods_with_restic(found or self.cluster.look().found)
         if not ready:
             raise CassopsError(
                 f"no pod of datacenter {self.cluster.own.datacenter} has a running container "
@@ -225,22 +227,27 @@ class Restore:
             )
         return whole[-1].name
 
-    def source(self, wish: Wish) -> Source:
+    def prepared(self, wish: Wish, sight: Sight) -> tuple[Source, Scene]:
+        """What there is in the store and here, asked for at the same time."""
+        with ThreadPoolExecutor(1) as beside:
+            scene = beside.submit(self.scene, wish, sight)
+            return self.source(wish, sight.found), scene.result()
+
+    def source(self, wish: Wish, found: Objects) -> Source:
         """The backup with its documents, each compared with its digest."""
-        read = self.catalogue().read(wish.backup)
+        read = self.catalogue(found).read(wish.backup)
         schema = read.schema or backups.Schema(wish.backup, "", ())
         return Source(read.manifest, read.nodes, schema)
 
     # The plan
 
-    def plan(self, wish: Wish, source: Source, sight: Sight) -> Plan:
+    def plan(self, wish: Wish, source: Source, scene: Scene) -> Plan:
         """:raises CassopsError: with every reason why not."""
         if wish.mode == DATACENTER and self.params.get("confirm") != self.cluster.own.datacenter:
             raise CassopsError(
                 f"a whole datacenter goes back: all its nodes stop, and what was written since {source.manifest.taken} "
                 f"is gone. Repeat its name: {wish.say('confirm', self.cluster.own.datacenter)}"
             )
-        scene = self.scene(wish, sight)
         logs = self.logs(wish.to, source) if wish.to else {}
         now = self.cluster.kube.server_time()
         if wish.to:

@@ -141,7 +141,7 @@ class FakeRestic(Restic):
             running = [key for key, item in self.store_.jobs.items() if item[3] is None]
             self.store_.most_at_once = max(self.store_.most_at_once, len(running))
 
-    def look(self, job: str) -> Job:
+    def look(self, job: str, wait: float = 0) -> Job:
         self.kube.alive()  # type: ignore[attr-defined]
         entry = self.store_.jobs.get((self.pod, job))
         if entry is None:

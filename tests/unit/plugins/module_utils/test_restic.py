@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -255,6 +256,20 @@ def test_a_job_goes_on_by_itself_and_is_found_again(container: Container, client
     assert Path(listed).read_text() == "one\ntwo words\n"
     client.end("upload-b1")
     assert client.look("upload-b1").state == "absent"
+
+
+def test_a_look_that_lasts_tells_the_end_when_it_comes(container: Container, client: Restic, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    container.does(f"while ! [ -e {gate} ]; do sleep 0.05; done")
+    client.start("upload-b1", ["backup"], str(tmp_path))
+    until(lambda: client.look("upload-b1"), "running")
+    began = time.monotonic()
+    assert client.look("upload-b1", 0.5).state == "running"
+    assert time.monotonic() - began >= 0.5
+    threading.Timer(0.5, gate.touch).start()
+    assert client.look("upload-b1", 60).rc == 0
+    assert time.monotonic() - began < 30
+    assert client.look("upload-b2", 60).state == "absent"
 
 
 def test_a_job_may_run_restic_once_for_each_line(container: Container, client: Restic, tmp_path: Path) -> None:

@@ -373,7 +373,7 @@ def test_a_job_that_does_not_move_is_given_up(world: World, monkeypatch: pytest.
     world.assert_tidy()
 
 
-def stuck(self: Any, job: str) -> Any:
+def stuck(self: Any, job: str, wait: float) -> Any:
     from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Job
 
     self.kube.alive()

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import PARALLEL
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import (
     Jobs,
     Work,
@@ -43,6 +44,7 @@ class Scripted:
     deaf: int = 0
     made: int = 0
     log: list[str] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     began: threading.Event = field(default_factory=threading.Event)
 
     def start(self, job: str, args: Sequence[str], folder: str, lines: Sequence[str] = ()) -> None:
@@ -53,7 +55,8 @@ class Scripted:
         self.log.append(self.pod)
         self.began.set()
 
-    def look(self, job: str) -> Job:
+    def look(self, job: str, wait: float = 0) -> Job:
+        self.waits.append(wait)
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if isinstance(look, str):
             raise CassopsError(look)
@@ -109,7 +112,10 @@ def lasting(clock: Clock, seconds: float) -> Scripted:
     began = clock.now
     script = Scripted([DONE])
 
-    def look(_job: str) -> Job:
+    def look(_job: str, wait: float) -> Job:
+        """It is watched until it ends."""
+        script.waits.append(wait)
+        clock.tick(min(wait, max(0.0, began + seconds - clock.now)))
         part = (clock.now - began) / seconds
         return moving(int(100 * part)) if part < 1 else DONE
 
@@ -180,20 +186,31 @@ def test_time_left_says_nothing_before_it_knows() -> None:
     assert time_left(seconds_left(20, 100, 10, 10)) == "1m20s"
 
 
-def test_looks_come_closer_when_the_end_comes_near(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        clock.tick(seconds)
-
-    monkeypatch.setattr(time, "sleep", sleep)
+def test_looks_last_as_long_as_is_worth_it_and_no_longer_than_the_job(clock: Clock) -> None:
     began = clock.now
-    run(lasting(clock, 60))
-    assert pauses[0] == 0.25
-    assert max(pauses) == 5.0
-    assert pauses[-1] < 1
-    assert clock.now - began < 61
+    script = lasting(clock, 60)
+    run(script)
+    assert script.waits[0] == 0.25
+    assert max(script.waits) == 5.0
+    assert clock.now - began < 60.5
+
+
+def test_more_jobs_than_can_be_watched_at_once_are_looked_at_in_between(clock: Clock) -> None:
+    began = clock.now
+    scripts = [lasting(clock, 60) for _ in range(PARALLEL + 1)]
+    for number, script in enumerate(scripts):
+        script.pod = f"r1-{number}"
+    _failures, _said, finished = run(*scripts)
+    assert len(finished) == len(scripts)
+    assert scripts[0].waits[0] == 0
+    assert clock.now - began < 62
+
+
+def test_looks_that_fail_at_once_are_no_busy_loop(clock: Clock) -> None:
+    script = Scripted(["connection refused"])
+    failures, _said, _finished = run(script, limit=20)
+    assert "has not moved for 20 s" in failures["r1-0"]
+    assert len(script.waits) < 100
 
 
 def test_a_look_that_fails_is_no_failure_of_the_job(clock: Clock) -> None:
