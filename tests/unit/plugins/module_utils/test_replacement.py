@@ -223,6 +223,14 @@ def test_row_4_a_process_that_goes_on_where_nobody_reaches_it_is_never_replaced(
     assert "switch that worker off" in told.advice
 
 
+def test_row_4_a_node_that_serves_on_a_worker_that_is_cut_off_is_told() -> None:
+    """Kubernetes ends its pod after five minutes; then it is a person's decision, see above."""
+    cut_off = {"ready": False, "worker_lost": True, "worker": "worker1", "reason": "its worker worker1 does not answer"}
+    told = decided(views.with_node(views.whole(), FIRST, **cut_off))
+    assert short(told) == (4, WAIT)
+    assert "it is up, and Kubernetes hears nothing of worker worker1" in told.reason
+
+
 def test_a_node_that_cannot_be_asked_is_not_called_well() -> None:
     """Everybody else sees it up; what it sees itself nobody knows."""
     whole = views.whole()
