@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import getpass
+import multiprocessing
 import os
 import socket
 import threading
@@ -36,21 +37,29 @@ class LockLost(CassopsError):
     """The lock was taken by somebody else, or could not be renewed in time: stop changing things."""
 
 
+def controller() -> int:
+    """The process of ``ansible-playbook``. A task runs in a fork of it, by ``multiprocessing``, which remembers whose
+    fork it is: when that was killed at once, the parent is another already, and would seem to live.
+    """
+    parent = multiprocessing.parent_process()
+    return os.getppid() if parent is None or parent.pid is None else parent.pid
+
+
 def holder(pid: int | None = None) -> str:
     """Who we are in a Lease: ``<user>@<host> pid <pid>``.
 
-    Several tasks of one run share the lock, so the process must be that of ``ansible-playbook``. A task runs in a
-    fork of it: that is why the default is the parent's. (A module that runs by itself has a parent of its own for
-    each task; two such tasks of one run wait for each other at most until the first releases.)
+    Several tasks of one run share the lock, so the process must be that of ``ansible-playbook``. (A module that runs by
+    itself has a parent of its own for each task; two such tasks of one run wait for each other at most until the first
+    releases.)
 
-    :param pid: of the controller.
+    :param pid: of the controller; default is L(controller).
     """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         # A container's arbitrary user id has no name.
         user = str(os.getuid())
-    return f"{user}@{socket.gethostname()} pid {os.getppid() if pid is None else pid}"
+    return f"{user}@{socket.gethostname()} pid {controller() if pid is None else pid}"
 
 
 def process(pid: int) -> str:
@@ -99,7 +108,7 @@ class Lock:
         self._renewed_at = 0.0
         self._held_before = False
         self._lost = ""
-        self._controller = os.getppid()
+        self._controller = controller()
         self._process = process(self._controller)
 
     def __enter__(self) -> Lock:
@@ -118,7 +127,10 @@ class Lock:
         :param wait: seconds to wait for another to let go.
         :param background: renew it by a thread until :meth:`release`.
         :raises Locked: held by another, by whom and since when.
+        :raises LockLost: the run that this task belongs to was killed.
         """
+        self._see_controller()
+        self._end_if_lost()
         deadline = time.monotonic() + wait
         seen: dict[str, float] = {}
         while not self._try(seen):
@@ -151,6 +163,9 @@ class Lock:
         self._see_controller()
         if not self._lost and self._lease is not None and awake() - self._renewed_at > self.duration:
             self._lost = f"it could not be renewed for {self.duration} s"
+        self._end_if_lost()
+
+    def _end_if_lost(self) -> None:
         if self._lost:
             raise LockLost(
                 f"The lock {self.name} is lost: {self._lost}. Nothing more is changed. "

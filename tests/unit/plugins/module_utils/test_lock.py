@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import copy
 import os
+import re
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -188,6 +192,33 @@ def test_a_worker_without_its_controller_stops(leases, monkeypatch):
 def test_the_holder_is_the_controller():
     assert module.holder().endswith(f" pid {os.getppid()}")
     assert module.holder(7).endswith(" pid 7")
+
+
+ORPHAN = """
+import multiprocessing, os, signal, sys, time
+from ansible_collections.cassops.kubernetes.plugins.module_utils import lock
+
+def task(main):
+    while os.getppid() == main:
+        time.sleep(0.01)
+    held = lock.Lock(None, "l", lock.holder())
+    try:
+        held.acquire()
+    except lock.LockLost as error:
+        print(lock.holder().endswith(f" pid {main}"), error, flush=True)
+
+multiprocessing.get_context("fork").Process(target=task, args=[os.getpid()]).start()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_task_whose_run_was_killed_before_it_began_takes_no_lock():
+    """Its parent is another process by then, which lives: in its name nobody may hold anything."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", ORPHAN]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert re.fullmatch(r"True .* ansible-playbook process that this task belongs to is gone.*\n", done.stdout)
 
 
 def test_is_dead_is_never_guessed(monkeypatch):
