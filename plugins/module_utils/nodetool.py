@@ -14,6 +14,7 @@ from typing import Any
 
 from .errors import CassopsError
 from .kube import ExecTimeout, Kube, Unreachable
+from .manifests.scripts import SHORT_LIVED
 from .nodetooltext import JSON_VERBS, PARSERS, UnknownOutput
 
 __all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "run", "run_one", "status"]
@@ -48,9 +49,6 @@ _READ_ONLY = frozenset(
         "viewbuildstatus",
     }
 )
-
-# For a process of a second: the second compiler and a collector with threads only cost it time. Its script takes them.
-_JVM_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 _READ_ONLY_STARTS = ("get", "list", "describe", "status")
 
@@ -184,7 +182,7 @@ def _asks_format(verb: Sequence[str]) -> str | None:
 
 def _script(verbs: Sequence[Sequence[str]], marker: str, authenticated: bool) -> str:
     """A shell script: after each verb, the marker on both outputs, and its exit code on one."""
-    lines = [f'export JVM_OPTS="${{JVM_OPTS:-}} {_JVM_OPTIONS}"']
+    lines = [f'export JVM_OPTS="${{JVM_OPTS:-}} {SHORT_LIVED}"']
     options = ""
     if authenticated:
         lines += [

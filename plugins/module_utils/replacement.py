@@ -463,7 +463,7 @@ def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if len(up) < scene.observers:
         return wait(case, 4, f"{len(up)} of {scene.observers} views see it up; needed all: see to the network")
     if node.worker_lost:
-        return wait(case, 4, f"it is up, and Kubernetes hears nothing of worker {node.worker}: see to what is between")
+        return wait(case, 4, f"it is up, and Kubernetes hears nothing of worker {node.worker}: see to its kubelet")
     if not node.ready:
         return wait(case, 1, f"it is up and does not serve clients yet{f': {node.reason}' if node.reason else ''}")
     if node.pod in scene.seen.unheard:

@@ -5,12 +5,15 @@
 """The files that run in the pods: start.sh, probe.sh, stop.sh and logback.xml. Pure: text only.
 
 They are Python strings because modules travel to their target as Python files only. The scripts are POSIX sh and use
-what the official image has: coreutils, grep, sed and awk. `CASSOPS_ROOT` is put before every path and
-`CASSOPS_PAUSE` is the time between two looks at the ledger, `CASSOPS_CQL_PORT` the port that other nodes serve at; the
-unit tests set them.
+what the official image has: coreutils, grep, sed and awk. `CASSOPS_ROOT` is put before every path, `CASSOPS_PAUSE` is
+the time between two looks at the ledger, or for clients to go elsewhere, and `CASSOPS_CQL_PORT` the port that other
+nodes serve at; the unit tests set them.
 """
 
 from __future__ import annotations
+
+# For a Java process of a second: the second compiler and a collector with threads only cost it time.
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 START = r"""#!/bin/sh
 # Decides whether this node may start, writes its configuration, and becomes Cassandra.
@@ -481,17 +484,17 @@ rm -f "$marks/replay"
 """
 """Readiness, and the node's signs of life on its volume."""
 
-STOP = r"""#!/bin/sh
+STOP = rf"""#!/bin/sh
 # Before a pod ends, whoever ends it: CQL is closed first and clients go elsewhere, while the node still answers the
 # other nodes. Then it gets TERM, and Cassandra drains by itself.
 set -u
 
-config=${CASSOPS_ROOT:-}/cassops/config
+config=${{CASSOPS_ROOT:-}}/cassops/config
 
 # No client is on a node that is not ready, and nodetool would only wait for one that does not run.
 sh "$config/probe.sh" >/dev/null || exit 0
-JVM_OPTS="${JVM_OPTS:-} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC" timeout 60 nodetool disablebinary || exit
-sleep "${CASSOPS_PAUSE:-1}"
+JVM_OPTS="${{JVM_OPTS:-}} {SHORT_LIVED}" timeout 60 nodetool disablebinary || exit
+sleep "${{CASSOPS_PAUSE:-1}}"
 """
 """The pods' preStop hook: the kubelet sends TERM when it has ended, and tells of a failure as an event of the pod."""
 

@@ -136,7 +136,7 @@ def _container(datacenter: Datacenter, rack: Rack) -> Object:
             "timeoutSeconds": 5,
             "failureThreshold": 2,
         },
-        # Whoever ends the pod (a rollout, whoever drains its worker, an autoscaler), no request is cut off.
+        # Whoever ends the pod (a rollout, whoever drains its worker, an autoscaler), its clients are sent away first.
         "lifecycle": {"preStop": {"exec": {"command": ["sh", "/cassops/config/stop.sh"]}}},
         "resources": {kind: dict(amounts) for kind, amounts in datacenter.resources.items()},
         "securityContext": {

@@ -106,7 +106,7 @@ def wanted_batch(view: View, pods: Sequence[str], force: bool, canary: bool) -> 
             f"Kubernetes releases the highest numbers of rack {racks[0]} first: others above {short(chosen)} would "
             "restart too; name them as well, or restart them first"
         )
-    return replace(batch, fix=all(rollout.is_down(view, node) for node in nodes))
+    return replace(batch, fix=all(rollout.is_stuck(view, node) for node in nodes))
 
 
 # What gets out of it.
@@ -361,6 +361,7 @@ class Restarts:
         self.wait_observed()
         again = settled_partition(self.cluster.look().view, rack)
         if again < partition:
+            self.cluster.check()
             self._set_partition(rack, again)
 
     def _unsettled(self, names: Collection[str]) -> list[str]:

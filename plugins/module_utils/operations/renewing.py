@@ -169,8 +169,13 @@ class Renewing:
         closed = attempt(lambda: self.nodetool(pod, "disablebinary", VERB_LIMIT))
         if isinstance(closed, CassopsError):
             opened = attempt(lambda: self.nodetool(pod, "enablebinary", VERB_LIMIT))
-            more = f"; CQL of {pod} may be closed still: nodetool enablebinary opens it"
-            raise StillOpen(f"CQL could not be closed: {closed}{more if isinstance(opened, CassopsError) else ''}")
+            more = (
+                ". CQL may be closed still: nodetool enablebinary opens it" if isinstance(opened, CassopsError) else ""
+            )
+            raise StillOpen(
+                f"{pod} keeps its volume, because its CQL could not be closed: {closed}{more}. Look at its log, and run"
+                " it again"
+            )
 
     def nodetool(self, pod: str, verb: str, limit: float) -> nodetool.Result:
         return nodetool.run_one(self.cluster.kube, pod, [verb], limit)

@@ -144,8 +144,9 @@ class Jobs:
     def _look(self) -> None:
         """Each look lasts until its job has ended, or until it is worth another one; as many as can be had at once."""
         states, began = list(self.running.values()), time.monotonic()
-        lasting = self._pause() if len(states) <= PARALLEL else 0
-        self.next_look = began + (lasting or self._pause())
+        pause = self._pause()
+        lasting = pause if len(states) <= PARALLEL else 0
+        self.next_look = began + pause
         looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name, lasting)), states)
         for state, look in zip(states, looks, strict=True):
             self._see(state, look)
