@@ -197,7 +197,7 @@ def test_looks_last_as_long_as_is_worth_it_and_no_longer_than_the_job(clock: Clo
 
 def test_more_jobs_than_can_be_watched_at_once_are_looked_at_in_between(clock: Clock) -> None:
     began = clock.now
-    scripts = [lasting(clock, 60) for _ in range(PARALLEL + 1)]
+    scripts = [lasting(clock, 60) for job in range(PARALLEL + 1)]
     for number, script in enumerate(scripts):
         script.pod = f"r1-{number}"
     _failures, _said, finished = run(*scripts)
