@@ -36,7 +36,7 @@ options:
     description:
       - Limit in seconds of the wait for the ring to be whole before a node joins or leaves.
     type: int
-    default: 300
+    default: 900
   wait_timeout:
     description:
       - Limit in seconds of each other wait. While a node streams it counts from the last progress.

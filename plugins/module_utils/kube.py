@@ -767,7 +767,8 @@ class Kube:
     def error(self, status: int, data: bytes, what: What) -> ApiError:
         """The typed error for an answer."""
         said, reason = _status_message(data)
-        if "error dialing backend" in said:
+        # Of a pod's worker that was deleted the second is said, where the pod is asked for something.
+        if "error dialing backend" in said or (what.namespaced and said.startswith('nodes "')):
             return WorkerUnreachable(f"The worker of {what.name} does not answer: {said}", status, reason)
         return _ERRORS.get(status, ApiError)(self._words(status, said, what), status, reason)
 

@@ -103,13 +103,15 @@ def wanted(found: Objects, pod: str) -> bool:
 
 
 def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
-    """The worker of that name; where it may not be read, what the node's pod tells of it."""
+    """The worker of that name; where it may not be read, what the node's pod tells of it: a kubelet that was asked for
+    a pod, and has answered, is there."""
     if name is None:
         return Worker()
     try:
         found = kube.get("Node", name)
     except Forbidden:
-        return Worker(name, AWAY if node.worker_lost else UNKNOWN)
+        answers = node.is_ending or node.held is not None
+        return Worker(name, AWAY if node.worker_lost else READY if answers else UNKNOWN)
     if found is None:
         return Worker(name, GONE)
     ready = condition(found, "Ready").get("status") == "True"

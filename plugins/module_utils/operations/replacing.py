@@ -243,6 +243,8 @@ class Replacing:
             node = sight.view.node(plan.pod)
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
                 if not asked:
+                    if node and node.is_ending:
+                        return [f"the pod {plan.pod} to end"]
                     seen = self.cluster.ask(sight, busy=False)
                     if not any(view.observations for view in (seen.view, *seen.others)):
                         return [f"a living node to tell whether it sees {plan.pod} up"]
@@ -250,16 +252,16 @@ class Replacing:
                     if self.lives(plan, seen, going="deletionTimestamp" in claim["metadata"]):
                         return []
                 self.give_up_claim(claim)
-                self.end(pod, ended)
+                self.end(pod, node, ended)
                 return [f"the volume claim data-{plan.pod} to go{self.silent_worker(sight, plan)}"]
             if not plan.claim_uid and pod and pod["metadata"]["uid"] == plan.pod_uid and node and node.held is not None:
                 # It would see the approval by itself when the kubelet brings it the ledger; a new pod has it at once.
-                self.end(pod, ended)
+                self.end(pod, node, ended)
                 return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
             if pod is None:
                 return [f"Kubernetes to make the pod {plan.pod}"]
             if "deletionTimestamp" in pod["metadata"]:
-                if node and self.is_off(node.worker):
+                if node and self.is_off(node):
                     return [self.take_off(sight, node, ended)]
                 return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
             return []
@@ -302,12 +304,12 @@ class Replacing:
             self.cluster.kube.delete("PersistentVolumeClaim", name, uid=claim["metadata"]["uid"])
             self.say(f"volume claim {name} is given up")
 
-    def end(self, pod: Object | None, ended: set[str]) -> None:
-        """End a pod; where its worker is off, take it away without waiting for the worker's word."""
-        if pod is None:
+    def end(self, pod: Object | None, node: NodeView | None, ended: set[str]) -> None:
+        """End a node's pod; where its worker is off, take it away without waiting for the worker's word."""
+        if pod is None or node is None:
             return
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        off = self.is_off(pod["spec"].get("nodeName"))
+        off = self.is_off(node)
         mark = f"{uid} now" if off else uid
         if mark in ended or (not off and "deletionTimestamp" in pod["metadata"]):
             return
@@ -316,11 +318,12 @@ class Replacing:
         ended.add(mark)
         self.say(f"pod {name} is {'taken off a worker that is off' if off else 'ended'}")
 
-    def is_off(self, worker: str | None) -> bool:
-        if worker is None:
+    def is_off(self, node: NodeView) -> bool:
+        """Whether a node's worker is off for good."""
+        if node.worker is None:
             return False
-        nobody = NodeView(pod="", rack="", ordinal=0)
-        return bool(replacement.off_for_good(self.settings, failures.worker_of(self.cluster.kube, worker, nobody)))
+        worker = failures.worker_of(self.cluster.kube, node.worker, node)
+        return bool(replacement.off_for_good(self.settings, worker))
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
         node = sight.view.node(plan.pod)
@@ -420,7 +423,7 @@ class Replacing:
         up = scene.up_in(node.address)
         if up or not scene.observers:
             return f"{up[0] if up else 'a living node'} to see {node.pod} down, whose worker {node.worker} is off"
-        self.end(sight.found.get("Pod", node.pod), ended)
+        self.end(sight.found.get("Pod", node.pod), node, ended)
         return f"the pod {node.pod} to leave worker {node.worker}, which is off"
 
     def make_again(self, sight: Sight, node: NodeView, since: list[float]) -> None:

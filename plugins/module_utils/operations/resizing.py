@@ -19,8 +19,9 @@ from .. import scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
+from ..observe import Objects
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
-from ..view import View
+from ..view import NodeView, View
 from . import superuser
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
@@ -30,7 +31,8 @@ from .members import REPLICATING, Members
 from .waiting import until
 
 LIMITS: Mapping[str, Any] = {
-    "gate_timeout": {"type": "int", "default": 300},
+    # Longer than a node takes that was drained and is back: its grace period, and its start.
+    "gate_timeout": {"type": "int", "default": 900},
     "wait_timeout": {"type": "int", "default": 1800},
     "cleanup_timeout": {"type": "int", "default": 86400},
 }
@@ -224,10 +226,11 @@ class Resizing:
         It may join by itself until it is stopped, which takes a moment. So its volume goes only when it is, and all
         members have said since that they do not know it.
         """
-        node = self.cluster.look().view.node(pod)
-        address, foreign = (node.address, node.held is not None) if node else (None, False)
+        sight = self.cluster.look()
+        node = sight.view.node(pod)
+        address, foreign = (node.address, is_foreign(sight.found, node)) if node else (None, False)
         known = self.joining.known_as_member(pod, address)
-        if not known and not foreign:
+        if not known and not (node and node.held is not None):
             # One that is held runs no Cassandra, and its volume is somebody's: it must not look like its own.
             self.members.stop(pod)
         known = known or self.joining.known_as_member(pod, address, all_members=True)
@@ -335,3 +338,21 @@ def numbers(cluster: Cluster) -> dict[str, int]:
         rack, _dash, ordinal = pod.removeprefix(prefix).rpartition("-")
         found[rack] = max(found.get(rack, 0), int(ordinal) + 1)
     return found
+
+
+def is_foreign(found: Objects, node: NodeView) -> bool:
+    """Whether the volume of a node that has not joined may be another's.
+
+    Its start script says so, but only in a pod that runs. A node's Service is made before its pod, and its pod before
+    its claim: an older claim is not the node's own.
+    """
+    service, claim = found.get("Service", node.pod), found.get("PersistentVolumeClaim", f"data-{node.pod}")
+    if node.held is not None or claim is None:
+        return node.held is not None
+    if service is None:
+        return node.phase != "Running" or node.worker_lost
+    return made(claim) < made(service)
+
+
+def made(item: Mapping[str, Any]) -> str:
+    return str(item["metadata"].get("creationTimestamp", ""))

@@ -41,7 +41,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **OPTIONS,
     "size": {"type": "str", "required": True},
     "storage_class": {"type": "str"},
-    "gate_timeout": {"type": "int", "default": 300},
+    "gate_timeout": {"type": "int", "default": 900},
     "wait_timeout": {"type": "int", "default": 1800},
 }
 UNREAD = "storage classes were not checked: these credentials may not read them"

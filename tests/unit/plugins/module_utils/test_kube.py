@@ -139,6 +139,14 @@ def test_apply_is_server_side_and_may_be_dry(api, kube):
     assert (kube.requests.reads, kube.requests.writes) == (1, 0)
 
 
+def test_a_worker_that_was_deleted_cannot_be_asked_for_its_pods(api, kube):
+    api.status(404, 'nodes "w1" not found')
+    with pytest.raises(module.WorkerUnreachable, match="worker of p does not answer"):
+        kube.logs("p")
+    api.status(404, 'nodes "w1" not found')
+    assert kube.get("Node", "w1") is None
+
+
 def test_delete_names_the_very_object(api, kube):
     api.will(200)
     assert kube.delete("Pod", "p", "u-1", grace=5, propagation="Foreground") is True

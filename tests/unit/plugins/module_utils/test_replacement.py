@@ -203,6 +203,22 @@ def test_row_4_a_worker_that_does_not_answer_is_waited_for_then_asked_about(stat
     assert "kubectl delete node worker1" in told.advice
 
 
+@pytest.mark.parametrize("seen_up", [True, False])
+def test_row_4_a_pod_that_ends_on_a_worker_that_answers_is_let_end(seen_up: bool) -> None:
+    """It closes CQL and drains, for minutes perhaps; its readiness says for how long it was well."""
+    facts: dict[str, Any] = {"phase": "Terminating", "ready": False, "worker": "worker1"}
+    whole = views.whole()
+    view = views.with_node(whole, FIRST, **facts) if seen_up else dead(whole, FIRST, **facts)
+    for down in (3.0, 200.0, 864000.0):
+        told = decided(view, worker=Worker("worker1", READY), down=down)
+        assert (short(told), "its pod ends on worker worker1" in told.reason) == ((4, WAIT), True)
+    assert short(decided(view, wanted=False)) == (9, WAIT)
+    if seen_up:
+        going = Volume("claim", "pv", LOCAL, going=True)
+        told = decided(view, volume=going, open_plan=True, old_volume=True)
+        assert (short(told), "its pod ends" in told.reason) == ((12, WAIT), True)
+
+
 def test_row_4_is_also_a_volume_on_a_worker_that_may_come_back() -> None:
     view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
     assert short(decided(view, worker=Worker("worker1", AWAY), down=10.0)) == (4, WAIT)

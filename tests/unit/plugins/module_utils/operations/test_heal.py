@@ -399,6 +399,23 @@ def test_a_worker_that_is_silent_is_asked_about_and_nothing_is_touched(world: Wo
     assert decisions(world.refused(grace=10**6).result) == {FIRST: (4, "wait")}
 
 
+@pytest.mark.parametrize("may_read", [True, False])
+@pytest.mark.parametrize("drains", [True, False])
+def test_a_pod_that_takes_its_time_to_end_is_let_end(world: World, may_read: bool, drains: bool) -> None:
+    """Whoever deleted it: a rollout, or a drain of its worker. What was said of that worker once is not so any more."""
+    world.kube.may_read_cluster = may_read
+    world.kube.evict(FIRST)
+    if drains:
+        world.kube.end(FIRST)
+    since = len(world.kube.writes)
+    for said in ([], [worker_of(world, FIRST)]):
+        told = world.heal(check=True, workers_off=said)
+        assert decisions(told) == {FIRST: (4, "wait")}
+        (why,) = (each["reason"] for each in told["decisions"] if each["node"] == FIRST)
+        assert "its pod ends" in why
+    assert world.writes(since) == []
+
+
 @pytest.mark.parametrize("how", ["deleted", "said", "said, and nothing of the cluster may be read"])
 def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) -> None:
     before, lost = world.identities(), worker_of(world, FIRST)

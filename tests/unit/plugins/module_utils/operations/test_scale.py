@@ -404,6 +404,19 @@ def test_a_join_that_is_not_wanted_any_more_is_taken_back(three: Scaling) -> Non
     assert f"data-{LAST}" not in three.kube.names("PersistentVolumeClaim")
 
 
+def test_an_older_volume_is_not_given_up_with_a_join_that_is_taken_back(three: Scaling) -> None:
+    """Its node cannot start just then, so nobody says that it is held because of it."""
+    three.kube.homeless.add(LAST)
+    with pytest.raises(CassopsError):
+        three.run(scale, 2, wait_timeout=0)
+    claim = three.kube.one("PersistentVolumeClaim", f"data-{LAST}")
+    claim["metadata"]["creationTimestamp"] = "2026-11-01T00:00:00Z"
+    three.kube.one("Service", LAST)["metadata"]["creationTimestamp"] = "2026-11-02T00:00:00Z"
+    three.run(scale, 1)
+    three.assert_whole(1)
+    assert f"data-{LAST}" in three.kube.names("PersistentVolumeClaim")
+
+
 def test_what_was_withdrawn_half_way_is_no_later_nodes_own(worlds: Worlds) -> None:
     """Killed between the ledger and its volume, which stays: it holds a part of what a member has."""
     left = 0
