@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 from .. import activity, backups, cql, gates, nodetool, report, spec
@@ -100,37 +101,51 @@ class Run:
         self.writing = threading.RLock()
 
     def run(self) -> dict[str, Any]:
+        with nullcontext() if self.ctx.check_mode else self.lock:
+            return self.run_alone()
+
+    def run_alone(self) -> dict[str, Any]:
+        """The run, while nobody else makes backups or lets go of any."""
         self.refuse_half_restored()
-        seen = self.cluster.look()
-        sight = self.cluster.ask_all(seen, busy=False)
-        self.refuse(sight)
-        self.store = Catalogue(self.kube, self.able(sight)[0].pod, self.plan.repository, *self.where)
+        sight, records = self.look()
         begun = catalogue.running(self.kube, *self.where)
         name = self.params.get("name") or backups.name_at(self.now())
-        # A name of this very second is nobody's yet. Where nothing is done, the store is asked nevertheless.
-        asked = self.params.get("name") or self.ctx.check_mode
-        if asked and self.is_complete(name, self.store.records()) and (begun is None or begun.backup != name):
-            return self.result(self.store.manifest(name), changed=False)
+        if self.is_complete(name, records) and (begun is None or begun.backup != name):
+            return self.result(self.store.manifest(name, records), changed=False)
         self.manifest = self.fresh(name, sight)
         if self.ctx.check_mode:
             told = f"backup {name} would be made, as far as each node can give its data"
             return {**self.result(self.manifest, changed=True), "report": [told, *text(self.manifest)[1:]]}
-        with self.lock:
-            self.refuse_half_restored()
-            begun = catalogue.running(self.kube, *self.where)
-            records = self.store.records()
-            if begun is not None and self.is_complete(begun.backup, records):
-                # Its run died before the last snapshots were gone.
-                self.clear([node.pod for node in self.able(sight)], begun.backup)
-                catalogue.forget_running(self.kube, *self.where)
-                begun = None
-            elif begun is not None and begun.backup != name:
-                self.conclude(begun, sight)
-            elif begun is not None:
-                self.manifest = self.taken_up(begun)
-            if self.is_complete(name, records):
-                return self.result(self.store.manifest(name), changed=False)
-            return self.work(sight, records)
+        self.lock.check()
+        if begun is not None and self.is_complete(begun.backup, records):
+            # Its run died before the last snapshots were gone.
+            self.clear([node.pod for node in self.able(sight)], begun.backup)
+            catalogue.forget_running(self.kube, *self.where)
+        elif begun is not None and begun.backup != name:
+            self.conclude(begun, sight)
+        elif begun is not None:
+            self.manifest = self.taken_up(begun)
+        if self.is_complete(name, records):
+            return self.result(self.store.manifest(name, records), changed=False)
+        return self.work(sight, records)
+
+    def look(self) -> tuple[Sight, list[Record]]:
+        """The ring, and what the catalogue has: asked for at the same time, each takes about as long as the other."""
+        seen = self.cluster.look()
+        pods = catalogue.pods_with_restic(seen.found)
+        lacking = secrets_missing(self.kube, self.plan)
+        likely = next((node.pod for node in seen.view.nodes if node.ready and node.pod in pods and not lacking), "")
+        with ThreadPoolExecutor(1) as beside:
+            reading = beside.submit(self.catalogue_by(likely).records) if likely else None
+            sight = self.cluster.ask_all(seen, busy=False)
+            self.refuse(sight, lacking)
+            self.store = self.catalogue_by(self.able(sight)[0].pod)
+            if reading is None or self.store.pod != likely:
+                return sight, self.store.records()
+            return sight, reading.result()
+
+    def catalogue_by(self, pod: str) -> Catalogue:
+        return Catalogue(self.kube, pod, self.plan.repository, *self.where)
 
     def is_complete(self, name: str, records: Sequence[Record]) -> bool:
         """Whether the catalogue has the last word about a backup, and a good one."""
@@ -156,14 +171,14 @@ class Run:
                 "the playbook restore again with the options of that time, which finishes it; then back up"
             )
 
-    def refuse(self, sight: Sight) -> None:
+    def refuse(self, sight: Sight, lacking: Sequence[str]) -> None:
         """What makes a backup of the ring as it is worthless, or impossible.
 
+        :param lacking: what the Secrets lack.
         :raises SpecError: with all of it.
         """
         view = sight.view
-        errors = [*gates.normal(view), *gates.one_schema(view)]
-        errors += secrets_missing(self.kube, self.plan)
+        errors = [*gates.normal(view), *gates.one_schema(view), *lacking]
         if not self.able(sight):
             errors.append(
                 f"no node that runs has the container {CONTAINER} beside Cassandra: run the playbook deploy"
@@ -287,7 +302,8 @@ class Run:
     def snapshots(self, wanted: Sequence[NodeEntry], sight: Sight) -> None:
         """Flush everywhere, then take the snapshots everywhere: so they are of the same seconds."""
         pods = [entry.pod for entry in wanted]
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(2) as beside:
+            naming = beside.submit(self.uuid_sstables, pods[0])
             with self.cluster.locked():
                 for _attempt in range(SNAPSHOT_ATTEMPTS):
                     schema = self.schema(pods[0])
@@ -307,7 +323,7 @@ class Run:
                 else:
                     self.clear(pods, "")
                     self.give_up(["the schema kept changing while snapshots were taken; run it again when it rests"])
-            stored, digest = storing.result()
+            (stored, digest), uuid_sstables = storing.result(), naming.result()
         self.ctx.progress(f"snapshots taken on all nodes within {time.monotonic() - began:.1f} s", important=True)
         for pod, why in failed.items():
             self.failed(pod, why)
@@ -319,7 +335,7 @@ class Run:
             schema=stored,
             schema_digest=digest,
             versions=tuple(sorted({seen.own.version for seen in sight.view.observations.values()})),
-            uuid_sstables=self.uuid_sstables(pods[0]),
+            uuid_sstables=uuid_sstables,
             roles=not self.manifest.tables and "system_auth" not in self.manifest.excluded,
         )
         self.beat(at_once=True)
@@ -442,7 +458,13 @@ class Run:
         snapshot = str(job.status.get("snapshot_id") or "")
         tables = self.found[work.pod]
         entry = next(entry for entry in self.manifest.nodes if entry.pod == work.pod)
-        stored = work.restic.files(snapshot)
+        added = int(job.status.get("data_added_packed") or job.status.get("data_added") or 0)
+        node = self.node_manifest(entry, snapshot, added, tables)
+        with ThreadPoolExecutor(1) as beside:
+            # Where that is found at fault no manifest names the document, which goes with its backup.
+            storing = beside.submit(self.store.store_node, node)
+            stored = work.restic.files(snapshot)
+            manifest, digest = storing.result()
         wanted = {f"{table.source}/{file.path}": file.size for table in tables for file in table.files}
         if stored != wanted:
             odd = sorted(set(stored.items()) ^ set(wanted.items()))
@@ -450,9 +472,6 @@ class Run:
                 f"the repository of {work.pod} has not what its snapshot had: {len(odd)} files differ, such as"
                 f" {odd[0][0]}"
             )
-        added = int(job.status.get("data_added_packed") or job.status.get("data_added") or 0)
-        node = self.node_manifest(entry, snapshot, added, tables)
-        manifest, digest = self.store.store_node(node)
         entry = dataclasses.replace(entry, manifest=manifest, digest=digest, size=node.size, added=added)
         with self.writing:
             self.manifest = self.manifest.with_node(entry)

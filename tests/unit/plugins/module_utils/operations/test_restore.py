@@ -27,7 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
-from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
@@ -562,12 +562,12 @@ def test_what_another_datacenters_backup_is_restored_from_is_no_matter(world: Re
 @pytest.mark.parametrize("check", [True, False])
 def test_what_is_half_restored_is_not_backed_up(world: Restorable, check: bool) -> None:
     half_restored(world, tables=["shop"], rows="replace")
-    before = list(world.kube.writes)
+    before = world.writes()
     with pytest.raises(
         CassopsError, match=r"restore of backup b1 was begun at .* \(step change\).*run the playbook restore"
     ):
         world.run(backup, check=check, name="b2")
-    assert world.kube.writes == before
+    assert world.writes() == before
     world.restore(tables=["shop"], rows="replace")
     world.back_up("b2")
 
@@ -575,14 +575,15 @@ def test_what_is_half_restored_is_not_backed_up(world: Restorable, check: bool) 
 def test_a_restore_that_came_to_be_meanwhile_is_noticed_under_the_lock(
     world: Restorable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = backup.Run.refuse
+    plain = Lock.__enter__
 
-    def refuse(self: backup.Run, *what: Any) -> None:
-        plain(self, *what)
+    def enter(self: Lock) -> Lock:
+        monkeypatch.setattr(Lock, "__enter__", plain)
         half_restored(world, tables=["shop"], rows="replace")
         world.kube.one("Lease", "shop-backup-lock")["spec"]["holderIdentity"] = ""
+        return plain(self)
 
-    monkeypatch.setattr(backup.Run, "refuse", refuse)
+    monkeypatch.setattr(Lock, "__enter__", enter)
     with pytest.raises(CassopsError, match="a backup would keep what is half restored"):
         world.run(backup, name="b2")
     assert world.kube.get("ConfigMap", "shop-dc1-backup") is None
