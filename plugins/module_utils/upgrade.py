@@ -153,10 +153,19 @@ def furthest(modes: Mapping[str, str | None]) -> str | None:
     return max((mode for mode in found if mode), key=STEPS.index, default=None) if found <= set(STEPS) else None
 
 
+_MODE = re.compile(rf'^{KEY}: "(\w+)"$', re.MULTILINE)
+
+
 def mode_of(config_map: Mapping[str, Any]) -> str:
     """The mode that a configuration ConfigMap of this collection gives its pods."""
-    found = re.search(rf'^{KEY}: "(\w+)"$', config_map["data"]["cassandra.yaml"], re.MULTILINE)
+    found = _MODE.search(config_map["data"]["cassandra.yaml"])
     return found[1] if found else BEFORE
+
+
+def mode_line(config_map: Mapping[str, Any]) -> str:
+    """The line of a configuration ConfigMap that L(mode_of) reads, empty where there is none."""
+    found = _MODE.search(config_map["data"].get("cassandra.yaml", ""))
+    return found[0] if found else ""
 
 
 # --- cassandra.yaml ---------------------------------------------------------------------------------------------------

@@ -137,6 +137,14 @@ pending_restart:
   type: list
   elements: str
   sample: []
+registered:
+  description:
+    - The StatefulSets and ConfigMaps that would change, as the API server would have them.
+    - O(cassops.kubernetes.rollout_plan#module:registered) takes them.
+  returned: O(state=present), in check mode
+  type: list
+  elements: dict
+  sample: []
 unwell:
   description: The nodes that do not come up by themselves, and whose correction waits for the restart.
   returned: O(state=present)

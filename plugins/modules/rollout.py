@@ -58,6 +58,14 @@ options:
     description:
       - With O(upgrade), every node that is to be upgraded must have the snapshot of this name.
     type: str
+  registered:
+    description:
+      - Objects that count as registered already in the plan of check mode.
+        RV(cassops.kubernetes.datacenter#module:registered)
+        tells them, so that a change can be looked at before it is registered.
+    type: list
+    elements: dict
+    default: []
   rollback:
     description:
       - Take back a change that has reached some nodes only. The racks get the template that the untouched nodes run,

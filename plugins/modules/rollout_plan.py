@@ -39,8 +39,16 @@ attributes:
 options:
   snapshot:
     description:
-      - For an upgrade, the snapshot that every node must have before it. Default is RV(snapshot_name).
+      - For an upgrade, the snapshot that every node must have before it. Default is RV(snapshot_name), and
+        an empty one is none.
     type: str
+  registered:
+    description:
+      - Objects that count as registered already in the plan. RV(cassops.kubernetes.datacenter#module:registered) tells
+        them, so that a change can be looked at before it is registered.
+    type: list
+    elements: dict
+    default: []
   show:
     description:
       - Print the lines of RV(report) as they are.

@@ -281,9 +281,13 @@ def test_a_change_waits_for_a_restart_and_can_be_taken_back(living: Datacenter) 
     shown = changed.deploy("--check", "--diff", facts=True)
     assert "+    compaction_throughput: " in shown.output, shown.output
     assert shown.facts["dc1"]["pending_restart"] == living.nodes
+    planned = changed.run("upgrade", "--check", facts=True).ok().facts["dc1"]
+    assert [node for batch in planned["batches"] for node in batch["nodes"]] == living.nodes
     assert living.status()["pending_restart"] == [], "check mode registered the change"
 
     result = changed.deploy(facts=True)
+    registered = changed.run("upgrade", "--check", facts=True).ok().facts["dc1"]
+    assert registered["report"] == planned["report"], "the plan was another before it was registered"
     assert result.facts["dc1"]["pending_restart"] == living.nodes
     assert f"Pending restart: {', '.join(living.nodes)}" in result.output
     assert living.lives() == before, "deploy restarted something"
@@ -298,6 +302,7 @@ def test_a_change_waits_for_a_restart_and_can_be_taken_back(living: Datacenter) 
     status = living.run("status", facts=True).ok()
     assert status.facts["dc1"]["datacenter"]["pending_restart"] == living.nodes
 
+    assert living.deploy("--check", facts=True).facts["dc1"]["pending_restart"] == []
     back = living.deploy(facts=True)
     assert back.facts["dc1"]["pending_restart"] == []
     after = living.lives()

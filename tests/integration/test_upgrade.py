@@ -9,6 +9,7 @@ The driver sends a request whose connection 4.1 cuts to another node, as drivers
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from integration.harness import waiting
@@ -53,6 +54,27 @@ def upgrade(datacenter: Datacenter, **extra: str) -> Result:
     result = datacenter.run("upgrade", facts=True, **{**QUICK, **extra}).ok()
     print(f"{result.seconds:5.1f} s upgrade: {restarted(result, datacenter)}")
     return result
+
+
+def test_a_check_tells_the_same_plan_before_and_after_the_version_is_registered(
+    old: Datacenter, new: Datacenter
+) -> None:
+    lives = old.lives()
+    before = checked(new)
+    assert old.status()["pending_restart"] == []
+    assert before["upgrade"] == "Cassandra 4.1.10 to 5.0.9"
+    assert [node for batch in before["batches"] for node in batch["nodes"]] == new.nodes
+    new.deploy()
+    after = checked(new)
+    assert after == before
+    assert old.lives() == lives
+    old.deploy()
+
+
+def checked(datacenter: Datacenter) -> dict[str, Any]:
+    """The plan of an upgrade in check mode, without what counts time."""
+    facts = datacenter.run("upgrade", "--check", facts=True).ok().facts["dc1"]
+    return {key: facts[key] for key in ("batches", "blockers", "gates", "report", "snapshot_name", "upgrade")}
 
 
 def test_restart_is_no_upgrade(old: Datacenter, new: Datacenter) -> None:

@@ -176,13 +176,16 @@ def tasks_of(root: Path, role: str) -> list[Mapping[str, Any]]:
 
 
 def run_options(root: Path, role: str) -> dict[str, Mapping[str, Any]]:
-    """The options of a role that belong to one run: not those of the datacenter, which the inventory has."""
+    """The options of a role that belong to one run and that a person can type: not those of the datacenter, which the
+    inventory has, and not those that another role gives it."""
     file = root / "roles" / role / "meta" / "argument_specs.yml"
     options = yaml.safe_load(file.read_text())["argument_specs"]["main"].get("options") or {}
     return {
         name: {**option, "role": role}
         for name, option in options.items()
-        if not name.startswith("cassandra_") and "{{" not in str(option.get("default", ""))
+        if not name.startswith("cassandra_")
+        and "{{" not in str(option.get("default", ""))
+        and option.get("elements") != "dict"
     }
 
 

@@ -10,7 +10,7 @@ the living one: the hash notices what was taken away from the desired object, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,49 @@ def send(kube: Kube, changes: Iterable[Change], dry_run: bool = False) -> list[d
     return [kube.apply(change.desired, dry_run=dry_run) for change in changes]
 
 
+def foreseen(found: Objects, would: Iterable[Mapping[str, Any]], revisions: Sequence[Mapping[str, Any]]) -> Objects:
+    """What there is once a datacenter's objects are applied, its ControllerRevisions among them.
+
+    :param would: as the API server answers to a dry run of each.
+    :param revisions: the ControllerRevisions that there are.
+    """
+    by_kind = {kind: dict(items) for kind, items in found.by_kind.items()}
+    numbered = by_kind["ControllerRevision"] = {item["metadata"]["name"]: dict(item) for item in revisions}
+    for item in would:
+        kind, name = item["kind"], item["metadata"]["name"]
+        live, there = found.get(kind, name), dict(item)
+        if kind == "StatefulSet" and live is not None:
+            status = dict(live.get("status", {}))
+            if item["spec"]["template"] != live["spec"]["template"]:
+                newest = _next_revision(name, item["spec"]["template"], numbered)
+                status["updateRevision"] = newest["metadata"]["name"]
+                numbered[status["updateRevision"]] = newest
+            # Nobody waits for Kubernetes to look at what is only foreseen.
+            metadata = {**item["metadata"], "generation": live["metadata"].get("generation", 0)}
+            there.update(metadata=metadata, status=status)
+        by_kind.setdefault(kind, {})[name] = there
+    return Objects(by_kind)
+
+
+def _next_revision(
+    stateful_set: str, template: Mapping[str, Any], revisions: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The ControllerRevision that Kubernetes will have for a template, with the highest number: the former one where
+    the template comes again (C(getStatefulSetRevisions) in C(pkg/controller/statefulset))."""
+    mine = [item for name, item in revisions.items() if name.rpartition("-")[0] == stateful_set]
+    number = max((item.get("revision", 0) for item in mine), default=0) + 1
+    new: Mapping[str, Any] = {
+        "metadata": {"name": f"{stateful_set}-to-come"},
+        "data": {"spec": {"template": template}},
+    }
+    return {**next((item for item in mine if template_of(item) == template), new), "revision": number}
+
+
+def template_of(revision: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod template of a ControllerRevision, which is stored as a patch."""
+    return {key: value for key, value in revision["data"]["spec"]["template"].items() if key != "$patch"}
+
+
 def diff(changes: Iterable[Change], configuration: Callable[[], Mapping[str, Any] | None]) -> list[dict[str, str]]:
     """Ansible's diff of the changes: the fields we manage, before and after.
 
@@ -133,6 +176,12 @@ def content(item: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": {key: value for key, value in metadata.items() if value},
         **{key: value for key, value in item.items() if key not in ("apiVersion", "kind", "metadata", "status")},
     }
+
+
+def named(item: Mapping[str, Any]) -> dict[str, Any]:
+    """L(content) with kind and name, by which the object can be taken for applied elsewhere."""
+    shown = content(item)
+    return {"kind": item["kind"], **shown, "metadata": {"name": item["metadata"]["name"], **shown["metadata"]}}
 
 
 def only(live: Any, desired: Any) -> Any:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +19,7 @@ from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock
 from ..manifests import ledger_config_map
-from ..observe import Credentials, Objects, Reasons, ask, attempt, ledger_of, objects, together, view
+from ..observe import Credentials, Objects, Reasons, ask, attempt, labels, ledger_of, objects, together, view
 from ..observe_nodetool import ask_without_login
 from ..options import DATACENTER, KUBERNETES
 from ..view import View
@@ -152,11 +152,20 @@ class Cluster:
         for lock in self._locks:
             lock.check()
 
-    def look(self) -> Sight:
-        """The datacenter as Kubernetes has it; no node is asked. Ends the run if the lock was lost."""
+    def look(self, would: Sequence[Mapping[str, Any]] = ()) -> Sight:
+        """The datacenter as Kubernetes has it; no node is asked. Ends the run if the lock was lost.
+
+        :param would: objects that are taken for applied, see L(changes.foreseen).
+        """
         self.check()
         found = self.own.objects()
+        if would:
+            found = changes.foreseen(found, would, self.revisions())
         return Sight(found, self.own.view(found))
+
+    def revisions(self) -> list[dict[str, Any]]:
+        """The datacenter's ControllerRevisions."""
+        return self.kube.list("ControllerRevision", labels=labels(self.name, self.own.datacenter))
 
     def ask(self, sight: Sight, also: Collection[str] | None = (), busy: bool = True, gossip: bool = False) -> Sight:
         """The same with every observer's view, and those of the other datacenters.

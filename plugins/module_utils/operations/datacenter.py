@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The datacenter as the inventory wants it: made, changed without a restart, or taken away.
+"""The datacenter as the inventory wants it: made, or changed without a restart.
 
 State lives in the cluster only. Every step looks first, so a run that was killed anywhere is finished by the next:
 
@@ -16,32 +16,29 @@ State lives in the cluster only. Every step looks first, so a run that was kille
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import cql, gates, nodetool, restoring, ring, spec, upgrade
+from .. import cql, gates, nodetool, ring, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
 from ..lock import Lock
-from ..manifests import build, config_map, ledger_config_map
+from ..manifests import build, ledger_config_map
 from ..manifests.common import headless_service_name
 from ..observe import (
     LABEL_CLUSTER,
     LABEL_DATACENTER,
-    LABEL_RACK,
-    ZONE,
     Credentials,
     Objects,
     Reasons,
     ask,
     attempt,
-    by_pod,
     labels,
     ledger_of,
     members_with_tokens,
@@ -51,12 +48,13 @@ from ..observe import (
     view,
 )
 from ..options import DATACENTER, KUBERNETES
-from ..plan import plan_name
 from ..replacement import single_copies
 from ..scaling import system_replicas
 from ..view import NodeView, View
-from . import changes, preflight, rollout_plan, superuser
+from . import changes, preflight, removing, rollout_plan, superuser
 from .cluster import PEER, RELEASED, lock_name
+from .doors import OPEN_LIMIT, closed_door, turn_door
+from .living import at_once, living_datacenter
 from .members import own_seeds, pause
 from .patience import Patience
 from .waiting import until
@@ -92,12 +90,11 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "delete_volumes": {"type": "bool", "default": False},
     "variable_prefix": {"type": "str", "default": ""},
 }
-OPEN_LIMIT = 60.0
 OPEN_AGAIN = 30.0
+# Seconds for Kubernetes to look at a StatefulSet.
+REVISION_LIMIT = 60.0
 # Seconds between two looks at nodes that start: they need the processors more than we do.
 JOIN_PAUSE = 1.5
-# Read by start.sh.
-OPENED_FILE = "/tmp/open"
 # All nodes start at once, and hardly ever is one held: seconds until one is asked for that again.
 HELD_AGAIN = 15.0
 # What changes while nodes start; the other kinds change by our own hand only.
@@ -116,11 +113,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(datacenter). See its documentation for parameters and results."""
     kube = ctx.kube(params)
     if params["state"] == "absent":
-        return Removal(kube, params, ctx).run()
+        return removing.Removal(kube, params, ctx).run()
     return Deployment(kube, params, ctx).run()
-
-
-# --- present ----------------------------------------------------------------------------------------------------------
 
 
 class Deployment:
@@ -326,7 +320,9 @@ class Deployment:
             for peer in self.unintroduced(ledger):
                 self.note(f"tell datacenter {peer.ledger.datacenter} the seeds of {ledger.datacenter}")
         would = [] if self.namespace_missing else [self.rehearse(change) for change in planned]
-        return self.result(self.snapshot(found), pending=self.predicted_restarts(would, found))
+        registered = [registrable(item) for item in would if item["kind"] in ("StatefulSet", "ConfigMap")]
+        result = self.result(self.snapshot(found), pending=self.predicted_restarts(registered, found))
+        return {**result, "registered": registered}
 
     def predicted_ledger(self, found: Objects) -> Ledger:
         """The ledger as a run would leave it, but for what only the nodes can tell."""
@@ -340,17 +336,10 @@ class Deployment:
         return self.kube.apply(change.desired, dry_run=True)
 
     def predicted_restarts(self, would: Sequence[Mapping[str, Any]], found: Objects) -> list[str]:
-        """Nodes whose pod template would change, by the dry run's answers, and those that wait already."""
-        living = found.all("StatefulSet")
-        touched = {
-            name
-            for item in would
-            if item["kind"] == "StatefulSet"
-            and (name := item["metadata"]["name"]) in living
-            and item["spec"]["template"] != living[name]["spec"]["template"]
-        }
-        waiting = [node for node in self.nodes(found) if node.uid]
-        return [node.pod for node in waiting if node.pending_restart or node.pod.rpartition("-")[0] in touched]
+        """Nodes whose pod template would be another than theirs."""
+        revisions = self.revisions() if would else []
+        nodes = self.nodes(changes.foreseen(found, would, revisions))
+        return [node.pod for node in nodes if node.uid and node.pending_restart]
 
     # Applying.
 
@@ -455,7 +444,7 @@ class Deployment:
         self.record(planned, found)
         changes.send(self.kube, planned)
         if any(change.kind == "StatefulSet" for change in planned):
-            until(self.unobserved, "Kubernetes to take the new revision", OPEN_LIMIT, self.ctx.progress)
+            until(self.unobserved, "Kubernetes to take the new revision", REVISION_LIMIT, self.ctx.progress)
             found = self.look()
         if ledger.phase == PHASE_NEW:
             for node in self.nodes(found):
@@ -497,7 +486,7 @@ class Deployment:
         """After the first start: from here on a pod that comes back by itself comes back at its own revision."""
         if all(partition(item) for item in found.all("StatefulSet").values()):
             return
-        until(self.unsettled, "Kubernetes to complete the first start", OPEN_LIMIT, self.ctx.progress)
+        until(self.unsettled, "Kubernetes to complete the first start", REVISION_LIMIT, self.ctx.progress)
         found = self.look()
         changes.send(self.kube, changes.plan(self.manifests(ledger, found), found))
 
@@ -511,12 +500,15 @@ class Deployment:
             if item.get("status", {}).get("observedGeneration", 0) < item["metadata"]["generation"]
         ]
 
+    def revisions(self) -> list[dict[str, Any]]:
+        return self.kube.list("ControllerRevision", labels=labels(self.desired.cluster, self.desired.name))
+
     def remove_unused_configuration(self, found: Objects) -> None:
         """Configuration that no pod and no revision a pod may come back at refers to."""
         stored = {name: item for name, item in found.all("ConfigMap").items() if f"-{changes.CONFIG}-" in name}
         if len(stored) < 2:
             return
-        revisions = self.kube.list("ControllerRevision", labels=labels(self.desired.cluster, self.desired.name))
+        revisions = self.revisions()
         wanted = {
             item.get("status", {}).get(key)
             for item in found.all("StatefulSet").values()
@@ -827,6 +819,15 @@ class Deployment:
         return result
 
 
+def registrable(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What a plan has to know of an object: of a configuration only what it does to the storage format, it may hold
+    somebody's secrets."""
+    shown = changes.named(item)
+    if item["kind"] == "ConfigMap":
+        shown["data"] = {"cassandra.yaml": upgrade.mode_line(item)}
+    return shown
+
+
 def ledger_gone(cluster: str, datacenter: str) -> str:
     """A new ledger is a new identity, with which no volume's mark agrees."""
     return (
@@ -841,63 +842,6 @@ def living_peer(kube: Kube, cluster: str, datacenter: str) -> Peer | None:
     """Another datacenter of the cluster as it is now, None while it does not run."""
     ledger = ledger_of(objects(kube, cluster, datacenter, kinds=("ConfigMap",)), cluster, datacenter)
     return Peer(kube, ledger) if ledger is not None and ledger.phase == PHASE_RUNNING else None
-
-
-def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datacenter) -> spec.Living | None:
-    """What the datacenter is, by its ledger and its objects; None while no node was ever made.
-
-    The ledger knows the nodes also when their StatefulSets are gone (a destroyed datacenter whose volumes were kept, or
-    one that was only half destroyed). What then is not known counts as desired.
-    """
-    sets, claims = found.all("StatefulSet"), found.all("PersistentVolumeClaim")
-    if ledger is None or not (sets or claims):
-        return None
-    zones = {rack.name: rack.zone for rack in desired.racks}
-    zones.update({item["metadata"]["labels"][LABEL_RACK]: zone_of(item) for item in sets.values()})
-    racks = [rack_of(pod, desired.prefix) for pod in ledger.nodes]
-    if sets:
-        wanted = [item["spec"]["volumeClaimTemplates"][0]["spec"] for item in sets.values()]
-    else:
-        # A claim has the class it was given, also where the default was asked for.
-        wanted = [item["spec"] for item in claims.values()]
-        if desired.storage_class is None:
-            wanted = [{**claim, "storageClassName": None} for claim in wanted]
-    # What nodes run counts, not what waits for a restart: that can still be taken back.
-    ran = rollout_plan.noted(ledger, found)
-    return spec.Living(
-        cluster=ledger.cluster,
-        racks={rack: (zones.get(rack), racks.count(rack)) for rack in racks},
-        storage_size=wanted[0]["resources"]["requests"]["storage"],
-        storage_class=wanted[0].get("storageClassName"),
-        num_tokens=len(next(iter(ledger.tokens.values()), ())),
-        version=ran.version,
-        address=address_of(sets),
-        storage_mode=ran.storage_mode,
-    )
-
-
-def at_once(found: Objects, ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:
-    """Why nodes without a StatefulSet may not be made as desired: all start so at once, and no gate is asked.
-
-    What may not follow at all is said by L(spec.refusals). A ledger of before does not know what they ran.
-    """
-    racks = {rack_of(pod, desired.prefix) for pod in ledger.nodes}
-    gone = sorted(rack for rack in racks if found.get("StatefulSet", f"{desired.prefix}-{rack}") is None)
-    last, mode = rollout_plan.noted(ledger, found), upgrade.mode_of(config_map(desired, ledger))
-    if not gone or not last.version or upgrade.refusals(last.version, desired.version, last.storage_mode):
-        return []
-    told = f"the StatefulSet of rack {', '.join(gone)} is gone, and all nodes there would start with it at once: deploy"
-    if gates.line(last.version) != gates.line(desired.version):
-        return [
-            f"{prefix}version: the nodes ran {last.version} last, got {desired.version}; {told} {last.version}, then "
-            "run the playbook upgrade"
-        ]
-    if last.storage_mode not in (None, mode):
-        return [
-            f"{prefix}config.{upgrade.KEY}: the nodes ran with {last.storage_mode} last, got {mode}; {told} with "
-            f"{last.storage_mode}, then run the playbook upgrade"
-        ]
-    return []
 
 
 def addresses_of(found: Objects) -> dict[str, str]:
@@ -939,24 +883,6 @@ def is_changing(stateful_set: Mapping[str, Any]) -> bool:
     return bool(status.get("currentRevision") != status.get("updateRevision"))
 
 
-def zone_of(stateful_set: Mapping[str, Any]) -> str | None:
-    """The zone that a rack is pinned to."""
-    zone: str | None = stateful_set["spec"]["template"]["spec"].get("nodeSelector", {}).get(ZONE)
-    return zone
-
-
-def address_of(stateful_sets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Whose address the nodes have, C(service) or C(pod); empty where nothing tells."""
-    if not stateful_sets:
-        return ""
-    return "pod" if any(by_pod(item["spec"]["template"]) for item in stateful_sets.values()) else "service"
-
-
-def rack_of(pod: str, prefix: str) -> str:
-    """The rack in a node's name, C(<prefix>-<rack>-<ordinal>)."""
-    return pod.removeprefix(f"{prefix}-").rpartition("-")[0]
-
-
 def peer_secret(peer: Peer, desired: spec.Datacenter) -> Mapping[str, Any] | None:
     return peer.kube.get("Secret", desired.superuser_secret)
 
@@ -991,139 +917,3 @@ def current_configuration(found: Objects) -> Mapping[str, Any] | None:
             if f"-{changes.CONFIG}-" in name:
                 return found.get("ConfigMap", name)
     return None
-
-
-def turn_door(kube: Kube, pod: str) -> None:
-    """Tell the doorkeeper's start script that the superuser stands: it starts Cassandra again, open to all."""
-    done = kube.exec(pod, ["touch", OPENED_FILE], timeout=OPEN_LIMIT)
-    if done.rc != 0:
-        raise CassopsError(f"cannot write {OPENED_FILE} in pod {pod}: {done.stderr.strip()}")
-
-
-# Nothing where CQL is open, else the end of the configuration that the start script wrote.
-ASK_DOOR = "sh /cassops/config/probe.sh >/dev/null 2>&1 || tail -n 4 /cassops/conf/cassandra.yaml"
-
-
-def closed_door(kube: Kube, pod: str) -> str | None:
-    """How CQL of a running node is closed: C(off), C(loopback), or None (it is open, or will be)."""
-    told = kube.exec(pod, ["sh", "-c", ASK_DOOR], timeout=OPEN_LIMIT).stdout.replace('"', "")
-    lines = [line.split() for line in told.splitlines()]
-    if ["start_native_transport:", "false"] in lines:
-        return "off"
-    if any(line in lines for line in (["rpc_address:", "127.0.0.1"], ["rpc_address:", "::1"])):
-        return "loopback"
-    return None
-
-
-# --- absent -----------------------------------------------------------------------------------------------------------
-
-
-class Removal:
-    """One run towards C(state=absent): volumes, ledger and Secret stay unless asked otherwise."""
-
-    def __init__(self, kube: Kube, params: Mapping[str, Any], ctx: Context) -> None:
-        self.kube = kube
-        self.params = params
-        self.ctx = ctx
-        self.cluster: str = params["cluster"]
-        self.name: str = params["datacenter"]
-        self.done: list[str] = []
-        self.lock = Lock(kube, lock_name(self.cluster), ctx.holder)
-
-    def run(self) -> dict[str, Any]:
-        if self.params.get("confirm") != self.name:
-            raise CassopsError(
-                f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: option confirm, "
-                f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"
-            )
-        # Check mode writes nothing, not even the lock.
-        with nullcontext() if self.ctx.check_mode else self.lock:
-            for step in self.steps():
-                step()
-        return {"changed": bool(self.done), "changes": self.done}
-
-    def steps(self) -> list[Callable[[], None]]:
-        steps = [self.stop_nodes, lambda: self.delete_all("Service"), lambda: self.delete_all("PodDisruptionBudget")]
-        steps.append(self.delete_configuration)
-        if self.params.get("delete_volumes"):
-            # The ledger goes last: as long as a volume is left, it says whose it is.
-            return [*steps, self.delete_volumes, self.delete_ledger]
-        return [self.note_version, *steps]
-
-    def note_version(self) -> None:
-        """Into the ledger that stays, what the nodes run: a later deploy must bring them back with it."""
-        found = objects(self.kube, self.cluster, self.name)
-        ledger = attempt(lambda: ledger_of(found, self.cluster, self.name))
-        if isinstance(ledger, CassopsError):
-            self.ctx.warnings.append(f"which version the nodes ran was not noted: {ledger}")
-            return
-        if ledger is None or (noted := rollout_plan.noted(ledger, found)) == ledger:
-            return
-        planned = changes.plan([ledger_config_map(noted)], found)
-        if not self.ctx.check_mode:
-            self.lock.check()
-            changes.send(self.kube, planned)
-        self.done += [str(change) for change in planned]
-
-    def stop_nodes(self) -> None:
-        self.delete_all("StatefulSet")
-        if not self.ctx.check_mode:
-            limit = float(self.params["wait_timeout"])
-            until(self.pods_left, "the nodes to stop", limit, self.ctx.progress)
-
-    def pods_left(self) -> list[str]:
-        self.lock.check()
-        found = objects(self.kube, self.cluster, self.name, kinds=("Pod",))
-        return [f"{pod} still runs" for pod in sorted(found.all("Pod"))]
-
-    def delete_all(self, kind: str) -> None:
-        found = objects(self.kube, self.cluster, self.name, kinds=(kind,))
-        for name, item in sorted(found.all(kind).items()):
-            self.delete(kind, name, item)
-
-    def delete_configuration(self) -> None:
-        """With the volumes stays what tells what is on them: the ledger, and how far a replacement or a restore is."""
-        found = objects(self.kube, self.cluster, self.name, kinds=("ConfigMap",)).all("ConfigMap")
-        kept = {ledger_name(self.cluster, self.name)}
-        if not self.params.get("delete_volumes"):
-            kept |= {plan_name(self.cluster, self.name), restoring.plan_name(self.cluster, self.name)}
-        for name, item in sorted(found.items()):
-            if name not in kept:
-                self.delete("ConfigMap", name, item)
-
-    def delete_volumes(self) -> None:
-        self.delete_all("PersistentVolumeClaim")
-        if not self.ctx.check_mode:
-            limit = float(self.params["wait_timeout"])
-            until(self.volumes_left, "the volumes to go", limit, self.ctx.progress)
-
-    def volumes_left(self) -> list[str]:
-        self.lock.check()
-        found = objects(self.kube, self.cluster, self.name, kinds=("PersistentVolumeClaim",))
-        return [f"volume {claim} is still there" for claim in sorted(found.all("PersistentVolumeClaim"))]
-
-    def delete_ledger(self) -> None:
-        name = ledger_name(self.cluster, self.name)
-        ledger = self.kube.get("ConfigMap", name)
-        if ledger:
-            self.delete("ConfigMap", name, ledger)
-        ours = labels(self.cluster, self.name).items()
-        others = [
-            item["metadata"]["name"]
-            for item in self.kube.list("ConfigMap", labels={LABEL_CLUSTER: self.cluster})
-            if not ours <= item["metadata"]["labels"].items()
-        ]
-        secret = self.kube.get("Secret", self.params.get("superuser_secret") or f"{self.cluster}-superuser")
-        made_here = (secret or {}).get("metadata", {}).get("labels", {}).get(
-            "app.kubernetes.io/managed-by"
-        ) == "cassops"
-        if secret and made_here and not others:
-            self.delete("Secret", secret["metadata"]["name"], secret)
-
-    def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:
-        if not self.ctx.check_mode:
-            # Whoever has it now may have begun to deploy.
-            self.lock.check()
-            self.kube.delete(kind, name, uid=item["metadata"]["uid"], propagation="Background")
-        self.done.append(f"delete {kind} {name}")
-        self.ctx.progress(f"delete {kind} {name}", important=True)

@@ -24,18 +24,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .. import gates, nodetool
+from .. import gates
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..ledger import Ledger
-from ..observe import Objects, attempt, together
-from . import rollout_plan
+from ..observe import Objects
+from . import draining, rollout_plan
 from .cluster import CLUSTER, Cluster
 from .members import Members, pause
 from .patience import Patience
 from .waiting import until
 
-VERB_LIMIT = 60.0
 PAUSE = 1.0
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -120,15 +119,8 @@ class Power:
         """Clients first, on every node, then the data."""
         self.ctx.progress(f"closing CQL on {len(pods)} nodes, then draining them", important=True)
         self.cluster.check()
-        for verb, limit in (("disablebinary", VERB_LIMIT), ("drain", self.drain_limit)):
-            answers = together(lambda pod: attempt(lambda: self.verb(pod, verb, limit)), pods)  # noqa: B023
-            for answer in answers:
-                if isinstance(answer, CassopsError):
-                    # It drains when its pod ends, too.
-                    self.ctx.warnings.append(str(answer))
-
-    def verb(self, pod: str, verb: str, limit: float) -> nodetool.Result:
-        return nodetool.run_one(self.cluster.kube, pod, [verb], limit)
+        # A node that was not done drains again when its pod ends.
+        self.ctx.warnings.extend(draining.drain(self.cluster.kube, pods, self.drain_limit))
 
     def pods(self) -> list[str]:
         """The pods that are there still, in words."""

@@ -26,16 +26,15 @@ from ..replacement import REPLACE, Case, Decision
 from ..view import NodeView
 from . import failures, repairing
 from .cluster import Cluster, Sight
+from .draining import CLOSE_LIMIT, DRAIN_LIMIT
 from .healing import SAID, Healing
 from .members import Members
 from .replacing import Done, Replacing
 from .waiting import until
 
 PAUSE = 1.0
-# Seconds: of one nodetool; between closing CQL and draining, for clients to go elsewhere; of draining a node.
-VERB_LIMIT = 60.0
+# Seconds between closing CQL and draining, for clients to go elsewhere.
 DRAIN_WAIT = 1.0
-DRAIN_LIMIT = 300.0
 OPTIONS: Mapping[str, Any] = {
     "replace_volumes": {"type": "bool", "default": False},
     "repair": {"type": "bool", "default": True},
@@ -166,9 +165,9 @@ class Renewing:
     def close(self, pod: str) -> None:
         self.progress(f"{pod} closing CQL")
         self.cluster.check()
-        closed = attempt(lambda: self.nodetool(pod, "disablebinary", VERB_LIMIT))
+        closed = attempt(lambda: self.nodetool(pod, "disablebinary", CLOSE_LIMIT))
         if isinstance(closed, CassopsError):
-            opened = attempt(lambda: self.nodetool(pod, "enablebinary", VERB_LIMIT))
+            opened = attempt(lambda: self.nodetool(pod, "enablebinary", CLOSE_LIMIT))
             more = (
                 ". CQL may be closed still: nodetool enablebinary opens it" if isinstance(opened, CassopsError) else ""
             )

@@ -30,13 +30,12 @@ from ..ledger import Ledger, LedgerNode
 from ..observe import attempt, together
 from ..restoring import Parcel, Plan
 from ..view import NodeView, View
-from . import restore_volumes
+from . import draining, restore_volumes
 from .cluster import Cluster
+from .draining import CLOSE_LIMIT
 from .patience import NO_START, NO_WORKER, Patience
 from .waiting import until
 
-VERB_LIMIT = 60.0
-DRAIN_LIMIT = 300.0
 PAUSE = 1.0
 LOGIN_LIMIT = 30.0
 
@@ -123,16 +122,8 @@ class Swapping:
         """Clients first. What stays in a commit log would be lost to the keyspaces that are kept."""
         self.cluster.check()
         self.say(f"{len(nodes)} nodes close CQL and drain")
-        self.everywhere(nodes, "disablebinary", VERB_LIMIT)
-        self.everywhere(nodes, "drain", DRAIN_LIMIT)
-
-    def everywhere(self, nodes: list[NodeView], verb: str, limit: float) -> None:
-        told = together(
-            lambda node: attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, [verb], limit)), nodes
-        )
-        for answer in told:
-            if isinstance(answer, CassopsError):
-                self.ctx.warnings.append(f"{answer} It is restored all the same.")
+        failures = draining.drain(self.cluster.kube, [node.pod for node in nodes])
+        self.ctx.warnings.extend(f"{failure} It is restored all the same." for failure in failures)
 
     def give_up(self) -> None:
         """Before any data has changed: nodes that are held start as they were, and the others serve again."""
@@ -140,7 +131,7 @@ class Swapping:
         self.cluster.check()
         together(lambda node: self.release(node.pod), view.nodes)
         for node in [node for node in view.nodes if node.phase == "Running" and node.held is None]:
-            opened = attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, ["enablebinary"], VERB_LIMIT))  # noqa: B023
+            opened = attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, ["enablebinary"], CLOSE_LIMIT))  # noqa: B023
             if isinstance(opened, CassopsError) and node.uid:
                 # It was drained already, and refuses.
                 self.say(f"{node.pod} restarts")

@@ -29,6 +29,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
     **LIMITS,
     **rollout_plan.SETTINGS,
+    **rollout_plan.REGISTERED,
     "upgrade": {"type": "bool", "default": False},
     "snapshot": {"type": "str"},
     "rollback": {"type": "bool", "default": False},
@@ -199,12 +200,12 @@ class Rollout:
 
     def predict(self) -> dict[str, Any]:
         """The plan, and whether it could begin now; nothing is written."""
-        sight = self.cluster.ask_all(self.cluster.look())
+        sight = self.cluster.ask_all(self.cluster.look(self.params.get("registered") or ()))
         if self.params["rollback"]:
             sight = way_back.predicted(self.cluster, self.settings, sight)
         else:
             self.refuse(sight)
-        return rollout_plan.predicted(self.cluster, sight, self.settings, self.ctx, self.params.get("snapshot"))
+        return rollout_plan.predicted(self.cluster, sight, self.settings, self.ctx, self.params.get("snapshot") or "")
 
 
 def about(seconds: float) -> str:

@@ -15,7 +15,7 @@ from .. import gates, rollout, upgrade
 from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
 from ..ledger import Ledger, ledger_name
-from ..observe import VERSION, Objects, labels, runs, together
+from ..observe import VERSION, Objects, runs, together
 from ..view import View
 from .cluster import CLUSTER, Cluster, Sight
 
@@ -41,9 +41,12 @@ SETTINGS: Mapping[str, Any] = {
     "without": {"type": "raw"},
     "accept_outage": {"type": "raw"},
 }
+# What is to count as registered.
+REGISTERED: Mapping[str, Any] = {"registered": {"type": "list", "elements": "dict", "default": []}}
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
     **SETTINGS,
+    **REGISTERED,
     "snapshot": {"type": "str"},
     "show": {"type": "bool", "default": False},
     "variable_prefix": {"type": "str", "default": ""},
@@ -54,9 +57,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(rollout_plan). See its documentation for parameters and results."""
     settings = rollout.parse(params, params.get("variable_prefix") or "")
     cluster = Cluster(params, ctx)
-    told = predicted(
-        cluster, cluster.ask_all(cluster.look()), settings, ctx, params.get("snapshot"), show=params["show"]
-    )
+    sight = cluster.ask_all(cluster.look(params.get("registered") or ()))
+    told = predicted(cluster, sight, settings, ctx, params.get("snapshot"), show=params["show"])
     return {**told, "changed": False}
 
 
@@ -68,7 +70,11 @@ def predicted(
     snapshot: str | None,
     show: bool = True,
 ) -> dict[str, Any]:
-    """The plan as a result: for machines, and as lines for people."""
+    """The plan as a result: for machines, and as lines for people.
+
+    :param snapshot: that every node must have before an upgrade. Default is the one that is named after the change;
+        empty is none.
+    """
     done = done_since(sight.view, forced_since(cluster, sight.found) if settings.force else None)
     plan = rollout.plan(sight.view, settings, sight.others, done)
     lost = rollout.lost(sight.view, settings)
@@ -76,7 +82,7 @@ def predicted(
     closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
     change = change_of(sight, lost)
     name = snapshot_name(cluster, sight.found, change)
-    snapshot = snapshot or name
+    snapshot = name if snapshot is None else snapshot
     held = snapshots(cluster, sight.view, change.nodes)
     if change.is_upgrade:
         closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), lost)
@@ -122,11 +128,11 @@ def done_since(view: View, since: str | None) -> list[str]:
 def before_upgrade(cluster: Cluster, sight: Sight, settings: rollout.Settings, snapshot: str | None) -> list[str]:
     """Why nodes may not be upgraded now.
 
-    :param snapshot: that every node must have which is to be upgraded; None where there need not be any.
+    :param snapshot: that every node must have which is to be upgraded; none where there need not be any.
     """
     lost = rollout.lost(sight.view, settings)
     reasons = upgrade.before_upgrade((sight.view, *sight.others), lost)
-    if snapshot is None:
+    if not snapshot:
         return reasons
     return reasons + gates.snapshot_taken(snapshots(cluster, sight.view, change_of(sight, lost).nodes), snapshot)
 
@@ -154,7 +160,8 @@ def snapshot_name(cluster: Cluster, found: Objects, change: Change) -> str | Non
     """
     if change.target is None:
         return None
-    revisions = cluster.kube.list("ControllerRevision", labels=labels(cluster.name, cluster.own.datacenter))
+    # Where they are only foreseen, they are among what was found.
+    revisions = found.all("ControllerRevision").values() or cluster.revisions()
     numbers = {item["metadata"]["name"]: item["revision"] for item in revisions}
     newest = [item.get("status", {}).get("updateRevision") for item in found.all("StatefulSet").values()]
     return f"before-{change.target}-{max(numbers.get(name, 0) for name in newest)}"

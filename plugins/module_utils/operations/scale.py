@@ -20,7 +20,8 @@ from ..options import DATACENTER
 from ..renewal import Wanted
 from . import changes, preflight
 from .cluster import CLUSTER, Cluster
-from .datacenter import DESIRED, living_datacenter
+from .datacenter import DESIRED
+from .living import living_datacenter
 from .members import Members
 from .renewing import OPTIONS as RENEWAL
 from .resizing import OPTIONS, Resizing, lowered, numbers

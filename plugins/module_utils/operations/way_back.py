@@ -20,8 +20,9 @@ from typing import Any
 from .. import upgrade
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import LABEL_RACK, ZONE, Objects, labels, runs
+from ..observe import LABEL_RACK, ZONE, Objects, runs
 from ..rollout import Settings, lost
+from .changes import template_of
 from .cluster import Cluster, Sight
 from .rollout_plan import mode_of, modes_of, version_of
 
@@ -98,7 +99,7 @@ def ways(cluster: Cluster, settings: Settings, sight: Sight) -> list[Return]:
 
     :raises CassopsError: see L(take).
     """
-    revisions = cluster.kube.list("ControllerRevision", labels=labels(cluster.name, cluster.own.datacenter))
+    revisions = cluster.revisions()
     by_name = {item["metadata"]["name"]: item for item in revisions}
     sets = sight.found.all("StatefulSet")
     former = former_content(sets, by_name)
@@ -156,11 +157,6 @@ def way_of(stateful_set: Mapping[str, Any], revisions: Sequence[Mapping[str, Any
         return None
     latest = max(fitting, key=lambda item: item.get("revision", 0))
     return Return(name, stateful_set["spec"].get("replicas", 1), latest["metadata"]["name"], template_of(latest))
-
-
-def template_of(revision: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod template of a ControllerRevision, which is stored as a patch."""
-    return {key: value for key, value in revision["data"]["spec"]["template"].items() if key != "$patch"}
 
 
 def content(template: Mapping[str, Any]) -> str:

@@ -20,10 +20,10 @@ UNKNOWN = "is not known yet"
 ASKED = "The kubeconfig /there/is/none does not exist"
 
 
-def checked(folder: Path, changes: list[str] | None) -> str:
-    """What a check says after a deploy with these changes; None is without the role deploy."""
-    facts = {} if changes is None else {"deploy_result": {"changes": changes}}
-    play = {"hosts": "dc1", "gather_facts": False, "vars": facts, "roles": [{"role": "cassops.kubernetes.upgrade"}]}
+def checked(folder: Path, facts: dict[str, Any] | None) -> str:
+    """What a check says after a deploy that left this; None is without the role deploy."""
+    known = {} if facts is None else {"deploy_result": facts}
+    play = {"hosts": "dc1", "gather_facts": False, "vars": known, "roles": [{"role": "cassops.kubernetes.upgrade"}]}
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"dc1": VARIABLES}}}))
     words = ["-m", "ansible", "playbook", "--check", "-i", str(folder / "inventory.yml"), str(folder / "play.yml")]
@@ -31,17 +31,45 @@ def checked(folder: Path, changes: list[str] | None) -> str:
     return " ".join(done.stdout.split() + done.stderr.split())
 
 
-def test_a_change_that_a_check_does_not_register_has_no_plan_yet(tmp_path: Path) -> None:
-    told = checked(tmp_path, ["update StatefulSet shop-dc1-r1 (spec.template)"])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"phase": None, "changes": ["create StatefulSet shop-dc1-r1"]},
+        {"phase": "new", "changes": ["finish the first start"]},
+        {"phase": "running", "changes": ["create StatefulSet shop-dc1-r1"]},
+        {"phase": "running", "changes": ["create Secret shop-superuser"]},
+    ],
+)
+def test_what_is_not_there_as_a_whole_has_no_plan_yet(tmp_path: Path, facts: dict[str, Any]) -> None:
+    told = checked(tmp_path, facts)
     assert UNKNOWN in told
     assert ASKED not in told
 
 
-@pytest.mark.parametrize("changes", [None, [], ["update Service shop-dc1-r1-0"]])
-def test_what_is_registered_is_planned(tmp_path: Path, changes: list[str] | None) -> None:
-    told = checked(tmp_path, changes)
+@pytest.mark.parametrize(
+    "facts",
+    [
+        None,
+        {"phase": "running", "changes": []},
+        {"phase": "running", "changes": ["update StatefulSet shop-dc1-r1 (spec.template)"]},
+    ],
+)
+def test_what_runs_is_planned(tmp_path: Path, facts: dict[str, Any] | None) -> None:
+    told = checked(tmp_path, facts)
     assert UNKNOWN not in told
     assert ASKED in told
+
+
+def test_the_plan_is_that_of_what_a_check_would_register() -> None:
+    known = yaml.safe_load((ROOT / "roles/upgrade/vars/main.yml").read_text())
+    registered = [{"kind": "StatefulSet", "metadata": {"name": "shop-dc1-r1"}}]
+    render = NativeEnvironment().from_string(known["upgrade_registered"]).render
+    assert render(deploy_result={"registered": registered}) == registered
+    assert render(deploy_result={}) == []
+    block = yaml.safe_load((ROOT / "roles/upgrade/tasks/main.yml").read_text())[1]["block"]
+    plan = next(task["cassops.kubernetes.rollout_plan"] for task in block if "cassops.kubernetes.rollout_plan" in task)
+    rollout = next(task["vars"] for task in block if "ansible.builtin.include_role" in task)
+    assert plan["registered"] == rollout["rollout_registered"] == "{{ upgrade_registered }}"
 
 
 # --- snapshots --------------------------------------------------------------------------------------------------------

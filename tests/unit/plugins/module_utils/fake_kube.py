@@ -36,7 +36,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, from_config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import HELD_FILE
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import OPENED_FILE
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.doors import OPENED_FILE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.sstable_upgrade import LOOK_AT_FORMATS
 
 Object = dict[str, Any]

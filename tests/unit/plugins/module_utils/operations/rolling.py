@@ -97,9 +97,9 @@ class Rolling:
             connect=lambda params: cast(Kube, self.kube),
         )
 
-    def deploy(self, **changes: Any) -> dict[str, Any]:
+    def deploy(self, check: bool = False, **changes: Any) -> dict[str, Any]:
         racks = [{"name": f"r{n}", "zone": zone, "nodes": self.per_rack} for n, zone in enumerate("abc", 1)]
-        return datacenter.run({**WANTED, "racks": racks, **changes}, self.context())
+        return datacenter.run({**WANTED, "racks": racks, **changes}, self.context(check))
 
     def roll(self, check: bool = False, diff: bool = False, **changes: Any) -> dict[str, Any]:
         return operation.run({**OPTIONS, **changes}, self.context(check, diff))

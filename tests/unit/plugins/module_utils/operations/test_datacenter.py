@@ -21,7 +21,12 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, patience, superuser
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    datacenter,
+    patience,
+    removing,
+    superuser,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import own_seeds
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
 
@@ -512,11 +517,29 @@ def test_check_mode_tells_the_lines_that_change_and_who_waits_for_a_restart(depl
     assert len(deployed.kube.writes) == writes
 
 
+def bring_what_is_pending(deployed: World, pod: str) -> None:
+    """As a rollout does, to the only node of a rack."""
+    partition = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}}
+    deployed.kube.patch("StatefulSet", pod.rpartition("-")[0], partition)
+
+
 def test_check_mode_knows_that_a_key_taken_away_needs_a_restart(deployed: World) -> None:
     deployed.run(pod_template={"metadata": {"annotations": {"team": "shop"}}})
+    for pod in (FIRST, SECOND, THIRD):
+        bring_what_is_pending(deployed, pod)
     result = deployed.run(check=True)
     assert result["changed"] is True
     assert result["pending_restart"] == [FIRST, SECOND, THIRD]
+
+
+def test_check_mode_knows_the_pods_that_a_change_taken_back_never_reached(deployed: World) -> None:
+    """Kubernetes gives them their revision again."""
+    config = {"concurrent_reads": 64}
+    deployed.run(config=config)
+    bring_what_is_pending(deployed, FIRST)
+    assert deployed.run(check=True, config=config)["pending_restart"] == [SECOND, THIRD]
+    assert deployed.run(check=True)["pending_restart"] == [FIRST]
+    assert deployed.run()["pending_restart"] == [FIRST]
 
 
 def test_check_mode_tells_a_change_that_needs_no_restart(deployed: World) -> None:
@@ -984,13 +1007,13 @@ def test_absent_keeps_what_tells_how_far_a_replacement_or_a_restore_is(deployed:
 
 def test_absent_stops_where_its_lock_is_lost(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has it now may have begun to deploy: what is deleted by then would be theirs."""
-    plain = datacenter.Removal.pods_left
+    plain = removing.Removal.pods_left
 
     def asleep(self: Any) -> Any:
         self.lock._lost = "somebody holds it now"
         return plain(self)
 
-    monkeypatch.setattr(datacenter.Removal, "pods_left", asleep)
+    monkeypatch.setattr(removing.Removal, "pods_left", asleep)
     with pytest.raises(LockLost):
         deployed.remove(delete_volumes=True)
     assert deployed.kube.names("PersistentVolumeClaim") == [f"data-{pod}" for pod in (FIRST, SECOND, THIRD)]

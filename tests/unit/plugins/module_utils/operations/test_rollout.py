@@ -779,6 +779,33 @@ def test_an_upgrade_to_5_0_begins_with_the_first_step_of_the_storage_format(
     assert any("CASSANDRA_4 comes first" in reason for reason in plan["gates"])
 
 
+@pytest.mark.parametrize("changes", [{"version": "5.0.9"}, {"config": {"concurrent_reads": 64}}])
+def test_the_plan_is_the_same_before_and_after_a_change_is_registered(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    wanted = {"version": "4.1.10", **changes}
+    registered = world.deploy(check=True, **wanted)["registered"]
+    before = world.writes()
+    planned = world.run(rollout_plan, registered=registered)
+    rolled = world.roll(check=True, upgrade=True, registered=registered)
+    assert world.writes() == before
+    assert world.run(rollout_plan)["batches"] == [], "nothing was registered"
+    world.deploy(**wanted)
+    assert planned == world.run(rollout_plan)
+    assert rolled == world.roll(check=True, upgrade=True)
+    assert [node for batch in planned["batches"] for node in batch["nodes"]] == world.nodes
+
+
+def test_a_version_that_is_taken_back_leaves_a_plan_for_those_that_have_it_only(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    registered = old.deploy(check=True, version="4.1.10")["registered"]
+    planned = old.run(rollout_plan, registered=registered)
+    assert [batch["nodes"] for batch in planned["batches"]] == [[old.nodes[0]]]
+    old.deploy(version="4.1.10")
+    assert old.run(rollout_plan)["report"] == planned["report"]
+
+
 def take_snapshots(world: Rolling) -> str:
     """As the role upgrade does; returns their name."""
     plan = world.run(rollout_plan)

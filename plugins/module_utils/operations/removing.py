@@ -1,0 +1,138 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A datacenter is taken away: nodes, Services, configuration; volumes, ledger and Secret only where that is asked for.
+
+Each step looks first, so a run that was killed anywhere is finished by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from .. import restoring
+from ..context import Context
+from ..errors import CassopsError
+from ..kube import Kube
+from ..ledger import ledger_name
+from ..lock import Lock
+from ..manifests import ledger_config_map
+from ..observe import LABEL_CLUSTER, attempt, labels, ledger_of, objects
+from ..plan import plan_name
+from . import changes, rollout_plan
+from .cluster import lock_name
+from .waiting import until
+
+
+class Removal:
+    """One run towards C(state=absent): volumes, ledger and Secret stay unless asked otherwise."""
+
+    def __init__(self, kube: Kube, params: Mapping[str, Any], ctx: Context) -> None:
+        self.kube = kube
+        self.params = params
+        self.ctx = ctx
+        self.cluster: str = params["cluster"]
+        self.name: str = params["datacenter"]
+        self.done: list[str] = []
+        self.lock = Lock(kube, lock_name(self.cluster), ctx.holder)
+
+    def run(self) -> dict[str, Any]:
+        if self.params.get("confirm") != self.name:
+            raise CassopsError(
+                f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: option confirm, "
+                f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"
+            )
+        # Check mode writes nothing, not even the lock.
+        with nullcontext() if self.ctx.check_mode else self.lock:
+            for step in self.steps():
+                step()
+        return {"changed": bool(self.done), "changes": self.done}
+
+    def steps(self) -> list[Callable[[], None]]:
+        steps = [self.stop_nodes, lambda: self.delete_all("Service"), lambda: self.delete_all("PodDisruptionBudget")]
+        steps.append(self.delete_configuration)
+        if self.params.get("delete_volumes"):
+            # The ledger goes last: as long as a volume is left, it says whose it is.
+            return [*steps, self.delete_volumes, self.delete_ledger]
+        return [self.note_version, *steps]
+
+    def note_version(self) -> None:
+        """Into the ledger that stays, what the nodes run: a later deploy must bring them back with it."""
+        found = objects(self.kube, self.cluster, self.name)
+        ledger = attempt(lambda: ledger_of(found, self.cluster, self.name))
+        if isinstance(ledger, CassopsError):
+            self.ctx.warnings.append(f"which version the nodes ran was not noted: {ledger}")
+            return
+        if ledger is None or (noted := rollout_plan.noted(ledger, found)) == ledger:
+            return
+        planned = changes.plan([ledger_config_map(noted)], found)
+        if not self.ctx.check_mode:
+            self.lock.check()
+            changes.send(self.kube, planned)
+        self.done += [str(change) for change in planned]
+
+    def stop_nodes(self) -> None:
+        self.delete_all("StatefulSet")
+        if not self.ctx.check_mode:
+            limit = float(self.params["wait_timeout"])
+            until(self.pods_left, "the nodes to stop", limit, self.ctx.progress)
+
+    def pods_left(self) -> list[str]:
+        self.lock.check()
+        found = objects(self.kube, self.cluster, self.name, kinds=("Pod",))
+        return [f"{pod} still runs" for pod in sorted(found.all("Pod"))]
+
+    def delete_all(self, kind: str) -> None:
+        found = objects(self.kube, self.cluster, self.name, kinds=(kind,))
+        for name, item in sorted(found.all(kind).items()):
+            self.delete(kind, name, item)
+
+    def delete_configuration(self) -> None:
+        """With the volumes stays what tells what is on them: the ledger, and how far a replacement or a restore is."""
+        found = objects(self.kube, self.cluster, self.name, kinds=("ConfigMap",)).all("ConfigMap")
+        kept = {ledger_name(self.cluster, self.name)}
+        if not self.params.get("delete_volumes"):
+            kept |= {plan_name(self.cluster, self.name), restoring.plan_name(self.cluster, self.name)}
+        for name, item in sorted(found.items()):
+            if name not in kept:
+                self.delete("ConfigMap", name, item)
+
+    def delete_volumes(self) -> None:
+        self.delete_all("PersistentVolumeClaim")
+        if not self.ctx.check_mode:
+            limit = float(self.params["wait_timeout"])
+            until(self.volumes_left, "the volumes to go", limit, self.ctx.progress)
+
+    def volumes_left(self) -> list[str]:
+        self.lock.check()
+        found = objects(self.kube, self.cluster, self.name, kinds=("PersistentVolumeClaim",))
+        return [f"volume {claim} is still there" for claim in sorted(found.all("PersistentVolumeClaim"))]
+
+    def delete_ledger(self) -> None:
+        name = ledger_name(self.cluster, self.name)
+        ledger = self.kube.get("ConfigMap", name)
+        if ledger:
+            self.delete("ConfigMap", name, ledger)
+        ours = labels(self.cluster, self.name).items()
+        others = [
+            item["metadata"]["name"]
+            for item in self.kube.list("ConfigMap", labels={LABEL_CLUSTER: self.cluster})
+            if not ours <= item["metadata"]["labels"].items()
+        ]
+        secret = self.kube.get("Secret", self.params.get("superuser_secret") or f"{self.cluster}-superuser")
+        made_here = (secret or {}).get("metadata", {}).get("labels", {}).get(
+            "app.kubernetes.io/managed-by"
+        ) == "cassops"
+        if secret and made_here and not others:
+            self.delete("Secret", secret["metadata"]["name"], secret)
+
+    def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:
+        if not self.ctx.check_mode:
+            # Whoever has it now may have begun to deploy.
+            self.lock.check()
+            self.kube.delete(kind, name, uid=item["metadata"]["uid"], propagation="Background")
+        self.done.append(f"delete {kind} {name}")
+        self.ctx.progress(f"delete {kind} {name}", important=True)
