@@ -139,7 +139,8 @@ pending_restart:
   sample: []
 registered:
   description:
-    - The StatefulSets and ConfigMaps that would change, as the API server would have them.
+    - The StatefulSets and ConfigMaps that would change, as the API server would have them; of a configuration only
+      what it does to the storage format.
     - O(cassops.kubernetes.rollout_plan#module:registered) takes them.
   returned: O(state=present), in check mode
   type: list

@@ -12,9 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 COLLECTION = Path(__file__).resolve().parents[2]
-# An option of a role, by its place in meta/argument_specs.yml, and a variable of a playbook. Read without a YAML
-# parser, which would cost more than everything else that a short task does.
+# An option of a role, by its place in meta/argument_specs.yml; what a role sets itself; a variable of a playbook. Read
+# without a YAML parser, which would cost more than everything else that a short task does.
 OPTION = re.compile(r"^ {6}(\w+):", re.MULTILINE)
+OF_ROLE = re.compile(r"^(\w+):", re.MULTILINE)
 OF_PLAYBOOK = re.compile(r"\{\{ (\w+) \| default\(")
 # Read by action plugins, and no option of any role.
 OTHERS = frozenset({"cassandra_progress"})
@@ -27,6 +28,8 @@ def known() -> frozenset[str]:
     """The variables of all roles and playbooks of the collection."""
     specs = COLLECTION.glob("roles/*/meta/argument_specs.yml")
     names = {name for path in specs for name in OPTION.findall(path.read_text(encoding="utf-8"))}
+    for path in COLLECTION.glob("roles/*/vars/main.yml"):
+        names.update(OF_ROLE.findall(path.read_text(encoding="utf-8")))
     for path in COLLECTION.glob("playbooks/*.yml"):
         names.update(OF_PLAYBOOK.findall(path.read_text(encoding="utf-8")))
     return frozenset(names) | OTHERS

@@ -41,6 +41,27 @@ def test_names_of_others_are_left_alone():
     assert list(slips(known())) == []
 
 
+def test_what_roles_set_themselves_is_no_slip():
+    names = set()
+    for path in COLLECTION.glob("roles/*/vars/*.yml"):
+        names |= set(yaml.safe_load(path.read_text()))
+    for path in COLLECTION.glob("roles/*/tasks/*.yml"):
+        names |= set(set_by(yaml.safe_load(path.read_text())))
+    assert {"upgrade_snapshot_end", "upgrade_plan", "rollout_registered"} <= names
+    assert list(slips(names)) == []
+
+
+def set_by(tasks):
+    """The variables that tasks set."""
+    for task in tasks:
+        yield from task.get("vars", {})
+        yield from task.get("ansible.builtin.set_fact", {})
+        if "register" in task:
+            yield task["register"]
+        for block in ("block", "rescue", "always"):
+            yield from set_by(task.get(block, []))
+
+
 @pytest.mark.parametrize(
     ("role", "told"), [("cassops.kubernetes.deploy", 1), ("deploy", 0), ("somebody.elses.deploy", 0), (None, 0)]
 )

@@ -783,9 +783,11 @@ def test_a_replacement_whose_worker_is_gone_too_takes_a_third_one(world: World) 
     assert world.kube.ledger().volumes == {FIRST: 2}
 
 
-@pytest.mark.parametrize(("phase", "taken"), [("Pending", False), ("Terminating", True)])
+@pytest.mark.parametrize(
+    ("phase", "lost", "taken"), [("Pending", False, False), ("Terminating", False, False), ("Terminating", True, True)]
+)
 def test_a_pod_that_starts_on_a_worker_that_was_off_is_left_there(
-    world: World, monkeypatch: pytest.MonkeyPatch, phase: str, taken: bool
+    world: World, monkeypatch: pytest.MonkeyPatch, phase: str, lost: bool, taken: bool
 ) -> None:
     """The option stays in a schedule's variables; these credentials may not read that the worker is back."""
     name = worker_of(world, FIRST)
@@ -793,7 +795,7 @@ def test_a_pod_that_starts_on_a_worker_that_was_off_is_left_there(
     cluster = cast(Cluster, SimpleNamespace(kube=world.kube))
     working = Replacing(cluster, Settings(workers_off=frozenset({name})), 5, Context())
     monkeypatch.setattr(Replacing, "take_off", lambda *_arguments: "taken off")
-    node = NodeView(FIRST, "r1", 0, uid="uid", worker=name, phase=phase)
+    node = NodeView(FIRST, "r1", 0, uid="uid", worker=name, phase=phase, worker_lost=lost)
     assert working.without_worker(cast(Sight, None), node, set()) == ("taken off" if taken else "")
 
 
