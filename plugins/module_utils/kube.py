@@ -767,8 +767,9 @@ class Kube:
     def error(self, status: int, data: bytes, what: What) -> ApiError:
         """The typed error for an answer."""
         said, reason = _status_message(data)
-        # Of a pod's worker that was deleted the second is said, where the pod is asked for something.
-        if "error dialing backend" in said or (what.namespaced and said.startswith('nodes "')):
+        # The second is said of a worker that was deleted, where its pod is asked for something.
+        deleted = status == 404 and what.kind == "Pod" and said.startswith('nodes "')
+        if deleted or "error dialing backend" in said:
             return WorkerUnreachable(f"The worker of {what.name} does not answer: {said}", status, reason)
         return _ERRORS.get(status, ApiError)(self._words(status, said, what), status, reason)
 

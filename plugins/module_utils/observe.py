@@ -419,13 +419,23 @@ class Reasons:
         answers = together(lambda node: attempt(lambda: held_reason(kube, node.pod)), waiting)
         read = {node.uid: answer for node, answer in zip(waiting, answers, strict=True)}
         self._free |= {uid: now for uid, answer in read.items() if answer is None}
-        return tuple(node if node.ready else with_answer(node, read.get(node.uid)) for node in nodes)
+        asked = {*read, *self._free}
+        return tuple(
+            node if node.ready or node.uid not in asked else with_answer(node, read.get(node.uid)) for node in nodes
+        )
+
+
+# What a kubelet says of a container that has ended, or of a pod that is gone.
+ENDED = ("container not found", "pod does not exist")
 
 
 def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:
+    """A question that was not answered in time, or that the API server has refused, tells nothing of the worker."""
     if isinstance(answer, WorkerUnreachable):
         return replace(node, worker_lost=True, reason=silent(node.worker))
-    return replace(node, held=answer if isinstance(answer, str) and node.phase == "Running" else None)
+    if isinstance(answer, CassopsError):
+        return replace(node, held=None, answered=any(words in str(answer) for words in ENDED))
+    return replace(node, held=answer if node.phase == "Running" else None, answered=True)
 
 
 def held_reason(kube: Kube, pod: str) -> str | None:

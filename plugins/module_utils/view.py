@@ -143,6 +143,8 @@ class NodeView:
     running_for: float | None = None
     # Its worker does not answer: nobody can tell whether the node still runs, nor end it.
     worker_lost: bool = False
+    # Its worker has answered a question about the pod a moment ago. Asked are pods that run and are not ready.
+    answered: bool = False
     # The volume's claim is being deleted: the node loses its data when its pod goes.
     volume_deleting: bool = False
 

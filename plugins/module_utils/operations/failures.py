@@ -103,14 +103,14 @@ def wanted(found: Objects, pod: str) -> bool:
 
 
 def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
-    """The worker of that name; where it may not be read, what the node's pod tells of it: a kubelet that was asked for
-    a pod, and has answered, is there."""
+    """The worker of that name; where it may not be read, what the node's pod tells of it: its kubelet has answered a
+    question about it, or could not be reached."""
     if name is None:
         return Worker()
     try:
         found = kube.get("Node", name)
     except Forbidden:
-        answers = node.is_ending or node.held is not None
+        answers = node.answered and name == node.worker
         return Worker(name, AWAY if node.worker_lost else READY if answers else UNKNOWN)
     if found is None:
         return Worker(name, GONE)

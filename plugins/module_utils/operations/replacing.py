@@ -241,10 +241,12 @@ class Replacing:
             claim = sight.found.get("PersistentVolumeClaim", f"data-{plan.pod}")
             pod = sight.found.get("Pod", plan.pod)
             node = sight.view.node(plan.pod)
+            if node is None:
+                raise CassopsError(f"no StatefulSet and no ledger knows {plan.pod} any more; somebody took it away")
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
                 if not asked:
-                    if node and node.is_ending:
-                        return [f"the pod {plan.pod} to end"]
+                    if self.is_ending(node):
+                        return [f"the pod {plan.pod} to end (if it takes longer than its grace: kubectl describe pod)"]
                     seen = self.cluster.ask(sight, busy=False)
                     if not any(view.observations for view in (seen.view, *seen.others)):
                         return [f"a living node to tell whether it sees {plan.pod} up"]
@@ -254,14 +256,14 @@ class Replacing:
                 self.give_up_claim(claim)
                 self.end(pod, node, ended)
                 return [f"the volume claim data-{plan.pod} to go{self.silent_worker(sight, plan)}"]
-            if not plan.claim_uid and pod and pod["metadata"]["uid"] == plan.pod_uid and node and node.held is not None:
+            if not plan.claim_uid and pod and pod["metadata"]["uid"] == plan.pod_uid and node.held is not None:
                 # It would see the approval by itself when the kubelet brings it the ledger; a new pod has it at once.
                 self.end(pod, node, ended)
                 return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
             if pod is None:
                 return [f"Kubernetes to make the pod {plan.pod}"]
             if "deletionTimestamp" in pod["metadata"]:
-                if node and self.is_off(node):
+                if self.is_off(node):
                     return [self.take_off(sight, node, ended)]
                 return [f"the pod {plan.pod} to go{self.silent_worker(sight, plan)}"]
             return []
@@ -304,9 +306,9 @@ class Replacing:
             self.cluster.kube.delete("PersistentVolumeClaim", name, uid=claim["metadata"]["uid"])
             self.say(f"volume claim {name} is given up")
 
-    def end(self, pod: Object | None, node: NodeView | None, ended: set[str]) -> None:
+    def end(self, pod: Object | None, node: NodeView, ended: set[str]) -> None:
         """End a node's pod; where its worker is off, take it away without waiting for the worker's word."""
-        if pod is None or node is None:
+        if pod is None:
             return
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
         off = self.is_off(node)
@@ -320,10 +322,14 @@ class Replacing:
 
     def is_off(self, node: NodeView) -> bool:
         """Whether a node's worker is off for good."""
-        if node.worker is None:
-            return False
-        worker = failures.worker_of(self.cluster.kube, node.worker, node)
-        return bool(replacement.off_for_good(self.settings, worker))
+        return node.worker is not None and bool(replacement.off_for_good(self.settings, self.worker(node)))
+
+    def is_ending(self, node: NodeView) -> bool:
+        """Whether its pod ends by itself, sooner or later."""
+        return node.phase == "Terminating" and self.worker(node).state == READY
+
+    def worker(self, node: NodeView) -> replacement.Worker:
+        return failures.worker_of(self.cluster.kube, node.worker, node)
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
         node = sight.view.node(plan.pod)

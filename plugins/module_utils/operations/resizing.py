@@ -22,7 +22,7 @@ from ..ledger import Ledger
 from ..observe import Objects
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
 from ..view import NodeView, View
-from . import superuser
+from . import failures, superuser
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
@@ -36,6 +36,8 @@ LIMITS: Mapping[str, Any] = {
     "wait_timeout": {"type": "int", "default": 1800},
     "cleanup_timeout": {"type": "int", "default": 86400},
 }
+# Seconds by which the clocks of API servers may differ.
+CLOCKS = 60.0
 OPTIONS: Mapping[str, Any] = {
     **LIMITS,
     "cleanup": {"type": "bool", "default": True},
@@ -248,7 +250,8 @@ class Resizing:
         until(
             look, f"{self.members.short(pod)} to be forgotten", float(self.params["wait_timeout"]), self.progress, 2.0
         )
-        self.members.say(f"{pod} is withdrawn")
+        kept = f"; the volume claim data-{pod}, which was there before it, stays" if foreign else ""
+        self.members.say(f"{pod} is withdrawn{kept}")
 
     def replicate(self) -> None:
         """Cassandra's own keyspaces get the replicas that deploy would have given them.
@@ -343,16 +346,16 @@ def numbers(cluster: Cluster) -> dict[str, int]:
 def is_foreign(found: Objects, node: NodeView) -> bool:
     """Whether the volume of a node that has not joined may be another's.
 
-    Its start script says so, but only in a pod that runs. A node's Service is made before its pod, and its pod before
-    its claim: an older claim is not the node's own.
+    Its start script says so, and lets no Cassandra run on it; but only in a pod that runs. Of another one the claim
+    tells: a node's Service, where it has one, is made before its pod and its claim.
     """
     service, claim = found.get("Service", node.pod), found.get("PersistentVolumeClaim", f"data-{node.pod}")
-    if node.held is not None or claim is None:
+    has_told = node.held is not None or node.phase == "Crashed" or (node.phase == "Running" and node.answered)
+    if has_told or claim is None or service is None:
         return node.held is not None
-    if service is None:
-        return node.phase != "Running" or node.worker_lost
-    return made(claim) < made(service)
+    return made(claim) < made(service) - CLOCKS
 
 
-def made(item: Mapping[str, Any]) -> str:
-    return str(item["metadata"].get("creationTimestamp", ""))
+def made(item: Mapping[str, Any]) -> float:
+    stamp = item["metadata"].get("creationTimestamp")
+    return failures.seconds_of(stamp) if stamp else 0.0

@@ -15,9 +15,13 @@ from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSes
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+    ApiError,
     ExecResult,
+    ExecTimeout,
+    Forbidden,
     Kube,
     NotFound,
+    Unreachable,
     WorkerUnreachable,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
@@ -373,6 +377,26 @@ def test_a_worker_that_cannot_be_asked_is_seen_although_its_pod_was_never_ready(
     listed = [replace(node, ready=False, phase=phase)]
     (told,) = observe.Reasons().told(cast(Kube, pods), listed)
     assert (told.worker_lost, told.reason, told.held) == (True, f"its worker {node.worker} does not answer", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "answered"),
+    [
+        (None, True),
+        ("the volume is empty", True),
+        (ApiError('unable to upgrade connection: container not found ("cassandra")', 404), True),
+        (ExecTimeout("cat in r1-0 was not done after 20 s"), False),
+        (Unreachable("the API server cannot be reached"), False),
+        (Forbidden("pods/exec", 403), False),
+        (WorkerUnreachable("no route to host", 500), False),
+    ],
+)
+@pytest.mark.parametrize("phase", ["Running", "Terminating"])
+def test_only_an_answer_tells_that_a_worker_is_there(phase: str, answer: Any, answered: bool) -> None:
+    (node,) = views.nodes(("r1",), 1)
+    told = observe.with_answer(replace(node, ready=False, phase=phase), answer)
+    assert told.answered is answered
+    assert told.worker_lost is isinstance(answer, WorkerUnreachable)
 
 
 # --- gossip -----------------------------------------------------------------------------------------------------------

@@ -217,6 +217,10 @@ def test_row_4_a_pod_that_ends_on_a_worker_that_answers_is_let_end(seen_up: bool
         going = Volume("claim", "pv", LOCAL, going=True)
         told = decided(view, volume=going, open_plan=True, old_volume=True)
         assert (short(told), "its pod ends" in told.reason) == ((12, WAIT), True)
+    # One that does not answer ends no pod.
+    silent = Worker("worker1", AWAY)
+    assert short(decided(view, worker=silent, down=864000.0)) == (4, ASK)
+    assert short(decided(view, worker=silent, wanted=False)) == (9, ASK)
 
 
 def test_row_4_is_also_a_volume_on_a_worker_that_may_come_back() -> None:

@@ -23,7 +23,7 @@ from unit.plugins.module_utils.fake_kube import Killed
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, ExecTimeout, Kube, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
@@ -416,6 +416,28 @@ def test_a_pod_that_takes_its_time_to_end_is_let_end(world: World, may_read: boo
     assert world.writes(since) == []
 
 
+@pytest.mark.parametrize("error", [ExecTimeout("not done after 20 s"), Unreachable("cannot be reached")])
+def test_a_worker_that_is_only_silent_is_not_taken_for_one_that_answers(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: CassopsError
+) -> None:
+    """Where packets to it are lost, the API server does not say that it cannot be reached: it takes too long."""
+    lost, plain = worker_of(world, FIRST), type(world.kube).exec
+
+    def exec_(self: Any, pod: str, argv: Sequence[str], **options: Any) -> Any:
+        if pod == FIRST and ("Pod", pod) in self.objects and self.worker_of(pod) in self.off:
+            raise error
+        return plain(self, pod, argv, **options)
+
+    monkeypatch.setattr(type(world.kube), "exec", exec_)
+    world.kube.may_read_cluster = False
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    told = world.heal(check=True)["decisions"]
+    assert [(each["row"], each["action"]) for each in told if each["node"] == FIRST] == [(4, "ask")]
+    told = world.heal(check=True, workers_off=[lost])["decisions"]
+    assert [each["action"] for each in told if each["node"] == FIRST] == ["move"]
+
+
 @pytest.mark.parametrize("how", ["deleted", "said", "said, and nothing of the cluster may be read"])
 def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) -> None:
     before, lost = world.identities(), worker_of(world, FIRST)
@@ -784,10 +806,11 @@ def test_a_replacement_whose_worker_is_gone_too_takes_a_third_one(world: World) 
 
 
 @pytest.mark.parametrize(
-    ("phase", "lost", "taken"), [("Pending", False, False), ("Terminating", False, False), ("Terminating", True, True)]
+    ("phase", "answered", "taken"),
+    [("Pending", False, False), ("Terminating", False, True), ("Terminating", True, False)],
 )
 def test_a_pod_that_starts_on_a_worker_that_was_off_is_left_there(
-    world: World, monkeypatch: pytest.MonkeyPatch, phase: str, lost: bool, taken: bool
+    world: World, monkeypatch: pytest.MonkeyPatch, phase: str, answered: bool, taken: bool
 ) -> None:
     """The option stays in a schedule's variables; these credentials may not read that the worker is back."""
     name = worker_of(world, FIRST)
@@ -795,7 +818,7 @@ def test_a_pod_that_starts_on_a_worker_that_was_off_is_left_there(
     cluster = cast(Cluster, SimpleNamespace(kube=world.kube))
     working = Replacing(cluster, Settings(workers_off=frozenset({name})), 5, Context())
     monkeypatch.setattr(Replacing, "take_off", lambda *_arguments: "taken off")
-    node = NodeView(FIRST, "r1", 0, uid="uid", worker=name, phase=phase, worker_lost=lost)
+    node = NodeView(FIRST, "r1", 0, uid="uid", worker=name, phase=phase, answered=answered)
     assert working.without_worker(cast(Sight, None), node, set()) == ("taken off" if taken else "")
 
 

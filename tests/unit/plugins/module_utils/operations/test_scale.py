@@ -20,6 +20,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cluster,
     datacenter,
@@ -27,6 +28,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     leaving,
     members,
     patience,
+    resizing,
     scale,
     streaming,
     waiting,
@@ -415,6 +417,34 @@ def test_an_older_volume_is_not_given_up_with_a_join_that_is_taken_back(three: S
     three.run(scale, 1)
     three.assert_whole(1)
     assert f"data-{LAST}" in three.kube.names("PersistentVolumeClaim")
+    assert any("which was there before it, stays" in text for text in three.said)
+
+
+@pytest.mark.parametrize(
+    ("service", "facts", "foreign"),
+    [
+        ("03:00:00", {"phase": "Pending"}, True),
+        ("03:00:00", {"phase": None}, True),
+        ("03:00:00", {"phase": "Running"}, True),
+        ("03:00:00", {"phase": "Running", "answered": True}, False),
+        ("03:00:00", {"phase": "Crashed"}, False),
+        ("02:00:30", {"phase": "Pending"}, False),
+        ("01:59:59", {"phase": "Pending"}, False),
+        ("01:59:59", {"phase": "Running", "answered": True, "held": "the volume belongs to another node"}, True),
+        (None, {"phase": "Pending"}, False),
+    ],
+)
+def test_whose_volume_it_is_that_a_node_has_which_never_joined(
+    service: str | None, facts: dict[str, Any], foreign: bool
+) -> None:
+    """A claim of 02:00. With the addresses of pods there is no Service."""
+    found: dict[str, dict[str, Any]] = {
+        "PersistentVolumeClaim": {f"data-{LAST}": {"metadata": {"creationTimestamp": "2026-11-01T02:00:00Z"}}}
+    }
+    if service:
+        found["Service"] = {LAST: {"metadata": {"creationTimestamp": f"2026-11-01T{service}Z"}}}
+    node = NodeView(LAST, "r1", 1, **facts)
+    assert resizing.is_foreign(Objects(found), node) is foreign
 
 
 def test_what_was_withdrawn_half_way_is_no_later_nodes_own(worlds: Worlds) -> None:
