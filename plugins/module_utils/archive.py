@@ -12,7 +12,7 @@ in it, up to when everything is in (C(until)), and since when nothing is missing
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from . import schema_text
@@ -22,6 +22,8 @@ LOG = "log"
 """Kind of such a snapshot."""
 SLACK = 120.0
 """Seconds by which the clocks of the API server and of a worker may differ."""
+READING = 30.0
+"""Seconds in which a segment that is being stored may still grow."""
 KEPT_LONGER = 3600.0
 """Seconds before the oldest backup that moments are reached from, from which on its commit log is kept too."""
 # A process numbers its segments one by one, from the milliseconds since 1970 of its start. No two starts are as near.
@@ -48,19 +50,32 @@ class Upload:
 
 @dataclass(frozen=True)
 class Chain:
-    """:param snapshots: what has to be fetched, one over the other in this order."""
+    """:param snapshots: what has to be fetched, one over the other in this order.
+    :param end: when the last of it was stored: so far reach the rows in it, also those that are not replayed."""
 
     snapshots: tuple[str, ...]
     size: int
+    end: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of today's schema, and when it was made, in seconds since 1970."""
+    """A column of today's schema, and when it was made, in seconds since 1970; of a dropped one, when that was."""
 
     keyspace: str
     table: str
     name: str
+    made: float
+    dropped: bool = False
+
+
+@dataclass(frozen=True)
+class Type:
+    """A user's type of today's schema, the number of its fields, and when it was made or changed last."""
+
+    keyspace: str
+    name: str
+    fields: int
     made: float
 
 
@@ -135,7 +150,8 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
     # Of a segment that was stored while it grew, the last is the whole.
     newest = {name: each.id for each in needed for name in each.segments}
     wanted = [each for each in needed if each.id in newest.values()]
-    return Chain(tuple(each.id for each in wanted), sum(each.size for each in wanted))
+    size, end = sum(each.size for each in wanted), needed[-1].time + READING
+    return Chain(tuple(each.id for each in wanted), size, end)
 
 
 def _gap(needed: Iterable[Upload]) -> str:
@@ -150,28 +166,59 @@ def number_of(name: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def schema_changes(columns: Iterable[Column], stored: Schema, taken: float, to: float) -> tuple[list[str], list[str]]:
+def schema_changes(
+    columns: Iterable[Column],
+    stored: Schema,
+    taken: float,
+    to: float,
+    end: float = 0.0,
+    types: Iterable[Type] = (),
+) -> tuple[list[str], list[str]]:
     """Reasons against a replay, and warnings: Cassandra reads a commit log with the schema that it started with.
 
-    It leaves out rows of tables that it does not know. At a column that it does not know it does not start.
+    It leaves out rows of tables that it does not know. At a column, or a field of a type, that it does not know it does
+    not start, whether the row is of the wanted time or later: it reads first, and then asks for the time
+    (C(CommitLogReader.readMutation)).
 
     :param taken: when the backup was taken, of which the schema is.
+    :param end: up to when there are rows in what is read; at least C(to).
     """
-    known = {
-        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
-        for each in stored.statements
-        if each.kind in ("table", "materialized_view")
-    }
-    since = [each for each in columns if taken < each.made <= to]
+    known, known_types = _described(stored, "table", "materialized_view"), _described(stored, "type")
+    end = max(to, end)
+    found, gone = [each for each in columns if not each.dropped], [each for each in columns if each.dropped]
+    since = [each for each in found if taken < each.made <= to]
+    changes = [
+        f"column {each.name} of table {each.keyspace}.{each.table} was made at {moment(each.made)}"
+        for each in found
+        if taken < each.made <= end and (each.keyspace, each.table) in known
+    ]
+    changes += [
+        f"column {each.name} of table {each.keyspace}.{each.table} was made and dropped (at {moment(each.made)})"
+        for each in gone
+        if taken < each.made and each.name not in known.get((each.keyspace, each.table), {each.name: ""})
+    ]
+    changes += [
+        f"type {each.keyspace}.{each.name} got more fields (at {moment(each.made)})"
+        for each in types
+        if taken < each.made <= end and 0 < len(known_types.get((each.keyspace, each.name), {})) < each.fields
+    ]
     reasons = [
-        f"column {each.name} of table {each.keyspace}.{each.table} was made at {moment(each.made)}, after the backup: "
-        "Cassandra cannot replay rows that have it over the backup's schema; choose a time before, or a newer backup"
-        for each in since
-        if (each.keyspace, each.table) in known
+        f"{change}, after the backup, and the commit log that has to be read goes on to {moment(end)}: Cassandra "
+        "cannot read such rows over the backup's schema; choose an earlier time, or a newer backup"
+        for change in changes
     ]
     made = sorted({f"{each.keyspace}.{each.table}" for each in since if (each.keyspace, each.table) not in known})
     warnings = [f"made after the backup, so they come back without rows, or not at all: {', '.join(made)}"]
     return reasons, warnings if made else []
+
+
+def _described(stored: Schema, *kinds: str) -> dict[tuple[str, str], dict[str, str]]:
+    """(keyspace, name) -> columns of tables, or fields of types."""
+    return {
+        (schema_text.plain(each.keyspace), schema_text.plain(each.name)): schema_text.columns(each.cql)
+        for each in stored.statements
+        if each.kind in kinds
+    }
 
 
 def needed_since(began: Collection[float], reach: float) -> float | None:

@@ -139,8 +139,9 @@ class Job:
 
     @property
     def done(self) -> int:
-        """Bytes that are done."""
-        return int(self.status.get("bytes_done") or self.status.get("bytes_restored") or 0)
+        """Bytes that are done. A restore that goes on reads what is there already, and skips it."""
+        restored = int(self.status.get("bytes_restored") or 0) + int(self.status.get("bytes_skipped") or 0)
+        return int(self.status.get("bytes_done") or restored)
 
     @property
     def total(self) -> int:

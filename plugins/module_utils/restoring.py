@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from . import schema_text
-from .archive import Chain, Column, schema_changes
+from .archive import Chain, Column, Type, schema_changes
 from .backups import COMPLETE, Manifest, NodeManifest, Schema, Statement, Table, moment, seconds
 from .errors import CassopsError, LedgerError
 from .report import size
@@ -138,6 +138,7 @@ class Scene:
     schema: Schema | None
     datacenters: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    types: tuple[Type, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -409,6 +410,15 @@ def _changed_columns(stored: str, living: str) -> str:
     return ", ".join(told)
 
 
+def counters(stored: Schema) -> frozenset[Name]:
+    """The tables that count."""
+    return frozenset(
+        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
+        for each in stored.statements
+        if each.kind == "table" and "counter" in schema_text.columns(each.cql).values()
+    )
+
+
 def _changed_type(stored: str, living: str) -> str:
     """Fields may have been added at the end; a renamed one holds the same bytes."""
     then, now = list(schema_text.columns(stored).values()), list(schema_text.columns(living).values())
@@ -534,7 +544,8 @@ def not_then(wish: Wish, source: Source, scene: Scene, now: float, logs: Mapping
         return [f"{wish.to} is in the future: it is {moment(now)}"]
     pods = {node.host_id: node.pod for node in source.nodes}
     reasons = [f"{pods[host]}: {told}" for host, told in sorted(logs.items()) if isinstance(told, str)]
-    return reasons + schema_changes(scene.columns, source.schema, seconds(taken), to)[0]
+    end = max((told.end for told in logs.values() if isinstance(told, Chain)), default=to)
+    return reasons + schema_changes(scene.columns, source.schema, seconds(taken), to, end, scene.types)[0]
 
 
 def with_logs(plan: Plan, logs: Mapping[str, Chain | str]) -> Plan:
@@ -580,6 +591,21 @@ def older(source: Source, scene: Scene, wish: Wish) -> list[str]:
     return []
 
 
+def elsewhere(names: Sequence[Name], scene: Scene) -> list[str]:
+    """Keyspaces that have no replicas here: no repair would find what is imported."""
+    living = scene.schema.statements if scene.schema else ()
+    wanted = {name[0] for name in names}
+    options = {
+        schema_text.plain(each.name): schema_text.replication(each.cql) for each in living if each.kind == "keyspace"
+    }
+    return [
+        f"keyspace {keyspace} has no replicas in {scene.datacenter} now ({told}): rows that are imported here would "
+        "belong to nobody; give it some first (ALTER KEYSPACE, then repair)"
+        for keyspace, told in sorted(options.items())
+        if keyspace in wanted and told.get("class", "").endswith(NETWORK) and told.get(scene.datacenter, "0") == "0"
+    ]
+
+
 def served(
     wish: Wish, source: Source, scene: Scene, names: Sequence[Name], id: str, began: float
 ) -> tuple[Plan | None, list[str]]:
@@ -596,7 +622,7 @@ def served(
     pairs = same_ring(source.nodes, scene.nodes)
     way = IMPORT
     if not isinstance(pairs, str):
-        reasons += unfilled(names, scene.schema)
+        reasons += unfilled(names, scene.schema) + elsewhere(names, scene)
     else:
         way, spread = LOAD, ordered(node.pod for node in scene.nodes)
         if not wish.load:

@@ -27,6 +27,8 @@ _ALTER = re.compile(
     rf"|ADD\s+(?P<added>{NAME})\s+(?P<kind>.+))",
     re.IGNORECASE | re.DOTALL,
 )
+_ORDER = re.compile(r"\bCLUSTERING\s+ORDER\s+BY\s*\(([^)]*)\)", re.IGNORECASE)
+_DOWNWARDS = re.compile(rf"({NAME})\s+DESC\b", re.IGNORECASE)
 _GC_GRACE = re.compile(r"\bgc_grace_seconds\s*=\s*(\d+)", re.IGNORECASE)
 
 
@@ -74,7 +76,8 @@ def items(text: str) -> list[str]:
 
 
 def columns(text: str) -> dict[str, str]:
-    """Column -> its type (and C(static)) of CREATE TABLE, field -> type of CREATE TYPE; the key as C(PRIMARY KEY).
+    """Column -> its type (and C(static)) of CREATE TABLE, field -> type of CREATE TYPE; the key as C(PRIMARY KEY), with
+    the columns that are ordered downwards: rows of another order cannot be read.
 
     A table that lost columns is described with them, and with the ALTER TABLE after it that drops each; another adds it
     where it was made once more (C(TableMetadata.toCqlString), 4.0 to 5.0).
@@ -114,6 +117,11 @@ def _created(create: str) -> dict[str, str]:
                 kind = kind[: -len(PRIMARY_KEY)].strip()
                 found[PRIMARY_KEY] = f"({name[0]})"
             found[plain(name[0])] = kind
+    bare = frozenset(_bare(create))
+    order = next((each for each in _ORDER.finditer(create) if each.start() in bare), None)
+    downwards = _DOWNWARDS.findall(order[1]) if order else []
+    if downwards and PRIMARY_KEY in found:
+        found[PRIMARY_KEY] += f" with {', '.join(downwards)} downwards"
     return found
 
 

@@ -133,7 +133,7 @@ options:
     description:
       - Seconds to wait for every node to be up in every view, with one schema and no hints to deliver.
     type: int
-    default: 300
+    default: 900
   wait_timeout:
     description:
       - Seconds without any progress after which a download is given up; also the limit of each other wait.

@@ -247,11 +247,13 @@ class Jobs:
                 self.damaged.add(work.pod)
             self._fail(state, why)
             return
-        self.ctx.progress(f"{self.verb} {work.pod}: begun again, because {why}", important=True)
         answer = attempt(lambda: _restart(work))
         if isinstance(answer, CassopsError):
+            # What it waits for, such as the store, may come back; the limit without progress ends that.
             state.unseen = str(answer)
+            self._go_on(state, time.monotonic())
             return
+        self.ctx.progress(f"{self.verb} {work.pod}: begun again, because {why}", important=True)
         state.attempts += 1
         state.moved_at = time.monotonic()
         state.first = None

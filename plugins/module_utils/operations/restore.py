@@ -20,8 +20,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .. import archive, backups, cql, gates, nodetool, restic, restore_scripts, restoring, spec
-from ..archive import Chain, Column
+from .. import archive, backups, cql, gates, nodetool, restic, restoring, spec
+from ..archive import Chain, Column, Type
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
@@ -38,7 +38,7 @@ from .backup import secrets_missing
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restore_datacenter import Swapping
-from .restore_tables import Filling, describe, session
+from .restore_tables import Filling, describe, mark_break, session
 from .restore_volumes import Download, Volume
 from .waiting import until
 
@@ -47,6 +47,8 @@ Answer = TypeVar("Answer")
 STORE_LIMIT = 120.0
 STORE_PAUSE = 3.0
 COLUMNS = "SELECT keyspace_name, table_name, column_name, WRITETIME(kind) AS made FROM system_schema.columns"
+DROPPED = COLUMNS.replace(".columns", ".dropped_columns")
+TYPES = "SELECT keyspace_name, type_name, field_names, WRITETIME(field_names) AS made FROM system_schema.types"
 RESTORED = "cassops.kubernetes/restored"
 """Annotation of the ledger's ConfigMap: what was restored last, and when (JSON)."""
 
@@ -67,7 +69,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "abandon": {"type": "bool", "default": False},
     "repair": {"type": "bool", "default": True},
     "space": {"type": "float", "default": 1.2},
-    "gate_timeout": {"type": "int", "default": 300},
+    "gate_timeout": {"type": "int", "default": 900},
     "wait_timeout": {"type": "int", "default": 1800},
     "table_timeout": {"type": "int", "default": 86400},
     "variable_prefix": {"type": "str", "default": ""},
@@ -117,9 +119,13 @@ class Restore:
         sight = self.cluster.look()
         begun = self.begun()
         if self.params["abandon"]:
+            if begun is not None:
+                self.refuse_abandoned(begun)
             return {"changed": begun is not None}
-        if begun is None:
-            wish = self.wish()
+        wish = self.wish(begun)
+        if begun is not None:
+            self.refuse_another(begun, wish)
+        else:
             done = self.done_before(sight, wish)
             if done:
                 return self.nothing(done)
@@ -288,6 +294,7 @@ class Restore:
                 sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})
             ),
             columns=(self.ask(view, columns) or ()) if wish.to else (),
+            types=(self.ask(view, types) or ()) if wish.to else (),
         )
 
     def logs(self, until_then: str, source: Source) -> dict[str, Chain | str]:
@@ -298,7 +305,9 @@ class Restore:
         there = self.catalogue()
 
         def look() -> list[list[archive.Upload]]:
-            return together(lambda host: there.uploads(host, float(self.params["wait_timeout"])), hosts)
+            # Each takes a restic, and all of them the memory of one container.
+            with ThreadPoolExecutor(catalogue.AT_ONCE) as readers:
+                return list(readers.map(lambda host: there.uploads(host, float(self.params["wait_timeout"])), hosts))
 
         made = look()
         if not self.ctx.check_mode and to <= self.cluster.kube.server_time():
@@ -328,9 +337,8 @@ class Restore:
 
     def warn_of_schema(self, wish: Wish, source: Source, scene: Scene) -> None:
         taken = backups.seconds(source.manifest.taken or source.manifest.began)
-        self.ctx.warnings.extend(
-            archive.schema_changes(scene.columns, source.schema, taken, backups.seconds(wish.to))[1]
-        )
+        to = backups.seconds(wish.to)
+        self.ctx.warnings.extend(archive.schema_changes(scene.columns, source.schema, taken, to)[1])
         if scene.schema is None:
             self.ctx.warnings.append(
                 f"no node can be asked whether tables were made or changed between {source.manifest.taken} and "
@@ -442,8 +450,7 @@ class Restore:
     def finish(self, plan: Plan) -> None:
         """Nothing of the restore stays but the note that it was done."""
         restore_volumes.clean_all(self.cluster.kube, plan)
-        nodes = self.cluster.look().view.nodes
-        together(lambda node: restore_volumes.run(self.cluster.kube, node.pod, restore_scripts.BREAK), nodes)
+        mark_break(self.cluster.kube, self.cluster.look().view)
         when = moment(self.cluster.kube.server_time())
         note = {"wish": plan.wish, "when": when, "began": moment(plan.began), "tables": sorted(plan.tables)}
         self.annotate(json.dumps(note, sort_keys=True))
@@ -454,11 +461,9 @@ class Restore:
         plan = self.begun()
         if plan is None:
             return {"changed": False}
-        if plan.way == SWAP and plan.step not in ("download", "stop"):
-            raise CassopsError(
-                f"the restore of backup {plan.backup} has changed data already (step {plan.step}); run it again, "
-                "which finishes it"
-            )
+        self.refuse_abandoned(plan)
+        if plan.step == "change":
+            mark_break(self.cluster.kube, self.cluster.look().view)
         if plan.step == "stop":
             limit = float(self.params["wait_timeout"])
             with self.cluster.locked():
@@ -473,6 +478,14 @@ class Restore:
         self.forget()
         self.changed = True
         return self.result(plan)
+
+    def refuse_abandoned(self, plan: Plan) -> None:
+        """:raises CassopsError: it is too late to give it up."""
+        if plan.way == SWAP and plan.step not in ("download", "stop"):
+            raise CassopsError(
+                f"the restore of backup {plan.backup} has changed data already (step {plan.step}); run it again, "
+                "which finishes it"
+            )
 
     # What is remembered
 
@@ -563,10 +576,25 @@ def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
 
 
 def columns(asked: cql.Session) -> tuple[Column, ...]:
-    """Those of the users' tables, and when they were made, as Cassandra's own tables tell."""
-    rows = asked.execute(COLUMNS)
-    told = (Column(row["keyspace_name"], row["table_name"], row["column_name"], row["made"] / 1e6) for row in rows)
+    """Those of the users' tables, and when they were made or dropped, as Cassandra's own tables tell."""
+    told = (
+        Column(row["keyspace_name"], row["table_name"], row["column_name"], (row["made"] or 0) / 1e6, dropped)
+        for statement, dropped in ((COLUMNS, False), (DROPPED, True))
+        for row in asked.execute(statement)
+    )
     return tuple(column for column in told if column.keyspace not in restoring.SYSTEM)
+
+
+def types(asked: cql.Session) -> tuple[Type, ...]:
+    """The users' types; none where this version does not tell when a list was written, frozen or not."""
+    try:
+        rows = asked.execute(TYPES)
+    except cql.InvalidStatement:
+        return ()
+    return tuple(
+        Type(row["keyspace_name"], row["type_name"], len(row["field_names"] or ()), (row["made"] or 0) / 1e6)
+        for row in rows
+    )
 
 
 def as_moment(text: str | None) -> str:

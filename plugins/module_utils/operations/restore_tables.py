@@ -19,6 +19,7 @@ from .. import cql, gates, nodetool, restore_scripts, restoring, schema_text
 from ..backups import Schema, Statement
 from ..context import Context
 from ..errors import CassopsError
+from ..kube import Kube
 from ..observe import attempt, together
 from ..restoring import CREATE, LOAD, REPLACE, Parcel, Plan
 from ..view import View
@@ -60,10 +61,13 @@ class Filling:
         self.ctx = ctx
         self.proved = proved
         self.made: list[str] = []
+        self.counters = restoring.counters(schema)
 
     def run(self) -> Plan:
         view = self.open_gates()
         self.proved(view)
+        # From here on no commit log tells the whole; a run that dies marks it too.
+        mark_break(self.cluster.kube, view)
         pod = view.nodes[0].pod
         with session(self.cluster.own, pod) as asked:
             self.make(asked, view)
@@ -156,10 +160,14 @@ class Filling:
         """The node moves the files to its own, verifies them, and serves them at once.
 
         That it owns their tokens was proved before; of what it owned then and had not cleaned up, it takes no notice.
+        Of counters it would go on with what it remembers, behind what has come: an import clears the cache of rows only
+        (C(SSTableImporter), 4.0 to 5.0).
         """
         if paths:
             verb = ["import", "--no-tokens", "--", *name, *paths]
             nodetool.run_one(self.cluster.kube, parcel.pod, verb, self.limit)
+            if name in self.counters:
+                nodetool.run_one(self.cluster.kube, parcel.pod, ["invalidatecountercache"], self.limit)
 
     # Another ring: every row goes to its owners
 
@@ -233,6 +241,11 @@ def describe(asked: cql.Session) -> Schema:
         if schema_text.plain(row["keyspace_name"]) not in restoring.SYSTEM
     )
     return Schema(backup="", version="", statements=tuple(statements))
+
+
+def mark_break(kube: Kube, view: View) -> None:
+    """No commit log of a node leads over what a restore did."""
+    together(lambda node: restore_volumes.run(kube, node.pod, restore_scripts.BREAK), view.nodes)
 
 
 def created(plan: Plan) -> list[str]:

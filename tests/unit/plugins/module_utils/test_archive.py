@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import archive
-from ansible_collections.cassops.kubernetes.plugins.module_utils.archive import Chain, Column, Upload
-from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import Record, Schema, Statement
+from ansible_collections.cassops.kubernetes.plugins.module_utils.archive import Chain, Column, Type, Upload
+from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import Record, Schema, Statement, moment
 
 START = 1_800_000_000
 BEGAN = float(START + 1000)
@@ -151,6 +151,37 @@ def test_a_column_that_was_made_since_cannot_be_replayed() -> None:
     assert warnings == []
     assert archive.schema_changes(columns, SCHEMA, 100.0, 149.0) == ([], [])
     assert archive.schema_changes(columns, SCHEMA, 150.0, 200.0) == ([], [])
+
+
+def test_a_column_that_was_made_after_the_moment_stands_in_what_has_to_be_read() -> None:
+    """Cassandra reads a row before it asks whether it is of the wanted time."""
+    columns = [Column("shop", "Odd", "id", 10.0), Column("shop", "Odd", "late", 150.0)]
+    (reason,) = archive.schema_changes(columns, SCHEMA, 100.0, 149.0, end=180.0)[0]
+    assert f"goes on to {moment(180.0)}" in reason
+    assert archive.schema_changes(columns, SCHEMA, 100.0, 120.0, end=149.0) == ([], [])
+
+
+def test_a_column_that_was_made_and_dropped_since_cannot_be_replayed() -> None:
+    gone = [Column("shop", "Odd", "note", 150.0, dropped=True), Column("shop", "Odd", "id", 150.0, dropped=True)]
+    (reason,) = archive.schema_changes(gone, SCHEMA, 100.0, 140.0)[0]
+    assert "column note of table shop.Odd was made and dropped" in reason
+    assert archive.schema_changes(gone, SCHEMA, 160.0, 170.0) == ([], [])
+    other = [Column("shop", "new", "note", 150.0, dropped=True)]
+    assert archive.schema_changes(other, SCHEMA, 100.0, 140.0) == ([], [])
+
+
+def test_a_type_that_got_more_fields_cannot_be_replayed() -> None:
+    stored = Schema("b1", "v1", (Statement("shop", "type", "place", "CREATE TYPE shop.place (street text);"),))
+    (reason,) = archive.schema_changes([], stored, 100.0, 140.0, 160.0, [Type("shop", "place", 2, 150.0)])[0]
+    assert "type shop.place got more fields" in reason
+    for same in (Type("shop", "place", 1, 150.0), Type("shop", "place", 2, 90.0), Type("shop", "other", 2, 150.0)):
+        assert archive.schema_changes([], stored, 100.0, 140.0, 160.0, [same]) == ([], [])
+
+
+def test_what_has_to_be_read_reaches_beyond_the_moment() -> None:
+    told = chain(GROWING, BEGAN + 300)
+    assert isinstance(told, Chain)
+    assert told.end == max(each.time for each in GROWING if each.id == "s6") + archive.READING
 
 
 def test_of_a_table_that_was_made_since_rows_do_not_come_back() -> None:

@@ -295,6 +295,45 @@ def test_a_type_may_have_more_fields_now(fields: str, same: bool) -> None:
     assert restoring.differences(SCHEMA, there, [("other", "orders")]) == []
 
 
+def test_tables_that_count() -> None:
+    counts = Statement("shop", "table", '"Hits"', 'CREATE TABLE shop."Hits" (page text PRIMARY KEY, hits counter);')
+    assert restoring.counters(Schema("", "", (*STATEMENTS, counts))) == {("shop", "Hits")}
+
+
+def test_rows_of_another_order_are_not_taken() -> None:
+    create = (
+        "CREATE TABLE shop.orders (id int, number int, PRIMARY KEY (id, number)) WITH CLUSTERING ORDER BY (number {});"
+    )
+    then, now = (
+        Schema("", "", (*STATEMENTS[:2], replace(STATEMENTS[2], cql=create.format(order)), *STATEMENTS[3:]))
+        for order in ("ASC", "DESC")
+    )
+    (reason,) = restoring.differences(then, now, [("shop", "orders")])
+    assert "is (id, number) with number downwards" in reason
+    assert restoring.differences(now, now, [("shop", "orders")]) == []
+
+
+@pytest.mark.parametrize(
+    ("replication", "told"),
+    [
+        ("{'class': 'NetworkTopologyStrategy', 'dc2': '3'}", True),
+        ("{'class': 'NetworkTopologyStrategy', 'dc1': '0', 'dc2': '3'}", True),
+        ("{'class': 'NetworkTopologyStrategy', 'dc1': '1', 'dc2': '3'}", False),
+        ("{'class': 'SimpleStrategy', 'replication_factor': '3'}", False),
+    ],
+)
+def test_nothing_is_imported_where_a_keyspace_has_no_replicas(replication: str, told: bool) -> None:
+    moved = replace(
+        STATEMENTS[0], cql=f"CREATE KEYSPACE shop WITH replication = {replication} AND durable_writes = true;"
+    )
+    there, wish = scene(backup(), Schema("", "", (moved, *STATEMENTS[1:]))), replace(WISH, rows="merge")
+    if not told:
+        assert planned(backup(), there, wish).way == "import"
+        return
+    (reason,) = refused(backup(), there, wish)
+    assert "keyspace shop has no replicas in dc1 now" in reason
+
+
 def test_roles_are_added_where_they_are_asked_for() -> None:
     wish = replace(WISH, auth="take")
     assert planned(backup(), scene(backup()), wish).tables["system_auth.roles"] == "merge"

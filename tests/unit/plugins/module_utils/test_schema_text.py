@@ -67,6 +67,15 @@ def test_columns_and_keys() -> None:
     }
 
 
+def test_the_order_of_rows_belongs_to_the_key() -> None:
+    create = "CREATE TABLE shop.log (id int, day date, at time, PRIMARY KEY (id, day, at)) WITH ID = x"
+    assert schema_text.columns(create)["PRIMARY KEY"] == "(id, day, at)"
+    upwards = f"{create} AND CLUSTERING ORDER BY (day ASC, at ASC) AND comment = 'CLUSTERING ORDER BY (at DESC)';"
+    assert schema_text.columns(upwards)["PRIMARY KEY"] == "(id, day, at)"
+    mixed = f"{create} AND CLUSTERING ORDER BY (day ASC, at DESC) AND gc_grace_seconds = 1;"
+    assert schema_text.columns(mixed)["PRIMARY KEY"] == "(id, day, at) with at downwards"
+
+
 def test_a_table_is_described_with_the_columns_that_it_lost() -> None:
     """As 5.0 describes it: with them, and with what drops them, and adds one again."""
     text = """CREATE TABLE shop.orders (

@@ -238,6 +238,23 @@ def test_a_pod_that_is_away_is_waited_for(clock: Clock) -> None:
     assert "has not moved for 60 s: pod r1-0 is not there" in failures["r1-0"]
 
 
+def test_what_cannot_be_begun_again_is_given_up_after_the_limit(clock: Clock) -> None:
+    """The store went away: the job ended, and is not there any more when it comes to nothing to begin it again."""
+    script = Scripted([Job("ended", 1, {}, "connection refused"), Job("absent")])
+    began, plain = clock.now, script.end
+
+    def end(job: str) -> None:
+        plain(job)
+        script.deaf = 10**6
+
+    script.end = end  # type: ignore[method-assign]
+    failures, said, finished = run(script)
+    assert finished == []
+    assert "has not moved for 60 s: pod r1-0 is not there" in failures["r1-0"]
+    assert 60 < clock.now - began < 90
+    assert not any("begun again" in text for text in said)
+
+
 def test_a_failure_is_tried_three_times_and_no_more(clock: Clock) -> None:
     script = Scripted([Job("ended", 1, {}, "no space")])
     failures, said, _finished = run(script)

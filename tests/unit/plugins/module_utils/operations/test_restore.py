@@ -34,6 +34,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     backup_purge,
     backup_verify,
     restore,
+    restore_tables,
     restore_volumes,
 )
 
@@ -128,8 +129,8 @@ class Restorable(World):
             return job
 
         def execute(self: FakeSession, statement: str, *rest: Any, **options: Any) -> Any:
-            if statement == restore.COLUMNS:
-                return list(world.columns)
+            if statement in (restore.COLUMNS, restore.DROPPED, restore.TYPES):
+                return list(world.columns) if statement == restore.COLUMNS else []
             made = re.match(r"CREATE (KEYSPACE|TABLE|INDEX)|TRUNCATE", statement)
             if not made:
                 return plain_execute(self, statement, *rest, **options)
@@ -414,8 +415,34 @@ def test_another_wish_does_not_take_over(world: Restorable) -> None:
     begun(world, tables=["shop.orders"], rows="replace")
     with pytest.raises(CassopsError, match=r"restore_tables was \['shop.orders'\] and is \['shop.items'\]"):
         world.restore(tables=["shop.items"], rows="replace")
+    with pytest.raises(CassopsError, match=r"restore_tables was \['shop.orders'\] and is \['shop.items'\]"):
+        world.restore(check=True, tables=["shop.items"], rows="replace")
     world.restore(tables=["shop.orders"], rows="replace", name=None)
     world.assert_clean()
+
+
+def test_no_commit_log_leads_over_a_restore_from_its_first_change_on(
+    world: Restorable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that died after it had emptied tables, or that was given up, has changed them too."""
+    plain, marked = restore_tables.mark_break, []
+
+    def mark_break(kube: Any, view: Any) -> None:
+        plain(kube, view)
+        marked.append([event.split()[0] for event in world.events if event.startswith(("TRUNCATE", "import"))])
+
+    for module in (restore, restore_tables):
+        monkeypatch.setattr(module, "mark_break", mark_break)
+    assert any(
+        world.killed(number, lambda: world.restore(tables=["shop"], rows="replace"))
+        and any(event.startswith("TRUNCATE") for event in world.events)
+        for number in range(5, 100)
+    )
+    assert marked[0] == []
+    count = len(marked)
+    world.kube.clock += 3600
+    world.restore(abandon=True)
+    assert len(marked) == count + 1
 
 
 def test_what_was_begun_can_be_given_up(world: Restorable) -> None:
