@@ -12,7 +12,7 @@ in it, up to when everything is in (C(until)), and since when nothing is missing
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from . import schema_text
@@ -50,12 +50,15 @@ class Upload:
 
 @dataclass(frozen=True)
 class Chain:
-    """:param snapshots: what has to be fetched, one over the other in this order.
-    :param end: when the last of it was stored: so far reach the rows in it, also those that are not replayed."""
+    """What is to be replayed.
+
+    :param snapshots: what has to be fetched, one over the other in this order.
+    :param end: when the last of it was stored: so far reach the rows in it, also those that are not replayed.
+    """
 
     snapshots: tuple[str, ...]
     size: int
-    end: float = field(default=0.0, compare=False)
+    end: float
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,11 @@ def objects(kube: Kube, cluster: str, datacenter: str, kinds: Iterable[str] = KI
     )
 
 
+def revisions(kube: Kube, cluster: str, datacenter: str) -> list[dict[str, Any]]:
+    """The ControllerRevisions of a datacenter's StatefulSets: what their pods have been made of."""
+    return kube.list("ControllerRevision", labels=labels(cluster, datacenter))
+
+
 def ledger_of(found: Objects, cluster: str, datacenter: str) -> Ledger | None:
     config_map = found.get("ConfigMap", ledger_name(cluster, datacenter))
     return from_config_map(config_map) if config_map else None

@@ -440,9 +440,9 @@ def wait(case: Case, row: int, reason: str) -> Decision:
     return Decision(case.node.pod, row, WAIT, reason)
 
 
-def is_ending(case: Case) -> bool:
+def is_ending(node: NodeView, worker: Worker) -> bool:
     """Its pod ends on a worker that answers, and is gone sooner or later; until then it drains."""
-    return case.node.phase == "Terminating" and case.worker.state == READY
+    return node.phase == "Terminating" and worker.state == READY
 
 
 def ends(case: Case) -> str:
@@ -458,7 +458,7 @@ def ask(case: Case, row: int, reason: str, advice: str) -> Decision:
 def living(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     """Somebody sees it up: whatever Kubernetes says, it is never replaced."""
     node, named = case.node, case.node.pod in scene.settings.named
-    if is_ending(case):
+    if is_ending(case.node, case.worker):
         return wait(case, 4, f"{ends(case)}; {', '.join(up)} still see it alive")
     if node.held is not None or node.phase not in ("Running", "Crashed"):
         if case.down is None or case.down < MOMENT:
@@ -522,7 +522,7 @@ def beyond_hints(missed: float, settings: Settings) -> str:
 def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     """A replacement that a run left behind: finished, but not over a node that came back with its data meanwhile."""
     node = case.node
-    if case.old_volume and up and is_ending(case):
+    if case.old_volume and up and is_ending(node, case.worker):
         return wait(case, 12, f"its replacement was begun, and {ends(case)}")
     if case.old_volume and up and case.volume.going:
         return ask(
@@ -558,7 +558,7 @@ def starts_again(scene: Scene, case: Case) -> bool:
 
 
 def surplus(case: Case, up: bool) -> Decision:
-    if is_ending(case):
+    if is_ending(case.node, case.worker):
         return wait(case, 9, f"no StatefulSet wants it, and {ends(case)}")
     if up:
         return ask(case, 9, "no StatefulSet wants it, and it is alive", "have it leave: module node_decommission")
@@ -631,7 +631,7 @@ def without_worker(scene: Scene, case: Case) -> Decision:
         if node.uid is not None:
             return Decision(node.pod, row, MOVE, f"{where} {said}")
         return wait(case, row, f"{where} {said}; Kubernetes has not made its pod again yet")
-    if is_ending(case):
+    if is_ending(case.node, case.worker):
         return wait(case, 4, ends(case))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{where} has not answered for {case.down:.0f} s; it may come back")

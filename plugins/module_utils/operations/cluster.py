@@ -19,7 +19,7 @@ from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock
 from ..manifests import ledger_config_map
-from ..observe import Credentials, Objects, Reasons, ask, attempt, labels, ledger_of, objects, together, view
+from ..observe import Credentials, Objects, Reasons, ask, attempt, ledger_of, objects, revisions, together, view
 from ..observe_nodetool import ask_without_login
 from ..options import DATACENTER, KUBERNETES
 from ..view import View
@@ -160,12 +160,8 @@ class Cluster:
         self.check()
         found = self.own.objects()
         if would:
-            found = changes.foreseen(found, would, self.revisions())
+            found = changes.foreseen(found, would, revisions(self.kube, self.name, self.own.datacenter))
         return Sight(found, self.own.view(found))
-
-    def revisions(self) -> list[dict[str, Any]]:
-        """The datacenter's ControllerRevisions."""
-        return self.kube.list("ControllerRevision", labels=labels(self.name, self.own.datacenter))
 
     def ask(self, sight: Sight, also: Collection[str] | None = (), busy: bool = True, gossip: bool = False) -> Sight:
         """The same with every observer's view, and those of the other datacenters.

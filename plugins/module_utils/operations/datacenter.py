@@ -44,6 +44,7 @@ from ..observe import (
     members_with_tokens,
     node_views,
     objects,
+    revisions,
     together,
     view,
 )
@@ -337,8 +338,8 @@ class Deployment:
 
     def predicted_restarts(self, would: Sequence[Mapping[str, Any]], found: Objects) -> list[str]:
         """Nodes whose pod template would be another than theirs."""
-        revisions = self.revisions() if would else []
-        nodes = self.nodes(changes.foreseen(found, would, revisions))
+        made = revisions(self.kube, self.desired.cluster, self.desired.name) if would else []
+        nodes = self.nodes(changes.foreseen(found, would, made))
         return [node.pod for node in nodes if node.uid and node.pending_restart]
 
     # Applying.
@@ -500,22 +501,19 @@ class Deployment:
             if item.get("status", {}).get("observedGeneration", 0) < item["metadata"]["generation"]
         ]
 
-    def revisions(self) -> list[dict[str, Any]]:
-        return self.kube.list("ControllerRevision", labels=labels(self.desired.cluster, self.desired.name))
-
     def remove_unused_configuration(self, found: Objects) -> None:
         """Configuration that no pod and no revision a pod may come back at refers to."""
         stored = {name: item for name, item in found.all("ConfigMap").items() if f"-{changes.CONFIG}-" in name}
         if len(stored) < 2:
             return
-        revisions = self.revisions()
+        made = revisions(self.kube, self.desired.cluster, self.desired.name)
         wanted = {
             item.get("status", {}).get(key)
             for item in found.all("StatefulSet").values()
             for key in ("currentRevision", "updateRevision")
         }
         users: list[Any] = [*found.all("Pod").values(), *found.all("StatefulSet").values()]
-        users += [item for item in revisions if item["metadata"]["name"] in wanted]
+        users += [item for item in made if item["metadata"]["name"] in wanted]
         in_use = str(users)
         for name, item in stored.items():
             if name not in in_use:

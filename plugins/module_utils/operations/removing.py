@@ -76,14 +76,17 @@ class Removal:
 
     def stop_nodes(self) -> None:
         self.delete_all("StatefulSet")
+        self.wait_gone("Pod", "the nodes to stop", "{} still runs")
+
+    def wait_gone(self, kind: str, what: str, still: str) -> None:
+        """:param still: what is said of each that is left, with its name in place of the brackets."""
         if not self.ctx.check_mode:
             limit = float(self.params["wait_timeout"])
-            until(self.pods_left, "the nodes to stop", limit, self.ctx.progress)
+            until(lambda: [still.format(name) for name in self.left(kind)], what, limit, self.ctx.progress)
 
-    def pods_left(self) -> list[str]:
+    def left(self, kind: str) -> list[str]:
         self.lock.check()
-        found = objects(self.kube, self.cluster, self.name, kinds=("Pod",))
-        return [f"{pod} still runs" for pod in sorted(found.all("Pod"))]
+        return sorted(objects(self.kube, self.cluster, self.name, kinds=(kind,)).all(kind))
 
     def delete_all(self, kind: str) -> None:
         found = objects(self.kube, self.cluster, self.name, kinds=(kind,))
@@ -102,14 +105,7 @@ class Removal:
 
     def delete_volumes(self) -> None:
         self.delete_all("PersistentVolumeClaim")
-        if not self.ctx.check_mode:
-            limit = float(self.params["wait_timeout"])
-            until(self.volumes_left, "the volumes to go", limit, self.ctx.progress)
-
-    def volumes_left(self) -> list[str]:
-        self.lock.check()
-        found = objects(self.kube, self.cluster, self.name, kinds=("PersistentVolumeClaim",))
-        return [f"volume {claim} is still there" for claim in sorted(found.all("PersistentVolumeClaim"))]
+        self.wait_gone("PersistentVolumeClaim", "the volumes to go", "volume {} is still there")
 
     def delete_ledger(self) -> None:
         name = ledger_name(self.cluster, self.name)

@@ -245,7 +245,7 @@ class Replacing:
                 raise CassopsError(f"no StatefulSet and no ledger knows {plan.pod} any more; somebody took it away")
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
                 if not asked:
-                    if self.is_ending(node):
+                    if replacement.is_ending(node, self.worker(node)):
                         return [f"the pod {plan.pod} to end (if it takes longer than its grace: kubectl describe pod)"]
                     seen = self.cluster.ask(sight, busy=False)
                     if not any(view.observations for view in (seen.view, *seen.others)):
@@ -323,10 +323,6 @@ class Replacing:
     def is_off(self, node: NodeView) -> bool:
         """Whether a node's worker is off for good."""
         return node.worker is not None and bool(replacement.off_for_good(self.settings, self.worker(node)))
-
-    def is_ending(self, node: NodeView) -> bool:
-        """Whether its pod ends by itself, sooner or later."""
-        return node.phase == "Terminating" and self.worker(node).state == READY
 
     def worker(self, node: NodeView) -> replacement.Worker:
         return failures.worker_of(self.cluster.kube, node.worker, node)

@@ -280,6 +280,7 @@ class Restore:
             for target in targets(view)
             for volume in (volumes[target.pod],)
         )
+        known = (self.ask(view, written) or ((), ())) if wish.to else ((), ())
         endpoints = view.endpoints().values()
         versions = {item.version for item in endpoints if item.version} or {
             word for node in view.nodes for word in (node.runs or "").split()[:1]
@@ -293,8 +294,8 @@ class Restore:
             datacenters=tuple(
                 sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})
             ),
-            columns=(self.ask(view, columns) or ()) if wish.to else (),
-            types=(self.ask(view, types) or ()) if wish.to else (),
+            columns=known[0],
+            types=known[1],
         )
 
     def logs(self, until_then: str, source: Source) -> dict[str, Chain | str]:
@@ -575,6 +576,11 @@ def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
     return {f"{node.rack}-{node.ordinal}": list(told[node.pod]) for node in scene.nodes}
 
 
+def written(asked: cql.Session) -> tuple[tuple[Column, ...], tuple[Type, ...]]:
+    """What Cassandra's own tables tell of when the users' schema was written."""
+    return columns(asked), types(asked)
+
+
 def columns(asked: cql.Session) -> tuple[Column, ...]:
     """Those of the users' tables, and when they were made or dropped, as Cassandra's own tables tell."""
     told = (
@@ -586,14 +592,10 @@ def columns(asked: cql.Session) -> tuple[Column, ...]:
 
 
 def types(asked: cql.Session) -> tuple[Type, ...]:
-    """The users' types; none where this version does not tell when a list was written, frozen or not."""
-    try:
-        rows = asked.execute(TYPES)
-    except cql.InvalidStatement:
-        return ()
+    """The users' types."""
     return tuple(
         Type(row["keyspace_name"], row["type_name"], len(row["field_names"] or ()), (row["made"] or 0) / 1e6)
-        for row in rows
+        for row in asked.execute(TYPES)
     )
 
 

@@ -15,7 +15,7 @@ from .. import gates, rollout, upgrade
 from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
 from ..ledger import Ledger, ledger_name
-from ..observe import VERSION, Objects, runs, together
+from ..observe import VERSION, Objects, revisions, runs, together
 from ..view import View
 from .cluster import CLUSTER, Cluster, Sight
 
@@ -161,8 +161,9 @@ def snapshot_name(cluster: Cluster, found: Objects, change: Change) -> str | Non
     if change.target is None:
         return None
     # Where they are only foreseen, they are among what was found.
-    revisions = found.all("ControllerRevision").values() or cluster.revisions()
-    numbers = {item["metadata"]["name"]: item["revision"] for item in revisions}
+    foreseen = found.all("ControllerRevision").values()
+    made = foreseen or revisions(cluster.kube, cluster.name, cluster.own.datacenter)
+    numbers = {item["metadata"]["name"]: item["revision"] for item in made}
     newest = [item.get("status", {}).get("updateRevision") for item in found.all("StatefulSet").values()]
     return f"before-{change.target}-{max(numbers.get(name, 0) for name in newest)}"
 

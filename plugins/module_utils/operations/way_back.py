@@ -20,7 +20,7 @@ from typing import Any
 from .. import upgrade
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import LABEL_RACK, ZONE, Objects, runs
+from ..observe import LABEL_RACK, ZONE, Objects, revisions, runs
 from ..rollout import Settings, lost
 from .changes import template_of
 from .cluster import Cluster, Sight
@@ -99,15 +99,15 @@ def ways(cluster: Cluster, settings: Settings, sight: Sight) -> list[Return]:
 
     :raises CassopsError: see L(take).
     """
-    revisions = cluster.revisions()
-    by_name = {item["metadata"]["name"]: item for item in revisions}
+    made = revisions(cluster.kube, cluster.name, cluster.own.datacenter)
+    by_name = {item["metadata"]["name"]: item for item in made}
     sets = sight.found.all("StatefulSet")
     former = former_content(sets, by_name)
     reasons, found = [], []
     for name, item in sorted(sets.items()):
         if content(item["spec"]["template"]) == former:
             continue
-        way = way_of(item, revisions, former)
+        way = way_of(item, made, former)
         if way is None:
             reasons.append(
                 f"Kubernetes keeps no revision of StatefulSet {name} any more that is like the untouched nodes"

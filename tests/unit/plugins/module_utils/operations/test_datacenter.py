@@ -1007,13 +1007,13 @@ def test_absent_keeps_what_tells_how_far_a_replacement_or_a_restore_is(deployed:
 
 def test_absent_stops_where_its_lock_is_lost(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has it now may have begun to deploy: what is deleted by then would be theirs."""
-    plain = removing.Removal.pods_left
+    plain = removing.Removal.left
 
-    def asleep(self: Any) -> Any:
+    def asleep(self: Any, kind: str) -> Any:
         self.lock._lost = "somebody holds it now"
-        return plain(self)
+        return plain(self, kind)
 
-    monkeypatch.setattr(removing.Removal, "pods_left", asleep)
+    monkeypatch.setattr(removing.Removal, "left", asleep)
     with pytest.raises(LockLost):
         deployed.remove(delete_volumes=True)
     assert deployed.kube.names("PersistentVolumeClaim") == [f"data-{pod}" for pod in (FIRST, SECOND, THIRD)]
