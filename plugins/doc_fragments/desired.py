@@ -85,6 +85,10 @@ options:
         second of one node's upload, C(50Mi) by default, 0 for no limit), C(exclude_keyspaces), C(image),
         C(point_in_time) (V(true) stores the commit logs too, so that any second can be restored), and
         C(point_in_time_days) (how many days back that is, 7 by default).
+      - With C(schedule) (as a CronJob of Kubernetes takes it, in UTC, such as C(15 3 * * *)) the datacenter is backed
+        up, the backup verified, and what is not kept removed, by the clock. C(schedule_image) is the execution
+        environment with this collection that a CronJob runs these playbooks in, C(schedule_account) the ServiceAccount
+        that it has, C(cassops) by default. It needs no restart.
       - On a datacenter that lives it is a change that waits for a restart, like every other.
     type: raw
 """

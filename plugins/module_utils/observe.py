@@ -24,7 +24,7 @@ from .errors import CassopsError
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name
 from .liveness import Liveness, Probe, probes
-from .view import Activity, Budget, Endpoint, Keyspace, NodeView, Observation, RackView, View, observers
+from .view import Activity, Budget, Endpoint, Keyspace, NodeView, Observation, RackView, Schedule, View, observers
 
 LABEL_CLUSTER = "cassops.kubernetes/cluster"
 LABEL_DATACENTER = "cassops.kubernetes/datacenter"
@@ -64,6 +64,8 @@ class Objects:
 
 
 KINDS = ("StatefulSet", "Pod", "Service", "ConfigMap", "PersistentVolumeClaim", "PodDisruptionBudget")
+# With what works by the clock, which is of no account to the nodes.
+ALL_KINDS = (*KINDS, "CronJob")
 
 
 def labels(cluster: str, datacenter: str) -> dict[str, str]:
@@ -117,6 +119,7 @@ def outline(found: Objects, cluster: str, datacenter: str) -> View:
         nodes=node_views(found, ledger, datetime.now(timezone.utc)),
         racks=tuple(rack_view(item) for _name, item in sorted(found.all("StatefulSet").items())),
         budget=next((budget(item) for item in found.all("PodDisruptionBudget").values()), None),
+        schedule=next((schedule(item) for item in found.all("CronJob").values()), None),
         seeds=ledger.seeds if ledger else (),
         stopped=ledger.stopped if ledger else None,
     )
@@ -270,7 +273,12 @@ def node_view(
 
 def seconds_since(moment: str | None, now: datetime) -> float | None:
     """Of a time as Kubernetes writes it."""
-    return (now - datetime.fromisoformat(moment.replace("Z", "+00:00"))).total_seconds() if moment else None
+    return now.timestamp() - seconds(moment) if moment else None
+
+
+def seconds(moment: str) -> float:
+    """A time as Kubernetes writes it, in seconds since 1970."""
+    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
 def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
@@ -301,6 +309,20 @@ def budget(item: Mapping[str, Any]) -> Budget:
     status = item.get("status", {})
     evicting = tuple(sorted(status.get("disruptedPods") or ()))
     return Budget(item["metadata"]["name"], status.get("disruptionsAllowed"), evicting)
+
+
+def schedule(item: Mapping[str, Any]) -> Schedule:
+    """C(lastScheduleTime) is when a Job was made, C(lastSuccessfulTime) when one ended well."""
+    status = item.get("status", {})
+    begun, ended_well = (status.get(f"last{which}Time") for which in ("Schedule", "Successful"))
+    return Schedule(
+        name=item["metadata"]["name"],
+        times=item["spec"]["schedule"],
+        suspended=bool(item["spec"].get("suspend")),
+        running=bool(status.get("active")),
+        begun=seconds(begun) if begun else None,
+        ended_well=seconds(ended_well) if ended_well else None,
+    )
 
 
 def rack_of(name: str, stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any] | None) -> str:

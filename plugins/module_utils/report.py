@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from . import gates, ring
-from .view import Endpoint, Keyspace, NodeView, View
+from . import backups, gates, ring
+from .view import Endpoint, Keyspace, NodeView, Schedule, View
 
 # Keyspaces that are local to each node and have no replication to speak of.
 LOCAL_STRATEGY = "LocalStrategy"
@@ -31,6 +31,7 @@ def facts(seen: View) -> dict[str, Any]:
         "nodes": [node_facts(seen, node, owned) for node in seen.nodes],
         "schema_versions": seen.schemas(),
         "keyspaces": [keyspace_facts(seen, keyspace) for keyspace in distributed(seen)],
+        "backup_schedule": schedule_facts(seen.schedule) if seen.schedule else None,
         "problems": problems(seen),
         "pending_restart": [node.pod for node in seen.nodes if node.pending_restart],
         "healthy": not gates.whole(seen),
@@ -130,6 +131,23 @@ def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
     }
 
 
+def schedule_facts(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "schedule": schedule.times,
+        "suspended": schedule.suspended,
+        "running": schedule.running,
+        "begun": moment(schedule.begun),
+        "ended_well": moment(schedule.ended_well),
+        "failed": has_failed(schedule),
+    }
+
+
+def has_failed(schedule: Schedule) -> bool:
+    """No Job is at work, and the last one has not ended well."""
+    return schedule.begun is not None and not schedule.running and (schedule.ended_well or 0) < schedule.begun
+
+
 def problems(seen: View) -> list[dict[str, str]]:
     """What is the matter, each with what to do; empty when there is nothing to do.
 
@@ -142,6 +160,15 @@ def problems(seen: View) -> list[dict[str, str]]:
     ill = [node.pod for node in seen.nodes if gates.running(replace(seen, nodes=(node,)))]
     reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
+    if seen.schedule and has_failed(seen.schedule):
+        found.append(
+            {
+                "problem": f"the scheduled backup of {moment(seen.schedule.begun)} did not end well; the last one that "
+                f"did ended {moment(seen.schedule.ended_well) or 'never'}",
+                "advice": f"kubectl logs of the newest Job of CronJob {seen.schedule.name} tells why; then the "
+                "playbooks backup and verify_backup",
+            }
+        )
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
         told = "1 node runs" if len(pending) == 1 else f"{len(pending)} nodes run"
@@ -205,6 +232,8 @@ def text(told: Mapping[str, Any]) -> list[str]:
                 for item in told["keyspaces"]
             ],
         )
+    if told["backup_schedule"]:
+        lines += ["", schedule_text(told["backup_schedule"])]
     lines.append("")
     if told["problems"]:
         # What the same is to be done about stands together.
@@ -213,6 +242,12 @@ def text(told: Mapping[str, Any]) -> list[str]:
     else:
         lines.append("No problems.")
     return lines
+
+
+def schedule_text(told: Mapping[str, Any]) -> str:
+    begun, ended = (told[key] or "never" for key in ("begun", "ended_well"))
+    doing = "suspended" if told["suspended"] else "running" if told["running"] else "waiting"
+    return f"Backups by the clock ({told['schedule']}, UTC): {doing}, last begun {begun}, last ended well {ended}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
@@ -241,6 +276,10 @@ def age(seconds: float | None) -> str | None:
     parts = [(whole // 86400, "d"), (whole % 86400 // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s")]
     first = next((number for number, (value, _unit) in enumerate(parts) if value), len(parts) - 1)
     return "".join(f"{value}{unit}" for value, unit in parts[first : first + 2])
+
+
+def moment(seconds: float | None) -> str | None:
+    return None if seconds is None else backups.moment(seconds)
 
 
 def replication(options: Mapping[str, str]) -> str:

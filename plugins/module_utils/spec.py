@@ -33,17 +33,28 @@ MIN_HEADROOM = 512 * quantity.MIB
 MAX_STATEFUL_SET_NAME = 52
 """Kubernetes labels a StatefulSet's pods with `<its name>-<10 characters>`, and a label has at most 63."""
 MAX_NAME = 63
+MAX_CRON_JOB_NAME = 52
+"""Kubernetes names a CronJob's Jobs `<its name>-<10 digits>`."""
 
 BACKUP_IMAGE = "docker.io/restic/restic:0.18.1"
 BACKUP_BANDWIDTH = "50Mi"
 """Bytes per second of one node's upload: a disk and a network of today hardly notice it."""
 KEEP = {"last": 7, "daily": 0, "weekly": 0, "monthly": 0}
+SCHEDULE_ACCOUNT = "cassops"
+"""The ServiceAccount of extensions/kubernetes/rbac.yml."""
 POINT_IN_TIME_DAYS = 7
 """Most mistakes are noticed within a week; each day is some 1,400 pieces of commit log a node."""
+SCHEDULES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+"""What Kubernetes takes for a schedule beside the five fields of cron."""
 REPOSITORIES = ("s3:", "azure:", "gs:", "b2:", "swift:", "rest:", "/")
 """How restic's repositories begin that a container without a shell login, keys and a home can reach."""
 SUPPORTED = ((4, 0), (4, 1), (5, 0))
 ADDRESSES = ("service", "pod")
+
+
+def schedule_name(cluster: str, datacenter: str) -> str:
+    """Name of the CronJob that backs the datacenter up."""
+    return f"{cluster}-{datacenter}-backup"
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,9 @@ class BackupPlan:
     :param image: of the container that has restic.
     :param point_in_time: the commit log is stored too, so that moments between two backups can be restored.
     :param point_in_time_days: how many days back moments reach; a purge removes the commit logs that none needs.
+    :param schedule: when a CronJob backs up, verifies and purges, as Kubernetes takes it, in UTC; empty is never.
+    :param schedule_image: of the execution environment that it runs them in.
+    :param schedule_account: the ServiceAccount that it runs them with.
     """
 
     repository: str
@@ -93,6 +107,9 @@ class BackupPlan:
     image: str = BACKUP_IMAGE
     point_in_time: bool = False
     point_in_time_days: int = POINT_IN_TIME_DAYS
+    schedule: str = ""
+    schedule_image: str = ""
+    schedule_account: str = SCHEDULE_ACCOUNT
 
 
 @dataclass(frozen=True)
@@ -301,6 +318,9 @@ class _Parser:
             image=str(given.get("image") or BACKUP_IMAGE),
             point_in_time=self._point_in_time(given),
             point_in_time_days=self._point_in_time_days(given),
+            schedule=self._schedule(given),
+            schedule_image=self._schedule_image(given),
+            schedule_account=self._schedule_account(given),
         )
         return plan if len(self._errors) == before else None
 
@@ -332,7 +352,7 @@ class _Parser:
         if not name and required:
             self._fault(path, "is missing; give the name of a Secret whose key password encrypts the backups")
         if name:
-            self._check_secret(path, name)
+            self._check_object_name(path, name)
         return name
 
     def _keep(self, given: Mapping[str, Any]) -> dict[str, int]:
@@ -380,6 +400,39 @@ class _Parser:
             self._fault(path, f"must be a whole number of 1 or more, got {value!r}")
             return POINT_IN_TIME_DAYS
         return int(value)
+
+    def _schedule(self, given: Mapping[str, Any]) -> str:
+        """Its shape; whether the figures make a time Kubernetes says, when it is asked whether it would take it."""
+        text = " ".join(str(given.get("schedule") or "").split())
+        if text and text not in SCHEDULES and len(text.split()) != 5:
+            self._fault(
+                "backup.schedule",
+                "must be minute, hour, day of the month, month and day of the week, such as 15 3 * * *, or one of "
+                f"{', '.join(SCHEDULES)}, got {text!r}",
+            )
+        name = schedule_name(self._text("cluster"), self._text("datacenter"))
+        if text and len(name) > MAX_CRON_JOB_NAME:
+            self._fault(
+                "backup.schedule",
+                f"makes the CronJob name {name} of {len(name)} characters, and Kubernetes can run at most "
+                f"{MAX_CRON_JOB_NAME}; shorten the name of the cluster or the datacenter",
+            )
+        return text
+
+    def _schedule_image(self, given: Mapping[str, Any]) -> str:
+        image = str(given.get("schedule_image") or "").strip()
+        if given.get("schedule") and not image:
+            self._fault(
+                "backup.schedule_image",
+                "is missing; give the image of an execution environment with this collection in it, such as "
+                "extensions/awx/execution-environment.yml makes",
+            )
+        return image
+
+    def _schedule_account(self, given: Mapping[str, Any]) -> str:
+        name = str(given.get("schedule_account") or SCHEDULE_ACCOUNT).strip()
+        self._check_object_name("backup.schedule_account", name, "ServiceAccount")
+        return name
 
     def _keyspaces(self, path: str, given: Any) -> tuple[str, ...]:
         if isinstance(given, str) and not given.strip().startswith("["):
@@ -626,12 +679,12 @@ class _Parser:
         name = self._text("superuser_secret") or f"{cluster}-superuser"
         if not self._text("superuser_secret"):
             return name
-        self._check_secret("superuser_secret", name)
+        self._check_object_name("superuser_secret", name)
         return name
 
-    def _check_secret(self, path: str, name: str) -> None:
+    def _check_object_name(self, path: str, name: str, kind: str = "Secret") -> None:
         if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", name) or len(name) > 253:
-            self._fault(path, f"must be a name that a Secret can have (a-z, 0-9, - and .), got {name!r}")
+            self._fault(path, f"must be a name that a {kind} can have (a-z, 0-9, - and .), got {name!r}")
 
     def _pod_template(self) -> dict[str, Any]:
         template = dict(self._structure("pod_template", self._values.get("pod_template"), dict))

@@ -186,6 +186,22 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """The CronJob that backs the datacenter up. Times are seconds since 1970."""
+
+    name: str
+    # As Kubernetes takes it.
+    times: str
+    # Somebody has told it to make no further Jobs.
+    suspended: bool = False
+    # A Job of it is at work, or cannot begin.
+    running: bool = False
+    # When the last Job was begun, and when one last ended well; None = never.
+    begun: float | None = None
+    ended_well: float | None = None
+
+
+@dataclass(frozen=True)
 class Keyspace:
     name: str
     replication: Mapping[str, str]
@@ -208,6 +224,7 @@ class View:
     # In the order of the StatefulSets' names.
     racks: tuple[RackView, ...] = ()
     budget: Budget | None = None
+    schedule: Schedule | None = None
     # The addresses that nodes are told to find the cluster by, those of other datacenters too (from the ledger).
     seeds: tuple[str, ...] = ()
     # Since when it is stopped on purpose (seconds since 1970); None = it is not.

@@ -119,6 +119,19 @@ datacenter:
           replication: {class: NetworkTopologyStrategy, dc1: '3'}
           survives_node: true
           survives_rack: true
+    backup_schedule:
+      description:
+        - The CronJob that backs the datacenter up by the clock (C(schedule) of
+          O(cassops.kubernetes.datacenter#module:backup)), and how its Jobs ended; null where there is none.
+      type: dict
+      sample:
+        name: shop-dc1-backup
+        schedule: 15 3 * * *
+        suspended: false
+        running: false
+        begun: '2026-11-22T03:15:00Z'
+        ended_well: '2026-11-22T03:41:17Z'
+        failed: false
     problems:
       description: What is the matter and what to do about it.
       type: list

@@ -14,6 +14,7 @@ from .common import Object
 from .compare import applied_hash, differences, with_applied_annotation
 from .config_map import config_map, ledger_config_map
 from .disruption_budget import pod_disruption_budget
+from .schedule import cron_job
 from .service import client_service, headless_service, node_service, services
 from .stateful_set import stateful_set
 
@@ -23,6 +24,7 @@ __all__ = [
     "build",
     "client_service",
     "config_map",
+    "cron_job",
     "differences",
     "headless_service",
     "ledger_config_map",
@@ -44,4 +46,5 @@ def build(datacenter: Datacenter, ledger: Ledger, partitions: Mapping[str, int] 
     config = config_map(datacenter, ledger)
     name = str(config["metadata"]["name"])
     racks = (stateful_set(datacenter, rack, name, (partitions or {}).get(rack.name)) for rack in datacenter.racks)
-    return [config, *services(datacenter, ledger), pod_disruption_budget(datacenter), *racks]
+    scheduled = [cron_job(datacenter, datacenter.backup)] if datacenter.backup and datacenter.backup.schedule else []
+    return [config, *services(datacenter, ledger), pod_disruption_budget(datacenter), *racks, *scheduled]

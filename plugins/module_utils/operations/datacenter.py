@@ -29,9 +29,10 @@ from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
 from ..lock import Lock
-from ..manifests import build, ledger_config_map
+from ..manifests import build, cron_job, ledger_config_map
 from ..manifests.common import headless_service_name
 from ..observe import (
+    ALL_KINDS,
     LABEL_CLUSTER,
     LABEL_DATACENTER,
     Credentials,
@@ -192,7 +193,7 @@ class Deployment:
         """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
         for lock in self.locks:
             lock.check()
-        return objects(self.kube, self.desired.cluster, self.desired.name)
+        return objects(self.kube, self.desired.cluster, self.desired.name, ALL_KINDS)
 
     def again(self, found: Objects) -> Objects:
         """L(look), but where this run has changed nothing: what it found under its lock still holds."""
@@ -260,7 +261,26 @@ class Deployment:
         reasons = preflight.errors(values, offered, self.prefix)
         living = bool(found.all("StatefulSet"))
         reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix, living)
-        return reasons + preflight.missing_rights(self.kube)
+        reasons += preflight.missing_rights(self.kube)
+        return reasons or self.unfit_schedule(found)
+
+    def unfit_schedule(self, found: Objects) -> list[str]:
+        """Why the backups by the clock would never run: nobody would look at a CronJob that makes no pods."""
+        plan = self.desired.backup
+        if plan is None or not plan.schedule or self.namespace_missing:
+            return []
+        reasons = []
+        if self.kube.get("ServiceAccount", plan.schedule_account) is None:
+            reasons.append(
+                f"{self.prefix}backup.schedule_account: namespace {self.kube.namespace} has no ServiceAccount "
+                f"{plan.schedule_account}; extensions/kubernetes/rbac.yml makes one with the rights that backups need"
+            )
+        for change in changes.plan([cron_job(self.desired, plan)], found):
+            try:
+                self.rehearse(change)
+            except Invalid as error:
+                reasons.append(f"{self.prefix}backup.schedule: {error}")
+        return reasons
 
     def strangers(self, found: Objects) -> list[str]:
         """What is here under our datacenter's name, or under our objects' names, and belongs to somebody else.
@@ -315,6 +335,8 @@ class Deployment:
         self.record(planned, found)
         for change in changes.plan([ledger_config_map(self.predicted_ledger(found))], found):
             self.note(str(change))
+        for name in self.unwanted_schedules(found):
+            self.note(f"delete CronJob {name}")
         if ledger is not None and ledger.phase == PHASE_NEW:
             self.note("finish the first start")
         elif ledger is not None:
@@ -453,6 +475,14 @@ class Deployment:
                     self.kube.delete("Pod", node.pod, uid=node.uid)
                     self.note(f"restart {node.pod}, which never served, with the corrected configuration")
         self.remove_unused_configuration(found)
+        for name, item in self.unwanted_schedules(found).items():
+            self.kube.delete("CronJob", name, uid=item["metadata"]["uid"], propagation="Background")
+            self.note(f"delete CronJob {name}")
+
+    def unwanted_schedules(self, found: Objects) -> Mapping[str, dict[str, Any]]:
+        """The CronJob of a datacenter that is no longer to be backed up by the clock."""
+        wanted = self.desired.backup is not None and self.desired.backup.schedule
+        return {} if wanted else found.all("CronJob")
 
     def manifests(self, ledger: Ledger, found: Objects) -> list[dict[str, Any]]:
         """The objects. In phase C(new) the partition is 0: a pod that is made again takes the newest revision.

@@ -13,7 +13,7 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import Objects, objects, view
+from ..observe import ALL_KINDS, Objects, objects, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from . import superuser
@@ -31,7 +31,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(datacenter_info). See its documentation for parameters and results."""
     kube = ctx.kube(params)
     cluster, datacenter = params["cluster"], params["datacenter"]
-    found = objects(kube, cluster, datacenter)
+    found = objects(kube, cluster, datacenter, ALL_KINDS)
     if not found.all("StatefulSet") and not found.all("ConfigMap"):
         raise CassopsError(
             f"namespace {kube.namespace} has no datacenter {datacenter} of cluster {cluster}; deploy it first"

@@ -35,6 +35,8 @@ RIGHTS = tuple(
         ("StatefulSet", "", ("get", "list", "watch", "create", "patch", "delete")),
         ("ControllerRevision", "", ("list",)),
         ("PodDisruptionBudget", "", ("get", "list", "create", "patch", "delete")),
+        ("CronJob", "", ("get", "list", "create", "patch", "delete")),
+        ("ServiceAccount", "", ("get",)),
         ("Lease", "", ("get", "create", "update")),
     )
     for verb in verbs

@@ -52,7 +52,9 @@ class Removal:
         return {"changed": bool(self.done), "changes": self.done}
 
     def steps(self) -> list[Callable[[], None]]:
-        steps = [self.stop_nodes, lambda: self.delete_all("Service"), lambda: self.delete_all("PodDisruptionBudget")]
+        # First what would begin to work on nodes that go.
+        steps = [lambda: self.delete_all("CronJob"), self.stop_nodes]
+        steps += [lambda: self.delete_all("Service"), lambda: self.delete_all("PodDisruptionBudget")]
         steps.append(self.delete_configuration)
         if self.params.get("delete_volumes"):
             # The ledger goes last: as long as a volume is left, it says whose it is.

@@ -25,7 +25,7 @@ RUN_LABEL = "cassops-test-run"
 RBAC = ROOT / "extensions" / "kubernetes" / "rbac.yml"
 # What Kubernetes itself puts into every namespace, and what the administrator put there for the automation.
 GIVEN = {"ConfigMap/kube-root-ca.crt"}
-KINDS = "configmaps,services,statefulsets,pods,secrets,persistentvolumeclaims,leases,poddisruptionbudgets"
+KINDS = "configmaps,services,statefulsets,pods,secrets,persistentvolumeclaims,leases,poddisruptionbudgets,cronjobs"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import copy
 import json
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,3 +342,67 @@ def test_what_is_no_longer_desired_is_a_difference() -> None:
 
 def test_an_absent_object_differs_in_everything() -> None:
     assert manifests.differences({"spec": {"a": 1}, "data": {}}, {}) == ["spec"]
+
+
+# --- backups by the clock ---------------------------------------------------------------------------------------------
+
+SCHEDULED = {
+    "repository": "s3:https://s3.example.com/a$(b)",
+    "password_secret": "backup-password",
+    "exclude_keyspaces": ["scratch"],
+    "schedule": "15 3 * * *",
+    "schedule_image": "tools/cassops:1",
+}
+
+
+def scheduled() -> dict[str, Any]:
+    (found,) = built(desired(backup=SCHEDULED, superuser_secret="root"), kind="CronJob")
+    return found
+
+
+def test_a_schedule_runs_the_playbooks_with_the_datacenters_own_variables() -> None:
+    job = scheduled()
+    assert job["metadata"]["name"] == "shop-dc1-backup"
+    assert (job["spec"]["schedule"], job["spec"]["timeZone"]) == ("15 3 * * *", "Etc/UTC")
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    (ran,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert ran["image"] == "tools/cassops:1"
+    env = {item["name"]: item["value"] for item in ran["env"]}
+    # Kubernetes' own expansion.
+    variables = json.loads(env["VARIABLES"].replace("$$", "$"))
+    assert "$$(b)" in env["VARIABLES"]
+    assert (variables["cassandra_cluster"], variables["cassandra_superuser_secret"]) == ("shop", "root")
+    unscheduled = {key: value for key, value in SCHEDULED.items() if not key.startswith("schedule")}
+    assert spec.parse_backup(variables["cassandra_backup"]) == spec.parse_backup(unscheduled)
+
+
+def test_a_schedules_pods_are_none_of_the_datacenters_and_fit_a_restricted_namespace() -> None:
+    template = scheduled()["spec"]["jobTemplate"]["spec"]["template"]
+    (selector,) = (item["spec"]["selector"] for item in built(desired(), kind="Service")[1:2])
+    assert not selector.items() <= template["metadata"]["labels"].items()
+    security = template["spec"]["securityContext"]
+    assert (security["runAsNonRoot"], security["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+    (ran,) = template["spec"]["containers"]
+    assert ran["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not ran["securityContext"]["allowPrivilegeEscalation"]
+
+
+def test_a_schedule_alters_no_pod() -> None:
+    unscheduled = {key: value for key, value in SCHEDULED.items() if not key.startswith("schedule")}
+    assert built(desired(backup=SCHEDULED)) == built(desired(backup=unscheduled))
+    assert built(desired(backup=unscheduled), kind="CronJob") == []
+
+
+def test_a_schedules_shell_goes_on_and_fails_where_one_playbook_did(tmp_path: Path) -> None:
+    (command,) = (
+        item["command"] for item in scheduled()["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    )
+    said = tmp_path / "said"
+    program = tmp_path / "ansible-playbook"
+    program.write_text(f'#!/bin/sh\necho "$1 $2 $5" >>{said}\n[ "$5" != cassops.kubernetes.$FAILS ]\n')
+    program.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "DATACENTER": "dc1", "VARIABLES": "{}"}
+    assert subprocess.run(command, env={**env, "FAILS": "backup"}, check=False).returncode == 1
+    playbooks = [f"-i dc1, cassops.kubernetes.{name}" for name in ("backup", "verify_backup", "purge_backups")]
+    assert said.read_text().splitlines() == playbooks
+    assert subprocess.run(command, env={**env, "FAILS": "none"}, check=False).returncode == 0

@@ -32,6 +32,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
     Endpoint,
     NodeView,
     RackView,
+    Schedule,
 )
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=timezone.utc)
@@ -638,3 +639,12 @@ def test_a_single_node_is_alive_to_itself(monkeypatch: pytest.MonkeyPatch) -> No
     fake = cassandra(monkeypatch, racks=("r1",), replicas="1")
     assert liveness(fake) == {"198.19.0.1": True}
     assert fake.nodetool == []
+
+
+def test_how_the_scheduled_backups_went() -> None:
+    item = {
+        "metadata": {"name": "shop-dc1-backup"},
+        "spec": {"schedule": "@daily", "suspend": False},
+        "status": {"lastScheduleTime": "2026-11-22T03:15:00Z", "active": [{"name": "shop-dc1-backup-1"}]},
+    }
+    assert observe.schedule(item) == Schedule("shop-dc1-backup", "@daily", False, True, 1795317300.0, None)

@@ -12,7 +12,7 @@ import pytest
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import gates, report
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Keyspace, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Keyspace, Schedule, View
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 TOPOLOGY = "org.apache.cassandra.locator.NetworkTopologyStrategy"
@@ -324,3 +324,35 @@ def test_replication(options: dict[str, str], words: str) -> None:
 
 def test_what_is_kept() -> None:
     assert [report.kept(value) for value in (True, False, None)] == ["kept", "LOST", "-"]
+
+
+# --- backups by the clock ---------------------------------------------------------------------------------------------
+
+NIGHT, MORNING = 1_764_000_000.0, 1_764_010_000.0
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"),
+    [
+        ({}, False),
+        ({"running": True, "begun": NIGHT}, False),
+        ({"begun": NIGHT, "ended_well": MORNING}, False),
+        ({"begun": NIGHT}, True),
+        ({"begun": MORNING, "ended_well": NIGHT}, True),
+        ({"running": True, "begun": MORNING, "ended_well": NIGHT}, False),
+    ],
+)
+def test_a_scheduled_backup_that_failed_is_a_problem(status: dict[str, Any], failed: bool) -> None:
+    view = replace(views.whole(), schedule=Schedule("shop-dc1-backup", "15 3 * * *", **status))
+    told = report.facts(view)
+    assert told["backup_schedule"]["failed"] is failed
+    assert bool(told["problems"]) is failed
+    (line,) = (line for line in report.text(told) if line.startswith("Backups by the clock (15 3 * * *, UTC): "))
+    assert ("running" in line) is status.get("running", False)
+    assert told["healthy"], "the ring is well all the same"
+
+
+def test_no_schedule_says_nothing() -> None:
+    told = report.facts(views.whole())
+    assert told["backup_schedule"] is None
+    assert "clock" not in "".join(report.text(told))

@@ -73,6 +73,7 @@ def test_a_backup_has_defaults() -> None:
     assert (plan.keep, plan.bandwidth) == ({"last": 7, "daily": 0, "weekly": 0, "monthly": 0}, 50 * 2**20)
     assert plan.image == "docker.io/restic/restic:0.18.1"
     assert (plan.point_in_time, plan.point_in_time_days) == (False, 7)
+    assert (plan.schedule, plan.schedule_image, plan.schedule_account) == ("", "", "cassops")
 
 
 def test_a_backup_may_come_from_a_survey() -> None:
@@ -95,10 +96,12 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
             "point_in_time": "daily",
             "point_in_time_days": 0,
             "schedule": "daily",
+            "schedule_account": "A_B",
+            "shedule": "@daily",
         }
     )
     assert [text.partition(": ")[0] for text in found] == [
-        "cassandra_backup.schedule",
+        "cassandra_backup.shedule",
         "cassandra_backup.repository",
         "cassandra_backup.password_secret",
         "cassandra_backup.credentials_secret",
@@ -108,7 +111,24 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
         "cassandra_backup.exclude_keyspaces[0]",
         "cassandra_backup.point_in_time",
         "cassandra_backup.point_in_time_days",
+        "cassandra_backup.schedule",
+        "cassandra_backup.schedule_image",
+        "cassandra_backup.schedule_account",
     ]
+
+
+@pytest.mark.parametrize("schedule", ["15 3 * * *", "0 */6 * * 1-5", "@daily"])
+def test_a_schedule_is_one_of_kubernetes(schedule: str) -> None:
+    plan = spec.parse_backup({**BACKUP, "schedule": schedule, "schedule_image": "tools/cassops:1"})
+    assert (plan.schedule, plan.schedule_image) == (schedule, "tools/cassops:1")
+
+
+def test_the_name_of_a_schedule_fits_kubernetes() -> None:
+    long = {"cluster": "a" * 30, "datacenter": "b" * 15, "racks": [{"name": "r", "nodes": 1}]}
+    scheduled = {**BACKUP, "schedule": "@daily", "schedule_image": "tools/cassops:1"}
+    (found,) = errors(**long, backup=scheduled)
+    assert "of 53 characters" in found
+    assert errors(**{**long, "datacenter": "b" * 14}, backup=scheduled) == []
 
 
 def test_a_password_in_an_address_is_refused_and_not_shown() -> None:

@@ -18,7 +18,13 @@ from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, manifests, nodetool, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right, Unreachable, WorkerUnreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+    Invalid,
+    Kube,
+    Right,
+    Unreachable,
+    WorkerUnreachable,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
@@ -1257,3 +1263,66 @@ def test_a_destroyed_datacenter_whose_address_was_given_away(deployed: World) ->
     ledger = deployed.kube.ledger()
     assert ledger.address(SECOND) == deployed.kube.one("Service", SECOND)["spec"]["clusterIP"] != address
     assert ledger.host_id(SECOND) == deployed.kube.disks[f"data-{SECOND}"].host_id
+
+
+# --- backups by the clock ---------------------------------------------------------------------------------------------
+
+BACKUP = {"repository": "s3:https://s3.example.com/there", "password_secret": "backup-password"}
+SCHEDULED = {**BACKUP, "schedule": "15 3 * * *", "schedule_image": "tools/cassops:1"}
+CRON_JOB = ("CronJob", "shop-dc1-backup")
+
+
+def with_account(world: World) -> None:
+    world.kube.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "cassops"}})
+
+
+def test_a_schedule_comes_changes_and_goes_without_a_restart(world: World) -> None:
+    with_account(world)
+    world.run(backup=BACKUP)
+    assert CRON_JOB not in world.kube.objects
+    foreseen = world.run(check=True, backup=SCHEDULED)
+    assert foreseen["changes"] == ["create CronJob shop-dc1-backup"]
+    assert CRON_JOB not in world.kube.objects
+    assert world.run(backup=SCHEDULED)["changes"] == foreseen["changes"]
+    assert world.run(backup=SCHEDULED)["changed"] is False
+    changed = world.run(backup={**SCHEDULED, "schedule": "@daily"})
+    assert changed["changes"] == ["update CronJob shop-dc1-backup (spec.schedule)"]
+    assert world.kube.objects[CRON_JOB]["spec"]["schedule"] == "@daily"
+    foreseen = world.run(check=True, backup=BACKUP)
+    assert foreseen["changes"] == ["delete CronJob shop-dc1-backup"]
+    gone = world.run(backup=BACKUP)
+    assert (gone["changes"], gone["pending_restart"]) == (foreseen["changes"], [])
+    assert CRON_JOB not in world.kube.objects
+    assert world.run(backup=BACKUP)["changed"] is False
+
+
+def test_a_schedule_without_its_account_is_refused_before_anything_is_made(world: World) -> None:
+    with pytest.raises(
+        SpecError, match=r"cassandra_backup\.schedule_account: namespace ns has no ServiceAccount cassops"
+    ):
+        world.run(backup=SCHEDULED)
+    assert world.kube.writes == []
+
+
+def test_a_schedule_that_kubernetes_refuses_is_refused_before_anything_is_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_account(world)
+    apply = world.kube.apply
+
+    def refuse(obj: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        if obj["kind"] == "CronJob":
+            raise Invalid("spec.schedule: Invalid value: end of range (61) above maximum (59)", 422)
+        return apply(obj, dry_run=dry_run)
+
+    monkeypatch.setattr(world.kube, "apply", refuse)
+    with pytest.raises(SpecError, match=r"cassandra_backup\.schedule: .*above maximum"):
+        world.run(backup={**SCHEDULED, "schedule": "61 3 * * *"})
+    assert world.kube.writes == []
+
+
+def test_a_schedule_goes_before_the_nodes(world: World) -> None:
+    with_account(world)
+    world.run(backup=SCHEDULED)
+    removed = world.remove()["changes"]
+    assert removed.index("delete CronJob shop-dc1-backup") < removed.index("delete StatefulSet shop-dc1-r1")

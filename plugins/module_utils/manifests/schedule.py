@@ -1,0 +1,94 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Backups by the clock: a CronJob that runs the playbooks in an execution environment, beside the nodes. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from ..spec import BackupPlan, Datacenter, schedule_name
+from .common import Object, labels
+
+# Each of the three is done whatever becomes of the others; the job fails where one of them does.
+_RUN = """failed=0
+for playbook in backup verify_backup purge_backups; do
+    ansible-playbook -i "$DATACENTER," -e "$VARIABLES" "cassops.kubernetes.$playbook" || failed=1
+done
+exit "$failed"
+"""
+# What the largest datacenter that was measured takes twice over (docs/benchmarks.md, growth).
+_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
+# Its pods must not carry the labels of the datacenter's objects: Services and the disruption budget select by them.
+_POD_LABELS = {"app.kubernetes.io/name": "cassops-backup", "app.kubernetes.io/managed-by": "cassops"}
+
+
+def cron_job(datacenter: Datacenter, plan: BackupPlan) -> Object:
+    """The CronJob. Kubernetes is reached with the pod's own account; all times are UTC."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": schedule_name(datacenter.cluster, datacenter.name), "labels": labels(datacenter)},
+        "spec": {
+            "schedule": plan.schedule,
+            # Else it is the zone of the controller manager, which nobody knows by heart.
+            "timeZone": "Etc/UTC",
+            # An upload takes as long as it takes; the next one waits for its turn.
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 300,
+            "successfulJobsHistoryLimit": 1,
+            "failedJobsHistoryLimit": 3,
+            "jobTemplate": {
+                # A run that failed says why; the next one is the next try.
+                "spec": {
+                    "backoffLimit": 0,
+                    "template": {"metadata": {"labels": _POD_LABELS}, "spec": _pod(datacenter, plan)},
+                }
+            },
+        },
+    }
+
+
+def _pod(datacenter: Datacenter, plan: BackupPlan) -> Object:
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": plan.schedule_account,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "backup",
+                "image": plan.schedule_image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["sh", "-c", _RUN],
+                "env": [
+                    {"name": "HOME", "value": "/tmp"},
+                    {"name": "ANSIBLE_NOCOLOR", "value": "1"},
+                    {"name": "DATACENTER", "value": datacenter.name},
+                    # Kubernetes puts values in where it reads $(NAME), and writes $ for $$.
+                    {"name": "VARIABLES", "value": json.dumps(_variables(datacenter, plan)).replace("$", "$$")},
+                ],
+                "resources": {kind: dict(amounts) for kind, amounts in _RESOURCES.items()},
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+            }
+        ],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }
+
+
+def _variables(datacenter: Datacenter, plan: BackupPlan) -> Object:
+    """The inventory of a run: what the three playbooks read. Secrets are in it by name only."""
+    backup = {name: value for name, value in asdict(plan).items() if not name.startswith("schedule")}
+    return {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "cassandra_cluster": datacenter.cluster,
+        "cassandra_superuser_secret": datacenter.superuser_secret,
+        "cassandra_backup": backup,
+    }

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three nodes and an S3 server, under a client: backups by the clock come, are made, are told, and go."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import package
+import pytest
+from integration.harness import execution_environment, waiting
+from integration.harness.datacenter import Datacenter
+from integration.harness.settings import VENV_BIN
+from integration.harness.store import Store
+from integration.harness.workload import Workload
+from sandbox import Sandbox
+
+NAME = "demo-dc1-backup"
+NEVER = "0 0 30 2 *"
+"""No February has a 30th."""
+
+
+@pytest.fixture
+def unscheduled(three: Datacenter, client: Workload) -> Iterator[Datacenter]:
+    """A client at work; afterwards no backups by the clock, whatever became of the test."""
+    with client.none_fails():
+        yield three
+    three.namespace.kubectl("delete", "cronjob", NAME, "--ignore-not-found")
+
+
+def scheduled(store: Store, times: str, image: str = execution_environment.IMAGE) -> dict[str, Any]:
+    return {**store.variable, "schedule": times, "schedule_image": image}
+
+
+def cron_jobs(datacenter: Datacenter) -> list[str]:
+    return [item["metadata"]["name"] for item in datacenter.namespace.list("cronjobs")]
+
+
+def test_a_schedule_comes_and_goes_without_a_restart(unscheduled: Datacenter, store: Store) -> None:
+    lives, wanted = unscheduled.lives(), scheduled(store, NEVER)
+    refused = unscheduled.run("deploy", cassandra_backup=scheduled(store, "61 3 * * *"))
+    assert refused.rc != 0
+    assert "cassandra_backup.schedule: " in refused.output, refused.output
+    assert "61" in refused.output
+    assert unscheduled.deploy("--check", "--diff", cassandra_backup=wanted).changed == 1
+    assert cron_jobs(unscheduled) == []
+    assert unscheduled.deploy(cassandra_backup=wanted).changed == 1
+    assert cron_jobs(unscheduled) == [NAME]
+    assert unscheduled.deploy(cassandra_backup=wanted).changed == 0
+    told = unscheduled.run("status").ok().output
+    assert f"Backups by the clock ({NEVER}, UTC): waiting, last begun never, last ended well never" in told, told
+    assert unscheduled.deploy().changed == 1
+    assert cron_jobs(unscheduled) == []
+    assert unscheduled.lives() == lives
+
+
+@pytest.fixture(scope="module")
+def image(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """With the collection as a user has it."""
+    collections = tmp_path_factory.mktemp("collections")
+    install = (VENV_BIN / "ansible-galaxy", "collection", "install", "--offline", "-p", collections, package.build())
+    subprocess.run(install, check=True, capture_output=True, cwd=collections)
+    return execution_environment.load(sandbox, collections, tmp_path_factory.mktemp("image"))
+
+
+@pytest.mark.soak
+def test_kubernetes_backs_up_verifies_and_purges_by_the_clock(
+    unscheduled: Datacenter, store: Store, image: str, tmp_path: Path
+) -> None:
+    """By the clock itself: nobody starts the Job."""
+    before = listed(unscheduled)
+    unscheduled.deploy(cassandra_backup=scheduled(store, "* * * * *", image))
+
+    def unfinished() -> list[str]:
+        status = unscheduled.namespace.get("cronjob", NAME)["status"]
+        return [] if status.get("lastSuccessfulTime") else [f"{NAME}: {status}"]
+
+    try:
+        waiting.until("a scheduled backup to end well", unfinished, 600)
+    finally:
+        (tmp_path / "job.log").write_text(logs(unscheduled))
+    told = unscheduled.status()["backup_schedule"]
+    assert (told["failed"], told["ended_well"] is not None) == (False, True)
+    unscheduled.deploy()
+    new = {name: one for name, one in listed(unscheduled).items() if name not in before}
+    assert new, "no backup came of it"
+    assert {(one["state"], bool(one["verified"])) for one in new.values()} >= {("complete", True)}, new
+
+
+def logs(datacenter: Datacenter) -> str:
+    pods = datacenter.namespace.list("pods", "-l", "app.kubernetes.io/name=cassops-backup")
+    return "\n".join(
+        datacenter.namespace.kubectl("logs", pod["metadata"]["name"])
+        for pod in pods
+        if pod["status"]["phase"] != "Pending"
+    )
+
+
+def listed(datacenter: Datacenter) -> dict[str, dict[str, Any]]:
+    """Every backup by name, as the playbook tells it."""
+    found = datacenter.run("list_backups", facts=True).ok().facts[datacenter.host]["backups"]
+    return {one["name"]: one for one in found}
