@@ -13,6 +13,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def load(sandbox: Sandbox, collections: Path, folder: Path) -> str:
         add_system(archive)
         for source, inside in packages():
             archive.add(source, inside, recursive=False)
-        archive.add(collections, COLLECTIONS)
+        archive.add(collections, COLLECTIONS, filter=readable)
     image = folder / "image.tar"
     with tarfile.open(image, "w") as archive:
         write_image(archive, layer)
@@ -55,6 +56,12 @@ def load(sandbox: Sandbox, collections: Path, folder: Path) -> str:
         command = ["ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", str(image)]
         subprocess.run(command, check=True, capture_output=True)
     return IMAGE
+
+
+def readable(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    """By everybody: folders of tests are their owner's alone."""
+    info.mode |= 0o755 if info.isdir() else 0o444
+    return info
 
 
 def write_image(archive: tarfile.TarFile, layer: Path) -> None:
@@ -99,6 +106,9 @@ def add_system(archive: tarfile.TarFile) -> None:
         if applet != "busybox":
             archive.addfile(link)
     add(archive, "etc/passwd", USERS.encode())
+    # Ansible wants UTF-8, and C libraries that do not have it built in want these.
+    for locale in Path("/usr/lib/locale").glob("C.[uU][tT][fF]*8"):
+        archive.add(locale, locale.as_posix())
 
 
 def add(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
@@ -128,6 +138,7 @@ def needed() -> list[importlib.metadata.Distribution]:
 
 
 def libraries(compiled: Iterable[Path]) -> set[Path]:
-    """The shared libraries that they need, the loader among them."""
+    """The shared libraries of the system that they need, the loader among them; packages bring theirs along."""
     said = subprocess.run(["ldd", *map(str, compiled)], check=False, capture_output=True, text=True).stdout
-    return {Path(path) for path in re.findall(r"^\s+(?:\S+ => )?(/\S+) \(0x", said, re.MULTILINE)}
+    found = {Path(os.path.normpath(path)) for path in re.findall(r"^\s+(?:\S+ => )?(/\S+) \(0x", said, re.MULTILINE)}
+    return {path for path in found if not path.is_relative_to(sys.prefix)}
