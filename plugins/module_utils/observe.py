@@ -265,12 +265,19 @@ def node_view(
         version=pod["metadata"].get("labels", {}).get(VERSION),
         running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
         worker_lost=worker_lost(pod),
+        # Kubernetes writes there when it shall be gone, not when somebody deleted it.
+        ends_by=seconds_of(pod["metadata"]["deletionTimestamp"]) if deleting else None,
     )
 
 
 def seconds_since(moment: str | None, now: datetime) -> float | None:
     """Of a time as Kubernetes writes it."""
-    return (now - datetime.fromisoformat(moment.replace("Z", "+00:00"))).total_seconds() if moment else None
+    return now.timestamp() - seconds_of(moment) if moment else None
+
+
+def seconds_of(moment: str) -> float:
+    """Since 1970, of a time as Kubernetes writes it."""
+    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
 def rack_view(stateful_set: Mapping[str, Any]) -> RackView:

@@ -88,6 +88,9 @@ HAS_LEFT = "was decommissioned and will not rejoin"
 CRASHES = 3
 MOMENT = 60.0
 """Seconds after which failure detectors and controllers have noticed."""
+OVERDUE = 300.0
+"""So many seconds after its grace period a pod is not waited for any more: kubelets take a minute or two to kill its
+containers and to unmount its volumes."""
 WHOLE_VIEWS = 3
 """So many living nodes must agree on who the dead one is, where there are so many."""
 
@@ -124,6 +127,7 @@ class Case:
 
     :param worker: where its pod is or, of a pod without a worker, where its volume is.
     :param down: for at least so many seconds nobody could use it.
+    :param overdue: for so many seconds its pod should have been gone; None while nobody ends it.
     :param missed: seconds that it was down before its last start, as long as its ranges were not repaired since.
     :param unread: why that is not known just now.
     :param last_words: the end of the log of a container that crashed.
@@ -138,6 +142,7 @@ class Case:
     worker: Worker = Worker()
     volume: Volume = Volume()
     down: float | None = None
+    overdue: float | None = None
     missed: float | None = None
     unread: str = ""
     last_words: str = ""
@@ -411,6 +416,8 @@ def by_table(scene: Scene, case: Case) -> Decision:
     up = scene.up_in(member.address if member else node.address)
     if scene.seen.phase != "running":
         return ask(case, 0, "the datacenter's first start is not finished", "run the playbook deploy")
+    if is_ending(node, case.worker) and (case.overdue or 0) > OVERDUE:
+        return stuck(case)
     if not case.wanted:
         return surplus(case, bool(up))
     if case.open_plan:
@@ -449,6 +456,19 @@ def ends(case: Case) -> str:
     """The same in words."""
     where = f" on worker {case.worker.name}" if case.worker.name else ""
     return f"its pod ends{where}, and has its grace period for that (if it takes longer: kubectl describe pod)"
+
+
+def stuck(case: Case) -> Decision:
+    """Nobody takes it away by force: a process that hangs there would meet its successor on the same volume."""
+    pod, name = case.node.pod, case.worker.name
+    return ask(
+        case,
+        4,
+        f"its pod should have ended {case.overdue:.0f} s ago, and worker {name}, which answers, does not end it",
+        f"see what keeps it there: kubectl describe pod {pod}, and the kubelet's log on {name}; mostly a volume that "
+        f"cannot be unmounted, or a disk that hangs. If that cannot be mended, restart {name}; the pod is made again "
+        "then. Do not delete it by force while that worker runs: its process may go on",
+    )
 
 
 def ask(case: Case, row: int, reason: str, advice: str) -> Decision:

@@ -19,10 +19,10 @@ from .. import scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
-from ..observe import Objects
+from ..observe import Objects, seconds_of
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
 from ..view import NodeView, View
-from . import failures, superuser
+from . import superuser
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
@@ -358,4 +358,4 @@ def is_foreign(found: Objects, node: NodeView) -> bool:
 
 def made(item: Mapping[str, Any]) -> float:
     stamp = item["metadata"].get("creationTimestamp")
-    return failures.seconds_of(stamp) if stamp else 0.0
+    return seconds_of(stamp) if stamp else 0.0
