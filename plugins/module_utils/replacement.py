@@ -83,6 +83,7 @@ CORRUPT = (
 )
 COLLISION = "already exists, cancelling join"
 PARTIAL_BOOTSTRAP = "cassandra.reset_bootstrap_progress"
+TAKEN_AWAY = "run the playbook scale, which takes away what is left of it"
 HAS_LEFT = "was decommissioned and will not rejoin"
 # From which on a container that crashes does not come up by itself.
 CRASHES = 3
@@ -426,6 +427,8 @@ def by_table(scene: Scene, case: Case) -> Decision:
         return living(scene, case, up)
     if node.host_id is None and (member is None or not member.tokens):
         return newcomer(scene, case)
+    if member is None and has_left(scene):
+        return ask(case, 9, "it has left the ring: no living node knows it", TAKEN_AWAY)
     if node.held is not None:
         return held(scene, case, held_because(node.held))
     if case.volume.lost:
@@ -622,6 +625,13 @@ def newcomer(scene: Scene, case: Case) -> Decision:
     return wait(case, 13, "it has not joined yet")
 
 
+def has_left(scene: Scene) -> bool:
+    """Whether it counts that nobody knows a member: all could be asked, and nobody knows one that is none of the nodes,
+    which could be this one under another address and host id."""
+    unheard = any(view.unheard for view in scene.views)
+    return bool(scene.observers) and not unheard and not any(member.tokens for member in scene.strangers())
+
+
 def held(scene: Scene, case: Case, kind: str) -> Decision:
     node = case.node
     if kind == EMPTY:
@@ -710,7 +720,7 @@ def crashed(scene: Scene, case: Case) -> Decision:
     if COLLISION in case.last_words:
         return crossed(scene, case)
     if HAS_LEFT in case.last_words:
-        return ask(case, 9, "it has left the ring", "run the playbook scale, which takes away what is left of it")
+        return ask(case, 9, "it has left the ring", TAKEN_AWAY)
     if node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 7, f"it crashes: {summary(case)}")
     if node.restarts < CRASHES:

@@ -26,7 +26,7 @@ from . import superuser
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
-from .leaving import LEAVING, Leaving, goes
+from .leaving import LEAVING, Leaving, goes, let_go
 from .members import REPLICATING, Members
 from .waiting import until
 
@@ -121,7 +121,11 @@ class Resizing:
             for address, member in seen.endpoints.items()
             if (member.status or "").upper().startswith(LEAVING)
         }
-        return [node.pod for node in sight.view.nodes if node.address in leaving or goes(self.cluster, sight, node)]
+        return [
+            node.pod
+            for node in sight.view.nodes
+            if node.address in leaving or let_go(sight, node) or goes(self.cluster, sight, node)
+        ]
 
     def plan(self, sight: Sight) -> list[Step]:
         few = self.begun(sight) or scaling.few_replicas(self.scene(sight), sum(self.target.values()))

@@ -254,6 +254,33 @@ def test_row_4_is_also_a_volume_on_a_worker_that_may_come_back() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"phase": "Pending", "worker": None, "reason": NO_PLACE},
+        {"phase": "Pending", "worker": "worker1", "reason": "ImagePullBackOff: no such image"},
+        {"phase": "Running", "held": EMPTY},
+        {"phase": "Crashed", "restarts": 5},
+    ],
+)
+def test_row_9_what_nobody_knows_any_more_has_left(facts: dict[str, Any]) -> None:
+    """Nobody can take its place; scale takes away what is left of it."""
+    view = dead(views.whole(), FIRST, **facts)
+    address = address_of(view, FIRST)
+    seen = {
+        pod: replace(one, endpoints={at: item for at, item in one.endpoints.items() if at != address})
+        for pod, one in view.observations.items()
+    }
+    forgotten = replace(view, observations=seen)
+    told = decided(forgotten)
+    assert (short(told), "run the playbook scale" in told.advice) == ((9, ASK), True)
+    # Not as long as somebody may know it: one that was not heard, or under what a replacement gave it.
+    assert "has left" not in decided(replace(forgotten, unheard={SECOND: "the login is refused"})).reason
+    another = replace(view.endpoints()[address], address="198.19.77.7", host_id="host-new")
+    seen = {pod: replace(one, endpoints={**one.endpoints, another.address: another}) for pod, one in seen.items()}
+    assert "has left" not in decided(replace(forgotten, observations=seen)).reason
+
+
 def test_row_4_a_process_that_goes_on_where_nobody_reaches_it_is_never_replaced() -> None:
     """Cassandra would not notice: under its own address a replacement does not ask whether the old one lives."""
     view = views.with_node(views.whole(), FIRST, held=EMPTY, ready=False)
