@@ -21,7 +21,6 @@ import time
 from collections.abc import Sequence
 
 from .. import nodetool, scaling
-from ..context import Context
 from ..errors import CassopsError
 from ..kube import ExecResult
 from ..observe import attempt
@@ -29,7 +28,7 @@ from ..replacement import HAS_LEFT
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster, Sight
-from .members import Members
+from .moving import Moving
 from .patience import Silence, last_words
 from .streaming import SENDING, VERB_LIMIT, Stream
 from .waiting import until
@@ -58,28 +57,8 @@ fi
 """
 
 
-class Leaving:
-    """Lets nodes leave one datacenter, under its cluster's lock.
-
-    :param gate_limit: seconds for the gates to open.
-    :param limit: seconds without any progress.
-    """
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        members: Members,
-        settings: scaling.Settings,
-        gate_limit: float,
-        limit: float,
-        ctx: Context,
-    ) -> None:
-        self.cluster = cluster
-        self.members = members
-        self.settings = settings
-        self.gate_limit = gate_limit
-        self.limit = limit
-        self.ctx = ctx
+class Leaving(Moving):
+    """Lets nodes leave."""
 
     def leave(self, pod: str, order: Sequence[str], delete_volumes: bool, sight: Sight, begun: bool) -> float:
         """Everything that is left to do; the seconds that its leaving took.
@@ -231,12 +210,6 @@ class Leaving:
             return still_known(sight, pod, host_id, address)
 
         until(look, f"{self.members.short(pod)} to be forgotten in every view", self.limit, self.progress, PAUSE)
-
-    def scene(self, sight: Sight) -> scaling.Scene:
-        return scaling.Scene(sight.view, sight.others, self.settings)
-
-    def progress(self, text: str) -> None:
-        self.ctx.progress(self.members.short(text))
 
     def say(self, text: str) -> None:
         self.ctx.progress(self.members.short(text), important=True)

@@ -503,6 +503,35 @@ def test_a_silent_worker_of_a_joining_node_is_told(three: Scaling, monkeypatch: 
     three.assert_whole(2)
 
 
+def test_one_that_does_not_start_is_told_with_the_numbers_that_take_it_back(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    three = worlds(1)
+    three.kube.start = lambda pod: three.kube.held.update({pod: "the volume belongs to another node"})  # type: ignore[method-assign]
+    with pytest.raises(CassopsError, match=r"goes on where it stands\. Or have 1 node in rack r1: what has not joined"):
+        three.run(scale, 2)
+    with pytest.raises(CassopsError, match=r"goes on where it stands\. Or leave rack r4 out: what has not joined"):
+        three.run(scale, {"r1": 1, "r2": 1, "r3": 1, "r4": 1})
+
+
+def test_one_that_has_joined_and_is_to_leave_is_not_told_to_be_taken_back(
+    three: Scaling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number was put back already."""
+    half_joined(three)
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    with monkeypatch.context() as late:
+        late.setattr(three.kube, "stop", too_late(three, three.kube.stop))
+        late.setattr(three.kube, "start", lambda pod: three.kube.held.update({pod: "the ledger cannot be read"}))
+        with pytest.raises(CassopsError) as told:
+            three.run(scale, 1)
+    assert "run it again: it has joined, and leaves when every node has seen it up." in str(told.value)
+    assert "taken back" not in str(told.value)
+    three.run(scale, 1)
+    three.assert_whole(1)
+
+
 def test_a_member_that_is_held_when_another_has_joined_is_told(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for all views would last for hours."""
     monkeypatch.setattr(patience, "LASTING", -1.0)
