@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - RV(removed) tells what would go.
+      - RV(removed) and RV(report) tell what would go, commit logs too.
   diff_mode:
     support: none
     details:

@@ -49,7 +49,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     store = catalogue.opened(params, kube, found)
     purge = Purge(kube, store, found, plan, params, ctx)
     if ctx.check_mode:
-        return purge.result(purge.decide())
+        return purge.predict()
     with purge.lock:
         return purge.run()
 
@@ -136,6 +136,16 @@ class Purge:
             raise Failed("; ".join(errors), {}, errors)
         return {one.name: reasons.get(one.name, "it was not named") for one in listed if one.name not in names}
 
+    def predict(self) -> dict[str, Any]:
+        """What would go; nothing is written.
+
+        The repositories are asked too: of commit logs, and of what belongs to no backup, the catalogue knows nothing.
+        """
+        decision = self.decide()
+        records = self.store.records()
+        going = [decision.going(records), *together(lambda one: self.going(one, decision), self.repositories(records))]
+        return self.result(decision, [record for each in going for record in each])
+
     def run(self) -> dict[str, Any]:
         decision = self.decide()
         for name in decision.removed:
@@ -144,12 +154,12 @@ class Purge:
         going = decision.going(records)
         self.forget(self.store.restic, [record for record in going if record.kind == backups.BACKUP])
         repositories = self.repositories(records)
-        orphans = sum(together(lambda restic: self.clean(restic, decision), repositories))
+        cleaned = together(lambda restic: self.clean(restic, decision), repositories)
         failures = self.prune(repositories)
         if not failures:
             self.forget(self.store.restic, [record for record in going if record.kind != backups.BACKUP])
             failures = self.prune([self.store.restic])
-        result = self.result(decision, bool(going) or bool(orphans))
+        result = self.result(decision, [*going, *(record for each in cleaned for record in each)])
         if failures:
             told = [f"{where}: {why}" for where, why in failures.items()]
             raise Failed("; ".join(told), result, told)
@@ -164,15 +174,18 @@ class Purge:
         every = sorted(hosts | {host for host, pod in living.items() if pod in able})
         return [self.store.repository(host, pod if (pod := living.get(host, "")) in able else "") for host in every]
 
-    def clean(self, restic: Restic, decision: Decision) -> int:
-        """Forget in one repository what goes; how many snapshots."""
+    def going(self, restic: Restic, decision: Decision) -> list[Record]:
+        """What of one repository goes."""
         try:
-            records = restic.records(float(self.params["wait_timeout"]))
+            return decision.going(restic.records(float(self.params["wait_timeout"])))
         except NoRepository:
-            return 0
-        going = decision.going(records)
+            return []
+
+    def clean(self, restic: Restic, decision: Decision) -> list[Record]:
+        """Forget in one repository what goes."""
+        going = self.going(restic, decision)
         self.forget(restic, going)
-        return len(going)
+        return going
 
     def forget(self, restic: Restic, records: Collection[Record]) -> None:
         """In parts, the oldest commit logs first: a run that is killed leaves no hole in them."""
@@ -206,12 +219,13 @@ class Purge:
             failures |= {by_pod[pod]: why for pod, why in jobs.run().items()}
         return failures
 
-    def result(self, decision: Decision, changed: bool | None = None) -> dict[str, Any]:
+    def result(self, decision: Decision, going: Collection[Record]) -> dict[str, Any]:
+        """:param going: all that goes, of every repository."""
         return {
-            "changed": bool(decision.removed) if changed is None else changed,
+            "changed": bool(going),
             "removed": decision.removed,
             "kept": decision.kept,
-            "report": text(decision),
+            "report": text(decision, going),
         }
 
 
@@ -232,8 +246,10 @@ def unfinished(running: Manifest | None) -> dict[str, str]:
     return {} if running is None else {running.backup: "it is not finished"}
 
 
-def text(decision: Decision) -> list[str]:
+def text(decision: Decision, going: Collection[Record]) -> list[str]:
     """Lines for people."""
     rows = [(name, "stays", why) for name, why in decision.kept.items()]
     rows += [(name, "goes", "no rule keeps it") for name in decision.removed]
-    return report.table(("BACKUP", "", "WHY"), sorted(rows)) if rows else ["there is no backup"]
+    lines = report.table(("BACKUP", "", "WHY"), sorted(rows)) if rows else ["there is no backup"]
+    logs = sum(record.kind == archive.LOG for record in going)
+    return lines + ([f"{logs} pieces of commit logs go: no point in time that is kept needs them"] if logs else [])

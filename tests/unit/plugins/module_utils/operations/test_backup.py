@@ -723,9 +723,24 @@ def test_commit_logs_are_kept_for_days_and_not_as_long_as_backups(world: World) 
         return (min(times) - began) / 86400
 
     assert left(point_in_time_days=30) == 1
+    foreseen = world.run(backup_purge, check=True, backup=plan)
+    assert foreseen["changed"] is True
+    assert foreseen["report"][-1].startswith("29 pieces of commit logs go")
     # From an hour before the backup on.
     assert left() == 30
-    assert world.run(backup_purge, backup=plan)["changed"] is False
+    for check in (True, False):
+        rested = world.run(backup_purge, check=check, backup=plan)
+        assert rested["changed"] is False
+        assert "commit logs" not in rested["report"][-1]
+
+
+def test_check_mode_sees_what_a_backup_that_failed_left_in_a_repository(world: World) -> None:
+    world.back_up("b1")
+    place = next(each for each in world.store.repositories if each.endswith(host_of(world, world.nodes[0])))
+    world.store.repositories[place].append(Snapshot("left", world.kube.clock - 7200, {"backup": "b0"}, {}))
+    for changed in (True, False):
+        assert world.run(backup_purge, check=True)["changed"] is changed
+        assert world.run(backup_purge)["changed"] is changed
 
 
 def test_a_purge_that_was_killed_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
