@@ -103,9 +103,16 @@ def _number(text: str | None) -> float | None:
     return float(text) if text and text.isdigit() else None
 
 
-def uploads(records: Iterable[Record]) -> list[Upload]:
-    """Those of a node's repository, the oldest first."""
-    return sorted((upload(each) for each in records if each.kind == LOG), key=lambda each: each.time)
+def uploads(records: Iterable[Record], ledger: str = "") -> list[Upload]:
+    """Those of a node's repository, the oldest first.
+
+    :param ledger: of the datacenter that the backup is of. What another one of the same names has stored, since a
+        restore gave its node this host id, is no part of the chain. Empty is any: an earlier release did not tell.
+    """
+    logs = [each for each in records if each.kind == LOG]
+    if ledger:
+        logs = [each for each in logs if (each.tags.get("ledger") or ledger) == ledger]
+    return sorted((upload(each) for each in logs), key=lambda each: each.time)
 
 
 def stored_until(made: Sequence[Upload]) -> float | None:

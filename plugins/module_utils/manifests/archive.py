@@ -55,6 +55,7 @@ store() {
     shift
     size=$(while read -r name; do stat -c %s "$name"; done <"$spool/names" | awk '{ sum += $1 } END { print sum + 0 }')
     restic_in "$CASSOPS_REPOSITORY/$host" backup --quiet --host "log-$host" --group-by host --tag kind=log \
+        --tag "ledger=$(cat "$root/cassops/ledger/id")" \
         --tag "segments=$(tr '\n' '+' <"$spool/names")" --tag "size=$size" "$@" --files-from-verbatim "$spool/names"
 }
 

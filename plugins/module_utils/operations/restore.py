@@ -215,6 +215,10 @@ class Restore:
         there = self.catalogue()
         asked = () if self.params["mode"] == DATACENTER else tuple(self.params["tables"])
         every = there.listed(None, self.cluster.kube.server_time())
+        own = (self.cluster.name, self.cluster.own.datacenter)
+        if own == (self.source_cluster, self.source_datacenter):
+            ledger = self.cluster.ledger(self.cluster.look().found).id
+            self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(every, ledger), *own))
         listed = [one for one in every if one.state == COMPLETE and restoring.is_of(one.tables, asked)]
         whole = [one for one in listed if not one.damaged]
         if to:
@@ -303,12 +307,12 @@ class Restore:
         waited for."""
         began, to = backups.seconds(source.manifest.began), backups.seconds(until_then)
         hosts = [node.host_id for node in source.nodes]
-        there = self.catalogue()
+        there, ledger, limit = self.catalogue(), source.manifest.ledger, float(self.params["wait_timeout"])
 
         def look() -> list[list[archive.Upload]]:
             # Each takes a restic, and all of them the memory of one container.
             with ThreadPoolExecutor(catalogue.AT_ONCE) as readers:
-                return list(readers.map(lambda host: there.uploads(host, float(self.params["wait_timeout"])), hosts))
+                return list(readers.map(lambda host: there.uploads(host, ledger, limit), hosts))
 
         made = look()
         if not self.ctx.check_mode and to <= self.cluster.kube.server_time():

@@ -44,6 +44,7 @@ class Node:
         (root / "bin/restic").write_text(STUB)
         (root / "bin/restic").chmod(0o755)
         (root / "cassops/ledger/nodes").write_text(f"{POD[:-1]}10 198.19.0.2 other\n{POD} 198.19.0.1 {HOST}\n")
+        (root / "cassops/ledger/id").write_text("0123")
         (root / "archive.sh").write_text(archive.ARCHIVE)
         self.environment = {
             "PATH": f"{root}/bin:{os.environ['PATH']}",
@@ -108,6 +109,7 @@ def test_what_is_full_and_what_grows_is_stored(node: Node) -> None:
         "to": f"s3:https://s3/b/shop/dc1/{HOST}",
         "host": f"log-{HOST}",
         "kind": "log",
+        "ledger": "0123",
         "segments": names(1),
         "size": "8",
     }

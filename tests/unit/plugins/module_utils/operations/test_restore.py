@@ -366,6 +366,17 @@ def test_the_newest_complete_backup_is_the_default(world: Restorable) -> None:
     assert world.restore(check=True, name=None, **WHOLE)["backup"] == "b2"
 
 
+def test_the_newest_may_be_of_another_datacenter_of_the_same_names(world: Restorable) -> None:
+    world.kube.clock += 60
+    (b1,) = [each for each in world.store.of("catalogue") if each.tags["kind"] == "backup"]
+    tags = {**b1.tags, "backup": "a1", "ledger": "another", "began": moment(world.kube.clock)}
+    text = b1.files["/b1/backup.json"]
+    world.store.of("catalogue").append(Snapshot("a1", world.kube.clock, tags, {"/a1/backup.json": text}))
+    with pytest.raises(CassopsError, match="the manifest of backup a1 is that of b1"):
+        world.restore(check=True, name=None, rows="merge")
+    assert "a restore that names none may take one of these" in world.warnings[-1]
+
+
 def test_what_is_not_as_it_was_backed_up_changes_nothing(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/nb-1-big-Data.db", "bitten")
     monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/.by_note/nb-1-big-Data.db", "i")
