@@ -13,9 +13,9 @@ author:
 description:
   - Removes the backups that no rule of C(keep) holds, and the bytes that no other backup needs.
   - Complete backups alone are counted. The newest complete one and the last one that was verified always stay; what is
-    partial, failed or damaged stays until a complete one is newer. Backups of another datacenter of the same names, which
-    shares the repository or had it before, are counted apart. The backup that an unfinished restore of this
+    partial, failed or damaged stays until a complete one is newer. The backup that an unfinished restore of this
     datacenter needs stays until that is finished.
+  - Backups of another datacenter of the same names, which shares the repository or had it before, are counted apart.
   - Commit logs stay as long as a point in time of the last C(point_in_time_days) needs them.
   - May be killed at any moment; the next run goes on. Backups, restores and purges exclude each other.
 extends_documentation_fragment:

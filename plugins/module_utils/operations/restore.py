@@ -31,14 +31,14 @@ from ..manifests.archive import WANT
 from ..manifests.common import labels_of
 from ..observe import Objects, attempt, together
 from ..report import size
-from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
+from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
 from . import catalogue, restore_volumes
 from .backup import secrets_missing
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restore_datacenter import Swapping
-from .restore_tables import Filling, describe, mark_break, session
+from .restore_tables import Filling, describe, drop_loader, mark_break, session
 from .restore_volumes import Download, Volume
 from .waiting import until
 
@@ -468,7 +468,11 @@ class Restore:
             return {"changed": False}
         self.refuse_abandoned(plan)
         if plan.step == "change":
-            mark_break(self.cluster.kube, self.cluster.look().view)
+            view = self.cluster.look().view
+            mark_break(self.cluster.kube, view)
+            if plan.way == LOAD:
+                ready = next((node.pod for node in view.nodes if node.ready), plan.parcels[0].pod)
+                drop_loader(self.cluster.own, ready, plan)
         if plan.step == "stop":
             limit = float(self.params["wait_timeout"])
             with self.cluster.locked():

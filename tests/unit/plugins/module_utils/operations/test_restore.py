@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession
+from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession, Role
 from unit.plugins.module_utils.fake_kube import Disk, FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, Snapshot
 from unit.plugins.module_utils.operations.test_backup import PLAN, World, host_of
@@ -37,6 +37,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_tables,
     restore_volumes,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restoring import from_config_map
 
 ORDERS = "0123456789abcdef0123456789abcdef"
 ID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -464,6 +465,17 @@ def test_what_was_begun_can_be_given_up(world: Restorable) -> None:
     world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
     world.assert_clean()
     assert all("newer" in world.files(pod, "data/shop").values() for pod in world.nodes)
+
+
+def test_a_load_that_is_given_up_leaves_no_login(world: Restorable) -> None:
+    half_restored(world, tables=["shop"], rows="replace")
+    item = world.kube.one(*PLANNED)
+    item["data"]["plan"] = item["data"]["plan"].replace('"way": "import"', '"way": "load"')
+    loader = restore_tables.loader_name(from_config_map(item))
+    world.ring.roles[loader] = Role("secret", True, False)
+    world.restore(abandon=True)
+    assert loader not in world.ring.roles
+    assert world.kube.get(*PLANNED) is None
 
 
 def test_a_whole_datacenter_can_be_given_up_until_data_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
