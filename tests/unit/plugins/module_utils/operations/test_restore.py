@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession, Role
-from unit.plugins.module_utils.fake_kube import Disk, FakeKube
+from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed
 from unit.plugins.module_utils.fake_restic import FakeRestic, Snapshot
 from unit.plugins.module_utils.operations.test_backup import PLAN, World, host_of
 
@@ -548,6 +548,36 @@ def test_what_is_lost_at_the_last_moment_stops_the_restore_before_anything_chang
         world.script = plain  # type: ignore[method-assign]
         world.restore(abandon=True)
         assert all("newer" in world.files(pod, "data/shop").values() for pod in world.nodes)
+
+
+@pytest.mark.parametrize("outlives", [True, False], ids=["the run fails", "the run dies"])
+def test_who_is_killed_while_a_data_folder_is_made_finds_no_damage(world: Restorable, outlives: bool) -> None:
+    """Some of what was downloaded is in its place already, and not where it was compared."""
+    plain, dead = world.script, 'mv() { command mv "$@"; kill -9 $$; }\n'
+
+    def script(pod: str, name: str, argv: Sequence[str]) -> ExecResult:
+        here = name == "ARRANGE" and pod == world.nodes[1]
+        told = plain(pod, name, [*argv[:2], f"{dead}{argv[2]}", *argv[3:]] if here else argv)
+        world.kube.dead = world.kube.dead or (here and not outlives)
+        world.kube.alive()
+        return told
+
+    for wish in ({"tables": ["shop"], "rows": "replace"}, WHOLE):
+        world.script = script  # type: ignore[method-assign]
+        with pytest.raises(Failed if outlives else Killed):
+            world.restore(**wish)
+        world.kube.revive()
+        world.script = plain  # type: ignore[method-assign]
+        world.restore(**wish)
+        for pod in world.nodes:
+            there = world.files(pod, "data/shop")
+            if wish is WHOLE:
+                assert there == {
+                    path.removeprefix("shop/"): text for path, text in FILES.items() if path.startswith("shop/")
+                }
+            else:
+                assert there == imported("orders") | imported("items")
+        world.assert_clean()
 
 
 def test_a_plan_that_fits_no_longer_is_not_carried_out(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
