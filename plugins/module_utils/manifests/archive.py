@@ -83,7 +83,9 @@ store_closed() {
     done
 }
 
-# Nothing new is not stored again, unless a restore wants to know up to when everything is in.
+# Nothing new is not stored again, unless a restore wants to know up to when everything is in. Cassandra maps its
+# segments into memory: what it writes into a page that was not synced yet, the marker that readers go by among it, does
+# not change the time of the file. So one that was changed a moment ago is stored once more in the next round.
 store_open() {
     ls "$archive/open" >"$spool/names"
     [ -s "$spool/names" ] || return 0
@@ -91,7 +93,8 @@ store_open() {
     lost=$(stat -c %Y "$archive/lost" 2>/dev/null) || lost=
     if [ ! -e "$spool/wanted" ] && [ -z "$lost" ] && [ "$seen" = "$(cat "$spool/seen" 2>/dev/null)" ]; then return 0; fi
     store open --tag "until=$until" ${lost:+--tag "lost=$lost"} || return 1
-    echo "$seen" >"$spool/seen"
+    changed=$(echo "$seen" | awk '$2 > newest { newest = $2 } END { print newest }')
+    if [ "$changed" -lt "$until" ]; then echo "$seen" >"$spool/seen"; fi
     rm -f "$spool/wanted"
     if [ -n "$lost" ] && [ "$lost" = "$(stat -c %Y "$archive/lost")" ]; then rm -f "$archive/lost"; fi
 }

@@ -95,6 +95,12 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> Node:
     return Node(tmp_path, request.param)
 
 
+def rests(file: Path) -> None:
+    """Nobody has written to it for a while."""
+    then = time.time() - 60
+    os.utime(file, (then, then))
+
+
 def names(*numbers: int) -> str:
     return "".join(f"{SEGMENT.format(number)}+" for number in numbers)
 
@@ -130,6 +136,7 @@ def test_the_last_that_became_full_is_in_even_before_cassandra_told(node: Node) 
 
 def test_nothing_new_is_not_stored_again_but_for_a_restore(node: Node) -> None:
     file = node.segment(1)
+    rests(file)
     assert len(node.store()) == 1
     assert node.store() == []
     wanted = node.root / "cassops/backup/spool/archive/wanted"
@@ -138,6 +145,16 @@ def test_nothing_new_is_not_stored_again_but_for_a_restore(node: Node) -> None:
     assert not wanted.exists()
     file.write_text(HEADER + "more")
     assert len(node.store()) == 1
+
+
+def test_what_was_written_a_moment_ago_is_stored_once_more(node: Node) -> None:
+    """Cassandra's marker, up to which it is read, comes with the next sync, and the time of the file stays."""
+    file = node.segment(1)
+    assert len(node.store()) == 1
+    assert len(node.store()) == 1
+    rests(file)
+    assert len(node.store()) == 1
+    assert node.store() == []
 
 
 def test_many_go_in_parts(node: Node) -> None:
