@@ -91,11 +91,12 @@ store_open() {
     [ -s "$spool/names" ] || return 0
     seen=$(cd "$archive/open" && stat -c '%n %Y %s' *)
     lost=$(stat -c %Y "$archive/lost" 2>/dev/null) || lost=
-    if [ ! -e "$spool/wanted" ] && [ -z "$lost" ] && [ "$seen" = "$(cat "$spool/seen" 2>/dev/null)" ]; then return 0; fi
+    told=$(cat "$spool/seen" 2>/dev/null)
+    if [ ! -e "$spool/granted" ] && [ -z "$lost" ] && [ "$seen" = "$told" ]; then return 0; fi
     store open --tag "until=$until" ${lost:+--tag "lost=$lost"} || return 1
     changed=$(echo "$seen" | awk '$2 > newest { newest = $2 } END { print newest }')
     if [ "$changed" -lt "$until" ]; then echo "$seen" >"$spool/seen"; fi
-    rm -f "$spool/wanted"
+    rm -f "$spool/granted"
     if [ -n "$lost" ] && [ "$lost" = "$(stat -c %Y "$archive/lost")" ]; then rm -f "$archive/lost"; fi
 }
 
@@ -103,6 +104,8 @@ round() {
     host=$(node)
     if [ -z "$host" ] || [ ! -d "$archive/closed" ]; then return 0; fi
     mkdir -p "$spool"
+    # First of all: a wish that comes while the store is written to is for the next round, which reaches further.
+    if [ -e "$spool/wanted" ]; then mv "$spool/wanted" "$spool/granted"; fi
     until=$(($(date +%s) - margin))
     # In this order: a segment that becomes full meanwhile is among the newest, or full.
     link_open && store_closed && store_open

@@ -157,6 +157,16 @@ def test_what_was_written_a_moment_ago_is_stored_once_more(node: Node) -> None:
     assert node.store() == []
 
 
+def test_a_wish_that_comes_while_the_store_is_written_to_is_granted_by_the_next_round(node: Node) -> None:
+    """What is stored then reaches up to the beginning of the round, and not to what is wanted."""
+    rests(node.segment(1))
+    wanted = "$CASSOPS_ROOT/cassops/backup/spool/archive/wanted"
+    (node.root / "bin/restic").write_text(f"{STUB}[ -e $CASSOPS_ROOT/once ] || touch {wanted} $CASSOPS_ROOT/once\n")
+    assert len(node.store()) == 1
+    assert len(node.store()) == 1
+    assert node.store() == []
+
+
 def test_many_go_in_parts(node: Node) -> None:
     for number in range(1, 121):
         node.full(number)
