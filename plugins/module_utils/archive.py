@@ -222,6 +222,22 @@ def schema_changes(
     return reasons, warnings if made else []
 
 
+def dropped_tables(living: Schema, stored: Schema) -> list[str]:
+    """A warning of what L(schema_changes) cannot see: Cassandra forgets the columns of a table with the table.
+
+    No reason to refuse: a table that was dropped is what people go back for.
+    """
+    there = _described(living, "table")
+    gone = [".".join(name) for name in sorted(_described(stored, "table")) if name not in there]
+    if not gone:
+        return []
+    return [
+        f"dropped since the backup: {', '.join(gone)}. Nobody knows whether one of them got a column after the backup; "
+        "if it did, nodes do not start, since they cannot read its rows in the commit log. Where that may be, restore "
+        "the backup without restore_to, or up to a moment well before there was the column"
+    ]
+
+
 def _described(stored: Schema, *kinds: str) -> dict[tuple[str, str], dict[str, str]]:
     """(keyspace, name) -> columns of tables, or fields of types."""
     return {

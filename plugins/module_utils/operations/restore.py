@@ -349,6 +349,8 @@ class Restore:
                 f"no node can be asked whether tables were made or changed between {source.manifest.taken} and "
                 f"{wish.to}: rows of new tables do not come back, and with new columns nodes do not start"
             )
+        else:
+            self.ctx.warnings.extend(archive.dropped_tables(scene.schema, source.schema))
 
     def ask(self, view: View, question: Callable[[cql.Session], Answer]) -> Answer | None:
         """What a node answers; None where none can be asked."""

@@ -199,6 +199,12 @@ def test_of_a_table_that_was_made_since_rows_do_not_come_back() -> None:
     assert ["without rows, or not at all: shop.new" in each for each in warnings] == [True]
 
 
+def test_of_a_table_that_was_dropped_since_nobody_knows_the_columns() -> None:
+    assert archive.dropped_tables(SCHEMA, SCHEMA) == []
+    (warning,) = archive.dropped_tables(Schema("", "", ()), SCHEMA)
+    assert warning.startswith("dropped since the backup: shop.Odd. Nobody knows")
+
+
 # --- the purge --------------------------------------------------------------------------------------------------------
 
 

@@ -913,6 +913,13 @@ def test_schema_that_changed_meanwhile(world: Restorable) -> None:
         world.restore(**WHOLE, to=to)
 
 
+def test_a_table_that_was_dropped_meanwhile_is_told(world: Restorable) -> None:
+    to = archived(world)
+    world.ring.described.pop()  # type: ignore[attr-defined]
+    world.restore(check=True, **WHOLE, to=to)
+    assert "dropped since the backup: shop.items. Nobody knows" in world.warnings[-1]
+
+
 def test_what_was_restored_ends_the_commit_log(world: Restorable) -> None:
     """Neither what a restore imports nor what it puts in place of everything is in a commit log."""
     for wish in ({"tables": ["shop"], "rows": "replace"}, WHOLE):
