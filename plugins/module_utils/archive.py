@@ -133,8 +133,8 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
         # It neither began with a mark, nor before the backup: a purge has taken its beginning.
         return (
             f"what is stored of its commit log begins at {moment(made[0].time)} only, after the backup: purge_backups "
-            "keeps as much as the last days need (cassandra_backup.point_in_time_days); choose a later moment and a "
-            "backup that is newer, or the backup alone"
+            "keeps as much as the last days need (cassandra_backup.point_in_time_days), or the node replaced another "
+            "one shortly before the backup; choose a later moment and a backup that is newer, or the backup alone"
         )
     floor = max([began - SLACK, *marks])
     since = [each for each in made if each.time > floor]
@@ -151,8 +151,9 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
     lost = max((each.lost for each in needed if each.lost is not None), default=began - 1)
     if lost >= began:
         return (
-            f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, or "
-            "was off, the store was away for too long, or a restore changed the data): take a backup that is newer"
+            f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, as "
+            "it does with a node that replaces another one, or was off, the store was away for too long, or a restore "
+            "changed the data): take a backup that is newer"
         )
     gap = _gap(needed)
     if gap:

@@ -13,6 +13,7 @@ Everything lies in C(.cassops/archive) on the volume:
     open/       links to the newest segments while they are stored
     lost        its time: something that was written or changed before is in no archive; told with the next upload
     off         Cassandra was started without archiving; start.sh writes it
+    host        the host id under which it was stored last
 """
 
 from __future__ import annotations
@@ -104,6 +105,11 @@ round() {
     host=$(node)
     if [ -z "$host" ] || [ ! -d "$archive/closed" ]; then return 0; fi
     mkdir -p "$spool"
+    # A node that replaces another one is stored under the host id of that one until the ledger knows its own. What is
+    # there, and the word that it was the beginning, is not in its own repository: it begins once more.
+    known=$(cat "$archive/host" 2>/dev/null) || known=$host
+    if [ "$known" != "$host" ]; then touch "$archive/lost"; fi
+    echo "$host" >"$archive/host"
     # First of all: a wish that comes while the store is written to is for the next round, which reaches further.
     if [ -e "$spool/wanted" ]; then mv "$spool/wanted" "$spool/granted"; fi
     until=$(($(date +%s) - margin))

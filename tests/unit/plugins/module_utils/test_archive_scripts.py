@@ -216,6 +216,25 @@ def test_a_node_that_is_nobody_yet_stores_nothing(node: Node) -> None:
     assert node.store() == []
 
 
+def test_a_node_that_replaced_another_one_begins_under_its_own_host_id(node: Node) -> None:
+    """While it joined it was stored under that of the other one, which got the word that this is the beginning."""
+    node.full(1)
+    (node.archive / "lost").touch()
+    assert [(call["to"][-36:], "lost" in call) for call in node.store()] == [(HOST, False), (HOST, True)]
+    own = HOST.replace("5", "6")
+    (node.root / "cassops/ledger/nodes").write_text(f"{POD} 198.19.0.1 {own}\n")
+    (node.root / "broken").touch()
+    before = int(time.time())
+    assert node.store() == []
+    (node.root / "broken").unlink()
+    node.full(2)
+    full, growing = node.store()
+    assert (full["to"][-36:], full["segments"], growing["to"][-36:]) == (own, names(2), own)
+    assert before <= int(growing["lost"]) <= time.time()
+    node.segment(3)
+    assert ["lost" in call for call in node.store()] == [False]
+
+
 def test_a_tenth_of_the_volume() -> None:
     assert archive.limit("10Gi") == 1024 * 1024
 
