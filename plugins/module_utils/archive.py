@@ -103,9 +103,16 @@ def _number(text: str | None) -> float | None:
     return float(text) if text and text.isdigit() else None
 
 
-def uploads(records: Iterable[Record]) -> list[Upload]:
-    """Those of a node's repository, the oldest first."""
-    return sorted((upload(each) for each in records if each.kind == LOG), key=lambda each: each.time)
+def uploads(records: Iterable[Record], ledger: str = "") -> list[Upload]:
+    """Those of a node's repository, the oldest first.
+
+    :param ledger: of the datacenter that the backup is of. What another one of the same names has stored, since a
+        restore gave its node this host id, is no part of the chain. Empty is any: an earlier release did not tell.
+    """
+    logs = [each for each in records if each.kind == LOG]
+    if ledger:
+        logs = [each for each in logs if (each.tags.get("ledger") or ledger) == ledger]
+    return sorted((upload(each) for each in logs), key=lambda each: each.time)
 
 
 def stored_until(made: Sequence[Upload]) -> float | None:
@@ -126,8 +133,8 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
         # It neither began with a mark, nor before the backup: a purge has taken its beginning.
         return (
             f"what is stored of its commit log begins at {moment(made[0].time)} only, after the backup: purge_backups "
-            "keeps as much as the last days need (cassandra_backup.point_in_time_days); choose a later moment and a "
-            "backup that is newer, or the backup alone"
+            "keeps as much as the last days need (cassandra_backup.point_in_time_days), or the node replaced another "
+            "one shortly before the backup; choose a later moment and a backup that is newer, or the backup alone"
         )
     floor = max([began - SLACK, *marks])
     since = [each for each in made if each.time > floor]
@@ -144,8 +151,9 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
     lost = max((each.lost for each in needed if each.lost is not None), default=began - 1)
     if lost >= began:
         return (
-            f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, or "
-            "was off, the store was away for too long, or a restore changed the data): take a backup that is newer"
+            f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, as "
+            "it does with a node that replaces another one, or was off, the store was away for too long, or a restore "
+            "changed the data): take a backup that is newer"
         )
     gap = _gap(needed)
     if gap:
@@ -213,6 +221,22 @@ def schema_changes(
     made = sorted({f"{each.keyspace}.{each.table}" for each in since if (each.keyspace, each.table) not in known})
     warnings = [f"made after the backup, so they come back without rows, or not at all: {', '.join(made)}"]
     return reasons, warnings if made else []
+
+
+def dropped_tables(living: Schema, stored: Schema) -> list[str]:
+    """A warning of what L(schema_changes) cannot see: Cassandra forgets the columns of a table with the table.
+
+    No reason to refuse: a table that was dropped is what people go back for.
+    """
+    there = _described(living, "table")
+    gone = [".".join(name) for name in sorted(_described(stored, "table")) if name not in there]
+    if not gone:
+        return []
+    return [
+        f"dropped since the backup: {', '.join(gone)}. Nobody knows whether one of them got a column after the backup; "
+        "if it did, nodes do not start, since they cannot read its rows in the commit log. Where that may be, restore "
+        "the backup without restore_to, or up to a moment well before there was the column"
+    ]
 
 
 def _described(stored: Schema, *kinds: str) -> dict[tuple[str, str], dict[str, str]]:

@@ -266,6 +266,8 @@ class Manifest:
     :param uuid_sstables: whether SSTables were named by UUID (cassandra.yaml's uuid_sstable_identifiers_enabled); None
         before 4.1, which does not know it.
     :param roles: whether roles and permissions (system_auth) are in it.
+    :param ledger: id of the datacenter's ledger, which tells it from another one of the same names; empty where an
+        earlier release has made the backup.
     :param error: what went wrong.
     """
 
@@ -286,6 +288,7 @@ class Manifest:
     versions: tuple[str, ...] = ()
     uuid_sstables: bool | None = None
     roles: bool = False
+    ledger: str = ""
     error: str = ""
 
     @property
@@ -427,6 +430,7 @@ def load(text: str) -> Manifest:
             versions=tuple(read.texts("versions")),
             uuid_sstables=read.flag_or_none("uuid_sstables"),
             roles=bool(read.flag_or_none("roles")),
+            ledger=read.text_or_none("ledger") or "",
             error=read.text("error", may_be_empty=True),
         )
         if manifest.state == COMPLETE and end_state(manifest) != COMPLETE:
@@ -547,6 +551,10 @@ class _Reader:
     def flag_or_none(self, key: str) -> bool | None:
         return None if self._value.get(key, "") is None else self._get(key, bool)
 
+    def text_or_none(self, key: str) -> str | None:
+        """None where it is not there: an earlier release did not know it."""
+        return self.text(key, may_be_empty=True) if key in self._value else None
+
     def _list(self, key: str, kind: type[Made]) -> list[Made]:
         values = self._get(key, list)
         for index, value in enumerate(values):
@@ -602,6 +610,7 @@ class Listed:
     :param verified: when it was last read again and found well; empty is never.
     :param damaged: the last verification found faults.
     :param tables: those that it is limited to; empty is the whole datacenter.
+    :param ledger: see L(Manifest).
     """
 
     name: str
@@ -616,7 +625,12 @@ class Listed:
     verified: str = ""
     damaged: bool = False
     tables: tuple[str, ...] = ()
+    ledger: str = ""
     error: str = ""
+
+    def is_of(self, ledger: str) -> bool:
+        """Whether it is of the datacenter with this ledger, as far as it is told: of an old one nobody knows."""
+        return self.ledger in ("", ledger)
 
 
 def tags_of(manifest: Manifest) -> dict[str, str]:
@@ -632,6 +646,7 @@ def tags_of(manifest: Manifest) -> dict[str, str]:
         "size": str(manifest.size),
         "added": str(manifest.added),
         "tables": "+".join(sorted(manifest.tables)),
+        "ledger": manifest.ledger,
     }
 
 
@@ -682,6 +697,7 @@ def _listed(record: Record) -> Listed:
         size=_number(tags.get("size")),
         added=_number(tags.get("added")),
         tables=tuple(table for table in tags.get("tables", "").split("+") if table),
+        ledger=tags.get("ledger", ""),
         manifest=record.id,
     )
 
@@ -722,8 +738,36 @@ def outline(manifest: Manifest, now: float) -> Listed:
         size=manifest.size,
         added=manifest.added,
         tables=tuple(sorted(manifest.tables)),
+        ledger=manifest.ledger,
         error=error,
     )
+
+
+def namesakes(listed: Sequence[Listed], ledger: str) -> list[str]:
+    """Backups of another datacenter of the same names that lives beside this one; empty where there is none.
+
+    One that took the place of another has nothing but older ones of it in its catalogue.
+
+    :param ledger: the id of this datacenter's.
+    """
+    first = min((one.began for one in listed if one.ledger == ledger), default=None)
+    return [one.name for one in listed if not one.is_of(ledger) and first is not None and one.began > first]
+
+
+def of_namesakes(names: Sequence[str], cluster: str, datacenter: str) -> list[str]:
+    """What to do about them, for people: a warning, or none.
+
+    :param names: see L(namesakes).
+    """
+    if not names:
+        return []
+    some = ", ".join(names[-3:])
+    return [
+        f"another datacenter {datacenter} of a cluster {cluster}, in another namespace or Kubernetes, makes its "
+        f"backups in the same repository ({len(names)} by now, such as {some}): a restore that names none may take "
+        "one of these. Give one of the two another cassandra_backup.repository, then deploy and restart it. Where the "
+        "other one is gone, remove its backups by name (purge_backups_names)"
+    ]
 
 
 # --- retention --------------------------------------------------------------------------------------------------------
@@ -749,21 +793,28 @@ LAST_VERIFIED = "the last verified one"
 RUNS = "it runs"
 NEVER_REMOVED = (NEWEST, LAST_VERIFIED, RUNS)
 """Reasons to keep a backup that a person cannot overrule by naming it."""
+ANOTHERS = "of another datacenter of these names"
+"""Then a person can: that datacenter may be gone."""
 
 _PERIODS: Mapping[str, str] = {"daily": "%Y-%m-%d", "weekly": "%G-%V", "monthly": "%Y-%m"}
 
 
-def kept(listed: Sequence[Listed], keep: Keep) -> dict[str, str]:
+def kept(listed: Sequence[Listed], keep: Keep, ledger: str = "") -> dict[str, str]:
     """Name of each backup that is kept -> why.
 
     Those of the whole datacenter are counted by themselves, and so are those of the same tables: whoever backs up a
-    table before a change pushes no other backup out.
+    table before a change pushes no other backup out. So are those of another datacenter of the same names, which may
+    live, or be the one that this one took the place of.
+
+    :param ledger: the id of this datacenter's.
     """
-    selections = sorted({one.tables for one in listed})
+    groups: dict[tuple[str, tuple[str, ...]], list[Listed]] = {}
+    for one in listed:
+        groups.setdefault((one.ledger or ledger, one.tables), []).append(one)
     return {
-        name: why
-        for tables in selections
-        for name, why in _kept([one for one in listed if one.tables == tables], keep).items()
+        name: why if whose == ledger else f"{why}, {ANOTHERS}"
+        for (whose, _tables), group in sorted(groups.items())
+        for name, why in _kept(group, keep).items()
     }
 
 

@@ -178,10 +178,25 @@ class Session:
             one node, which applies them in their order.
         :raises CqlError: one of its kinds.
         """
+        asked = self.pages(
+            statement, parameters, consistency, timeout, serial_consistency=serial_consistency, agree=agree
+        )
+        return [row for page in asked for row in page]
+
+    def pages(
+        self,
+        statement: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        consistency: str = "ONE",
+        timeout: float | None = None,
+        *,
+        serial_consistency: str | None = None,
+        agree: bool = True,
+    ) -> Iterator[list[Row]]:
+        """The same, a page at a time: of a table of any size no more than one is in memory. See L(execute)."""
         level = consistency_level(consistency)
         serial = consistency_level(serial_consistency) if serial_consistency else None
         limit = self._timeout if timeout is None else timeout
-        rows: list[Row] = []
         page: bytes | None = None
         while True:
             if parameters is None:
@@ -193,12 +208,11 @@ class Session:
             if answer.kind == native.RESULT_KIND_SCHEMA_CHANGE and agree:
                 self.agree(AGREEMENT)
             if answer.kind != native.RESULT_KIND_ROWS:
-                return rows
-            names = answer.column_names
-            rows += [dict(zip(names, row, strict=True)) for row in answer.parsed_rows]
-            page = answer.paging_state
+                return
+            names, page = answer.column_names, answer.paging_state
+            yield [dict(zip(names, row, strict=True)) for row in answer.parsed_rows]
             if not page:
-                return rows
+                return
 
     def agree(self, timeout: float) -> bool:
         """Waits until this node and all that it knows have one schema.

@@ -268,16 +268,18 @@ def node_view(
         version=pod["metadata"].get("labels", {}).get(VERSION),
         running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
         worker_lost=worker_lost(pod),
+        # Kubernetes writes there when it shall be gone, not when somebody deleted it.
+        ends_by=seconds_of(pod["metadata"]["deletionTimestamp"]) if deleting else None,
     )
 
 
 def seconds_since(moment: str | None, now: datetime) -> float | None:
     """Of a time as Kubernetes writes it."""
-    return now.timestamp() - seconds(moment) if moment else None
+    return now.timestamp() - seconds_of(moment) if moment else None
 
 
-def seconds(moment: str) -> float:
-    """A time as Kubernetes writes it, in seconds since 1970."""
+def seconds_of(moment: str) -> float:
+    """Since 1970, of a time as Kubernetes writes it."""
     return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
@@ -320,8 +322,8 @@ def schedule(item: Mapping[str, Any]) -> Schedule:
         times=item["spec"]["schedule"],
         suspended=bool(item["spec"].get("suspend")),
         running=bool(status.get("active")),
-        begun=seconds(begun) if begun else None,
-        ended_well=seconds(ended_well) if ended_well else None,
+        begun=seconds_of(begun) if begun else None,
+        ended_well=seconds_of(ended_well) if ended_well else None,
     )
 
 

@@ -83,11 +83,15 @@ CORRUPT = (
 )
 COLLISION = "already exists, cancelling join"
 PARTIAL_BOOTSTRAP = "cassandra.reset_bootstrap_progress"
+TAKEN_AWAY = "run the playbook scale, which takes away what is left of it"
 HAS_LEFT = "was decommissioned and will not rejoin"
 # From which on a container that crashes does not come up by itself.
 CRASHES = 3
 MOMENT = 60.0
 """Seconds after which failure detectors and controllers have noticed."""
+OVERDUE = 300.0
+"""So many seconds after its grace period a pod is not waited for any more: kubelets take a minute or two to kill its
+containers and to unmount its volumes."""
 WHOLE_VIEWS = 3
 """So many living nodes must agree on who the dead one is, where there are so many."""
 
@@ -124,6 +128,7 @@ class Case:
 
     :param worker: where its pod is or, of a pod without a worker, where its volume is.
     :param down: for at least so many seconds nobody could use it.
+    :param overdue: for so many seconds its pod should have been gone; None while nobody ends it.
     :param missed: seconds that it was down before its last start, as long as its ranges were not repaired since.
     :param unread: why that is not known just now.
     :param last_words: the end of the log of a container that crashed.
@@ -138,6 +143,7 @@ class Case:
     worker: Worker = Worker()
     volume: Volume = Volume()
     down: float | None = None
+    overdue: float | None = None
     missed: float | None = None
     unread: str = ""
     last_words: str = ""
@@ -411,6 +417,8 @@ def by_table(scene: Scene, case: Case) -> Decision:
     up = scene.up_in(member.address if member else node.address)
     if scene.seen.phase != "running":
         return ask(case, 0, "the datacenter's first start is not finished", "run the playbook deploy")
+    if is_ending(node, case.worker) and (case.overdue or 0) > OVERDUE:
+        return stuck(case)
     if not case.wanted:
         return surplus(case, bool(up))
     if case.open_plan:
@@ -419,6 +427,8 @@ def by_table(scene: Scene, case: Case) -> Decision:
         return living(scene, case, up)
     if node.host_id is None and (member is None or not member.tokens):
         return newcomer(scene, case)
+    if member is None and has_left(scene):
+        return ask(case, 9, "it has left the ring: no living node knows it", TAKEN_AWAY)
     if node.held is not None:
         return held(scene, case, held_because(node.held))
     if case.volume.lost:
@@ -449,6 +459,19 @@ def ends(case: Case) -> str:
     """The same in words."""
     where = f" on worker {case.worker.name}" if case.worker.name else ""
     return f"its pod ends{where}, and has its grace period for that (if it takes longer: kubectl describe pod)"
+
+
+def stuck(case: Case) -> Decision:
+    """Nobody takes it away by force: a process that hangs there would meet its successor on the same volume."""
+    pod, name = case.node.pod, case.worker.name
+    return ask(
+        case,
+        4,
+        f"its pod should have ended {case.overdue:.0f} s ago, and worker {name}, which answers, does not end it",
+        f"see what keeps it there: kubectl describe pod {pod}, and the kubelet's log on {name}; mostly a volume that "
+        f"cannot be unmounted, or a disk that hangs. If that cannot be mended, restart {name}; the pod is made again "
+        "then. Do not delete it by force while that worker runs: its process may go on",
+    )
 
 
 def ask(case: Case, row: int, reason: str, advice: str) -> Decision:
@@ -602,6 +625,13 @@ def newcomer(scene: Scene, case: Case) -> Decision:
     return wait(case, 13, "it has not joined yet")
 
 
+def has_left(scene: Scene) -> bool:
+    """Whether it counts that nobody knows a member: all could be asked, and nobody knows one that is none of the nodes,
+    which could be this one under another address and host id."""
+    unheard = any(view.unheard for view in scene.views)
+    return bool(scene.observers) and not unheard and not any(member.tokens for member in scene.strangers())
+
+
 def held(scene: Scene, case: Case, kind: str) -> Decision:
     node = case.node
     if kind == EMPTY:
@@ -690,7 +720,7 @@ def crashed(scene: Scene, case: Case) -> Decision:
     if COLLISION in case.last_words:
         return crossed(scene, case)
     if HAS_LEFT in case.last_words:
-        return ask(case, 9, "it has left the ring", "run the playbook scale, which takes away what is left of it")
+        return ask(case, 9, "it has left the ring", TAKEN_AWAY)
     if node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 7, f"it crashes: {summary(case)}")
     if node.restarts < CRASHES:

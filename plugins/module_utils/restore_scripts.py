@@ -34,6 +34,11 @@ for file in "$marks/restore"/*/*/ready; do
     folder=${file%/ready} id=${file%/*/ready}
     echo "ready ${id##*/}/${folder##*/}"
 done
+for file in "$marks/restore"/*/*/whole; do
+    [ -e "$file" ] || continue
+    folder=${file%/whole} id=${file%/*/whole}
+    echo "whole ${id##*/}/${folder##*/}"
+done
 exit 0
 """
 )
@@ -50,10 +55,12 @@ find . -type f -exec stat -c '%s %n' {} + | sed 's| \./| |'
 ARRANGE = (
     HEAD
     + r"""
-# ARRANGE ID HOST SNAPSHOT: make a data folder of it. Cassandra's own notes about its snapshot do not belong there.
+# ARRANGE ID HOST SNAPSHOT: make a data folder of what was found whole. Cassandra's own notes about its snapshot do not
+# belong there. Who is killed here leaves raw without what is in its place already, which is no damage: it is noted.
 stage=$marks/restore/$1/$2
 [ ! -e "$stage/ready" ] || exit 0
 mkdir -p "$stage/data"
+touch "$stage/whole"
 for folder in "$stage/raw"/*/*/snapshots/"$3"; do
     [ -d "$folder" ] || continue
     rm -f "$folder/manifest.json" "$folder/schema.cql"
@@ -63,7 +70,7 @@ for folder in "$stage/raw"/*/*/snapshots/"$3"; do
     mv "$folder" "$stage/data/$table"
 done
 rm -rf "$stage/raw"
-touch "$stage/ready"
+mv "$stage/whole" "$stage/ready"
 """
 )
 

@@ -252,11 +252,16 @@ def _along(circle: _Circle, ends: Iterable[int]) -> Iterator[tuple[str, ...]]:
 def ownership(ranges: Replicas) -> dict[str, float]:
     """The share of a keyspace's data that each node holds: 1.0 is all of it, and their sum the number of replicas."""
     held: Counter[str] = Counter()
-    for (start, end), nodes in ranges:
-        width = (end - start) % RING or RING
+    for span, nodes in ranges:
         for node in nodes:
-            held[node] += width
-    return {node: width / RING for node, width in held.items()}
+            held[node] += width(span)
+    return {node: tokens / RING for node, tokens in held.items()}
+
+
+def width(span: Range) -> int:
+    """How many tokens a range has; all of them where one token is the only one."""
+    start, end = span
+    return (end - start) % RING or RING
 
 
 @dataclass(frozen=True)

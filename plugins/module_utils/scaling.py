@@ -20,7 +20,7 @@ The plan is made anew before each step, from what there is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import gates, ring
@@ -285,26 +285,39 @@ def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
 
 
 def gains(scene: Scene, leaving: Sequence[str]) -> dict[str, float] | str:
-    """Address -> bytes that the member gets when these leave; or why that cannot be told."""
+    """Address -> bytes that the member gets when these leave; or why that cannot be told.
+
+    Who leaves sends its own copy of each range to who takes its place there
+    (C(StorageService.getChangedRangesForLeaving)), as it is: one that has compacted more holds less of the same.
+    """
     members = scene.members()
     stay = {address: item for address, item in members.items() if address not in leaving}
     if not stay:
         return "nobody would be left to take the data over"
-    seen = {one.address: one.activity.sizes for one in scene.cluster.observations.values() if one.activity.sizes}
+    held = {one.address: one.activity.sizes for one in scene.cluster.observations.values() if one.activity.sizes}
+    if any(address in members and address not in held for address in leaving):
+        return "how much data the nodes hold could not be read"
     found: dict[str, float] = {}
     for keyspace in scene.cluster.keyspaces:
-        if not ring.replication_factors(keyspace.replication):
-            continue
-        before, after = shares(members, keyspace.replication), shares(stay, keyspace.replication)
-        asked = [address for address in seen if before.get(address)]
-        held = sum(before[address] for address in asked)
-        if not held:
-            continue
-        # Bytes of one copy, by all that could be asked: nodes differ in what they have compacted.
-        copy = sum(seen[address].get(keyspace.name, 0) for address in asked) / held
-        for address, share in after.items():
-            found[address] = found.get(address, 0.0) + copy * max(0.0, share - before.get(address, 0.0))
-    return found if seen else "how much data the nodes hold could not be read"
+        before = replicas(members, keyspace.replication)
+        owned, find = ring.ownership(before), finder(stay, keyspace.replication)
+        for span, nodes in before:
+            # Of several that leave each sends its own: the largest counts.
+            copies = [held[address].get(keyspace.name, 0) / owned[address] for address in nodes if address in leaving]
+            for address in find(span[1]) if copies else ():
+                if address not in nodes:
+                    found[address] = found.get(address, 0.0) + max(copies) * ring.width(span) / ring.RING
+    return found
+
+
+def finder(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> Callable[[int], tuple[str, ...]]:
+    """A function that tells which of the members hold a token."""
+    return ring.replica_finder(
+        {address: item.tokens for address, item in members.items()},
+        {address: item.rack for address, item in members.items()},
+        {address: item.datacenter for address, item in members.items()},
+        replication,
+    )
 
 
 def shares(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> dict[str, float]:

@@ -29,6 +29,7 @@ _ALTER = re.compile(
 )
 _ORDER = re.compile(r"\bCLUSTERING\s+ORDER\s+BY\s*\(([^)]*)\)", re.IGNORECASE)
 _DOWNWARDS = re.compile(rf"({NAME})\s+DESC\b", re.IGNORECASE)
+_ATTACHED = re.compile(r"\bUSING\s+'(?:[\w.]*\.)?(?:sai|StorageAttachedIndex)'", re.IGNORECASE)
 _GC_GRACE = re.compile(r"\bgc_grace_seconds\s*=\s*(\d+)", re.IGNORECASE)
 
 
@@ -136,6 +137,11 @@ def base(kind: str, create: str) -> tuple[str, str] | None:
     pattern = _FROM if kind == "materialized_view" else _ON
     found = pattern.search(create)
     return (plain(found[1]), plain(found[2])) if found else None
+
+
+def is_attached(create: str) -> bool:
+    """Whether an index is storage-attached: its files belong to the SSTables, and are told apart by its name alone."""
+    return bool(_ATTACHED.search(create))
 
 
 def replication(create: str) -> dict[str, str]:

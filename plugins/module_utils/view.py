@@ -145,6 +145,8 @@ class NodeView:
     worker_lost: bool = False
     # Its worker has answered a question about the pod a moment ago. Asked are pods that run and are not ready.
     answered: bool = False
+    # When the grace period of its pod is over (seconds since 1970); None while nobody ends it.
+    ends_by: float | None = None
     # The volume's claim is being deleted: the node loses its data when its pod goes.
     volume_deleting: bool = False
 

@@ -15,6 +15,7 @@ description:
   - Complete backups alone are counted. The newest complete one and the last one that was verified always stay; what is
     partial, failed or damaged stays until a complete one is newer. The backup that an unfinished restore of this
     datacenter needs stays until that is finished.
+  - Backups of another datacenter of the same names, which shares the repository or had it before, are counted apart.
   - Commit logs stay as long as a point in time of the last C(point_in_time_days) needs them.
   - May be killed at any moment; the next run goes on. Backups, restores and purges exclude each other.
 extends_documentation_fragment:
@@ -26,7 +27,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - RV(removed) tells what would go.
+      - RV(removed) and RV(report) tell what would go, commit logs too.
   diff_mode:
     support: none
     details:

@@ -12,7 +12,8 @@ author:
   - cassops contributors (@cassops)
 description:
   - For a member that will not come back and that nobody is to replace. The others stream to each other what it held
-    (C(nodetool removenode)), and then own its ranges.
+    (C(nodetool removenode)), and then own its ranges. A node of another datacenter leads that where none is left in the
+    member's own.
   - Refused for a member that any view has alive, for a node that its StatefulSet still wants or that is another
     datacenter's, while anybody else is down or leaves, in the middle of an upgrade, and where rows may be lost that
     O(accept_loss) does not name.

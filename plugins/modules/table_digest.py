@@ -13,7 +13,8 @@ author:
 description:
   - Reads whole tables, and tells for each how many rows it has and a digest that does not depend on their order. Two
     tables with the same rows have the same digest, whatever their rings are.
-  - Every row is read through the API server, so it is for tables of up to some million rows.
+  - Every row is read through the API server, so it takes its time with more than some million rows. Of a table no more
+    than a page of a thousand rows is in memory at a time.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter

@@ -13,6 +13,7 @@ Everything lies in C(.cassops/archive) on the volume:
     open/       links to the newest segments while they are stored
     lost        its time: something that was written or changed before is in no archive; told with the next upload
     off         Cassandra was started without archiving; start.sh writes it
+    host        the host id under which it was stored last
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ store() {
     shift
     size=$(while read -r name; do stat -c %s "$name"; done <"$spool/names" | awk '{ sum += $1 } END { print sum + 0 }')
     restic_in "$CASSOPS_REPOSITORY/$host" backup --quiet --host "log-$host" --group-by host --tag kind=log \
+        --tag "ledger=$(cat "$root/cassops/ledger/id")" \
         --tag "segments=$(tr '\n' '+' <"$spool/names")" --tag "size=$size" "$@" --files-from-verbatim "$spool/names"
 }
 
@@ -82,16 +84,20 @@ store_closed() {
     done
 }
 
-# Nothing new is not stored again, unless a restore wants to know up to when everything is in.
+# Nothing new is not stored again, unless a restore wants to know up to when everything is in. Cassandra maps its
+# segments into memory: what it writes into a page that was not synced yet, the marker that readers go by among it, does
+# not change the time of the file. So one that was changed a moment ago is stored once more in the next round.
 store_open() {
     ls "$archive/open" >"$spool/names"
     [ -s "$spool/names" ] || return 0
     seen=$(cd "$archive/open" && stat -c '%n %Y %s' *)
     lost=$(stat -c %Y "$archive/lost" 2>/dev/null) || lost=
-    if [ ! -e "$spool/wanted" ] && [ -z "$lost" ] && [ "$seen" = "$(cat "$spool/seen" 2>/dev/null)" ]; then return 0; fi
+    told=$(cat "$spool/seen" 2>/dev/null)
+    if [ ! -e "$spool/granted" ] && [ -z "$lost" ] && [ "$seen" = "$told" ]; then return 0; fi
     store open --tag "until=$until" ${lost:+--tag "lost=$lost"} || return 1
-    echo "$seen" >"$spool/seen"
-    rm -f "$spool/wanted"
+    changed=$(echo "$seen" | awk '$2 > newest { newest = $2 } END { print newest }')
+    if [ "$changed" -lt "$until" ]; then echo "$seen" >"$spool/seen"; fi
+    rm -f "$spool/granted"
     if [ -n "$lost" ] && [ "$lost" = "$(stat -c %Y "$archive/lost")" ]; then rm -f "$archive/lost"; fi
 }
 
@@ -99,6 +105,13 @@ round() {
     host=$(node)
     if [ -z "$host" ] || [ ! -d "$archive/closed" ]; then return 0; fi
     mkdir -p "$spool"
+    # A node that replaces another one is stored under the host id of that one until the ledger knows its own. What is
+    # there, and the word that it was the beginning, is not in its own repository: it begins once more.
+    known=$(cat "$archive/host" 2>/dev/null) || known=$host
+    if [ "$known" != "$host" ]; then touch "$archive/lost"; fi
+    echo "$host" >"$archive/host"
+    # First of all: a wish that comes while the store is written to is for the next round, which reaches further.
+    if [ -e "$spool/wanted" ]; then mv "$spool/wanted" "$spool/granted"; fi
     until=$(($(date +%s) - margin))
     # In this order: a segment that becomes full meanwhile is among the newest, or full.
     link_open && store_closed && store_open

@@ -110,6 +110,7 @@ class Run:
         sight, records = self.look()
         begun = catalogue.running(self.kube, *self.where)
         name = self.params.get("name") or backups.name_at(self.now())
+        self.tell_namesakes(name, records)
         if self.is_complete(name, records) and (begun is None or begun.backup != name):
             return self.result(self.store.manifest(name, records), changed=False)
         self.manifest = self.fresh(name, sight)
@@ -132,6 +133,7 @@ class Run:
     def look(self) -> tuple[Sight, list[Record]]:
         """The ring, and what the catalogue has: asked for at the same time, each takes about as long as the other."""
         seen = self.cluster.look()
+        self.ledger = self.cluster.ledger(seen.found).id
         pods = catalogue.pods_with_restic(seen.found)
         lacking = secrets_missing(self.kube, self.plan)
         likely = next((node.pod for node in seen.view.nodes if node.ready and node.pod in pods and not lacking), "")
@@ -151,6 +153,20 @@ class Run:
         """Whether the catalogue has the last word about a backup, and a good one."""
         listed = backups.listing(records, None, self.now())
         return any(one.name == name and one.state == backups.COMPLETE for one in listed)
+
+    def tell_namesakes(self, name: str, records: Sequence[Record]) -> None:
+        """Another datacenter of the same names, with the same repository, is warned of.
+
+        :raises CassopsError: the backup that is asked for would be taken for one of its.
+        """
+        listed = backups.listing(records, None, self.now())
+        if any(one.name == name and not one.is_of(self.ledger) for one in listed):
+            raise CassopsError(
+                f"backup {name} in {self.plan.repository} is of another datacenter {self.where[1]} of a cluster "
+                f"{self.where[0]}, whose place this one has taken or that lives in another namespace or Kubernetes: "
+                "choose another name"
+            )
+        self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(listed, self.ledger), *self.where))
 
     def now(self) -> float:
         """By the API server's clock: runs come from several machines."""
@@ -216,6 +232,7 @@ class Run:
             nodes=tuple(sorted(entries, key=lambda entry: entry.pod)),
             tables=tuple(self.params["tables"]),
             excluded=self.plan.exclude_keyspaces,
+            ledger=self.ledger,
         )
 
     def taken_up(self, begun: Manifest) -> Manifest:
@@ -239,7 +256,7 @@ class Run:
                 entries.append(dataclasses.replace(entry, error="the node was replaced after its snapshot"))
             else:
                 entries.append(dataclasses.replace(entry, error=there.error))
-        return dataclasses.replace(begun, nodes=tuple(entries), runner=self.ctx.holder)
+        return dataclasses.replace(begun, nodes=tuple(entries), runner=self.ctx.holder, ledger=self.ledger)
 
     def conclude(self, begun: Manifest, sight: Sight) -> None:
         """End the backup of a run that died: nobody comes back to it."""
@@ -308,7 +325,7 @@ class Run:
                 for _attempt in range(SNAPSHOT_ATTEMPTS):
                     schema = self.schema(pods[0])
                     # A document that no manifest names goes with a later purge.
-                    storing = beside.submit(self.store.store_schema, schema)
+                    storing = beside.submit(self.store.store_schema, schema, self.ledger)
                     self.ctx.progress(f"flushing {len(pods)} nodes", important=True)
                     failed = self.flush(pods)
                     left = [pod for pod in pods if pod not in failed]
@@ -429,7 +446,8 @@ class Run:
         an SSTable that is written anew is another file."""
         name = job_name(self.manifest.backup)
         args = ["backup", "--json", "--host", entry.host_id, "--group-by", "host", "--ignore-ctime"]
-        args += ["--tag", f"backup={self.manifest.backup}", "--files-from-verbatim", list_of(name)]
+        args += ["--tag", f"backup={self.manifest.backup}", "--tag", f"ledger={self.manifest.ledger}"]
+        args += ["--files-from-verbatim", list_of(name)]
         if self.plan.bandwidth:
             args += ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
         lines = tuple(table.source for table in tables)
@@ -462,7 +480,7 @@ class Run:
         node = self.node_manifest(entry, snapshot, added, tables)
         with ThreadPoolExecutor(1) as beside:
             # Where that is found at fault no manifest names the document, which goes with its backup.
-            storing = beside.submit(self.store.store_node, node)
+            storing = beside.submit(self.store.store_node, node, self.ledger)
             stored = work.restic.files(snapshot)
             manifest, digest = storing.result()
         wanted = {f"{table.source}/{file.path}": file.size for table in tables for file in table.files}

@@ -49,7 +49,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     store = catalogue.opened(params, kube, found)
     purge = Purge(kube, store, found, plan, params, ctx)
     if ctx.check_mode:
-        return purge.result(purge.decide())
+        return purge.predict()
     with purge.lock:
         return purge.run()
 
@@ -59,28 +59,52 @@ class Decision:
 
     :param reach: the earliest moment that commit logs are kept for.
     :param restored: the backup that an unfinished restore is of; empty is none. It goes on with its commit logs.
+    :param ledger: the id of this datacenter's. What another one of the same names has stored is measured by its own
+        backups: it may live.
     """
 
-    def __init__(self, listed: Sequence[Listed], reasons: Mapping[str, str], reach: float, restored: str) -> None:
+    def __init__(
+        self, listed: Sequence[Listed], reasons: Mapping[str, str], reach: float, restored: str, ledger: str
+    ) -> None:
         self.kept = dict(reasons)
         self.removed = [one.name for one in listed if one.name not in reasons]
-        whole = [one for one in listed if one.state == backups.COMPLETE and one.name in reasons and not one.tables]
-        self.newest = max((one.began for one in whole), default=None)
-        since = archive.needed_since([one.began for one in whole if not one.damaged], reach)
+        self.ledger = ledger
+        whole: dict[str, list[Listed]] = {}
+        for one in listed:
+            if one.state == backups.COMPLETE and one.name in reasons and not one.tables:
+                whole.setdefault(one.ledger or ledger, []).append(one)
+        self.newest = {whose: max(one.began for one in mine) for whose, mine in whole.items()}
         begun = [one.began for one in listed if one.name == restored]
-        self.logs_since = None if since is None else min([since, *begun])
+        self.logs_since = {
+            whose: min([since, *begun])
+            for whose, mine in whole.items()
+            if (since := archive.needed_since([one.began for one in mine if not one.damaged], reach)) is not None
+        }
+
+    def whose(self, record: Record) -> str:
+        """The id of the ledger of the datacenter that stored it. Earlier releases did not tell."""
+        return record.tags.get("ledger") or self.ledger
 
     def going(self, records: Sequence[Record]) -> list[Record]:
         """What of a repository goes."""
-        logs = archive.superfluous(records, self.logs_since)
+        logs = [
+            log
+            for whose in sorted({self.whose(record) for record in records})
+            for log in archive.superfluous(
+                [record for record in records if self.whose(record) == whose],
+                # Commit logs of a datacenter without a backup bring nothing back.
+                self.logs_since.get(whose, self.logs_since.get(self.ledger)),
+            )
+        ]
         return [*logs, *(record for record in records if record.kind != archive.LOG and self.goes(record))]
 
     def goes(self, record: Record) -> bool:
         """Whether a snapshot of a backup goes: with a backup that is removed, or because it belongs to none, and is
-        older than the newest complete one. Without a complete one nothing that belongs to none is touched."""
+        older than the newest complete one of its datacenter. Without a complete one nothing that belongs to none is
+        touched."""
         if record.backup in self.kept:
             return False
-        return record.backup in self.removed or (self.newest is not None and record.time < self.newest)
+        return record.backup in self.removed or record.time < self.newest.get(self.whose(record), 0.0)
 
 
 class Purge:
@@ -102,6 +126,7 @@ class Purge:
         self.params = params
         self.ctx = ctx
         self.lock = Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder)
+        self.ledger = ledger_of(found, params["cluster"], params["datacenter"])
 
     def decide(self) -> Decision:
         """What stays by the rules, or all but the ones that were named."""
@@ -109,12 +134,14 @@ class Purge:
         running, restored = catalogue.running(self.kube, *where), self.restored(where)
         now = self.kube.server_time()
         listed = self.store.listed(running, now)
-        reasons = backups.kept(listed, Keep(**self.plan.keep))
+        own = self.ledger.id if self.ledger else ""
+        self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(listed, own), *where))
+        reasons = backups.kept(listed, Keep(**self.plan.keep), own)
         reasons |= {one.name: also(reasons.get(one.name), RESTORED) for one in listed if one.name == restored}
         if self.params["names"]:
             reasons = self.all_but_named(listed, reasons)
         reach = now - DAY * self.plan.point_in_time_days
-        return Decision(listed, {**reasons, **unfinished(running)}, reach, restored)
+        return Decision(listed, {**reasons, **unfinished(running)}, reach, restored, own)
 
     def restored(self, where: tuple[str, str]) -> str:
         """The backup of this datacenter that its unfinished restore reads again; empty where it reads none."""
@@ -129,12 +156,24 @@ class Purge:
         names = set(self.params["names"])
         errors = [f"names: there is no backup {name}" for name in sorted(names - {one.name for one in listed})]
         for name in sorted(names & set(reasons)):
-            last = [why for why in reasons[name].split(", ") if why in (*backups.NEVER_REMOVED, RESTORED)]
+            told = reasons[name].split(", ")
+            final = (RESTORED,) if backups.ANOTHERS in told else (*backups.NEVER_REMOVED, RESTORED)
+            last = [why for why in told if why in final]
             if last:
                 errors.append(f"names: backup {name} stays: {', '.join(last)}")
         if errors:
             raise Failed("; ".join(errors), {}, errors)
         return {one.name: reasons.get(one.name, "it was not named") for one in listed if one.name not in names}
+
+    def predict(self) -> dict[str, Any]:
+        """What would go; nothing is written.
+
+        The repositories are asked too: of commit logs, and of what belongs to no backup, the catalogue knows nothing.
+        """
+        decision = self.decide()
+        records = self.store.records()
+        going = [decision.going(records), *together(lambda one: self.going(one, decision), self.repositories(records))]
+        return self.result(decision, [record for each in going for record in each])
 
     def run(self) -> dict[str, Any]:
         decision = self.decide()
@@ -144,12 +183,12 @@ class Purge:
         going = decision.going(records)
         self.forget(self.store.restic, [record for record in going if record.kind == backups.BACKUP])
         repositories = self.repositories(records)
-        orphans = sum(together(lambda restic: self.clean(restic, decision), repositories))
+        cleaned = together(lambda restic: self.clean(restic, decision), repositories)
         failures = self.prune(repositories)
         if not failures:
             self.forget(self.store.restic, [record for record in going if record.kind != backups.BACKUP])
             failures = self.prune([self.store.restic])
-        result = self.result(decision, bool(going) or bool(orphans))
+        result = self.result(decision, [*going, *(record for each in cleaned for record in each)])
         if failures:
             told = [f"{where}: {why}" for where, why in failures.items()]
             raise Failed("; ".join(told), result, told)
@@ -157,22 +196,25 @@ class Purge:
 
     def repositories(self, records: Sequence[Record]) -> list[Restic]:
         """Those of all nodes that are or were; each run in its own node's pod where there is one."""
-        ledger = ledger_of(self.found, self.params["cluster"], self.params["datacenter"])
         able = set(catalogue.pods_with_restic(self.found))
-        living = {node.host_id: node.pod for node in (ledger.nodes.values() if ledger else ()) if node.host_id}
+        nodes = self.ledger.nodes.values() if self.ledger else ()
+        living = {node.host_id: node.pod for node in nodes if node.host_id}
         hosts = {record.host for record in records if record.host}
         every = sorted(hosts | {host for host, pod in living.items() if pod in able})
         return [self.store.repository(host, pod if (pod := living.get(host, "")) in able else "") for host in every]
 
-    def clean(self, restic: Restic, decision: Decision) -> int:
-        """Forget in one repository what goes; how many snapshots."""
+    def going(self, restic: Restic, decision: Decision) -> list[Record]:
+        """What of one repository goes."""
         try:
-            records = restic.records(float(self.params["wait_timeout"]))
+            return decision.going(restic.records(float(self.params["wait_timeout"])))
         except NoRepository:
-            return 0
-        going = decision.going(records)
+            return []
+
+    def clean(self, restic: Restic, decision: Decision) -> list[Record]:
+        """Forget in one repository what goes."""
+        going = self.going(restic, decision)
         self.forget(restic, going)
-        return len(going)
+        return going
 
     def forget(self, restic: Restic, records: Collection[Record]) -> None:
         """In parts, the oldest commit logs first: a run that is killed leaves no hole in them."""
@@ -206,12 +248,13 @@ class Purge:
             failures |= {by_pod[pod]: why for pod, why in jobs.run().items()}
         return failures
 
-    def result(self, decision: Decision, changed: bool | None = None) -> dict[str, Any]:
+    def result(self, decision: Decision, going: Collection[Record]) -> dict[str, Any]:
+        """:param going: all that goes, of every repository."""
         return {
-            "changed": bool(decision.removed) if changed is None else changed,
+            "changed": bool(going),
             "removed": decision.removed,
             "kept": decision.kept,
-            "report": text(decision),
+            "report": text(decision, going),
         }
 
 
@@ -232,8 +275,10 @@ def unfinished(running: Manifest | None) -> dict[str, str]:
     return {} if running is None else {running.backup: "it is not finished"}
 
 
-def text(decision: Decision) -> list[str]:
+def text(decision: Decision, going: Collection[Record]) -> list[str]:
     """Lines for people."""
     rows = [(name, "stays", why) for name, why in decision.kept.items()]
     rows += [(name, "goes", "no rule keeps it") for name in decision.removed]
-    return report.table(("BACKUP", "", "WHY"), sorted(rows)) if rows else ["there is no backup"]
+    lines = report.table(("BACKUP", "", "WHY"), sorted(rows)) if rows else ["there is no backup"]
+    logs = sum(record.kind == archive.LOG for record in going)
+    return lines + ([f"{logs} pieces of commit logs go: no point in time that is kept needs them"] if logs else [])

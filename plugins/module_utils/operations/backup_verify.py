@@ -23,7 +23,7 @@ from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import Kube
 from ..lock import Lock
-from ..observe import Objects, attempt, objects, together
+from ..observe import Objects, attempt, ledger_of, objects, together
 from ..options import DATACENTER, KUBERNETES
 from ..restic import DATA, Restic, ResticError
 from . import catalogue, restore_volumes
@@ -58,9 +58,11 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     if not re.fullmatch(r"0|(100|[1-9]?\d(\.\d+)?)%", part):
         raise SpecError([f"read_data: must be a percentage such as 5% or 100%, or 0, got {part!r}"])
     kube = ctx.kube(params)
-    found = objects(kube, params["cluster"], params["datacenter"], kinds=("Pod",))
+    where = (params["cluster"], params["datacenter"])
+    found = objects(kube, *where, kinds=("Pod", "ConfigMap"))
     store = catalogue.opened(params, kube, found)
-    name = params["name"] or newest(store, kube)
+    ledger = ledger_of(found, *where)
+    name = params["name"] or newest(store, kube, ledger.id if ledger else "")
     if ctx.check_mode:
         return {"changed": False, "name": name, "faults": [], "report": [f"backup {name} would be read again"]}
     with Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder) as lock:
@@ -77,16 +79,19 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     return {"changed": True, "name": name, "faults": [], "report": [said]}
 
 
-def newest(store: Catalogue, kube: Kube) -> str:
+def newest(store: Catalogue, kube: Kube, ledger: str) -> str:
     """The newest complete backup of the whole datacenter.
 
+    One that took the place of another of the same names has none yet: then it is the other one's.
+
+    :param ledger: the id of the datacenter's.
     :raises CassopsError: there is none.
     """
     listed = store.listed(None, kube.server_time())
     complete = [one for one in listed if one.state == backups.COMPLETE and not one.tables]
     if not complete:
         raise CassopsError(f"there is no complete backup of {store.datacenter} in {store.base} to verify")
-    return complete[-1].name
+    return ([one for one in complete if one.is_of(ledger)] or complete)[-1].name
 
 
 class Check:

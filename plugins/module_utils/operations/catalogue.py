@@ -70,13 +70,14 @@ class Catalogue:
         except NoRepository:
             return []
 
-    def uploads(self, host_id: str, limit: float) -> list[Upload]:
+    def uploads(self, host_id: str, ledger: str, limit: float) -> list[Upload]:
         """What was stored of a node's commit log, the oldest first.
 
+        :param ledger: see L(archive.uploads).
         :param limit: see C(Restic.records).
         """
         try:
-            return archive.uploads(self.repository(host_id).records(limit))
+            return archive.uploads(self.repository(host_id).records(limit), ledger)
         except NoRepository:
             return []
 
@@ -146,22 +147,29 @@ class Catalogue:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def store_node(self, manifest: NodeManifest) -> tuple[str, str]:
+    def store_node(self, manifest: NodeManifest, ledger: str) -> tuple[str, str]:
         """Id and digest of the stored document. The node's own pod stores it: of many that are stored at the same time
-        each needs a restic's memory."""
+        each needs a restic's memory.
+
+        :param ledger: the id of the datacenter's, for the purge.
+        """
         tags = {
             "kind": backups.NODE,
             "backup": manifest.backup,
             "pod": manifest.pod,
             "host": manifest.host_id,
             "repository": manifest.repository,
+            "ledger": ledger,
         }
         own = Catalogue(self.kube, manifest.pod, self.base, self.cluster, self.datacenter)
         return own._store(backups.dump(manifest), backups.NODE, manifest.backup, tags, manifest.host_id)
 
-    def store_schema(self, schema: Schema) -> tuple[str, str]:
-        """Id and digest of the stored document."""
-        tags = {"kind": backups.SCHEMA, "backup": schema.backup}
+    def store_schema(self, schema: Schema, ledger: str) -> tuple[str, str]:
+        """Id and digest of the stored document.
+
+        :param ledger: the id of the datacenter's, for the purge.
+        """
+        tags = {"kind": backups.SCHEMA, "backup": schema.backup, "ledger": ledger}
         return self._store(backups.dump(schema), backups.SCHEMA, schema.backup, tags)
 
     def store(self, manifest: Manifest) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -20,7 +19,7 @@ from .. import cql, nodetool
 from ..activity import setting
 from ..errors import CassopsError
 from ..kube import Forbidden, Kube, Object
-from ..observe import Objects, attempt, condition, together
+from ..observe import Objects, attempt, condition, seconds_of, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
@@ -62,11 +61,13 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
             return Case(node, unread=str(told), wanted=kept)
         return Case(node, missed=told, wanted=kept)
     volume, where = volume_of(kube, sight.found, node)
+    now = kube.server_time()
     return Case(
         node,
         worker=worker_of(kube, node.worker or where, node),
         volume=volume,
-        down=down_for(sight.found.get("Pod", node.pod), kube.server_time()),
+        down=down_for(sight.found.get("Pod", node.pod), now),
+        overdue=None if node.ends_by is None else now - node.ends_by,
         last_words=last_words(kube, node.pod, LOG_LINES) if node.phase == "Crashed" else "",
         wanted=wanted(sight.found, node.pod),
         open_plan=begun is not None,
@@ -270,10 +271,6 @@ def running_for(pod: Mapping[str, Any] | None, now: float) -> float:
     states = (item.get("state", {}) for item in (pod or {}).get("status", {}).get("containerStatuses", ()))
     started = [state["running"]["startedAt"] for state in states if "startedAt" in state.get("running", {})]
     return max((now - seconds_of(text) for text in started), default=0.0)
-
-
-def seconds_of(stamp: str) -> float:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def marked_number(kube: Kube, pod: str) -> int:

@@ -21,13 +21,12 @@ import time
 from collections.abc import Sequence
 
 from .. import gates, replacement, scaling
-from ..context import Context
 from ..errors import CassopsError
 from ..observe import attempt
 from ..view import NodeView, Observation
 from . import failures, streaming
-from .cluster import Cluster, Sight
-from .members import Members
+from .cluster import Sight
+from .moving import Moving
 from .patience import Patience, Silence, last_words
 from .streaming import HalfWay, Stream
 from .waiting import until
@@ -38,28 +37,8 @@ PAUSE = 1.0
 ATTEMPTS = 3
 
 
-class Joining:
-    """Lets nodes join one datacenter, under its cluster's lock.
-
-    :param gate_limit: seconds for the gates to open.
-    :param limit: seconds without any progress.
-    """
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        members: Members,
-        settings: scaling.Settings,
-        gate_limit: float,
-        limit: float,
-        ctx: Context,
-    ) -> None:
-        self.cluster = cluster
-        self.members = members
-        self.settings = settings
-        self.gate_limit = gate_limit
-        self.limit = limit
-        self.ctx = ctx
+class Joining(Moving):
+    """Lets nodes join."""
 
     def join(self, rack: str, ordinal: int, delete_volumes: bool, sight: Sight) -> tuple[float, Sight]:
         """Everything that is left to do.
@@ -78,7 +57,7 @@ class Joining:
             self.members.grow(rack, ordinal)
             began = time.monotonic()
             try:
-                self.stream(pod)
+                self.stream(pod, "the join goes on where it stands.", self.way_back(pod))
                 break
             except HalfWay as failure:
                 if attempt_number == ATTEMPTS:
@@ -119,9 +98,19 @@ class Joining:
             until(look, what, self.gate_limit, self.progress, PAUSE)
         return latest[0]
 
-    def stream(self, pod: str) -> None:
+    def way_back(self, pod: str) -> str:
+        """With which numbers a join is taken back: also one that fills a hole, which the numbers before had too."""
+        rack, ordinal = self.members.rack_of(pod), self.members.ordinal(pod)
+        fewer = (
+            f"have {ordinal} node{'s' if ordinal > 1 else ''} in rack {rack}" if ordinal else f"leave rack {rack} out"
+        )
+        return f" Or {fewer}: what has not joined is taken back."
+
+    def stream(self, pod: str, next_run: str, otherwise: str = "") -> None:
         """Until the node serves.
 
+        :param next_run: what follows when the cause of a failure is gone.
+        :param otherwise: what a person can do instead, where its pod can be ended.
         :raises HalfWay: this attempt is lost.
         """
         patience = Patience(self.cluster.kube)
@@ -133,7 +122,7 @@ class Joining:
             if node is None:
                 raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
             self.half_way(node)
-            self.give_up(node, patience, silence)
+            self.give_up(node, patience, silence, next_run, otherwise)
             if node.ready:
                 return []
             if node.phase != "Running":
@@ -154,17 +143,14 @@ class Joining:
         if isinstance(words, str) and replacement.PARTIAL_BOOTSTRAP in words:
             raise HalfWay(f"{node.pod} died while it joined.")
 
-    def give_up(self, node: NodeView, patience: Patience, silence: Silence) -> None:
+    def give_up(self, node: NodeView, patience: Patience, silence: Silence, next_run: str, otherwise: str) -> None:
         lost = patience.lost([node])
         if lost:
-            raise CassopsError(
-                f"{'; '.join(lost)}. Correct the cause and run it again: the join goes on where it stands. Or put the "
-                "old number of nodes back: what has not joined is taken back."
-            )
+            raise CassopsError(f"{'; '.join(lost)}. Correct the cause and run it again: {next_run}{otherwise}")
         if silence.lasts(node):
             raise CassopsError(
                 f"{node.pod} joins on worker {node.worker}, which does not answer: bring it back, or see what the "
-                "playbook heal says of it; then run it again: the join goes on where it stands."
+                f"playbook heal says of it; then run it again: {next_run}"
             )
 
     def see_failed_stream(self, pod: str, stream: Stream) -> None:
@@ -213,7 +199,7 @@ class Joining:
     def come_back(self, pod: str) -> None:
         """A node that has joined, and that nobody has written down: its place, and its host id when all see it."""
         self.members.grow(self.members.rack_of(pod), self.members.ordinal(pod))
-        self.stream(pod)
+        self.stream(pod, "it has joined, and leaves when every node has seen it up.")
         self.finish(pod, self.prove(pod))
 
     def wait_pod_gone(self, pod: str, uid: str) -> None:
@@ -251,12 +237,6 @@ class Joining:
         lost = {node.pod for node in sight.view.nodes if node.address in scaling.losers(scene, own.address)}
         self.members.note_unclean([*self.members.unclean(sight.found), *lost])
         self.members.known(pod, own.address, own.host_id)
-
-    def scene(self, sight: Sight) -> scaling.Scene:
-        return scaling.Scene(sight.view, sight.others, self.settings)
-
-    def progress(self, text: str) -> None:
-        self.ctx.progress(self.members.short(text))
 
 
 def whole(sight: Sight) -> list[str]:

@@ -21,7 +21,6 @@ import time
 from collections.abc import Sequence
 
 from .. import nodetool, scaling
-from ..context import Context
 from ..errors import CassopsError
 from ..kube import ExecResult
 from ..observe import attempt
@@ -29,7 +28,7 @@ from ..replacement import HAS_LEFT
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster, Sight
-from .members import Members
+from .moving import Moving
 from .patience import Silence, last_words
 from .streaming import SENDING, VERB_LIMIT, Stream
 from .waiting import until
@@ -58,28 +57,8 @@ fi
 """
 
 
-class Leaving:
-    """Lets nodes leave one datacenter, under its cluster's lock.
-
-    :param gate_limit: seconds for the gates to open.
-    :param limit: seconds without any progress.
-    """
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        members: Members,
-        settings: scaling.Settings,
-        gate_limit: float,
-        limit: float,
-        ctx: Context,
-    ) -> None:
-        self.cluster = cluster
-        self.members = members
-        self.settings = settings
-        self.gate_limit = gate_limit
-        self.limit = limit
-        self.ctx = ctx
+class Leaving(Moving):
+    """Lets nodes leave."""
 
     def leave(self, pod: str, order: Sequence[str], delete_volumes: bool, sight: Sight, begun: bool) -> float:
         """Everything that is left to do; the seconds that its leaving took.
@@ -108,7 +87,7 @@ class Leaving:
     def open_gates(self, pod: str, sight: Sight) -> None:
         def closed(sight: Sight) -> Sequence[str]:
             node = sight.view.node(pod)
-            if let_go(sight, pod) or (node is not None and goes(self.cluster, sight, node)):
+            if node is not None and (let_go(sight, node) or goes(self.cluster, sight, node)):
                 return []
             scene = self.scene(sight)
             return scaling.before_step(scene) or self.no_room(scene, pod)
@@ -145,15 +124,11 @@ class Leaving:
                 raise CassopsError(f"no StatefulSet and no ledger knows {pod} any more; somebody took it away")
             if node.phase == "Crashed" and mode_of(self.cluster, node) == GONE:
                 return []
-            if node.phase == "Crashed" and let_go(self.cluster.ask(sight, busy=False), pod):
-                self.say(f"{pod} crashes, and no other node knows it any more: it had left when it died")
+            if cannot_run(node) and let_go(self.cluster.ask(sight, busy=False), node):
+                self.say(f"{pod} does not run, and no other node knows it any more: it had left before")
                 return []
             if silence.lasts(node):
-                raise CassopsError(
-                    f"{pod} leaves, and its worker {node.worker} does not answer: bring that back; then run it again: "
-                    "the node leaves anew. If the worker is off for good, the playbook heal tells what to say, and "
-                    "replaces the node, which can leave then."
-                )
+                raise CassopsError(self.without_worker(self.cluster.ask(sight, busy=False), node))
             if node.phase != "Running":
                 return [f"it to run ({node.reason or node.phase or 'it has no pod'})"]
             if node.worker_lost:
@@ -186,6 +161,21 @@ class Leaving:
             return [stream.look(self.cluster.kube, pod)]
 
         until(look, f"{self.members.short(pod)} to leave", self.limit, self.progress, PAUSE, mark=stream.mark)
+
+    def without_worker(self, sight: Sight, node: NodeView) -> str:
+        """What a person can do about a node on its way whose worker is silent."""
+        pod, worker = node.pod, node.worker
+        if let_go(sight, node):
+            return (
+                f"{pod} has left the ring, since no other node knows it any more, and its worker {worker} does not "
+                "answer, so nobody can end its pod: bring that worker back. If it is off for good, delete it from "
+                f"Kubernetes (kubectl delete node {worker}); then run it again: it takes away what is left of the node."
+            )
+        return (
+            f"{pod} leaves, and its worker {worker} does not answer: bring that back; then run it again: the node "
+            "leaves anew. If the worker is off for good, the playbook heal tells what to say, and replaces the node, "
+            "which can leave then."
+        )
 
     def closed(self, pod: str) -> list[str]:
         return scaling.before_step(self.scene(self.cluster.ask(self.cluster.look(), also=[pod])))
@@ -221,12 +211,6 @@ class Leaving:
 
         until(look, f"{self.members.short(pod)} to be forgotten in every view", self.limit, self.progress, PAUSE)
 
-    def scene(self, sight: Sight) -> scaling.Scene:
-        return scaling.Scene(sight.view, sight.others, self.settings)
-
-    def progress(self, text: str) -> None:
-        self.ctx.progress(self.members.short(text))
-
     def say(self, text: str) -> None:
         self.ctx.progress(self.members.short(text), important=True)
 
@@ -244,17 +228,26 @@ def goes(cluster: Cluster, sight: Sight, node: NodeView) -> bool:
     return mode_of(cluster, node) in ON_THE_WAY
 
 
-def let_go(sight: Sight, pod: str) -> bool:
-    """A member crashes, and the whole ring has lost it.
+def let_go(sight: Sight, node: NodeView) -> bool:
+    """A member does not run, or nobody can reach it, and the whole ring has lost it.
 
     It tells the others that it has left when all its data is with them, and writes so down for itself a moment later
     (``StorageService.leaveRing``, ``decommission``). One that is killed between the two starts as a node that has yet
-    to join, and stops, because its volume has data ("Discovered existing bootstrap data").
+    to join, and stops, because its volume has data ("Discovered existing bootstrap data"). And one whose pod finds no
+    place any more can say nothing at all.
     """
-    node = sight.view.node(pod)
-    if node is None or node.host_id is None or node.phase != "Crashed":
+    if node.host_id is None or not (cannot_run(node) or node.worker_lost):
         return False
-    return not still_known(sight, pod, node.host_id, node.address)
+    if still_known(sight, node.pod, node.host_id, node.address):
+        return False
+    # Nor is there a member that nobody knows the pod of: it could be this one, under what a replacement gave it.
+    return not scaling.known_as_member(scaling.Scene(sight.view, sight.others), node.pod, node.address)
+
+
+def cannot_run(node: NodeView) -> bool:
+    """Whether no process of Cassandra is there, in the word of somebody who knows: the kubelet, or the scheduler."""
+    waits = node.phase in (None, "Pending") and node.reason is not None
+    return node.phase == "Crashed" or node.held is not None or waits
 
 
 def still_known(sight: Sight, pod: str, host_id: str | None, address: str | None) -> list[str]:

@@ -5,14 +5,15 @@
 """A dead member of the ring that will not come back is removed; the others take over its ranges.
 
 C(nodetool removenode) has the living stream to each other what the dead one held (C(StorageService.removeNode)); it
-blocks until all of them are done, and a second one for the same member goes on with the first. C(assassinate) only
-makes the others forget an address: nothing is streamed, so it is for addresses that own nothing, or the last resort.
+blocks until all of them are done, and a second one for the same member goes on with the first. Any living member may
+lead it, of whatever datacenter. C(assassinate) only makes the others forget an address: nothing is streamed, so it is
+for addresses that own nothing, or the last resort.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,10 +21,10 @@ from typing import Any
 from .. import gates, nodetool, replacement
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import ExecTimeout
+from ..kube import ExecTimeout, Kube
 from ..observe import attempt, together
 from ..replacement import Scene, Settings, leaves
-from ..view import Endpoint
+from ..view import Endpoint, View
 from . import failures
 from .cluster import CLUSTER, Cluster, Sight
 from .waiting import until
@@ -61,6 +62,17 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Leader:
+    """A node that may lead a removal, of any datacenter of the cluster."""
+
+    kube: Kube
+    pod: str
+
+    def run(self, verb: Sequence[str], limit: float = VERB_LIMIT) -> nodetool.Result:
+        return nodetool.run_one(self.kube, self.pod, verb, limit)
+
+
+@dataclass(frozen=True)
 class Step:
     """What takes a member out of the ring: a verb of nodetool on one node.
 
@@ -68,7 +80,7 @@ class Step:
     """
 
     words: str
-    pod: str
+    leader: Leader
     verb: tuple[str, ...] = ()
 
 
@@ -168,50 +180,49 @@ class Removal:
     # Doing it
 
     def step(self, sight: Sight, member: Endpoint) -> Step:
-        observers = sorted(sight.view.observations)
-        if not observers:
-            raise CassopsError("no node of this datacenter could be asked, so none can remove anybody; see status")
-        if self.params["assassinate"]:
-            return Step(f"assassinate {member.address}", observers[0], ("assassinate", member.address))
         # In a large datacenter not every node is asked for its view, and any may lead a removal.
         begun = leaves(member)
-        running = [node.pod for node in sight.view.nodes if node.phase == "Running" and node.held is None]
-        coordinator = self.coordinator(running if begun else observers, member)
+        observers = self.leaders(sight, lambda view: sorted(view.observations))
+        if self.params["assassinate"]:
+            return Step(f"assassinate {member.address}", observers[0], ("assassinate", member.address))
+        coordinator = self.coordinator(self.leaders(sight, running) if begun else observers, member)
         if coordinator and self.params["force"]:
-            words = f"removenode force on {coordinator}: what was not streamed is left to repair"
+            words = f"removenode force on {coordinator.pod}: what was not streamed is left to repair"
             return Step(words, coordinator, FORCE)
         if coordinator:
             return Step("", coordinator)
         words = f"removenode {member.host_id} ({member.address})"
         return Step(words, observers[0], ("removenode", member.host_id))
 
-    def coordinator(self, pods: Sequence[str], member: Endpoint) -> str | None:
+    def leaders(self, sight: Sight, pods: Callable[[View], Sequence[str]]) -> list[Leader]:
+        """Nodes of the whole cluster, those of the member's datacenter first: it may have been the last one there."""
+        places = zip((self.cluster.own, *self.cluster.peers), (sight.view, *sight.others), strict=True)
+        return [Leader(place.kube, pod) for place, view in places for pod in pods(view)]
+
+    def coordinator(self, leaders: Sequence[Leader], member: Endpoint) -> Leader | None:
         """The node that leads the removal of a member, which was begun and has not ended."""
-        verb = ["removenode", "status"]
-        answers = together(
-            lambda pod: attempt(partial(nodetool.run_one, self.cluster.kube, pod, verb, VERB_LIMIT)), pods
-        )
-        for pod, told in zip(pods, answers, strict=True):
+        answers = together(lambda each: attempt(partial(each.run, ["removenode", "status"])), leaders)
+        for leader, told in zip(leaders, answers, strict=True):
             token = None if isinstance(told, CassopsError) else LEADS.search(told.stdout)
             if token and int(token[1]) in member.tokens:
-                return pod
+                return leader
         return None
 
     def take(self, step: Step, member: Endpoint) -> None:
         if not step.verb:
-            self.ctx.progress(f"{step.pod} removes it already", important=True)
+            self.ctx.progress(f"{step.leader.pod} removes it already", important=True)
             return
         self.cluster.check()
         self.note(step.words)
         if step.verb == ("removenode", member.host_id):
-            self.hand_over(step.pod, member)
+            self.hand_over(step, member)
         else:
-            nodetool.run_one(self.cluster.kube, step.pod, step.verb, VERB_LIMIT)
+            step.leader.run(step.verb)
 
-    def hand_over(self, pod: str, member: Endpoint) -> None:
+    def hand_over(self, step: Step, member: Endpoint) -> None:
         limit = float(self.params["wait_timeout"])
         try:
-            nodetool.run_one(self.cluster.kube, pod, ["removenode", member.host_id], limit)
+            step.leader.run(step.verb, limit)
         except ExecTimeout as error:
             raise CassopsError(
                 f"the others have not taken over all of {member.address} after {limit:.0f} s. It goes on by itself: "
@@ -261,6 +272,10 @@ class Removal:
             there = f"{member.address}: host id {member.host_id}, {len(member.tokens)} tokens\n" if member else ""
             result["diff"] = {"before_header": "ring", "after_header": "ring", "before": there, "after": ""}
         return result
+
+
+def running(view: View) -> list[str]:
+    return [node.pod for node in view.nodes if node.phase == "Running" and node.held is None]
 
 
 def others_leave(scene: Scene, member: Endpoint) -> list[str]:

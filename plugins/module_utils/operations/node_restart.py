@@ -293,9 +293,23 @@ class Restarts:
             mine = only(sight.view, pods)
             self._give_up(patience.lost(mine.nodes), mine, sight.view)
             stays = [node for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
-            return [still_there(node) for node in stays] or gates.running(mine) or proved(sight)
+            late = self._late(mine.nodes)
+            return [still_there(node, late) for node in stays] or gates.running(mine) or proved(sight)
 
         self.wait_until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
+
+    def _late(self, nodes: Iterable[NodeView]) -> list[str]:
+        """Nodes whose pods' grace period is over. Each is told once: when its pod is gone nothing tells of it."""
+        now = self.cluster.kube.server_time()
+        late = [node.pod for node in nodes if node.is_ending and node.ends_by is not None and now > node.ends_by]
+        told = [
+            f"{pod} took longer to end than its pod's grace period, so Kubernetes has killed it, most likely before it "
+            "had drained. Nothing is lost by that: it replays its commit log when it starts. Where it happens again, "
+            "raise terminationGracePeriodSeconds in cassandra_pod_template"
+            for pod in late
+        ]
+        self.ctx.warnings.extend(text for text in told if text not in self.ctx.warnings)
+        return late
 
     def _give_up(self, lost: Sequence[str], mine: View, view: View) -> None:
         if not lost:
@@ -427,10 +441,15 @@ def releasing(view: View, batch: rollout.Batch) -> int | None:
     return lowest
 
 
-def still_there(node: NodeView) -> str:
-    """Why a pod that was deleted has not ended yet."""
+def still_there(node: NodeView, late: Collection[str]) -> str:
+    """Why a pod that was deleted has not ended yet.
+
+    :param late: those whose grace period is over.
+    """
     if node.worker_lost:
         return f"{node.pod} cannot end: {node.reason}"
+    if node.pod in late:
+        return f"{node.pod} has not ended within its grace period: kubectl describe pod tells what keeps it"
     return f"{node.pod} closes CQL and drains" if node.held is None else f"{node.pod} ends"
 
 

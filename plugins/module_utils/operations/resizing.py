@@ -19,14 +19,14 @@ from .. import scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import Ledger
-from ..observe import Objects
+from ..observe import Objects, seconds_of
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
 from ..view import NodeView, View
-from . import failures, superuser
+from . import superuser
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
-from .leaving import LEAVING, Leaving, goes
+from .leaving import LEAVING, Leaving, goes, let_go
 from .members import REPLICATING, Members
 from .waiting import until
 
@@ -121,7 +121,11 @@ class Resizing:
             for address, member in seen.endpoints.items()
             if (member.status or "").upper().startswith(LEAVING)
         }
-        return [node.pod for node in sight.view.nodes if node.address in leaving or goes(self.cluster, sight, node)]
+        return [
+            node.pod
+            for node in sight.view.nodes
+            if node.address in leaving or let_go(sight, node) or goes(self.cluster, sight, node)
+        ]
 
     def plan(self, sight: Sight) -> list[Step]:
         few = self.begun(sight) or scaling.few_replicas(self.scene(sight), sum(self.target.values()))
@@ -358,4 +362,4 @@ def is_foreign(found: Objects, node: NodeView) -> bool:
 
 def made(item: Mapping[str, Any]) -> float:
     stamp = item["metadata"].get("creationTimestamp")
-    return failures.seconds_of(stamp) if stamp else 0.0
+    return seconds_of(stamp) if stamp else 0.0

@@ -31,14 +31,14 @@ from ..manifests.archive import WANT
 from ..manifests.common import labels_of
 from ..observe import Objects, attempt, together
 from ..report import size
-from ..restoring import DATACENTER, SWAP, Plan, Scene, Source, Target, Wish, plan_name
+from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
 from . import catalogue, restore_volumes
 from .backup import secrets_missing
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restore_datacenter import Swapping
-from .restore_tables import Filling, describe, mark_break, session
+from .restore_tables import Filling, describe, drop_loader, mark_break, session
 from .restore_volumes import Download, Volume
 from .waiting import until
 
@@ -215,6 +215,10 @@ class Restore:
         there = self.catalogue()
         asked = () if self.params["mode"] == DATACENTER else tuple(self.params["tables"])
         every = there.listed(None, self.cluster.kube.server_time())
+        own = (self.cluster.name, self.cluster.own.datacenter)
+        if own == (self.source_cluster, self.source_datacenter):
+            ledger = self.cluster.ledger(self.cluster.look().found).id
+            self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(every, ledger), *own))
         listed = [one for one in every if one.state == COMPLETE and restoring.is_of(one.tables, asked)]
         whole = [one for one in listed if not one.damaged]
         if to:
@@ -303,12 +307,12 @@ class Restore:
         waited for."""
         began, to = backups.seconds(source.manifest.began), backups.seconds(until_then)
         hosts = [node.host_id for node in source.nodes]
-        there = self.catalogue()
+        there, ledger, limit = self.catalogue(), source.manifest.ledger, float(self.params["wait_timeout"])
 
         def look() -> list[list[archive.Upload]]:
             # Each takes a restic, and all of them the memory of one container.
             with ThreadPoolExecutor(catalogue.AT_ONCE) as readers:
-                return list(readers.map(lambda host: there.uploads(host, float(self.params["wait_timeout"])), hosts))
+                return list(readers.map(lambda host: there.uploads(host, ledger, limit), hosts))
 
         made = look()
         if not self.ctx.check_mode and to <= self.cluster.kube.server_time():
@@ -345,6 +349,8 @@ class Restore:
                 f"no node can be asked whether tables were made or changed between {source.manifest.taken} and "
                 f"{wish.to}: rows of new tables do not come back, and with new columns nodes do not start"
             )
+        else:
+            self.ctx.warnings.extend(archive.dropped_tables(scene.schema, source.schema))
 
     def ask(self, view: View, question: Callable[[cql.Session], Answer]) -> Answer | None:
         """What a node answers; None where none can be asked."""
@@ -464,7 +470,11 @@ class Restore:
             return {"changed": False}
         self.refuse_abandoned(plan)
         if plan.step == "change":
-            mark_break(self.cluster.kube, self.cluster.look().view)
+            view = self.cluster.look().view
+            mark_break(self.cluster.kube, view)
+            if plan.way == LOAD:
+                ready = next((node.pod for node in view.nodes if node.ready), plan.parcels[0].pod)
+                drop_loader(self.cluster.own, ready, plan)
         if plan.step == "stop":
             limit = float(self.params["wait_timeout"])
             with self.cluster.locked():

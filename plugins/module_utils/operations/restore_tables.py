@@ -206,19 +206,26 @@ class Filling:
 
         It only has to read what the ring looks like, as everybody may who can log in. It goes with the load.
         """
-        name, password = f"cassops_loader_{self.plan.id.lower()}", secrets.token_urlsafe(24)
-        role = cql.identifier(name)
+        name, password = loader_name(self.plan), secrets.token_urlsafe(24)
+        login = f"WITH PASSWORD = {cql.text_literal(password)} AND LOGIN = true"
         pod = self.plan.parcels[0].pod
+        drop_loader(self.cluster.own, pod, self.plan)
         with session(self.cluster.own, pod) as asked:
-            asked.execute(f"DROP ROLE IF EXISTS {role}", timeout=DDL_LIMIT)
-            asked.execute(
-                f"CREATE ROLE {role} WITH PASSWORD = {cql.text_literal(password)} AND LOGIN = true", timeout=DDL_LIMIT
-            )
+            asked.execute(f"CREATE ROLE {cql.identifier(name)} {login}", timeout=DDL_LIMIT)
         try:
             yield name, password
         finally:
-            with session(self.cluster.own, pod) as asked:
-                asked.execute(f"DROP ROLE IF EXISTS {role}", timeout=DDL_LIMIT)
+            drop_loader(self.cluster.own, pod, self.plan)
+
+
+def loader_name(plan: Plan) -> str:
+    return f"cassops_loader_{plan.id.lower()}"
+
+
+def drop_loader(place: Place, pod: str, plan: Plan) -> None:
+    """No login of a load stays; a run that was killed in the middle of one leaves it."""
+    with session(place, pod) as asked:
+        asked.execute(f"DROP ROLE IF EXISTS {cql.identifier(loader_name(plan))}", timeout=DDL_LIMIT)
 
 
 def named(statement: Statement) -> str:

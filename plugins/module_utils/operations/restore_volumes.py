@@ -42,6 +42,7 @@ class Volume:
 
     :param restoring: the restore that the node is held for; empty where it is not.
     :param ready: C(<restore>/<host id>) of what is downloaded and complete.
+    :param whole: the same of what was found whole, and is being made a data folder: by a run that was killed.
     """
 
     restoring: str = ""
@@ -49,6 +50,7 @@ class Volume:
     data: bool = False
     stages: tuple[str, ...] = ()
     ready: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
 
 def look(kube: Kube, pod: str) -> Volume:
@@ -63,6 +65,7 @@ def look(kube: Kube, pod: str) -> Volume:
         data=told.get("data", ["no"])[0] == "yes",
         stages=tuple(told.get("stage", ())),
         ready=tuple(told.get("ready", ())),
+        whole=tuple(told.get("whole", ())),
     )
 
 
@@ -170,8 +173,9 @@ class Download:
         return restoring.wanted_tables(self.documents[parcel.host_id], names)
 
     def prepare(self, parcel: Parcel) -> None:
-        """A node that had nothing of the tables has nothing to download."""
-        if not any(table.files for table in self.tables(parcel)):
+        """A node that had nothing of the tables has nothing to download; nor has one whose files were found whole."""
+        whole = f"{self.plan.id}/{parcel.host_id}" in look(self.kube, parcel.pod).whole
+        if whole or not any(table.files for table in self.tables(parcel)):
             self.arrange(parcel)
 
     def work(self, parcel: Parcel) -> Work:

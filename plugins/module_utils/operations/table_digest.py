@@ -61,11 +61,14 @@ def wanted(asked_for: list[str], asked: cql.Session) -> list[restoring.Name]:
 
 
 def digest(asked: cql.Session, name: restoring.Name, consistency: str, timeout: float) -> dict[str, Any]:
-    """Rows are added up, since two rings return them in different orders."""
+    """Rows are added up, since two rings return them in different orders, and page by page, since a table may be larger
+    than the memory here."""
     statement = f"SELECT * FROM {cql.identifier(name[0])}.{cql.identifier(name[1])}"
-    rows = asked.execute(statement, consistency=consistency, timeout=timeout)
-    total = sum(number_of(row) for row in rows) % (1 << BITS)
-    return {"rows": len(rows), "digest": f"{total:032x}"}
+    rows = total = 0
+    for page in asked.pages(statement, consistency=consistency, timeout=timeout):
+        rows += len(page)
+        total = (total + sum(map(number_of, page))) % (1 << BITS)
+    return {"rows": rows, "digest": f"{total:032x}"}
 
 
 def number_of(row: Mapping[str, Any]) -> int:

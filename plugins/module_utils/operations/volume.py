@@ -24,12 +24,11 @@ from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import Forbidden, Object
 from ..manifests.common import labels_of
-from ..observe import Objects, condition
+from ..observe import Objects, condition, seconds_of
 from ..renewal import Wanted, differs, less, must_be_renewed, requested
 from ..scaling import Scene
 from ..view import NodeView
 from .cluster import CLUSTER, Cluster
-from .failures import seconds_of
 from .members import Members
 from .node_restart import short
 from .renewing import OPTIONS, Renewing

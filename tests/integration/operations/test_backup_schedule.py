@@ -83,7 +83,16 @@ def test_kubernetes_backs_up_verifies_and_purges_by_the_clock(
 
     waiting.until("a scheduled backup to end well", unfinished, 600)
     print(logs(unscheduled))
+    # As the page on backups says: no further ones, and deploy leaves that alone.
+    unscheduled.namespace.kubectl("patch", "cronjob", NAME, "-p", '{"spec": {"suspend": true}}')
+
+    def at_work() -> list[str]:
+        return unscheduled.namespace.get("cronjob", NAME)["status"].get("active", [])
+
+    waiting.until("the scheduled backups to end", at_work, 300)
+    assert unscheduled.deploy(cassandra_backup=scheduled(store, "* * * * *", image)).changed == 0
     told = unscheduled.status()["backup_schedule"]
+    assert told["suspended"]
     assert (told["failed"], told["ended_well"] is not None) == (False, True)
     unscheduled.deploy()
     new = {name: one for name, one in listed(unscheduled).items() if name not in before}

@@ -268,6 +268,7 @@ class FakeSession:
             (rf"SELECT role FROM system_auth\.roles WHERE role = {LITERAL}", self.read_role),
             (r"SELECT \* FROM system_auth\.\w+", self.read_all),
             (rf"(CREATE|ALTER) ROLE {NAME} {OPTIONS}", self.set_role),
+            (rf"DROP ROLE IF EXISTS {NAME}", self.drop_role),
             (r"ALTER KEYSPACE (\w+) WITH replication = \{(.*)\}", self.alter_keyspace),
         ):
             if found := re.fullmatch(pattern, statement):
@@ -387,6 +388,11 @@ class FakeSession:
             old.superuser if superuser is None else superuser == "true",
         )
         self.as_superuser(f"{verb} ROLE {plain}", lambda: self.ring.roles.update({plain: role}))
+        return []
+
+    def drop_role(self, name: str, consistency: str) -> list[Any]:
+        plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+        self.as_superuser(f"DROP ROLE {plain}", lambda: self.ring.roles.pop(plain, None))
         return []
 
     def alter_keyspace(self, name: str, options: str, consistency: str) -> list[Any]:

@@ -110,6 +110,8 @@ class FakeKube:
         self.slow = 1
         self.slow_end = 0
         self.ending: dict[str, int] = {}
+        # Seconds that a pod has to end.
+        self.grace = 300
         self.disks: dict[str, Disk] = {}
         self.held: dict[str, str] = {}
         # Pods that were stopped while they took requests, and how often each was made.
@@ -365,7 +367,8 @@ class FakeKube:
         if pod in self.ending:
             return
         self.ending[pod] = self.slow_end
-        self.one("Pod", pod)["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        gone_by = datetime.fromtimestamp(self.clock + self.grace, timezone.utc)
+        self.one("Pod", pod)["metadata"]["deletionTimestamp"] = gone_by.strftime("%Y-%m-%dT%H:%M:%SZ")
         if pod in self.ring.members:
             self.ring.doors[pod] = OFF
             self.ring.down.add(pod)

@@ -144,6 +144,15 @@ def test_tags_that_somebody_changed_do_no_harm() -> None:
     assert archive.number_of("something else") == 0
 
 
+def test_what_another_datacenter_stored_for_a_node_of_the_same_host_id_is_no_part_of_the_chain() -> None:
+    """A restore into a new datacenter of the same names gives its nodes the host ids of the old one, which may live."""
+    told = [("a", "old"), ("b", "new"), ("c", "")]
+    records = [Record(each, 1.0, {"kind": "log", "segments": name(1), "ledger": ledger}) for each, ledger in told]
+    records.append(Record("d", 1.0, {"kind": "log", "segments": name(1)}))
+    assert [each.id for each in archive.uploads(records, "new")] == ["b", "c", "d"]
+    assert [each.id for each in archive.uploads(records)] == ["a", "b", "c", "d"]
+
+
 # --- the schema -------------------------------------------------------------------------------------------------------
 
 SCHEMA = Schema("b1", "v1", (Statement("shop", "table", '"Odd"', 'CREATE TABLE shop."Odd" (id int PRIMARY KEY);'),))
@@ -188,6 +197,12 @@ def test_of_a_table_that_was_made_since_rows_do_not_come_back() -> None:
     reasons, warnings = archive.schema_changes(columns, SCHEMA, 100.0, 200.0)
     assert reasons == []
     assert ["without rows, or not at all: shop.new" in each for each in warnings] == [True]
+
+
+def test_of_a_table_that_was_dropped_since_nobody_knows_the_columns() -> None:
+    assert archive.dropped_tables(SCHEMA, SCHEMA) == []
+    (warning,) = archive.dropped_tables(Schema("", "", ()), SCHEMA)
+    assert warning.startswith("dropped since the backup: shop.Odd. Nobody knows")
 
 
 # --- the purge --------------------------------------------------------------------------------------------------------

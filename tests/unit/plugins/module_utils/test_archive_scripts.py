@@ -44,6 +44,7 @@ class Node:
         (root / "bin/restic").write_text(STUB)
         (root / "bin/restic").chmod(0o755)
         (root / "cassops/ledger/nodes").write_text(f"{POD[:-1]}10 198.19.0.2 other\n{POD} 198.19.0.1 {HOST}\n")
+        (root / "cassops/ledger/id").write_text("0123")
         (root / "archive.sh").write_text(archive.ARCHIVE)
         self.environment = {
             "PATH": f"{root}/bin:{os.environ['PATH']}",
@@ -94,6 +95,12 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> Node:
     return Node(tmp_path, request.param)
 
 
+def rests(file: Path) -> None:
+    """Nobody has written to it for a while."""
+    then = time.time() - 60
+    os.utime(file, (then, then))
+
+
 def names(*numbers: int) -> str:
     return "".join(f"{SEGMENT.format(number)}+" for number in numbers)
 
@@ -108,6 +115,7 @@ def test_what_is_full_and_what_grows_is_stored(node: Node) -> None:
         "to": f"s3:https://s3/b/shop/dc1/{HOST}",
         "host": f"log-{HOST}",
         "kind": "log",
+        "ledger": "0123",
         "segments": names(1),
         "size": "8",
     }
@@ -128,6 +136,7 @@ def test_the_last_that_became_full_is_in_even_before_cassandra_told(node: Node) 
 
 def test_nothing_new_is_not_stored_again_but_for_a_restore(node: Node) -> None:
     file = node.segment(1)
+    rests(file)
     assert len(node.store()) == 1
     assert node.store() == []
     wanted = node.root / "cassops/backup/spool/archive/wanted"
@@ -136,6 +145,26 @@ def test_nothing_new_is_not_stored_again_but_for_a_restore(node: Node) -> None:
     assert not wanted.exists()
     file.write_text(HEADER + "more")
     assert len(node.store()) == 1
+
+
+def test_what_was_written_a_moment_ago_is_stored_once_more(node: Node) -> None:
+    """Cassandra's marker, up to which it is read, comes with the next sync, and the time of the file stays."""
+    file = node.segment(1)
+    assert len(node.store()) == 1
+    assert len(node.store()) == 1
+    rests(file)
+    assert len(node.store()) == 1
+    assert node.store() == []
+
+
+def test_a_wish_that_comes_while_the_store_is_written_to_is_granted_by_the_next_round(node: Node) -> None:
+    """What is stored then reaches up to the beginning of the round, and not to what is wanted."""
+    rests(node.segment(1))
+    wanted = "$CASSOPS_ROOT/cassops/backup/spool/archive/wanted"
+    (node.root / "bin/restic").write_text(f"{STUB}[ -e $CASSOPS_ROOT/once ] || touch {wanted} $CASSOPS_ROOT/once\n")
+    assert len(node.store()) == 1
+    assert len(node.store()) == 1
+    assert node.store() == []
 
 
 def test_many_go_in_parts(node: Node) -> None:
@@ -185,6 +214,25 @@ def test_a_node_that_is_nobody_yet_stores_nothing(node: Node) -> None:
     shutil.rmtree(node.archive)
     (node.root / "cassops/ledger/nodes").write_text(f"{POD} 198.19.0.1 {HOST}\n")
     assert node.store() == []
+
+
+def test_a_node_that_replaced_another_one_begins_under_its_own_host_id(node: Node) -> None:
+    """While it joined it was stored under that of the other one, which got the word that this is the beginning."""
+    node.full(1)
+    (node.archive / "lost").touch()
+    assert [(call["to"][-36:], "lost" in call) for call in node.store()] == [(HOST, False), (HOST, True)]
+    own = HOST.replace("5", "6")
+    (node.root / "cassops/ledger/nodes").write_text(f"{POD} 198.19.0.1 {own}\n")
+    (node.root / "broken").touch()
+    before = int(time.time())
+    assert node.store() == []
+    (node.root / "broken").unlink()
+    node.full(2)
+    full, growing = node.store()
+    assert (full["to"][-36:], full["segments"], growing["to"][-36:]) == (own, names(2), own)
+    assert before <= int(growing["lost"]) <= time.time()
+    node.segment(3)
+    assert ["lost" in call for call in node.store()] == [False]
 
 
 def test_a_tenth_of_the_volume() -> None:

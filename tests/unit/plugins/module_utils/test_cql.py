@@ -97,6 +97,14 @@ def test_all_pages():
     assert found == [{"c": "a"}, {"c": "b"}, {"c": "c"}]
 
 
+def test_a_page_is_asked_for_when_the_one_before_is_done_with():
+    talk = session(rows("a", "b", more=b"state"), rows("c"))
+    pages = talk.pages("SELECT c FROM ks.t")
+    assert next(pages) == [{"c": "a"}, {"c": "b"}]
+    assert len(talk._connection.sent) == 1
+    assert list(pages) == [[{"c": "c"}]]
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

@@ -145,6 +145,12 @@ def test_how_long_a_node_runs() -> None:
     assert seen(pod("s-r1-0", status=container(state={"waiting": {"reason": "CrashLoopBackOff"}}))).running_for is None
 
 
+def test_by_when_a_pod_that_ends_should_be_gone() -> None:
+    """Kubernetes adds the grace period to the moment in which somebody deleted it."""
+    assert seen(pod("s-r1-0")).ends_by is None
+    assert seen(pod("s-r1-0", metadata={"deletionTimestamp": "2026-07-01T12:05:00Z"})).ends_by == NOW.timestamp() + 300
+
+
 @pytest.mark.parametrize(
     ("status", "lost"),
     [
@@ -221,7 +227,7 @@ def test_phases(changes: dict[str, Any], phase: str) -> None:
 
 
 def test_a_pod_that_is_going_is_not_ready() -> None:
-    assert seen(pod("s-r1-0", metadata={"deletionTimestamp": "now"})).ready is False
+    assert seen(pod("s-r1-0", metadata={"deletionTimestamp": "2026-07-01T12:00:00Z"})).ready is False
 
 
 @pytest.mark.parametrize(

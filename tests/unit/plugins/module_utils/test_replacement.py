@@ -223,6 +223,26 @@ def test_row_4_a_pod_that_ends_on_a_worker_that_answers_is_let_end(seen_up: bool
     assert short(decided(view, worker=silent, wanted=False)) == (9, ASK)
 
 
+@pytest.mark.parametrize("facts", [{}, {"wanted": False}, {"open_plan": True, "old_volume": True}])
+@pytest.mark.parametrize("seen_up", [True, False])
+def test_row_4_a_pod_that_never_ends_on_a_worker_that_answers_is_told(seen_up: bool, facts: dict[str, Any]) -> None:
+    """Such as with a disk that hangs: each run would wait for it, and none would say that it is of no use."""
+    states: dict[str, Any] = {"phase": "Terminating", "ready": False, "worker": "worker1"}
+    whole = views.whole()
+    view = views.with_node(whole, FIRST, **states) if seen_up else dead(whole, FIRST, **states)
+    told = decided(view, worker=Worker("worker1", READY), overdue=301.0, **facts)
+    assert short(told) == (4, ASK)
+    assert "its pod should have ended 301 s ago, and worker worker1, which answers, does not end it" in told.reason
+    assert "restart worker1" in told.advice
+    assert "Do not delete it by force" in told.advice
+    for overdue in (-200.0, 299.0):
+        patient = decided(view, worker=Worker("worker1", READY), overdue=overdue, **facts)
+        assert patient.action != ASK
+    # Of one that does not answer nobody knows that it could end the pod.
+    silent = decided(view, worker=Worker("worker1", AWAY), overdue=301.0, **facts)
+    assert "should have ended" not in silent.reason
+
+
 def test_row_4_is_also_a_volume_on_a_worker_that_may_come_back() -> None:
     view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
     assert short(decided(view, worker=Worker("worker1", AWAY), down=10.0)) == (4, WAIT)
@@ -232,6 +252,33 @@ def test_row_4_is_also_a_volume_on_a_worker_that_may_come_back() -> None:
         4,
         ASK,
     )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"phase": "Pending", "worker": None, "reason": NO_PLACE},
+        {"phase": "Pending", "worker": "worker1", "reason": "ImagePullBackOff: no such image"},
+        {"phase": "Running", "held": EMPTY},
+        {"phase": "Crashed", "restarts": 5},
+    ],
+)
+def test_row_9_what_nobody_knows_any_more_has_left(facts: dict[str, Any]) -> None:
+    """Nobody can take its place; scale takes away what is left of it."""
+    view = dead(views.whole(), FIRST, **facts)
+    address = address_of(view, FIRST)
+    seen = {
+        pod: replace(one, endpoints={at: item for at, item in one.endpoints.items() if at != address})
+        for pod, one in view.observations.items()
+    }
+    forgotten = replace(view, observations=seen)
+    told = decided(forgotten)
+    assert (short(told), "run the playbook scale" in told.advice) == ((9, ASK), True)
+    # Not as long as somebody may know it: one that was not heard, or under what a replacement gave it.
+    assert "has left" not in decided(replace(forgotten, unheard={SECOND: "the login is refused"})).reason
+    another = replace(view.endpoints()[address], address="198.19.77.7", host_id="host-new")
+    seen = {pod: replace(one, endpoints={**one.endpoints, another.address: another}) for pod, one in seen.items()}
+    assert "has left" not in decided(replace(forgotten, observations=seen)).reason
 
 
 def test_row_4_a_process_that_goes_on_where_nobody_reaches_it_is_never_replaced() -> None:

@@ -210,6 +210,29 @@ def test_what_was_downloaded_becomes_a_data_folder(volume: Volume) -> None:
     }
 
 
+def test_an_arrangement_that_is_killed_anywhere_is_told_and_finished_by_the_next(tmp_path: Path) -> None:
+    """The script dies after its n-th step."""
+    whole = Volume(tmp_path / "whole", SHELLS[0])
+    whole.downloaded()
+    deadly = 'count=0; did() { command "$@"; count=$((count + 1)); [ "$count" -ne "$dies" ] || kill -9 $$; }\n'
+    deadly += "".join(f'{name}() {{ did {name} "$@"; }}\n' for name in ("mkdir", "touch", "rm", "mv"))
+    for dies in range(1, 20):
+        volume = Volume(tmp_path / str(dies), SHELLS[0])
+        volume.downloading()
+        files = volume.run(scripts.SIZES, ID, HOST).stdout
+        killed = volume.run(f"dies={dies}\n{deadly}{scripts.ARRANGE}", ID, HOST, "cassops-backup")
+        told = volume.run(scripts.LOOK).stdout.splitlines()[-1]
+        assert (
+            told in (f"whole {ID}/{HOST}", f"ready {ID}/{HOST}") or volume.run(scripts.SIZES, ID, HOST).stdout == files
+        )
+        assert volume.run(scripts.ARRANGE, ID, HOST, "cassops-backup").returncode == 0
+        assert volume.files() == whole.files(), f"died after {dies} steps"
+        if killed.returncode == 0:
+            break
+    assert killed.returncode == 0
+    assert dies > 8
+
+
 def test_folders_are_told_until_they_are_empty(volume: Volume) -> None:
     assert volume.run(scripts.FOLDERS, ID, HOST).stdout == ""
     volume.downloaded()

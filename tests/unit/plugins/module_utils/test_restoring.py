@@ -295,6 +295,33 @@ def test_a_type_may_have_more_fields_now(fields: str, same: bool) -> None:
     assert restoring.differences(SCHEMA, there, [("other", "orders")]) == []
 
 
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ("ON shop.orders (note)\n    USING 'sai'", ""),
+        ("ON shop.orders (id) USING 'sai'", "but CREATE CUSTOM INDEX by_note ON shop.orders (id) USING"),
+        ("ON shop.orders (note) USING 'sai' WITH OPTIONS = {'case_sensitive': 'false'}", "case_sensitive"),
+        ("ON shop.items (note) USING 'sai'", "but CREATE CUSTOM INDEX by_note ON shop.items"),
+    ],
+)
+def test_the_files_of_an_index_are_not_taken_for_another_one_of_its_name(now: str, words: str) -> None:
+    """Cassandra would look at the name and at the checksums only."""
+    then, there = (
+        Schema("", "", (*STATEMENTS[:3], Statement("shop", "index", "by_note", f"CREATE CUSTOM INDEX by_note {text};")))
+        for text in ("ON shop.orders (note) USING 'sai'", now)
+    )
+    reasons = restoring.differences(then, there, [("shop", "orders")])
+    assert len(reasons) == bool(words)
+    assert words in "".join(reasons)
+    # Tables that are not asked for are no matter; nor is an index whose files do not come back.
+    assert restoring.differences(then, there, [("shop", "items")]) == []
+    plain = (
+        Schema("", "", tuple(replace(each, cql=each.cql.replace(" USING 'sai'", "")) for each in schema.statements))
+        for schema in (then, there)
+    )
+    assert len(restoring.differences(*plain, [("shop", "orders")])) == ("shop.items" in now)
+
+
 def test_tables_that_count() -> None:
     counts = Statement("shop", "table", '"Hits"', 'CREATE TABLE shop."Hits" (page text PRIMARY KEY, hits counter);')
     assert restoring.counters(Schema("", "", (*STATEMENTS, counts))) == {("shop", "Hits")}

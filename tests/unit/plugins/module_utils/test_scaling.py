@@ -278,6 +278,77 @@ def test_no_room_is_refused_with_the_numbers() -> None:
     assert told(scene(free=150 * MIB, ignore=frozenset({"space"})), SIX, {"r1": 1, "r2": 2, "r3": 2}) == ""
 
 
+def test_who_leaves_sends_what_it_holds_and_not_what_others_hold() -> None:
+    """It has not compacted for a while, so its copy is three times as large as the others'."""
+    where = scene(free=350 * MIB)
+    seen = dict(where.view.observations)
+    big = "shop-dc1-r1-1"
+    seen[big] = replace(seen[big], activity=replace(seen[big].activity, sizes={"shop": 300 * MIB}))
+    where = replace(where, view=replace(where.view, observations=seen))
+    assert "r1-0 would get 300.0 MiB of what shop-dc1-r1-1 holds" in told(where, SIX, {"r1": 1, "r2": 2, "r3": 2})
+
+
+@st.composite
+def rings(draw: st.DrawFn) -> Scene:
+    """Racks of different sizes, a few tokens anywhere, a keyspace of any number of replicas, and data of any size."""
+    racks_there = draw(st.integers(1, 4))
+    view = whole(NAMES[:racks_there], per_rack=draw(st.integers(1, 3)))
+    kept = draw(st.lists(st.sampled_from(view.nodes), min_size=2, max_size=8, unique=True)) if racks_there > 1 else []
+    gone = {str(node.address) for node in view.nodes if kept and node not in kept}
+    view = view.without([], gone)
+    addresses = sorted(view.endpoints())
+    tokens = draw(
+        st.lists(st.integers(-(2**62), 2**62), min_size=3 * len(addresses), max_size=3 * len(addresses), unique=True)
+    )
+    members = {
+        address: replace(item, tokens=tuple(sorted(tokens[3 * at : 3 * at + 3])))
+        for at, (address, item) in enumerate(sorted(view.endpoints().items()))
+    }
+    bytes_of = {address: draw(st.integers(1, 10**9)) for address in addresses}
+    seen = {
+        pod: replace(one, endpoints=members, activity=replace(IDLE, sizes={"shop": bytes_of[one.address]}))
+        for pod, one in view.observations.items()
+    }
+    keyspaces = (Keyspace("shop", {"class": NTS, DATACENTER: str(draw(st.integers(1, 4)))}),)
+    return Scene(replace(view, keyspaces=keyspaces, observations=seen))
+
+
+@settings(deadline=None, max_examples=200)
+@given(rings(), st.data())
+def test_who_stays_keeps_what_it_had_when_others_leave(where: Scene, data: st.DataObject) -> None:
+    """So what a receiver gets comes on top of what it holds; in Cassandra, too, only who is new in a range gets it."""
+    members = where.members()
+    leaving = set(data.draw(st.lists(st.sampled_from(sorted(members)), min_size=1, unique=True)))
+    stay = {address: item for address, item in members.items() if address not in leaving}
+    if not stay:
+        return
+    (keyspace,) = where.cluster.keyspaces
+    before, after = (scaling.finder(those, keyspace.replication) for those in (members, stay))
+    for token in (token for item in members.values() for token in item.tokens):
+        assert set(before(token)) - leaving <= set(after(token))
+
+
+@settings(deadline=None, max_examples=200)
+@given(rings(), st.data())
+def test_all_that_a_node_holds_goes_to_others_when_it_leaves(where: Scene, data: st.DataObject) -> None:
+    """As long as a range has as many replicas as before; else part of it is kept nowhere anew."""
+    members = where.members()
+    address = data.draw(st.sampled_from(sorted(members)))
+    if len(members) == 1:
+        return
+    gained = scaling.gains(where, [address])
+    assert not isinstance(gained, str)
+    (keyspace,) = where.cluster.keyspaces
+    (seen,) = (one for one in where.view.observations.values() if one.address == address)
+    sizes = seen.activity.sizes
+    assert sizes is not None
+    assert address not in gained
+    if int(keyspace.replication[DATACENTER]) < len(members):
+        assert sum(gained.values()) == pytest.approx(sizes["shop"])
+    else:
+        assert gained == {}
+
+
 def test_all_that_leave_are_reckoned_together() -> None:
     """One after the other each would fit."""
     nine = {"r1": 3, "r2": 3, "r3": 3}

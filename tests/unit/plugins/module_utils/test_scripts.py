@@ -585,8 +585,11 @@ def test_a_replacement_that_ended_restarts_like_any_node(node: Node) -> None:
     assert "198.19.0.1,198.19.0.2" in started["seed_provider"]
 
 
+@pytest.mark.parametrize("address", ["service", "pod"])
 @pytest.mark.parametrize(("seconds", "stale"), [(864000 - 600, False), (864000 + 60, True)])
-def test_a_node_that_was_down_too_long_is_held(node: Node, seconds: int, stale: bool) -> None:
+def test_a_node_that_was_down_too_long_is_held(node: Node, seconds: int, stale: bool, address: str) -> None:
+    """Its volume tells, whatever the node is called by, and whoever still knows it."""
+    node.environment["CASSOPS_ADDRESS"] = address
     node.ledger(RUNNING)
     node.mark()
     node.data()
@@ -596,6 +599,7 @@ def test_a_node_that_was_down_too_long_is_held(node: Node, seconds: int, stale: 
         assert "longer than gc_grace_seconds (864000)" in node.reason()
     else:
         node.start()
+        assert seconds <= int(node.read("var/lib/cassandra/.cassops/missed")) < seconds + 60
 
 
 def test_gc_grace_seconds_come_from_the_ledger(node: Node) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -25,6 +26,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
     PARTIAL,
     SNAPSHOT,
     Manifest,
+    moment,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
@@ -723,9 +725,24 @@ def test_commit_logs_are_kept_for_days_and_not_as_long_as_backups(world: World) 
         return (min(times) - began) / 86400
 
     assert left(point_in_time_days=30) == 1
+    foreseen = world.run(backup_purge, check=True, backup=plan)
+    assert foreseen["changed"] is True
+    assert foreseen["report"][-1].startswith("29 pieces of commit logs go")
     # From an hour before the backup on.
     assert left() == 30
-    assert world.run(backup_purge, backup=plan)["changed"] is False
+    for check in (True, False):
+        rested = world.run(backup_purge, check=check, backup=plan)
+        assert rested["changed"] is False
+        assert "commit logs" not in rested["report"][-1]
+
+
+def test_check_mode_sees_what_a_backup_that_failed_left_in_a_repository(world: World) -> None:
+    world.back_up("b1")
+    place = next(each for each in world.store.repositories if each.endswith(host_of(world, world.nodes[0])))
+    world.store.repositories[place].append(Snapshot("left", world.kube.clock - 7200, {"backup": "b0"}, {}))
+    for changed in (True, False):
+        assert world.run(backup_purge, check=True)["changed"] is changed
+        assert world.run(backup_purge)["changed"] is changed
 
 
 def test_a_purge_that_was_killed_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -751,6 +768,78 @@ def test_a_backup_that_is_not_finished_is_left_alone(monkeypatch: pytest.MonkeyP
     world.run(backup_purge)
     assert {part: len(found) for part, found in world.store.repositories.items()} == before
     assert world.back_up("b1")["backup"]["state"] == COMPLETE
+
+
+def of_another(world: World, name: str, kind: str = "backup", **tags: str) -> Snapshot:
+    """What a datacenter of the same names, in another namespace, has stored just now."""
+    began = moment(world.kube.clock)
+    told = {"kind": kind, "backup": name, "ledger": "another", "began": began, "finished": began, "state": COMPLETE}
+    return Snapshot(world.store.number(), world.kube.clock, {**told, "nodes": "3", **tags}, {})
+
+
+def test_two_datacenters_of_the_same_names_push_no_backup_of_each_other_out(world: World) -> None:
+    world.back_up("b1")
+    catalogue_, place = world.store.of("catalogue"), "s3:https://s3/b/shop/dc1/another-host"
+    for name in ("a1", "a2", "a3"):
+        world.kube.clock += 60
+        catalogue_.append(of_another(world, name))
+    # Its next one: what it has uploaded is in no manifest yet.
+    world.kube.clock += 60
+    running = [of_another(world, "a4", "node", host="another-host"), of_another(world, "a4", "data")]
+    catalogue_.append(running[0])
+    world.store.repositories[place] = [running[1]]
+    for name in ("b2", "b3"):
+        world.back_up(name)
+    assert all("makes its backups in the same repository (3 by now" in text for text in world.warnings)
+    told = world.run(backup_purge)
+    assert told["removed"] == ["b1", "a1"]
+    assert told["kept"]["a3"] == f"last 1, {backups.NEWEST}, {backups.ANOTHERS}"
+    assert running[0] in catalogue_
+    assert world.store.repositories[place] == [running[1]]
+    assert "makes its backups in the same repository" in world.warnings[-1]
+    assert world.run(backup_verify)["name"] == "b3"
+    with pytest.raises(CassopsError, match="backup a3 in s3:https://s3/b is of another datacenter dc1"):
+        world.back_up("a3")
+    # It may be gone.
+    assert world.run(backup_purge, names=["a2", "a3"])["removed"] == ["a2", "a3"]
+
+
+def test_who_takes_the_place_of_a_datacenter_of_the_same_names_goes_on_in_its_catalogue(world: World) -> None:
+    world.back_up("b0")
+    catalogue_ = world.store.of("catalogue")
+    catalogue_[:] = [of_another(world, name) for name in ("a1", "a2")]
+    assert "a2" in world.run(backup_purge)["kept"]
+    for name in ("b1", "b2", "b3"):
+        world.back_up(name)
+    assert world.run(backup_purge)["removed"] == ["b1"]
+    assert world.warnings == []
+
+
+def test_backups_of_an_earlier_release_are_the_datacenters_own(world: World) -> None:
+    for number in range(1, 4):
+        world.back_up(f"b{number}")
+    for item in world.store.of("catalogue"):
+        item.tags.pop("ledger")
+        for file, text in item.files.items():
+            item.files[file] = re.sub(r' *"ledger": "\w+",\n', "", text)
+    assert world.run(backup_purge)["removed"] == ["b1"]
+    assert world.run(backup, name="b3")["changed"] is False
+    assert world.warnings == []
+
+
+@pytest.mark.parametrize("whose", ["another", ""])
+def test_commit_logs_of_another_datacenter_are_measured_by_its_own_backups(world: World, whose: str) -> None:
+    world.back_up("b1")
+    began, place = world.kube.clock, next(each for each in world.store.repositories if not each.endswith("catalogue"))
+    world.store.of("catalogue").append(of_another(world, "a1"))
+    for day in range(1, 40):
+        world.kube.clock = began + 86400 * day
+        log = of_another(world, "", "log", until="1", segments="x", ledger=whose)
+        world.store.repositories[place].append(log)
+    world.kube.clock = began + 86400 * 30
+    world.back_up("b2")
+    world.kube.clock = began + 86400 * 39
+    assert world.run(backup_purge, backup={**PLAN, "point_in_time": True})["changed"] is not bool(whose)
 
 
 def test_an_empty_catalogue_removes_nothing(world: World) -> None:

@@ -416,6 +416,20 @@ def test_a_pod_that_takes_its_time_to_end_is_let_end(world: World, may_read: boo
     assert world.writes(since) == []
 
 
+@pytest.mark.parametrize("may_read", [True, False])
+def test_a_pod_that_does_not_end_is_told_and_not_taken_away(world: World, may_read: bool) -> None:
+    """Its worker answers, and a disk of it hangs: no wait helps, and no force is used unasked."""
+    world.kube.may_read_cluster = may_read
+    world.kube.evict(FIRST)
+    world.kube.end(FIRST)
+    world.kube.clock += 301
+    since = len(world.kube.writes)
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (4, "ask")}
+    assert "its pod should have ended" in str(refusal)
+    assert world.writes(since) == []
+
+
 @pytest.mark.parametrize("error", [ExecTimeout("not done after 20 s"), Unreachable("cannot be reached")])
 def test_a_worker_that_is_only_silent_is_not_taken_for_one_that_answers(
     world: World, monkeypatch: pytest.MonkeyPatch, error: CassopsError

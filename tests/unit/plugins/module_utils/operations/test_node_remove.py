@@ -90,10 +90,41 @@ def test_a_node_of_another_datacenter_is_seen_to_there(world: World, monkeypatch
 
     def with_another(self: node_remove.Removal) -> Any:
         sight = look(self)
+        self.cluster.peers[:] = [self.cluster.own]
         return replace(sight, others=(replace(sight.view, datacenter="dc2", nodes=(node,), observations={}),))
 
     monkeypatch.setattr(node_remove.Removal, "look", with_another)
     assert "it is shop-dc2-r1-0 of datacenter dc2: see to it there" in world.refused(host_id="host-ghost")
+
+
+@pytest.fixture
+def last(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The ghost was the last node of its datacenter; those that live are another one's."""
+    look = node_remove.Removal.look
+
+    def elsewhere(self: node_remove.Removal) -> Any:
+        sight = look(self)
+        self.cluster.peers[:] = [self.cluster.own]
+        own = replace(sight.view, datacenter="dc0", nodes=(), observations={})
+        return replace(sight, view=own, others=(sight.view,))
+
+    monkeypatch.setattr(node_remove.Removal, "look", elsewhere)
+    return world
+
+
+def test_the_last_one_of_a_datacenter_is_removed_by_a_node_of_another(last: World) -> None:
+    assert last.remove(host_id="host-ghost")["changes"] == ["removenode host-ghost (198.19.9.9)"]
+    assert "ghost" not in last.ring.members
+
+
+def test_a_removal_that_a_node_of_another_datacenter_leads_is_found(
+    last: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Slow(last, monkeypatch).leads = True
+    last.ring.members["ghost"].status = "removing"
+    assert last.remove(host_id="host-ghost", force=True)["changes"] == [
+        f"removenode force on {FIRST}: what was not streamed is left to repair"
+    ]
 
 
 def test_not_while_somebody_else_is_down(world: World) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession
-from unit.plugins.module_utils.fake_kube import Disk, FakeKube
+from unit.plugins.module_utils.fake_cassandra import FakeCassandra, FakeSession, Role
+from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed
 from unit.plugins.module_utils.fake_restic import FakeRestic, Snapshot
 from unit.plugins.module_utils.operations.test_backup import PLAN, World, host_of
 
@@ -37,6 +37,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_tables,
     restore_volumes,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restoring import from_config_map
 
 ORDERS = "0123456789abcdef0123456789abcdef"
 ID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -366,6 +367,17 @@ def test_the_newest_complete_backup_is_the_default(world: Restorable) -> None:
     assert world.restore(check=True, name=None, **WHOLE)["backup"] == "b2"
 
 
+def test_the_newest_may_be_of_another_datacenter_of_the_same_names(world: Restorable) -> None:
+    world.kube.clock += 60
+    (b1,) = [each for each in world.store.of("catalogue") if each.tags["kind"] == "backup"]
+    tags = {**b1.tags, "backup": "a1", "ledger": "another", "began": moment(world.kube.clock)}
+    text = b1.files["/b1/backup.json"]
+    world.store.of("catalogue").append(Snapshot("a1", world.kube.clock, tags, {"/a1/backup.json": text}))
+    with pytest.raises(CassopsError, match="the manifest of backup a1 is that of b1"):
+        world.restore(check=True, name=None, rows="merge")
+    assert "a restore that names none may take one of these" in world.warnings[-1]
+
+
 def test_what_is_not_as_it_was_backed_up_changes_nothing(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/nb-1-big-Data.db", "bitten")
     monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/.by_note/nb-1-big-Data.db", "i")
@@ -455,6 +467,17 @@ def test_what_was_begun_can_be_given_up(world: Restorable) -> None:
     assert all("newer" in world.files(pod, "data/shop").values() for pod in world.nodes)
 
 
+def test_a_load_that_is_given_up_leaves_no_login(world: Restorable) -> None:
+    half_restored(world, tables=["shop"], rows="replace")
+    item = world.kube.one(*PLANNED)
+    item["data"]["plan"] = item["data"]["plan"].replace('"way": "import"', '"way": "load"')
+    loader = restore_tables.loader_name(from_config_map(item))
+    world.ring.roles[loader] = Role("secret", True, False)
+    world.restore(abandon=True)
+    assert loader not in world.ring.roles
+    assert world.kube.get(*PLANNED) is None
+
+
 def test_a_whole_datacenter_can_be_given_up_until_data_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     steps: set[str] = set()
     for lives in range(200):
@@ -525,6 +548,36 @@ def test_what_is_lost_at_the_last_moment_stops_the_restore_before_anything_chang
         world.script = plain  # type: ignore[method-assign]
         world.restore(abandon=True)
         assert all("newer" in world.files(pod, "data/shop").values() for pod in world.nodes)
+
+
+@pytest.mark.parametrize("outlives", [True, False], ids=["the run fails", "the run dies"])
+def test_who_is_killed_while_a_data_folder_is_made_finds_no_damage(world: Restorable, outlives: bool) -> None:
+    """Some of what was downloaded is in its place already, and not where it was compared."""
+    plain, dead = world.script, 'mv() { command mv "$@"; kill -9 $$; }\n'
+
+    def script(pod: str, name: str, argv: Sequence[str]) -> ExecResult:
+        here = name == "ARRANGE" and pod == world.nodes[1]
+        told = plain(pod, name, [*argv[:2], f"{dead}{argv[2]}", *argv[3:]] if here else argv)
+        world.kube.dead = world.kube.dead or (here and not outlives)
+        world.kube.alive()
+        return told
+
+    for wish in ({"tables": ["shop"], "rows": "replace"}, WHOLE):
+        world.script = script  # type: ignore[method-assign]
+        with pytest.raises(Failed if outlives else Killed):
+            world.restore(**wish)
+        world.kube.revive()
+        world.script = plain  # type: ignore[method-assign]
+        world.restore(**wish)
+        for pod in world.nodes:
+            there = world.files(pod, "data/shop")
+            if wish is WHOLE:
+                assert there == {
+                    path.removeprefix("shop/"): text for path, text in FILES.items() if path.startswith("shop/")
+                }
+            else:
+                assert there == imported("orders") | imported("items")
+        world.assert_clean()
 
 
 def test_a_plan_that_fits_no_longer_is_not_carried_out(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -858,6 +911,13 @@ def test_schema_that_changed_meanwhile(world: Restorable) -> None:
     world.columns.append({**new, "table_name": "orders", "column_name": "late"})
     with pytest.raises(Failed, match="column late of table"):
         world.restore(**WHOLE, to=to)
+
+
+def test_a_table_that_was_dropped_meanwhile_is_told(world: Restorable) -> None:
+    to = archived(world)
+    world.ring.described.pop()  # type: ignore[attr-defined]
+    world.restore(check=True, **WHOLE, to=to)
+    assert "dropped since the backup: shop.items. Nobody knows" in world.warnings[-1]
 
 
 def test_what_was_restored_ends_the_commit_log(world: Restorable) -> None:

@@ -285,6 +285,21 @@ def test_a_module_that_runs_while_a_pod_ends_waits_for_it(pending: Rolling) -> N
     assert pending.kube.made == {FIRST: 2}, "it was ended by hand, and came back as it was"
 
 
+def test_a_drain_that_the_grace_period_has_cut_off_is_told(pending: Rolling) -> None:
+    """Of a pod that is gone nothing tells how it ended."""
+    pending.kube.slow_end, pending.kube.grace = 6, 3
+    pending.roll(limit=["r1"])
+    killed = [text for text in pending.warnings if "so Kubernetes has killed it" in text]
+    assert [text.partition(" ")[0] for text in killed] == [FIRST, "shop-dc1-r1-0"]
+    assert any("r1-1 has not ended within its grace period" in line for line in pending.said)
+
+
+def test_a_drain_that_ends_in_time_is_not_told(pending: Rolling) -> None:
+    pending.kube.slow_end = 6
+    pending.roll(limit=["r1"])
+    assert pending.warnings == []
+
+
 def test_a_pod_that_ends_is_on_its_way(pending: Rolling) -> None:
     """A killed run has deleted it, and it ends still: it comes back released."""
     view = Cluster(OPTIONS, pending.context()).look().view

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import OFF
-from unit.plugins.module_utils.fake_kube import Disk
+from unit.plugins.module_utils.fake_cassandra import OFF, Member
+from unit.plugins.module_utils.fake_kube import Disk, Killed
 from unit.plugins.module_utils.fake_scaling import Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
@@ -503,6 +503,35 @@ def test_a_silent_worker_of_a_joining_node_is_told(three: Scaling, monkeypatch: 
     three.assert_whole(2)
 
 
+def test_one_that_does_not_start_is_told_with_the_numbers_that_take_it_back(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    three = worlds(1)
+    three.kube.start = lambda pod: three.kube.held.update({pod: "the volume belongs to another node"})  # type: ignore[method-assign]
+    with pytest.raises(CassopsError, match=r"goes on where it stands\. Or have 1 node in rack r1: what has not joined"):
+        three.run(scale, 2)
+    with pytest.raises(CassopsError, match=r"goes on where it stands\. Or leave rack r4 out: what has not joined"):
+        three.run(scale, {"r1": 1, "r2": 1, "r3": 1, "r4": 1})
+
+
+def test_one_that_has_joined_and_is_to_leave_is_not_told_to_be_taken_back(
+    three: Scaling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number was put back already."""
+    half_joined(three)
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    with monkeypatch.context() as late:
+        late.setattr(three.kube, "stop", too_late(three, three.kube.stop))
+        late.setattr(three.kube, "start", lambda pod: three.kube.held.update({pod: "the ledger cannot be read"}))
+        with pytest.raises(CassopsError) as told:
+            three.run(scale, 1)
+    assert "run it again: it has joined, and leaves when every node has seen it up." in str(told.value)
+    assert "taken back" not in str(told.value)
+    three.run(scale, 1)
+    three.assert_whole(1)
+
+
 def test_a_member_that_is_held_when_another_has_joined_is_told(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wait for all views would last for hours."""
     monkeypatch.setattr(patience, "LASTING", -1.0)
@@ -585,6 +614,91 @@ def test_one_that_has_left_and_dies_has_left(six: Scaling, forgetful: bool) -> N
     six.kube.after_write = kill
     six.run(scale, {"r1": 1, "r2": 2, "r3": 2})
     six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
+
+
+@pytest.fixture
+def gone(six: Scaling) -> Scaling:
+    """A run has died when LAST had left; its pod is made again, and finds no place."""
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    six.kube.after_write = lambda: setattr(six.kube, "lives", 0 if LAST in six.kube.gone else None)
+    with pytest.raises(Killed):
+        six.run(scale, fewer)
+    six.kube.revive()
+    six.kube.after_write = six.watch
+    six.kube.homeless.add(LAST)
+    six.kube.stop(LAST)
+    six.kube.kubelet()
+    return six
+
+
+def test_one_that_has_left_and_finds_no_place_any_more_has_left(gone: Scaling) -> None:
+    """Its worker is gone with its volume, or nobody has its image any more: it can never say so itself."""
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    gone.run(scale, fewer, gate_timeout=0)
+    gone.assert_whole(fewer)
+
+
+def test_one_that_has_left_and_is_wanted_again_joins_anew(gone: Scaling) -> None:
+    """The number was put back meanwhile; with its old volume it would never be a member again."""
+
+    def mended() -> None:
+        if LAST not in gone.kube.ledger().nodes:
+            gone.kube.homeless.clear()
+
+    gone.kube.after_write = mended
+    gone.run(scale, 2, gate_timeout=0, delete_volumes=True)
+    gone.assert_whole(2)
+
+
+def test_one_that_finds_no_place_while_somebody_knows_it_has_not_left(gone: Scaling) -> None:
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    host_id = str(gone.kube.ledger().host_id(LAST))
+    gone.ring.join(LAST, Member("198.19.77.7", "r1", host_id, (77,)), OFF)
+    gone.ring.down.add(LAST)
+    with pytest.raises(CassopsError, match=r"the gates before r1-1 leaves to open.*r1-1 does not run"):
+        gone.run(scale, fewer, gate_timeout=0)
+    assert LAST in gone.kube.ledger().nodes
+
+
+def test_one_that_nobody_knows_may_be_a_member_that_is_nobody(gone: Scaling) -> None:
+    """A replacement that died before the ledger was told has given it another host id, and perhaps another address."""
+    gone.ring.join("stranger", Member("198.19.77.7", "r1", "host-new", (77,)), OFF)
+    gone.ring.down.add("stranger")
+    with pytest.raises(CassopsError, match="the gates before r1-1 leaves to open"):
+        gone.run(scale, {"r1": 1, "r2": 2, "r3": 2}, gate_timeout=0)
+    assert LAST in gone.kube.ledger().nodes
+
+
+def test_one_that_has_left_on_a_worker_that_is_silent_is_told(gone: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SILENT", 0.0)
+    gone.kube.homeless.clear()
+    gone.kube.gone.add(LAST)
+    for _look in range(3):
+        gone.kube.kubelet()
+    gone.kube.crashed.clear()
+    gone.kube.lost.add(LAST)
+    fewer = {"r1": 1, "r2": 2, "r3": 2}
+    with pytest.raises(CassopsError, match=r"r1-1 has left the ring.*does not answer.*kubectl delete node worker"):
+        gone.run(scale, fewer, gate_timeout=0)
+    gone.kube.lost.clear()
+    gone.run(scale, fewer, gate_timeout=0)
+    gone.assert_whole(fewer)
+
+
+@pytest.mark.parametrize(
+    ("facts", "runs"),
+    [
+        ({"phase": "Running"}, True),
+        ({"phase": "Running", "held": "its volume is empty"}, False),
+        ({"phase": "Crashed", "reason": "its container ended"}, False),
+        ({"phase": "Pending"}, True),
+        ({"phase": "Pending", "reason": "ImagePullBackOff: no such image"}, False),
+        ({"phase": None, "reason": "it has no pod"}, False),
+        ({"phase": "Terminating", "reason": "its worker w does not answer", "worker_lost": True}, True),
+    ],
+)
+def test_when_no_process_of_a_node_can_be_there(facts: dict[str, Any], runs: bool) -> None:
+    assert leaving.cannot_run(NodeView(LAST, "r1", 1, **facts)) is not runs
 
 
 @pytest.mark.parametrize("looks", [10, 30, 100])

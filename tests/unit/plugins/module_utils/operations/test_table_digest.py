@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,9 +30,13 @@ class Session:
         if statement.startswith("DESCRIBE"):
             keys = ("keyspace_name", "type", "name", "create_statement")
             return [dict(zip(keys, row, strict=True)) for row in DESCRIBED]
+        raise AssertionError(f"all rows of {statement} at once")
+
+    def pages(self, statement: str, **options: Any) -> Iterator[list[dict[str, Any]]]:
+        """Of one row each."""
         assert statement == 'SELECT * FROM "shop"."orders"'
         assert options["consistency"] == "ONE"
-        return self.rows
+        yield from ([row] for row in self.rows)
 
 
 def told(*rows: dict[str, Any]) -> dict[str, Any]:
