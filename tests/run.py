@@ -59,7 +59,7 @@ class Stage:
 STAGES = (
     Stage("lint", 25 * MINUTE),
     Stage("sanity", 30 * MINUTE, background=True),
-    Stage("units", 20 * MINUTE),
+    Stage("units", 30 * MINUTE),
     Stage("cores", 30 * MINUTE, background=True),
     Stage("package", 10 * MINUTE),
     Stage("sandbox", 45 * MINUTE, background=True),
