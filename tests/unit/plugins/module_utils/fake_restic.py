@@ -138,7 +138,8 @@ class FakeRestic(Restic):
         if (self.pod, job) not in self.store_.jobs:
             self.write(f"start {job}")
             self.store_.jobs[self.pod, job] = [self.store_.looks, tuple(args), tuple(lines), None]
-            running = [key for key, item in self.store_.jobs.items() if item[3] is None]
+            # Nodes begin theirs in threads; a list of the values is made in one go.
+            running = [item for item in list(self.store_.jobs.values()) if item[3] is None]
             self.store_.most_at_once = max(self.store_.most_at_once, len(running))
 
     def look(self, job: str, wait: float = 0) -> Job:
