@@ -111,15 +111,15 @@ def view(
 
 def outline(found: Objects, cluster: str, datacenter: str) -> View:
     """The datacenter as Kubernetes has it; no node was asked, not even why it is held."""
-    ledger = ledger_of(found, cluster, datacenter)
+    ledger, now = ledger_of(found, cluster, datacenter), datetime.now(timezone.utc)
     return View(
         cluster=cluster,
         datacenter=datacenter,
         phase=ledger.phase if ledger else None,
-        nodes=node_views(found, ledger, datetime.now(timezone.utc)),
+        nodes=node_views(found, ledger, now),
         racks=tuple(rack_view(item) for _name, item in sorted(found.all("StatefulSet").items())),
         budget=next((budget(item) for item in found.all("PodDisruptionBudget").values()), None),
-        schedule=next((schedule(item) for item in found.all("CronJob").values()), None),
+        schedule=next((schedule(item, now) for item in found.all("CronJob").values()), None),
         seeds=ledger.seeds if ledger else (),
         stopped=ledger.stopped if ledger else None,
     )
@@ -313,7 +313,7 @@ def budget(item: Mapping[str, Any]) -> Budget:
     return Budget(item["metadata"]["name"], status.get("disruptionsAllowed"), evicting)
 
 
-def schedule(item: Mapping[str, Any]) -> Schedule:
+def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:
     """C(lastScheduleTime) is when a Job was made, C(lastSuccessfulTime) when one ended well."""
     status = item.get("status", {})
     begun, ended_well = (status.get(f"last{which}Time") for which in ("Schedule", "Successful"))
@@ -324,6 +324,7 @@ def schedule(item: Mapping[str, Any]) -> Schedule:
         running=bool(status.get("active")),
         begun=seconds_of(begun) if begun else None,
         ended_well=seconds_of(ended_well) if ended_well else None,
+        age=seconds_since(begun, now),
     )
 
 

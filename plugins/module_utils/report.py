@@ -17,6 +17,7 @@ from .view import Endpoint, Keyspace, NodeView, Schedule, View
 
 # Keyspaces that are local to each node and have no replication to speak of.
 LOCAL_STRATEGY = "LocalStrategy"
+DAY = 86400.0
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -148,6 +149,31 @@ def has_failed(schedule: Schedule) -> bool:
     return schedule.begun is not None and not schedule.running and (schedule.ended_well or 0) < schedule.begun
 
 
+def schedule_problems(schedule: Schedule) -> list[dict[str, str]]:
+    """A backup by the clock that is missing, or that has kept the next ones from beginning for a day."""
+    stuck = schedule.running and (schedule.age or 0) > DAY
+    if not (has_failed(schedule) or stuck):
+        return []
+    begun, ended = moment(schedule.begun), moment(schedule.ended_well)
+    last = f"the last one that ended well did so at {ended}" if ended else "none has ended well yet"
+    pods = "kubectl get pods -l app.kubernetes.io/name=cassops-backup"
+    if stuck:
+        return [
+            {
+                "problem": f"the scheduled backup of {begun} is still at work, or could not begin; {last}",
+                "advice": f"{pods} shows its pod, and kubectl describe pod what it waits for: its image, mostly. No "
+                f"other one begins before it ends: kubectl delete job, for one that cannot (CronJob {schedule.name})",
+            }
+        ]
+    return [
+        {
+            "problem": f"the scheduled backup of {begun} did not end well; {last}",
+            "advice": f"{pods} shows its pod, and kubectl logs of that tells why (CronJob {schedule.name}); then the "
+            "playbooks backup and verify_backup",
+        }
+    ]
+
+
 def problems(seen: View) -> list[dict[str, str]]:
     """What is the matter, each with what to do; empty when there is nothing to do.
 
@@ -160,15 +186,7 @@ def problems(seen: View) -> list[dict[str, str]]:
     ill = [node.pod for node in seen.nodes if gates.running(replace(seen, nodes=(node,)))]
     reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
-    if seen.schedule and has_failed(seen.schedule):
-        found.append(
-            {
-                "problem": f"the scheduled backup of {moment(seen.schedule.begun)} did not end well; the last one that "
-                f"did ended {moment(seen.schedule.ended_well) or 'never'}",
-                "advice": f"kubectl logs of the newest Job of CronJob {seen.schedule.name} tells why; then the "
-                "playbooks backup and verify_backup",
-            }
-        )
+    found += schedule_problems(seen.schedule) if seen.schedule else []
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
         told = "1 node runs" if len(pending) == 1 else f"{len(pending)} nodes run"

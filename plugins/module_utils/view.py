@@ -201,6 +201,8 @@ class Schedule:
     # When the last Job was begun, and when one last ended well; None = never.
     begun: float | None = None
     ended_well: float | None = None
+    # Seconds since the last Job was begun.
+    age: float | None = None
 
 
 @dataclass(frozen=True)

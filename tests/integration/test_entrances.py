@@ -100,8 +100,7 @@ def test_supported_versions_of_ansible_core(shop: Datacenter, core: str) -> None
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tarball, installed into an empty folder: what a user gets, and an execution environment has."""
     folder = tmp_path_factory.mktemp("collections")
-    install = (VENV_BIN / "ansible-galaxy", "collection", "install", "--offline", "-p", folder, package.build())
-    subprocess.run(install, check=True, capture_output=True, cwd=folder)
+    package.install(folder)
     return folder
 
 

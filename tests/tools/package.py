@@ -43,6 +43,12 @@ def build() -> Path:
     return next(BUILD.glob("*.tar.gz"))
 
 
+def install(folder: Path) -> None:
+    """Build it, and install it into a folder as a user does."""
+    words = (VENV_BIN / "ansible-galaxy", "collection", "install", "--offline", "-p", folder, build())
+    subprocess.run(words, cwd=folder, check=True, capture_output=True)
+
+
 def content(tarball: Path) -> list[str]:
     """What is wrong with the files in the tarball."""
     with tarfile.open(tarball) as archive:

@@ -261,13 +261,15 @@ class Deployment:
         reasons = preflight.errors(values, offered, self.prefix)
         living = bool(found.all("StatefulSet"))
         reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix, living)
-        reasons += preflight.missing_rights(self.kube)
-        return reasons or self.unfit_schedule(found)
+        missing = preflight.missing_rights(self.kube)
+        if missing or self.namespace_missing or offered.namespace_exists is False:
+            return reasons + missing
+        return reasons + self.unfit_schedule(found)
 
     def unfit_schedule(self, found: Objects) -> list[str]:
         """Why the backups by the clock would never run: nobody would look at a CronJob that makes no pods."""
         plan = self.desired.backup
-        if plan is None or not plan.schedule or self.namespace_missing:
+        if plan is None or not plan.schedule:
             return []
         reasons = []
         if self.kube.get("ServiceAccount", plan.schedule_account) is None:

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .. import scaling
 from ..context import Context
 from .cluster import Cluster, Sight
 from .members import Members
 
 
+@dataclass(eq=False)
 class Moving:
     """Moves nodes of one datacenter, one at a time, under its cluster's lock.
 
@@ -19,21 +22,12 @@ class Moving:
     :param limit: seconds without any progress.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        members: Members,
-        settings: scaling.Settings,
-        gate_limit: float,
-        limit: float,
-        ctx: Context,
-    ) -> None:
-        self.cluster = cluster
-        self.members = members
-        self.settings = settings
-        self.gate_limit = gate_limit
-        self.limit = limit
-        self.ctx = ctx
+    cluster: Cluster
+    members: Members
+    settings: scaling.Settings
+    gate_limit: float
+    limit: float
+    ctx: Context
 
     def scene(self, sight: Sight) -> scaling.Scene:
         return scaling.Scene(sight.view, sight.others, self.settings)

@@ -217,7 +217,7 @@ class Restore:
         every = there.listed(None, self.cluster.kube.server_time())
         own = (self.cluster.name, self.cluster.own.datacenter)
         if own == (self.source_cluster, self.source_datacenter):
-            ledger = self.cluster.ledger(self.cluster.look().found).id
+            ledger = self.cluster.ledger_at(self.cluster.own).id
             self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(every, ledger), *own))
         listed = [one for one in every if one.state == COMPLETE and restoring.is_of(one.tables, asked)]
         whole = [one for one in listed if not one.damaged]

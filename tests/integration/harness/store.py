@@ -157,3 +157,9 @@ def restic(datacenter: Datacenter, node: str, part: str, *words: str) -> str:
     return datacenter.namespace.kubectl(
         "exec", node, "-c", "backup", "--", "sh", "-c", script, "sh", "-r", repository, *words, seconds=180
     )
+
+
+def listed(datacenter: Datacenter) -> dict[str, dict[str, Any]]:
+    """Every backup by name, as the playbook tells it."""
+    found = datacenter.run("list_backups", facts=True).ok().facts[datacenter.host]["backups"]
+    return {one["name"]: one for one in found}

@@ -20,7 +20,7 @@ from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
 from integration.harness.settings import rng
-from integration.harness.store import Store, flipped_bit, restic
+from integration.harness.store import Store, flipped_bit, listed, restic
 from integration.harness.workload import Workload, connect
 from sandbox import Sandbox
 
@@ -56,12 +56,6 @@ def tell(result: Result) -> None:
 def stored(datacenter: Datacenter, result: Result) -> dict[str, Any]:
     found: dict[str, Any] = result.ok().facts[datacenter.host]["backup"]
     return found
-
-
-def listed(datacenter: Datacenter) -> dict[str, dict[str, Any]]:
-    """Every backup by name, as the playbook tells it."""
-    found = datacenter.run("list_backups", facts=True).ok().facts[datacenter.host]["backups"]
-    return {one["name"]: one for one in found}
 
 
 def no_snapshots(datacenter: Datacenter) -> None:

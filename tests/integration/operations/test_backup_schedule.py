@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,7 @@ import package
 import pytest
 from integration.harness import execution_environment, waiting
 from integration.harness.datacenter import Datacenter
-from integration.harness.settings import VENV_BIN
-from integration.harness.store import Store
+from integration.harness.store import Store, listed
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
@@ -61,8 +59,7 @@ def test_a_schedule_comes_and_goes_without_a_restart(unscheduled: Datacenter, st
 def image(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
     """With the collection as a user has it."""
     collections = tmp_path_factory.mktemp("collections")
-    install = (VENV_BIN / "ansible-galaxy", "collection", "install", "--offline", "-p", collections, package.build())
-    subprocess.run(install, check=True, capture_output=True, cwd=collections)
+    package.install(collections)
     return execution_environment.load(sandbox, collections, tmp_path_factory.mktemp("image"))
 
 
@@ -107,9 +104,3 @@ def logs(datacenter: Datacenter) -> str:
         for pod in pods
         if pod["status"]["phase"] != "Pending"
     )
-
-
-def listed(datacenter: Datacenter) -> dict[str, dict[str, Any]]:
-    """Every backup by name, as the playbook tells it."""
-    found = datacenter.run("list_backups", facts=True).ok().facts[datacenter.host]["backups"]
-    return {one["name"]: one for one in found}

@@ -653,4 +653,5 @@ def test_how_the_scheduled_backups_went() -> None:
         "spec": {"schedule": "@daily", "suspend": False},
         "status": {"lastScheduleTime": "2026-11-22T03:15:00Z", "active": [{"name": "shop-dc1-backup-1"}]},
     }
-    assert observe.schedule(item) == Schedule("shop-dc1-backup", "@daily", False, True, 1795317300.0, None)
+    now = datetime(2026, 11, 22, 3, 16, 0, tzinfo=timezone.utc)
+    assert observe.schedule(item, now) == Schedule("shop-dc1-backup", "@daily", False, True, 1795317300.0, None, 60.0)

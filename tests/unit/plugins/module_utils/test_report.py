@@ -356,3 +356,12 @@ def test_no_schedule_says_nothing() -> None:
     told = report.facts(views.whole())
     assert told["backup_schedule"] is None
     assert "clock" not in "".join(report.text(told))
+
+
+def test_a_scheduled_backup_that_cannot_begin_is_a_problem_after_a_day() -> None:
+    """Its image is not there, say: the Job is neither failed nor done, and no other one begins beside it."""
+    begun = Schedule("shop-dc1-backup", "15 3 * * *", running=True, begun=NIGHT, age=report.DAY)
+    assert problems(replace(views.whole(), schedule=begun)) == []
+    (told,) = report.problems(replace(views.whole(), schedule=replace(begun, age=report.DAY + 1)))
+    assert "is still at work, or could not begin; none has ended well yet" in told["problem"]
+    assert "kubectl describe pod" in told["advice"]

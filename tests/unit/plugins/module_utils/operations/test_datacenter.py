@@ -1304,6 +1304,13 @@ def test_a_schedule_without_its_account_is_refused_before_anything_is_made(world
     assert world.kube.writes == []
 
 
+def test_a_schedule_without_its_account_is_told_with_what_else_is_wrong(world: World) -> None:
+    with pytest.raises(SpecError) as refused:
+        world.run(backup=SCHEDULED, resources={"requests": {"cpu": "900"}})
+    assert sorted(text.partition(": ")[0] for text in refused.value.errors)[0] == "cassandra_backup.schedule_account"
+    assert len(refused.value.errors) > 1
+
+
 def test_a_schedule_that_kubernetes_refuses_is_refused_before_anything_is_made(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
