@@ -726,8 +726,6 @@ class Kube:
         return Event(raw["type"], raw["object"])
 
     def _worth_another_try(self, error: Exception, repeatable: bool, attempt: int) -> bool:
-        if isinstance(error, urllib3.exceptions.SSLError):
-            return False
         if not self._answered:
             # It never answered yet: more likely a wrong address than a restart. People should not wait for that.
             return attempt == 1 and isinstance(error, urllib3.exceptions.NewConnectionError)
@@ -829,7 +827,6 @@ def _pool(server: Server) -> Any:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if server.tls_server_name:
         options["server_hostname"] = server.tls_server_name
-        options["assert_hostname"] = server.tls_server_name
     if server.proxy.startswith("socks"):
         from urllib3.contrib.socks import SOCKSProxyManager
 

@@ -22,7 +22,7 @@ import time
 import traceback
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import CassopsError
@@ -460,14 +460,34 @@ def _impersonation(chosen: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 # -- TLS and proxies ------------------------------------------------------------------------------------------------
 
 
+class _SharedContext(ssl.SSLContext):
+    """A context that many threads connect with at once.
+
+    urllib3 sets the application protocols of a context for each connection, and so frees them while another thread's
+    handshake copies them: the API server then gets a broken greeting and answers "decode error"
+    (https://github.com/python/cpython/issues/141012). Here they are set once.
+    """
+
+    def __init__(self, protocol: int) -> None:  # pylint: disable=super-init-not-called
+        """Refuses servers that cannot be verified, and speaks HTTP/1.1."""
+        super().set_alpn_protocols(["http/1.1"])
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Nothing: they are set."""
+
+
 def _tls(settings: _Settings) -> ssl.SSLContext:
     """One context for requests, exec and port-forward."""
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None, cadata=settings.ca_data or None)
+        if settings.ca_file or settings.ca_data:
+            context.load_verify_locations(cafile=settings.ca_file or None, cadata=settings.ca_data or None)
+        else:
+            context.load_default_certs()
     except (ssl.SSLError, OSError) as error:
         raise KubeconfigError(f"The CA certificate{settings.origin} cannot be used: {error}") from None
-    # Python 3.13 refuses CAs without an authority key identifier; clusters have been made with such CAs for years.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    # As kubectl does: a CA that is given is trusted, also where another one has signed it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

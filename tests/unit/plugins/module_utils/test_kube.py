@@ -14,6 +14,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import urllib3
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import kube as module
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right
@@ -223,6 +224,35 @@ def test_a_create_is_not_sent_twice(api, kube):
     with pytest.raises(module.Unreachable):
         kube.create(config_map())
     assert len(api.asked) == 3
+
+
+def test_a_handshake_that_breaks_after_answers_is_made_again(api, kube, monkeypatch):
+    request = kube._pool.request
+    broken = [urllib3.exceptions.SSLError("tlsv1 alert decode error")]
+
+    def asked(*args, **options):
+        if broken:
+            raise broken.pop()
+        return request(*args, **options)
+
+    api.will(200, config_map())
+    kube.get("ConfigMap", "cm")
+    monkeypatch.setattr(kube._pool, "request", asked)
+    api.will(200, config_map())
+    assert kube.get("ConfigMap", "cm") == config_map()
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once(kube, monkeypatch):
+    asked = []
+
+    def refused(*args, **options):
+        asked.append(args)
+        raise urllib3.exceptions.SSLError("certificate verify failed")
+
+    monkeypatch.setattr(kube._pool, "request", refused)
+    with pytest.raises(module.Unreachable, match="certificate verify failed.*Check the address, ca_cert"):
+        kube.get("ConfigMap", "cm")
+    assert len(asked) == 1
 
 
 def test_retry_after_is_respected_within_bounds(monkeypatch):

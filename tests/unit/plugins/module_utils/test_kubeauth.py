@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 
 import pytest
 import yaml
@@ -197,8 +198,22 @@ def test_a_network_needs_no_proxy(monkeypatch):
     assert connection({"host": "https://10.1.2.3", "no_proxy": "10.0.0.0/8"})[0].proxy == ""
 
 
-def test_no_verification():
-    import ssl
+def greeting(context):
+    """What a client sends first."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="h").do_handshake()
+    return outgoing.read()
 
+
+def test_no_connection_changes_what_the_others_say():
+    """urllib3 does, for each: https://github.com/python/cpython/issues/141012."""
+    context = connection({"host": "https://h"})[0].ssl_context
+    assert b"\x08http/1.1" in greeting(context)
+    context.set_alpn_protocols(["something else"])
+    assert b"\x08http/1.1" in greeting(context)
+
+
+def test_no_verification():
     assert connection({"host": "https://h", "validate_certs": False})[0].ssl_context.verify_mode is ssl.CERT_NONE
     assert connection({"host": "https://h"})[0].ssl_context.verify_mode is ssl.CERT_REQUIRED
