@@ -29,7 +29,7 @@ sanity: venv ## ansible-test sanity, on a clean copy
 	@$(VENV_PYTHON) tests/tools/sanity.py
 
 units: venv ## Unit tests
-	@$(VENV_PYTHON) -m pytest tests/unit
+	@$(VENV_PYTHON) -m pytest tests/unit --numprocesses auto --durations 15
 
 cores: venv ## Unit tests on the other supported versions of ansible-core
 	@$(VENV_PYTHON) tests/tools/cores.py
@@ -41,7 +41,7 @@ sandbox-down: venv ## Stop the sandbox and remove what it holds
 	@$(SANDBOX) down
 
 integration: venv ## Tests on real Kubernetes and real Cassandra; needs the sandbox up
-	@$(VENV_PYTHON) -m pytest tests/integration -m "not soak"
+	@$(VENV_PYTHON) -m pytest tests/integration -m "not soak" --durations 25
 
 soak: venv ## Whole matrices of faults, of which `make test` takes a sample; hours; goes on where it was stopped
 	@$(VENV_PYTHON) -m pytest tests/integration -m soak

@@ -468,9 +468,12 @@ class _SharedContext(ssl.SSLContext):
     (https://github.com/python/cpython/issues/141012). Here they are set once.
     """
 
-    def __init__(self, protocol: int) -> None:  # pylint: disable=super-init-not-called
-        """Refuses servers that cannot be verified, and speaks HTTP/1.1."""
-        super().set_alpn_protocols(["http/1.1"])
+    @classmethod
+    def make(cls) -> _SharedContext:
+        """Speaks HTTP/1.1; refuses servers that it cannot verify."""
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        super(_SharedContext, context).set_alpn_protocols(["http/1.1"])
+        return context
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Nothing: they are set."""
@@ -478,7 +481,7 @@ class _SharedContext(ssl.SSLContext):
 
 def _tls(settings: _Settings) -> ssl.SSLContext:
     """One context for requests, exec and port-forward."""
-    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _SharedContext.make()
     try:
         if settings.ca_file or settings.ca_data:
             context.load_verify_locations(cafile=settings.ca_file or None, cadata=settings.ca_data or None)

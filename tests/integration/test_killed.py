@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import pytest
 from integration.harness.datacenter import Datacenter
 from integration.harness.good import assert_good
-from integration.harness.killed import Moment, killed_deploy, wait_for_words
+from integration.harness.killed import Moment, wait_for_words
 from integration.harness.namespace import Namespaces
 from integration.harness.settings import rng
 
 
 def test_the_second_of_two_runs_is_refused_and_takes_over_when_the_first_is_killed(namespaces: Namespaces) -> None:
+    """At one of the ten moments of `make soak`, on Java 11, without the settings and tables that only 5.0 has."""
     with namespaces.fresh("twice") as namespace:
-        datacenter = Datacenter(namespace)
+        datacenter = Datacenter(namespace, variables={"cassandra_version": "4.1.10"})
         first = datacenter.start("deploy")
         moment = Moment.choose(rng("kill/twice"), "to join the ring")
         wait_for_words(first, moment.stage)
@@ -27,16 +27,6 @@ def test_the_second_of_two_runs_is_refused_and_takes_over_when_the_first_is_kill
         second = datacenter.start("deploy")
         wait_for_words(second, "waiting for 3 nodes", 300)
         second.wait().ok()
-        assert_good(datacenter)
-
-
-@pytest.mark.parametrize("turn", range(1))
-def test_a_killed_first_deploy_is_finished_by_the_next(namespaces: Namespaces, turn: int) -> None:
-    """One of the ten of `make soak`, on Java 11, without the settings and tables that only 5.0 has."""
-    with namespaces.fresh(f"killed-{turn}") as namespace:
-        datacenter = Datacenter(namespace, variables={"cassandra_version": "4.1.10"})
-        killed_deploy(datacenter, Moment.choose(rng(f"kill/{turn}")))
-        datacenter.deploy()
         assert_good(datacenter)
         told = datacenter.status()
         assert told["healthy"] is True

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from integration.harness import cargo, faults, resizer, waiting
@@ -175,23 +174,13 @@ def test_a_member_that_is_lost_while_another_joins_is_replaced(three: Datacenter
 # --- workers die ------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def cordoned(datacenter: Datacenter, worker: str) -> Iterator[None]:
-    cluster = datacenter.namespace.cluster
-    cluster.kubectl("cordon", worker)
-    try:
-        yield
-    finally:
-        cluster.kubectl("uncordon", worker)
-
-
 def test_a_worker_dies_during_a_join(three: Datacenter, client: Workload, spare: str) -> None:
     """The run says what a person has to see to, heal what to say; once it is said, the node joins elsewhere."""
     four, sandbox = wanted(three, FIVE), faults.sandbox_of(three)
     other = faults.worker_of(three, f"{three.prefix}-r2-0")
     with cargo.aboard(three, MEBIBYTES):
         cargo.stream_at(three, three.nodes, cargo.TRICKLE)
-        with cordoned(three, other):
+        with faults.cordoned(three, other):
             run = four.start("scale", scale_delete_volumes=True, scale_wait_timeout=LIMIT)
             wait_for_words(run, "r2-1 to join: joining", LIMIT)
             sandbox.kill_worker(spare)
@@ -221,7 +210,7 @@ def test_a_worker_dies_during_a_leave(three: Datacenter, client: Workload, spare
     """Back again, the node leaves anew; gone for good, heal replaces it first."""
     four, sandbox = wanted(three, FIVE), faults.sandbox_of(three)
     other, leaving = faults.worker_of(three, f"{three.prefix}-r2-0"), f"{three.prefix}-r2-1"
-    with cordoned(three, other):
+    with faults.cordoned(three, other):
         scaled(four, scale_delete_volumes=True)
     assert faults.worker_of(four, leaving) == spare
     with cargo.aboard(three, MEBIBYTES):

@@ -47,13 +47,22 @@ def worker_of(datacenter: Datacenter, node: str) -> str:
 
 
 @contextmanager
-def stopped(datacenter: Datacenter, *nodes: str) -> Iterator[None]:
-    """The nodes are down as long as the context lasts: their pods are deleted, and their workers take no new ones."""
+def cordoned(datacenter: Datacenter, *workers: str) -> Iterator[None]:
+    """The workers take no new pods as long as the context lasts."""
     cluster = datacenter.namespace.cluster
-    workers = sorted({worker_of(datacenter, node) for node in nodes})
-    uids = {pod["metadata"]["uid"] for name, pod in datacenter.pods().items() if name in nodes}
     cluster.kubectl("cordon", *workers)
     try:
+        yield
+    finally:
+        cluster.kubectl("uncordon", *workers)
+
+
+@contextmanager
+def stopped(datacenter: Datacenter, *nodes: str) -> Iterator[None]:
+    """The nodes are down as long as the context lasts: their pods are deleted, and their workers take no new ones."""
+    workers = sorted({worker_of(datacenter, node) for node in nodes})
+    uids = {pod["metadata"]["uid"] for name, pod in datacenter.pods().items() if name in nodes}
+    with cordoned(datacenter, *workers):
         datacenter.namespace.kubectl("delete", "pod", *nodes, "--wait=false")
         waiting.until(
             f"{', '.join(nodes)} to stop",
@@ -61,8 +70,6 @@ def stopped(datacenter: Datacenter, *nodes: str) -> Iterator[None]:
             150,
         )
         yield
-    finally:
-        cluster.kubectl("uncordon", *workers)
 
 
 @dataclass(frozen=True)

@@ -158,15 +158,24 @@ def copy_with_owners(source: Path, target: Path) -> None:
 
 def alone_on_its_worker(living: Living, rng: random.Random) -> tuple[str, str]:
     """A node that has its worker for itself, and that worker; not the first worker, which the sandbox stands on."""
-    pods = living.datacenter.pods()
-    workers = {node: pods[node]["spec"]["nodeName"] for node in living.datacenter.nodes}
-    found = [
-        (node, worker)
-        for node, worker in workers.items()
-        if worker != "worker1" and list(workers.values()).count(worker) == 1
-    ]
-    assert found, f"no node has a worker for itself: {workers}"
-    return rng.choice(found)
+    if not alone(living):
+        separate(living)
+    return rng.choice(alone(living))
+
+
+def alone(living: Living) -> list[tuple[str, str]]:
+    workers = {node: faults.worker_of(living.datacenter, node) for node in living.datacenter.nodes}
+    shared = list(workers.values())
+    return [(node, on) for node, on in workers.items() if on != "worker1" and shared.count(on) == 1]
+
+
+def separate(living: Living) -> None:
+    """What was lost before brought both nodes of the rack with two workers to one: one of them goes to the other."""
+    node = f"{living.datacenter.prefix}-r2-1"
+    worker = faults.worker_of(living.datacenter, node)
+    wipe(living, node)
+    with faults.cordoned(living.datacenter, worker):
+        assert replaced(heal(living), living.datacenter)[node]["worker"] != worker
 
 
 def one_rack(living: Living, rng: random.Random) -> None:

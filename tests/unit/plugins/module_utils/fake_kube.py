@@ -16,6 +16,7 @@ import base64
 import hashlib
 import itertools
 import json
+import marshal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,9 +56,14 @@ def one_at_a_time(method: Method) -> Method:
     return locked  # type: ignore[return-value]
 
 
-def copied(item: Any) -> Any:
-    """A copy of what is JSON, much quicker than copy.deepcopy."""
+def sent(item: Any) -> Any:
+    """A copy of what somebody sends, which must be JSON."""
     return json.loads(json.dumps(item))
+
+
+def copied(item: Any) -> Any:
+    """A copy of what is stored, five times quicker than by :func:`sent`: most of what these tests do is this."""
+    return marshal.loads(marshal.dumps(item))
 
 
 def merge(item: Object, patch: Mapping[str, Any]) -> None:
@@ -68,7 +74,7 @@ def merge(item: Object, patch: Mapping[str, Any]) -> None:
         elif isinstance(value, Mapping):
             merge(item.setdefault(key, {}), value)
         else:
-            item[key] = copied(value)
+            item[key] = sent(value)
 
 
 class Killed(BaseException):
@@ -214,7 +220,7 @@ class FakeKube:
         self.need_namespace()
         if (obj["kind"], obj["metadata"]["name"]) in self.objects:
             raise Conflict(f"{obj['kind']} {obj['metadata']['name']} already exists", 409, "AlreadyExists")
-        item = copied(obj)
+        item = sent(obj)
         for key, value in item.pop("stringData", {}).items():
             item.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
         return self.done(item)
@@ -225,7 +231,7 @@ class FakeKube:
         stored = self.one(obj["kind"], obj["metadata"]["name"])
         if obj["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
             raise Conflict("it was changed in between", 409)
-        return self.done(copied(obj))
+        return self.done(sent(obj))
 
     @one_at_a_time
     def patch(self, kind: str, name: str, patch: Any, type: str = "merge") -> Object:
@@ -240,7 +246,7 @@ class FakeKube:
                 for word in path:
                     place = place[word]
                 assert step["op"] == "add" or last in place
-                place[last] = copied(step["value"])
+                place[last] = sent(step["value"])
         if item.get("spec") != self.one(kind, name).get("spec"):
             item["metadata"]["generation"] += 1
         return self.done(item)
@@ -258,7 +264,7 @@ class FakeKube:
 
     def merged(self, obj: Object) -> Object:
         """The object as the API server would store it."""
-        item = copied(obj)
+        item = sent(obj)
         old = self.objects.get((item["kind"], item["metadata"]["name"]))
         if old is not None:
             if old.get("immutable") and old["data"] != item["data"]:

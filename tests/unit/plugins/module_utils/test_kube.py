@@ -250,7 +250,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once(kube, monkeypatch):
         raise urllib3.exceptions.SSLError("certificate verify failed")
 
     monkeypatch.setattr(kube._pool, "request", refused)
-    with pytest.raises(module.Unreachable, match="certificate verify failed.*Check the address, ca_cert"):
+    with pytest.raises(module.Unreachable, match=r"certificate verify failed.*Check the address, ca_cert"):
         kube.get("ConfigMap", "cm")
     assert len(asked) == 1
 

@@ -57,6 +57,8 @@ class World(Rolling):
 
     @classmethod
     def ready(cls, monkeypatch: pytest.MonkeyPatch) -> World:
+        # What one world put in place must not stand under the next, and that one's under the one after it.
+        monkeypatch.undo()
         world = cls.deployed(monkeypatch, per_rack=1, backup=PLAN)
         assert isinstance(world, World)
         world.store = FakeStore(world.kube, disks={pod: dict(FILES) for pod in world.nodes}).install(monkeypatch)

@@ -481,8 +481,6 @@ def test_a_load_that_is_given_up_leaves_no_login(world: Restorable) -> None:
 def test_a_whole_datacenter_can_be_given_up_until_data_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     steps: set[str] = set()
     for lives in range(200):
-        # What one life leaves held must not hold the next.
-        monkeypatch.undo()
         world = Restorable.saved(monkeypatch, tmp_path / str(lives))
         if not world.killed(lives, lambda: world.restore(**WHOLE)):  # noqa: B023
             break
@@ -510,7 +508,6 @@ def test_what_a_replaced_node_lost_is_fetched_again(
     """A run is killed, and a node is replaced before the next: it has the tokens of the one before, and no download."""
     gone = 0
     for lives in range(0, 200, 2):
-        monkeypatch.undo()
         world = Restorable.saved(monkeypatch, tmp_path / str(lives))
         if not world.killed(lives, lambda: world.restore(**wish)):  # noqa: B023
             break
