@@ -54,7 +54,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 backups:
-  description: The backups, the oldest first.
+  description:
+    - The backups, the oldest first.
+    - C(own) is false where another datacenter of the same names made it, which lives beside this one or had its
+      place before; null where that cannot be told.
   returned: success
   type: list
   elements: dict
@@ -70,6 +73,7 @@ backups:
       tables: []
       verified: "2026-11-25T04:00:10Z"
       damaged: false
+      own: true
       error: ''
 backup:
   description: The backup that O(name) names, as the module M(cassops.kubernetes.backup) tells it.

@@ -13,7 +13,7 @@ from .. import backups, report
 from ..backups import Listed
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import objects
+from ..observe import ledger_of, objects
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from . import catalogue
@@ -35,12 +35,15 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(backup_info). See its documentation for parameters and results."""
     kube = ctx.kube(params)
     where = (params["cluster"], params["datacenter"])
-    store = catalogue.opened(params, kube, objects(kube, *where, kinds=("Pod",)))
+    found = objects(kube, *where, kinds=("Pod", "ConfigMap"))
+    store = catalogue.opened(params, kube, found)
+    ledger = ledger_of(found, *where)
+    own = ledger.id if ledger else ""
     now = kube.server_time()
     running = catalogue.running(kube, *where)
     listed = store.listed(running, now)
-    told: dict[str, Any] = {"backups": [facts(one) for one in listed], "backup": None}
-    lines = text(listed, now) + [line for one in listed if one.damaged for line in found_in(store, one.name)]
+    told: dict[str, Any] = {"backups": [facts(one, own) for one in listed], "backup": None}
+    lines = text(listed, now, own) + [line for one in listed if one.damaged for line in found_in(store, one.name)]
     if params["name"]:
         manifest = running if running is not None and running.backup == params["name"] else None
         manifest = manifest or store.manifest(params["name"])
@@ -54,8 +57,16 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     return result
 
 
-def facts(one: Listed) -> dict[str, Any]:
-    """A backup in the list as results show it."""
+def is_own(one: Listed, ledger: str) -> bool | None:
+    """Whether a backup is of the datacenter with this ledger; None: nobody knows, of an old one or without a ledger."""
+    return one.ledger == ledger if one.ledger and ledger else None
+
+
+def facts(one: Listed, ledger: str) -> dict[str, Any]:
+    """A backup in the list as results show it.
+
+    :param ledger: the id of the datacenter's; empty where it has none.
+    """
     return {
         "name": one.name,
         "state": one.state,
@@ -68,12 +79,16 @@ def facts(one: Listed) -> dict[str, Any]:
         "tables": list(one.tables),
         "verified": one.verified or None,
         "damaged": one.damaged,
+        "own": is_own(one, ledger),
         "error": one.error,
     }
 
 
-def text(listed: Sequence[Listed], now: float) -> list[str]:
-    """The list as lines for people, the newest last: where the cursor is."""
+def text(listed: Sequence[Listed], now: float, ledger: str) -> list[str]:
+    """The list as lines for people, the newest last: where the cursor is.
+
+    :param ledger: the id of the datacenter's; empty where it has none.
+    """
     if not listed:
         return ["there is no backup yet: the playbook backup makes one"]
     rows = [
@@ -90,6 +105,7 @@ def text(listed: Sequence[Listed], now: float) -> list[str]:
     ]
     lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
     lines += [f"{one.name}: of {', '.join(one.tables)} only" for one in listed if one.tables]
+    lines += [f"{one.name}: of another datacenter of these names" for one in listed if is_own(one, ledger) is False]
     # Of a backup that runs, the nodes that are not in yet are no fault.
     ended = [one for one in listed if one.state != backups.RUNNING and not one.error]
     lines += [f"{one.name}: {', '.join(one.missing)} is not in it" for one in ended if one.missing]

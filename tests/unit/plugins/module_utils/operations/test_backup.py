@@ -878,3 +878,17 @@ def test_what_is_in_the_list(world: World) -> None:
     assert [node["node"] for node in result["backup"]["nodes"]] == world.nodes
     with pytest.raises(CassopsError, match="there is no backup b9"):
         world.run(backup_info, name="b9")
+
+
+def test_whose_a_backup_is(world: World) -> None:
+    world.back_up("b1")
+    world.store.of("catalogue").append(of_another(world, "a1"))
+    world.store.of("catalogue").append(of_another(world, "a2", ledger=""))
+    told = world.run(backup_info)
+    assert {one["name"]: one["own"] for one in told["backups"]} == {"a1": False, "a2": None, "b1": True}
+    assert told["report"][-1] == "a1: of another datacenter of these names"
+    # Nobody says whose they are while there is nothing to compare with.
+    del world.kube.objects["ConfigMap", "shop-dc1-ledger"]
+    told = world.run(backup_info)
+    assert {one["own"] for one in told["backups"]} == {None}
+    assert "another" not in " ".join(told["report"])
