@@ -525,15 +525,19 @@ def members_with_tokens(kube: Kube, pod: str, credentials: Credentials) -> set[s
 
 
 def keyspaces_of(session: cql.Session) -> tuple[Keyspace, ...]:
-    """Every keyspace, with the smallest gc_grace_seconds of its tables."""
+    """Every keyspace, with the smallest gc_grace_seconds of its tables, and whether it has materialized views."""
     grace: dict[str, int] = {}
     for row in session.execute("SELECT keyspace_name, gc_grace_seconds FROM system_schema.tables"):
         name, seconds = row["keyspace_name"], row["gc_grace_seconds"]
         if seconds is not None:
             grace[name] = min(seconds, grace.get(name, seconds))
-    rows = session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
+    viewed = {row["keyspace_name"] for row in session.execute("SELECT keyspace_name FROM system_schema.views")}
+    replications = {
+        row["keyspace_name"]: dict(row["replication"])
+        for row in session.execute("SELECT keyspace_name, replication FROM system_schema.keyspaces")
+    }
     return tuple(
-        Keyspace(row["keyspace_name"], dict(row["replication"]), grace.get(row["keyspace_name"])) for row in rows
+        Keyspace(name, replication, grace.get(name), name in viewed) for name, replication in replications.items()
     )
 
 

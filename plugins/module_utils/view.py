@@ -211,6 +211,8 @@ class Keyspace:
     replication: Mapping[str, str]
     # The smallest of its tables; None where it has none.
     gc_grace_seconds: int | None = None
+    # Whether it has materialized views.
+    views: bool = False
 
 
 @dataclass(frozen=True)

@@ -539,9 +539,21 @@ class Replacing:
         if not done.repair:
             failures.forget_missed(self.cluster.kube, plan.pod)
         done.left_over = failures.left_over(self.cluster, plan)
+        self.tell_of_views(sight)
         failures.close_plan(self.cluster)
         took = self.cluster.kube.server_time() - plan.began
         self.say(f"{plan.pod} has taken its place on {done.worker} after {took:.0f} s")
+
+    def tell_of_views(self, sight: Sight) -> None:
+        """Once for all nodes: a replica of a view can miss what was written while another one's was streamed."""
+        viewed = [keyspace.name for keyspace in sight.view.keyspaces if keyspace.views]
+        told = (
+            f"{', '.join(viewed)}: has materialized views, which can miss what was written during the replacement. "
+            "Once all nodes are up, repair it on every node (nodetool repair -full), before the shortest "
+            "gc_grace_seconds of its tables has passed"
+        )
+        if viewed and told not in self.ctx.warnings:
+            self.ctx.warnings.append(told)
 
     def must_repair(self, plan: Plan) -> bool:
         """Whether hints do not cover what it missed, until it served again."""

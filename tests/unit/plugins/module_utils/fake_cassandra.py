@@ -98,6 +98,8 @@ class FakeCassandra:
         }
         # (keyspace, gc_grace_seconds) of every table.
         self.tables: list[tuple[str, int | None]] = [("system_auth", 7776000)]
+        # The keyspace of each materialized view.
+        self.viewed: list[str] = []
         self.schema = "schema-1"
         self.statements: list[str] = []
         # Whether all nodes get to one schema.
@@ -265,6 +267,7 @@ class FakeSession:
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
+            (r"SELECT keyspace_name FROM system_schema\.views", self.materialized_views),
             (rf"SELECT role FROM system_auth\.roles WHERE role = {LITERAL}", self.read_role),
             (r"SELECT \* FROM system_auth\.\w+", self.read_all),
             (rf"(CREATE|ALTER) ROLE {NAME} {OPTIONS}", self.set_role),
@@ -347,6 +350,9 @@ class FakeSession:
 
     def tables(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name, "gc_grace_seconds": grace} for name, grace in self.ring.tables]
+
+    def materialized_views(self, consistency: str) -> list[dict[str, Any]]:
+        return [{"keyspace_name": name} for name in self.ring.viewed]
 
     def read_role(self, name: str, consistency: str) -> list[dict[str, Any]]:
         if consistency == "ALL" and not all(self.ring.sees(self.pod, pod) for pod in self.replicas(name)):

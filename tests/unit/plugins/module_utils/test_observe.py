@@ -479,12 +479,16 @@ def test_what_a_node_believes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fake.nodetool == []
 
 
-def test_keyspaces_have_the_smallest_gc_grace_of_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keyspaces_have_the_smallest_gc_grace_of_their_tables_and_know_views(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     fake = cassandra(monkeypatch)
     fake.replication["shop"] = fake.replication["empty"] = dict(fake.replication["system_auth"])
     fake.tables += [("shop", 864000), ("shop", 90000), ("shop", None)]
-    told = {item.name: item.gc_grace_seconds for item in observe.observation(NONE, "shop-dc1-r1-0", LOGIN)[1]}
-    assert (told["system_auth"], told["shop"], told["empty"]) == (7776000, 90000, None)
+    fake.viewed += ["shop", "shop"]
+    told = {item.name: item for item in observe.observation(NONE, "shop-dc1-r1-0", LOGIN)[1]}
+    assert [told[name].gc_grace_seconds for name in ("system_auth", "shop", "empty")] == [7776000, 90000, None]
+    assert [name for name in told if told[name].views] == ["shop"]
 
 
 def test_what_nodes_answer_alike_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

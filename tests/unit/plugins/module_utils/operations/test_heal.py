@@ -569,6 +569,17 @@ def test_a_rack_that_lost_its_volumes_is_replaced_one_after_the_other(world: Wor
     result = world.heal()
     world.assert_whole(before)
     assert [done["node"] for done in result["replaced"]] == [FIRST, FOURTH]
+    assert world.warnings == []
+
+
+def test_what_is_to_be_done_about_materialized_views_is_told_once(world: World) -> None:
+    world.ring.viewed += ["shop", "shop"]
+    world.kube.wipe(FIRST)
+    world.kube.wipe(FOURTH)
+    assert len(world.heal()["replaced"]) == 2
+    (told,) = world.warnings
+    assert told.startswith("shop: has materialized views, which can miss what was written")
+    assert "nodetool repair -full" in told
 
 
 def test_who_is_named_waits_for_the_replacement_that_was_begun_and_is_told_why(world: World) -> None:
