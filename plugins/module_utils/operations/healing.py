@@ -199,8 +199,6 @@ class Healing:
         self.replaced.append(done)
         # From now on it is a node like any other, whose ranges may have to be repaired.
         self.settings = replace(self.settings, named=self.settings.named - {step.node})
-        if done.left_over:
-            self.ctx.warnings.append(done.left_over)
 
     def abandon(self, step: Decision, seen: Round) -> None:
         plan = failures.open_plan(self.cluster, seen.sight.found)

@@ -111,8 +111,6 @@ class Renewing:
             raise
         done = replacing.carry_out(plan)
         self.done.append(done)
-        if done.left_over:
-            self.ctx.warnings.append(done.left_over)
         if done.repair:
             self.repair(pod, self.cluster.ask(self.cluster.look()))
         self.members.say(f"{pod} has a volume of {wanted.words()}")

@@ -539,6 +539,8 @@ class Replacing:
         if not done.repair:
             failures.forget_missed(self.cluster.kube, plan.pod)
         done.left_over = failures.left_over(self.cluster, plan)
+        if done.left_over:
+            self.ctx.warnings.append(done.left_over)
         self.tell_of_views(sight)
         failures.close_plan(self.cluster)
         took = self.cluster.kube.server_time() - plan.began
