@@ -171,11 +171,15 @@ def alone(living: Living) -> list[tuple[str, str]]:
 
 def separate(living: Living) -> None:
     """What was lost before brought both nodes of the rack with two workers to one: one of them goes to the other."""
-    node = f"{living.datacenter.prefix}-r2-1"
-    worker = faults.worker_of(living.datacenter, node)
-    wipe(living, node)
-    with faults.cordoned(living.datacenter, worker):
-        assert replaced(heal(living), living.datacenter)[node]["worker"] != worker
+    datacenter, node = living.datacenter, f"{living.datacenter.prefix}-r2-1"
+    worker = faults.worker_of(datacenter, node)
+    with faults.cordoned(datacenter, worker):
+        # It goes with the pod that uses it; the next one gets another, where there is room.
+        datacenter.namespace.kubectl("delete", "pvc", f"data-{node}", "--wait=false")
+        datacenter.delete_pod(node)
+        assert_held(living, {node: "its volume is empty"})
+    assert list(replaced(heal(living), datacenter)) == [node]
+    assert faults.worker_of(datacenter, node) != worker
 
 
 def one_rack(living: Living, rng: random.Random) -> None:
