@@ -480,7 +480,11 @@ class _SharedContext(ssl.SSLContext):
 
 
 def _tls(settings: _Settings) -> ssl.SSLContext:
-    """One context for requests, exec and port-forward."""
+    """One context for requests, exec and port-forward.
+
+    Not C(ssl.create_default_context): in Python 3.13 it refuses CAs without an authority key identifier, and clusters
+    have been made with such CAs for years.
+    """
     context = _SharedContext.make()
     try:
         if settings.ca_file or settings.ca_data:

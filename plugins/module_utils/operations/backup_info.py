@@ -42,6 +42,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     now = kube.server_time()
     running = catalogue.running(kube, *where)
     listed = store.listed(running, now)
+    if own:
+        ctx.warnings.extend(backups.of_namesakes(backups.namesakes(listed, own), *where))
     told: dict[str, Any] = {"backups": [facts(one, own) for one in listed], "backup": None}
     lines = text(listed, now, own) + [line for one in listed if one.damaged for line in found_in(store, one.name)]
     if params["name"]:
@@ -59,7 +61,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 def is_own(one: Listed, ledger: str) -> bool | None:
     """Whether a backup is of the datacenter with this ledger; None: nobody knows, of an old one or without a ledger."""
-    return one.ledger == ledger if one.ledger and ledger else None
+    return one.is_of(ledger) if one.ledger and ledger else None
 
 
 def facts(one: Listed, ledger: str) -> dict[str, Any]:
@@ -105,7 +107,8 @@ def text(listed: Sequence[Listed], now: float, ledger: str) -> list[str]:
     ]
     lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
     lines += [f"{one.name}: of {', '.join(one.tables)} only" for one in listed if one.tables]
-    lines += [f"{one.name}: of another datacenter of these names" for one in listed if is_own(one, ledger) is False]
+    if others := [one.name for one in listed if is_own(one, ledger) is False]:
+        lines.append(f"of another datacenter of these names: {', '.join(others)}")
     # Of a backup that runs, the nodes that are not in yet are no fault.
     ended = [one for one in listed if one.state != backups.RUNNING and not one.error]
     lines += [f"{one.name}: {', '.join(one.missing)} is not in it" for one in ended if one.missing]

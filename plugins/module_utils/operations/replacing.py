@@ -550,9 +550,9 @@ class Replacing:
         """Once for all nodes: a replica of a view can miss what was written while another one's was streamed."""
         viewed = [keyspace.name for keyspace in sight.view.keyspaces if keyspace.views]
         told = (
-            f"{', '.join(viewed)}: has materialized views, which can miss what was written during the replacement. "
-            "Once all nodes are up, repair it on every node (nodetool repair -full), before the shortest "
-            "gc_grace_seconds of its tables has passed"
+            f"materialized views of {', '.join(viewed)} can miss what was written during the replacement: once all "
+            "nodes are up, repair that on every node (nodetool repair -full <keyspace>), before the shortest "
+            "gc_grace_seconds of its tables has passed since the node went down"
         )
         if viewed and told not in self.ctx.warnings:
             self.ctx.warnings.append(told)

@@ -62,7 +62,7 @@ def sent(item: Any) -> Any:
 
 
 def copied(item: Any) -> Any:
-    """A copy of what is stored, five times quicker than by :func:`sent`: most of what these tests do is this."""
+    """A copy of what is stored: quicker than by :func:`sent`, where a quarter of the time of these tests went."""
     return marshal.loads(marshal.dumps(item))
 
 

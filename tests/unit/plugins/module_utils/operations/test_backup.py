@@ -57,7 +57,7 @@ class World(Rolling):
 
     @classmethod
     def ready(cls, monkeypatch: pytest.MonkeyPatch) -> World:
-        # What one world put in place must not stand under the next, and that one's under the one after it.
+        # What one world put in place must not stand under the next.
         monkeypatch.undo()
         world = cls.deployed(monkeypatch, per_rack=1, backup=PLAN)
         assert isinstance(world, World)
@@ -882,13 +882,18 @@ def test_what_is_in_the_list(world: World) -> None:
 
 def test_whose_a_backup_is(world: World) -> None:
     world.back_up("b1")
+    world.kube.clock += 60
     world.store.of("catalogue").append(of_another(world, "a1"))
     world.store.of("catalogue").append(of_another(world, "a2", ledger=""))
     told = world.run(backup_info)
     assert {one["name"]: one["own"] for one in told["backups"]} == {"a1": False, "a2": None, "b1": True}
-    assert told["report"][-1] == "a1: of another datacenter of these names"
+    assert told["report"][-1] == "of another datacenter of these names: a1"
+    assert [
+        word for word in world.warnings if "makes its backups in the same repository (1 by now, such as a1)" in word
+    ]
     # Nobody says whose they are while there is nothing to compare with.
+    world.warnings.clear()
     del world.kube.objects["ConfigMap", "shop-dc1-ledger"]
     told = world.run(backup_info)
     assert {one["own"] for one in told["backups"]} == {None}
-    assert "another" not in " ".join(told["report"])
+    assert "another" not in " ".join([*told["report"], *world.warnings])

@@ -578,8 +578,8 @@ def test_what_is_to_be_done_about_materialized_views_is_told_once(world: World) 
     world.kube.wipe(FOURTH)
     assert len(world.heal()["replaced"]) == 2
     (told,) = world.warnings
-    assert told.startswith("shop: has materialized views, which can miss what was written")
-    assert "nodetool repair -full" in told
+    assert told.startswith("materialized views of shop can miss what was written")
+    assert "nodetool repair -full <keyspace>" in told
 
 
 def test_who_is_named_waits_for_the_replacement_that_was_begun_and_is_told_why(world: World) -> None:
