@@ -65,7 +65,9 @@ class Removal:
         if isinstance(asked, CassopsError):
             self.ctx.warnings.append(f"whether keyspaces have replicas in {self.name} was not asked: {asked}")
             return
-        named = sorted(keyspace.name for keyspace in asked if self.name in keyspace.replication)
+        # Cassandra lets nobody take a datacenter out of system_auth that still has members.
+        users = (keyspace for keyspace in asked if not keyspace.name.startswith("system"))
+        named = sorted(keyspace.name for keyspace in users if self.name in keyspace.replication)
         if not named:
             return
         told = (
