@@ -69,6 +69,11 @@ options:
     description:
       - Two nodes of the datacenter may run on one worker. Default is V(false).
     type: bool
+  workers_on_demand:
+    description:
+      - Kubernetes adds workers for pods that wait (Karpenter, GKE Autopilot, pools that grow from zero), so it is not
+        checked whether those that are there can take the nodes. Default is V(false).
+    type: bool
   tokens:
     description:
       - Node, such as C(r1-0), -> list of its tokens, for the first start of a datacenter that is to take the files of a

@@ -15,6 +15,7 @@ from typing import Any
 from . import cql, nodetool
 from .errors import CassopsError
 from .kube import Kube
+from .nodetooltext import short_address
 from .view import Activity, Disk, Stream
 
 ASK_LIMIT = 20.0
@@ -79,7 +80,7 @@ def open_streams(rows: Iterable[Mapping[str, Any]]) -> tuple[Stream, ...]:
 
 def without_port(peer: str) -> str:
     """The address in what Java prints: ``/198.19.0.2:7000``, ``node.example/198.19.0.2:7000``, ``/[fd00::1]:7000``."""
-    return peer.rpartition("/")[2].rpartition(":")[0].strip("[]")
+    return short_address(peer.rpartition("/")[2].rpartition(":")[0].strip("[]"))
 
 
 def repairs(session: cql.Session) -> tuple[str, ...]:

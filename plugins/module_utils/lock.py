@@ -145,9 +145,16 @@ class Lock:
         self._end_thread()
         with contextlib.suppress(ApiError):
             lease = self.kube.get("Lease", self.name)
-            if lease is not None and lease["spec"].get("holderIdentity") == self.holder:
+            if lease is not None and self.is_ours(lease):
                 self._write(lease, holder="")
         self._lease = None
+
+    def is_ours(self, lease: Object) -> bool:
+        """Whether this run holds it. Two containers of one host name may have equal users and process numbers, so the
+        process counts too, where both are known."""
+        if (lease.get("spec") or {}).get("holderIdentity") != self.holder:
+            return False
+        return not self._process or _process_of(lease) in ("", self._process)
 
     def _end_thread(self) -> None:
         self._stop.set()
@@ -183,7 +190,7 @@ class Lock:
         if lease is not None and not self._free(lease, seen):
             self._lease = lease
             return False
-        self._held_before = ((lease or {}).get("spec") or {}).get("holderIdentity") == self.holder
+        self._held_before = lease is not None and self.is_ours(lease)
         # Others count from the stamp that is about to be written.
         before = awake()
         try:
@@ -203,9 +210,7 @@ class Lock:
         ran on this machine is seen to be dead at once.
         """
         spec = lease.get("spec") or {}
-        if spec.get("holderIdentity") in (None, "", self.holder):
-            return True
-        if is_dead(str((lease["metadata"].get("annotations") or {}).get(PROCESS, ""))):
+        if not spec.get("holderIdentity") or self.is_ours(lease) or is_dead(_process_of(lease)):
             return True
         first_seen = seen.setdefault(_renewed(spec), time.monotonic())
         if time.monotonic() - first_seen > _duration(spec):
@@ -250,7 +255,7 @@ class Lock:
                 return
             try:
                 lease = self.kube.get("Lease", self.name)
-                if lease is None or lease["spec"].get("holderIdentity") != self.holder:
+                if lease is None or not self.is_ours(lease):
                     taker = "nobody" if lease is None else lease["spec"].get("holderIdentity") or "nobody"
                     self._lost = f"{taker} holds it now"
                     return
@@ -260,6 +265,10 @@ class Lock:
             except CassopsError:
                 # Tried again at the next turn; check() knows when it is too late.
                 continue
+
+
+def _process_of(lease: Object) -> str:
+    return str((lease["metadata"].get("annotations") or {}).get(PROCESS) or "")
 
 
 def has_lapsed(lease: Object, now: float) -> bool:

@@ -9,6 +9,7 @@ are missing (the load of a node that was never heard of is ``?``).
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -504,8 +505,16 @@ def _address(text: str) -> tuple[str, int | None]:
     """``10.0.0.1``, ``10.0.0.1:7000``, ``::1``, ``[::1]:7000`` or a name."""
     match = re.fullmatch(r"\[(.+)\]:(\d+)|([^:]+):(\d+)", text)
     if match is None:
-        return text, None
-    return match[1] or match[3], int(match[2] or match[4])
+        return short_address(text), None
+    return short_address(match[1] or match[3]), int(match[2] or match[4])
+
+
+def short_address(text: str) -> str:
+    """An address as CQL's drivers write it: Java writes IPv6 at full length, C(fd00:0:0:0:0:0:0:1). A name as it is."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def _bracketed(text: str) -> list[str]:

@@ -24,7 +24,19 @@ from .errors import CassopsError
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name
 from .liveness import Liveness, Probe, probes
-from .view import Activity, Budget, Endpoint, Keyspace, NodeView, Observation, RackView, Schedule, View, observers
+from .view import (
+    SHORTEST_GC_GRACE,
+    Activity,
+    Budget,
+    Endpoint,
+    Keyspace,
+    NodeView,
+    Observation,
+    RackView,
+    Schedule,
+    View,
+    observers,
+)
 
 LABEL_CLUSTER = "cassops.kubernetes/cluster"
 LABEL_DATACENTER = "cassops.kubernetes/datacenter"
@@ -525,12 +537,18 @@ def members_with_tokens(kube: Kube, pod: str, credentials: Credentials) -> set[s
 
 
 def keyspaces_of(session: cql.Session) -> tuple[Keyspace, ...]:
-    """Every keyspace, with the smallest gc_grace_seconds of its tables, and whether it has materialized views."""
-    grace: dict[str, int] = {}
+    """Every keyspace, with the smallest gc_grace_seconds of its tables, and whether it has materialized views.
+
+    A table with less than L(SHORTEST_GC_GRACE) counts only where all are so: it must not hide the others.
+    """
+    graces: dict[str, list[int]] = {}
     for row in session.execute("SELECT keyspace_name, gc_grace_seconds FROM system_schema.tables"):
-        name, seconds = row["keyspace_name"], row["gc_grace_seconds"]
-        if seconds is not None:
-            grace[name] = min(seconds, grace.get(name, seconds))
+        if row["gc_grace_seconds"] is not None:
+            graces.setdefault(row["keyspace_name"], []).append(row["gc_grace_seconds"])
+    grace = {
+        name: min([seconds for seconds in told if seconds >= SHORTEST_GC_GRACE] or told)
+        for name, told in graces.items()
+    }
     viewed = {row["keyspace_name"] for row in session.execute("SELECT keyspace_name FROM system_schema.views")}
     replications = {
         row["keyspace_name"]: dict(row["replication"])

@@ -132,6 +132,7 @@ class Datacenter:
     :param address: `service` (a node's address is its Service) or `pod` (it is the pod's own).
     :param self_replace: a known node whose volume is empty may replace itself unasked.
     :param allow_shared_workers: two nodes of the datacenter may run on one worker.
+    :param workers_on_demand: Kubernetes adds workers for pods that wait, so those that are there need not suffice.
     :param tokens: by pod, the tokens of the first start, where they are given; else they are planned.
     :param backup: where its backups go; None is nowhere, and its pods have no container for them.
     """
@@ -152,6 +153,7 @@ class Datacenter:
     address: str = "service"
     self_replace: bool = False
     allow_shared_workers: bool = False
+    workers_on_demand: bool = False
     backup: BackupPlan | None = None
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -250,7 +252,7 @@ class _Parser:
             cluster=cluster,
             name=name,
             version=version,
-            image=self._text("image") or f"docker.io/library/cassandra:{version}",
+            image=self._image(version),
             racks=racks,
             storage_class=str(storage["class"]) if storage.get("class") else None,
             storage_size=self._storage_size(storage),
@@ -263,6 +265,7 @@ class _Parser:
             address=self._address(),
             self_replace=self._flag("self_replace"),
             allow_shared_workers=self._flag("allow_shared_workers"),
+            workers_on_demand=self._flag("workers_on_demand"),
             backup=self.backup_plan(),
         )
         parsed = replace(parsed, tokens=self._tokens(parsed))
@@ -578,6 +581,14 @@ class _Parser:
             self._fault("version", fault)
             return text, None
         return text, _release(text)
+
+    def _image(self, version: str) -> str:
+        """The tag may say nothing of Cassandra's version; where it does, it must be the one that is checked."""
+        image = self._text("image")
+        tag = re.search(r":(\d+\.\d+\.\d+)(?![\d.])[^/@]*(@|$)", image)
+        if tag and version and tag[1] != version and _release(tag[1])[:2] in SUPPORTED:
+            self._fault("image", f"its tag says Cassandra {tag[1]}, and {self._prefix}version is {version}")
+        return image or f"docker.io/library/cassandra:{version}"
 
     def _storage_size(self, storage: Mapping[str, Any]) -> str:
         size = storage.get("size")

@@ -209,7 +209,7 @@ class Schedule:
 class Keyspace:
     name: str
     replication: Mapping[str, str]
-    # The smallest of its tables; None where it has none.
+    # The smallest of its tables, without those below SHORTEST_GC_GRACE where it has others; None where it has none.
     gc_grace_seconds: int | None = None
     # Whether it has materialized views.
     views: bool = False

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -74,6 +76,10 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         if not self._is_here():
             answer: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
             return answer
+        # This process is the task's own fork, and a module would have the play's environment too.
+        environment: dict[str, Any] = {}
+        self._compute_environment_string(environment)
+        os.environ.update({name: str(value) for name, value in environment.items()})
         params, no_log_values = self._validated()
         warn_of_slips(task_vars)
         end_with_controller()
@@ -107,7 +113,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         )
 
     def _context(self, task_vars: dict[str, Any]) -> Context:
-        visible = task_vars.get("cassandra_progress", True)
+        visible = boolean(self._templar.template(task_vars.get("cassandra_progress", True)), strict=False)
         name = str(task_vars.get("inventory_hostname", "localhost"))
         return Context(
             check_mode=bool(self._task.check_mode),

@@ -424,7 +424,9 @@ def _cassandra_layer(layout: Layout, release: versions.CassandraImage, say: Say)
     ):
         folder(path)
     for jar in sorted(jars.glob("*.jar")):
-        file(f"{_CASSANDRA_HOME}/lib/{jar.name}", jar, 0o644)
+        # Maven's name of Cassandra itself is another than that in its distribution.
+        name = jar.name.replace("cassandra-all-", "apache-cassandra-")
+        file(f"{_CASSANDRA_HOME}/lib/{name}", jar, 0o644)
     for script in sorted((_FILES / "bin").iterdir()):
         file(f"{_CASSANDRA_HOME}/bin/{script.name}", script, 0o755)
     for tool in _TOOLS_IN_BIN:

@@ -52,6 +52,9 @@ def cassandra_yaml(datacenter: Datacenter, ledger: Ledger) -> str:
     ours = {**_DEFAULTS, period: value, **history(datacenter.release, ledger.born_version)}
     # A default gives way to the user's value, also when the user writes the key's old name: both would be refused.
     taken = {configuration.present_name(key, line) for key in datacenter.config}
+    if datacenter.config.get("commitlog_sync", "periodic") != "periodic":
+        # Cassandra does not start with a period beside batch or group (DatabaseDescriptor, 4.0 to 5.0).
+        taken.add(period)
     keys = {
         "cluster_name": datacenter.cluster,
         **{key: value for key, value in ours.items() if key not in taken},

@@ -13,7 +13,8 @@ from .common import Object, labels
 def pod_disruption_budget(datacenter: Datacenter) -> Object:
     """At most one node of the datacenter down by eviction.
 
-    A node that is down already (held, say) must not keep its worker from being drained: evicting it costs nothing.
+    A node that is down already (held, say) must not keep its worker from being drained, while all others are ready. Not
+    ready is not down, though: beside a node whose probe is late, or whose other container ended, nobody else may go.
     """
     return {
         "apiVersion": "policy/v1",
@@ -22,6 +23,6 @@ def pod_disruption_budget(datacenter: Datacenter) -> Object:
         "spec": {
             "maxUnavailable": 1,
             "selector": {"matchLabels": labels(datacenter)},
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "unhealthyPodEvictionPolicy": "IfHealthyBudget",
         },
     }

@@ -65,12 +65,13 @@ has_data() {
     return 1
 }
 
-# Seconds since the node last served; nothing when it never did. While the whole cluster was stopped (from and to, in
-# the ledger) nobody could miss anything: that does not count.
+# down_for SECONDS: for how long the node did not serve; nothing when it never did. While the whole cluster was stopped
+# (from and to, in the ledger) nobody could miss anything: that does not count where the node had served until SECONDS
+# before it.
 down_for() {
     last=$(stat -c %Y "$marks/alive" 2>/dev/null) || return 0
-    fact pause | awk -v last="$last" -v now="$(date +%s)" '
-        NF == 2 { from = $1 > last ? $1 : last; if ($2 > from) last += $2 - from }
+    fact pause | awk -v last="$last" -v now="$(date +%s)" -v late="$1" '
+        NF == 2 && last + late >= $1 { from = $1 > last ? $1 : last; if ($2 > from) last += $2 - from }
         END { print now - last }'
 }
 
@@ -126,7 +127,8 @@ own_address() {
 decide_with_data() {
     limit=$(fact gc_grace_seconds)
     case $limit in '' | 0 | *[!0-9]*) limit=864000 ;; esac
-    down=$(down_for)
+    # What was deleted while this node was down and the others were not has gone on to age while all were stopped.
+    down=$(down_for 120)
     if [ -z "$mark" ]; then
         reason="the volume holds data that no node of this datacenter wrote (it has no mark); put the right volume\
  back, or delete this claim and its pod if its data is not needed"
@@ -245,19 +247,27 @@ mark_volume() {
     mv "$marks/mark.new" "$marks/mark"
 }
 
-# For how long at most it missed writes since its ranges were last repaired; heal compares that with the time for which
-# others keep hints, repairs where needed, and takes the note away.
+# For how long it missed writes since its ranges were last repaired; heal compares that with the time for which others
+# keep hints, repairs where needed, and takes the note away. Times add up: others stop keeping hints when the oldest one
+# is older than that (since 4.1, hint_window_persistent_enabled), and it may not have got them in between.
 note_downtime() {
     case $way in
     replace) missed=unknown ;;
-    restart) missed=$(down_for) ;;
+    restart) missed=$(down_for 999999999) ;;
     *) return 0 ;;
     esac
     noted=$(cat "$marks/missed" 2>/dev/null) || noted=0
     case $missed,$noted in
     ,* | *,unknown) return 0 ;;
     unknown,*) ;;
-    *) [ "$missed" -gt "${noted:-0}" ] || return 0 ;;
+    *)
+        # A start that dies before it serves is the same time once more, and longer.
+        since=$(stat -c %Y "$marks/alive")
+        read -r counted before 2>/dev/null <"$marks/missing" || counted=''
+        [ "$counted" = "$since" ] && [ "${noted:-0}" -gt 0 ] || before=${noted:-0}
+        echo "$since $before" >"$marks/missing"
+        missed=$((before + missed))
+        ;;
     esac
     echo "$missed" >"$marks/missed.new"
     mv "$marks/missed.new" "$marks/missed"
@@ -361,6 +371,8 @@ jvm_options() {
     # meanwhile it would never get. 5.0 refuses to, and scale gives it an empty volume.
     bootstrap) case ${CASSOPS_VERSION:-} in 4.*) echo "-Dcassandra.reset_bootstrap_progress=true" ;; esac ;;
     esac
+    # The image's jvm-server.options turn IPv6 off.
+    case $POD_IP in *:*) echo "-Djava.net.preferIPv4Stack=false" ;; esac
     # The doorkeeper's first process lives for a minute: no code is worth compiling well for it, and the others need not
     # hear that it went.
     is_doorkeeper || return 0
@@ -435,7 +447,24 @@ release() {
     { : >"$termination"; } 2>/dev/null || :
 }
 
+# Another line's files cannot be read again by this one: that is an upgrade, with checks and snapshots before it. Within
+# a line nothing is lost, and a node that stays away would be worse. An image without these files is taken at its word.
+refuse_image() {
+    for jar in "${CASSANDRA_HOME:-$root/opt/cassandra}"/lib/apache-cassandra-[0-9]*.jar; do
+        has=${jar##*/apache-cassandra-}
+        case ${has%.jar} in
+        '[0-9]*' | "${CASSOPS_VERSION%.*}".*) ;;
+        *)
+            say "the image has Cassandra ${has%.jar}, and cassandra_version says $CASSOPS_VERSION: nothing was started.\
+ Correct cassandra_image or cassandra_version, and run deploy; another version comes by the playbook upgrade"
+            exit 1
+            ;;
+        esac
+    done
+}
+
 run() {
+    [ -z "${CASSOPS_VERSION:-}" ] || refuse_image
     decide
     while [ -n "$reason" ]; do
         hold

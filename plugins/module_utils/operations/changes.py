@@ -10,14 +10,16 @@ the living one: the hash notices what was taken away from the desired object, th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import CassopsError
 from ..kube import Kube
 from ..manifests import differences, with_applied_annotation
 from ..manifests.common import APPLIED_ANNOTATION
-from ..observe import Objects
+from ..observe import Objects, attempt
 
 try:
     import yaml
@@ -67,6 +69,23 @@ def plan(desired: Iterable[dict[str, Any]], found: Objects) -> list[Change]:
         if paths or applied(marked) != applied(live):
             changes.append(Change(marked, live, paths))
     return changes
+
+
+def wanted(kube: Kube, desired: Iterable[dict[str, Any]], found: Objects) -> list[Change]:
+    """L(plan), without what would be sent again for ever: where an admission webhook changes our objects as they come
+    in (their images, say, or resources), they never live as desired, and are as they should be all the same.
+
+    The API server is asked by a dry run, only for objects that carry what was last applied.
+    """
+    return [change for change in plan(desired, found) if not comes_out_as_is(kube, change)]
+
+
+def comes_out_as_is(kube: Kube, change: Change) -> bool:
+    if change.live is None or applied(change.desired) != applied(change.live):
+        return False
+    would = attempt(lambda: kube.apply(change.desired, dry_run=True))
+    # A webhook that takes no dry runs is heard when the change is sent.
+    return not isinstance(would, CassopsError) and content(would) == content(change.live)
 
 
 def with_hash(item: dict[str, Any]) -> dict[str, Any]:
@@ -154,11 +173,16 @@ def diff(changes: Iterable[Change], configuration: Callable[[], Mapping[str, Any
             {
                 "before_header": header if before else f"{header} (absent)",
                 "after_header": header,
-                "before": text(managed(before, change.desired)) if before else "",
-                "after": text(content(change.desired)),
+                "before": masked(text(managed(before, change.desired))) if before else "",
+                "after": masked(text(content(change.desired))),
             }
         )
     return shown
+
+
+def masked(shown: str) -> str:
+    """Without passwords: those of a keystore stand in cassandra.yaml."""
+    return re.sub(r"""(_password["']?: *)(?!null)("(?:[^"\\]|\\.)*"|[^\s,}]+)""", r"\1********", shown)
 
 
 def managed(live: Any, desired: Any) -> Any:

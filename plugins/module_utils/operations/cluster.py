@@ -78,6 +78,11 @@ class Sight:
     others: tuple[View, ...] = ()
     asked: float = float("-inf")
 
+    @property
+    def is_old(self) -> bool:
+        """Whether the words of the nodes open no gate any more."""
+        return time.monotonic() - self.asked > STILL_COUNTS
+
 
 class Cluster:
     """The datacenter that a task is for, and its neighbours.
@@ -189,7 +194,7 @@ class Cluster:
         :param everyone: see L(ask_all).
         """
         now = self.look()
-        if sight is None or time.monotonic() - sight.asked > STILL_COUNTS or (everyone and unasked(sight.view)):
+        if sight is None or sight.is_old or (everyone and unasked(sight.view)):
             return self.ask_all(now) if everyone else self.ask(now)
         told = sight.view
         view = replace(now.view, observations=told.observations, keyspaces=told.keyspaces, unheard=told.unheard)

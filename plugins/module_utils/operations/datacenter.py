@@ -77,6 +77,7 @@ DESIRED: Mapping[str, Any] = {
     "address": {"type": "str"},
     "self_replace": {"type": "bool"},
     "allow_shared_workers": {"type": "bool"},
+    "workers_on_demand": {"type": "bool"},
     "tokens": {"type": "raw", "no_log": False},
     "backup": {"type": "raw"},
 }
@@ -224,6 +225,8 @@ class Deployment:
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
         reasons += self.locked_out(ledger)
+        if not found.all("StatefulSet"):
+            reasons += self.out_of_reach()
         if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
@@ -231,6 +234,17 @@ class Deployment:
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
             path = f"{self.prefix}config"
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
+
+    def out_of_reach(self) -> list[str]:
+        """Datacenters that new nodes would not find by the names they are called by: they would be a second ring."""
+        return [
+            f"datacenter {peer.ledger.datacenter} is in another Kubernetes cluster and its nodes are called by names "
+            f"such as {names[0]}, which only the DNS there knows. A ring over several Kubernetes clusters needs "
+            f"{self.prefix}address: service there, with the addresses of Services routed between them"
+            for peer in self.peers
+            if peer.kube.server.host != self.kube.server.host
+            and (names := [seed for seed in own_seeds(peer.ledger) if seed.endswith(".svc")])
+        ]
 
     def locked_out(self, ledger: Ledger | None) -> list[str]:
         """A Secret that is no login; or none, where a new password would fit no role: the datacenter runs."""
@@ -248,7 +262,7 @@ class Deployment:
 
     def outline(self, found: Objects, ledger: Ledger | None) -> list[changes.Change]:
         """What would change if nothing but the desired objects counted (addresses as they are)."""
-        return changes.plan(self.manifests(ledger or self.new_ledger(), found), found)
+        return changes.wanted(self.kube, self.manifests(ledger or self.new_ledger(), found), found)
 
     def unfit(self, found: Objects) -> list[str]:
         """Why this Kubernetes cluster cannot take the datacenter, or these credentials cannot deploy it."""
@@ -257,8 +271,9 @@ class Deployment:
         if offered.namespace_exists is False and self.params.get("create_namespace"):
             self.namespace_missing = True
             offered = replace(offered, namespace_exists=True)
-        values = {"racks": self.params["racks"], "storage": self.params["storage"]}
-        reasons = preflight.errors(values, offered, self.prefix)
+        values = {key: self.params.get(key) for key in ("racks", "storage", "workers_on_demand")}
+        racks = [r.name for r in self.desired.racks if found.get("StatefulSet", self.desired.rack_name(r))]
+        reasons = preflight.errors(values, offered, self.prefix, racks)
         living = bool(found.all("StatefulSet"))
         reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix, living)
         missing = preflight.missing_rights(self.kube)
@@ -298,6 +313,17 @@ class Deployment:
             "every node has stored the name and refuses to start under another: put the old name back, or choose "
             "another datacenter name or namespace"
             for other in sorted(map(str, others))
+        ]
+        beside = {
+            str(item["metadata"]["labels"].get(LABEL_DATACENTER))
+            for item in self.kube.list("StatefulSet", labels={LABEL_CLUSTER: cluster})
+        }
+        unknown = beside - {name, *(str(options["datacenter"]) for options in self.params.get("peers") or ())}
+        reasons += [
+            f"{self.prefix}cluster: namespace {place} has datacenter {other} of cluster {cluster}, which is not among "
+            "the peers: without it this would be a second ring of the same name. Peers come from the inventory: put "
+            f"{self.prefix}cluster into the inventory of both (not into vars of a play)"
+            for other in sorted(unknown)
         ]
         wanted = [(change.kind, change.name) for change in self.outline(found, None)]
         wanted.append(("ConfigMap", ledger_name(cluster, name)))
@@ -465,7 +491,7 @@ class Deployment:
 
     def apply(self, ledger: Ledger, found: Objects) -> None:
         """Apply everything else; in phase C(new) also bring pods of an older revision up to date: they hold no data."""
-        planned = changes.plan(self.manifests(ledger, found), found)
+        planned = changes.wanted(self.kube, self.manifests(ledger, found), found)
         self.record(planned, found)
         changes.send(self.kube, planned)
         if any(change.kind == "StatefulSet" for change in planned):
@@ -499,7 +525,7 @@ class Deployment:
         }
         half_way = {rack: lowered for rack, lowered in self.half_way(found).items() if rack not in partitions}
         items = build(self.desired, ledger, {**half_way, **partitions})
-        altered = {change.name for change in changes.plan(items, found)}
+        altered = {change.name for change in changes.wanted(self.kube, items, found)}
         left = [rack.name for rack in self.desired.racks if self.desired.rack_name(rack) in altered]
         if not set(left) & set(half_way):
             return items
@@ -782,6 +808,12 @@ class Deployment:
             elif told is not None:
                 self.ctx.warnings.append(f"datacenter {options['datacenter']} was not asked for its seeds: {told}")
                 self.unreached = True
+        if self.params.get("peers") and not peers and ledger is None:
+            names = ", ".join(options["datacenter"] for options in self.params["peers"])
+            self.ctx.progress(
+                f"no other datacenter of the cluster is there ({names}): {self.desired.name} begins the ring",
+                important=True,
+            )
         return peers
 
     def peer(self, options: Mapping[str, Any]) -> Peer | None:

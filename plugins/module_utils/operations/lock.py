@@ -52,7 +52,7 @@ def places(params: Mapping[str, Any], ctx: Context) -> list[Kube]:
 def is_held(lock: Lock) -> bool:
     """Whether this run holds it."""
     lease = lock.kube.get("Lease", lock.name)
-    return bool(lease and (lease.get("spec") or {}).get("holderIdentity") == lock.holder)
+    return lease is not None and lock.is_ours(lease)
 
 
 def acquire(locks: list[Lock], wait: float) -> None:

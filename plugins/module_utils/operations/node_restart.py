@@ -183,7 +183,12 @@ class Restarts:
         """
         entry, clock = Done(batch), Stopwatch()
         # In a large datacenter a look asks a few of a rack; what its own nodes are busy with counts too.
-        if sight is None or set(batch.nodes).intersection(unasked(sight.view)) or self._gates(sight, batch):
+        if (
+            sight is None
+            or sight.is_old
+            or set(batch.nodes).intersection(unasked(sight.view))
+            or self._gates(sight, batch)
+        ):
             sight = self._open_gates(batch)
         entry.seconds["gates"] = clock.lap()
         # From the top, as Kubernetes does: should this run die here, those that are left can be held back.

@@ -22,6 +22,7 @@ LASTING = 100.0
 NO_LOG = "unable to retrieve container logs"
 NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
 NO_WORKER = "it cannot be scheduled"
+NO_POD = "has no pod"
 # How often a pod may crash before waiting any longer makes no sense.
 CRASHES = 3
 # For how many seconds a worker may be silent before somebody is told.
@@ -56,14 +57,17 @@ class Patience:
         # Of a node that is held, Kubernetes only says the same once more.
         held = {node.pod for node in listed if node.held}
         lasting = [pod for pod, since in self._since.items() if now - since > LASTING]
-        return told + [
-            f"{pod} {faults[pod]}{'' if pod in held else last_event(self._kube, pod, faults[pod])}" for pod in lasting
-        ]
+        events = {pod: "" if pod in held else last_event(self._kube, pod, faults[pod]) for pod in lasting}
+        # Where Kubernetes may make a pod it does so within a second, and where it may not it says why. It may also be
+        # away itself for a while.
+        return told + [f"{pod} {faults[pod]}{event}" for pod, event in events.items() if event or faults[pod] != NO_POD]
 
     def _fault(self, node: NodeView) -> str | None:
         # The containers of a pod that ends end one by one, and a new one comes.
         if node.is_ending:
             return None
+        if node.uid is None:
+            return NO_POD
         if node.held:
             return f"is held: {node.held}"
         # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".
@@ -103,10 +107,14 @@ def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:
 def last_event(kube: Kube, pod: str, said: str) -> str:
     """Kubernetes' latest warning about a pod, in brackets; empty where there is none, or it may not be read.
 
-    :param said: what is known of the pod already; a warning that is part of it is not told again.
+    :param said: what is known of the pod already; a warning that is part of it is not told again. Of a pod that cannot
+        be made (a quota, a policy, a webhook), the StatefulSet's events tell.
     """
-    told = attempt(lambda: list(kube.list("Event", fields=f"involvedObject.name={pod}")))
+    about = pod.rpartition("-")[0] if said == NO_POD else pod
+    told = attempt(lambda: list(kube.list("Event", fields=f"involvedObject.name={about}")))
     warnings = [item for item in told if item.get("type") == "Warning"] if isinstance(told, list) else []
+    if said == NO_POD:
+        warnings = [item for item in warnings if re.search(rf"\b{re.escape(pod)}\b", str(item.get("message")))]
     newest: Mapping[str, Any] = max(warnings, key=event_time, default={})
     return f" (Kubernetes: {newest['reason']}: {newest['message']})" if newest and newest["message"] not in said else ""
 

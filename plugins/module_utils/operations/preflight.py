@@ -10,7 +10,7 @@ be read is not checked, and that is said (the pods' own scheduling will tell lat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,13 +95,16 @@ def missing_rights(kube: Kube) -> list[str]:
     ]
 
 
-def errors(values: Mapping[str, Any], offered: Facts, prefix: str) -> list[str]:
-    """Why the values cannot work on this cluster. Values that are wrong in themselves are left to spec.py."""
+def errors(values: Mapping[str, Any], offered: Facts, prefix: str, living: Collection[str] = ()) -> list[str]:
+    """Why the values cannot work on this cluster. Values that are wrong in themselves are left to spec.py.
+
+    :param living: racks that are there already, see L(zone_errors).
+    """
     racks = [rack for rack in values.get("racks") or () if isinstance(rack, Mapping)]
     found = namespace_errors(offered, "deploy_create_namespace" if prefix else "create_namespace")
     found += storage_errors(values.get("storage"), offered.storage_classes, prefix)
-    if offered.workers is not None:
-        found += zone_errors(racks, offered.workers, prefix)
+    if not values.get("workers_on_demand"):
+        found += zone_errors(racks, offered.workers, prefix, living)
     return found
 
 
@@ -134,14 +137,29 @@ def is_default(storage_class: Mapping[str, Any]) -> bool:
     return annotations.get("storageclass.kubernetes.io/is-default-class") == "true"
 
 
-def zone_errors(racks: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[str, Any]], prefix: str) -> list[str]:
+def zone_errors(
+    racks: Sequence[Mapping[str, Any]],
+    workers: Sequence[Mapping[str, Any]] | None,
+    prefix: str,
+    living: Collection[str] = (),
+) -> list[str]:
+    """Racks whose zone has no worker.
+
+    :param living: names of racks that are not looked at. Their zone had workers, and when it fails it has none: what is
+        left of the datacenter must be within reach then.
+    """
+    if workers is None:
+        return []
     zones = sorted({zone for worker in workers if (zone := zone_of(worker))})
     found = []
     for number, rack in enumerate(racks):
         zone = rack.get("zone")
-        if zone and zone not in zones:
+        if zone and zone not in zones and rack.get("name") not in living:
             there = ", ".join(zones) or "none"
-            found.append(f"{prefix}racks[{number}].zone: no worker is in zone {zone!r}; zones with workers: {there}")
+            found.append(
+                f"{prefix}racks[{number}].zone: no worker is in zone {zone!r}; zones with workers: {there}. Where "
+                f"Kubernetes adds workers on demand, set {prefix}workers_on_demand: true"
+            )
     return found
 
 
@@ -152,7 +170,7 @@ def capacity_errors(
 
     :param living: the nodes have their workers already, so these are not counted: one may be cordoned for a while.
     """
-    if workers is None:
+    if workers is None or datacenter.workers_on_demand:
         return []
     shared = datacenter.allow_shared_workers or living
     requests = datacenter.resources.get("requests", {})
@@ -167,7 +185,8 @@ def capacity_errors(
                 there = most.get("status", {}).get("allocatable", {}).get(resource, "none")
                 found.append(
                     f"{prefix}resources.requests.{resource}: {wanted} fits on no worker of rack {rack.name}; "
-                    f"the largest, {most['metadata']['name']}, can allocate {there}"
+                    f"the largest, {most['metadata']['name']}, can allocate {there}. Where Kubernetes adds workers on "
+                    f"demand, set {prefix}workers_on_demand: true"
                 )
     if not shared:
         found += zone_room_errors(datacenter.racks, workers, prefix)
@@ -176,7 +195,7 @@ def capacity_errors(
     if not shared and not found and len(able) < total:
         found.append(
             f"{prefix}racks: {total} nodes need as many workers, there are {len(able)}; "
-            f"lower them, add workers, or set {prefix}allow_shared_workers"
+            f"lower them, add workers, or set {prefix}allow_shared_workers or {prefix}workers_on_demand"
         )
     return list(dict.fromkeys(found))
 
@@ -195,7 +214,8 @@ def zone_room_errors(racks: Sequence[Rack], workers: Sequence[Mapping[str, Any]]
         whose = "" if one else f" of the racks {', '.join(rack.name for rack in pinned.values())}"
         found.append(
             f"{prefix}{path}: {nodes} nodes{whose} need as many workers in zone {zone}, which has {able}; "
-            f"lower {'it' if one else 'them'}, add workers, or set {prefix}allow_shared_workers"
+            f"lower {'it' if one else 'them'}, add workers, or set {prefix}allow_shared_workers or "
+            f"{prefix}workers_on_demand"
         )
     return found
 

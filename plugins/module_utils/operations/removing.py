@@ -9,7 +9,7 @@ Each step looks first, so a run that was killed anywhere is finished by the next
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -22,8 +22,9 @@ from ..lock import Lock
 from ..manifests import ledger_config_map
 from ..observe import LABEL_CLUSTER, attempt, labels, ledger_of, objects
 from ..plan import plan_name
+from ..view import Keyspace
 from . import changes, rollout_plan
-from .cluster import lock_name
+from .cluster import Cluster, lock_name
 from .waiting import until
 
 
@@ -45,11 +46,50 @@ class Removal:
                 f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: option confirm, "
                 f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"
             )
+        self.tell_replicas()
         # Check mode writes nothing, not even the lock.
         with nullcontext() if self.ctx.check_mode else self.lock:
             for step in self.steps():
                 step()
         return {"changed": bool(self.done), "changes": self.done}
+
+    def tell_replicas(self) -> None:
+        """What a datacenter that goes takes from those that stay: QUORUM counts its replicas as long as a keyspace
+        names it, and where they are its only ones the rows go with its volumes.
+
+        :raises CassopsError: its volumes are to go, and keyspaces name it.
+        """
+        if not self.params.get("peers"):
+            return
+        asked = attempt(self.ask_ring)
+        if isinstance(asked, CassopsError):
+            self.ctx.warnings.append(f"whether keyspaces have replicas in {self.name} was not asked: {asked}")
+            return
+        # Cassandra lets nobody take a datacenter out of system_auth that still has members.
+        users = (keyspace for keyspace in asked if not keyspace.name.startswith("system"))
+        named = sorted(keyspace.name for keyspace in users if self.name in keyspace.replication)
+        if not named:
+            return
+        told = (
+            f"keyspaces {', '.join(named)} have replicas in datacenter {self.name}, and other datacenters of the "
+            "cluster go on: their requests at QUORUM would count replicas that are gone. If it goes for good, take it "
+            "out of the replication of each first, such as by "
+            f"ALTER KEYSPACE {named[0]} WITH replication = ..., without {self.name}"
+        )
+        if self.params.get("delete_volumes"):
+            raise CassopsError(told)
+        self.ctx.warnings.append(told)
+
+    def ask_ring(self) -> Sequence[Keyspace]:
+        """The keyspaces of a cluster that has other datacenters; none where this one is the last."""
+        cluster = Cluster(self.params, self.ctx, stopped=True)
+        if not cluster.peers:
+            return ()
+        sight = cluster.ask(cluster.look(), busy=False)
+        known = next((view.keyspaces for view in (sight.view, *sight.others) if view.observations), None)
+        if known is None:
+            raise CassopsError("no node answers")
+        return known
 
     def steps(self) -> list[Callable[[], None]]:
         # First what would begin to work on nodes that go.

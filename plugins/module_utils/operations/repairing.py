@@ -7,14 +7,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from .. import nodetool
+from .. import gates, nodetool
 from ..context import Context
 from ..gates import UNCOUNTED_KEYSPACES
 from ..report import distributed
 from ..view import View
 from . import failures
 from .cluster import Cluster
+from .waiting import until
+
+# Seconds between two looks.
+PAUSE = 10.0
 
 
 def keyspaces(view: View) -> list[str]:
@@ -31,6 +36,7 @@ def repair(cluster: Cluster, view: View, pod: str, limit: float, ctx: Context) -
     :return: the keyspaces.
     :raises NodetoolError: a repair failed.
     """
+    wait_for_others(cluster, pod, limit, ctx)
     names: Sequence[str] = keyspaces(view)
     for number, name in enumerate(names, 1):
         cluster.check()
@@ -38,3 +44,15 @@ def repair(cluster: Cluster, view: View, pod: str, limit: float, ctx: Context) -
         nodetool.run_one(cluster.kube, pod, ["repair", "-full", name], limit)
     failures.forget_missed(cluster.kube, pod)
     return list(names)
+
+
+def wait_for_others(cluster: Cluster, pod: str, limit: float, ctx: Context) -> None:
+    """Until no repair works on the node: Cassandra goes on with one when the run that began it has died, and a second
+    one beside it would take longer than both."""
+
+    def look() -> list[str]:
+        view = cluster.ask(cluster.look(), also=(pod,)).view
+        mine = {name: one for name, one in view.observations.items() if name == pod}
+        return gates.no_repairs(replace(view, observations=mine)) if mine else [f"{pod} does not answer"]
+
+    until(look, f"the repairs on {pod} to end", limit, ctx.progress, PAUSE)

@@ -127,12 +127,12 @@ def refuse(
     reasons += scaling.retire_refusals(params["retire"], resizing.racks(sight), resizing.target, resizing.plan(sight))
     offered = preflight.facts(cluster.kube)
     ctx.warnings.extend(offered.unread)
-    racks = [{"name": rack.name, "zone": rack.zone} for rack in desired.racks]
-    if offered.workers is not None:
-        reasons += preflight.zone_errors(racks, offered.workers, prefix)
     # Nobody needs room who stays or leaves: a worker may be cordoned just now.
     now = numbers(cluster)
     growing = {name: count for name, count in resizing.target.items() if count > now.get(name, 0)}
+    if not desired.workers_on_demand:
+        racks = [{"name": rack.name, "zone": rack.zone} for rack in desired.racks]
+        reasons += preflight.zone_errors(racks, offered.workers, prefix, [*(now.keys() - growing.keys())])
     asked = tuple(replace(rack, nodes=growing.get(rack.name, 0)) for rack in desired.racks)
     reasons += preflight.capacity_errors(replace(desired, racks=asked), offered.workers, prefix)
     if reasons:
@@ -149,7 +149,7 @@ def unlike(found: Objects, members: Members, desired: spec.Datacenter, prefix: s
     live = {rack.name: found.all("StatefulSet")[desired.rack_name(rack)]["spec"]["replicas"] for rack in there}
     as_is = replace(desired, racks=tuple(replace(rack, nodes=live[rack.name]) for rack in there))
     items = [item for item in build(as_is, ledger) if item["kind"] == "StatefulSet"]
-    altered = changes.plan(items, found)
+    altered = changes.wanted(members.kube, items, found)
     waiting = [
         name
         for name, item in found.all("StatefulSet").items()

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import wraps
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra, Member
@@ -100,12 +101,15 @@ class FakeKube:
         subnet: str = "198.19.0",
     ) -> None:
         self.namespace = namespace
+        self.server = SimpleNamespace(host="https://kubernetes.example")
         self.subnet = subnet
         self.ring = ring
         self.lock = threading.RLock()
         self.objects: dict[tuple[str, str], Object] = {}
         self.writes: list[str] = []
         self.dry_runs: list[str] = []
+        # What changes objects as they come in.
+        self.webhook: Callable[[Object], None] = lambda item: None
         self.missing_rights: list[Right] = []
         self.exists = True
         # Writes until the run is killed; None: never. Once it is killed, nothing answers until `revive`.
@@ -273,10 +277,12 @@ class FakeKube:
             item["metadata"] = {**old["metadata"], **item["metadata"], **({"annotations": notes} if notes else {})}
             if "status" in old:
                 item["status"] = copied(old["status"])
+            self.webhook(item)
             if old.get("spec") != item.get("spec"):
                 item["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
         if item["kind"] == "Service":
             self.give_address(item, old)
+        self.webhook(item)
         return item
 
     def give_address(self, item: Object, old: Object | None) -> None:

@@ -94,7 +94,9 @@ def test_streams_that_are_over_do_not_count(ring: FakeCassandra) -> None:
     assert str(streams[0]) == "Repair with 198.19.0.2, 43 %"
 
 
-@pytest.mark.parametrize("peer", ["/198.19.0.2:7000", "node.example/198.19.0.2:7000", "/[fd00::2]:7000"])
+@pytest.mark.parametrize(
+    "peer", ["/198.19.0.2:7000", "node.example/198.19.0.2:7000", "/[fd00::2]:7000", "/[fd00:0:0:0:0:0:0:2]:7000"]
+)
 def test_peers_are_addresses(peer: str) -> None:
     assert activity.without_port(peer) in ("198.19.0.2", "fd00::2")
 

@@ -101,3 +101,20 @@ def test_a_key_of_a_later_patch_is_refused() -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     assert len(errors({"cluster_name": "x", "no_such_key": 1, "num_tokens": -1})) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "faults"),
+    [
+        ({"enabled": True}, 1),
+        ({"enabled": "true", "optional": False}, 1),
+        ({"enabled": True, "optional": True}, 0),
+        ({"enabled": False}, 0),
+        ({}, 0),
+        (None, 0),
+    ],
+)
+def test_cql_that_takes_only_tls_is_refused(options: dict[str, object] | None, faults: int) -> None:
+    told = configuration.check({"client_encryption_options": options}, (5, 0, 9), "cassandra_config")
+    assert len(told) == faults
+    assert all("client_encryption_options: must have optional: true" in each for each in told)

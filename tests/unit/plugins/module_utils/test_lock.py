@@ -226,3 +226,18 @@ def test_is_dead_is_never_guessed(monkeypatch):
     assert module.is_dead("") is False
     assert module.is_dead("x/y/1") is False
     assert module.is_dead(module.process(os.getpid())) is False
+
+
+def test_containers_of_one_host_name_are_not_the_same_run(leases, monkeypatch):
+    """Their processes have small numbers, the same ones in each."""
+    monkeypatch.setattr(module, "process", lambda pid: f"boot/pid:[1]/{pid}")
+    first = take(leases, "root@bastion pid 7")
+    monkeypatch.setattr(module, "process", lambda pid: f"boot/pid:[2]/{pid}")
+    with pytest.raises(Locked):
+        take(leases, "root@bastion pid 7")
+    Lock(leases, "l", "root@bastion pid 7").release()
+    assert leases.lease["spec"]["holderIdentity"] == "root@bastion pid 7", "not ours to release"
+    monkeypatch.setattr(module, "process", lambda pid: f"boot/pid:[1]/{pid}")
+    take(leases, "root@bastion pid 7")
+    first.release()
+    assert leases.lease["spec"]["holderIdentity"] == ""

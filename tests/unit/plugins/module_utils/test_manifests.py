@@ -406,3 +406,16 @@ def test_a_schedules_shell_goes_on_and_fails_where_one_playbook_did(tmp_path: Pa
     playbooks = [f"-i dc1, cassops.kubernetes.{name}" for name in ("backup", "verify_backup", "purge_backups")]
     assert said.read_text().splitlines() == playbooks
     assert subprocess.run(command, env={**env, "FAILS": "none"}, check=False).returncode == 0
+
+
+def test_a_drain_takes_no_node_that_is_only_late_while_another_is_away() -> None:
+    (budget,) = [item for item in manifests.build(desired(), LEDGER) if item["kind"] == "PodDisruptionBudget"]
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "IfHealthyBudget"
+
+
+@pytest.mark.parametrize("version", ["4.0.19", "4.1.10", "5.0.9"])
+def test_a_commit_log_that_is_synced_at_once_has_no_period(version: str) -> None:
+    keys = yaml.safe_load(cassandra_yaml(desired(version=version, config={"commitlog_sync": "batch"}), LEDGER))
+    assert keys["commitlog_sync"] == "batch"
+    assert not {"commitlog_sync_period", "commitlog_sync_period_in_ms"} & {*keys}

@@ -484,10 +484,12 @@ def test_keyspaces_have_the_smallest_gc_grace_of_their_tables_and_know_views(
 ) -> None:
     fake = cassandra(monkeypatch)
     fake.replication["shop"] = fake.replication["empty"] = dict(fake.replication["system_auth"])
-    fake.tables += [("shop", 864000), ("shop", 90000), ("shop", None)]
+    fake.tables += [("shop", 864000), ("shop", 90000), ("shop", None), ("shop", 3600), ("brief", 3600), ("brief", 60)]
+    fake.replication["brief"] = dict(fake.replication["system_auth"])
     fake.viewed += ["shop", "shop"]
     told = {item.name: item for item in observe.observation(NONE, "shop-dc1-r1-0", LOGIN)[1]}
     assert [told[name].gc_grace_seconds for name in ("system_auth", "shop", "empty")] == [7776000, 90000, None]
+    assert told["brief"].gc_grace_seconds == 60
     assert [name for name in told if told[name].views] == ["shop"]
 
 

@@ -401,6 +401,43 @@ def test_where_cassandra_would_skip_what_it_has_a_join_streams_all(node: Node, v
     assert "reset_bootstrap_progress" not in node.start()["options"]
 
 
+@pytest.mark.parametrize(
+    ("jars", "fits"),
+    [
+        (("apache-cassandra-4.1.10.jar",), True),
+        (("apache-cassandra-4.1.4.jar", "cassandra-driver-core-3.11.0-shaded.jar"), True),
+        (("apache-cassandra-5.0.9.jar",), False),
+        (("other.jar",), True),
+        ((), True),
+    ],
+)
+def test_an_image_of_another_line_starts_nothing(node: Node, jars: tuple[str, ...], fits: bool) -> None:
+    """A tag that moved, or a person who changed the image only: nobody checked that as an upgrade."""
+    node.ledger(RUNNING)
+    node.data()
+    node.mark()
+    node.environment["CASSOPS_VERSION"] = "4.1.10"
+    for jar in jars:
+        node.write(f"opt/cassandra/lib/{jar}", "")
+    if fits:
+        node.start()
+        return
+    process = node.spawn()
+    output, _stderr = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "the image has Cassandra 5.0.9, and cassandra_version says 4.1.10" in output
+    assert not node.read("started")
+
+
+@pytest.mark.parametrize(("ip", "told"), [("198.19.1.1", False), ("fd00::11", True)])
+def test_java_uses_ipv6_where_the_pod_has_it(node: Node, ip: str, told: bool) -> None:
+    node.ledger(RUNNING)
+    node.data()
+    node.mark()
+    node.environment["POD_IP"] = ip
+    assert ("-Djava.net.preferIPv4Stack=false" in node.start()["options"].split()) is told
+
+
 def test_a_known_node_with_an_empty_volume_is_held(node: Node) -> None:
     node.ledger(RUNNING)
     before = snapshot(node.root)
@@ -525,9 +562,9 @@ def test_a_volume_that_was_given_up_is_held_when_it_comes_back(node: Node, mark:
 
 @pytest.mark.parametrize(
     ("noted", "seconds", "after"),
-    [(None, 700, 700), (500, 700, 700), (900, 700, 900), ("unknown", 700, "unknown"), (None, None, None)],
+    [(None, 700, 700), (500, 700, 1200), ("unknown", 700, "unknown"), (None, None, None)],
 )
-def test_the_longest_downtime_since_the_last_repair_is_noted(
+def test_downtimes_since_the_last_repair_add_up(
     any_node: Node, noted: object, seconds: int | None, after: object
 ) -> None:
     node = any_node
@@ -545,6 +582,25 @@ def test_the_longest_downtime_since_the_last_repair_is_noted(
         assert after <= int(told) < after + 60
     else:
         assert told == (after or "")
+
+
+def test_a_downtime_of_several_starts_counts_once(any_node: Node) -> None:
+    """A start that dies before the node serves does not end it."""
+    node, now = any_node, int(time.time())
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    alive = node.write("var/lib/cassandra/.cassops/alive", "")
+
+    def missed(seconds: int) -> int:
+        os.utime(alive, (now - seconds, now - seconds))
+        node.start()
+        return int(node.read("var/lib/cassandra/.cassops/missed"))
+
+    assert all(5000 <= missed(5000) < 5060 for _start in range(3))
+    assert all(5300 <= missed(300) < 5420 for _start in range(2)), "it served in between"
+    (node.marks / "missed").unlink()
+    assert 300 <= missed(300) < 360, "it was repaired meanwhile"
 
 
 def test_what_a_replacement_missed_is_not_known_to_it(node: Node) -> None:
@@ -906,3 +962,14 @@ def test_the_probe_renews_the_sign_of_life(node: Node) -> None:
 def test_shellcheck_has_nothing_to_say(script: str) -> None:
     result = subprocess.run([str(SHELLCHECK), "-"], input=script, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
+
+
+def test_what_was_deleted_before_a_stop_ages_while_all_are_stopped(node: Node) -> None:
+    """It was down before the others were stopped: they may purge the markers of what it has missed."""
+    now = int(time.time())
+    node.ledger(replace(RUNNING, pause=(now - 300_000, now - 10)))
+    node.mark()
+    node.data()
+    alive = node.write("var/lib/cassandra/.cassops/alive", "")
+    os.utime(alive, (now - 900_000, now - 900_000))
+    assert "longer than gc_grace_seconds (864000)" in node.reason()

@@ -354,3 +354,22 @@ def test_versions_go_up(have: str, want: str, fine: bool) -> None:
 
 def test_quantities_of_volumes_are_compared_by_value() -> None:
     assert spec.refusals(replace(LIVING, storage_size="102400Mi"), DESIRED) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "fits"),
+    [
+        ("mirror.example/cassandra:5.0.9", True),
+        ("mirror.example:5000/cassandra:5.0.9-ubi@sha256:00", True),
+        ("mirror.example/cassandra:5.0", True),
+        ("mirror.example/cassandra@sha256:00", True),
+        ("mirror.example:5000/a4.1.10/cassandra", True),
+        ("mirror.example/own:1.2.3", True),
+        ("mirror.example/cassandra:4.1.10", False),
+        ("mirror.example/cassandra:5.0.8-ubi@sha256:00", False),
+    ],
+)
+def test_a_tag_must_not_say_another_version(image: str, fits: bool) -> None:
+    told = errors(image=image)
+    assert (told == []) is fits
+    assert all(text.startswith("cassandra_image: its tag says Cassandra ") for text in told)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 from types import SimpleNamespace
 
@@ -75,15 +76,34 @@ def datacenter(tmp_path, monkeypatch):
     return made
 
 
-def as_twin(arguments, *, check=False, **connection):
+class Templar:
+    """Renders one word."""
+
+    def template(self, value, **options):
+        if isinstance(value, dict):
+            return {name: self.template(inner) for name, inner in value.items()}
+        return value.replace("{{ where }}", "here") if isinstance(value, str) else value
+
+
+def as_twin(arguments, *, check=False, environment=None, progress=False, **connection):
     task = SimpleNamespace(
-        args=arguments, action="cassops.kubernetes.nodetool", async_val=0, check_mode=check, diff=False
+        args=arguments,
+        action="cassops.kubernetes.nodetool",
+        async_val=0,
+        check_mode=check,
+        diff=False,
+        environment=environment,
     )
     local = SimpleNamespace(
-        **{"transport": "local", "become": None, "_shell": SimpleNamespace(tmpdir="/nowhere"), **connection}
+        **{
+            "transport": "local",
+            "become": None,
+            "_shell": SimpleNamespace(tmpdir="/nowhere", env_prefix=lambda **environment: ""),
+            **connection,
+        }
     )
-    twin = ActionModule(task, local, None, None, None, None)
-    return twin.run(task_vars={"inventory_hostname": "dc1", "cassandra_progress": False})
+    twin = ActionModule(task, local, None, None, Templar(), None)
+    return twin.run(task_vars={"inventory_hostname": "dc1", "cassandra_progress": progress})
 
 
 class Ended(Exception):
@@ -140,6 +160,24 @@ def test_check_mode_runs_only_what_reads(datacenter):
     assert (result["changed"], result["skipped_commands"], datacenter.execs) == (True, [["flush"]], [])
     result = as_twin({**WHERE, "command": ["version"]}, check=True)
     assert (result["changed"], result["skipped_commands"], len(datacenter.execs)) == (False, [], 3)
+
+
+def test_the_environment_of_a_task_counts(monkeypatch):
+    """A module has it too: without it the task would be about the cluster that happens to be the current one."""
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    monkeypatch.setattr(runner.os, "environ", dict(os.environ))
+    monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: {"seen": dict(os.environ)})
+    seen = as_twin({**WHERE, "command": ["x"]}, environment=[{"K8S_AUTH_CONTEXT": "{{ where }}"}, {"NUMBER": 7}])[
+        "seen"
+    ]
+    assert (seen["K8S_AUTH_CONTEXT"], seen["NUMBER"]) == ("here", "7")
+
+
+@pytest.mark.parametrize(("said", "visible"), [("false", False), (False, False), ("no", False), ("true", True)])
+def test_progress_is_hidden_by_a_text_too(monkeypatch, said, visible):
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: {"told": ctx.progress is not runner.silent})
+    assert as_twin({**WHERE, "command": ["x"]}, progress=said)["told"] is visible
 
 
 def test_wrong_options_in_a_modules_words():

@@ -212,3 +212,15 @@ def test_labels_that_stand_in_several_places_are_written_in_each() -> None:
 )
 def test_the_part_that_is_ours(live: Any, desired: Any, shown: Any) -> None:
     assert changes.only(live, desired) == shown
+
+
+def test_a_diff_shows_no_password() -> None:
+    options = {"enabled": True, "optional": True, "keystore": "/tls/k", "keystore_password": 'very, "secret" }'}
+    encryption = {"internode_encryption": "all", "truststore_password": "secret", "keystore_password": None}
+    config = {"client_encryption_options": options, "server_encryption_options": encryption}
+    planned = changes.plan(built(config=config), applied())
+    shown = str(changes.diff(planned, lambda: None))
+    assert "secret" not in shown.replace("superuser_secret", "")
+    assert shown.count("********") == 2
+    assert "/tls/k" in shown
+    assert "internode_encryption" in shown

@@ -1147,6 +1147,58 @@ def test_a_second_datacenter_joins_the_first(two: World) -> None:
     assert two.run(**SECOND_DC)["changed"] is False
 
 
+def test_the_first_of_several_datacenters_says_that_it_begins_the_ring(world: World) -> None:
+    world.others["far"] = FakeKube(world.ring, "far", subnet="198.19.7")
+    told = "no other datacenter of the cluster is there (dc2): dc1 begins the ring"
+    peers = [{"datacenter": "dc2", "namespace": "far"}]
+    world.run(peers=peers)
+    assert told in world.said
+    world.run(peers=peers)
+    assert told not in world.said
+
+
+def test_a_second_datacenter_that_does_not_know_the_first_is_refused(deployed: World) -> None:
+    """The cluster's name stood where the other hosts of the inventory do not see it."""
+    before = len(deployed.kube.writes)
+    with pytest.raises(
+        SpecError, match="namespace ns has datacenter dc1 of cluster shop, which is not among the peers"
+    ):
+        deployed.run(datacenter="dc2")
+    assert deployed.writes(before) == []
+
+
+def test_names_that_only_another_kubernetes_knows_are_no_seeds(two: World) -> None:
+    for node in two.kube.names("StatefulSet"):
+        two.kube.objects.pop(("StatefulSet", node))
+    known = two.kube.ledger()
+    named = replace(known, seeds=(f"{FIRST}.shop-dc1-nodes.ns.svc",))
+    two.kube.apply(datacenter.changes.with_hash(manifests.ledger_config_map(named)))
+    two.others["far"].server.host = "https://far.example"
+    with pytest.raises(
+        SpecError, match=r"dc1 is in another Kubernetes cluster .*shop-dc1-nodes.ns.svc.*address: service"
+    ):
+        two.run(**SECOND_DC)
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+def test_replicas_in_a_datacenter_that_goes_are_told(two: World, volumes: bool) -> None:
+    two.run(**SECOND_DC)
+    far = {"datacenter": "dc2", "namespace": "far", "confirm": "dc2", "peers": SECOND_DC["peers"]}
+    two.ring.replication["shop"] = {"class": "NetworkTopologyStrategy", "dc1": "3", "dc2": "2"}
+    words = "have replicas in datacenter dc2, and other datacenters of the cluster go on"
+    if volumes:
+        with pytest.raises(CassopsError, match=words):
+            two.remove(**far, delete_volumes=True)
+        assert two.others["far"].names("StatefulSet")
+        two.ring.replication["shop"].pop("dc2")
+        two.remove(**far, delete_volumes=True)
+        assert two.warnings == []
+    else:
+        two.remove(**far)
+        assert [text for text in two.warnings if words in text]
+    assert two.others["far"].names("StatefulSet") == []
+
+
 def test_a_second_datacenter_waits_for_the_first_start_of_the_first(worlds: Callable[[], World]) -> None:
     """Each would take itself for the first: two rings of one name, with logins of their own."""
     world = killed_before(worlds, "apply StatefulSet shop-dc1-r2")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -300,6 +301,23 @@ def test_a_node_that_was_away_beyond_the_hint_window_is_repaired(world: World) -
     assert world.heal()["repaired"] == [THIRD]
     assert world.kube.missed.pop(SECOND) == "60"
     world.assert_whole(before)
+
+
+def test_a_repair_does_not_begin_beside_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cassandra goes on with one whose run has died: a second would make both longer, and so on."""
+    world.kube.missed[THIRD] = "10801"
+    row = {"id": "1", "keyspace_name": "shop", "completed": False, "options_incremental": False}
+    world.ring.busy[THIRD].repairs.append(row)
+    seen: list[int] = []
+
+    def later(seconds: float) -> None:
+        seen.append(len(world.ring.repaired))
+        if len(seen) > 3:
+            row["completed"] = True
+
+    monkeypatch.setattr(time, "sleep", later)
+    assert world.heal()["repaired"] == [THIRD]
+    assert seen[:4] == [0, 0, 0, 0]
 
 
 def test_what_cannot_be_read_is_not_taken_for_nothing(world: World) -> None:

@@ -208,6 +208,28 @@ def test_a_container_beside_cassandra_that_ends_again_and_again(
     assert patience.Patience(cast(Kube, world.kube)).lost([own]) == []
 
 
+def test_a_pod_that_may_not_be_made(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No event is about a pod that does not exist; the StatefulSet's tell why."""
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    node = replace(views.nodes()[0], uid=None, ready=False, reason="it has no pod")
+    lost = patience.Patience(cast(Kube, world.kube))
+    assert lost.lost([node]) == [], "Kubernetes may be away for a while"
+    rack = node.pod.rpartition("-")[0]
+    for number, pod in enumerate((node.pod, f"{node.pod}0")):
+        event = {"reason": "FailedCreate", "message": f"create Pod {pod} in {rack} failed: quota", "type": "Warning"}
+        world.kube.put(
+            {
+                "kind": "Event",
+                "metadata": {"name": f"e{number}"},
+                "involvedObject": {"name": rack},
+                "lastTimestamp": f"2026-01-0{number + 1}",
+                **event,
+            }
+        )
+    (told,) = lost.lost([node])
+    assert told == (f"{node.pod} has no pod (Kubernetes: FailedCreate: create Pod {node.pod} in {rack} failed: quota)")
+
+
 def test_what_counts_depends_on_who_asks(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "LASTING", -1.0)
     node = replace(views.nodes()[0], ready=False, reason="it cannot be scheduled: 0/3 nodes are available")

@@ -148,10 +148,18 @@ def test_values_that_are_wrong_in_themselves_are_no_reason_to_fail(storage: Any)
 def test_zones() -> None:
     racks = [{"name": "r1", "zone": "a"}, {"name": "r2", "zone": "d"}, {"name": "r3"}]
     assert preflight.errors({"racks": racks}, offered(), PREFIX) == [
-        "cassandra_racks[1].zone: no worker is in zone 'd'; zones with workers: a, b, c"
+        "cassandra_racks[1].zone: no worker is in zone 'd'; zones with workers: a, b, c. Where "
+        "Kubernetes adds workers on demand, set cassandra_workers_on_demand: true"
     ]
     (told,) = preflight.errors({"racks": racks[:1]}, offered(workers=(worker("w1"),)), PREFIX)
-    assert told.endswith("zones with workers: none")
+    assert "zones with workers: none." in told
+    assert preflight.errors({"racks": racks, "workers_on_demand": True}, offered(), PREFIX) == []
+
+
+def test_a_zone_that_failed_is_not_in_the_way_of_what_is_left() -> None:
+    racks = [{"name": "r1", "zone": "a"}, {"name": "r2", "zone": "d"}, {"name": "r3", "zone": "e"}]
+    (told,) = preflight.errors({"racks": racks}, offered(), PREFIX, living=("r1", "r2"))
+    assert told.startswith("cassandra_racks[2].zone")
 
 
 def test_all_faults_at_once() -> None:
@@ -169,8 +177,10 @@ def test_nodes_that_fit() -> None:
 def test_requests_that_fit_on_no_worker_of_the_zone() -> None:
     workers = [worker("wa", "a"), worker("wb", "b", memory="4Gi"), worker("wb2", "b", memory="6Gi"), worker("wc", "c")]
     assert capacity(workers) == [
-        "cassandra_resources.requests.memory: 8Gi fits on no worker of rack rb; the largest, wb2, can allocate 6Gi"
+        "cassandra_resources.requests.memory: 8Gi fits on no worker of rack rb; the largest, wb2, can allocate 6Gi. "
+        "Where Kubernetes adds workers on demand, set cassandra_workers_on_demand: true"
     ]
+    assert capacity(workers, workers_on_demand=True) == []
 
 
 def test_a_resource_that_no_worker_has() -> None:
@@ -178,7 +188,7 @@ def test_a_resource_that_no_worker_has() -> None:
     told = capacity([worker("wa", "a")], resources=resources, racks=[{"name": "ra", "zone": "a", "nodes": 1}])
     assert told == [
         "cassandra_resources.requests.ephemeral-storage: 1Gi fits on no worker of rack ra; the largest, wa, can "
-        "allocate none"
+        "allocate none. Where Kubernetes adds workers on demand, set cassandra_workers_on_demand: true"
     ]
 
 
@@ -186,9 +196,10 @@ def test_more_nodes_than_workers_in_a_zone() -> None:
     racks = [{"name": "ra", "zone": "a", "nodes": 2}]
     assert capacity(offered().workers, racks=racks) == [
         "cassandra_racks[0].nodes: 2 nodes need as many workers in zone a, which has 1; lower it, add workers, or set "
-        "cassandra_allow_shared_workers"
+        "cassandra_allow_shared_workers or cassandra_workers_on_demand"
     ]
     assert capacity(offered().workers, racks=racks, allow_shared_workers=True) == []
+    assert capacity(offered().workers, racks=racks, workers_on_demand=True) == []
 
 
 def test_racks_in_one_zone_are_added_up() -> None:
@@ -199,7 +210,7 @@ def test_racks_in_one_zone_are_added_up() -> None:
     racks.append({"name": "r2", "zone": "a", "nodes": 2})
     assert capacity(workers, racks=racks) == [
         "cassandra_racks: 4 nodes of the racks r1, r2 need as many workers in zone a, which has 2; lower them, add "
-        "workers, or set cassandra_allow_shared_workers"
+        "workers, or set cassandra_allow_shared_workers or cassandra_workers_on_demand"
     ]
     assert capacity(workers, racks=racks, allow_shared_workers=True) == []
     assert capacity([*workers, worker("wa3", "a"), worker("wa4", "a")], racks=racks) == []
@@ -209,7 +220,7 @@ def test_more_nodes_than_workers_in_all() -> None:
     racks = [{"name": "ra", "nodes": 2}, {"name": "rb", "nodes": 2}]
     assert capacity(offered().workers, racks=racks) == [
         "cassandra_racks: 4 nodes need as many workers, there are 3; lower them, add workers, or set "
-        "cassandra_allow_shared_workers"
+        "cassandra_allow_shared_workers or cassandra_workers_on_demand"
     ]
 
 

@@ -100,7 +100,23 @@ def test_what_nodes_said_some_seconds_ago_opens_nothing(pending: Rolling, monkey
 
     monkeypatch.setattr(Cluster, "ask", late)
     batches = len(pending.roll(soak=0)["batches"])
-    assert len(asked) == 1 + 2 * batches, "when each batch is back, and again before the next"
+    assert len(asked) == 1 + 3 * batches, "when each batch is back, and again before the next one and at its gates"
+
+
+def test_the_first_batch_is_not_restarted_by_an_old_look(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before it may have waited for long, and a node may have gone down meanwhile."""
+    note = rollout.Rollout.note
+
+    def long_after(self: Any, *args: Any) -> None:
+        monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + 60)
+        pending.ring.down.add(FAR)
+        note(self, *args)
+
+    monkeypatch.setattr(rollout.Rollout, "note", long_after)
+    uids = pending.uids()
+    with pytest.raises(CassopsError, match="the gates before"):
+        pending.roll()
+    assert pending.uids() == uids
 
 
 def test_nothing_pending_is_nothing_to_do(world: Rolling) -> None:
@@ -354,6 +370,28 @@ def test_a_deploy_half_way_changes_nothing(pending: Rolling) -> None:
     uids = pending.uids()
     assert pending.deploy(**CHANGED)["changes"] == []
     assert (pending.partitions(), pending.uids()) == ([1, 2, 2], uids)
+
+
+def test_half_way_a_deploy_changes_nothing_where_a_webhook_changes_objects(world: Rolling) -> None:
+    """As mirrors of registries do: what is there never is as desired, and yet nothing is to be sent."""
+
+    def mirror(item: dict[str, Any]) -> None:
+        if item["kind"] == "StatefulSet":
+            for container in item["spec"]["template"]["spec"]["containers"]:
+                container["image"] = "mirror.example/" + container["image"].removeprefix("mirror.example/")
+
+    world.kube.webhook = mirror
+    world.deploy(**CHANGED)
+    assert world.deploy(**CHANGED)["changes"] == []
+    assert world.deploy(check=True, **CHANGED)["changes"] == []
+    world.roll(pause_after="canary")
+    uids = world.uids()
+    assert world.deploy(**CHANGED)["changes"] == []
+    assert (world.partitions(), world.uids()) == ([1, 2, 2], uids)
+    somebody = world.kube.objects["StatefulSet", "shop-dc1-r1"]
+    somebody["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 1
+    (told,) = world.deploy(**CHANGED)["changes"]
+    assert "terminationGracePeriodSeconds" in told
 
 
 def test_a_deploy_of_another_change_half_way_restarts_nothing(pending: Rolling) -> None:
