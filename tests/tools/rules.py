@@ -137,8 +137,8 @@ def conditions(root: Path = ROOT) -> list[str]:
     for pattern in ("roles/*/tasks/**/*.yml", "roles/*/handlers/**/*.yml", "playbooks/**/*.yml"):
         for path in sorted(root.glob(pattern)):
             problems += [
-                f"{path.relative_to(root)}: {key}: {' '.join(text.split())!r} is an inline if, which ansible-core 2.17 and "
-                "2.18 refuse here: put it into a variable, or into parentheses"
+                f"{path.relative_to(root)}: {key}: {' '.join(text.split())!r} is an inline if, which ansible-core 2.17 "
+                "and 2.18 refuse here: put it into a variable, or into parentheses"
                 for key, text in _conditions(yaml.safe_load(path.read_text()))
                 if _bare_if(text)
             ]
