@@ -37,7 +37,10 @@ options:
   statement:
     description:
       - A statement.
-      - It is returned and may be logged, so secrets belong into O(parameters), in a task with C(no_log).
+      - It is returned and may be logged. Values of rows that are secret belong into O(parameters), in a task with
+        C(no_log).
+      - Cassandra binds nothing in C(CREATE ROLE) and C(ALTER ROLE), so the password of a role stands in the statement
+        itself, and only C(no_log) on the task keeps it out of results and logs. Quotes in it are doubled.
     type: str
   parameters:
     description:

@@ -34,6 +34,7 @@ def main() -> int:
     report.check("modules and their twins", rules.twins)
     report.check("action group", rules.action_group)
     report.check("roles: defaults = argument_specs", rules.roles)
+    report.check("conditions that ansible-core 2.17 takes", rules.conditions)
     report.check("requirements of execution environments", rules.execution_environment)
     report.check("templates of AWX", rules.controller)
     report.check("headers", rules.headers)

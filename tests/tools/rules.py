@@ -34,6 +34,9 @@ ROLE_FILES = ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "meta
 SHELLCHECK = ("--format=gcc", "--severity=warning", "--exclude=SC1090,SC1091")
 # Folders of one machine, and settings of a package registry, which are the machine's own business.
 LOCAL = re.compile(r"/(work|root|farm)/|--(extra-)?index-url|--trusted-[h]ost|(GOPROXY|registry)=http")
+# Keys whose values Ansible takes for the inside of {% if %}, and what may hold an inline if in there.
+CONDITIONS = ("changed_when", "failed_when", "that", "until", "when")
+ENCLOSED = re.compile(r"""\{\{.*?\}\}|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\([^()]*\)|\[[^][]*\]""", re.DOTALL)
 # Where a machine is told its registries, and hosts in there that are everybody's.
 REGISTRY_VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "GOPROXY", "npm_config_registry")
 REGISTRY_FILES = (".config/go/env", ".config/pip/pip.conf", ".m2/settings.xml", ".npmrc", ".pip/pip.conf")
@@ -126,6 +129,41 @@ def _differences(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> Ite
                 f"{name} has the default {defaults[name]!r} in defaults/main.yml,"
                 f" {options[name].get('default')!r} in meta/argument_specs.yml"
             )
+
+
+def conditions(root: Path = ROOT) -> list[str]:
+    """No condition is a bare ``A if B else C``: ansible-core before 2.19 puts it into {% if %}, which takes none."""
+    problems = []
+    for pattern in ("roles/*/tasks/**/*.yml", "roles/*/handlers/**/*.yml", "playbooks/**/*.yml"):
+        for path in sorted(root.glob(pattern)):
+            problems += [
+                f"{path.relative_to(root)}: {key}: {' '.join(text.split())!r} is an inline if, which ansible-core 2.17 "
+                "and 2.18 refuse here: put it into a variable, or into parentheses"
+                for key, text in _conditions(yaml.safe_load(path.read_text()))
+                if _bare_if(text)
+            ]
+    return problems
+
+
+def _conditions(tree: Any) -> Iterator[tuple[str, str]]:
+    """Every condition below, with the key that it stands under."""
+    if isinstance(tree, list):
+        for item in tree:
+            yield from _conditions(item)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            if key in CONDITIONS:
+                texts = value if isinstance(value, list) else [value]
+                yield from ((key, text) for text in texts if isinstance(text, str))
+            else:
+                yield from _conditions(value)
+
+
+def _bare_if(text: str) -> bool:
+    """Whether there is an ``if`` outside of templates, texts, parentheses and lists."""
+    while (shorter := ENCLOSED.sub(" ", text)) != text:
+        text = shorter
+    return re.search(r"\bif\b", text) is not None
 
 
 def headers(root: Path = ROOT) -> list[str]:

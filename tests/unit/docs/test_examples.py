@@ -130,7 +130,7 @@ def check_inventory(groups: dict[str, Any]) -> None:
 
 def check_variables(variables: dict[str, Any]) -> None:
     assert set(variables) <= all_options(), set(variables) - all_options()
-    known = {"cassandra_pod_template": "pod_template", "cassandra_config": "config"}
+    known = {f"cassandra_{name}": name for name in ("config", "jvm_options", "pod_template")}
     for name, value in variables.items():
         if name in known:
             spec.parse({**SMALL, known[name]: value}, "cassandra_")

@@ -72,6 +72,34 @@ def test_roles_agree_on_shared_variables(tmp_path: Path) -> None:
     assert len(rules.roles(tmp_path)) == 1
 
 
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("when: a if b else c", True),
+        ("when: [x, a | length == 0 if b == 'd' else c]", True),
+        ("ansible.builtin.assert: {that: a if b else c}", True),
+        ("block: [{debug: {}, until: a if b else c}]", True),
+        ("failed_when: a if (b) else c", True),
+        ("changed_when: (a if b else c) | length > 0", False),
+        ("when: (a(d) if b else c)", False),
+        ("when: a in [b if c else d]", False),
+        ('when: "{{ a if b else c }}"', False),
+        ("when: a != 'one if any else none'", False),
+        ("when: notify or iffy", False),
+        ("failed_when: false", False),
+        ('debug: {msg: "{{ a if b else c }}"}', False),
+        ('vars: {d: "{{ a if b else c }}"}', False),
+    ],
+)
+@pytest.mark.parametrize("file", ["roles/heal/tasks/main.yml", "roles/heal/handlers/main.yml", "playbooks/heal.yml"])
+def test_a_condition_is_no_bare_inline_if(tmp_path: Path, file: str, task: str, told: bool) -> None:
+    plays = file.startswith("playbooks")
+    write(tmp_path, **{file: f"- hosts: all\n  tasks:\n  - {task}\n" if plays else f"- {task}\n"})
+    problems = rules.conditions(tmp_path)
+    assert len(problems) == told
+    assert all(problem.startswith(f"{file}: ") for problem in problems)
+
+
 def test_a_file_without_the_header_is_told(tmp_path: Path) -> None:
     header = "\n".join(rules.HEADER)
     write(

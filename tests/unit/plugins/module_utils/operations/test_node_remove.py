@@ -142,6 +142,20 @@ def test_what_may_be_lost_must_be_accepted(world: World) -> None:
     assert world.remove(host_id="host-ghost", accept_loss=["one"])["changed"] is True
 
 
+def test_the_nodes_of_a_datacenter_that_is_gone_go_one_by_one(world: World) -> None:
+    """As docs/operations/destroy.md has it: asked of one that stays, and the gone one is no peer."""
+    ghosts = {name: Member(f"198.19.9.{n}", f"r{n}", f"host-{name}", (n,), "dc2") for n, name in enumerate("ab", 1)}
+    world.ring.members.pop("ghost")
+    world.ring.members.update(ghosts)
+    world.ring.down = set(ghosts)
+    # Cassandra does not let system_auth go before its members are gone.
+    world.ring.replication["system_auth"] = {"class": NTS, "dc1": "3", "dc2": "2"}
+    assert "accept_loss: [system_auth]" in world.refused(host_id="host-a")
+    for name in ghosts:
+        assert world.remove(host_id=f"host-{name}", accept_loss=["system_auth"])["changed"] is True
+    assert not set(ghosts) & set(world.ring.members)
+
+
 def test_assassinate_is_for_what_owns_nothing(world: World) -> None:
     assert "first remove it without assassinate" in world.refused(host_id="host-ghost", assassinate=True)
     world.ring.members["ghost"].tokens = ()
