@@ -34,6 +34,8 @@ SMALL = (versions.PAUSE, versions.TOOLS, versions.RESTIC)
 _FILES = SOURCE / "image"
 _RECIPE = "1"  # raise it when the recipe changes in a way that no file in image/ shows
 _CASSANDRA_HOME = "opt/cassandra"
+# How Maven calls the jar of Cassandra itself, and how its distribution does.
+_OWN_JAR = ("cassandra-all-", "apache-cassandra-")
 _TOOLS_IN_BIN = ("sstableloader", "sstablescrub", "sstableupgrade", "sstableutil", "sstableverify")
 _TOOLS_ASIDE = (
     "sstabledump",
@@ -101,7 +103,7 @@ def key(name: str) -> str:
     parts = [name.encode(), _RECIPE.encode()]
     if name.startswith("cassandra:"):
         release = _release(name)
-        recipe = (release, _DEBIAN_PACKAGES, _USELESS, _USELESS_JAVA, _TOOLS_IN_BIN, _TOOLS_ASIDE)
+        recipe = (release, _DEBIAN_PACKAGES, _USELESS, _USELESS_JAVA, _TOOLS_IN_BIN, _TOOLS_ASIDE, _OWN_JAR)
         parts += [
             repr(recipe).encode(),
             *(path.relative_to(_FILES).as_posix().encode() + path.read_bytes() for path in sources),
@@ -424,9 +426,7 @@ def _cassandra_layer(layout: Layout, release: versions.CassandraImage, say: Say)
     ):
         folder(path)
     for jar in sorted(jars.glob("*.jar")):
-        # Maven's name of Cassandra itself is another than that in its distribution.
-        name = jar.name.replace("cassandra-all-", "apache-cassandra-")
-        file(f"{_CASSANDRA_HOME}/lib/{name}", jar, 0o644)
+        file(f"{_CASSANDRA_HOME}/lib/{jar.name.replace(*_OWN_JAR)}", jar, 0o644)
     for script in sorted((_FILES / "bin").iterdir()):
         file(f"{_CASSANDRA_HOME}/bin/{script.name}", script, 0o755)
     for tool in _TOOLS_IN_BIN:
