@@ -739,12 +739,10 @@ def crossed(scene: Scene, case: Case) -> Decision:
     owner = scene.members.get(node.address or "")
     if owner is not None and node.host_id and owner.host_id != node.host_id:
         return Decision(node.pod, 19, RECREATE, f"its address {node.address} is that of another node, {owner.host_id}")
-    return ask(
-        case,
-        19,
-        f"the others know its address with another host id than its volume has: {summary(case)}",
-        by_name(node, "put the right volume back, or give this one up"),
-    )
+    reason = f"the others know its address with another host id than its volume has: {summary(case)}"
+    if node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 19, reason)
+    return ask(case, 19, reason, by_name(node, "put the right volume back, or give this one up"))
 
 
 def starting(scene: Scene, case: Case) -> Decision:

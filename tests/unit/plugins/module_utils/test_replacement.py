@@ -748,7 +748,9 @@ def test_row_18_nodes_that_serve_and_let_nobody_in_are_not_lost() -> None:
 def test_row_19_crossed_addresses() -> None:
     words = "A node with address /198.19.0.2 already exists, cancelling join. Use cassandra.replace_address"
     view = dead(views.whole(), FIRST, phase="Crashed", restarts=2)
-    assert short(decided(view, last_words=words)) == (19, ASK)
+    told = decided(view, last_words=words)
+    assert (short(told), f"replace_node_name={FIRST}" in told.advice) == ((19, ASK), True)
+    assert short(decided(view, settings=Settings(named=frozenset({FIRST})), last_words=words)) == (19, REPLACE)
     crossed = views.with_node(view, FIRST, address=address_of(view, SECOND))
     assert short(decided(crossed, last_words=words)) == (19, RECREATE)
 

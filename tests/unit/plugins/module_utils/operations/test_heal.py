@@ -37,6 +37,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, SELECTED
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import UNCLEAN
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
@@ -1214,6 +1215,65 @@ def test_a_node_that_died_while_it_joined_joins_anew(world: World) -> None:
     assert world.kube.one("PersistentVolumeClaim", f"data-{new}")["metadata"]["uid"] != claim
     assert world.kube.ledger().replace == {}
     assert world.ring.doors[new] == OPEN
+
+
+def joined_unnoticed(world: World) -> None:
+    """A scale was killed while the node joined, which it did by itself; then its worker is lost."""
+    ledger = world.kube.ledger()
+    unfinished = ledger.with_node(LedgerNode(FOURTH, ledger.address(FOURTH)))
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = unfinished.to_data()
+    name = worker_of(world, FOURTH)
+    world.kube.kill_worker(name)
+    world.kube.evict(FOURTH)
+    world.kube.delete_worker(name)
+
+
+def unclean(world: World) -> list[str]:
+    noted: str = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations", {}).get(UNCLEAN, "")
+    return noted.split(",")
+
+
+def test_a_node_that_joined_and_that_nobody_wrote_down_is_replaced(world: World) -> None:
+    """Its start script must not take it for one that joins; who lost ranges by that join still needs cleanup."""
+    before = world.identities()
+    joined_unnoticed(world)
+    (done,) = world.heal()["replaced"]
+    assert (done["node"], done["attempts"]) == (FOURTH, 1)
+    world.assert_whole(before)
+    assert FIRST in unclean(world), "of its own rack"
+    assert FOURTH not in unclean(world)
+
+
+def test_a_replacement_that_began_to_join_as_a_new_node_is_begun_again(world: World) -> None:
+    """A plan that an earlier release has left: its pod was made while the ledger had no host id."""
+    before = world.identities()
+    joined_unnoticed(world)
+
+    def unknown(self: Replacing, plan: Plan, sight: Sight, ledger: Any) -> Any:
+        return ledger
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Replacing, "with_member", unknown)
+        assert "tried to join as a new node" in str(world.refused())
+    assert PLAN in world.kube.objects
+    (done,) = world.heal()["replaced"]
+    assert done["node"] == FOURTH
+    world.assert_whole(before)
+
+
+def test_killed_before_any_write_of_it_the_next_run_knows_who_needs_cleanup(worlds: Callable[[], World]) -> None:
+    for lives in range(1, 99):
+        world = worlds()
+        before = world.identities()
+        joined_unnoticed(world)
+        killed = world.killed(lives, world.heal)
+        world.heal(patience=5)
+        world.assert_whole(before)
+        assert FIRST in unclean(world), lives
+        if not killed:
+            break
+    else:
+        raise AssertionError("it never came to an end")
 
 
 def test_a_pod_that_waits_for_a_claim_that_nobody_makes_is_made_again(world: World) -> None:
