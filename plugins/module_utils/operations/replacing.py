@@ -228,15 +228,13 @@ class Replacing:
         A new node under the dead one's address says at once that it hibernates, and nodes that have heard that do not
         gossip with it (``Gossiper.maybeGossipToUnreachableMember``), unless it is a seed: it learns of nobody, and
         dies with "Unable to contact any seeds". At the first attempt that depends on luck, at another one it is
-        certain (CASSANDRA-19580).
+        certain (CASSANDRA-19580). Also one that is a seed in the ledger: the living have the seeds of their own start.
 
         :raises CassopsError: no living node took it.
         """
         service = sight.found.get("Service", plan.pod)
         if service is None or service["spec"].get("clusterIP") != plan.address:
             return  # A new address is not said to hibernate.
-        if plan.address in self.cluster.ledger(sight.found).seeds:
-            return
         living = [node.pod for node in sight.view.nodes if node.ready and node.pod != plan.pod]
         told = together(lambda pod: attempt(lambda: take_as_seed(self.cluster.kube, pod, plan.address)), living)
         unwilling = [error for error in told if isinstance(error, CassopsError)]

@@ -402,7 +402,7 @@ class FailingKube(FakeKube):
         self.half_way.add(pod)
         self.missed[pod] = "unknown"
         friends = [name for name, seeds in self.ring.seeds.items() if dead.address in seeds and name != pod]
-        if pod in self.ring.hibernating and dead.address not in ledger.seeds and not friends:
+        if pod in self.ring.hibernating and not friends:
             # "Unable to contact any seeds"; its container starts again.
             self.starting[pod] = self.slow
             return
