@@ -334,6 +334,25 @@ def test_below_the_replicas_of_a_keyspace(three: Scaling) -> None:
     assert "scale_ignore: racks" in words
 
 
+@pytest.mark.parametrize("racks", [1, 2])
+def test_a_ledger_that_is_older_than_the_nodes(three: Scaling, racks: int) -> None:
+    """It was put back from a backup of before a scale-out: nobody may end what serves because of that."""
+    older = dict(three.kube.one("ConfigMap", "shop-dc1-ledger")["data"])
+    three.run(scale, 2)
+    newer = dict(three.kube.one("ConfigMap", "shop-dc1-ledger")["data"])
+    three.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = older
+    words = untouched(three, racks=racks)
+    assert "the ledger is older than they are" in words
+    lines = [f"{pod} {one.address} {one.host_id}" for pod, one in sorted(three.ring.members.items()) if pod[-1] == "1"]
+    assert f"({'; '.join(lines)})" in words
+    assert untouched(three, racks=racks, check=True) == words
+    with_lines = older["nodes"] + "".join(f"{line}\n" for line in lines)
+    three.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = {**older, "nodes": with_lines}
+    three.run(scale, 2)
+    three.assert_whole(2)
+    assert three.kube.ledger().nodes.keys() == {line.split()[0] for line in newer["nodes"].splitlines()}
+
+
 def test_no_room(six: Scaling) -> None:
     six.ring.busy["shop-dc1-r1-0"].disk = (10_000, 5_000)
     six.ring.tables.append(("shop", 864000))
