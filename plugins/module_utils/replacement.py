@@ -84,6 +84,7 @@ CORRUPT = (
 COLLISION = "already exists, cancelling join"
 PARTIAL_BOOTSTRAP = "cassandra.reset_bootstrap_progress"
 TAKEN_AWAY = "run the playbook scale, which takes away what is left of it"
+ORPHANED = "its StatefulSet is gone, and the ledger knows the node"
 HAS_LEFT = "was decommissioned and will not rejoin"
 # From which on a container that crashes does not come up by itself.
 CRASHES = 3
@@ -133,6 +134,7 @@ class Case:
     :param unread: why that is not known just now.
     :param last_words: the end of the log of a container that crashed.
     :param wanted: a StatefulSet wants this node.
+    :param orphaned: there is no StatefulSet that could; the playbook that makes it again.
     :param open_plan: a replacement of this node was begun and is not finished.
     :param wished: that was begun although the node was well.
     :param old_volume: and the volume that it gives up is still there.
@@ -148,6 +150,7 @@ class Case:
     unread: str = ""
     last_words: str = ""
     wanted: bool = True
+    orphaned: str = ""
     open_plan: bool = False
     wished: bool = False
     old_volume: bool = False
@@ -419,6 +422,8 @@ def by_table(scene: Scene, case: Case) -> Decision:
         return ask(case, 0, "the datacenter's first start is not finished", "run the playbook deploy")
     if is_ending(node, case.worker) and (case.overdue or 0) > OVERDUE:
         return stuck(case)
+    if case.orphaned:
+        return ask(case, 9, ORPHANED, make_again(case.orphaned))
     if not case.wanted:
         return surplus(case, bool(up))
     if case.open_plan:
@@ -578,6 +583,12 @@ def starts_again(scene: Scene, case: Case) -> bool:
     # A pod that waits on a worker that is off ends within minutes; on one that is back it starts.
     unheard = node.phase == "Pending" and case.worker.state == UNKNOWN
     return unheard or not off_for_good(scene.settings, case.worker)
+
+
+def make_again(playbook: str) -> str:
+    """What a person can do about a StatefulSet that is gone: its nodes are wanted until somebody takes them away."""
+    why = "which was cut off while it made it anew" if playbook == "scale" else "which makes it again around its pods"
+    return f"run the playbook {playbook}, {why}; if the rack shall go, take it out with the playbook scale afterwards"
 
 
 def surplus(case: Case, up: bool) -> Decision:

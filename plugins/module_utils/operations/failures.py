@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..errors import CassopsError
 from ..kube import Forbidden, Kube, Object
 from ..observe import Objects, attempt, condition, seconds_of, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
+from ..renewal import copy_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
 from .cluster import Cluster, Place, Sight
@@ -56,10 +58,10 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
     begun = plan if plan is not None and plan.pod == node.pod else None
     if node.ready and not begun:
         told = attempt(lambda: missed(kube, node.pod))
-        kept = wanted(sight.found, node.pod)
+        facts = Case(node, wanted=wanted(sight.found, node.pod), orphaned=orphaned(sight, node.pod))
         if isinstance(told, CassopsError):
-            return Case(node, unread=str(told), wanted=kept)
-        return Case(node, missed=told, wanted=kept)
+            return replace(facts, unread=str(told))
+        return replace(facts, missed=told)
     volume, where = volume_of(kube, sight.found, node)
     now = kube.server_time()
     return Case(
@@ -70,6 +72,7 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         overdue=None if node.ends_by is None else now - node.ends_by,
         last_words=last_words(kube, node.pod, LOG_LINES) if node.phase == "Crashed" else "",
         wanted=wanted(sight.found, node.pod),
+        orphaned=orphaned(sight, node.pod),
         open_plan=begun is not None,
         wished=begun is not None and begun.wished,
         old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
@@ -98,6 +101,15 @@ def wanted(found: Objects, pod: str) -> bool:
     name, _dash, ordinal = pod.rpartition("-")
     stateful_set = found.get("StatefulSet", name)
     return stateful_set is not None and int(ordinal) < stateful_set["spec"].get("replicas", 1)
+
+
+def orphaned(sight: Sight, pod: str) -> str:
+    """The playbook that makes a node's StatefulSet again where there is none; empty where there is one."""
+    name, view = pod.rpartition("-")[0], sight.view
+    if sight.found.get("StatefulSet", name) is not None:
+        return ""
+    copy = sight.found.get("ConfigMap", copy_name(view.cluster, view.datacenter))
+    return "scale" if copy is not None and copy["data"]["name"] == name else "deploy"
 
 
 # --- Kubernetes -------------------------------------------------------------------------------------------------------

@@ -1277,6 +1277,21 @@ def test_killed_before_any_write_of_it_the_next_run_knows_who_needs_cleanup(worl
         raise AssertionError("it never came to an end")
 
 
+@pytest.mark.parametrize(("copied", "playbook"), [("", "deploy"), ("shop-dc1-r1", "scale"), ("shop-dc1-r2", "deploy")])
+def test_nodes_whose_stateful_set_is_gone_are_wanted(world: World, copied: str, playbook: str) -> None:
+    """Deleted by hand without its pods, or by a scale that was killed before it made it anew with other claims."""
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r1"))
+    if copied:
+        labels = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"]["labels"]
+        metadata = {"name": "shop-dc1-remaking", "labels": labels}
+        world.kube.put({"kind": "ConfigMap", "metadata": metadata, "data": {"name": copied, "object": "{}"}})
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (9, "ask"), FOURTH: (9, "ask")}
+    assert f"run the playbook {playbook}, " in str(refusal)
+    assert "node_remove" not in str(refusal)
+    assert "node_decommission" not in str(refusal)
+
+
 def test_a_pod_that_waits_for_a_claim_that_nobody_makes_is_made_again(world: World) -> None:
     """Kubernetes before 1.26."""
     before = world.identities()

@@ -969,6 +969,19 @@ def test_killed_before_any_write_of_a_new_rack(worlds: Worlds) -> None:
         pytest.fail("the run never ends")
 
 
+def test_killed_before_any_write_while_volumes_grow(worlds: Worlds) -> None:
+    """A StatefulSet that is deleted and not made anew yet is that of no new rack."""
+    for lives in range(99):
+        three = worlds(1)
+        larger = {"storage": {"size": "2Gi"}}
+        killed = three.killed(lives, lambda three=three, larger=larger: three.run(scale, 1, **larger))  # type: ignore[misc]
+        three.run(scale, 1, **larger)
+        three.assert_whole(1)
+        if not killed:
+            return
+    raise AssertionError("it never came to an end")
+
+
 def test_waits_have_limits() -> None:
     """The ones above rely on it."""
     assert issubclass(waiting.WaitedTooLong, CassopsError)
