@@ -302,9 +302,9 @@ class Scene:
         }
 
     def newcomers(self) -> set[str]:
-        """Nodes that never joined and do not try to just now: they cannot join while a member is dead."""
+        """Nodes of any datacenter that never joined and do not try to now: they cannot join while a member is dead."""
         found = set()
-        for node in self.seen.nodes:
+        for node in (node for view in self.views for node in view.nodes):
             member = self.member(node)
             if node.host_id is None and (
                 member is None or not (member.tokens or under_way(member) or self.up_in(member.address))

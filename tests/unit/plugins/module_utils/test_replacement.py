@@ -47,7 +47,14 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     decide,
     first,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Endpoint, Keyspace, Stream, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
+    Activity,
+    Endpoint,
+    Keyspace,
+    Observation,
+    Stream,
+    View,
+)
 
 DEFAULT = Settings()
 NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -871,6 +878,29 @@ def test_another_datacenters_view_counts_too() -> None:
         },
     )
     assert decide(one, cases(one), DEFAULT, peers=[alive])[0].action == WAIT
+
+
+def test_a_node_that_could_not_join_another_datacenter_is_not_waited_for() -> None:
+    """It waits for the dead one itself: Cassandra lets nobody join while a member is dead."""
+    new = "shop-dc2-r1-0"
+    one, other = dead_for_all(two_datacenters(), FIRST, held=EMPTY)
+    lacking = views.with_node(other, new, host_id=None, ready=False, phase="Crashed", address="198.19.1.99")
+    lacking = replace(lacking, observations={pod: seen for pod, seen in other.observations.items() if pod != new})
+    gone = address_of(other, new)
+    pair = [replace(each, observations=without(each, gone)) for each in (one, lacking)]
+    assert short(decide(pair[0], cases(pair[0]), DEFAULT, peers=[pair[1]])[0]) == (6, REPLACE)
+
+
+def without(view: View, address: str) -> dict[str, Observation]:
+    """What the observers tell, as if nobody knew that address."""
+    return {
+        pod: replace(
+            seen,
+            endpoints={at: item for at, item in seen.endpoints.items() if at != address},
+            alive={at: up for at, up in seen.alive.items() if at != address},
+        )
+        for pod, seen in view.observations.items()
+    }
 
 
 def test_a_whole_datacenter_streams_from_another() -> None:
