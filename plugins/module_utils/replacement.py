@@ -693,8 +693,11 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return Decision(node.pod, 6, RECREATE, "its pod waits for a volume claim that does not exist")
     if not (node.reason or "").startswith("it cannot be scheduled"):
         return wait(case, 1, "its pod waits for a worker")
+    if volume.kind != LOCAL and node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 8, f"its pod has no place ({node.reason})")
     if volume.kind != LOCAL:
-        return ask(case, 1, f"its pod has no place: {node.reason}", "see to workers and zones: kubectl describe pod")
+        way = "see to workers and zones (kubectl describe pod), or give its volume up"
+        return ask(case, 1, f"its pod has no place: {node.reason}", by_name(node, way))
     where = f"worker {worker.name}" if worker.name else "a worker whose name these credentials may not read"
     there, said = f"its local volume is on {where}", volume_lost(scene, case)
     if said:

@@ -35,6 +35,9 @@ READ_MISSED = f"cd {MARKS} && if [ -e missed ]; then cat missed; else echo {NO_N
 # Datacenter's identity, cluster, datacenter, rack, pod; then the number, if there is one.
 MARK_WORDS = 5
 HOSTNAME = "kubernetes.io/hostname"
+# Labels that name a worker end so: that of Kubernetes, and those of drivers of local volumes. OpenEBS has one of that
+# kind, csi-node, which all workers share.
+ONE_WORKER = re.compile(r"(?<!csi-)(host|node)[-_]?(name|id)?$")
 # Kubernetes notes here where a volume of a class that waits for its first pod was made.
 SELECTED = "volume.kubernetes.io/selected-node"
 # The scheduler's words for a volume that is elsewhere, of Kubernetes before and since 1.30.
@@ -139,30 +142,35 @@ def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str |
     name = claim["spec"].get("volumeName")
     pv = persistent_volume(kube, name)
     chosen = (claim["metadata"].get("annotations") or {}).get(SELECTED)
+    bound = bound_to(pv)
     volume = Volume(
         claim_uid=claim["metadata"]["uid"],
         name=name,
-        kind=kind_of(pv, node.reason),
+        kind=kind_of(kube, pv, node.reason),
         lost=claim.get("status", {}).get("phase") == "Lost",
         going="deletionTimestamp" in claim["metadata"],
     )
-    return volume, chosen or worker_with(kube, hostnames(pv))
+    return volume, chosen or worker_with(kube, bound)
 
 
-def worker_with(kube: Kube, hosts: Sequence[str]) -> str | None:
+def worker_with(kube: Kube, labels: Sequence[tuple[str, str]]) -> str | None:
     """The worker that a volume is bound to, of several one that is there; None where that may not be read.
 
     The label need not be the worker's name: whoever took it for that would find that worker gone. Where nobody has the
     label, it tells who is gone.
     """
-    for host in hosts:
+    for key, value in labels:
         try:
-            found = [item["metadata"]["name"] for item in kube.list("Node", {HOSTNAME: host})]
+            found = workers_with(kube, key, value)
         except Forbidden:
             return None
         if found:
-            return str(found[0])
-    return next(iter(hosts), None)
+            return found[0]
+    return next((value for _key, value in labels), None)
+
+
+def workers_with(kube: Kube, key: str, value: str) -> list[str]:
+    return [str(item["metadata"]["name"]) for item in kube.list("Node", {key: value})]
 
 
 def persistent_volume(kube: Kube, name: str | None) -> Object | None:
@@ -173,20 +181,37 @@ def persistent_volume(kube: Kube, name: str | None) -> Object | None:
         return None
 
 
-def kind_of(pv: Mapping[str, Any] | None, reason: str | None) -> str:
-    """Whether a volume can follow its pod to another worker; by the scheduler's words where it cannot be read."""
+def kind_of(kube: Kube, pv: Mapping[str, Any] | None, reason: str | None) -> str:
+    """Whether a volume can follow its pod to another worker; by the scheduler's words where it cannot be read.
+
+    Drivers of local volumes bind them to labels of their own, such as C(topology.topolvm.io/node). A label of such a
+    name that several workers have is none of one worker. Of any other label, such as a zone's or a cloud's location, it
+    is not known: what might follow is not given up unasked.
+    """
     if pv is None:
         told = (reason or "").lower()
         return LOCAL if any(words in told for words in ELSEWHERE) else UNKNOWN
     spec = pv["spec"]
-    return LOCAL if "local" in spec or "hostPath" in spec or hostnames(pv) else NETWORK
+    here = "local" in spec or "hostPath" in spec or any(of_one(kube, *label) for label in bound_to(pv))
+    return LOCAL if here else NETWORK
 
 
-def hostnames(pv: Mapping[str, Any] | None) -> list[str]:
-    """The workers that a volume is bound to, by their labels."""
+def of_one(kube: Kube, key: str, value: str) -> bool:
+    """Whether a label is that of one worker, as far as these credentials may read workers."""
+    if key == HOSTNAME:
+        return True
+    try:
+        return len(workers_with(kube, key, value)) <= 1
+    except Forbidden:
+        return False
+
+
+def bound_to(pv: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The workers that a volume is bound to, by labels that name a worker."""
     terms = ((pv or {}).get("spec", {}).get("nodeAffinity", {}).get("required", {})).get("nodeSelectorTerms", ())
     rules = (rule for term in terms for rule in term.get("matchExpressions", ()))
-    return [name for rule in rules if rule["key"] == HOSTNAME for name in rule.get("values", ())]
+    named = (rule for rule in rules if ONE_WORKER.search(rule["key"]))
+    return [(rule["key"], value) for rule in named for value in rule.get("values", ())]
 
 
 def down_for(pod: Mapping[str, Any] | None, now: float) -> float | None:

@@ -179,6 +179,18 @@ def test_row_1_a_pod_that_cannot_start_is_told() -> None:
     assert short(decided(view, volume=Volume("claim", None, NETWORK))) == (1, ASK)
 
 
+@pytest.mark.parametrize("kind", [NETWORK, UNKNOWN])
+def test_row_8_who_names_a_node_without_a_place_has_it_replaced(kind: str) -> None:
+    """Whatever its volume is taken for: nothing else would ever give it up."""
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason="it cannot be scheduled: no worker matches")
+    facts = {"volume": Volume("claim", "pv", kind), "worker": Worker("w1", GONE)}
+    assert f"replace_node_name={FIRST}" in decided(view, **facts).advice
+    named = Settings(named=frozenset({FIRST}))
+    assert short(decided(view, settings=named, **facts)) == (8, REPLACE)
+    risky = dead(view, SECOND, held=EMPTY)
+    assert short(decided(with_keyspace(risky, "shop", dc1="3"), settings=named, **facts)) == (16, ASK)
+
+
 def test_row_1_held_for_the_ledgers_sake_is_deploys_business() -> None:
     told = decided(dead(views.whole(), FIRST, held=NO_LEDGER))
     assert (short(told), told.advice) == ((1, ASK), "run the playbook deploy")

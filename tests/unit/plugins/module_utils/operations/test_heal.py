@@ -42,6 +42,8 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.repl
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
     ASK,
+    LOCAL,
+    NETWORK,
     REPAIR,
     REPLACE,
     WAIT,
@@ -366,6 +368,57 @@ def test_how_the_note_is_read(tmp_path: Path, script: str, rc: int, out: str) ->
     command = f"{script or ':'}; {failures.READ_MISSED.replace(failures.MARKS, '.')}"
     told = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout) == (rc, out)
+
+
+@pytest.mark.parametrize(
+    ("key", "holders", "kind"),
+    [
+        ("topology.topolvm.io/node", 1, LOCAL),
+        ("openebs.io/nodename", 1, LOCAL),
+        ("openebs.io/nodeid", 0, LOCAL),
+        ("linbit.com/hostname", 1, LOCAL),
+        ("topology.hostpath.csi/node", 1, LOCAL),
+        (HOSTNAME, 1, LOCAL),
+        ("openebs.io/csi-node", 1, NETWORK),
+        ("storage.example.com/node", 2, NETWORK),
+        ("kubernetes.azure.com/nodepool", 1, NETWORK),
+        ("topology.kubernetes.io/zone", 1, NETWORK),
+        ("topology.linode.com/region", 1, NETWORK),
+        ("csi.hetzner.cloud/location", 1, NETWORK),
+        ("topology.ebs.csi.aws.com/zone", 1, NETWORK),
+    ],
+)
+def test_a_volume_is_local_by_the_label_that_its_driver_binds_it_to(
+    world: World, key: str, holders: int, kind: str
+) -> None:
+    """What might follow its pod is not given up because a label is not known."""
+    workers = world.kube.names("Node")
+    for name in workers[:holders]:
+        world.kube.one("Node", name)["metadata"]["labels"][key] = "x"
+    if key == HOSTNAME:
+        world.kube.one("Node", workers[0])["metadata"]["labels"][key] = "x"
+    rule = {"key": key, "operator": "In", "values": ["x"]}
+    terms = [{"matchExpressions": [rule]}]
+    pv = {"spec": {"csi": {}, "nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}}
+    kube = cast(Kube, world.kube)
+    assert failures.kind_of(kube, pv, None) == kind
+    found = failures.worker_with(kube, failures.bound_to(pv))
+    if kind == LOCAL:
+        assert found == (workers[0] if holders else "x")
+
+
+def test_a_local_volume_of_a_driver_is_lost_with_its_worker(world: World) -> None:
+    before, name = world.identities(), worker_of(world, FIRST)
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    spec = world.kube.one("PersistentVolume", claim["spec"]["volumeName"])["spec"]
+    spec["csi"] = spec.pop("local")
+    (term,) = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    term["matchExpressions"][0]["key"] = "topology.topolvm.io/node"
+    world.kube.kill_worker(name)
+    world.kube.evict(FIRST)
+    world.kube.delete_worker(name)
+    assert [done["node"] for done in world.heal()["replaced"]] == [FIRST]
+    world.assert_whole(before)
 
 
 # --- 2: a worker is gone with its volumes -----------------------------------------------------------------------------
