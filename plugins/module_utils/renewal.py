@@ -86,6 +86,11 @@ def refusals(scene: Scene, nodes: Sequence[NodeView], size: str) -> list[str]:
     return [*too_few_copies(scene), *(reason for node in nodes for reason in no_room(scene, node, size))]
 
 
+def copy_name(cluster: str, datacenter: str) -> str:
+    """The ConfigMap with a StatefulSet that is deleted, and not made anew yet."""
+    return f"{cluster}-{datacenter}-remaking"
+
+
 def too_few_copies(scene: Scene) -> list[str]:
     """Keyspaces of which a node that is away takes the quorum with it: two replicas, or one."""
     here = scene.view.datacenter

@@ -84,6 +84,7 @@ CORRUPT = (
 COLLISION = "already exists, cancelling join"
 PARTIAL_BOOTSTRAP = "cassandra.reset_bootstrap_progress"
 TAKEN_AWAY = "run the playbook scale, which takes away what is left of it"
+ORPHANED = "its StatefulSet is gone, and the ledger knows the node"
 HAS_LEFT = "was decommissioned and will not rejoin"
 # From which on a container that crashes does not come up by itself.
 CRASHES = 3
@@ -133,6 +134,7 @@ class Case:
     :param unread: why that is not known just now.
     :param last_words: the end of the log of a container that crashed.
     :param wanted: a StatefulSet wants this node.
+    :param orphaned: there is no StatefulSet that could; the playbook that makes it again.
     :param open_plan: a replacement of this node was begun and is not finished.
     :param wished: that was begun although the node was well.
     :param old_volume: and the volume that it gives up is still there.
@@ -148,6 +150,7 @@ class Case:
     unread: str = ""
     last_words: str = ""
     wanted: bool = True
+    orphaned: str = ""
     open_plan: bool = False
     wished: bool = False
     old_volume: bool = False
@@ -299,9 +302,9 @@ class Scene:
         }
 
     def newcomers(self) -> set[str]:
-        """Nodes that never joined and do not try to just now: they cannot join while a member is dead."""
+        """Nodes of any datacenter that never joined and do not try to now: they cannot join while a member is dead."""
         found = set()
-        for node in self.seen.nodes:
+        for node in (node for view in self.views for node in view.nodes):
             member = self.member(node)
             if node.host_id is None and (
                 member is None or not (member.tokens or under_way(member) or self.up_in(member.address))
@@ -419,6 +422,8 @@ def by_table(scene: Scene, case: Case) -> Decision:
         return ask(case, 0, "the datacenter's first start is not finished", "run the playbook deploy")
     if is_ending(node, case.worker) and (case.overdue or 0) > OVERDUE:
         return stuck(case)
+    if case.orphaned:
+        return ask(case, 9, ORPHANED, make_again(case.orphaned))
     if not case.wanted:
         return surplus(case, bool(up))
     if case.open_plan:
@@ -580,6 +585,12 @@ def starts_again(scene: Scene, case: Case) -> bool:
     return unheard or not off_for_good(scene.settings, case.worker)
 
 
+def make_again(playbook: str) -> str:
+    """What a person can do about a StatefulSet that is gone: its nodes are wanted until somebody takes them away."""
+    why = "which was cut off while it made it anew" if playbook == "scale" else "which makes it again around its pods"
+    return f"run the playbook {playbook}, {why}; if the rack shall go, take it out with the playbook scale afterwards"
+
+
 def surplus(case: Case, up: bool) -> Decision:
     if is_ending(case.node, case.worker):
         return wait(case, 9, f"no StatefulSet wants it, and {ends(case)}")
@@ -682,8 +693,11 @@ def unplaced(scene: Scene, case: Case) -> Decision:
         return Decision(node.pod, 6, RECREATE, "its pod waits for a volume claim that does not exist")
     if not (node.reason or "").startswith("it cannot be scheduled"):
         return wait(case, 1, "its pod waits for a worker")
+    if volume.kind != LOCAL and node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 8, f"its pod has no place ({node.reason})")
     if volume.kind != LOCAL:
-        return ask(case, 1, f"its pod has no place: {node.reason}", "see to workers and zones: kubectl describe pod")
+        way = "see to workers and zones (kubectl describe pod), or give its volume up"
+        return ask(case, 1, f"its pod has no place: {node.reason}", by_name(node, way))
     where = f"worker {worker.name}" if worker.name else "a worker whose name these credentials may not read"
     there, said = f"its local volume is on {where}", volume_lost(scene, case)
     if said:
@@ -739,12 +753,10 @@ def crossed(scene: Scene, case: Case) -> Decision:
     owner = scene.members.get(node.address or "")
     if owner is not None and node.host_id and owner.host_id != node.host_id:
         return Decision(node.pod, 19, RECREATE, f"its address {node.address} is that of another node, {owner.host_id}")
-    return ask(
-        case,
-        19,
-        f"the others know its address with another host id than its volume has: {summary(case)}",
-        by_name(node, "put the right volume back, or give this one up"),
-    )
+    reason = f"the others know its address with another host id than its volume has: {summary(case)}"
+    if node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 19, reason)
+    return ask(case, 19, reason, by_name(node, "put the right volume back, or give this one up"))
 
 
 def starting(scene: Scene, case: Case) -> Decision:

@@ -463,6 +463,40 @@ def known_as_member(scene: Scene, pod: str, address: str | None) -> list[str]:
     return found
 
 
+def forgotten(scene: Scene, places: Mapping[str, str | None], ledger: str) -> list[str]:
+    """Why places that the ledger does not know may not be tidied away: members are there, or nobody tells.
+
+    :param places: pods, or Services of pods -> address; None where it has none (just now).
+    :param ledger: name of its ConfigMap.
+    """
+    told = [seen for name, seen in scene.cluster.observations.items() if name not in places]
+    if places and not told:
+        return [
+            f"the ledger does not know {', '.join(places)}, and no node that it knows could be asked whether they are "
+            "members; see the playbook heal"
+        ]
+    ids = {node.host_id for node in scene.view.nodes} | {seen.own.host_id for seen in told}
+    unknown = {
+        address: item
+        for seen in told
+        for address, item in sorted(seen.endpoints.items())
+        if item.tokens and item.datacenter == scene.view.datacenter and item.host_id not in ids
+    }
+    lines = []
+    for pod, address in places.items():
+        item = next(iter(unknown.values()), None) if address is None else unknown.get(address)
+        if item is not None:
+            lines.append(f"{pod} {item.address} {item.host_id}")
+    if not lines:
+        return []
+    return [
+        f"members of the ring that the ledger does not know would lose their places ({'; '.join(lines)}): the ledger "
+        "is older than they are, as one is that was put back from an old backup. Put back a newer one. Where there is "
+        "none, see in the playbook status that these are nodes of yours, and add these lines to the key nodes of "
+        f"ConfigMap {ledger} (pod, address, host id)"
+    ]
+
+
 def retire_refusals(
     wanted: Collection[str], racks: Sequence[RackState], target: Mapping[str, int], steps: Iterable[Step]
 ) -> list[str]:

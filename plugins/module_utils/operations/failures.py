@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..errors import CassopsError
 from ..kube import Forbidden, Kube, Object
 from ..observe import Objects, attempt, condition, seconds_of, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
+from ..renewal import copy_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
 from .cluster import Cluster, Place, Sight
@@ -33,6 +35,9 @@ READ_MISSED = f"cd {MARKS} && if [ -e missed ]; then cat missed; else echo {NO_N
 # Datacenter's identity, cluster, datacenter, rack, pod; then the number, if there is one.
 MARK_WORDS = 5
 HOSTNAME = "kubernetes.io/hostname"
+# Labels that name a worker end so: that of Kubernetes, and those of drivers of local volumes. OpenEBS has one of that
+# kind, csi-node, which all workers share.
+ONE_WORKER = re.compile(r"(?<!csi-)(host|node)[-_]?(name|id)?$")
 # Kubernetes notes here where a volume of a class that waits for its first pod was made.
 SELECTED = "volume.kubernetes.io/selected-node"
 # The scheduler's words for a volume that is elsewhere, of Kubernetes before and since 1.30.
@@ -56,10 +61,10 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
     begun = plan if plan is not None and plan.pod == node.pod else None
     if node.ready and not begun:
         told = attempt(lambda: missed(kube, node.pod))
-        kept = wanted(sight.found, node.pod)
+        facts = Case(node, wanted=wanted(sight.found, node.pod), orphaned=orphaned(sight, node.pod))
         if isinstance(told, CassopsError):
-            return Case(node, unread=str(told), wanted=kept)
-        return Case(node, missed=told, wanted=kept)
+            return replace(facts, unread=str(told))
+        return replace(facts, missed=told)
     volume, where = volume_of(kube, sight.found, node)
     now = kube.server_time()
     return Case(
@@ -70,6 +75,7 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         overdue=None if node.ends_by is None else now - node.ends_by,
         last_words=last_words(kube, node.pod, LOG_LINES) if node.phase == "Crashed" else "",
         wanted=wanted(sight.found, node.pod),
+        orphaned=orphaned(sight, node.pod),
         open_plan=begun is not None,
         wished=begun is not None and begun.wished,
         old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
@@ -100,6 +106,15 @@ def wanted(found: Objects, pod: str) -> bool:
     return stateful_set is not None and int(ordinal) < stateful_set["spec"].get("replicas", 1)
 
 
+def orphaned(sight: Sight, pod: str) -> str:
+    """The playbook that makes a node's StatefulSet again where there is none; empty where there is one."""
+    name, view = pod.rpartition("-")[0], sight.view
+    if sight.found.get("StatefulSet", name) is not None:
+        return ""
+    copy = sight.found.get("ConfigMap", copy_name(view.cluster, view.datacenter))
+    return "scale" if copy is not None and copy["data"]["name"] == name else "deploy"
+
+
 # --- Kubernetes -------------------------------------------------------------------------------------------------------
 
 
@@ -127,30 +142,35 @@ def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str |
     name = claim["spec"].get("volumeName")
     pv = persistent_volume(kube, name)
     chosen = (claim["metadata"].get("annotations") or {}).get(SELECTED)
+    bound = bound_to(pv)
     volume = Volume(
         claim_uid=claim["metadata"]["uid"],
         name=name,
-        kind=kind_of(pv, node.reason),
+        kind=kind_of(kube, pv, node.reason),
         lost=claim.get("status", {}).get("phase") == "Lost",
         going="deletionTimestamp" in claim["metadata"],
     )
-    return volume, chosen or worker_with(kube, hostnames(pv))
+    return volume, chosen or worker_with(kube, bound)
 
 
-def worker_with(kube: Kube, hosts: Sequence[str]) -> str | None:
+def worker_with(kube: Kube, labels: Sequence[tuple[str, str]]) -> str | None:
     """The worker that a volume is bound to, of several one that is there; None where that may not be read.
 
     The label need not be the worker's name: whoever took it for that would find that worker gone. Where nobody has the
     label, it tells who is gone.
     """
-    for host in hosts:
+    for key, value in labels:
         try:
-            found = [item["metadata"]["name"] for item in kube.list("Node", {HOSTNAME: host})]
+            found = workers_with(kube, key, value)
         except Forbidden:
             return None
         if found:
-            return str(found[0])
-    return next(iter(hosts), None)
+            return found[0]
+    return next((value for _key, value in labels), None)
+
+
+def workers_with(kube: Kube, key: str, value: str) -> list[str]:
+    return [str(item["metadata"]["name"]) for item in kube.list("Node", {key: value})]
 
 
 def persistent_volume(kube: Kube, name: str | None) -> Object | None:
@@ -161,20 +181,37 @@ def persistent_volume(kube: Kube, name: str | None) -> Object | None:
         return None
 
 
-def kind_of(pv: Mapping[str, Any] | None, reason: str | None) -> str:
-    """Whether a volume can follow its pod to another worker; by the scheduler's words where it cannot be read."""
+def kind_of(kube: Kube, pv: Mapping[str, Any] | None, reason: str | None) -> str:
+    """Whether a volume can follow its pod to another worker; by the scheduler's words where it cannot be read.
+
+    Drivers of local volumes bind them to labels of their own, such as C(topology.topolvm.io/node). A label of such a
+    name that several workers have is none of one worker. Of any other label, such as a zone's or a cloud's location, it
+    is not known: what might follow is not given up unasked.
+    """
     if pv is None:
         told = (reason or "").lower()
         return LOCAL if any(words in told for words in ELSEWHERE) else UNKNOWN
     spec = pv["spec"]
-    return LOCAL if "local" in spec or "hostPath" in spec or hostnames(pv) else NETWORK
+    here = "local" in spec or "hostPath" in spec or any(of_one(kube, *label) for label in bound_to(pv))
+    return LOCAL if here else NETWORK
 
 
-def hostnames(pv: Mapping[str, Any] | None) -> list[str]:
-    """The workers that a volume is bound to, by their labels."""
+def of_one(kube: Kube, key: str, value: str) -> bool:
+    """Whether a label is that of one worker, as far as these credentials may read workers."""
+    if key == HOSTNAME:
+        return True
+    try:
+        return len(workers_with(kube, key, value)) <= 1
+    except Forbidden:
+        return False
+
+
+def bound_to(pv: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The workers that a volume is bound to, by labels that name a worker."""
     terms = ((pv or {}).get("spec", {}).get("nodeAffinity", {}).get("required", {})).get("nodeSelectorTerms", ())
     rules = (rule for term in terms for rule in term.get("matchExpressions", ()))
-    return [name for rule in rules if rule["key"] == HOSTNAME for name in rule.get("values", ())]
+    named = (rule for rule in rules if ONE_WORKER.search(rule["key"]))
+    return [(rule["key"], value) for rule in named for value in rule.get("values", ())]
 
 
 def down_for(pod: Mapping[str, Any] | None, now: float) -> float | None:

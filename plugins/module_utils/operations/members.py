@@ -23,7 +23,7 @@ from ..ledger import Ledger, LedgerNode, ledger_name
 from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels
 from . import changes
-from .cluster import Cluster, Place
+from .cluster import Cluster, Place, Sight
 from .waiting import until
 
 # Annotation of a volume claim: the host id of the node that has left the ring and has left its volume behind.
@@ -224,6 +224,17 @@ class Members:
         pods = [name for name, item in found.all("Service").items() if LABEL_RACK in item["metadata"]["labels"]]
         pods += self.left(found, members=volumes)
         return sorted({pod for pod in pods if pod not in nodes})
+
+    def unknown(self, sight: Sight) -> dict[str, str | None]:
+        """Places and Services that the ledger does not know -> address: nodes have left, or it is an older one."""
+        services = {
+            name: str(item["spec"].get("clusterIP"))
+            for name, item in sight.found.all("Service").items()
+            if LABEL_RACK in item["metadata"]["labels"]
+        }
+        pods = {node.pod: node.address for node in sight.view.nodes}
+        known = self.cluster.ledger(sight.found).nodes
+        return {pod: address for pod, address in sorted({**services, **pods}.items()) if pod not in known}
 
     def delete_volumes(self, rack: str, members: bool) -> None:
         """The volumes that nodes of the rack have left behind.

@@ -148,6 +148,9 @@ class Removal:
         if up:
             return [f"{', '.join(up)} see it alive: decommission it where it runs"]
         node = next((node for node in sight.view.nodes if scene.member(node) == member), None)
+        playbook = failures.orphaned(sight, node.pod) if node else ""
+        if node and playbook:
+            return [f"it is {node.pod}, and {replacement.ORPHANED}: {replacement.make_again(playbook)}"]
         if node and failures.wanted(sight.found, node.pod):
             return [f"it is {node.pod}, which its StatefulSet wants: replace it with the playbook replace_node"]
         for view in sight.others:

@@ -5,7 +5,8 @@
 """One replacement, from wherever it stands to its end.
 
 1. The plan is written: who the dead node was, and which volume is given up.
-2. The ledger approves the replacement, and gives the next volume another mark than the old one has.
+2. The ledger approves the replacement, and gives the next volume another mark than the old one has. Where the dead
+   node had joined and nobody had written it down, it takes its host id too.
 3. The living nodes count its address among their seeds, so that they gossip with it though it hibernates.
 4. Volume claim and pod are deleted by their UIDs. Kubernetes makes both again, on a worker that is there.
 5. The start script finds the volume empty and the approval in the ledger; Cassandra streams.
@@ -24,11 +25,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import nodetool, replacement
+from .. import nodetool, replacement, scaling
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
-from ..ledger import LedgerNode
+from ..ledger import Ledger, LedgerNode
 from ..manifests.common import labels_of
 from ..observe import attempt, together
 from ..plan import GivenUp, Plan, hash_of, plan_name
@@ -36,7 +37,8 @@ from ..replacement import AWAY, LOCAL, READY, UNKNOWN, Case, Decision, Scene, Se
 from ..view import NodeView
 from . import failures, streaming
 from .cluster import Cluster, Sight
-from .patience import NO_START, NO_WORKER, Patience
+from .members import Members
+from .patience import NO_START, NO_WORKER, Patience, last_words
 from .streaming import VERB_LIMIT, HalfWay, Stream
 from .waiting import until
 
@@ -187,9 +189,26 @@ class Replacing:
         """
         sight = self.cluster.look()
         ledger = self.cluster.ledger(sight.found)
-        wanted = ledger.with_replacement(plan.pod, plan.address)
+        known = self.with_member(plan, sight, ledger) if ledger.host_id(plan.pod) is None else ledger
+        wanted = known.with_replacement(plan.pod, plan.address)
         self.cluster.write_ledger(ledger, wanted.with_volume_number(plan.pod, plan.number))
         return sight
+
+    def with_member(self, plan: Plan, sight: Sight, ledger: Ledger) -> Ledger:
+        """The ledger with the host id of a node whose join nobody has finished.
+
+        Without it the start script would take the new pod for one that joins, which Cassandra refuses under an address
+        that the others know. As at the end of a join, who lost ranges is noted first.
+        """
+        seen = self.cluster.ask(sight, busy=False)
+        scene = scaling.Scene(seen.view, seen.others)
+        told = scene.cluster.keyspaces and plan.address in scene.members()
+        lost = scaling.losers(scene, plan.address) if told else {node.address for node in seen.view.nodes}
+        members = Members(self.cluster, self.limit, self.ctx)
+        unclean = [node.pod for node in seen.view.nodes if node.address in lost and node.pod != plan.pod]
+        members.note_unclean([*members.unclean(sight.found), *unclean])
+        self.say(f"{plan.pod} had joined, and nobody had written it down: the ledger takes its host id")
+        return ledger.with_node(LedgerNode(plan.pod, ledger.address(plan.pod) or plan.address, plan.host_id))
 
     def abandon(self, plan: Plan) -> None:
         """The node lives again with the volume that it was to give up: as if nothing had been begun.
@@ -209,15 +228,13 @@ class Replacing:
         A new node under the dead one's address says at once that it hibernates, and nodes that have heard that do not
         gossip with it (``Gossiper.maybeGossipToUnreachableMember``), unless it is a seed: it learns of nobody, and
         dies with "Unable to contact any seeds". At the first attempt that depends on luck, at another one it is
-        certain (CASSANDRA-19580).
+        certain (CASSANDRA-19580). Also one that is a seed in the ledger: the living have the seeds of their own start.
 
         :raises CassopsError: no living node took it.
         """
         service = sight.found.get("Service", plan.pod)
         if service is None or service["spec"].get("clusterIP") != plan.address:
             return  # A new address is not said to hibernate.
-        if plan.address in self.cluster.ledger(sight.found).seeds:
-            return
         living = [node.pod for node in sight.view.nodes if node.ready and node.pod != plan.pod]
         told = together(lambda pod: attempt(lambda: take_as_seed(self.cluster.kube, pod, plan.address)), living)
         unwilling = [error for error in told if isinstance(error, CassopsError)]
@@ -372,7 +389,9 @@ class Replacing:
         return stream.done
 
     def half_way(self, node: NodeView) -> None:
-        """Whether the start script holds it over partial data, or over a volume that is not the new one.
+        """Whether it is held over partial data, or over a volume that is not the new one; or joins as a new node.
+
+        The last is what it does if it was made while the ledger had no host id of it.
 
         :raises HalfWay: so it does.
         :raises CassopsError: on that volume is all that a node had, perhaps its own from before, with a disk that was
@@ -387,6 +406,10 @@ class Replacing:
             )
         if kind in (replacement.HALF_WAY, replacement.FOREIGN, replacement.EXPIRED):
             raise HalfWay(f"{node.pod} is held: {node.held}.")
+        if node.phase == "Crashed":
+            words = attempt(lambda: last_words(self.cluster.kube, node.pod, failures.LOG_LINES))
+            if isinstance(words, str) and replacement.COLLISION in words:
+                raise HalfWay(f"{node.pod} tried to join as a new node, and the others know its address.")
 
     def without_worker(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
         """What is waited for where its worker, or that of its new volume, does not answer.

@@ -18,7 +18,7 @@ from typing import Any
 from .. import scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
-from ..ledger import Ledger
+from ..ledger import Ledger, ledger_name
 from ..observe import Objects, seconds_of
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
 from ..view import NodeView, View
@@ -179,7 +179,9 @@ class Resizing:
         scene = self.scene(sight)
         if not room:
             scene = replace(scene, settings=replace(self.settings, ignore=self.settings.ignore | {scaling.SPACE}))
-        reasons = scaling.refusals(scene, steps, self.target, self.on_the_way(sight))
+        ledger = ledger_name(self.cluster.name, self.cluster.own.datacenter)
+        reasons = scaling.forgotten(scene, self.members.unknown(sight), ledger)
+        reasons += scaling.refusals(scene, steps, self.target, self.on_the_way(sight))
         if not self.params["delete_volumes"]:
             joining = [self.members.pod(step.rack, step.ordinal) for step in steps if step.kind == JOIN]
             reasons += [reason for pod in joining for reason in self.members.in_the_way(sight.found, pod)]

@@ -17,7 +17,7 @@ from ..errors import CassopsError, SpecError
 from ..manifests import build
 from ..observe import Objects
 from ..options import DATACENTER
-from ..renewal import Wanted
+from ..renewal import Wanted, copy_name
 from . import changes, preflight
 from .cluster import CLUSTER, Cluster
 from .datacenter import DESIRED
@@ -142,7 +142,10 @@ def refuse(
 def unlike(found: Objects, members: Members, desired: spec.Datacenter, prefix: str) -> list[str]:
     """A new rack is made of what the inventory says; the others must be so already."""
     there = [rack for rack in desired.racks if found.get("StatefulSet", desired.rack_name(rack))]
-    new = [rack.name for rack in desired.racks if rack not in there]
+    # One that a run which was killed makes anew, with other claims, is no new one.
+    copy = found.get("ConfigMap", copy_name(desired.cluster, desired.name))
+    anew = copy["data"]["name"] if copy else None
+    new = [rack.name for rack in desired.racks if rack not in there and desired.rack_name(rack) != anew]
     if not new or not there:
         return []
     ledger = members.look()[1]

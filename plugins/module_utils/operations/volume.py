@@ -95,7 +95,7 @@ class Volumes:
         self.ctx = ctx
         self.members = Members(cluster, self.limit, ctx)
         self.renewing = Renewing(cluster, self.members, params, ctx)
-        self.copies = f"{self.members.prefix}-remaking"
+        self.copies = renewal.copy_name(cluster.name, cluster.own.datacenter)
 
     # What there is
 

@@ -376,7 +376,11 @@ class FailingKube(FakeKube):
             return
         ledger, disk = self.ledger(), self.disks.get(f"data-{pod}")
         mark = mark_of(ledger, pod)
-        if ledger.phase == "new" or (disk is None and ledger.host_id(pod) is None):
+        joins = disk is None and ledger.host_id(pod) is None and ledger.phase != "new"
+        if joins and pod in self.ring.members:
+            self.disks[f"data-{pod}"] = Disk(mark, "host-new")
+            self.last_words[pod] = "A node with address /x already exists, cancelling join. Use replace_address"
+        elif ledger.phase == "new" or joins:
             super().start(pod)
         elif disk is None and pod in ledger.replace:
             self.begin_replacement(pod, ledger, mark)
@@ -398,7 +402,7 @@ class FailingKube(FakeKube):
         self.half_way.add(pod)
         self.missed[pod] = "unknown"
         friends = [name for name, seeds in self.ring.seeds.items() if dead.address in seeds and name != pod]
-        if pod in self.ring.hibernating and dead.address not in ledger.seeds and not friends:
+        if pod in self.ring.hibernating and not friends:
             # "Unable to contact any seeds"; its container starts again.
             self.starting[pod] = self.slow
             return

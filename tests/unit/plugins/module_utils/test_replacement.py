@@ -47,7 +47,14 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     decide,
     first,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Endpoint, Keyspace, Stream, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
+    Activity,
+    Endpoint,
+    Keyspace,
+    Observation,
+    Stream,
+    View,
+)
 
 DEFAULT = Settings()
 NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
@@ -170,6 +177,18 @@ def test_row_1_a_pod_that_cannot_start_is_told() -> None:
     assert (short(told), "no such image" in told.reason) == ((1, ASK), True)
     view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason="it cannot be scheduled: no memory")
     assert short(decided(view, volume=Volume("claim", None, NETWORK))) == (1, ASK)
+
+
+@pytest.mark.parametrize("kind", [NETWORK, UNKNOWN])
+def test_row_8_who_names_a_node_without_a_place_has_it_replaced(kind: str) -> None:
+    """Whatever its volume is taken for: nothing else would ever give it up."""
+    view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason="it cannot be scheduled: no worker matches")
+    facts = {"volume": Volume("claim", "pv", kind), "worker": Worker("w1", GONE)}
+    assert f"replace_node_name={FIRST}" in decided(view, **facts).advice
+    named = Settings(named=frozenset({FIRST}))
+    assert short(decided(view, settings=named, **facts)) == (8, REPLACE)
+    risky = dead(view, SECOND, held=EMPTY)
+    assert short(decided(with_keyspace(risky, "shop", dc1="3"), settings=named, **facts)) == (16, ASK)
 
 
 def test_row_1_held_for_the_ledgers_sake_is_deploys_business() -> None:
@@ -748,7 +767,9 @@ def test_row_18_nodes_that_serve_and_let_nobody_in_are_not_lost() -> None:
 def test_row_19_crossed_addresses() -> None:
     words = "A node with address /198.19.0.2 already exists, cancelling join. Use cassandra.replace_address"
     view = dead(views.whole(), FIRST, phase="Crashed", restarts=2)
-    assert short(decided(view, last_words=words)) == (19, ASK)
+    told = decided(view, last_words=words)
+    assert (short(told), f"replace_node_name={FIRST}" in told.advice) == ((19, ASK), True)
+    assert short(decided(view, settings=Settings(named=frozenset({FIRST})), last_words=words)) == (19, REPLACE)
     crossed = views.with_node(view, FIRST, address=address_of(view, SECOND))
     assert short(decided(crossed, last_words=words)) == (19, RECREATE)
 
@@ -869,6 +890,29 @@ def test_another_datacenters_view_counts_too() -> None:
         },
     )
     assert decide(one, cases(one), DEFAULT, peers=[alive])[0].action == WAIT
+
+
+def test_a_node_that_could_not_join_another_datacenter_is_not_waited_for() -> None:
+    """It waits for the dead one itself: Cassandra lets nobody join while a member is dead."""
+    new = "shop-dc2-r1-0"
+    one, other = dead_for_all(two_datacenters(), FIRST, held=EMPTY)
+    lacking = views.with_node(other, new, host_id=None, ready=False, phase="Crashed", address="198.19.1.99")
+    lacking = replace(lacking, observations={pod: seen for pod, seen in other.observations.items() if pod != new})
+    gone = address_of(other, new)
+    pair = [replace(each, observations=without(each, gone)) for each in (one, lacking)]
+    assert short(decide(pair[0], cases(pair[0]), DEFAULT, peers=[pair[1]])[0]) == (6, REPLACE)
+
+
+def without(view: View, address: str) -> dict[str, Observation]:
+    """What the observers tell, as if nobody knew that address."""
+    return {
+        pod: replace(
+            seen,
+            endpoints={at: item for at, item in seen.endpoints.items() if at != address},
+            alive={at: up for at, up in seen.alive.items() if at != address},
+        )
+        for pod, seen in view.observations.items()
+    }
 
 
 def test_a_whole_datacenter_streams_from_another() -> None:

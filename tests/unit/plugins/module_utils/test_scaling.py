@@ -469,6 +469,26 @@ def retire(name: str, target: Mapping[str, int]) -> str:
     return "; ".join(scaling.retire_refusals([name], states, target, scaling.plan(states, target)))
 
 
+def test_with_addresses_of_pods_one_without_a_pod_may_be_any_member_that_is_nobody() -> None:
+    view = whole(per_rack=2)
+    last = view.nodes[-1]
+    older = replace(view, nodes=view.nodes[:-1])
+    for address in (None, last.address):
+        (words,) = scaling.forgotten(Scene(older), {last.pod: address}, "the-ledger")
+        assert f"({last.pod} {last.address} {last.host_id})" in words
+    assert scaling.forgotten(Scene(older), {last.pod: "198.18.1.1"}, "the-ledger") == []
+    assert scaling.forgotten(Scene(view), {"shop-dc1-r1-9": None}, "the-ledger") == []
+    assert scaling.forgotten(Scene(older), {}, "the-ledger") == []
+
+
+def test_what_nobody_tells_of_is_not_tidied_away() -> None:
+    view = whole(per_rack=2)
+    last = view.nodes[-1]
+    alone = replace(view, nodes=view.nodes[:-1], observations={last.pod: view.observations[last.pod]})
+    (words,) = scaling.forgotten(Scene(alone), {last.pod: last.address}, "the-ledger")
+    assert "no node that it knows could be asked" in words
+
+
 def test_the_highest_of_a_rack_that_shrinks_retires() -> None:
     assert retire("r1-1", {"r1": 1, "r2": 2, "r3": 2}) == ""
 

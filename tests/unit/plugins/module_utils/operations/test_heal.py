@@ -38,10 +38,13 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.failures import HOSTNAME, SELECTED
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import UNCLEAN
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
     ASK,
+    LOCAL,
+    NETWORK,
     REPAIR,
     REPLACE,
     WAIT,
@@ -383,6 +386,57 @@ def test_how_the_note_is_read(tmp_path: Path, script: str, rc: int, out: str) ->
     command = f"{script or ':'}; {failures.READ_MISSED.replace(failures.MARKS, '.')}"
     told = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout) == (rc, out)
+
+
+@pytest.mark.parametrize(
+    ("key", "holders", "kind"),
+    [
+        ("topology.topolvm.io/node", 1, LOCAL),
+        ("openebs.io/nodename", 1, LOCAL),
+        ("openebs.io/nodeid", 0, LOCAL),
+        ("linbit.com/hostname", 1, LOCAL),
+        ("topology.hostpath.csi/node", 1, LOCAL),
+        (HOSTNAME, 1, LOCAL),
+        ("openebs.io/csi-node", 1, NETWORK),
+        ("storage.example.com/node", 2, NETWORK),
+        ("kubernetes.azure.com/nodepool", 1, NETWORK),
+        ("topology.kubernetes.io/zone", 1, NETWORK),
+        ("topology.linode.com/region", 1, NETWORK),
+        ("csi.hetzner.cloud/location", 1, NETWORK),
+        ("topology.ebs.csi.aws.com/zone", 1, NETWORK),
+    ],
+)
+def test_a_volume_is_local_by_the_label_that_its_driver_binds_it_to(
+    world: World, key: str, holders: int, kind: str
+) -> None:
+    """What might follow its pod is not given up because a label is not known."""
+    workers = world.kube.names("Node")
+    for name in workers[:holders]:
+        world.kube.one("Node", name)["metadata"]["labels"][key] = "x"
+    if key == HOSTNAME:
+        world.kube.one("Node", workers[0])["metadata"]["labels"][key] = "x"
+    rule = {"key": key, "operator": "In", "values": ["x"]}
+    terms = [{"matchExpressions": [rule]}]
+    pv = {"spec": {"csi": {}, "nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}}
+    kube = cast(Kube, world.kube)
+    assert failures.kind_of(kube, pv, None) == kind
+    found = failures.worker_with(kube, failures.bound_to(pv))
+    if kind == LOCAL:
+        assert found == (workers[0] if holders else "x")
+
+
+def test_a_local_volume_of_a_driver_is_lost_with_its_worker(world: World) -> None:
+    before, name = world.identities(), worker_of(world, FIRST)
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    spec = world.kube.one("PersistentVolume", claim["spec"]["volumeName"])["spec"]
+    spec["csi"] = spec.pop("local")
+    (term,) = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    term["matchExpressions"][0]["key"] = "topology.topolvm.io/node"
+    world.kube.kill_worker(name)
+    world.kube.evict(FIRST)
+    world.kube.delete_worker(name)
+    assert [done["node"] for done in world.heal()["replaced"]] == [FIRST]
+    world.assert_whole(before)
 
 
 # --- 2: a worker is gone with its volumes -----------------------------------------------------------------------------
@@ -760,13 +814,14 @@ def test_an_address_is_among_the_seeds_once(tmp_path: Path, address: str, after:
         assert file.read_text() == line % after
 
 
-def test_a_seed_needs_nobody_to_be_told(world: World) -> None:
+def test_the_living_are_told_also_of_a_seed_of_the_ledger(world: World) -> None:
+    """It may be one since a scale, and they have the seeds of their own start."""
     before = world.identities()
     wiped(world)
     die_once(world, FIRST)
     world.heal()
     world.assert_whole(before)
-    assert world.ring.seeds == {}
+    assert world.ring.seeds == {pod: {before[FIRST][0]} for pod in NODES if pod != FIRST}
 
 
 def test_one_living_node_that_takes_it_as_a_seed_is_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1232,6 +1287,80 @@ def test_a_node_that_died_while_it_joined_joins_anew(world: World) -> None:
     assert world.kube.one("PersistentVolumeClaim", f"data-{new}")["metadata"]["uid"] != claim
     assert world.kube.ledger().replace == {}
     assert world.ring.doors[new] == OPEN
+
+
+def joined_unnoticed(world: World) -> None:
+    """A scale was killed while the node joined, which it did by itself; then its worker is lost."""
+    ledger = world.kube.ledger()
+    unfinished = ledger.with_node(LedgerNode(FOURTH, ledger.address(FOURTH)))
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = unfinished.to_data()
+    name = worker_of(world, FOURTH)
+    world.kube.kill_worker(name)
+    world.kube.evict(FOURTH)
+    world.kube.delete_worker(name)
+
+
+def unclean(world: World) -> list[str]:
+    noted: str = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations", {}).get(UNCLEAN, "")
+    return noted.split(",")
+
+
+def test_a_node_that_joined_and_that_nobody_wrote_down_is_replaced(world: World) -> None:
+    """Its start script must not take it for one that joins; who lost ranges by that join still needs cleanup."""
+    before = world.identities()
+    joined_unnoticed(world)
+    (done,) = world.heal()["replaced"]
+    assert (done["node"], done["attempts"]) == (FOURTH, 1)
+    world.assert_whole(before)
+    assert FIRST in unclean(world), "of its own rack"
+    assert FOURTH not in unclean(world)
+
+
+def test_a_replacement_that_began_to_join_as_a_new_node_is_begun_again(world: World) -> None:
+    """A plan that an earlier release has left: its pod was made while the ledger had no host id."""
+    before = world.identities()
+    joined_unnoticed(world)
+
+    def unknown(self: Replacing, plan: Plan, sight: Sight, ledger: Any) -> Any:
+        return ledger
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Replacing, "with_member", unknown)
+        assert "tried to join as a new node" in str(world.refused())
+    assert PLAN in world.kube.objects
+    (done,) = world.heal()["replaced"]
+    assert done["node"] == FOURTH
+    world.assert_whole(before)
+
+
+def test_killed_before_any_write_of_it_the_next_run_knows_who_needs_cleanup(worlds: Callable[[], World]) -> None:
+    for lives in range(1, 99):
+        world = worlds()
+        before = world.identities()
+        joined_unnoticed(world)
+        killed = world.killed(lives, world.heal)
+        world.heal(patience=5)
+        world.assert_whole(before)
+        assert FIRST in unclean(world), lives
+        if not killed:
+            break
+    else:
+        raise AssertionError("it never came to an end")
+
+
+@pytest.mark.parametrize(("copied", "playbook"), [("", "deploy"), ("shop-dc1-r1", "scale"), ("shop-dc1-r2", "deploy")])
+def test_nodes_whose_stateful_set_is_gone_are_wanted(world: World, copied: str, playbook: str) -> None:
+    """Deleted by hand without its pods, or by a scale that was killed before it made it anew with other claims."""
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r1"))
+    if copied:
+        labels = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"]["labels"]
+        metadata = {"name": "shop-dc1-remaking", "labels": labels}
+        world.kube.put({"kind": "ConfigMap", "metadata": metadata, "data": {"name": copied, "object": "{}"}})
+    refusal = world.refused()
+    assert decisions(refusal.result) == {FIRST: (9, "ask"), FOURTH: (9, "ask")}
+    assert f"run the playbook {playbook}, " in str(refusal)
+    assert "node_remove" not in str(refusal)
+    assert "node_decommission" not in str(refusal)
 
 
 def test_a_pod_that_waits_for_a_claim_that_nobody_makes_is_made_again(world: World) -> None:

@@ -83,6 +83,15 @@ def test_a_node_that_is_wanted_is_replaced_instead(world: World) -> None:
     assert f"it is {FIRST}, which its StatefulSet wants" in world.refused(host_id=world.ring.members[FIRST].host_id)
 
 
+def test_a_node_whose_stateful_set_is_gone_is_not_removed(world: World) -> None:
+    """Somebody deleted it without its pods: that is no wish to be rid of the nodes of a rack."""
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r1"))
+    world.ring.down.add(LAST)
+    words = world.refused(host_id=world.ring.members[LAST].host_id)
+    assert f"it is {LAST}, and its StatefulSet is gone" in words
+    assert "run the playbook deploy" in words
+
+
 def test_a_node_of_another_datacenter_is_seen_to_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a StatefulSet wants it, and whether its ledger has to forget it, is known there."""
     look = node_remove.Removal.look

@@ -334,6 +334,25 @@ def test_below_the_replicas_of_a_keyspace(three: Scaling) -> None:
     assert "scale_ignore: racks" in words
 
 
+@pytest.mark.parametrize("racks", [1, 2])
+def test_a_ledger_that_is_older_than_the_nodes(three: Scaling, racks: int) -> None:
+    """It was put back from a backup of before a scale-out: nobody may end what serves because of that."""
+    older = dict(three.kube.one("ConfigMap", "shop-dc1-ledger")["data"])
+    three.run(scale, 2)
+    newer = dict(three.kube.one("ConfigMap", "shop-dc1-ledger")["data"])
+    three.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = older
+    words = untouched(three, racks=racks)
+    assert "the ledger is older than they are" in words
+    lines = [f"{pod} {one.address} {one.host_id}" for pod, one in sorted(three.ring.members.items()) if pod[-1] == "1"]
+    assert f"({'; '.join(lines)})" in words
+    assert untouched(three, racks=racks, check=True) == words
+    with_lines = older["nodes"] + "".join(f"{line}\n" for line in lines)
+    three.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = {**older, "nodes": with_lines}
+    three.run(scale, 2)
+    three.assert_whole(2)
+    assert three.kube.ledger().nodes.keys() == {line.split()[0] for line in newer["nodes"].splitlines()}
+
+
 def test_no_room(six: Scaling) -> None:
     six.ring.busy["shop-dc1-r1-0"].disk = (10_000, 5_000)
     six.ring.tables.append(("shop", 864000))
@@ -948,6 +967,19 @@ def test_killed_before_any_write_of_a_new_rack(worlds: Worlds) -> None:
         world.assert_whole(wanted)
     else:
         pytest.fail("the run never ends")
+
+
+def test_killed_before_any_write_while_volumes_grow(worlds: Worlds) -> None:
+    """A StatefulSet that is deleted and not made anew yet is that of no new rack."""
+    for lives in range(99):
+        three = worlds(1)
+        larger = {"storage": {"size": "2Gi"}}
+        killed = three.killed(lives, lambda three=three, larger=larger: three.run(scale, 1, **larger))  # type: ignore[misc]
+        three.run(scale, 1, **larger)
+        three.assert_whole(1)
+        if not killed:
+            return
+    raise AssertionError("it never came to an end")
 
 
 def test_waits_have_limits() -> None:
