@@ -347,6 +347,23 @@ def test_rows_are_replaced_or_added(world: Restorable) -> None:
         }
 
 
+def test_nothing_comes_back_that_was_not_asked_for(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in the staging folder."""
+    plain = world.download
+
+    def download(client: FakeRestic, args: Sequence[str], lines: Sequence[str]) -> None:
+        plain(client, args, ())
+
+    monkeypatch.setattr(world, "download", download)
+    before = {pod: world.files(pod, "data/shop/items-" + ORDERS[:-1] + "0") for pod in world.nodes}
+    world.restore(tables=["shop.orders"], rows="replace")
+    assert {event for event in world.events if event.startswith("import")} == {
+        f"import orders {pod}" for pod in world.nodes
+    }
+    assert {pod: world.files(pod, "data/shop/items-" + ORDERS[:-1] + "0") for pod in world.nodes} == before
+    world.assert_clean()
+
+
 def test_check_mode_tells_and_does_nothing(world: Restorable) -> None:
     before = list(world.kube.writes)
     result = world.restore(check=True, tables=["shop.orders"], rows="replace")
