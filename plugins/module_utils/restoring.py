@@ -221,6 +221,11 @@ def plan_name(cluster: str, datacenter: str) -> str:
     return f"{cluster}-{datacenter}-restore"
 
 
+def snapshot_of(plan: Plan) -> str:
+    """Name of the snapshot of what was in the tables before they were emptied."""
+    return f"before-restore-{plan.id}"
+
+
 def from_config_map(config_map: Mapping[str, Any]) -> Plan:
     """Read a plan as the API server returns it.
 
@@ -686,8 +691,8 @@ def actions(wish: Wish, living: Schema, names: Collection[Name]) -> tuple[dict[s
     if present and not wish.rows:
         some = ", ".join(".".join(name) for name in present[:5]) + (" and more" if len(present) > 5 else "")
         reasons.append(
-            f"{some}: there are such tables. Say what becomes of their rows: {wish.say('rows', REPLACE)} (they go, a "
-            f"snapshot keeps them) or {wish.say('rows', MERGE)} (both are there, the newer of two wins, and what was "
+            f"{some}: there are such tables. Say what becomes of their rows: {wish.say('rows', REPLACE)} (they go, and a "
+            f"snapshot on each node keeps them) or {wish.say('rows', MERGE)} (both are there, the newer of two wins, and what was "
             "deleted within gc_grace_seconds stays deleted)"
         )
     rows = wish.rows or MERGE

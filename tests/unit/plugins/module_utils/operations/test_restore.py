@@ -65,7 +65,8 @@ SCRIPTS = {
     for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "REPLAY", "BREAK", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
 }
 PLANNED = ("ConfigMap", "shop-dc1-restore")
-READ_ONLY = ("LOOK", "SIZES", "FOLDERS")
+READ_ONLY = ("LOOK", "SIZES", "FOLDERS", "SNAPSHOTS")
+KEPT = "before-restore-"
 
 
 class Restorable(World):
@@ -109,6 +110,8 @@ class Restorable(World):
         def run(self: FakeKube, pod: str, argv: Any, *rest: Any, **options: Any) -> ExecResult:
             if restic.CONTAINER in rest and argv[2] in SCRIPTS:
                 return world.script(pod, SCRIPTS[argv[2]], argv)
+            if argv[2:3] == [restore_scripts.SNAPSHOTS]:
+                return world.script(pod, "SNAPSHOTS", argv)
             if argv[2:3] == [restore_scripts.VERIFY]:
                 return world.sstableverify(pod, argv)
             if argv[2:] == [WANT, "sh"]:
@@ -141,6 +144,8 @@ class Restorable(World):
         def one_verb(self: FakeCassandra, kube: Any, pod: str, verb: Sequence[str]) -> Any:
             if verb[0] == "import":
                 return self.change(f"import on {pod}", lambda: world.take(pod, verb))
+            if verb[0] == "snapshot" and verb[2].startswith(KEPT):
+                return self.change(f"snapshot on {pod}", lambda: world.keep(pod, verb))
             if verb[0] == "repair":
                 return self.change(f"repair on {pod}", lambda: world.events.append(f"repair {pod}"))
             return plain_verb(self, kube, pod, verb)
@@ -167,8 +172,15 @@ class Restorable(World):
         file.write_text(text)
 
     def files(self, pod: str, folder: str = "") -> dict[str, str]:
+        """But for those of snapshots."""
         top = self.volume(pod) / folder
-        return {str(file.relative_to(top)): file.read_text() for file in sorted(top.rglob("*")) if file.is_file()}
+        found = [file for file in sorted(top.rglob("*")) if file.is_file()]
+        return {str(file.relative_to(top)): file.read_text() for file in found if "snapshots" not in file.parts}
+
+    def kept(self, pod: str) -> dict[str, str]:
+        """What the snapshots have that a restore takes: table/file -> text."""
+        found = (self.volume(pod) / "data").glob(f"*/*/snapshots/{KEPT}*/*")
+        return {f"{file.parts[-4].partition('-')[0]}/{file.name}": file.read_text() for file in found}
 
     def script(self, pod: str, name: str, argv: Sequence[str]) -> ExecResult:
         self.kube.alive()
@@ -223,9 +235,22 @@ class Restorable(World):
         else:
             table = statement.rpartition(".")[2].strip('"')
             for pod in self.nodes:
-                for folder in (self.volume(pod) / "data/shop").glob(f"{table}-*"):
-                    shutil.rmtree(folder)
+                for file in (self.volume(pod) / "data/shop").glob(f"{table}-*/*"):
+                    if file.is_file():
+                        file.unlink()
+                    elif file.name != "snapshots":
+                        shutil.rmtree(file)
         self.events.append(" ".join(statement.split()[:3]))
+
+    def keep(self, pod: str, verb: Sequence[str]) -> None:
+        """As nodetool does it: all of the tables, or none where one has a snapshot of that name."""
+        tables = [table.split(".") for table in verb[verb.index("-kt") + 1].split(",")]
+        folders = [path for ks, name in tables for path in (self.volume(pod) / "data" / ks).glob(f"{name}-*")]
+        for folder in folders:
+            (folder / "snapshots" / verb[2]).mkdir(parents=True)
+            for file in [each for each in folder.iterdir() if each.is_file()]:
+                shutil.copy(file, folder / "snapshots" / verb[2])
+        self.events.append(f"snapshot {pod}")
 
     def take(self, pod: str, verb: Sequence[str]) -> None:
         keyspace, table = verb[verb.index("--") + 1 :][:2]
@@ -362,6 +387,36 @@ def test_nothing_comes_back_that_was_not_asked_for(world: Restorable, monkeypatc
     }
     assert {pod: world.files(pod, "data/shop/items-" + ORDERS[:-1] + "0") for pod in world.nodes} == before
     world.assert_clean()
+
+
+THERE = {"orders/nb-1-big-Data.db": "orders", "orders/nb-2-big-Data.db": "newer", "items/nb-1-big-Data.db": "items"}
+"""What is in the tables before a restore."""
+
+
+def test_what_is_replaced_is_kept_in_a_snapshot_of_our_own(world: Restorable) -> None:
+    """Cassandra's may be switched off."""
+    result = world.restore(tables=["shop"], rows="replace")
+    assert [world.kept(pod) for pod in world.nodes] == [THERE] * 3
+    assert f"kept on each node in snapshot before-restore-{result['id']};" in world.warnings[-1]
+    kinds = [event.split()[0] for event in world.events]
+    assert kinds[3:8] == ["snapshot"] * 3 + ["TRUNCATE"] * 2
+
+
+def test_nothing_is_emptied_that_a_node_cannot_keep(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = world.keep
+
+    def keep(pod: str, verb: Sequence[str]) -> None:
+        if pod == world.nodes[1]:
+            raise CassopsError(f"{pod}: no space left")
+        plain(pod, verb)
+
+    monkeypatch.setattr(world, "keep", keep)
+    with pytest.raises(Failed, match=r"shop.items, shop.orders could not be kept .*: no space left"):
+        world.restore(tables=["shop"], rows="replace")
+    assert not [event for event in world.events if event.startswith("TRUNCATE")]
+    monkeypatch.setattr(world, "keep", plain)
+    world.restore(tables=["shop"], rows="replace")
+    assert [world.kept(pod) for pod in world.nodes] == [THERE] * 3
 
 
 def test_check_mode_tells_and_does_nothing(world: Restorable) -> None:
@@ -710,6 +765,7 @@ def test_killed_before_any_write_tables_are_filled_by_the_next_run(
         world.restore(tables=["shop"], rows="replace")
         for pod in world.nodes:
             assert world.files(pod, "data/shop") == imported("orders") | imported("items"), f"before write {lives}"
+            assert world.kept(pod) == THERE, f"before write {lives}: what was there is not kept"
         for table in ("orders", "items"):
             emptied = [
                 number for number, event in enumerate(world.events) if event == f'TRUNCATE TABLE "shop"."{table}"'
