@@ -366,6 +366,18 @@ def missing(stored: Schema, living: Schema, names: Collection[Name]) -> list[Sta
     return [each for each in stored.statements if wanted(each)]
 
 
+def half_made(stored: Schema, living: Schema, names: Collection[Name]) -> list[tuple[Statement, list[str]]]:
+    """Tables that are there with less than all statements of their description, and those that are left: a run died
+    between them."""
+    now = {identity(each): each for each in living.statements}
+    return [
+        (each, left)
+        for each in stored.statements
+        if each.kind == "table" and belongs_to(each) in names and (other := now.get(identity(each))) is not None
+        if (left := schema_text.alters_left(each.cql, other.cql))
+    ]
+
+
 def made_for(statement: Statement, source: str, target: str, datacenters: Collection[str]) -> str:
     """CREATE KEYSPACE for the datacenter that takes it: Cassandra refuses replicas in one that has no nodes."""
     options = schema_text.replication(statement.cql)
@@ -691,8 +703,8 @@ def actions(wish: Wish, living: Schema, names: Collection[Name]) -> tuple[dict[s
     if present and not wish.rows:
         some = ", ".join(".".join(name) for name in present[:5]) + (" and more" if len(present) > 5 else "")
         reasons.append(
-            f"{some}: there are such tables. Say what becomes of their rows: {wish.say('rows', REPLACE)} (they go, and a "
-            f"snapshot on each node keeps them) or {wish.say('rows', MERGE)} (both are there, the newer of two wins, and what was "
+            f"{some}: there are such tables. Say what becomes of their rows: {wish.say('rows', REPLACE)} (they go, a "
+            f"snapshot keeps them) or {wish.say('rows', MERGE)} (both are there, the newer of two wins, and what was "
             "deleted within gc_grace_seconds stays deleted)"
         )
     rows = wish.rows or MERGE

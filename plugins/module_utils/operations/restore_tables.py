@@ -31,6 +31,7 @@ from .waiting import until
 DDL_LIMIT = 60.0
 TRUNCATE_LIMIT = 120.0
 PAUSE = 2.0
+NO_AGREEMENT = "the nodes do not agree on the new schema; run it again when they do (playbook status)"
 # sstableloader's own heap. The container's is Cassandra's, and the launcher would take that.
 LOADER_HEAP = "256M"
 
@@ -111,7 +112,40 @@ class Filling:
             self.make_one(asked, statement, there)
             self.made.append(named(statement))
         if self.made and not asked.agree(DDL_LIMIT):
-            raise CassopsError("the nodes do not agree on the new schema; run it again when they do (playbook status)")
+            raise CassopsError(NO_AGREEMENT)
+        self.complete(asked)
+
+    def complete(self, asked: cql.Session) -> None:
+        """A table that lost columns is made by several statements, and a run may have died between two of them.
+
+        :raises CassopsError: a table that was made for the backup is not what it was; nothing was imported.
+        """
+        names = [restoring.name_of(table) for table in created(self.plan)]
+        if not names:
+            return
+        living = describe(asked)
+        unfinished = restoring.half_made(self.schema, living, names)
+        for statement, left in unfinished:
+            self.cluster.check()
+            self.ctx.progress(f"go on to make {named(statement)}", important=True)
+            for each in left:
+                self.alter(asked, statement, each)
+        if unfinished:
+            if not asked.agree(DDL_LIMIT):
+                raise CassopsError(NO_AGREEMENT)
+            living = describe(asked)
+        half = [
+            f"{named(each)} lacks {'; '.join(left)}" for each, left in restoring.half_made(self.schema, living, names)
+        ]
+        wrong = [*half, *restoring.differences(self.schema, living, names)]
+        if wrong:
+            raise CassopsError(f"what was made again is not what the backup has: {'; '.join(wrong)}")
+
+    def alter(self, asked: cql.Session, statement: Statement, text: str) -> None:
+        try:
+            asked.execute(text, timeout=DDL_LIMIT, agree=False)
+        except cql.CqlError as error:
+            raise CassopsError(f"{named(statement)} cannot be made again: {error}") from error
 
     def make_one(self, asked: cql.Session, statement: Statement, there: set[str]) -> None:
         own = self.cluster.own.datacenter
