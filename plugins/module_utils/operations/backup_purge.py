@@ -20,7 +20,7 @@ from ..context import Context, Failed
 from ..errors import CassopsError
 from ..kube import Kube
 from ..lock import Lock
-from ..observe import Objects, ledger_of, objects, together
+from ..observe import Objects, attempt, ledger_of, objects, together
 from ..options import DATACENTER, KUBERNETES
 from ..restic import DATA, NoRepository, Restic
 from . import catalogue
@@ -183,8 +183,12 @@ class Purge:
         going = decision.going(records)
         self.forget(self.store.restic, [record for record in going if record.kind == backups.BACKUP])
         repositories = self.repositories(records)
-        cleaned = together(lambda restic: self.clean(restic, decision), repositories)
-        failures = self.prune(repositories)
+        answers = together(lambda restic: attempt(lambda: self.clean(restic, decision)), repositories)
+        pairs = list(zip(repositories, answers, strict=True))
+        # One that cannot be cleaned must not keep the bytes of the others.
+        failures = {restic.repository: str(answer) for restic, answer in pairs if isinstance(answer, CassopsError)}
+        cleaned = [answer for answer in answers if not isinstance(answer, CassopsError)]
+        failures |= self.prune([restic for restic in repositories if restic.repository not in failures])
         if not failures:
             self.forget(self.store.restic, [record for record in going if record.kind != backups.BACKUP])
             failures = self.prune([self.store.restic])

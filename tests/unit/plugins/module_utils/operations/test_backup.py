@@ -42,6 +42,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_volumes,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import ResticError
 
 PLAN: dict[str, Any] = {"repository": "s3:https://s3/b", "password_secret": "key", "keep": {"last": 2}}
 TABLE = "orders-0123456789abcdef0123456789abcdef"
@@ -770,6 +771,31 @@ def test_a_backup_that_is_not_finished_is_left_alone(monkeypatch: pytest.MonkeyP
     world.run(backup_purge)
     assert {part: len(found) for part, found in world.store.repositories.items()} == before
     assert world.back_up("b1")["backup"]["state"] == COMPLETE
+
+
+def test_a_repository_that_cannot_be_cleaned_keeps_no_other_from_giving_bytes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 4):
+        world.back_up(f"b{number}")
+    odd, plain = host_of(world, world.nodes[1]), FakeRestic.forget
+
+    def forget(self: FakeRestic, ids: Sequence[str], limit: float = 120.0) -> None:
+        if self.repository.endswith(odd):
+            raise ResticError(f"{self.repository} is locked")
+        plain(self, ids, limit)
+
+    monkeypatch.setattr(FakeRestic, "forget", forget)
+    with pytest.raises(Failed, match=f"{odd} is locked"):
+        world.run(backup_purge)
+    pruned = {place.rpartition("/")[2] for _pod, place, args in world.store.commands if args[0] == "prune"}
+    assert pruned == {host_of(world, pod) for pod in world.nodes} - {odd}
+    documents = {item.tags["kind"] for item in world.store.of("catalogue") if item.tags["backup"] == "b1"}
+    assert documents >= {"node", "schema"}
+    monkeypatch.setattr(FakeRestic, "forget", plain)
+    world.run(backup_purge)
+    for part in ("catalogue", *(host_of(world, pod) for pod in world.nodes)):
+        assert {item.tags["backup"] for item in world.store.of(part)} == {"b2", "b3"}
 
 
 def of_another(world: World, name: str, kind: str = "backup", **tags: str) -> Snapshot:
