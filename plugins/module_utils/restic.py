@@ -273,7 +273,11 @@ class Restic:
         return {item["path"].lstrip("/"): int(item.get("size", 0)) for item in lines if item.get("type") == "file"}
 
     def unlock(self) -> None:
-        """Take away the locks that dead commands left; those of living ones stay."""
+        """Take away the locks that dead commands left; those of living ones stay.
+
+        restic knows a dead one by its host name, which is its own, and by its process, which is not there. So it must
+        not be asked where pods of the same name in another namespace use the repository too: it takes theirs for dead.
+        """
         self.run("unlock")
 
     # -- jobs -------------------------------------------------------------------------------------------------------

@@ -819,7 +819,11 @@ def test_two_datacenters_of_the_same_names_push_no_backup_of_each_other_out(worl
     for name in ("b2", "b3"):
         world.back_up(name)
     assert all("makes its backups in the same repository (3 by now" in text for text in world.warnings)
+    before = len(world.store.commands)
     told = world.run(backup_purge)
+    # Its restic may live, in a pod of the same name.
+    unlocked = {where for _pod, where, args in world.store.commands[before:] if args[0] == "unlock"}
+    assert {where.rpartition("/")[2] for where in unlocked} == {host_of(world, pod) for pod in world.nodes}
     assert told["removed"] == ["b1", "a1"]
     assert told["kept"]["a3"] == f"last 1, {backups.NEWEST}, {backups.ANOTHERS}"
     assert running[0] in catalogue_
@@ -832,6 +836,19 @@ def test_two_datacenters_of_the_same_names_push_no_backup_of_each_other_out(worl
     assert world.run(backup_purge, names=["a2", "a3"])["removed"] == ["a2", "a3"]
 
 
+def test_a_lock_that_may_be_anothers_is_left_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1, 4):
+        world.back_up(f"b{number}")
+    world.store.of("catalogue").append(of_another(world, "a1"))
+
+    def forget(self: FakeRestic, ids: Sequence[str], limit: float = 120.0) -> None:
+        raise self.failure("forget", 11, "unable to create lock: repository is already locked by PID 7")
+
+    monkeypatch.setattr(FakeRestic, "forget", forget)
+    with pytest.raises(CassopsError, match=r"already locked by PID 7\. Another datacenter of the same names .* unlock"):
+        world.run(backup_purge)
+
+
 def test_who_takes_the_place_of_a_datacenter_of_the_same_names_goes_on_in_its_catalogue(world: World) -> None:
     world.back_up("b0")
     catalogue_ = world.store.of("catalogue")
@@ -840,6 +857,8 @@ def test_who_takes_the_place_of_a_datacenter_of_the_same_names_goes_on_in_its_ca
     for name in ("b1", "b2", "b3"):
         world.back_up(name)
     assert world.run(backup_purge)["removed"] == ["b1"]
+    unlocked = {where.rpartition("/")[2] for _pod, where, args in world.store.commands if args[0] == "unlock"}
+    assert "catalogue" in unlocked
     assert world.warnings == []
 
 
