@@ -63,11 +63,20 @@ _BODY = ENVIRONMENT + (
 _START = (
     _ALIVE
     + r"""if alive || [ -f "$folder/rc" ]; then exit 0; fi
-rm -rf "$folder" && mkdir -p "$folder" && cat >"$folder/list" || exit 1
-shift
-body=$1
-repository=$2
-shift 2
+body=$2
+repository=$3
+bytes=$4
+shift 4
+# A list whose connection broke ends like a whole one; until it is known to be whole, it is in nobody's way.
+new=$folder.$$.new
+mkdir -p "${folder%/*}" && cat >"$new" || exit 1
+came=$(wc -c <"$new")
+if [ "$came" -ne "$bytes" ]; then
+    rm -f "$new"
+    echo "its list broke off after $((came)) of $bytes bytes, and it was not begun" >&2
+    exit 1
+fi
+rm -rf "$folder" && mkdir "$folder" && mv "$new" "$folder/list" || exit 1
 setsid sh -c "$body" sh "$repository" "$folder" "$@" >/dev/null 2>&1 </dev/null &
 pid=$!
 echo "$pid $(started "$pid")" >"$folder/pid"
@@ -97,7 +106,7 @@ _END = (
     _ALIVE
     + r"""if alive; then kill -- "-$pid" 2>/dev/null || kill "$pid"; fi
 for dummy in 1 2 3 4 5 6 7 8 9 10; do alive || break; sleep 1; done
-rm -rf "$folder"
+rm -rf "$folder" "$folder".*.new
 """
 )
 
@@ -264,7 +273,11 @@ class Restic:
         return {item["path"].lstrip("/"): int(item.get("size", 0)) for item in lines if item.get("type") == "file"}
 
     def unlock(self) -> None:
-        """Take away the locks that dead commands left; those of living ones stay."""
+        """Take away the locks that dead commands left; those of living ones stay.
+
+        restic knows a dead one by its host name, which is its own, and by its process, which is not there. So it must
+        not be asked where pods of the same name in another namespace use the repository too: it takes theirs for dead.
+        """
         self.run("unlock")
 
     # -- jobs -------------------------------------------------------------------------------------------------------
@@ -275,9 +288,11 @@ class Restic:
         :param job: its name in the pod: letters, digits, -, _ and dots.
         :param folder: where it runs; it is made.
         :param lines: what the file L(list_of) of the job has, for restic's options that read one, or for L(EACH).
+        :raises ResticError: not all of them came, which for restic would be another list: an empty one is no filter.
         """
-        argv = ["sh", "-c", _START, "sh", job, _BODY, self.repository, folder, *args]
-        self._must(argv, f"start {args[0]}", "".join(f"{line}\n" for line in lines))
+        text = "".join(f"{line}\n" for line in lines)
+        argv = ["sh", "-c", _START, "sh", job, _BODY, self.repository, str(len(text.encode())), folder, *args]
+        self._must(argv, f"start {args[0]}", text or None)
 
     def look(self, job: str, wait: float = 0) -> Job:
         """How far a job is.

@@ -163,6 +163,19 @@ done
 """
 )
 
+SNAPSHOTS = (
+    HEAD
+    + r"""
+# SNAPSHOTS NAME, in Cassandra's container: keyspace and name of each table that has a snapshot of that name.
+cd "$volume/data"
+for folder in */*/snapshots/"$1"; do
+    [ -d "$folder" ] || continue
+    table=${folder#*/}
+    echo "${folder%%/*} ${table%%-*}"
+done
+"""
+)
+
 FORGET = (
     HEAD
     + r"""

@@ -221,6 +221,11 @@ def plan_name(cluster: str, datacenter: str) -> str:
     return f"{cluster}-{datacenter}-restore"
 
 
+def snapshot_of(plan: Plan) -> str:
+    """Name of the snapshot of what was in the tables before they were emptied."""
+    return f"before-restore-{plan.id}"
+
+
 def from_config_map(config_map: Mapping[str, Any]) -> Plan:
     """Read a plan as the API server returns it.
 
@@ -359,6 +364,18 @@ def missing(stored: Schema, living: Schema, names: Collection[Name]) -> list[Sta
         return mine and identity(each) not in there
 
     return [each for each in stored.statements if wanted(each)]
+
+
+def half_made(stored: Schema, living: Schema, names: Collection[Name]) -> list[tuple[Statement, list[str]]]:
+    """Tables that are there with less than all statements of their description, and those that are left: a run died
+    between them."""
+    now = {identity(each): each for each in living.statements}
+    return [
+        (each, left)
+        for each in stored.statements
+        if each.kind == "table" and belongs_to(each) in names and (other := now.get(identity(each))) is not None
+        if (left := schema_text.alters_left(each.cql, other.cql))
+    ]
 
 
 def made_for(statement: Statement, source: str, target: str, datacenters: Collection[str]) -> str:

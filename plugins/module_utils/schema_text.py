@@ -99,6 +99,24 @@ def dropped(text: str) -> dict[str, int]:
     return {plain(each["dropped"]): int(each["when"]) for each in alters if each["dropped"]}
 
 
+def alters_left(stored: str, living: str) -> list[str]:
+    """What of a table's description was not carried out yet, where its statements were begun: they are several for one
+    that lost columns."""
+    there, gone = columns(living), dropped(living)
+    left = []
+    for each in split(stored)[1:]:
+        told = _ALTER.match(each)
+        if told is None:
+            continue
+        if told["added"]:
+            if plain(told["added"]) not in there:
+                left.append(each)
+        elif gone.get(plain(told["dropped"])) != int(told["when"]):
+            left.append(each)
+            there.pop(plain(told["dropped"]), None)
+    return left
+
+
 def gc_grace(text: str) -> int | None:
     """For how many seconds a table keeps its tombstones; None where that is not told."""
     found = _GC_GRACE.search(text)

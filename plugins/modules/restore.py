@@ -83,7 +83,8 @@ options:
   rows:
     description:
       - What becomes of the rows of tables that are there. Without it such tables are refused.
-      - With V(replace) they go before the backup's rows come. Cassandra takes a snapshot of the table before.
+      - With V(replace) they go before the backup's rows come. A snapshot C(before-restore-ID) on each
+        node, of every datacenter that the inventory names, keeps what was there, until somebody clears it.
       - With V(merge) both are there; the newer of two cells wins, and what was deleted after the backup stays deleted.
     type: str
     choices: [replace, merge]

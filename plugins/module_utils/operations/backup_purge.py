@@ -20,9 +20,9 @@ from ..context import Context, Failed
 from ..errors import CassopsError
 from ..kube import Kube
 from ..lock import Lock
-from ..observe import Objects, ledger_of, objects, together
+from ..observe import Objects, attempt, ledger_of, objects, together
 from ..options import DATACENTER, KUBERNETES
-from ..restic import DATA, NoRepository, Restic
+from ..restic import DATA, LOCKED, NoRepository, Restic, ResticError
 from . import catalogue
 from .catalogue import Catalogue
 from .restic_jobs import Jobs, Work
@@ -39,6 +39,11 @@ FORGOTTEN_AT_ONCE = 1000
 RESTORED = "a restore of it is not finished"
 """Reason to keep a backup that a person cannot overrule by naming it; see also L(backups.NEVER_REMOVED)."""
 DAY = 86400.0
+NOT_UNLOCKED = (
+    "Another datacenter of the same names uses this repository, so the lock is left alone: it may be that of a living "
+    "restic. Purge again when that is done; the lock of a dead one goes with `restic unlock`, 30 minutes after that, "
+    "from a host that is named as none of the pods"
+)
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -67,6 +72,7 @@ class Decision:
         self, listed: Sequence[Listed], reasons: Mapping[str, str], reach: float, restored: str, ledger: str
     ) -> None:
         self.kept = dict(reasons)
+        self.began = min((one.began for one in listed if one.ledger == ledger), default=0.0)
         self.removed = [one.name for one in listed if one.name not in reasons]
         self.ledger = ledger
         whole: dict[str, list[Listed]] = {}
@@ -84,6 +90,11 @@ class Decision:
     def whose(self, record: Record) -> str:
         """The id of the ledger of the datacenter that stored it. Earlier releases did not tell."""
         return record.tags.get("ledger") or self.ledger
+
+    def alone(self, records: Sequence[Record]) -> bool:
+        """Whether nobody else uses a repository: another datacenter of the same names has stored nothing there since
+        this one made its first backup. One that this datacenter took the place of has older ones."""
+        return not any(self.whose(record) != self.ledger and record.time > self.began for record in records)
 
     def going(self, records: Sequence[Record]) -> list[Record]:
         """What of a repository goes."""
@@ -127,6 +138,8 @@ class Purge:
         self.ctx = ctx
         self.lock = Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder)
         self.ledger = ledger_of(found, params["cluster"], params["datacenter"])
+        # Repositories of which locks are left alone.
+        self.shared: set[str] = set()
 
     def decide(self) -> Decision:
         """What stays by the rules, or all but the ones that were named."""
@@ -181,10 +194,15 @@ class Purge:
             self.ctx.progress(f"backup {name} is removed", important=True)
         records = self.store.records()
         going = decision.going(records)
+        self.note_shared(self.store.restic, records, decision)
         self.forget(self.store.restic, [record for record in going if record.kind == backups.BACKUP])
         repositories = self.repositories(records)
-        cleaned = together(lambda restic: self.clean(restic, decision), repositories)
-        failures = self.prune(repositories)
+        answers = together(lambda restic: attempt(lambda: self.clean(restic, decision)), repositories)
+        pairs = list(zip(repositories, answers, strict=True))
+        # One that cannot be cleaned must not keep the bytes of the others.
+        failures = {restic.repository: str(answer) for restic, answer in pairs if isinstance(answer, CassopsError)}
+        cleaned = [answer for answer in answers if not isinstance(answer, CassopsError)]
+        failures |= self.prune([restic for restic in repositories if restic.repository not in failures])
         if not failures:
             self.forget(self.store.restic, [record for record in going if record.kind != backups.BACKUP])
             failures = self.prune([self.store.restic])
@@ -203,12 +221,18 @@ class Purge:
         every = sorted(hosts | {host for host, pod in living.items() if pod in able})
         return [self.store.repository(host, pod if (pod := living.get(host, "")) in able else "") for host in every]
 
+    def note_shared(self, restic: Restic, records: Sequence[Record], decision: Decision) -> None:
+        if not decision.alone(records):
+            self.shared.add(restic.repository)
+
     def going(self, restic: Restic, decision: Decision) -> list[Record]:
         """What of one repository goes."""
         try:
-            return decision.going(restic.records(float(self.params["wait_timeout"])))
+            records = restic.records(float(self.params["wait_timeout"]))
         except NoRepository:
             return []
+        self.note_shared(restic, records, decision)
+        return decision.going(records)
 
     def clean(self, restic: Restic, decision: Decision) -> list[Record]:
         """Forget in one repository what goes."""
@@ -221,8 +245,14 @@ class Purge:
         ids = [record.id for record in records]
         for begin in range(0, len(ids), FORGOTTEN_AT_ONCE):
             self.lock.check()
-            restic.unlock()
-            restic.forget(ids[begin : begin + FORGOTTEN_AT_ONCE], float(self.params["wait_timeout"]))
+            if restic.repository not in self.shared:
+                restic.unlock()
+            try:
+                restic.forget(ids[begin : begin + FORGOTTEN_AT_ONCE], float(self.params["wait_timeout"]))
+            except ResticError as error:
+                if error.rc != LOCKED or restic.repository not in self.shared:
+                    raise
+                raise ResticError(f"{error}. {NOT_UNLOCKED}", error.rc) from error
 
     def prune(self, repositories: Sequence[Restic]) -> dict[str, str]:
         """Give the bytes back that nothing needs, also those that a killed run left; repository -> why it failed."""
@@ -233,7 +263,18 @@ class Purge:
             # One job a pod: repositories of nodes that are gone are done one after the other.
             now = list({restic.pod: restic for restic in reversed(waiting)}.values())
             waiting = [restic for restic in waiting if restic not in now]
-            works = [Work(restic.pod, "", restic, JOB, ("prune", *limit), DATA) for restic in now]
+            works = [
+                Work(
+                    restic.pod,
+                    "",
+                    restic,
+                    JOB,
+                    ("prune", *limit),
+                    DATA,
+                    unlocks=restic.repository not in self.shared,
+                )
+                for restic in now
+            ]
             together(lambda work: work.restic.end(JOB), works)
             jobs = Jobs(
                 works,

@@ -38,6 +38,7 @@ class Work:
     :param group: jobs of one group run at the same time; see L(may_begin).
     :param name: of the job; the same work has the same name, so that who comes next finds it.
     :param lines: see C(Restic.start).
+    :param unlocks: take away the locks of dead commands before the job is begun again; see C(Restic.unlock).
     :param makes: make the repository where there is none any more, before the job is begun again.
     """
 
@@ -50,6 +51,7 @@ class Work:
     lines: tuple[str, ...] = ()
     attempts: int = ATTEMPTS
     makes: bool = False
+    unlocks: bool = True
 
 
 @dataclass
@@ -273,7 +275,8 @@ def _restart(work: Work) -> None:
     work.restic.end(work.name)
     if work.makes:
         work.restic.ensure()
-    work.restic.unlock()
+    if work.unlocks:
+        work.restic.unlock()
     _start(work)
 
 

@@ -483,8 +483,8 @@ class Restore:
         restore_volumes.clean_all(self.cluster.kube, plan)
         if plan.emptied:
             self.ctx.warnings.append(
-                f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; Cassandra's snapshots of "
-                "them (nodetool listsnapshots) hold what was there"
+                f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; snapshot "
+                f"{restoring.snapshot_of(plan)} of them on each node holds what was there"
             )
         self.forget()
         self.changed = True

@@ -31,6 +31,7 @@ from .waiting import until
 DDL_LIMIT = 60.0
 TRUNCATE_LIMIT = 120.0
 PAUSE = 2.0
+NO_AGREEMENT = "the nodes do not agree on the new schema; run it again when they do (playbook status)"
 # sstableloader's own heap. The container's is Cassandra's, and the launcher would take that.
 LOADER_HEAP = "256M"
 
@@ -61,6 +62,8 @@ class Filling:
         self.ctx = ctx
         self.proved = proved
         self.made: list[str] = []
+        # All nodes that the inventory names, of every datacenter: TRUNCATE empties a table in all of them.
+        self.nodes: list[tuple[Kube, str]] = []
         self.counters = restoring.counters(schema)
 
     def run(self) -> Plan:
@@ -90,6 +93,8 @@ class Filling:
             sight = self.cluster.ask_all(self.cluster.look())
             seen = sight.view.joined(sight.others)
             latest[:] = [sight.view]
+            places = zip((self.cluster.own, *self.cluster.peers), (sight.view, *sight.others), strict=True)
+            self.nodes = [(place.kube, node.pod) for place, each in places for node in each.nodes]
             return [*gates.whole(sight.view), *gates.one_line(seen), *gates.no_hints(seen)]
 
         until(look, "the gates before the restore to open", self.gate_limit, self.ctx.progress, PAUSE)
@@ -107,7 +112,40 @@ class Filling:
             self.make_one(asked, statement, there)
             self.made.append(named(statement))
         if self.made and not asked.agree(DDL_LIMIT):
-            raise CassopsError("the nodes do not agree on the new schema; run it again when they do (playbook status)")
+            raise CassopsError(NO_AGREEMENT)
+        self.complete(asked)
+
+    def complete(self, asked: cql.Session) -> None:
+        """A table that lost columns is made by several statements, and a run may have died between two of them.
+
+        :raises CassopsError: a table that was made for the backup is not what it was; nothing was imported.
+        """
+        names = [restoring.name_of(table) for table in created(self.plan)]
+        if not names:
+            return
+        living = describe(asked)
+        unfinished = restoring.half_made(self.schema, living, names)
+        for statement, left in unfinished:
+            self.cluster.check()
+            self.ctx.progress(f"go on to make {named(statement)}", important=True)
+            for each in left:
+                self.alter(asked, statement, each)
+        if unfinished:
+            if not asked.agree(DDL_LIMIT):
+                raise CassopsError(NO_AGREEMENT)
+            living = describe(asked)
+        half = [
+            f"{named(each)} lacks {'; '.join(left)}" for each, left in restoring.half_made(self.schema, living, names)
+        ]
+        wrong = [*half, *restoring.differences(self.schema, living, names)]
+        if wrong:
+            raise CassopsError(f"what was made again is not what the backup has: {'; '.join(wrong)}")
+
+    def alter(self, asked: cql.Session, statement: Statement, text: str) -> None:
+        try:
+            asked.execute(text, timeout=DDL_LIMIT, agree=False)
+        except cql.CqlError as error:
+            raise CassopsError(f"{named(statement)} cannot be made again: {error}") from error
 
     def make_one(self, asked: cql.Session, statement: Statement, there: set[str]) -> None:
         own = self.cluster.own.datacenter
@@ -122,16 +160,43 @@ class Filling:
                 raise CassopsError(f"{named(statement)} cannot be made again: {error}") from error
 
     def empty(self, asked: cql.Session) -> None:
-        """Cassandra takes a snapshot of each table before (auto_snapshot)."""
-        for table, action in self.plan.tables.items():
-            if action == REPLACE and table not in self.plan.emptied:
-                self.cluster.check()
-                self.ctx.progress(f"empty table {table}", important=True)
-                keyspace, name = restoring.name_of(table)
-                target = f"{cql.identifier(keyspace)}.{cql.identifier(name)}"
-                asked.execute(f"TRUNCATE TABLE {target}", consistency="ALL", timeout=TRUNCATE_LIMIT)
-                self.plan = replace(self.plan, emptied=(*self.plan.emptied, table))
-                self.save(self.plan)
+        """Once each, and nothing goes that no snapshot keeps."""
+        tables = [table for table, action in self.plan.tables.items() if action == REPLACE]
+        left = [table for table in tables if table not in self.plan.emptied]
+        self.keep(left)
+        for table in left:
+            self.cluster.check()
+            self.ctx.progress(f"empty table {table}", important=True)
+            keyspace, name = restoring.name_of(table)
+            target = f"{cql.identifier(keyspace)}.{cql.identifier(name)}"
+            asked.execute(f"TRUNCATE TABLE {target}", consistency="ALL", timeout=TRUNCATE_LIMIT)
+            self.plan = replace(self.plan, emptied=(*self.plan.emptied, table))
+            self.save(self.plan)
+        if tables:
+            self.ctx.warnings.append(
+                f"what was in {', '.join(tables)} before is kept on each node in snapshot "
+                f"{restoring.snapshot_of(self.plan)}; when it is not needed any more, nodetool clearsnapshot -t with "
+                "that name gives its space back"
+            )
+
+    def keep(self, tables: Sequence[str]) -> None:
+        """The snapshot that Cassandra takes itself may be switched off (C(auto_snapshot), and C(allow_auto_snapshot) of
+        a table), or may go after a time (C(auto_snapshot_ttl)).
+
+        :raises CassopsError: a node cannot take one; then nothing is emptied.
+        """
+        if not tables:
+            return
+        self.cluster.check()
+        name = restoring.snapshot_of(self.plan)
+        self.ctx.progress(f"take snapshot {name} of what is there", important=True)
+        told = together(lambda node: attempt(lambda: keep_on(*node, name, tables)), self.nodes)
+        failed = [str(answer) for answer in told if isinstance(answer, CassopsError)]
+        if failed:
+            raise CassopsError(
+                f"what is in {', '.join(tables)} could not be kept in a snapshot on every node, so it is not emptied: "
+                f"{'; '.join(failed)}. Run it again when that is mended"
+            )
 
     # The same ring: every node takes its own files
 
@@ -216,6 +281,19 @@ class Filling:
             yield name, password
         finally:
             drop_loader(self.cluster.own, pod, self.plan)
+
+
+def keep_on(kube: Kube, pod: str, name: str, tables: Sequence[str]) -> None:
+    """A snapshot of a node's tables, of each that has none of that name: a run that died has taken it, maybe, and the
+    table may be empty by now. Cassandra refuses a second one of a name."""
+    told = kube.exec(pod, ["sh", "-c", restore_scripts.SNAPSHOTS, "sh", name], timeout=restore_volumes.LIMIT)
+    if told.rc:
+        raise CassopsError(f"{pod}: its snapshots cannot be listed: {told.stderr.strip() or told.rc}")
+    kept = {".".join(line.split()) for line in told.stdout.splitlines()}
+    left = [table for table in tables if table not in kept]
+    if left:
+        verb = ["snapshot", "-t", name, "-kt", ",".join(left)]
+        nodetool.run_one(kube, pod, verb, restore_volumes.LONG)
 
 
 def loader_name(plan: Plan) -> str:

@@ -87,11 +87,12 @@ class Folder:
 
 
 def folders(kube: Kube, plan: Plan, parcel: Parcel) -> list[Folder]:
-    """What of a parcel has not gone into the cluster yet."""
+    """What of a parcel has not gone into the cluster yet. What nobody asked for stays out of it, however it came."""
     lines = run(kube, parcel.pod, restore_scripts.FOLDERS, plan.id, parcel.host_id, limit=LONG).splitlines()
     return [
         Folder(keyspace, table, int(count), path)
         for count, keyspace, table, path in (line.split(" ", 3) for line in lines)
+        if (keyspace, table) in plan.names
     ]
 
 

@@ -32,10 +32,15 @@ STUB = r"""#!/bin/sh
 
 @dataclass
 class Container:
-    """A pod whose container is this machine. :ivar commands: the words of every exec."""
+    """A pod whose container is this machine.
+
+    :ivar commands: the words of every exec.
+    :ivar breaks: letters of stdin after which the connection goes; None is never.
+    """
 
     root: Path
     commands: list[list[str]]
+    breaks: int | None = None
 
     @property
     def log(self) -> str:
@@ -53,9 +58,10 @@ class Container:
         self.commands.append(list(argv))
         words = [word.replace("/cassops/backup", str(self.root)) for word in argv]
         environment = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "STUB_LOG": str(self.root / "log")}
+        came = (stdin or "")[: self.breaks]
         try:
             done = subprocess.run(
-                words, env=environment, input=stdin or "", capture_output=True, text=True, timeout=timeout, check=False
+                words, env=environment, input=came, capture_output=True, text=True, timeout=timeout, check=False
             )
         except subprocess.TimeoutExpired:
             raise ExecTimeout("it took too long") from None
@@ -282,6 +288,46 @@ def test_a_job_may_run_restic_once_for_each_line(container: Container, client: R
     client.start("log-b2", ["restore", restic.EACH], str(tmp_path), ["s1", "s2"])
     assert until(lambda: client.look("log-b2"), "ended").rc == 1
     assert container.log.count("args ") == 3
+
+
+@pytest.mark.parametrize(("letters", "came"), [(0, 0), (4, 5), (5, 6)])
+def test_a_job_whose_list_broke_off_is_not_begun(
+    container: Container, client: Restic, tmp_path: Path, letters: int, came: int
+) -> None:
+    """An empty list is no filter for restic: tables would bring everything."""
+    container.breaks = letters
+    with pytest.raises(ResticError, match=f"its list broke off after {came} of 17 bytes, and it was not begun"):
+        client.start("get-b1", ["restore"], str(tmp_path), ["/öne", "/two words"])
+    assert client.look("get-b1").state == "absent"
+    assert list((container.root / "spool" / "jobs").iterdir()) == []
+    container.breaks = None
+    client.start("get-b1", ["restore"], str(tmp_path), ["/öne", "/two words"])
+    assert until(lambda: client.look("get-b1"), "ended").rc == 0
+    assert container.log.count("args ") == 1
+    assert (container.root / "spool" / "jobs" / "get-b1" / "list").read_text() == "/öne\n/two words\n"
+
+
+def test_a_list_that_breaks_off_late_takes_nothing_from_the_job_that_has_begun_since(
+    container: Container, client: Restic, tmp_path: Path
+) -> None:
+    """Servers that know no end of stdin get the command twice, and the first one's end comes when it comes."""
+    client.start("get-b1", ["restore"], str(tmp_path), ["/one"])
+    (argv,) = container.commands
+    client.end("get-b1")
+    words = [word.replace("/cassops/backup", str(container.root)) for word in argv]
+    environment = {"PATH": f"{container.root}/bin:{os.environ['PATH']}", "STUB_LOG": str(container.root / "log")}
+    with subprocess.Popen(words, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as first:
+        jobs = container.root / "spool" / "jobs"
+        end = time.monotonic() + 30
+        while not list(jobs.iterdir()):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        client.start("get-b1", ["restore"], str(tmp_path), ["/one"])
+        first.communicate()
+    assert first.returncode == 1
+    assert until(lambda: client.look("get-b1"), "ended").rc == 0
+    assert (jobs / "get-b1" / "list").read_text() == "/one\n"
+    assert list(jobs.iterdir()) == [jobs / "get-b1"]
 
 
 def test_a_job_that_fails_says_why(container: Container, client: Restic, tmp_path: Path) -> None:

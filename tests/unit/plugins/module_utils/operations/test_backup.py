@@ -42,6 +42,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_volumes,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import ResticError
 
 PLAN: dict[str, Any] = {"repository": "s3:https://s3/b", "password_secret": "key", "keep": {"last": 2}}
 TABLE = "orders-0123456789abcdef0123456789abcdef"
@@ -772,6 +773,31 @@ def test_a_backup_that_is_not_finished_is_left_alone(monkeypatch: pytest.MonkeyP
     assert world.back_up("b1")["backup"]["state"] == COMPLETE
 
 
+def test_a_repository_that_cannot_be_cleaned_keeps_no_other_from_giving_bytes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 4):
+        world.back_up(f"b{number}")
+    odd, plain = host_of(world, world.nodes[1]), FakeRestic.forget
+
+    def forget(self: FakeRestic, ids: Sequence[str], limit: float = 120.0) -> None:
+        if self.repository.endswith(odd):
+            raise ResticError(f"{self.repository} is locked")
+        plain(self, ids, limit)
+
+    monkeypatch.setattr(FakeRestic, "forget", forget)
+    with pytest.raises(Failed, match=f"{odd} is locked"):
+        world.run(backup_purge)
+    pruned = {place.rpartition("/")[2] for _pod, place, args in world.store.commands if args[0] == "prune"}
+    assert pruned == {host_of(world, pod) for pod in world.nodes} - {odd}
+    documents = {item.tags["kind"] for item in world.store.of("catalogue") if item.tags["backup"] == "b1"}
+    assert documents >= {"node", "schema"}
+    monkeypatch.setattr(FakeRestic, "forget", plain)
+    world.run(backup_purge)
+    for part in ("catalogue", *(host_of(world, pod) for pod in world.nodes)):
+        assert {item.tags["backup"] for item in world.store.of(part)} == {"b2", "b3"}
+
+
 def of_another(world: World, name: str, kind: str = "backup", **tags: str) -> Snapshot:
     """What a datacenter of the same names, in another namespace, has stored just now."""
     began = moment(world.kube.clock)
@@ -793,7 +819,11 @@ def test_two_datacenters_of_the_same_names_push_no_backup_of_each_other_out(worl
     for name in ("b2", "b3"):
         world.back_up(name)
     assert all("makes its backups in the same repository (3 by now" in text for text in world.warnings)
+    before = len(world.store.commands)
     told = world.run(backup_purge)
+    # Its restic may live, in a pod of the same name.
+    unlocked = {where for _pod, where, args in world.store.commands[before:] if args[0] == "unlock"}
+    assert {where.rpartition("/")[2] for where in unlocked} == {host_of(world, pod) for pod in world.nodes}
     assert told["removed"] == ["b1", "a1"]
     assert told["kept"]["a3"] == f"last 1, {backups.NEWEST}, {backups.ANOTHERS}"
     assert running[0] in catalogue_
@@ -806,6 +836,19 @@ def test_two_datacenters_of_the_same_names_push_no_backup_of_each_other_out(worl
     assert world.run(backup_purge, names=["a2", "a3"])["removed"] == ["a2", "a3"]
 
 
+def test_a_lock_that_may_be_anothers_is_left_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1, 4):
+        world.back_up(f"b{number}")
+    world.store.of("catalogue").append(of_another(world, "a1"))
+
+    def forget(self: FakeRestic, ids: Sequence[str], limit: float = 120.0) -> None:
+        raise self.failure("forget", 11, "unable to create lock: repository is already locked by PID 7")
+
+    monkeypatch.setattr(FakeRestic, "forget", forget)
+    with pytest.raises(CassopsError, match=r"already locked by PID 7\. Another datacenter of the same names .* unlock"):
+        world.run(backup_purge)
+
+
 def test_who_takes_the_place_of_a_datacenter_of_the_same_names_goes_on_in_its_catalogue(world: World) -> None:
     world.back_up("b0")
     catalogue_ = world.store.of("catalogue")
@@ -814,6 +857,8 @@ def test_who_takes_the_place_of_a_datacenter_of_the_same_names_goes_on_in_its_ca
     for name in ("b1", "b2", "b3"):
         world.back_up(name)
     assert world.run(backup_purge)["removed"] == ["b1"]
+    unlocked = {where.rpartition("/")[2] for _pod, where, args in world.store.commands if args[0] == "unlock"}
+    assert "catalogue" in unlocked
     assert world.warnings == []
 
 

@@ -41,6 +41,7 @@ class Scripted:
     repository: str = "s3:x"
     started: int = 0
     ended: int = 0
+    unlocked: int = 0
     deaf: int = 0
     made: int = 0
     log: list[str] = field(default_factory=list)
@@ -70,7 +71,7 @@ class Scripted:
         return True
 
     def unlock(self) -> None:
-        pass
+        self.unlocked += 1
 
     def failure(self, command: str, rc: int, said: str) -> ResticError:
         return ResticError(f"{command} ended with {rc}: {said}", rc)
@@ -164,6 +165,14 @@ def test_a_repository_that_is_gone_is_made_before_the_next_try(clock: Clock) -> 
         work = Work(script.pod, script.pod[:2], script, "job", ("backup",), "/data", makes=makes)  # type: ignore[arg-type]
         assert jobs_of([work]).run() == {}
     assert (kept.made, gone.made) == (0, 1)
+
+
+def test_locks_that_may_be_anothers_are_left_alone(clock: Clock) -> None:
+    own, shared = (Scripted([Job("lost"), DONE], pod=pod) for pod in ("r1-0", "r2-0"))
+    for script, unlocks in ((own, True), (shared, False)):
+        work = Work(script.pod, script.pod[:2], script, "job", ("prune",), "/data", unlocks=unlocks)  # type: ignore[arg-type]
+        assert jobs_of([work]).run() == {}
+    assert (own.unlocked, shared.unlocked) == (1, 0)
 
 
 def test_what_is_finished_badly_has_failed_and_the_others_go_on(clock: Clock) -> None:

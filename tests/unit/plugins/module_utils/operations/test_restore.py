@@ -65,7 +65,8 @@ SCRIPTS = {
     for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "REPLAY", "BREAK", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
 }
 PLANNED = ("ConfigMap", "shop-dc1-restore")
-READ_ONLY = ("LOOK", "SIZES", "FOLDERS")
+READ_ONLY = ("LOOK", "SIZES", "FOLDERS", "SNAPSHOTS")
+KEPT = "before-restore-"
 
 
 class Restorable(World):
@@ -109,6 +110,8 @@ class Restorable(World):
         def run(self: FakeKube, pod: str, argv: Any, *rest: Any, **options: Any) -> ExecResult:
             if restic.CONTAINER in rest and argv[2] in SCRIPTS:
                 return world.script(pod, SCRIPTS[argv[2]], argv)
+            if argv[2:3] == [restore_scripts.SNAPSHOTS]:
+                return world.script(pod, "SNAPSHOTS", argv)
             if argv[2:3] == [restore_scripts.VERIFY]:
                 return world.sstableverify(pod, argv)
             if argv[2:] == [WANT, "sh"]:
@@ -132,7 +135,7 @@ class Restorable(World):
         def execute(self: FakeSession, statement: str, *rest: Any, **options: Any) -> Any:
             if statement in (restore.COLUMNS, restore.DROPPED, restore.TYPES):
                 return list(world.columns) if statement == restore.COLUMNS else []
-            made = re.match(r"CREATE (KEYSPACE|TABLE|INDEX)|TRUNCATE", statement)
+            made = re.match(r"CREATE (KEYSPACE|TABLE|INDEX)|ALTER TABLE|TRUNCATE", statement)
             if not made:
                 return plain_execute(self, statement, *rest, **options)
             world.ring.change(statement, lambda: world.define(statement))
@@ -141,6 +144,8 @@ class Restorable(World):
         def one_verb(self: FakeCassandra, kube: Any, pod: str, verb: Sequence[str]) -> Any:
             if verb[0] == "import":
                 return self.change(f"import on {pod}", lambda: world.take(pod, verb))
+            if verb[0] == "snapshot" and verb[2].startswith(KEPT):
+                return self.change(f"snapshot on {pod}", lambda: world.keep(pod, verb))
             if verb[0] == "repair":
                 return self.change(f"repair on {pod}", lambda: world.events.append(f"repair {pod}"))
             return plain_verb(self, kube, pod, verb)
@@ -167,8 +172,15 @@ class Restorable(World):
         file.write_text(text)
 
     def files(self, pod: str, folder: str = "") -> dict[str, str]:
+        """But for those of snapshots."""
         top = self.volume(pod) / folder
-        return {str(file.relative_to(top)): file.read_text() for file in sorted(top.rglob("*")) if file.is_file()}
+        found = [file for file in sorted(top.rglob("*")) if file.is_file()]
+        return {str(file.relative_to(top)): file.read_text() for file in found if "snapshots" not in file.parts}
+
+    def kept(self, pod: str) -> dict[str, str]:
+        """What the snapshots have that a restore takes: table/file -> text."""
+        found = (self.volume(pod) / "data").glob(f"*/*/snapshots/{KEPT}*/*")
+        return {f"{file.parts[-4].partition('-')[0]}/{file.name}": file.read_text() for file in found}
 
     def script(self, pod: str, name: str, argv: Sequence[str]) -> ExecResult:
         self.kube.alive()
@@ -217,15 +229,38 @@ class Restorable(World):
         self.store_log(pod, 0, 3)
 
     def define(self, statement: str) -> None:
+        if statement.startswith("ALTER TABLE"):
+            described: list[tuple[str, ...]] = self.ring.described  # type: ignore[attr-defined]
+            (place,) = [number for number, row in enumerate(described) if f" {'.'.join(row[:3:2])} " in statement]
+            described[place] = (*described[place][:3], f"{described[place][3]}\n{statement};")
+            self.events.append(" ".join(statement.split()[:4]))
+            return
+        if "gone int" in statement:
+            self.ring.described.append((*STATEMENTS[1][:3], f"{statement};"))  # type: ignore[attr-defined]
+            self.events.append("CREATE TABLE shop.orders")
+            return
         row = next((row for row in STATEMENTS if row[3].rstrip(";") == statement), None)
         if row is not None:
             self.ring.described.append(row)  # type: ignore[attr-defined]
         else:
             table = statement.rpartition(".")[2].strip('"')
             for pod in self.nodes:
-                for folder in (self.volume(pod) / "data/shop").glob(f"{table}-*"):
-                    shutil.rmtree(folder)
+                for file in (self.volume(pod) / "data/shop").glob(f"{table}-*/*"):
+                    if file.is_file():
+                        file.unlink()
+                    elif file.name != "snapshots":
+                        shutil.rmtree(file)
         self.events.append(" ".join(statement.split()[:3]))
+
+    def keep(self, pod: str, verb: Sequence[str]) -> None:
+        """As nodetool does it: all of the tables, or none where one has a snapshot of that name."""
+        tables = [table.split(".") for table in verb[verb.index("-kt") + 1].split(",")]
+        folders = [path for ks, name in tables for path in (self.volume(pod) / "data" / ks).glob(f"{name}-*")]
+        for folder in folders:
+            (folder / "snapshots" / verb[2]).mkdir(parents=True)
+            for file in [each for each in folder.iterdir() if each.is_file()]:
+                shutil.copy(file, folder / "snapshots" / verb[2])
+        self.events.append(f"snapshot {pod}")
 
     def take(self, pod: str, verb: Sequence[str]) -> None:
         keyspace, table = verb[verb.index("--") + 1 :][:2]
@@ -345,6 +380,89 @@ def test_rows_are_replaced_or_added(world: Restorable) -> None:
         assert world.files(pod, "data/shop") == imported("orders") | {
             path.removeprefix("shop/"): text for path, text in FILES.items() if path.startswith("shop/items")
         }
+
+
+def test_nothing_comes_back_that_was_not_asked_for(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in the staging folder."""
+    plain = world.download
+
+    def download(client: FakeRestic, args: Sequence[str], lines: Sequence[str]) -> None:
+        plain(client, args, ())
+
+    monkeypatch.setattr(world, "download", download)
+    before = {pod: world.files(pod, "data/shop/items-" + ORDERS[:-1] + "0") for pod in world.nodes}
+    world.restore(tables=["shop.orders"], rows="replace")
+    assert {event for event in world.events if event.startswith("import")} == {
+        f"import orders {pod}" for pod in world.nodes
+    }
+    assert {pod: world.files(pod, "data/shop/items-" + ORDERS[:-1] + "0") for pod in world.nodes} == before
+    world.assert_clean()
+
+
+THERE = {"orders/nb-1-big-Data.db": "orders", "orders/nb-2-big-Data.db": "newer", "items/nb-1-big-Data.db": "items"}
+"""What is in the tables before a restore."""
+
+
+def test_what_is_replaced_is_kept_in_a_snapshot_of_our_own(world: Restorable) -> None:
+    """Cassandra's may be switched off."""
+    result = world.restore(tables=["shop"], rows="replace")
+    assert [world.kept(pod) for pod in world.nodes] == [THERE] * 3
+    assert f"kept on each node in snapshot before-restore-{result['id']};" in world.warnings[-1]
+    kinds = [event.split()[0] for event in world.events]
+    assert kinds[3:8] == ["snapshot"] * 3 + ["TRUNCATE"] * 2
+
+
+def test_nothing_is_emptied_that_a_node_cannot_keep(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = world.keep
+
+    def keep(pod: str, verb: Sequence[str]) -> None:
+        if pod == world.nodes[1]:
+            raise CassopsError(f"{pod}: no space left")
+        plain(pod, verb)
+
+    monkeypatch.setattr(world, "keep", keep)
+    with pytest.raises(Failed, match=r"shop.items, shop.orders could not be kept .*: no space left"):
+        world.restore(tables=["shop"], rows="replace")
+    assert not [event for event in world.events if event.startswith("TRUNCATE")]
+    monkeypatch.setattr(world, "keep", plain)
+    world.restore(tables=["shop"], rows="replace")
+    assert [world.kept(pod) for pod in world.nodes] == [THERE] * 3
+
+
+LOST = (
+    f"CREATE TABLE shop.orders (id int PRIMARY KEY, gone int, note text) WITH ID = {ID};\n"
+    "ALTER TABLE shop.orders DROP gone USING TIMESTAMP 5;\nALTER TABLE shop.orders DROP note USING TIMESTAMP 6;\n"
+    "ALTER TABLE shop.orders ADD note text;"
+)
+"""A table that lost a column, and another one that it got again."""
+
+
+@pytest.mark.parametrize("done", range(1, 5))
+def test_a_table_that_was_made_in_part_is_completed(world: Restorable, done: int) -> None:
+    world.ring.described[1] = (*STATEMENTS[1][:3], LOST)  # type: ignore[attr-defined]
+    world.back_up("b2")
+    world.store.down = False
+    world.kube.cut_off.clear()
+    world.drop()
+    plain, made = world.define, []
+
+    def define(statement: str) -> None:
+        if "shop.orders" in statement and "INDEX" not in statement:
+            world.kube.dead = len(made) == done
+            world.kube.alive()
+            made.append(statement)
+        plain(statement)
+
+    world.define = define  # type: ignore[method-assign]
+    if done < 4:
+        with pytest.raises(Killed):
+            world.restore(name="b2", tables=["shop.orders"], repair=False)
+        world.kube.revive()
+        assert len(made) == done
+    done = 99
+    world.restore(name="b2", tables=["shop.orders"], repair=False)
+    assert f"{made[0]};\n" + "\n".join(f"{each};" for each in made[1:]) == LOST
+    world.assert_clean()
 
 
 def test_check_mode_tells_and_does_nothing(world: Restorable) -> None:
@@ -693,6 +811,7 @@ def test_killed_before_any_write_tables_are_filled_by_the_next_run(
         world.restore(tables=["shop"], rows="replace")
         for pod in world.nodes:
             assert world.files(pod, "data/shop") == imported("orders") | imported("items"), f"before write {lives}"
+            assert world.kept(pod) == THERE, f"before write {lives}: what was there is not kept"
         for table in ("orders", "items"):
             emptied = [
                 number for number, event in enumerate(world.events) if event == f'TRUNCATE TABLE "shop"."{table}"'
