@@ -116,9 +116,9 @@ def seconds(text: str) -> float:
 # --- a node's manifest ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
-    """A file of a table's snapshot.
+    """A file of a table's snapshot. There may be millions of them.
 
     :param path: below the snapshot's folder, such as C(nb-1-big-Data.db) or C(.by_name_idx/nb-1-big-Data.db).
     :param size: bytes; 0 is a size too.

@@ -474,14 +474,15 @@ class Run:
     def uploaded(self, work: Work, job: Job) -> None:
         """A node is stored: compare what the repository has with what the snapshot had, and write its manifest."""
         snapshot = str(job.status.get("snapshot_id") or "")
-        tables = self.found[work.pod]
+        # Once: the lists of all nodes are large.
+        tables = self.found.pop(work.pod)
         entry = next(entry for entry in self.manifest.nodes if entry.pod == work.pod)
         added = int(job.status.get("data_added_packed") or job.status.get("data_added") or 0)
         node = self.node_manifest(entry, snapshot, added, tables)
         with ThreadPoolExecutor(1) as beside:
             # Where that is found at fault no manifest names the document, which goes with its backup.
             storing = beside.submit(self.store.store_node, node, self.ledger)
-            stored = work.restic.files(snapshot)
+            stored = work.restic.files(snapshot, float(self.params["wait_timeout"]))
             manifest, digest = storing.result()
         wanted = {f"{table.source}/{file.path}": file.size for table in tables for file in table.files}
         if stored != wanted:

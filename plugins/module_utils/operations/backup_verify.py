@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import backups, restic, restore_scripts, restoring
@@ -94,6 +95,10 @@ def newest(store: Catalogue, kube: Kube, ledger: str) -> str:
     return ([one for one in complete if one.is_of(ledger)] or complete)[-1].name
 
 
+# Lists of all files of a node's snapshot, which may be large.
+LISTS_AT_ONCE = 2
+
+
 class Check:
     """One backup, read again."""
 
@@ -133,8 +138,9 @@ class Check:
         faults += incomplete(backup)
         self.nodes = len(backup.nodes)
         self.files = sum(node.files for node in backup.nodes)
-        for told in together(self.files_of, backup.nodes):
-            faults += told
+        with ThreadPoolExecutor(LISTS_AT_ONCE) as readers:
+            for told in readers.map(self.files_of, backup.nodes):
+                faults += told
         faults += self.repositories(backup.nodes)
         if self.params["sstables"]:
             read = attempt(lambda: self.sstables(backup.nodes))
@@ -154,7 +160,8 @@ class Check:
 
     def files_of(self, node: NodeManifest) -> list[str]:
         """Files of a node's manifest that its repository does not have, or has in another size."""
-        stored = attempt(lambda: self.restic(node).files(node.snapshot))
+        limit = float(self.params["wait_timeout"])
+        stored = attempt(lambda: self.restic(node).files(node.snapshot, limit))
         if isinstance(stored, CassopsError):
             return self.judged(f"{node.pod}: ", stored)
         wanted = {f"{table.source}/{file.path}": file.size for table in node.tables for file in table.files}

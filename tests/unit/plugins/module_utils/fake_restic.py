@@ -56,6 +56,8 @@ class FakeStore:
     commands: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     damaged: set[str] = field(default_factory=set)
     most_at_once: int = 0
+    # Seconds that each list of files might take.
+    listed: list[float] = field(default_factory=list)
     # Repository -> seconds that a list of its snapshots takes.
     slow: dict[str, float] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -127,10 +129,11 @@ class FakeRestic(Restic):
     def read(self, snapshot: str, file: str) -> str:
         return str(next(item.files[file] for item in self.snapshots if item.id == snapshot))
 
-    def files(self, snapshot: str) -> dict[str, int]:
+    def files(self, snapshot: str, limit: float = LIMIT) -> dict[str, int]:
         found = [item.files for item in self.snapshots if item.id == snapshot]
         if not found:
             raise self.failure("ls", 1, f"Fatal: no matching ID found for prefix {snapshot}")
+        self.store_.listed.append(limit)
         return dict(found[0])
 
     def start(self, job: str, args: Sequence[str], folder: str = DATA, lines: Sequence[str] = ()) -> None:

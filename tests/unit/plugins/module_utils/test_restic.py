@@ -232,6 +232,16 @@ def test_files_have_their_sizes(container: Container, client: Restic) -> None:
     assert client.files("aa") == {"ks/t-1/Data.db": 7, "ks/t-1/Rows.db": 0}
 
 
+def test_a_list_of_very_many_files_may_take_longer(
+    container: Container, client: Restic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container.does("sleep 0.5")
+    monkeypatch.setattr(restic, "LIMIT", 0.1)
+    assert client.files("aa", 30.0) == {}
+    with pytest.raises(ResticError, match="no answer"):
+        client.files("aa", 0.05)
+
+
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 STATUS = {"message_type": "status", "percent_done": 0.5, "total_bytes": 100, "bytes_done": 50}

@@ -653,6 +653,22 @@ def test_there_is_nothing_to_verify(world: World) -> None:
 # --- purge ------------------------------------------------------------------------------------------------------------
 
 
+def test_lists_of_files_are_not_kept_and_may_take_their_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    left, plain = [], backup.Run.finish
+
+    def finish(self: Any, sight: Any) -> Any:
+        left.append(self.found)
+        return plain(self, sight)
+
+    monkeypatch.setattr(backup.Run, "finish", finish)
+    world.back_up("b1", wait_timeout=900)
+    assert left == [{}]
+    assert world.store.listed == [900.0] * 3
+    world.run(backup_verify, wait_timeout=901)
+    assert world.store.listed[3:] == [901.0] * 3
+    assert not hasattr(backups.File("Data.db", 7), "__dict__")
+
+
 def test_what_no_rule_keeps_goes_with_its_bytes(world: World) -> None:
     for number in range(1, 5):
         world.back_up(f"b{number}")
