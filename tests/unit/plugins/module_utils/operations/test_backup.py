@@ -386,7 +386,7 @@ def stuck(self: Any, job: str, wait: float) -> Any:
 
 
 def test_what_was_stored_is_compared_with_what_there_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unit.plugins.module_utils.fake_restic.FakeRestic.files", lambda self, snapshot: {"x": 1})
+    monkeypatch.setattr("unit.plugins.module_utils.fake_restic.FakeRestic.files", lambda *_told: {"x": 1})
     with pytest.raises(Failed, match="3 files differ"):
         world.back_up()
     assert world.states() == {"b1": FAILED}
