@@ -26,7 +26,7 @@ def test_status_by_the_headers_offsets():
     assert [(node["address"], node["status"], node["state"], node["rack"]) for node in found["nodes"]] == [
         ("10.0.0.1", "up", "normal", "aws-us-east-1a"),
         ("10.0.0.10", "down", "normal", "row 1 left"),
-        ("2001:db8:0:0:0:0:0:1", "unknown", "normal", "r 3"),
+        ("2001:db8::1", "unknown", "normal", "r 3"),
         ("10.1.0.1", "up", "joining", "r1"),
     ]
     first, second, third, fourth = found["nodes"]
