@@ -187,6 +187,14 @@ def problems(seen: View) -> list[dict[str, str]]:
     reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
     found += schedule_problems(seen.schedule) if seen.schedule else []
+    orphans = [node.pod for node in seen.nodes if seen.racks and seen.rack(node.rack) is None]
+    if orphans:
+        found.append(
+            {
+                "problem": f"the StatefulSet of {', '.join(orphans)} is gone: nobody would make a pod again that ends",
+                "advice": "run the playbook heal, which tells which playbook makes it again",
+            }
+        )
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
         told = "1 node runs" if len(pending) == 1 else f"{len(pending)} nodes run"

@@ -65,13 +65,13 @@ has_data() {
     return 1
 }
 
-# down_for SECONDS: for how long the node did not serve; nothing when it never did. While the whole cluster was stopped
-# (from and to, in the ledger) nobody could miss anything: that does not count where the node had served until SECONDS
-# before it.
+# down_for [SECONDS]: for how long the node did not serve; nothing when it never did. While the whole cluster was
+# stopped (from and to, in the ledger) nobody could miss anything: that does not count, with SECONDS only where the node
+# had served until so long before it.
 down_for() {
     last=$(stat -c %Y "$marks/alive" 2>/dev/null) || return 0
-    fact pause | awk -v last="$last" -v now="$(date +%s)" -v late="$1" '
-        NF == 2 && last + late >= $1 { from = $1 > last ? $1 : last; if ($2 > from) last += $2 - from }
+    fact pause | awk -v last="$last" -v now="$(date +%s)" -v late="${1:-}" '
+        NF == 2 && (late == "" || last + late >= $1) { from = $1 > last ? $1 : last; if ($2 > from) last += $2 - from }
         END { print now - last }'
 }
 
@@ -253,7 +253,7 @@ mark_volume() {
 note_downtime() {
     case $way in
     replace) missed=unknown ;;
-    restart) missed=$(down_for 999999999) ;;
+    restart) missed=$(down_for) ;;
     *) return 0 ;;
     esac
     noted=$(cat "$marks/missed" 2>/dev/null) || noted=0

@@ -42,6 +42,8 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 }
 JOB = "verify"
 SAMPLE = "verify-sample"
+# Lists of all files of a node's snapshot, which may be large.
+LISTS_AT_ONCE = 2
 SCHEMA = "system_schema"
 # Without restic's own lock: it would keep the commit logs from being stored for hours. Our lock keeps purges away, and
 # what is added meanwhile does no harm, since check reads the list of snapshots before the index (C(runCheck), 0.18).
@@ -93,10 +95,6 @@ def newest(store: Catalogue, kube: Kube, ledger: str) -> str:
     if not complete:
         raise CassopsError(f"there is no complete backup of {store.datacenter} in {store.base} to verify")
     return ([one for one in complete if one.is_of(ledger)] or complete)[-1].name
-
-
-# Lists of all files of a node's snapshot, which may be large.
-LISTS_AT_ONCE = 2
 
 
 class Check:

@@ -129,7 +129,7 @@ class Filling:
             self.cluster.check()
             self.ctx.progress(f"go on to make {named(statement)}", important=True)
             for each in left:
-                self.alter(asked, statement, each)
+                self.carry_out(asked, statement, each)
         if unfinished:
             if not asked.agree(DDL_LIMIT):
                 raise CassopsError(NO_AGREEMENT)
@@ -141,23 +141,20 @@ class Filling:
         if wrong:
             raise CassopsError(f"what was made again is not what the backup has: {'; '.join(wrong)}")
 
-    def alter(self, asked: cql.Session, statement: Statement, text: str) -> None:
-        try:
-            asked.execute(text, timeout=DDL_LIMIT, agree=False)
-        except cql.CqlError as error:
-            raise CassopsError(f"{named(statement)} cannot be made again: {error}") from error
-
     def make_one(self, asked: cql.Session, statement: Statement, there: set[str]) -> None:
         own = self.cluster.own.datacenter
         text = restoring.made_for(statement, self.plan.datacenter, own, there)
         for each in schema_text.split(text):
-            try:
-                asked.execute(each, timeout=DDL_LIMIT, agree=False)
-            except cql.AlreadyExists:
-                # A run that died made it.
-                continue
-            except cql.CqlError as error:
-                raise CassopsError(f"{named(statement)} cannot be made again: {error}") from error
+            self.carry_out(asked, statement, each)
+
+    def carry_out(self, asked: cql.Session, statement: Statement, text: str) -> None:
+        """One of the statements that make what a description tells."""
+        try:
+            asked.execute(text, timeout=DDL_LIMIT, agree=False)
+        except cql.AlreadyExists:
+            pass  # A run that died made it.
+        except cql.CqlError as error:
+            raise CassopsError(f"{named(statement)} cannot be made again: {error}") from error
 
     def empty(self, asked: cql.Session) -> None:
         """Once each, and nothing goes that no snapshot keeps."""

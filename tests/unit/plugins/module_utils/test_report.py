@@ -177,6 +177,16 @@ def test_keyspaces_that_each_node_has_for_itself_are_left_out() -> None:
 # --- problems ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_statefulset_that_is_gone_is_a_problem() -> None:
+    """Its pods run on, and nobody would see it until one of them ends."""
+    view = views.whole()
+    racks = views.racks_of(view.nodes)
+    assert report.problems(replace(view, racks=racks)) == []
+    (told,) = report.problems(replace(view, racks=tuple(rack for rack in racks if rack.name != "r2")))
+    assert told["problem"] == f"the StatefulSet of {SECOND} is gone: nobody would make a pod again that ends"
+    assert "heal" in told["advice"]
+
+
 def test_nodes_that_wait_for_a_restart_are_a_problem_with_an_advice() -> None:
     view = views.with_node(views.whole(), SECOND, pending_restart=True)
     (told,) = report.problems(view)

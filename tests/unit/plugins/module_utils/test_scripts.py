@@ -123,6 +123,11 @@ class Node:
         if joined:
             (self.marks / "joined").touch()
 
+    def served(self, ago: float) -> None:
+        """It gave its last sign of life so many seconds ago."""
+        alive = self.write("var/lib/cassandra/.cassops/alive", "")
+        os.utime(alive, (time.time() - ago, time.time() - ago))
+
     def data(self) -> None:
         self.write("var/lib/cassandra/data/system/local-1/nb-1-big-Data.db", "rows")
 
@@ -574,8 +579,7 @@ def test_downtimes_since_the_last_repair_add_up(
     if noted is not None:
         node.write("var/lib/cassandra/.cassops/missed", f"{noted}\n")
     if seconds is not None:
-        alive = node.write("var/lib/cassandra/.cassops/alive", "")
-        os.utime(alive, (time.time() - seconds, time.time() - seconds))
+        node.served(seconds)
     node.start()
     told = node.read("var/lib/cassandra/.cassops/missed").strip()
     if isinstance(after, int):
@@ -649,8 +653,7 @@ def test_a_node_that_was_down_too_long_is_held(node: Node, seconds: int, stale: 
     node.ledger(RUNNING)
     node.mark()
     node.data()
-    alive = node.write("var/lib/cassandra/.cassops/alive", "")
-    os.utime(alive, (time.time() - seconds, time.time() - seconds))
+    node.served(seconds)
     if stale:
         assert "longer than gc_grace_seconds (864000)" in node.reason()
     else:
@@ -662,8 +665,7 @@ def test_gc_grace_seconds_come_from_the_ledger(node: Node) -> None:
     node.ledger(replace(RUNNING, gc_grace_seconds=3600))
     node.mark()
     node.data()
-    alive = node.write("var/lib/cassandra/.cassops/alive", "")
-    os.utime(alive, (time.time() - 3700, time.time() - 3700))
+    node.served(3700)
     assert "(3600)" in node.reason()
 
 
@@ -682,8 +684,7 @@ def test_while_all_were_stopped_nobody_missed_anything(any_node: Node, begin: in
     node.ledger(replace(RUNNING, pause=(now - begin, now - end)))
     node.mark()
     node.data()
-    alive = node.write("var/lib/cassandra/.cassops/alive", "")
-    os.utime(alive, (now - 700, now - 700))
+    node.served(700)
     node.start()
     told = int(node.read("var/lib/cassandra/.cassops/missed"))
     assert missed <= told < missed + 60
@@ -694,8 +695,7 @@ def test_a_stop_of_weeks_holds_nobody(node: Node) -> None:
     node.ledger(replace(RUNNING, pause=(now - 2_000_000, now - 10)))
     node.mark()
     node.data()
-    alive = node.write("var/lib/cassandra/.cassops/alive", "")
-    os.utime(alive, (now - 2_000_000, now - 2_000_000))
+    node.served(2_000_000)
     node.start()
 
 
@@ -970,6 +970,5 @@ def test_what_was_deleted_before_a_stop_ages_while_all_are_stopped(node: Node) -
     node.ledger(replace(RUNNING, pause=(now - 300_000, now - 10)))
     node.mark()
     node.data()
-    alive = node.write("var/lib/cassandra/.cassops/alive", "")
-    os.utime(alive, (now - 900_000, now - 900_000))
+    node.served(900_000)
     assert "longer than gc_grace_seconds (864000)" in node.reason()
