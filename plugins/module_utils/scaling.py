@@ -484,9 +484,10 @@ def forgotten(scene: Scene, places: Mapping[str, str | None], ledger: str) -> li
     }
     lines = []
     for pod, address in places.items():
-        item = next(iter(unknown.values()), None) if address is None else unknown.get(address)
-        if item is not None:
-            lines.append(f"{pod} {item.address} {item.host_id}")
+        # Of a pod that has no address just now it is not known which member it is.
+        perhaps = unknown.values() if address is None else [unknown[address]] if address in unknown else []
+        if perhaps:
+            lines.append(f"{pod} {' or '.join(f'{item.address} {item.host_id}' for item in perhaps)}")
     if not lines:
         return []
     return [

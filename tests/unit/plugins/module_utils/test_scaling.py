@@ -476,6 +476,10 @@ def test_with_addresses_of_pods_one_without_a_pod_may_be_any_member_that_is_nobo
     for address in (None, last.address):
         (words,) = scaling.forgotten(Scene(older), {last.pod: address}, "the-ledger")
         assert f"({last.pod} {last.address} {last.host_id})" in words
+    more = replace(view, nodes=view.nodes[:-2])
+    (words,) = scaling.forgotten(Scene(more), {last.pod: None, view.nodes[-2].pod: None}, "the-ledger")
+    assert words.count(f"{last.address} {last.host_id}") == 2, "either may be it"
+    assert " or " in words
     assert scaling.forgotten(Scene(older), {last.pod: "198.18.1.1"}, "the-ledger") == []
     assert scaling.forgotten(Scene(view), {"shop-dc1-r1-9": None}, "the-ledger") == []
     assert scaling.forgotten(Scene(older), {}, "the-ledger") == []
