@@ -36,11 +36,10 @@ try:
 except ImportError:
     WEBSOCKET_IMPORT_ERROR = traceback.format_exc()
 
-V4 = "v4.channel.k8s.io"
-V5 = "v5.channel.k8s.io"
-"""Like v4, and a channel can be closed: Kubernetes 1.30 and later."""
+PROTOCOL = "v4.channel.k8s.io"
+"""Of all servers: v5 differs only in that a channel can be closed, and came with Kubernetes 1.30."""
 
-STDIN, STDOUT, STDERR, STATUS, CLOSE = 0, 1, 2, 3, 255
+STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3
 
 CHUNK = 65536
 
@@ -51,7 +50,7 @@ HIGH_WATER = 4 * 1024 * 1024
 _WITH_TIMEOUT = 'if command -v timeout >/dev/null 2>&1; then exec timeout -k 5 "$@"; fi; shift; exec "$@"'
 # What `timeout` of coreutils, a kill, and `timeout` of busybox leave.
 _ENDED = (124, 137, 143)
-# v4 cannot say that stdin has ended, so the container is told how much there is.
+# A client cannot say that stdin has ended, so the container is told how much there is.
 _WITH_STDIN_LENGTH = 'length=$1; shift; head -c "$length" | "$@"'
 
 
@@ -60,7 +59,6 @@ class Stream:
 
     def __init__(self, connection: Any) -> None:
         """:param connection: a ``websocket.WebSocket`` whose handshake is done."""
-        self.protocol: str = connection.subprotocol or V4
         self.ended = False
         self._connection = connection
         self._socket = connection.sock
@@ -169,11 +167,10 @@ def connect(kube: Kube, pod: str, subresource: str, query: Sequence[tuple[str, s
         )
     what = What("create", "Pod", pod, namespace, subresource)
     url = kube.server.host + kube.path("Pod", namespace, pod, subresource) + "?" + urlencode(query)
-    protocols = [V5, V4] if subresource == "exec" else [V4]
     renewed = False
     for attempt in range(1, 4):
         try:
-            return Stream(_handshake(kube, url, protocols))
+            return Stream(_handshake(kube, url))
         except websocket.WebSocketBadStatusException as error:
             status, body = error.status_code, error.resp_body or b""
             if status == 401 and not renewed and kube.server.renew():
@@ -188,7 +185,7 @@ def connect(kube: Kube, pod: str, subresource: str, query: Sequence[tuple[str, s
     raise AssertionError("not reached")
 
 
-def _handshake(kube: Kube, url: str, protocols: list[str]) -> Any:
+def _handshake(kube: Kube, url: str) -> Any:
     server = kube.server
     tls: dict[str, Any] = {}
     if server.ssl_context is not None:
@@ -211,7 +208,7 @@ def _handshake(kube: Kube, url: str, protocols: list[str]) -> Any:
     connection.connect(
         "ws" + url.removeprefix("http"),
         header=[f"{name}: {value}" for name, value in server.headers()],
-        subprotocols=protocols,
+        subprotocols=[PROTOCOL],
         suppress_origin=True,
         **options,
     )
@@ -248,14 +245,10 @@ def run(
 def _exec(
     kube: Kube, pod: str, argv: list[str], container: str, stdin: bytes | None, timeout: float, namespace: str
 ) -> Stream:
-    limited = ["sh", "-c", _WITH_TIMEOUT, "sh", str(max(1, math.ceil(timeout))), *argv]
-    stream = connect(kube, pod, "exec", _exec_query(container, limited, stdin is not None), namespace)
-    if stdin is None or stream.protocol == V5:
-        return stream
-    # The command waits for input that never came; hanging up ends it.
-    stream.close()
-    counted = ["sh", "-c", _WITH_STDIN_LENGTH, "sh", str(len(stdin)), *limited]
-    return connect(kube, pod, "exec", _exec_query(container, counted, True), namespace)
+    words = ["sh", "-c", _WITH_TIMEOUT, "sh", str(max(1, math.ceil(timeout))), *argv]
+    if stdin is not None:
+        words = ["sh", "-c", _WITH_STDIN_LENGTH, "sh", str(len(stdin)), *words]
+    return connect(kube, pod, "exec", _exec_query(container, words, stdin is not None), namespace)
 
 
 def _exec_query(container: str, argv: Sequence[str], stdin: bool) -> list[tuple[str, str]]:
@@ -267,21 +260,16 @@ def _collect(stream: Stream, stdin: bytes | None, deadline: float) -> dict[int, 
     """What each channel carried until the command's status came or the time was over."""
     out: dict[int, bytearray] = {}
     unwritten = memoryview(stdin or b"")
-    closing = stdin is not None and stream.protocol == V5
     with _selector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while True:
             for channel, data in stream.read():
-                if channel != CLOSE:
-                    out.setdefault(channel, bytearray()).extend(data)
+                out.setdefault(channel, bytearray()).extend(data)
             if stream.ended:
                 return out
             while unwritten and stream.waiting < CHUNK:
                 stream.write(STDIN, bytes(unwritten[:CHUNK]))
                 unwritten = unwritten[CHUNK:]
-            if closing and not unwritten:
-                stream.write(CLOSE, bytes([STDIN]))
-                closing = False
             stream.flush()
             left = deadline - time.monotonic()
             if left <= 0:

@@ -41,6 +41,26 @@ _RESTIC = 'restic "$@" --retry-lock 1m'
 _RUN = ENVIRONMENT + f"exec {_RESTIC}"
 # The words of stdin are arguments too.
 _RUN_WITH_WORDS = ENVIRONMENT + f'set -- "$@" $(cat); exec {_RESTIC}'
+# A text whose connection broke ends like a whole one: stdin, into a new file, if all of its bytes come.
+_TAKE = r"""take() {
+    mkdir -p "${1%/*}" && cat >"$1" || return 1
+    came=$(wc -c <"$1")
+    [ "$came" -ne "$2" ] || return 0
+    rm -f "$1"
+    echo "only $((came)) of $2 bytes came, and nothing was begun" >&2
+    return 1
+}
+"""
+# The file is gone with the process that reads it.
+_STORE = (
+    _TAKE
+    + f"""new=/cassops/backup/spool/texts/$$
+take "$new" "$bytes" || exit 1
+exec <"$new"
+rm -f "$new"
+{_RUN}
+"""
+)
 _JOBS = "/cassops/backup/spool/jobs"
 # The pid of a container that restarted may belong to another process: its start time, field 22, tells.
 _ALIVE = r"""folder=/cassops/backup/spool/jobs/$1
@@ -62,20 +82,15 @@ _BODY = ENVIRONMENT + (
 )
 _START = (
     _ALIVE
+    + _TAKE
     + r"""if alive || [ -f "$folder/rc" ]; then exit 0; fi
 body=$2
 repository=$3
 bytes=$4
 shift 4
-# A list whose connection broke ends like a whole one; until it is known to be whole, it is in nobody's way.
+# Until the list is known to be whole, it is in nobody's way.
 new=$folder.$$.new
-mkdir -p "${folder%/*}" && cat >"$new" || exit 1
-came=$(wc -c <"$new")
-if [ "$came" -ne "$bytes" ]; then
-    rm -f "$new"
-    echo "its list broke off after $((came)) of $bytes bytes, and it was not begun" >&2
-    exit 1
-fi
+take "$new" "$bytes" || exit 1
 rm -rf "$folder" && mkdir "$folder" && mv "$new" "$folder/list" || exit 1
 setsid sh -c "$body" sh "$repository" "$folder" "$@" >/dev/null 2>&1 </dev/null &
 pid=$!
@@ -171,13 +186,13 @@ class Restic:
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
-    def run(self, *args: str, stdin: str | None = None, limit: float = LIMIT) -> str:
+    def run(self, *args: str, limit: float = LIMIT) -> str:
         """One command, to its end; what it wrote to stdout.
 
         :raises NoRepository: there is none.
         :raises ResticError: anything else that restic refuses, or it was not done in time.
         """
-        return self._run(_RUN, args, stdin, limit)
+        return self._run(_RUN, args, None, limit)
 
     def _run(self, script: str, args: Sequence[str], stdin: str | None, limit: float) -> str:
         try:
@@ -258,9 +273,11 @@ class Restic:
         """Store a text as the one file of a new snapshot; the snapshot's id.
 
         :param file: its absolute path in the snapshot.
+        :raises ResticError: not all of it came, or as L(run) does.
         """
-        options = ["--stdin", "--stdin-filename", file, "--host", host, *tag_options(tags)]
-        told = self.run("backup", "--json", *options, stdin=text)
+        script = f"bytes={len(text.encode())}\n{_STORE}"
+        options = ("--stdin", "--stdin-filename", file, "--host", host, *tag_options(tags))
+        told = self._run(script, ("backup", "--json", *options), text, LIMIT)
         return str(last_json(told.splitlines())["snapshot_id"])
 
     def read(self, snapshot: str, file: str) -> str:

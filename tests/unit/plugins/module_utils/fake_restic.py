@@ -96,7 +96,7 @@ class FakeRestic(Restic):
     def write(self, what: str) -> None:
         self.kube.before_write(f"restic {what} in {self.repository.rpartition('/')[2]}")  # type: ignore[attr-defined]
 
-    def run(self, *args: str, stdin: str | None = None, limit: float = 120.0) -> str:
+    def run(self, *args: str, limit: float = LIMIT) -> str:
         self.store_.commands.append((self.pod, self.repository, args))
         if args[0] == "init":
             self.write("init")

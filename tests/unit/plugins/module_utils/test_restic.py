@@ -118,6 +118,16 @@ def test_a_text_is_stored_through_stdin_and_read_again(container: Container, cli
     assert (container.root / "log.in").read_text() == "the text"
     assert "--tag kind=node --tag backup=b1;b2" in container.log
     assert all("the text" not in word for command in container.commands for word in command)
+    assert list((container.root / "spool" / "texts").iterdir()) == []
+
+
+@pytest.mark.parametrize(("letters", "came"), [(0, 0), (6, 7)])
+def test_a_text_that_broke_off_is_not_stored(container: Container, client: Restic, letters: int, came: int) -> None:
+    container.breaks = letters
+    with pytest.raises(ResticError, match=f"only {came} of 9 bytes came, and nothing was begun"):
+        client.store("the täxt", "/b1/node.json", {"kind": "node"}, "host")
+    assert "args" not in container.log
+    assert list((container.root / "spool" / "texts").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -306,7 +316,7 @@ def test_a_job_whose_list_broke_off_is_not_begun(
 ) -> None:
     """An empty list is no filter for restic: tables would bring everything."""
     container.breaks = letters
-    with pytest.raises(ResticError, match=f"its list broke off after {came} of 17 bytes, and it was not begun"):
+    with pytest.raises(ResticError, match=f"only {came} of 17 bytes came, and nothing was begun"):
         client.start("get-b1", ["restore"], str(tmp_path), ["/öne", "/two words"])
     assert client.look("get-b1").state == "absent"
     assert list((container.root / "spool" / "jobs").iterdir()) == []
@@ -320,7 +330,7 @@ def test_a_job_whose_list_broke_off_is_not_begun(
 def test_a_list_that_breaks_off_late_takes_nothing_from_the_job_that_has_begun_since(
     container: Container, client: Restic, tmp_path: Path
 ) -> None:
-    """Servers that know no end of stdin get the command twice, and the first one's end comes when it comes."""
+    """The command of a connection that broke hears of it when it does, and another run may have begun the job."""
     client.start("get-b1", ["restore"], str(tmp_path), ["/one"])
     (argv,) = container.commands
     client.end("get-b1")
