@@ -6,7 +6,7 @@
 
 Stopping:
 
-1. The ledger says that it is stopped, so that nothing heals, restarts or deploys it.
+1. The ledger says that it is stopped, so that nothing heals, restarts or deploys it. Backups by the clock wait.
 2. Every node closes CQL, then drains: no commit log is left to replay, and no pod's grace period cuts that off.
 3. The StatefulSets want no pods. Volumes, Services, and the ledger stay.
 
@@ -15,7 +15,7 @@ Starting:
 1. The ledger says from when to when nobody served, where the whole cluster was stopped: nothing was missed meanwhile,
    so nobody is held for having been away, and nothing has to be repaired.
 2. The StatefulSets want all their pods again, at once; then the ledger does not say stopped any more.
-3. Every node is up in every view.
+3. Every node is up in every view. Backups by the clock go on.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from typing import Any
 from .. import gates
 from ..context import Context, Failed
 from ..errors import CassopsError
+from ..kube import Object
 from ..ledger import Ledger
 from ..observe import Objects
 from . import draining, rollout_plan
 from .cluster import CLUSTER, Cluster
 from .members import Members, pause
-from .patience import Patience
+from .patience import Ending, Patience
 from .waiting import until
 
+# Annotation of a CronJob that a stop has suspended: what a person has suspended stays so.
+SUSPENDED = "cassops.kubernetes/suspended"
 PAUSE = 1.0
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -77,7 +80,7 @@ class Power:
     def would_stop(self) -> bool:
         found, ledger = self.members.look()
         self.refuse(found)
-        return ledger.stopped is None or bool(self.pods())
+        return ledger.stopped is None or bool(self.pods() or self.schedules(suspended=False))
 
     def stop(self) -> None:
         found, ledger = self.members.look()
@@ -85,6 +88,8 @@ class Power:
             self.refuse(found)
             self.cluster.write_ledger(ledger, replace(ledger, stopped=self.now(), pause=None))
             self.members.say("the ledger says stopped")
+        for name in self.schedules(suspended=False):
+            self.suspend(name, True)
         running = [node.pod for node in self.cluster.look().view.nodes if node.phase == "Running" and node.held is None]
         wanted = any(item["spec"]["replicas"] for item in found.all("StatefulSet").values())
         if wanted and running:
@@ -94,7 +99,8 @@ class Power:
                 self.cluster.check()
                 self.members.resize(name.removeprefix(f"{self.members.prefix}-"), 0)
         if self.pods():
-            until(self.pods, "the nodes to stop", self.limit, self.ctx.progress, PAUSE)
+            ending = Ending()
+            until(lambda: ending.left(self.pods()), "the nodes to stop", self.limit, self.ctx.progress, PAUSE)
             # From here on nobody served: until now, others may have taken writes.
             ledger = self.members.look()[1]
             self.cluster.write_ledger(ledger, replace(ledger, stopped=self.now()))
@@ -122,16 +128,15 @@ class Power:
         # A node that was not done drains again when its pod ends.
         self.ctx.warnings.extend(draining.drain(self.cluster.kube, pods, self.drain_limit))
 
-    def pods(self) -> list[str]:
-        """The pods that are there still, in words."""
-        found = self.cluster.kube.list("Pod", labels=self.members.labels)
-        return [f"{item['metadata']['name']} still runs" for item in found]
+    def pods(self) -> list[Object]:
+        """Those that are there still."""
+        return self.cluster.kube.list("Pod", labels=self.members.labels)
 
     # Starting
 
     def would_start(self) -> bool:
         found, ledger = self.members.look()
-        return ledger.stopped is not None or bool(self.short(found, ledger))
+        return ledger.stopped is not None or bool(self.short(found, ledger) or self.schedules(suspended=True))
 
     def start(self) -> None:
         found, ledger = self.members.look()
@@ -151,6 +156,8 @@ class Power:
             self.members.resize(rack, nodes)
         if self.members.done or not all(node.ready for node in self.cluster.look().view.nodes):
             self.wait_whole()
+        for name in self.schedules(suspended=True):
+            self.suspend(name, False)
 
     def short(self, found: Objects, ledger: Ledger) -> dict[str, int]:
         """Rack -> nodes, where the StatefulSet wants fewer than the ledger knows."""
@@ -177,6 +184,23 @@ class Power:
 
         until(look, "all nodes to be up in every view", self.limit, self.ctx.progress, PAUSE)
         self.members.say("all nodes are up in every view")
+
+    # Backups by the clock
+
+    def schedules(self, *, suspended: bool) -> list[str]:
+        """The CronJobs that a stop has suspended, or has yet to suspend."""
+        found = {
+            item["metadata"]["name"]: item for item in self.cluster.kube.list("CronJob", labels=self.members.labels)
+        }
+        if suspended:
+            return [name for name, item in found.items() if SUSPENDED in (item["metadata"].get("annotations") or {})]
+        return [name for name, item in found.items() if not item["spec"].get("suspend")]
+
+    def suspend(self, name: str, wait: bool) -> None:
+        self.cluster.check()
+        mark = {SUSPENDED: "true" if wait else None}
+        self.cluster.kube.patch("CronJob", name, {"metadata": {"annotations": mark}, "spec": {"suspend": wait}})
+        self.members.say(f"the backups by the clock {'wait' if wait else 'go on'}")
 
     # Small things
 

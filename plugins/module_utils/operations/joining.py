@@ -147,7 +147,7 @@ class Joining(Moving):
         lost = patience.lost([node])
         if lost:
             raise CassopsError(f"{'; '.join(lost)}. Correct the cause and run it again: {next_run}{otherwise}")
-        if silence.lasts(node):
+        if silence.lasts(node.worker_lost):
             raise CassopsError(
                 f"{node.pod} joins on worker {node.worker}, which does not answer: bring it back, or see what the "
                 f"playbook heal says of it; then run it again: {next_run}"

@@ -127,7 +127,7 @@ class Leaving(Moving):
             if cannot_run(node) and let_go(self.cluster.ask(sight, busy=False), node):
                 self.say(f"{pod} does not run, and no other node knows it any more: it had left before")
                 return []
-            if silence.lasts(node):
+            if silence.lasts(node.worker_lost):
                 raise CassopsError(self.without_worker(self.cluster.ask(sight, busy=False), node))
             if node.phase != "Running":
                 return [f"it to run ({node.reason or node.phase or 'it has no pod'})"]

@@ -24,6 +24,7 @@ from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels
 from . import changes
 from .cluster import Cluster, Place, Sight
+from .patience import Ending
 from .waiting import until
 
 # Annotation of a volume claim: the host id of the node that has left the ring and has left its volume behind.
@@ -252,12 +253,11 @@ class Members:
     def wait_gone(self, rack: str, wanted: int) -> None:
         """Until no pod of the rack with this number or a higher one is left."""
 
+        ending = Ending()
+
         def look() -> list[str]:
-            pods = self.kube.list(
-                "Pod", labels={**labels(self.cluster.name, self.cluster.own.datacenter), LABEL_RACK: rack}
-            )
-            names = [pod["metadata"]["name"] for pod in pods]
-            return [f"{name} still runs" for name in names if self.ordinal(name) >= wanted]
+            pods = self.kube.list("Pod", labels={**self.labels, LABEL_RACK: rack})
+            return ending.left(pod for pod in pods if self.ordinal(pod["metadata"]["name"]) >= wanted)
 
         until(look, f"the nodes of rack {rack} that left to end", self.limit, self.ctx.progress)
 

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When waiting for a node makes no sense any more, and why: no image, no worker, held, crashed again and again."""
+"""When waiting for a node makes no sense any more, and why: no image, no worker, held, crashed again and again; or for
+its end."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import attempt
+from ..observe import attempt, silent, worker_lost
 from ..view import NodeView
 
 # Faults that no waiting heals, once they last this long (seconds). Registries hiccup, and a held node follows the
@@ -80,18 +82,42 @@ class Patience:
 
 
 class Silence:
-    """Whether a node's worker does not answer for too long; to be asked at every look of one wait."""
+    """Whether a worker does not answer for too long; to be asked at every look of one wait."""
 
     def __init__(self) -> None:
         self._since: float | None = None
 
-    def lasts(self, node: NodeView) -> bool:
+    def lasts(self, lost: bool) -> bool:
+        """:param lost: whether it does not answer now."""
         now = time.monotonic()
-        if not node.worker_lost:
+        if not lost:
             self._since = None
         elif self._since is None:
             self._since = now
         return self._since is not None and now - self._since > SILENT
+
+
+class Ending:
+    """Pods that are to go. Only its worker can end a pod; to be asked at every look of one wait."""
+
+    def __init__(self) -> None:
+        self._silence = Silence()
+
+    def left(self, pods: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Those that are there still, in words.
+
+        :raises CassopsError: a worker does not answer for too long.
+        """
+        there = {pod["metadata"]["name"]: pod for pod in pods}
+        lost = {name: str(pod["spec"].get("nodeName")) for name, pod in sorted(there.items()) if worker_lost(pod)}
+        if self._silence.lasts(bool(lost)):
+            workers = sorted(set(lost.values()))
+            raise CassopsError(
+                f"{', '.join(lost)} cannot end, since {', '.join(workers)} does not answer: bring that worker back. If "
+                f"it is off for good, delete it from Kubernetes (kubectl delete node {' '.join(workers)}). Then run it "
+                "again; nothing was undone."
+            )
+        return [f"{name} still runs{f': {silent(lost[name])}' if name in lost else ''}" for name in sorted(there)]
 
 
 def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:

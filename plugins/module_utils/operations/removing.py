@@ -16,7 +16,7 @@ from typing import Any
 from .. import restoring
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import Kube
+from ..kube import Kube, Object
 from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests import ledger_config_map
@@ -25,6 +25,7 @@ from ..plan import plan_name
 from ..view import Keyspace
 from . import changes, rollout_plan
 from .cluster import Cluster, lock_name
+from .patience import Ending
 from .waiting import until
 
 
@@ -118,17 +119,16 @@ class Removal:
 
     def stop_nodes(self) -> None:
         self.delete_all("StatefulSet")
-        self.wait_gone("Pod", "the nodes to stop", "{} still runs")
+        ending = Ending()
+        self.wait_gone("the nodes to stop", lambda: ending.left(self.left("Pod").values()))
 
-    def wait_gone(self, kind: str, what: str, still: str) -> None:
-        """:param still: what is said of each that is left, with its name in place of the brackets."""
+    def wait_gone(self, what: str, look: Callable[[], Sequence[str]]) -> None:
         if not self.ctx.check_mode:
-            limit = float(self.params["wait_timeout"])
-            until(lambda: [still.format(name) for name in self.left(kind)], what, limit, self.ctx.progress)
+            until(look, what, float(self.params["wait_timeout"]), self.ctx.progress)
 
-    def left(self, kind: str) -> list[str]:
+    def left(self, kind: str) -> Mapping[str, Object]:
         self.lock.check()
-        return sorted(objects(self.kube, self.cluster, self.name, kinds=(kind,)).all(kind))
+        return objects(self.kube, self.cluster, self.name, kinds=(kind,)).all(kind)
 
     def delete_all(self, kind: str) -> None:
         found = objects(self.kube, self.cluster, self.name, kinds=(kind,))
@@ -147,7 +147,10 @@ class Removal:
 
     def delete_volumes(self) -> None:
         self.delete_all("PersistentVolumeClaim")
-        self.wait_gone("PersistentVolumeClaim", "the volumes to go", "volume {} is still there")
+        self.wait_gone(
+            "the volumes to go",
+            lambda: [f"volume {name} is still there" for name in sorted(self.left("PersistentVolumeClaim"))],
+        )
 
     def delete_ledger(self) -> None:
         name = ledger_name(self.cluster, self.name)

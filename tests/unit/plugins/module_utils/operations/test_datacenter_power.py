@@ -101,6 +101,57 @@ def test_everything_else_is_refused_meanwhile(world: Rolling) -> None:
         world.deploy()
 
 
+CRON_JOB = ("CronJob", "shop-dc1-backup")
+BACKUP = {
+    "repository": "s3:https://s3.example.com/there",
+    "password_secret": "backup-password",
+    "schedule": "15 3 * * *",
+    "schedule_image": "tools/cassops:1",
+}
+
+
+@pytest.fixture
+def scheduled(monkeypatch: pytest.MonkeyPatch) -> Rolling:
+    """A datacenter that is backed up by the clock."""
+    world = Rolling.deployed(monkeypatch, per_rack=1, backup={**BACKUP, "schedule": ""})
+    world.kube.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "cassops"}})
+    world.deploy(backup=BACKUP)
+    return world
+
+
+def suspended(world: Rolling) -> Any:
+    return world.kube.one(*CRON_JOB)["spec"].get("suspend")
+
+
+def test_backups_by_the_clock_wait_meanwhile(scheduled: Rolling) -> None:
+    assert "the backups by the clock wait" in power(scheduled, "stopped")["changes"]
+    assert suspended(scheduled) is True
+    assert power(scheduled, "stopped")["changes"] == []
+    assert "the backups by the clock go on" in power(scheduled, "started")["changes"]
+    assert suspended(scheduled) is False
+    assert power(scheduled, "started")["changes"] == []
+    assert scheduled.deploy(backup=BACKUP)["changes"] == []
+
+
+def test_backups_that_a_person_has_suspended_stay_so(scheduled: Rolling) -> None:
+    scheduled.kube.one(*CRON_JOB)["spec"]["suspend"] = True
+    power(scheduled, "stopped")
+    power(scheduled, "started")
+    assert suspended(scheduled) is True
+
+
+def test_a_run_that_was_killed_before_the_schedule_is_finished_by_the_next(scheduled: Rolling) -> None:
+    power(scheduled, "stopped")
+    marks = dict(scheduled.kube.one(*CRON_JOB)["metadata"]["annotations"])
+    scheduled.kube.one(*CRON_JOB)["spec"]["suspend"] = False
+    assert scheduled.run(datacenter_power, check=True, state="stopped")["changed"] is True
+    assert power(scheduled, "stopped")["changes"] == ["the backups by the clock wait"]
+    power(scheduled, "started")
+    scheduled.kube.one(*CRON_JOB)["metadata"]["annotations"] = marks
+    assert scheduled.run(datacenter_power, check=True, state="started")["changed"] is True
+    assert power(scheduled, "started")["changes"] == ["the backups by the clock go on"]
+
+
 def test_a_pending_change_comes_with_the_start_and_that_is_told(world: Rolling) -> None:
     world.deploy(version="5.0.9")
     result = power(world, "stopped")
