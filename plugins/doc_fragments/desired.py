@@ -93,7 +93,8 @@ options:
       - With C(schedule) (as a CronJob of Kubernetes takes it, in UTC, such as C(15 3 * * *)) the datacenter is backed
         up, the backup verified, and what is not kept removed, by the clock. C(schedule_image) is the execution
         environment with this collection that a CronJob runs these playbooks in, C(schedule_account) the ServiceAccount
-        that it has, C(cassops) by default. It needs no restart.
+        that it has, C(cassops) by default, C(schedule_memory) what it may use at most, C(512Mi) by default, and
+        C(schedule_variables) has options of the three playbooks. It needs no restart.
       - On a datacenter that lives it is a change that waits for a restart, like every other.
     type: raw
 """

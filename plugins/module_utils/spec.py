@@ -38,6 +38,9 @@ MAX_CRON_JOB_NAME = 52
 
 BACKUP_IMAGE = "docker.io/restic/restic:0.18.1"
 BACKUP_BANDWIDTH = "50Mi"
+SCHEDULE_MEMORY = "512Mi"
+SCHEDULE_OPTIONS = ("backup_", "verify_backup_", "purge_backups_")
+"""What the names of options begin with that a scheduled run may be given: those of its playbooks."""
 """Bytes per second of one node's upload: a disk and a network of today hardly notice it."""
 KEEP = {"last": 7, "daily": 0, "weekly": 0, "monthly": 0}
 SCHEDULE_ACCOUNT = "cassops"
@@ -96,6 +99,8 @@ class BackupPlan:
     :param schedule: when a CronJob backs up, verifies and purges, as Kubernetes takes it, in UTC; empty is never.
     :param schedule_image: of the execution environment that it runs them in.
     :param schedule_account: the ServiceAccount that it runs them with.
+    :param schedule_memory: that they may use at most, a canonical quantity.
+    :param schedule_variables: options of these playbooks.
     """
 
     repository: str
@@ -110,6 +115,8 @@ class BackupPlan:
     schedule: str = ""
     schedule_image: str = ""
     schedule_account: str = SCHEDULE_ACCOUNT
+    schedule_memory: str = SCHEDULE_MEMORY
+    schedule_variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -232,6 +239,14 @@ def parse_backup(values: Any, prefix: str = "") -> BackupPlan:
     return plan
 
 
+def parse_bandwidth(option: str, value: Any, prefix: str = "") -> int:
+    """Check an option that is a number of bytes per second; 0 is no limit, and the default. Raises as L(parse) does."""
+    parser = _Parser({}, prefix)
+    amount = parser.bandwidth(option, value, "0")
+    parser.end()
+    return amount
+
+
 class _Parser:
     """Walks through the values once and collects every fault; a faulty value is replaced by a harmless one."""
 
@@ -316,7 +331,7 @@ class _Parser:
             password_secret=self._secret_name("backup.password_secret", given.get("password_secret"), True),
             credentials_secret=self._secret_name("backup.credentials_secret", given.get("credentials_secret"), False),
             keep=self._keep(given),
-            bandwidth=self._bandwidth(given),
+            bandwidth=self.bandwidth("backup.bandwidth", given.get("bandwidth"), BACKUP_BANDWIDTH),
             exclude_keyspaces=self._keyspaces("backup.exclude_keyspaces", given.get("exclude_keyspaces")),
             image=str(given.get("image") or BACKUP_IMAGE),
             point_in_time=self._point_in_time(given),
@@ -324,6 +339,8 @@ class _Parser:
             schedule=self._schedule(given),
             schedule_image=self._schedule_image(given),
             schedule_account=self._schedule_account(given),
+            schedule_memory=self._schedule_memory(given),
+            schedule_variables=self._schedule_variables(given),
         )
         return plan if len(self._errors) == before else None
 
@@ -373,18 +390,17 @@ class _Parser:
             return 0
         return int(given)
 
-    def _bandwidth(self, given: Mapping[str, Any]) -> int:
-        value = given.get("bandwidth")
-        text = BACKUP_BANDWIDTH if value in (None, "") else str(value)
+    def bandwidth(self, path: str, given: Any, default: str) -> int:
+        text = default if given in (None, "") else str(given)
         if text == "0":
             return 0
-        canonical = self._quantity("backup.bandwidth", text)
+        canonical = self._quantity(path, text)
         if not canonical:
             return 0
         amount = int(quantity.value(canonical))
         if amount < quantity.MIB // 64:
             self._fault(
-                "backup.bandwidth",
+                path,
                 f"is in bytes per second, such as 50Mi, and at least 16Ki; 0 is no limit; got {text!r}",
             )
         return amount
@@ -436,6 +452,22 @@ class _Parser:
         name = str(given.get("schedule_account") or SCHEDULE_ACCOUNT).strip()
         self._check_object_name("backup.schedule_account", name, "ServiceAccount")
         return name
+
+    def _schedule_memory(self, given: Mapping[str, Any]) -> str:
+        path, value = "backup.schedule_memory", given.get("schedule_memory")
+        canonical = self._quantity(path, SCHEDULE_MEMORY if value in (None, "") else value)
+        if canonical and quantity.value(canonical) < 256 * quantity.MIB:
+            self._fault(path, f"must be at least 256Mi, got {value!r}")
+        return canonical
+
+    def _schedule_variables(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        path = "backup.schedule_variables"
+        value: Mapping[str, Any] = self._structure(path, given.get("schedule_variables"), dict)
+        for name in value:
+            if not str(name).startswith(SCHEDULE_OPTIONS):
+                begin = ", ".join(SCHEDULE_OPTIONS)
+                self._fault(f"{path}.{name}", f"is no option of its playbooks: theirs begin with one of {begin}")
+        return value
 
     def _keyspaces(self, path: str, given: Any) -> tuple[str, ...]:
         if isinstance(given, str) and not given.strip().startswith("["):

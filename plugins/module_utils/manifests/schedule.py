@@ -19,8 +19,8 @@ for playbook in backup verify_backup purge_backups; do
 done
 exit "$failed"
 """
-# What the largest datacenter that was measured takes twice over (docs/benchmarks.md, growth).
-_RESOURCES = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
+# What the largest datacenter that was measured takes (docs/benchmarks.md, growth).
+_REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 # Its pods must not carry the labels of the datacenter's objects: Services and the disruption budget select by them.
 _POD_LABELS = {"app.kubernetes.io/name": "cassops-backup", "app.kubernetes.io/managed-by": "cassops"}
 
@@ -69,7 +69,7 @@ def _pod(datacenter: Datacenter, plan: BackupPlan) -> Object:
                     # Kubernetes puts values in where it reads $(NAME), and writes $ for $$.
                     {"name": "VARIABLES", "value": json.dumps(_variables(datacenter, plan)).replace("$", "$$")},
                 ],
-                "resources": {kind: dict(amounts) for kind, amounts in _RESOURCES.items()},
+                "resources": {"requests": dict(_REQUESTS), "limits": {"memory": plan.schedule_memory}},
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
@@ -91,4 +91,5 @@ def _variables(datacenter: Datacenter, plan: BackupPlan) -> Object:
         "cassandra_cluster": datacenter.cluster,
         "cassandra_superuser_secret": datacenter.superuser_secret,
         "cassandra_backup": backup,
+        **plan.schedule_variables,
     }

@@ -352,6 +352,8 @@ SCHEDULED = {
     "exclude_keyspaces": ["scratch"],
     "schedule": "15 3 * * *",
     "schedule_image": "tools/cassops:1",
+    "schedule_memory": "1Gi",
+    "schedule_variables": {"backup_parallel": "all"},
 }
 
 
@@ -372,6 +374,8 @@ def test_a_schedule_runs_the_playbooks_with_the_datacenters_own_variables() -> N
     variables = json.loads(env["VARIABLES"].replace("$$", "$"))
     assert "$$(b)" in env["VARIABLES"]
     assert (variables["cassandra_cluster"], variables["cassandra_superuser_secret"]) == ("shop", "root")
+    assert variables["backup_parallel"] == "all"
+    assert ran["resources"]["limits"] == {"memory": "1Gi"}
     unscheduled = {key: value for key, value in SCHEDULED.items() if not key.startswith("schedule")}
     assert spec.parse_backup(variables["cassandra_backup"]) == spec.parse_backup(unscheduled)
 

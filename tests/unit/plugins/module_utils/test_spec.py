@@ -74,6 +74,7 @@ def test_a_backup_has_defaults() -> None:
     assert plan.image == "docker.io/restic/restic:0.18.1"
     assert (plan.point_in_time, plan.point_in_time_days) == (False, 7)
     assert (plan.schedule, plan.schedule_image, plan.schedule_account) == ("", "", "cassops")
+    assert (plan.schedule_memory, plan.schedule_variables) == ("512Mi", {})
 
 
 def test_a_backup_may_come_from_a_survey() -> None:
@@ -97,6 +98,8 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
             "point_in_time_days": 0,
             "schedule": "daily",
             "schedule_account": "A_B",
+            "schedule_memory": "64Mi",
+            "schedule_variables": {"backup_parallel": "all", "cassandra_cluster": "other"},
             "shedule": "@daily",
         }
     )
@@ -114,6 +117,8 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
         "cassandra_backup.schedule",
         "cassandra_backup.schedule_image",
         "cassandra_backup.schedule_account",
+        "cassandra_backup.schedule_memory",
+        "cassandra_backup.schedule_variables.cassandra_cluster",
     ]
 
 
