@@ -115,6 +115,16 @@ def uploads(records: Iterable[Record], ledger: str = "") -> list[Upload]:
     return sorted((upload(each) for each in logs), key=lambda each: each.time)
 
 
+def relevant(made: Sequence[Upload], began: float) -> list[Upload]:
+    """What L(chain) and L(behind) go by: of weeks a day or so, where there are hundreds of nodes.
+
+    :param began: see L(chain).
+    """
+    return [
+        each for number, each in enumerate(made) if number == 0 or each.lost is not None or each.time > began - SLACK
+    ]
+
+
 def stored_until(made: Sequence[Upload]) -> float | None:
     """Up to when everything is stored."""
     return max((each.until for each in made if each.until is not None), default=None)

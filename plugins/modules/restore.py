@@ -130,6 +130,12 @@ options:
       - So many times the bytes that a volume takes must be free on it.
     type: float
     default: 1.2
+  bandwidth:
+    description:
+      - Bytes per second that one node downloads with at most, such as V(50Mi), so that clients feel less of it; V(0) is
+        no limit. A download that runs already, of a run that was killed, keeps what it began with.
+    type: str
+    default: "0"
   gate_timeout:
     description:
       - Seconds to wait for every node to be up in every view, with one schema and no hints to deliver.

@@ -70,14 +70,15 @@ class Catalogue:
         except NoRepository:
             return []
 
-    def uploads(self, host_id: str, ledger: str, limit: float) -> list[Upload]:
+    def uploads(self, host_id: str, ledger: str, limit: float, pod: str = "") -> list[Upload]:
         """What was stored of a node's commit log, the oldest first.
 
         :param ledger: see L(archive.uploads).
         :param limit: see C(Restic.records).
+        :param pod: where restic is to run; default is the catalogue's pod.
         """
         try:
-            return archive.uploads(self.repository(host_id).records(limit), ledger)
+            return archive.uploads(self.repository(host_id, pod).records(limit), ledger)
         except NoRepository:
             return []
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from itertools import cycle
 from typing import Any, TypeVar
 
 from .. import archive, backups, cql, gates, nodetool, restic, restoring, spec
@@ -29,7 +30,7 @@ from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.archive import WANT
 from ..manifests.common import labels_of
-from ..observe import Objects, attempt, together
+from ..observe import PARALLEL, Objects, attempt, together
 from ..report import size
 from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
@@ -69,6 +70,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "abandon": {"type": "bool", "default": False},
     "repair": {"type": "bool", "default": True},
     "space": {"type": "float", "default": 1.2},
+    "bandwidth": {"type": "str", "default": "0"},
     "gate_timeout": {"type": "int", "default": 900},
     "wait_timeout": {"type": "int", "default": 1800},
     "table_timeout": {"type": "int", "default": 86400},
@@ -83,7 +85,11 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     missing = secrets_missing(cluster.kube, place)
     if missing:
         raise SpecError(missing)
-    restore = Restore(cluster, place.repository, {**params, "to": as_moment(params.get("to"))}, ctx)
+    checked = {
+        "to": as_moment(params.get("to")),
+        "bandwidth": spec.parse_bandwidth("bandwidth", params["bandwidth"], params["variable_prefix"]),
+    }
+    restore = Restore(cluster, place.repository, {**params, **checked}, ctx)
     if ctx.check_mode:
         return restore.predict()
     with restore.lock:
@@ -307,26 +313,35 @@ class Restore:
         waited for."""
         began, to = backups.seconds(source.manifest.began), backups.seconds(until_then)
         hosts = [node.host_id for node in source.nodes]
-        there, ledger, limit = self.catalogue(), source.manifest.ledger, float(self.params["wait_timeout"])
-
-        def look() -> list[list[archive.Upload]]:
-            # Each takes a restic, and all of them the memory of one container.
-            with ThreadPoolExecutor(catalogue.AT_ONCE) as readers:
-                return list(readers.map(lambda host: there.uploads(host, ledger, limit), hosts))
-
-        made = look()
+        made = self.stored(hosts, source, began)
         if not self.ctx.check_mode and to <= self.cluster.kube.server_time():
             deadline = time.monotonic() + STORE_LIMIT
-            if any(archive.behind(each, to) for each in made):
+            behind = [host for host in hosts if archive.behind(made[host], to)]
+            if behind:
                 self.ctx.progress("the nodes store the end of their commit logs", important=True)
                 pods = catalogue.pods_with_restic(self.cluster.look().found)
                 together(lambda pod: attempt(lambda: restore_volumes.run(self.cluster.kube, pod, WANT)), pods)
-            while any(archive.behind(each, to) for each in made) and time.monotonic() < deadline:
+            while behind and time.monotonic() < deadline:
                 self.lock.check()
                 time.sleep(STORE_PAUSE)
-                made = look()
-        ends = self.foreseen(made, to) if self.ctx.check_mode else [to] * len(hosts)
-        return {host: archive.chain(each, began, end) for host, each, end in zip(hosts, made, ends, strict=True)}
+                made |= self.stored(behind, source, began)
+                behind = [host for host in behind if archive.behind(made[host], to)]
+        ends = self.foreseen(list(made.values()), to) if self.ctx.check_mode else [to] * len(hosts)
+        return {host: archive.chain(made[host], began, end) for host, end in zip(hosts, ends, strict=True)}
+
+    def stored(self, hosts: Sequence[str], source: Source, began: float) -> dict[str, list[archive.Upload]]:
+        """Host id -> what is stored of the node's commit log. All pods take part: restic holds the list of a repository
+        in memory, and a node has some 1,400 snapshots a day."""
+        found = self.cluster.look().found
+        there, pods = self.catalogue(found), catalogue.pods_with_restic(found)
+        ledger, limit = source.manifest.ledger, float(self.params["wait_timeout"])
+
+        def ask(item: tuple[str, str]) -> list[archive.Upload]:
+            host, pod = item
+            return archive.relevant(there.uploads(host, ledger, limit, pod), began)
+
+        with ThreadPoolExecutor(min(PARALLEL, catalogue.AT_ONCE * len(pods))) as readers:
+            return dict(zip(hosts, readers.map(ask, zip(hosts, cycle(pods), strict=False)), strict=True))
 
     def foreseen(self, made: Sequence[Sequence[archive.Upload]], to: float) -> list[float]:
         """For a run that may ask nobody to store anything: how far each node's commit log is good, where it would be
@@ -396,8 +411,17 @@ class Restore:
                 raise CassopsError(f"the commit logs are not what they were when it was planned: {'; '.join(wrong)}")
             return {host: each.snapshots for host, each in told.items() if isinstance(each, Chain)}
 
-        limit = float(self.params["wait_timeout"])
-        Download(self.cluster.kube, self.base, plan, documents, logs, limit, self.lock.check, self.ctx).run()
+        Download(
+            self.cluster.kube,
+            self.base,
+            plan,
+            documents,
+            logs,
+            float(self.params["wait_timeout"]),
+            self.params["bandwidth"],
+            self.lock.check,
+            self.ctx,
+        ).run()
 
     def change(self, plan: Plan, source: Source, documents: Mapping[str, NodeManifest]) -> Plan:
         with self.cluster.locked():

@@ -114,6 +114,8 @@ class Download:
     :param base: the repository that the inventory names.
     :param documents: host id -> the manifest of the backup's node.
     :param logs: asked where something is to be fetched: host id -> the snapshots that its commit log is made of.
+    :param limit: seconds without progress after which it is given up.
+    :param bandwidth: bytes per second of a node at most; 0 is no limit.
     :param beat: called at each look; the check of the lock.
     """
 
@@ -125,11 +127,13 @@ class Download:
         documents: Mapping[str, NodeManifest],
         logs: Callable[[], Mapping[str, Sequence[str]]],
         limit: float,
+        bandwidth: int,
         beat: Callable[[], None],
         ctx: Context,
     ) -> None:
         self.kube = kube
         self.base = base
+        self.bandwidth = bandwidth
         self.plan = plan
         self.documents = documents
         self.logs = logs
@@ -187,15 +191,21 @@ class Download:
         if self.plan.way != restoring.SWAP:
             args += ["--include-file", restic.list_of(name)]
             lines = tuple(f"/{table.source}" for table in self.tables(parcel))
-        client = client_of(self.kube, self.base, parcel)
-        return Work(parcel.pod, parcel.pod, client, name, tuple(args), stage, lines)
+        return self.reading(parcel, name, tuple(args), stage, lines)
 
     def log_work(self, parcel: Parcel, snapshots: Sequence[str]) -> Work:
         """What was stored of a commit log, piece over piece: a segment that grew is in several."""
         stage = f"{STAGING}/{self.plan.id}/{parcel.host_id}"
         args = ("restore", "--json", EACH, "--target", f"{stage}/log")
+        return self.reading(parcel, log_job_of(self.plan, parcel), args, stage, tuple(snapshots))
+
+    def reading(self, parcel: Parcel, job: str, args: tuple[str, ...], stage: str, lines: tuple[str, ...]) -> Work:
+        """The repository may be that of a living datacenter of the same names, whose locks are not ours to take away;
+        and what only reads goes on beside those that dead ones left."""
         client = client_of(self.kube, self.base, parcel)
-        return Work(parcel.pod, parcel.pod, client, log_job_of(self.plan, parcel), args, stage, tuple(snapshots))
+        if self.bandwidth:
+            args += ("--limit-download", str(self.bandwidth // 1024))
+        return Work(parcel.pod, parcel.pod, client, job, args, stage, lines, unlocks=False)
 
     def take(self, work: Work, _job: Job) -> None:
         """What is there is compared, and becomes a data folder; the job is forgotten last."""

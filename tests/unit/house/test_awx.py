@@ -218,7 +218,13 @@ def test_words_are_those_of_a_page(template: dict[str, Any]) -> None:
 def test_the_drill_does_not_ask_what_it_decides() -> None:
     (drill,) = (each for each in SHIPPED["controller_templates"] if each["playbook"] == "playbooks/backup_drill.yml")
     asked = {each["variable"] for each in drill["survey_spec"]["spec"]}
-    limits = {"restore_space", "restore_gate_timeout", "restore_wait_timeout", "restore_table_timeout"}
+    limits = {
+        "restore_space",
+        "restore_bandwidth",
+        "restore_gate_timeout",
+        "restore_wait_timeout",
+        "restore_table_timeout",
+    }
     assert {name for name in asked if name.startswith("restore_")} == limits
 
 

@@ -239,6 +239,15 @@ def test_commit_logs_go_with_the_last_backup_that_needs_them() -> None:
     assert archive.superfluous([*reversed(records)], 14_800.0) == records[:2]
 
 
+def test_of_what_came_before_the_backup_the_marks_and_the_first_count() -> None:
+    records = [log(number, 60.0 * number, until="7", lost="1" if number == 40 else "") for number in range(200)]
+    made = archive.uploads(records)
+    kept = archive.relevant(made, 60.0 * 199)
+    assert [each.id for each in kept[:2]] == ["l0", "l40"]
+    assert made[-1] in kept
+    assert len(kept) < len(made) / 2
+
+
 def test_one_that_tells_what_is_in_stays_before_the_backup() -> None:
     """A quiet node stores little; and full segments alone do not say that nothing is missing, nor does a mark."""
     records = [log(0, 1.0, until="1"), log(1, 10.0, until="10"), log(2, 20.0), log(3, 30.0, until="30", lost="29")]
@@ -278,6 +287,7 @@ def test_what_a_purge_leaves_reaches_every_moment_that_was_wanted(ends: int, beg
     for backup in backups:
         to = backup + 30
         before, after = archive.chain(archive.uploads(records), backup, to), archive.chain(made, backup, to)
+        assert archive.chain(archive.relevant(made, backup), backup, to) == after
         if since is not None and backup >= since:
             assert after == before
         else:
