@@ -271,6 +271,14 @@ def _process_of(lease: Object) -> str:
     return str((lease["metadata"].get("annotations") or {}).get(PROCESS) or "")
 
 
+def who_holds(kube: Kube, name: str) -> str:
+    """Who has a lock, empty where nobody has."""
+    lease = kube.get("Lease", name)
+    if lease is None or has_lapsed(lease, kube.server_time()) or is_dead(_process_of(lease)):
+        return ""
+    return str(lease["spec"]["holderIdentity"])
+
+
 def has_lapsed(lease: Object, now: float) -> bool:
     """Whether nobody holds a lock any more: it was let go of, or not renewed for as long as it lasts.
 

@@ -178,7 +178,7 @@ def in_background(call: Callable[[], Any]) -> Future[Any]:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=work, name="cassops-upgradesstables", daemon=True).start()
+    threading.Thread(target=work, name="cassops-nodetool", daemon=True).start()
     return done
 
 

@@ -29,6 +29,7 @@ REGISTERED = {
     "replace_node": "replace_node_result",
     "scale": "scale_result",
     "cleanup": "cleanup_result",
+    "repair": "repair_result",
     "stop": "stop_result",
     "start": "start_result",
     "restore": "restore_result",

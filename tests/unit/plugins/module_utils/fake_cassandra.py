@@ -13,6 +13,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -100,6 +101,8 @@ class FakeCassandra:
         self.tables: list[tuple[str, int | None]] = [("system_auth", 7776000)]
         # The keyspace of each materialized view.
         self.viewed: list[str] = []
+        # Rows of system_distributed.parent_repair_history.
+        self.history: list[dict[str, Any]] = []
         self.schema = "schema-1"
         self.statements: list[str] = []
         # Whether all nodes get to one schema.
@@ -167,6 +170,8 @@ class FakeCassandra:
             return None
         if verb[0] in ("enablebinary", "disablebinary", "drain", "snapshot", "clearsnapshot", "upgradesstables"):
             return self.change(f"nodetool {verb[0]} on {pod}", lambda: self.act(pod, verb))
+        if verb[:2] == ["repair", "-pr"]:
+            return self.change(f"nodetool repair {verb[-1]} on {pod}", lambda: self.compare(pod, verb[-1], kube))
         if list(verb) == ["status"]:
             up = {True: "up", False: "down"}
             lines = ((name, item.address) for name, item in self.members.items())
@@ -193,6 +198,27 @@ class FakeCassandra:
         if verb[0] == "drain":
             self.down.add(pod)
             self.drained.add(pod)
+
+    def compare(self, pod: str, keyspace: str, kube: Any) -> None:
+        """A full repair of a node's own tokens, with its row in the history. For rings of one datacenter."""
+        ends = sorted(token for member in self.members.values() for token in member.tokens)
+        own = [(ends[ends.index(token) - 1], token) for token in self.members[pod].tokens]
+        self.history.append(
+            {
+                "keyspace_name": keyspace,
+                "columnfamily_names": {row["table_name"] for row in self.rows_of_tables(keyspace)},
+                "successful_ranges": {f"({start},{end}]" for start, end in own},
+                "started_at": datetime.fromtimestamp(kube.server_time(), timezone.utc).replace(tzinfo=None),
+                "options": {"incremental": "false", "primaryRange": "true", "dataCenters": "", "hosts": ""},
+            }
+        )
+
+    def rows_of_tables(self, keyspace: str = "") -> list[dict[str, Any]]:
+        return [
+            {"keyspace_name": name, "table_name": f"table{number}"}
+            for number, (name, _grace) in enumerate(self.tables)
+            if keyspace in ("", name)
+        ]
 
     def sees(self, observer: str, pod: str) -> bool:
         return pod not in self.down and (observer, pod) not in self.unseen
@@ -280,6 +306,10 @@ class FakeSession:
             return [{"replication": self.ring.replication[str((parameters or ())[0])]}]
         if statement == "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?":
             return [{"table_name": name} for name in ("roles", "role_members", "role_permissions")]
+        if statement == "SELECT keyspace_name, table_name FROM system_schema.tables":
+            return self.ring.rows_of_tables()
+        if statement.endswith("FROM system_distributed.parent_repair_history"):
+            return list(self.ring.history)
         if statement == "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = ?":
             role = self.ring.roles.get(str((parameters or ())[0]))
             return [{"can_login": role.login, "is_superuser": role.superuser}] if role else []

@@ -1,0 +1,281 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All replicas are compared, and made alike: keyspace by keyspace, node by node, what was longest ago first.
+
+Cassandra's own record tells what is due (L(repair_history)), so a run that was killed is finished by the next, and what
+was repaired in another way is not repaired again.
+
+A repair of everything takes days where there is much, so it does not take the cluster's lock: between two nodes it
+stands aside while another operation has it. A lock of its own keeps a second repair away.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .. import cql, gates, nodetool, repair_history, report
+from ..context import Context, Failed
+from ..errors import CassopsError, SpecError
+from ..kube import Unreachable, WorkerUnreachable
+from ..lock import Lock, who_holds
+from ..observe import attempt
+from ..repair_history import Share
+from ..view import View
+from . import repairing
+from .cluster import CLUSTER, Cluster, lock_name
+from .sstable_upgrade import in_background, wait_for
+from .waiting import until
+
+ARGUMENT_SPEC: Mapping[str, Any] = {
+    **CLUSTER,
+    "keyspaces": {"type": "list", "elements": "str", "default": []},
+    "max_age": {"type": "int", "default": 432000},
+    "begin_within": {"type": "int", "default": 0},
+    "jobs": {"type": "int", "default": 1},
+    "sequential": {"type": "bool", "default": False},
+    "gate_timeout": {"type": "int", "default": 3600},
+    "node_timeout": {"type": "int", "default": 86400},
+    "option_prefix": {"type": "str", "default": ""},
+}
+HISTORY = (
+    "SELECT keyspace_name, columnfamily_names, successful_ranges, started_at, options "
+    "FROM system_distributed.parent_repair_history"
+)
+TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
+# Seconds for a page of it.
+READ_LIMIT = 60.0
+SAY_AGAIN, PAUSE = 10.0, 2.0
+# After so many failures one after the other the cause is no matter of one node or keyspace.
+FAILURES = 3
+# Whether the verb has ended is not known then, and Cassandra goes on.
+LOST = (Unreachable, WorkerUnreachable)
+# Seconds by which clocks of nodes and API server may differ.
+CLOCKS = 60.0
+
+
+def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
+    """The backend of the module C(repair). See its documentation for parameters and results.
+
+    :raises Failed: a node could not be repaired, or the cluster is not well.
+    """
+    repair = Repair(Cluster(params, ctx), params, ctx)
+    if ctx.check_mode:
+        return {**repair.result(), "changed": bool(repair.left())}
+    with ExitStack() as stack:
+        for lock in repair.locks:
+            stack.enter_context(lock)
+        try:
+            repair.run()
+        except CassopsError as error:
+            raise Failed(str(error), repair.result()) from error
+        if repair.failures:
+            raise Failed("; ".join(repair.failures.values()), repair.result(), list(repair.failures.values()))
+        return repair.result()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was repaired when.
+
+    :ivar shares: those of all nodes of all datacenters.
+    :ivar graces: keyspace -> gc_grace_seconds.
+    """
+
+    pods: Mapping[str, str]
+    shares: Sequence[Share]
+    graces: Mapping[str, int | None]
+
+
+class Repair:
+    """One run over the nodes of one datacenter."""
+
+    def __init__(self, cluster: Cluster, params: Mapping[str, Any], ctx: Context) -> None:
+        self.cluster = cluster
+        self.params = params
+        self.ctx = ctx
+        places = (cluster.own, *cluster.peers)
+        self.locks = [Lock(place.kube, f"{cluster.name}-repair", ctx.holder) for place in places]
+        self.began = time.monotonic()
+        self.done: list[dict[str, Any]] = []
+        # (keyspace, address) -> why.
+        self.failures: dict[tuple[str, str], str] = {}
+        self.seen = self.look()
+
+    def run(self) -> None:
+        in_a_row = 0
+        while left := self.left():
+            if self.is_late():
+                late = f"{len(left)} are left, and none is begun after {self.params['begin_within']} s"
+                self.ctx.progress(late, important=True)
+                return
+            share = left[0]
+            failure = self.one(share, len(left))
+            in_a_row = in_a_row + 1 if failure else 0
+            if failure:
+                self.failures[share.keyspace, share.node] = failure
+                self.ctx.progress(failure, important=True)
+            if in_a_row == FAILURES:
+                return
+            self.seen = self.look()
+
+    def check(self) -> None:
+        """:raises LockLost: another repair has begun."""
+        for lock in self.locks:
+            lock.check()
+
+    def is_late(self) -> bool:
+        within = self.params["begin_within"]
+        return bool(within and time.monotonic() - self.began > within)
+
+    # What is due
+
+    def look(self) -> Seen:
+        """
+        :raises CassopsError: no node answers, or a keyspace is not there.
+        """
+        sight = self.cluster.ask(self.cluster.look(), busy=False)
+        view = sight.view.joined(sight.others)
+        if not sight.view.observations:
+            raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(sight.view))}")
+        names = self.names(view)
+        login = self.cluster.own.credentials
+        pod = min(sight.view.observations)
+        with cql.connect(self.cluster.kube, pod, login.username, login.password, timeout=READ_LIMIT) as session:
+            history = repair_history.repairs(session.execute(HISTORY))
+            tables: dict[str, list[str]] = {}
+            for row in session.execute(TABLES):
+                tables.setdefault(row["keyspace_name"], []).append(row["table_name"])
+        keyspaces = [item for item in view.keyspaces if item.name in names]
+        return Seen(
+            {node.address: node.pod for node in sight.view.nodes if node.address},
+            repair_history.shares(report.members(view), keyspaces, tables, history),
+            {item.name: item.gc_grace_seconds for item in keyspaces},
+        )
+
+    def names(self, view: View) -> list[str]:
+        known, wanted = repairing.keyspaces(view), self.params["keyspaces"]
+        prefix = self.params["option_prefix"]
+        faults = [
+            f"{prefix}keyspaces[{number}]: there is no keyspace {name} with replicas; there are {', '.join(known)}"
+            for number, name in enumerate(wanted)
+            if name not in known
+        ]
+        if faults:
+            raise SpecError(faults)
+        return wanted or known
+
+    def left(self) -> list[Share]:
+        """What this datacenter's nodes have yet to repair, but for what has failed in this run."""
+        finished = {(each["keyspace"], each["node"]) for each in self.done}
+        before = self.cluster.kube.server_time() - self.params["max_age"]
+        return [
+            each
+            for each in repair_history.due(
+                [share for share in self.seen.shares if share.node in self.seen.pods], before
+            )
+            if (each.keyspace, each.node) not in self.failures
+            and (each.keyspace, self.seen.pods[each.node]) not in finished
+        ]
+
+    # One node, one keyspace
+
+    def one(self, share: Share, left: int) -> str:
+        """Why it failed; empty where it did not."""
+        pod, began, started = self.seen.pods[share.node], self.cluster.kube.server_time(), time.monotonic()
+        self.wait_well(pod)
+        words = f"{pod}: repair of {share.keyspace}, {left} to go{self.estimate(left)}"
+        self.ctx.progress(words, important=True)
+        answer = self.repair(pod, share.keyspace)
+        if isinstance(answer, LOST):
+            self.ctx.progress(f"{answer} Cassandra goes on; its end is waited for", important=True)
+            self.wait_well(pod, self.params["node_timeout"])
+            answer = None if self.is_repaired(share, began) else answer
+        if isinstance(answer, CassopsError):
+            return f"{pod}, keyspace {share.keyspace}: {answer}"
+        seconds = round(time.monotonic() - started, 1)
+        self.done.append({"node": pod, "keyspace": share.keyspace, "seconds": seconds})
+        return ""
+
+    def repair(self, pod: str, keyspace: str) -> Any:
+        """What the verb answered, errors too."""
+        options = ["-pr", "-full", "-j", str(self.params["jobs"]), *(["-seq"] if self.params["sequential"] else [])]
+        limit, started = float(self.params["node_timeout"]), time.monotonic()
+        verb = ["repair", *options, "--", keyspace]
+        done = in_background(lambda: attempt(lambda: nodetool.run_one(self.cluster.kube, pod, verb, limit)))
+        said = started
+        while not done.done():
+            self.check()
+            wait_for(done)
+            if time.monotonic() - said > SAY_AGAIN:
+                said = time.monotonic()
+                self.ctx.progress(f"{pod}: repair of {keyspace}, for {report.age(said - started)}")
+        return done.result()
+
+    def is_repaired(self, share: Share, since: float) -> bool:
+        """Whether the record has it as repaired meanwhile."""
+        found = [each for each in self.look().shares if (each.keyspace, each.node) == (share.keyspace, share.node)]
+        return all(each.last is not None and each.last > since - CLOCKS for each in found)
+
+    def wait_well(self, pod: str, limit: float = 0.0) -> None:
+        """Until all replicas can be compared, nothing else changes the cluster, and no repair works on the node.
+
+        :param limit: seconds; default is C(gate_timeout).
+        """
+        what = f"the cluster to be well before the repair on {pod}"
+        until(lambda: self.in_the_way(pod), what, limit or self.params["gate_timeout"], self.ctx.progress, PAUSE)
+
+    def in_the_way(self, pod: str) -> list[str]:
+        self.check()
+        places = (self.cluster.own, *self.cluster.peers)
+        holders = {who_holds(place.kube, lock_name(self.cluster.name)) for place in places} - {"", self.ctx.holder}
+        sight = self.cluster.ask(self.cluster.look(), also=(pod,))
+        view = sight.view.joined(sight.others)
+        mine = {name: seen for name, seen in view.observations.items() if name == pod}
+        return [
+            *(f"{holder} changes the cluster" for holder in sorted(holders)),
+            *(reason for each in (sight.view, *sight.others) for reason in gates.whole(each)),
+            *gates.one_line(view),
+            *gates.no_repairs(replace(view, observations=mine)),
+        ]
+
+    # For people
+
+    def estimate(self, left: int) -> str:
+        if not self.done:
+            return ""
+        each = sum(entry["seconds"] for entry in self.done) / len(self.done)
+        return f", about {report.age(each * left)} left"
+
+    def result(self) -> dict[str, Any]:
+        left = self.left()
+        self.warn(left)
+        return {
+            "changed": bool(self.done),
+            "repaired": self.done,
+            "due": [
+                {"node": self.seen.pods[each.node], "keyspace": each.keyspace, "last": report.moment(each.last)}
+                for each in left
+            ],
+            "repaired_until": {name: report.moment(at) for name, at in repair_history.oldest(self.seen.shares).items()},
+        }
+
+    def warn(self, left: Sequence[Share]) -> None:
+        """Of what stays undone for too long: deletions are forgotten then, and their rows come back."""
+        now = self.cluster.kube.server_time()
+        late = {
+            each.keyspace
+            for each in left
+            if each.last is not None and now - each.last > (self.seen.graces.get(each.keyspace) or now)
+        }
+        if late and not self.ctx.check_mode:
+            names = ", ".join(sorted(late))
+            self.ctx.warnings.append(
+                f"not repaired within gc_grace_seconds: {names}. Rows that were deleted may come back where a replica "
+                "missed the deletion"
+            )

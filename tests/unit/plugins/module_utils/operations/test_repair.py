@@ -1,0 +1,185 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from unit.plugins.module_utils.operations.rolling import Rolling
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import lock, nodetool
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import repair
+
+NODES = [f"shop-dc1-r{number}-0" for number in (1, 2, 3)]
+DAY = 86400
+REPAIR = {"keyspace_name": "shop", "options_incremental": False, "completed": False}
+
+
+@pytest.fixture
+def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Rolling]:
+    """Makes datacenters of three nodes with one keyspace of the users; the clients lead to the latest."""
+    monkeypatch.setattr(repair, "wait_for", lambda done: done.exception(timeout=60))
+
+    def make() -> Rolling:
+        world = Rolling.deployed(monkeypatch, per_rack=1)
+        world.ring.replication["shop"] = {"class": "NetworkTopologyStrategy", "dc1": "3"}
+        world.ring.tables.append(("shop", 10 * DAY))
+        return world
+
+    return make
+
+
+@pytest.fixture
+def world(worlds: Callable[[], Rolling]) -> Rolling:
+    return worlds()
+
+
+def run(world: Rolling, check: bool = False, **changes: Any) -> dict[str, Any]:
+    return world.run(repair, check=check, **changes)
+
+
+def done(world: Rolling) -> list[tuple[str, str]]:
+    return [(pod, verb[-1]) for pod, verb in world.ring.nodetool if verb[0] == "repair"]
+
+
+def test_every_node_repairs_every_keyspace_once(world: Rolling) -> None:
+    foreseen = run(world, check=True)
+    assert (foreseen["changed"], len(foreseen["due"]), done(world)) == (True, 6, [])
+    result = run(world)
+    assert sorted(done(world)) == sorted((pod, name) for pod in NODES for name in ("shop", "system_auth"))
+    assert {verb for _pod, verb in world.ring.nodetool if verb[0] == "repair"} >= {
+        ("repair", "-pr", "-full", "-j", "1", "--", "shop")
+    }
+    assert (len(result["repaired"]), result["due"]) == (6, [])
+    assert None not in result["repaired_until"].values()
+    assert run(world) == {**result, "changed": False, "repaired": []}
+    assert len(done(world)) == 6
+
+
+def test_only_what_is_too_old(world: Rolling) -> None:
+    run(world, keyspaces=["shop"])
+    world.kube.clock += 3 * DAY
+    run(world, keyspaces=["system_auth"])
+    world.kube.clock += 3 * DAY
+    before = len(done(world))
+    assert {each["keyspace"] for each in run(world)["repaired"]} == {"shop"}
+    assert len(done(world)) == before + 3
+    assert len(run(world, max_age=0)["repaired"]) == 6
+
+
+def test_the_oldest_comes_first(world: Rolling) -> None:
+    run(world)
+    world.ring.history = [row for row in world.ring.history if row["keyspace_name"] == "shop"]
+    world.kube.clock += 6 * DAY
+    assert [name for _pod, name in done(world)[6:]] == []
+    run(world)
+    assert [name for _pod, name in done(world)[6:]] == ["system_auth"] * 3 + ["shop"] * 3
+
+
+def test_a_keyspace_that_is_not_there_is_refused(world: Rolling) -> None:
+    with pytest.raises(SpecError, match=r"repair_keyspaces\[1\]: there is no keyspace shpo with replicas; there are "):
+        run(world, keyspaces=["shop", "shpo"], option_prefix="repair_")
+    assert done(world) == []
+
+
+def test_what_fails_is_named_and_the_rest_is_repaired(world: Rolling) -> None:
+    world.ring.deaf.add(NODES[1])
+    with pytest.raises(Failed, match=rf"{NODES[1]}, keyspace shop: .*Failed to connect") as failure:
+        run(world, keyspaces=["shop"])
+    assert [each["node"] for each in failure.value.result["repaired"]] == [NODES[0], NODES[2]]
+    assert [each["node"] for each in failure.value.result["due"]] == []
+    world.ring.deaf.clear()
+    assert [each["node"] for each in run(world, keyspaces=["shop"])["repaired"]] == [NODES[1]]
+
+
+def test_it_ends_where_everything_fails(world: Rolling) -> None:
+    world.ring.deaf.update(NODES)
+    with pytest.raises(Failed):
+        run(world)
+    assert len(done(world)) == repair.FAILURES
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (lambda world: world.ring.down.add(NODES[2]), f"sees {NODES[2]} down"),
+        (lambda world: setattr(world.ring.members[NODES[2]], "status", "LEAVING"), "LEAVING"),
+        (lambda world: setattr(world.ring.members[NODES[2]], "version", "4.1.10"), "different lines of Cassandra"),
+        (lambda world: world.ring.busy[NODES[0]].repairs.append(REPAIR), "repair"),
+    ],
+)
+def test_nothing_is_begun_while_the_cluster_is_not_well(
+    world: Rolling, trouble: Callable[[Rolling], Any], told: str
+) -> None:
+    trouble(world)
+    with pytest.raises(CassopsError, match=told):
+        run(world, keyspaces=["shop"])
+    assert done(world) == []
+
+
+def test_it_stands_aside_while_another_operation_has_the_cluster(world: Rolling) -> None:
+    other = lock.Lock(world.kube, "shop-lock", "somebody@else pid 1")  # type: ignore[arg-type]
+    other.acquire(background=False)
+    with pytest.raises(CassopsError, match="somebody@else pid 1 changes the cluster"):
+        run(world)
+    assert done(world) == []
+    other.release()
+    assert run(world)["changed"] is True
+
+
+def test_a_second_one_is_refused(world: Rolling) -> None:
+    lock.Lock(world.kube, "shop-repair", "somebody@else pid 1").acquire(background=False)  # type: ignore[arg-type]
+    with pytest.raises(lock.Locked, match="somebody@else pid 1 holds the lock shop-repair"):
+        run(world)
+    assert run(world, check=True)["changed"] is True
+
+
+def test_none_is_begun_after_its_time(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair.Repair, "is_late", lambda self: len(self.done) == 2)
+    result = run(world, begin_within=60)
+    assert (len(result["repaired"]), len(result["due"])) == (2, 4)
+    assert "4 are left, and none is begun after 60 s" in " ".join(world.said)
+
+
+def test_a_connection_that_breaks_is_no_end_of_a_repair(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = nodetool.run_one
+
+    def breaks(*arguments: Any, **options: Any) -> Any:
+        real(*arguments, **options)
+        raise Unreachable("The connection was lost.")
+
+    monkeypatch.setattr(nodetool, "run_one", breaks)
+    assert len(run(world, keyspaces=["shop"])["repaired"]) == 3
+    world.kube.clock += 6 * DAY
+    monkeypatch.setattr(nodetool, "run_one", lambda *arguments: (_ for _ in ()).throw(Unreachable("It was lost.")))
+    with pytest.raises(Failed, match=r"keyspace shop: It was lost\."):
+        run(world, keyspaces=["shop"])
+
+
+def test_killed_before_any_write(worlds: Callable[[], Rolling]) -> None:
+    for lives in range(100):
+        world = worlds()
+        if not world.killed(lives, lambda world=world: run(world)):  # type: ignore[misc]
+            break
+        run(world)
+        assert len(world.ring.history) == 6, "what was done is not done again"
+        assert run(world)["changed"] is False
+    else:
+        pytest.fail("the run never ends")
+    assert lives > 6
+
+
+def test_what_stays_undone_for_too_long_is_warned_of(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(world)
+    world.kube.clock += 11 * DAY
+    monkeypatch.setattr(repair.Repair, "is_late", lambda self: True)
+    run(world, begin_within=1)
+    assert "not repaired within gc_grace_seconds: shop. Rows that were deleted may come back" in " ".join(
+        world.warnings
+    )

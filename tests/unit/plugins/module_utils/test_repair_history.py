@@ -1,0 +1,163 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.cassops.kubernetes.plugins.module_utils import repair_history, ring
+from ansible_collections.cassops.kubernetes.plugins.module_utils.repair_history import Repair, Share
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Endpoint, Keyspace
+
+THREE = {"class": "org.apache.cassandra.locator.NetworkTopologyStrategy", "dc1": "3"}
+FULL = {"incremental": "false", "primaryRange": "true", "dataCenters": "", "hosts": "", "previewKind": "NONE"}
+
+
+def member(address: str, *tokens: int, datacenter: str = "dc1") -> Endpoint:
+    return Endpoint(address, f"id-{address}", datacenter, "r1", "5.0.9", "s", tokens)
+
+
+def ring_of(*members: Endpoint) -> dict[str, Endpoint]:
+    return {item.address: item for item in members}
+
+
+MEMBERS = ring_of(member("a", -50, 20), member("b", -10), member("c", 40))
+SHOP = Keyspace("shop", THREE)
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    return {
+        "keyspace_name": "shop",
+        "columnfamily_names": {"orders", "items"},
+        "successful_ranges": {"(-50,-10]"},
+        "started_at": datetime.fromisoformat("2026-11-25T03:14:00"),
+        "options": FULL,
+        **changes,
+    }
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_repair_counts_from_its_beginning() -> None:
+    (found,) = repair_history.repairs([row()])
+    assert (found.keyspace, found.tables) == ("shop", {"orders", "items"})
+    assert found.ranges == ((-50, -10),)
+    assert found.began == 1795576440.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"incremental": "true"},
+        {"dataCenters": "dc1"},
+        {"hosts": "198.18.0.1,198.18.0.2"},
+        {"forceRepair": "true"},
+        {"previewKind": "ALL"},
+        {"paxosOnly": "true"},
+    ],
+)
+def test_one_that_compared_less_does_not(options: dict[str, str]) -> None:
+    assert repair_history.repairs([row(options={**FULL, **options})]) == []
+
+
+@pytest.mark.parametrize("changes", [{"successful_ranges": None}, {"options": None}, {"started_at": None}])
+def test_one_that_did_not_end_well_does_not(changes: dict[str, Any]) -> None:
+    assert repair_history.repairs([row(**changes)]) == []
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_repairs_up_to_its_tokens() -> None:
+    assert repair_history.primary_ranges(MEMBERS, THREE) == {
+        "a": ((-10, 20), (40, -50)),
+        "b": ((-50, -10),),
+        "c": ((20, 40),),
+    }
+
+
+def test_tokens_of_a_datacenter_without_replicas_are_the_next_ones() -> None:
+    members = {**MEMBERS, **ring_of(member("x", -60, 30, 90, datacenter="dc2"))}
+    assert repair_history.primary_ranges(members, THREE) == {
+        "a": ((-60, -50), (-10, 20), (40, 90), (90, -60)),
+        "b": ((-50, -10),),
+        "c": ((20, 30), (30, 40)),
+    }
+    both = {**THREE, "dc2": "1"}
+    assert repair_history.primary_ranges(members, both)["x"] == ((20, 30), (40, 90), (90, -60))
+
+
+@given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), min_size=4, max_size=40, unique=True), st.booleans())
+def test_the_shares_are_the_ring_each_part_once_and_held_there(tokens: list[int], far: bool) -> None:
+    members = {
+        name: member(name, *tokens[number::4], datacenter="dc2" if far and number == 3 else "dc1")
+        for number, name in enumerate("abcd")
+    }
+    found = repair_history.primary_ranges(members, THREE)
+    spans = sorted(span for ranges in found.values() for span in ranges)
+    holders = ring.replicas(
+        {name: item.tokens for name, item in members.items()},
+        dict.fromkeys(members, "r1"),
+        {name: item.datacenter for name, item in members.items()},
+        THREE,
+    )
+    assert spans == sorted(span for span, _nodes in holders)
+    first = {span: nodes[0] for span, nodes in holders}
+    assert all(first[span] == name for name, ranges in found.items() for span in ranges)
+
+
+# --- what is due ------------------------------------------------------------------------------------------------------
+
+
+def shares(*done: Repair, tables: tuple[str, ...] = ("orders",)) -> dict[str, float | None]:
+    found = repair_history.shares(MEMBERS, [SHOP], {"shop": tables}, done)
+    return {each.node: each.last for each in found}
+
+
+def repaired(*ranges: ring.Range, at: float, tables: tuple[str, ...] = ("orders",)) -> Repair:
+    return Repair("shop", frozenset(tables), ranges, at)
+
+
+def test_the_oldest_part_counts() -> None:
+    done = (repaired((-10, 20), at=5.0), repaired((40, -50), (-50, -10), at=9.0), repaired((-50, -10), at=7.0))
+    assert shares(*done) == {"a": 5.0, "b": 9.0, "c": None}
+
+
+def test_a_part_that_is_not_on_record_makes_it_unknown() -> None:
+    assert shares(repaired((-10, 20), at=5.0))["a"] is None
+
+
+def test_all_tables_have_to_be_in_it() -> None:
+    done = repaired((-50, -10), at=5.0)
+    assert shares(done, tables=("orders", "items"))["b"] is None
+    assert shares(repaired((-50, -10), at=5.0, tables=("orders", "gone")))["b"] == 5.0
+
+
+def test_what_was_larger_when_it_was_repaired_counts() -> None:
+    """A node that joined has split the ranges; the last of the ring wraps around."""
+    assert shares(repaired((-60, 0), at=5.0))["b"] == 5.0
+    assert shares(repaired((-40, 0), at=5.0))["b"] is None
+    assert shares(repaired((30, 20), at=5.0)) == {"a": 5.0, "b": 5.0, "c": None}
+    assert shares(repaired((7, 7), at=5.0)) == {"a": None, "b": 5.0, "c": 5.0}
+
+
+def test_without_a_second_replica_there_is_nothing_to_compare() -> None:
+    one = Keyspace("one", {"class": "SimpleStrategy", "replication_factor": "1"})
+    empty = Keyspace("empty", THREE)
+    assert repair_history.shares(MEMBERS, [one, empty], {"one": ["t"]}, []) == []
+    alone = ring_of(member("a", 1))
+    assert repair_history.shares(alone, [SHOP], {"shop": ["t"]}, []) == []
+
+
+def test_what_is_oldest_is_due_first() -> None:
+    found = [Share("shop", node, (), last) for node, last in (("a", 5.0), ("b", None), ("c", 3.0), ("d", 8.0))]
+    assert [each.node for each in repair_history.due(found, 8.0)] == ["b", "c", "a"]
+    assert repair_history.oldest(found) == {"shop": None}
+    assert repair_history.oldest([each for each in found if each.last]) == {"shop": 3.0}
