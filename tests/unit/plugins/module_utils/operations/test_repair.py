@@ -124,7 +124,7 @@ def test_nothing_is_begun_while_the_cluster_is_not_well(
 
 
 def test_it_stands_aside_while_another_operation_has_the_cluster(world: Rolling) -> None:
-    other = lock.Lock(world.kube, "shop-lock", "somebody@else pid 1")  # type: ignore[arg-type]
+    other = lock.Lock(world.kube, "shop-lock", "somebody@else pid 1", duration=10**6)  # type: ignore[arg-type]
     other.acquire(background=False)
     with pytest.raises(CassopsError, match="somebody@else pid 1 changes the cluster"):
         run(world)
