@@ -51,6 +51,8 @@ TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
 # Seconds for a page of it.
 READ_LIMIT = 60.0
 SAY_AGAIN, PAUSE = 10.0, 2.0
+# Seconds after which it is looked anew at who has which ranges: the record is long, and little changes.
+LOOK_AGAIN = 600.0
 # After so many failures one after the other the cause is no matter of one node or keyspace.
 FAILURES = 3
 # Whether the verb has ended is not known then, and Cassandra goes on.
@@ -85,11 +87,13 @@ class Seen:
 
     :ivar shares: those of all nodes of all datacenters.
     :ivar graces: keyspace -> gc_grace_seconds.
+    :ivar at: when it was looked (seconds, monotonic).
     """
 
     pods: Mapping[str, str]
     shares: Sequence[Share]
     graces: Mapping[str, int | None]
+    at: float
 
 
 class Repair:
@@ -108,6 +112,11 @@ class Repair:
         self.seen = self.look()
 
     def run(self) -> None:
+        self.turns()
+        self.seen = self.look()
+
+    def turns(self) -> None:
+        """One keyspace on one node after the other."""
         in_a_row = 0
         while left := self.left():
             if self.is_late():
@@ -122,7 +131,8 @@ class Repair:
                 self.ctx.progress(failure, important=True)
             if in_a_row == FAILURES:
                 return
-            self.seen = self.look()
+            if time.monotonic() - self.seen.at > LOOK_AGAIN:
+                self.seen = self.look()
 
     def check(self) -> None:
         """:raises LockLost: another repair has begun."""
@@ -156,6 +166,7 @@ class Repair:
             {node.address: node.pod for node in sight.view.nodes if node.address},
             repair_history.shares(report.members(view), keyspaces, tables, history),
             {item.name: item.gc_grace_seconds for item in keyspaces},
+            time.monotonic(),
         )
 
     def names(self, view: View) -> list[str]:
@@ -174,13 +185,12 @@ class Repair:
         """What this datacenter's nodes have yet to repair, but for what has failed in this run."""
         finished = {(each["keyspace"], each["node"]) for each in self.done}
         before = self.cluster.kube.server_time() - self.params["max_age"]
+        pods = self.seen.pods
+        ours = sorted((share for share in self.seen.shares if share.node in pods), key=lambda share: pods[share.node])
         return [
             each
-            for each in repair_history.due(
-                [share for share in self.seen.shares if share.node in self.seen.pods], before
-            )
-            if (each.keyspace, each.node) not in self.failures
-            and (each.keyspace, self.seen.pods[each.node]) not in finished
+            for each in repair_history.due(ours, before)
+            if (each.keyspace, each.node) not in self.failures and (each.keyspace, pods[each.node]) not in finished
         ]
 
     # One node, one keyspace
