@@ -14,8 +14,9 @@ L(heal), L(restore) or a person by C(nodetool) has repaired counts.
 
 from __future__ import annotations
 
+import bisect
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -56,16 +57,22 @@ _WHOLE = {"incremental": ("false",), "dataCenters": ("",), "hosts": ("",), "forc
 _PARTIAL = {"previewKind": ("NONE", None), "paxosOnly": ("false", None)}
 
 
-def repairs(rows: Iterable[Mapping[str, Any]]) -> list[Repair]:
-    """Those rows of C(parent_repair_history) that count."""
+def repairs(rows: Iterable[Mapping[str, Any]], since: Mapping[str, float] | None = None) -> list[Repair]:
+    """Those rows of C(parent_repair_history) that count.
+
+    :param since: keyspace -> when its replication was changed last, in seconds since 1970: replicas that it has got
+        since then were not compared.
+    """
     found = []
     for row in rows:
         options: Mapping[str, str] = row.get("options") or {}
         ranges = tuple(span for text in row.get("successful_ranges") or () if (span := _range(text)))
         counts = all(options.get(name) in values for name, values in {**_WHOLE, **_PARTIAL}.items())
-        if counts and ranges and row.get("started_at") is not None:
-            tables = frozenset(row.get("columnfamily_names") or ())
-            found.append(Repair(row["keyspace_name"], tables, ranges, _seconds(row["started_at"])))
+        if not counts or not ranges or row.get("started_at") is None:
+            continue
+        keyspace, began = row["keyspace_name"], _seconds(row["started_at"])
+        if began >= (since or {}).get(keyspace, 0.0):
+            found.append(Repair(keyspace, frozenset(row.get("columnfamily_names") or ()), ranges, began))
     return found
 
 
@@ -97,11 +104,11 @@ def shares(
     for keyspace in keyspaces:
         wanted = frozenset(tables.get(keyspace.name, ()))
         # One of some tables only leaves the others as old as they were.
-        repaired = _latest(each for each in by_keyspace.get(keyspace.name, ()) if each.tables >= wanted)
+        repaired = _Repaired(each for each in by_keyspace.get(keyspace.name, ()) if each.tables >= wanted)
         if not wanted or not replicated(members, keyspace.replication):
             continue
         for node, ranges in primary_ranges(members, keyspace.replication).items():
-            moments = [_covered(span, repaired) for span in ranges]
+            moments = [repaired.covered(span) for span in ranges]
             known = [moment for moment in moments if moment is not None]
             last = min(known) if known and len(known) == len(moments) else None
             found.append(Share(keyspace.name, node, ranges, last))
@@ -137,23 +144,33 @@ def primary_ranges(members: Mapping[str, Endpoint], replication: Mapping[str, st
     return {address: tuple(sorted(ranges)) for address, ranges in sorted(found.items())}
 
 
-def _latest(done: Iterable[Repair]) -> dict[Range, float]:
-    found: dict[Range, float] = {}
-    for each in done:
-        for span in each.ranges:
-            found[span] = max(each.began, found.get(span, each.began))
-    return found
+class _Repaired:
+    """Ranges, and when each was repaired last."""
 
+    def __init__(self, done: Iterable[Repair]) -> None:
+        self._latest: dict[Range, float] = {}
+        for each in done:
+            for span in each.ranges:
+                self._latest[span] = max(each.began, self._latest.get(span, each.began))
+        self._sorted = sorted(self._latest)
+        self._widest = max(map(width, self._sorted), default=0)
 
-def _covered(span: Range, repaired: Mapping[Range, float]) -> float | None:
-    """When a range was repaired last: itself, or one that it is a part of since a node has joined."""
-    if span in repaired:
-        return repaired[span]
-    return max((began for other, began in repaired.items() if _holds(other, span)), default=None)
+    def covered(self, span: Range) -> float | None:
+        """When a range was repaired last: itself, or one that it is a part of since a node has joined."""
+        if span in self._latest:
+            return self._latest[span]
+        return max((self._latest[other] for other in self._around(span)), default=None)
 
-
-def _holds(outer: Range, inner: Range) -> bool:
-    return (inner[0] - outer[0]) % RING + width(inner) <= width(outer)
+    def _around(self, span: Range) -> Iterator[Range]:
+        """Those that hold it; they begin at its beginning, or before it, around the end of the ring too."""
+        last = bisect.bisect_right(self._sorted, (span[0], RING))
+        for number in range(last - 1, last - 1 - len(self._sorted), -1):
+            other = self._sorted[number]
+            before = (span[0] - other[0]) % RING
+            if before >= self._widest:
+                return
+            if before + width(span) <= width(other):
+                yield other
 
 
 def due(found: Sequence[Share], before: float) -> list[Share]:

@@ -38,13 +38,13 @@ MAX_CRON_JOB_NAME = 52
 
 BACKUP_IMAGE = "docker.io/restic/restic:0.18.1"
 BACKUP_BANDWIDTH = "50Mi"
-SCHEDULE_MEMORY = "512Mi"
-SCHEDULE_OPTIONS = ("backup_", "verify_backup_", "purge_backups_")
-"""What the names of options begin with that a scheduled run may be given: those of its playbooks."""
 """Bytes per second of one node's upload: a disk and a network of today hardly notice it."""
 KEEP = {"last": 7, "daily": 0, "weekly": 0, "monthly": 0}
 SCHEDULE_ACCOUNT = "cassops"
 """The ServiceAccount of extensions/kubernetes/rbac.yml."""
+SCHEDULE_MEMORY = "512Mi"
+SCHEDULE_OPTIONS = ("backup_", "verify_backup_", "purge_backups_")
+"""What the names of options begin with that a scheduled run may be given: those of its playbooks."""
 POINT_IN_TIME_DAYS = 7
 """Most mistakes are noticed within a week; each day is some 1,400 pieces of commit log a node."""
 SCHEDULES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
@@ -467,6 +467,10 @@ class _Parser:
             if not str(name).startswith(SCHEDULE_OPTIONS):
                 begin = ", ".join(SCHEDULE_OPTIONS)
                 self._fault(f"{path}.{name}", f"is no option of its playbooks: theirs begin with one of {begin}")
+        try:
+            json.dumps(value)
+        except TypeError:
+            self._fault(path, f"must be words, numbers, lists and mappings of them, got {value!r}")
         return value
 
     def _keyspaces(self, path: str, given: Any) -> tuple[str, ...]:

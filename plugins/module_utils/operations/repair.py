@@ -22,7 +22,7 @@ from typing import Any
 from .. import cql, gates, nodetool, repair_history, report
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
-from ..kube import Unreachable, WorkerUnreachable
+from ..kube import ExecTimeout, Unreachable, WorkerUnreachable
 from ..lock import Lock, who_holds
 from ..observe import attempt
 from ..repair_history import Share
@@ -48,9 +48,12 @@ HISTORY = (
     "FROM system_distributed.parent_repair_history"
 )
 TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
+VIEWS = "SELECT keyspace_name, view_name FROM system_schema.views"
+# In microseconds.
+REPLICATED = "SELECT keyspace_name, WRITETIME(replication) AS since FROM system_schema.keyspaces"
 # Seconds for a page of it.
 READ_LIMIT = 60.0
-SAY_AGAIN, PAUSE = 10.0, 2.0
+SAY_AGAIN, PAUSE = 10.0, 10.0
 # Seconds after which it is looked anew at who has which ranges: the record is long, and little changes.
 LOOK_AGAIN = 600.0
 # After so many failures one after the other the cause is no matter of one node or keyspace.
@@ -75,9 +78,11 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         try:
             repair.run()
         except CassopsError as error:
-            raise Failed(str(error), repair.result()) from error
-        if repair.failures:
-            raise Failed("; ".join(repair.failures.values()), repair.result(), list(repair.failures.values()))
+            told = [*repair.failures.values(), str(error)]
+            raise Failed("; ".join(told), repair.result(), told) from error
+        told = list(repair.failures.values())
+        if told:
+            raise Failed("; ".join(told), repair.result(), told)
         return repair.result()
 
 
@@ -104,10 +109,10 @@ class Repair:
         self.params = params
         self.ctx = ctx
         places = (cluster.own, *cluster.peers)
-        self.locks = [Lock(place.kube, f"{cluster.name}-repair", ctx.holder) for place in places]
+        self.locks = [Lock(place.kube, f"{cluster.name}-repair-lock", ctx.holder) for place in places]
         self.began = time.monotonic()
         self.done: list[dict[str, Any]] = []
-        # (keyspace, address) -> why.
+        # (keyspace, pod) -> why.
         self.failures: dict[tuple[str, str], str] = {}
         self.seen = self.look()
 
@@ -124,10 +129,15 @@ class Repair:
                 self.ctx.progress(late, important=True)
                 return
             share = left[0]
+            pod = self.seen.pods[share.node]
+            if not self.wait_well(pod):
+                # Meanwhile others may have repaired it, or moved it.
+                self.seen = self.look()
+                continue
             failure = self.one(share, len(left))
             in_a_row = in_a_row + 1 if failure else 0
             if failure:
-                self.failures[share.keyspace, share.node] = failure
+                self.failures[share.keyspace, pod] = failure
                 self.ctx.progress(failure, important=True)
             if in_a_row == FAILURES:
                 return
@@ -157,10 +167,11 @@ class Repair:
         login = self.cluster.own.credentials
         pod = min(sight.view.observations)
         with cql.connect(self.cluster.kube, pod, login.username, login.password, timeout=READ_LIMIT) as session:
-            history = repair_history.repairs(session.execute(HISTORY))
+            since = {row["keyspace_name"]: (row["since"] or 0) / 1e6 for row in session.execute(REPLICATED)}
+            history = repair_history.repairs(session.execute(HISTORY), since)
             tables: dict[str, list[str]] = {}
-            for row in session.execute(TABLES):
-                tables.setdefault(row["keyspace_name"], []).append(row["table_name"])
+            for row in [*session.execute(TABLES), *session.execute(VIEWS)]:
+                tables.setdefault(row["keyspace_name"], []).append(row.get("table_name") or row["view_name"])
         keyspaces = [item for item in view.keyspaces if item.name in names]
         return Seen(
             {node.address: node.pod for node in sight.view.nodes if node.address},
@@ -182,30 +193,34 @@ class Repair:
         return wanted or known
 
     def left(self) -> list[Share]:
-        """What this datacenter's nodes have yet to repair, but for what has failed in this run."""
+        """The same, but for what has failed in this run."""
+        return [each for each in self.due() if (each.keyspace, self.seen.pods[each.node]) not in self.failures]
+
+    def due(self) -> list[Share]:
+        """What this datacenter's nodes have yet to repair."""
         finished = {(each["keyspace"], each["node"]) for each in self.done}
         before = self.cluster.kube.server_time() - self.params["max_age"]
         pods = self.seen.pods
         ours = sorted((share for share in self.seen.shares if share.node in pods), key=lambda share: pods[share.node])
-        return [
-            each
-            for each in repair_history.due(ours, before)
-            if (each.keyspace, each.node) not in self.failures and (each.keyspace, pods[each.node]) not in finished
-        ]
+        return [each for each in repair_history.due(ours, before) if (each.keyspace, pods[each.node]) not in finished]
 
     # One node, one keyspace
 
     def one(self, share: Share, left: int) -> str:
-        """Why it failed; empty where it did not."""
+        """Why it failed; empty where it did not.
+
+        :raises CassopsError: no further one can be begun.
+        """
         pod, began, started = self.seen.pods[share.node], self.cluster.kube.server_time(), time.monotonic()
-        self.wait_well(pod)
         words = f"{pod}: repair of {share.keyspace}, {left} to go{self.estimate(left)}"
         self.ctx.progress(words, important=True)
         answer = self.repair(pod, share.keyspace)
+        if isinstance(answer, ExecTimeout):
+            raise CassopsError(f"{answer} Cassandra goes on with it, so no other one is begun. Run it again later.")
         if isinstance(answer, LOST):
             self.ctx.progress(f"{answer} Cassandra goes on; its end is waited for", important=True)
             self.wait_well(pod, self.params["node_timeout"])
-            answer = None if self.is_repaired(share, began) else answer
+            answer = None if self.is_repaired(pod, share.keyspace, began) else answer
         if isinstance(answer, CassopsError):
             return f"{pod}, keyspace {share.keyspace}: {answer}"
         seconds = round(time.monotonic() - started, 1)
@@ -227,28 +242,48 @@ class Repair:
                 self.ctx.progress(f"{pod}: repair of {keyspace}, for {report.age(said - started)}")
         return done.result()
 
-    def is_repaired(self, share: Share, since: float) -> bool:
-        """Whether the record has it as repaired meanwhile."""
-        found = [each for each in self.look().shares if (each.keyspace, each.node) == (share.keyspace, share.node)]
-        return all(each.last is not None and each.last > since - CLOCKS for each in found)
+    def is_repaired(self, pod: str, keyspace: str, since: float) -> bool:
+        """Whether the record has a node's share as repaired meanwhile; its address may be another one by now."""
+        self.seen = self.look()
+        found = [
+            share for share in self.seen.shares if (self.seen.pods.get(share.node), share.keyspace) == (pod, keyspace)
+        ]
+        return bool(found) and all(share.last is not None and share.last > since - CLOCKS for share in found)
 
-    def wait_well(self, pod: str, limit: float = 0.0) -> None:
+    def wait_well(self, pod: str, limit: float = 0.0) -> bool:
         """Until all replicas can be compared, nothing else changes the cluster, and no repair works on the node.
 
         :param limit: seconds; default is C(gate_timeout).
+        :return: whether that was so at once.
         """
+        looks: list[list[str]] = []
+
+        def look() -> list[str]:
+            looks.append(self.in_the_way(pod))
+            return looks[-1]
+
         what = f"the cluster to be well before the repair on {pod}"
-        until(lambda: self.in_the_way(pod), what, limit or self.params["gate_timeout"], self.ctx.progress, PAUSE)
+        until(look, what, limit or self.params["gate_timeout"], self.ctx.progress, PAUSE)
+        return len(looks) == 1
 
     def in_the_way(self, pod: str) -> list[str]:
         self.check()
+        try:
+            # Nobody is asked while another operation is at work: it asks enough itself.
+            return self.holders() or self.not_well(pod)
+        except Unreachable as error:
+            return [str(error)]
+
+    def holders(self) -> list[str]:
         places = (self.cluster.own, *self.cluster.peers)
-        holders = {who_holds(place.kube, lock_name(self.cluster.name)) for place in places} - {"", self.ctx.holder}
+        found = {who_holds(place.kube, lock_name(self.cluster.name)) for place in places}
+        return [f"{holder} changes the cluster" for holder in sorted(found - {"", self.ctx.holder})]
+
+    def not_well(self, pod: str) -> list[str]:
         sight = self.cluster.ask(self.cluster.look(), also=(pod,))
         view = sight.view.joined(sight.others)
         mine = {name: seen for name, seen in view.observations.items() if name == pod}
         return [
-            *(f"{holder} changes the cluster" for holder in sorted(holders)),
             *(reason for each in (sight.view, *sight.others) for reason in gates.whole(each)),
             *gates.one_line(view),
             *gates.no_repairs(replace(view, observations=mine)),
@@ -263,29 +298,35 @@ class Repair:
         return f", about {report.age(each * left)} left"
 
     def result(self) -> dict[str, Any]:
-        left = self.left()
-        self.warn(left)
+        due = self.due()
+        if not self.ctx.check_mode:
+            self.warn(due)
         return {
             "changed": bool(self.done),
             "repaired": self.done,
             "due": [
                 {"node": self.seen.pods[each.node], "keyspace": each.keyspace, "last": report.moment(each.last)}
-                for each in left
+                for each in due
             ],
             "repaired_until": {name: report.moment(at) for name, at in repair_history.oldest(self.seen.shares).items()},
         }
 
-    def warn(self, left: Sequence[Share]) -> None:
+    def warn(self, due: Sequence[Share]) -> None:
         """Of what stays undone for too long: deletions are forgotten then, and their rows come back."""
         now = self.cluster.kube.server_time()
+        graces = self.seen.graces
         late = {
             each.keyspace
-            for each in left
-            if each.last is not None and now - each.last > (self.seen.graces.get(each.keyspace) or now)
+            for each in due
+            if each.last is not None and now - each.last > (graces.get(each.keyspace) or now)
         }
-        if late and not self.ctx.check_mode:
-            names = ", ".join(sorted(late))
+        unknown = {each.keyspace for each in due if each.last is None} - late
+        if late:
             self.ctx.warnings.append(
-                f"not repaired within gc_grace_seconds: {names}. Rows that were deleted may come back where a replica "
-                "missed the deletion"
+                f"not repaired within gc_grace_seconds: {', '.join(sorted(late))}. Rows that were deleted may come "
+                "back where a replica missed the deletion"
+            )
+        if unknown:
+            self.ctx.warnings.append(
+                f"not repaired yet, or not for 30 days, on some nodes: {', '.join(sorted(unknown))}; run it again"
             )

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from itertools import cycle
 from typing import Any, TypeVar
 
 from .. import archive, backups, cql, gates, nodetool, restic, restoring, spec
@@ -30,7 +29,7 @@ from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.archive import WANT
 from ..manifests.common import labels_of
-from ..observe import PARALLEL, Objects, attempt, together
+from ..observe import Objects, attempt, together
 from ..report import size
 from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Wish, plan_name
 from ..view import View
@@ -326,22 +325,26 @@ class Restore:
                 time.sleep(STORE_PAUSE)
                 made |= self.stored(behind, source, began)
                 behind = [host for host in behind if archive.behind(made[host], to)]
-        ends = self.foreseen(list(made.values()), to) if self.ctx.check_mode else [to] * len(hosts)
+        ends = self.foreseen([made[host] for host in hosts], to) if self.ctx.check_mode else [to] * len(hosts)
         return {host: archive.chain(made[host], began, end) for host, end in zip(hosts, ends, strict=True)}
 
     def stored(self, hosts: Sequence[str], source: Source, began: float) -> dict[str, list[archive.Upload]]:
-        """Host id -> what is stored of the node's commit log. All pods take part: restic holds the list of a repository
-        in memory, and a node has some 1,400 snapshots a day."""
+        """Host id -> what is stored of the node's commit log.
+
+        All pods take part, each with one restic at a time: it holds the list of a repository in memory, and a node has
+        some 1,400 snapshots a day.
+        """
         found = self.cluster.look().found
         there, pods = self.catalogue(found), catalogue.pods_with_restic(found)
         ledger, limit = source.manifest.ledger, float(self.params["wait_timeout"])
 
-        def ask(item: tuple[str, str]) -> list[archive.Upload]:
-            host, pod = item
-            return archive.relevant(there.uploads(host, ledger, limit, pod), began)
+        def ask(number: int) -> dict[str, list[archive.Upload]]:
+            return {
+                host: archive.relevant(there.uploads(host, ledger, limit, pods[number]), began)
+                for host in hosts[number :: len(pods)]
+            }
 
-        with ThreadPoolExecutor(min(PARALLEL, catalogue.AT_ONCE * len(pods))) as readers:
-            return dict(zip(hosts, readers.map(ask, zip(hosts, cycle(pods), strict=False)), strict=True))
+        return {host: made for told in together(ask, range(len(pods))) for host, made in told.items()}
 
     def foreseen(self, made: Sequence[Sequence[archive.Upload]], to: float) -> list[float]:
         """For a run that may ask nobody to store anything: how far each node's commit log is good, where it would be

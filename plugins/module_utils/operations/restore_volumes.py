@@ -200,11 +200,12 @@ class Download:
         return self.reading(parcel, log_job_of(self.plan, parcel), args, stage, tuple(snapshots))
 
     def reading(self, parcel: Parcel, job: str, args: tuple[str, ...], stage: str, lines: tuple[str, ...]) -> Work:
-        """The repository may be that of a living datacenter of the same names, whose locks are not ours to take away;
-        and what only reads goes on beside those that dead ones left."""
+        """What only reads needs no lock. The repository may be that of a living datacenter of the same names, whose
+        locks are not ours to take away; or of a dead one, where nobody takes away what its last purge has left."""
         client = client_of(self.kube, self.base, parcel)
         if self.bandwidth:
             args += ("--limit-download", str(self.bandwidth // 1024))
+        args += ("--no-lock",)
         return Work(parcel.pod, parcel.pod, client, job, args, stage, lines, unlocks=False)
 
     def take(self, work: Work, _job: Job) -> None:

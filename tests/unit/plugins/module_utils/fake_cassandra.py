@@ -103,6 +103,8 @@ class FakeCassandra:
         self.viewed: list[str] = []
         # Rows of system_distributed.parent_repair_history.
         self.history: list[dict[str, Any]] = []
+        # Keyspace -> when its replication was changed, in microseconds since 1970.
+        self.replicated: dict[str, int] = {}
         self.schema = "schema-1"
         self.statements: list[str] = []
         # Whether all nodes get to one schema.
@@ -308,6 +310,12 @@ class FakeSession:
             return [{"table_name": name} for name in ("roles", "role_members", "role_permissions")]
         if statement == "SELECT keyspace_name, table_name FROM system_schema.tables":
             return self.ring.rows_of_tables()
+        if statement == "SELECT keyspace_name, view_name FROM system_schema.views":
+            return [{"keyspace_name": name, "view_name": "view"} for name in self.ring.viewed]
+        if statement == "SELECT keyspace_name, WRITETIME(replication) AS since FROM system_schema.keyspaces":
+            return [
+                {"keyspace_name": name, "since": self.ring.replicated.get(name, 1)} for name in self.ring.replication
+            ]
         if statement.endswith("FROM system_distributed.parent_repair_history"):
             return list(self.ring.history)
         if statement == "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = ?":

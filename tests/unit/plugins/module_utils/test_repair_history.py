@@ -161,3 +161,20 @@ def test_what_is_oldest_is_due_first() -> None:
     assert [each.node for each in repair_history.due(found, 8.0)] == ["b", "c", "a"]
     assert repair_history.oldest(found) == {"shop": None}
     assert repair_history.oldest([each for each in found if each.last]) == {"shop": 3.0}
+
+
+SPANS = st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), max_size=12)
+
+
+@given(SPANS, st.tuples(st.integers(-40, 40), st.integers(-40, 40)))
+def test_a_range_is_covered_by_any_that_holds_all_of_it(recorded: list[ring.Range], span: ring.Range) -> None:
+    """As it would be found by looking at each of them."""
+    moments = {other: float(number) for number, other in enumerate(recorded)}
+    done = [repaired(other, at=moment) for other, moment in moments.items()]
+    holding = [
+        moment
+        for other, moment in moments.items()
+        if other == span or (span[0] - other[0]) % ring.RING + ring.width(span) <= ring.width(other)
+    ]
+    wanted = moments.get(span, max(holding, default=None))
+    assert repair_history._Repaired(done).covered(span) == wanted

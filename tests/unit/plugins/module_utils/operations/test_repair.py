@@ -13,8 +13,8 @@ from unit.plugins.module_utils.operations.rolling import Rolling
 from ansible_collections.cassops.kubernetes.plugins.module_utils import lock, nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Unreachable
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import repair
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import repair, waiting
 
 NODES = [f"shop-dc1-r{number}-0" for number in (1, 2, 3)]
 DAY = 86400
@@ -93,7 +93,8 @@ def test_what_fails_is_named_and_the_rest_is_repaired(world: Rolling) -> None:
     with pytest.raises(Failed, match=rf"{NODES[1]}, keyspace shop: .*Failed to connect") as failure:
         run(world, keyspaces=["shop"])
     assert [each["node"] for each in failure.value.result["repaired"]] == [NODES[0], NODES[2]]
-    assert [each["node"] for each in failure.value.result["due"]] == []
+    assert [each["node"] for each in failure.value.result["due"]] == [NODES[1]]
+    assert "not repaired yet, or not for 30 days, on some nodes: shop" in " ".join(world.warnings)
     world.ring.deaf.clear()
     assert [each["node"] for each in run(world, keyspaces=["shop"])["repaired"]] == [NODES[1]]
 
@@ -134,8 +135,8 @@ def test_it_stands_aside_while_another_operation_has_the_cluster(world: Rolling)
 
 
 def test_a_second_one_is_refused(world: Rolling) -> None:
-    lock.Lock(world.kube, "shop-repair", "somebody@else pid 1").acquire(background=False)  # type: ignore[arg-type]
-    with pytest.raises(lock.Locked, match="somebody@else pid 1 holds the lock shop-repair"):
+    lock.Lock(world.kube, "shop-repair-lock", "somebody@else pid 1").acquire(background=False)  # type: ignore[arg-type]
+    with pytest.raises(lock.Locked, match="somebody@else pid 1 holds the lock shop-repair-lock"):
         run(world)
     assert run(world, check=True)["changed"] is True
 
@@ -160,6 +161,49 @@ def test_a_connection_that_breaks_is_no_end_of_a_repair(world: Rolling, monkeypa
     monkeypatch.setattr(nodetool, "run_one", lambda *arguments: (_ for _ in ()).throw(Unreachable("It was lost.")))
     with pytest.raises(Failed, match=r"keyspace shop: It was lost\."):
         run(world, keyspaces=["shop"])
+
+
+def test_one_that_is_not_done_in_time_goes_on_and_no_other_is_begun(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def slow(kube: Any, pod: str, *arguments: Any) -> Any:
+        asked.append(pod)
+        raise ExecTimeout("nodetool repair was not done after 5 s and was ended.")
+
+    monkeypatch.setattr(nodetool, "run_one", slow)
+    with pytest.raises(Failed, match=r"was ended\. Cassandra goes on with it, so no other one is begun"):
+        run(world, keyspaces=["shop"])
+    assert asked == NODES[:1]
+
+
+def test_what_another_has_repaired_during_the_wait_is_left_alone(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = lock.Lock(world.kube, "shop-lock", "somebody@else pid 1", duration=10**6)  # type: ignore[arg-type]
+    other.acquire(background=False)
+
+    def meanwhile(seconds: float) -> None:
+        if other.is_ours(world.kube.one("Lease", "shop-lock")):
+            world.ring.compare(NODES[0], "shop", world.kube)
+            other.release()
+
+    monkeypatch.setattr(waiting.time, "sleep", meanwhile)
+    assert [each["node"] for each in run(world, keyspaces=["shop"], gate_timeout=60)["repaired"]] == NODES[1:]
+
+
+def test_replicas_that_a_keyspace_has_got_since_are_not_repaired(world: Rolling) -> None:
+    run(world)
+    world.ring.replicated["shop"] = int(1e6 * world.kube.server_time()) + 1
+    world.kube.clock += 60
+    assert {each["keyspace"] for each in run(world)["repaired"]} == {"shop"}
+
+
+def test_a_view_that_came_later_is_not_repaired(world: Rolling) -> None:
+    run(world)
+    world.ring.viewed.append("shop")
+    assert {each["keyspace"] for each in run(world, check=True)["due"]} == {"shop"}
 
 
 def test_killed_before_any_write(worlds: Callable[[], Rolling]) -> None:
