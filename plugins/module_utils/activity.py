@@ -16,7 +16,7 @@ from . import cql, nodetool
 from .errors import CassopsError
 from .kube import Kube
 from .nodetooltext import short_address
-from .view import Activity, Disk, Stream
+from .view import Activity, Disk, Repair, Stream
 
 ASK_LIMIT = 20.0
 MEBIBYTE = 2**20
@@ -83,15 +83,20 @@ def without_port(peer: str) -> str:
     return short_address(peer.rpartition("/")[2].rpartition(":")[0].strip("[]"))
 
 
-def repairs(session: cql.Session) -> tuple[str, ...]:
-    """Repairs that this node leads, and those of others that it takes part in."""
+def repairs(session: cql.Session) -> tuple[Repair, ...]:
+    """Repairs that this node leads, or those of others that it takes part in."""
     led = [
-        f"{kind_of_repair(row['options_incremental'])} repair of {row['keyspace_name']}"
+        Repair(f"{kind_of_repair(row['options_incremental'])} repair of {row['keyspace_name']}", str(row["id"]))
         for row in session.execute("SELECT * FROM system_views.repairs")
         if not row["completed"]
     ]
     joined = [
-        f"{kind_of_repair(row['incremental'])} repair of {', '.join(sorted(row['tables'] or ()))}"
+        Repair(
+            f"{kind_of_repair(row['incremental'])} repair of {', '.join(sorted(row['tables'] or ()))}",
+            str(row["id"]),
+            without_port(row["initiator"]),
+            None if row["duration_millis"] is None else row["duration_millis"] / 1000,
+        )
         for row in session.execute("SELECT * FROM system_views.repair_participates")
         if not row["completed"]
     ]
@@ -102,9 +107,9 @@ def kind_of_repair(incremental: bool | None) -> str:
     return "incremental" if incremental else "full"
 
 
-def busy_repair_pools(pools: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+def busy_repair_pools(pools: Mapping[str, Mapping[str, Any]]) -> tuple[Repair, ...]:
     return tuple(
-        f"repair (thread pool {name} is busy)"
+        Repair(f"repair (thread pool {name} is busy)")
         for name, row in sorted(pools.items())
         if name.startswith(REPAIR_POOLS) and (row["active_tasks"] or row["pending_tasks"])
     )

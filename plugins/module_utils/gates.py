@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from . import ring
 from .quantity import MIB
-from .view import Activity, Observation, Stream, View
+from .view import Activity, Observation, Repair, Stream, View
 
 Fact = TypeVar("Fact")
 
@@ -247,10 +247,38 @@ def _without_abandoned(
     return replace(seen, activity=replace(seen.activity, streams=left))
 
 
-def no_repairs(view: View) -> list[str]:
-    """G7: nothing is repaired."""
+def no_repairs(view: View, only: str = "") -> list[str]:
+    """G7: nothing is repaired.
+
+    Who takes part in a repair hears of its end from the node that leads it. Where that one dies, it has the repair on
+    record until it starts again, or for three days (C(repair_state_expires)). So one does not count whose leader, when
+    asked, does not lead it, or is no member any more.
+
+    :param only: a pod; ask about this node alone.
+    """
+    led = {
+        seen.address: {each.id for each in seen.activity.repairs if not each.leader}
+        for seen in view.observations.values()
+        if seen.activity.repairs is not None
+    }
+    members = view.left_out.union(view.endpoints())
+
+    def runs(each: Repair) -> bool:
+        if not each.leader or (each.seconds or 0) < ABANDONED:
+            return True
+        return each.leader in members and each.id in led.get(each.leader, {each.id})
+
+    def living(seen: Observation) -> Observation:
+        told = seen.activity.repairs
+        left = told if told is None else tuple(filter(runs, told))
+        return replace(seen, activity=replace(seen.activity, repairs=left))
+
+    observations = {pod: living(seen) for pod, seen in view.observations.items() if only in ("", pod)}
     return _busy(
-        view, "repairs", lambda activity: activity.repairs, "wait until it is done, or stop it and pause what starts it"
+        replace(view, observations=observations),
+        "repairs",
+        lambda activity: activity.repairs,
+        "wait until it is done, or stop it and pause what starts it",
     )
 
 

@@ -72,14 +72,33 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """A repair that a node is busy with, in its own word.
+
+    :ivar words: such as "full repair of shop.orders".
+    :ivar id: Cassandra's; empty where it is not told (4.0).
+    :ivar leader: address of the node that leads it; empty where that is the node itself, or not told.
+    :ivar seconds: since the node takes part; None where unknown.
+    """
+
+    words: str
+    id: str = ""
+    leader: str = ""
+    seconds: float | None = None
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True)
 class Activity:
     """What a node is busy with, in its own word. Each fact is None where it could not be read: that is no good news."""
 
     # StorageService's operation mode (nodetool netstats): NORMAL, JOINING, LEAVING, MOVING, DRAINED, ...
     mode: str | None = None
     streams: tuple[Stream, ...] | None = None
-    # Repairs that run (as coordinator or participant) in words, each such as "full repair of shop.orders".
-    repairs: tuple[str, ...] | None = None
+    # Those that run; where it leads some, only these.
+    repairs: tuple[Repair, ...] | None = None
     # Compactions that wait.
     compactions: int | None = None
     # Host id -> files of hints that this node keeps for it. Nodes without hints are left out.

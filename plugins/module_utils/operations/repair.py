@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .. import cql, gates, nodetool, repair_history, report
@@ -282,11 +282,10 @@ class Repair:
     def not_well(self, pod: str) -> list[str]:
         sight = self.cluster.ask(self.cluster.look(), also=(pod,))
         view = sight.view.joined(sight.others)
-        mine = {name: seen for name, seen in view.observations.items() if name == pod}
         return [
             *(reason for each in (sight.view, *sight.others) for reason in gates.whole(each)),
             *gates.one_line(view),
-            *gates.no_repairs(replace(view, observations=mine)),
+            *gates.no_repairs(view, pod),
         ]
 
     # For people

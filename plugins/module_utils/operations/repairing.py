@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from .. import gates, nodetool
 from ..context import Context
@@ -51,8 +50,8 @@ def wait_for_others(cluster: Cluster, pod: str, limit: float, ctx: Context) -> N
     one beside it would take longer than both."""
 
     def look() -> list[str]:
-        view = cluster.ask(cluster.look(), also=(pod,)).view
-        mine = {name: one for name, one in view.observations.items() if name == pod}
-        return gates.no_repairs(replace(view, observations=mine)) if mine else [f"{pod} does not answer"]
+        sight = cluster.ask(cluster.look(), also=(pod,))
+        view = sight.view.joined(sight.others)
+        return gates.no_repairs(view, pod) if pod in view.observations else [f"{pod} does not answer"]
 
     until(look, f"the repairs on {pod} to end", limit, ctx.progress, PAUSE)

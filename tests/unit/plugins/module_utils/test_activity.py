@@ -14,7 +14,7 @@ from unit.plugins.module_utils.fake_cassandra import FakeCassandra, Member
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import activity, observe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, NotFound
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Disk, Observation, Stream
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Disk, Observation, Repair, Stream
 
 LOGIN = observe.Credentials("cassandra", "cassandra")
 POD = "shop-dc1-r1-0"
@@ -102,22 +102,26 @@ def test_peers_are_addresses(peer: str) -> None:
 
 
 def test_repairs_that_a_node_leads(ring: FakeCassandra) -> None:
-    row = {"keyspace_name": "shop", "options_incremental": False, "completed": False}
+    row = {"id": "1", "keyspace_name": "shop", "options_incremental": False, "completed": False}
     ring.busy[POD].repairs += [row, {**row, "options_incremental": True}, {**row, "completed": True}]
-    assert told(ring).activity.repairs == ("full repair of shop", "incremental repair of shop")
+    assert told(ring).activity.repairs == (
+        Repair("full repair of shop", "1"),
+        Repair("incremental repair of shop", "1"),
+    )
 
 
 def test_repairs_that_a_node_takes_part_in(ring: FakeCassandra) -> None:
-    row = {"tables": {"shop.orders", "shop.items"}, "incremental": False, "completed": False}
+    row: dict[str, Any] = {"id": "1", "initiator": "/198.19.0.2:7000", "duration_millis": 5000}
+    row |= {"tables": {"shop.orders", "shop.items"}, "incremental": False, "completed": False}
     ring.busy[POD].participates += [row, {**row, "completed": True}]
-    assert told(ring).activity.repairs == ("full repair of shop.items, shop.orders",)
+    assert told(ring).activity.repairs == (Repair("full repair of shop.items, shop.orders", "1", "198.19.0.2", 5.0),)
 
 
 @pytest.mark.parametrize("pool", ["Repair-Task", "Repair#7", "ValidationExecutor"])
 def test_cassandra_4_0_tells_repairs_by_its_thread_pools(ring: FakeCassandra, pool: str) -> None:
     ring.version = "4.0.19"
     ring.busy[POD].pools.update({pool: (1, 0), "MutationStage": (5, 5)})
-    assert told(ring).activity.repairs == (f"repair (thread pool {pool} is busy)",)
+    assert told(ring).activity.repairs == (Repair(f"repair (thread pool {pool} is busy)"),)
     ring.busy[POD].pools[pool] = (0, 0)
     assert told(ring).activity.repairs == ()
 

@@ -11,7 +11,7 @@ import pytest
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import gates
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Disk, Stream, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Disk, Repair, Stream, View
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 GATES = (
@@ -248,11 +248,39 @@ def test_what_could_not_be_read_is_no_good_news(gate: Callable[[View], list[str]
 
 def test_g6_and_g7_what_runs_is_told() -> None:
     streams = (Stream("Bootstrap", ("a",)), Stream("Repair", ("b",)))
-    view = views.with_activity(views.whole(), SECOND, streams=streams, repairs=("x",))
+    view = views.with_activity(views.whole(), SECOND, streams=streams, repairs=(Repair("x"),))
     assert gates.no_streams(view) == [f"{SECOND} streams: Bootstrap with a, Repair with b; wait until it is done"]
     assert gates.no_repairs(view) == [
         f"{SECOND} repairs: x; wait until it is done, or stop it and pause what starts it"
     ]
+
+
+JOINED = Repair("full repair of shop.orders", "1", "198.19.0.3", 600)
+
+
+def test_g7_a_repair_whose_leader_does_not_know_it_any_more_is_over() -> None:
+    """The node that led it was killed, and is back: those that took part wait for its word for three days."""
+    view = views.with_activity(views.whole(), SECOND, repairs=(JOINED,))
+    assert gates.no_repairs(view) == gates.no_repairs(view, SECOND) == []
+    replaced = views.with_activity(view, SECOND, repairs=(replace(JOINED, leader="198.19.9.9"),))
+    assert gates.no_repairs(replaced) == [], "it was replaced under another address"
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (JOINED, (Repair("full repair of shop", "1"),)),
+        (JOINED, None),
+        (replace(JOINED, seconds=5), ()),
+        (replace(JOINED, seconds=None), ()),
+        (replace(JOINED, leader=""), ()),
+    ],
+    ids=["it leads it", "it cannot tell", "it began just now", "nobody knows since when", "nobody knows who leads it"],
+)
+def test_g7_a_repair_counts_when(mine: Repair, theirs: tuple[Repair, ...] | None) -> None:
+    view = views.with_activity(views.with_activity(views.whole(), SECOND, repairs=(mine,)), THIRD, repairs=theirs)
+    assert any(f"{SECOND} repairs: full repair" in reason for reason in gates.no_repairs(view))
+    assert gates.no_repairs(view, FIRST) == []
 
 
 UNBOOTSTRAP = Stream("Unbootstrap", ("198.19.0.3",), 0, 600)

@@ -16,7 +16,14 @@ from unit.plugins.module_utils import views
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, rollout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.rollout import Batch, Plan, Settings
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Budget, Keyspace, NodeView, Stream, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
+    Budget,
+    Keyspace,
+    NodeView,
+    Repair,
+    Stream,
+    View,
+)
 
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
 NO_CANARY = Settings(canary=False)
@@ -98,7 +105,7 @@ def test_a_pause_after_no_canary_is_a_mistake() -> None:
 
 
 def test_messages_name_settings_as_people_set_them() -> None:
-    view = views.with_activity(with_keyspaces(six(), keyspace("shop", dc1="2")), pod("r3-0"), repairs=("x",))
+    view = views.with_activity(with_keyspaces(six(), keyspace("shop", dc1="2")), pod("r3-0"), repairs=(Repair("x"),))
     chosen = rollout.parse({"limit": "r9,r1", "order": "r8"}, prefix="my_")
     told = [*rollout.plan(view, chosen).blockers, *rollout.before_batch(view, Batch("r1", (pod("r1-1"),), 1), chosen)]
     assert len([reason for reason in told if "my_" in reason]) == 4
@@ -672,7 +679,7 @@ FAR = "shop-dc2-r1-0"
         (lambda there: replace(there, unheard={FAR: "silence"}), f"{FAR} cannot be asked for its view: silence"),
         (lambda there: views.with_endpoint(there, FAR, "198.19.1.1", schema="other"), "2 schema versions"),
         (lambda there: views.with_endpoint(there, FAR, "198.19.1.1", status="LEAVING"), f"{FAR} sees {FAR} as LEAVING"),
-        (lambda there: views.with_activity(there, FAR, repairs=("x",)), f"{FAR} repairs: x"),
+        (lambda there: views.with_activity(there, FAR, repairs=(Repair("x"),)), f"{FAR} repairs: x"),
         (
             lambda there: views.with_activity(there, FAR, hints={"host-2": 1}),
             f"{FAR} keeps 1 file of hints for shop-dc1",
@@ -710,7 +717,7 @@ def test_a_batch_is_finished_when_the_other_datacenter_sees_it_too() -> None:
             "shop-dc1-r3-0 streams: Repair with 198.19.0.2",
             "streams",
         ),
-        ({"repairs": ("full repair of shop",)}, "shop-dc1-r3-0 repairs: full repair of shop; wait", "repairs"),
+        ({"repairs": (Repair("full repair of shop"),)}, "shop-dc1-r3-0 repairs: full repair of shop; wait", "repairs"),
         ({"hints": {"host-1": 2}}, "shop-dc1-r3-0 keeps 2 files of hints for shop-dc1-r1-0", "hints"),
         ({"disk": None}, "the free space of the volume could not be read on shop-dc1-r3-0", "disk"),
         ({"compactions": 1001}, "1001 compactions wait on shop-dc1-r3-0, at most 1000", "compactions"),

@@ -25,7 +25,14 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.scaling import 
     Settings,
     Step,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Disk, Keyspace, RackView, Stream, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
+    Disk,
+    Keyspace,
+    RackView,
+    Repair,
+    Stream,
+    View,
+)
 
 MIB = 2**20
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
@@ -439,7 +446,7 @@ def test_one_change_of_the_ring_at_a_time(status: str) -> None:
 def test_repairs_and_streams_go_first() -> None:
     view = whole()
     first = view.nodes[0].pod
-    busy = replace(IDLE, repairs=("full repair of shop",), streams=(Stream("Repair", ("x",), 3),))
+    busy = replace(IDLE, repairs=(Repair("full repair of shop"),), streams=(Stream("Repair", ("x",), 3),))
     seen = {**view.observations, first: replace(view.observations[first], activity=busy)}
     words = "; ".join(scaling.before_step(Scene(replace(view, observations=seen))))
     assert "full repair of shop" in words

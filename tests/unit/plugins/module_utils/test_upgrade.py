@@ -13,7 +13,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import configur
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.config_map import config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import parse
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Stream
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Repair, Stream
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 
@@ -195,7 +195,9 @@ def test_before_an_upgrade_all_is_well() -> None:
 
 
 def test_before_an_upgrade_every_datacenter_is_asked_everything() -> None:
-    spoiled = views.with_activity(views.whole(), FIRST, streams=(Stream("x"),), repairs=("y",), largest_table=10**9)
+    spoiled = views.with_activity(
+        views.whole(), FIRST, streams=(Stream("x"),), repairs=(Repair("y"),), largest_table=10**9
+    )
     spoiled = views.with_endpoint(spoiled, SECOND, "198.19.0.2", sstables=("big-me",), schema="other")
     told = upgrade.before_upgrade([views.whole(), spoiled])
     assert [reason.split(maxsplit=1)[1][:12] for reason in told] == [

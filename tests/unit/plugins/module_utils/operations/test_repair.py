@@ -18,7 +18,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 
 NODES = [f"shop-dc1-r{number}-0" for number in (1, 2, 3)]
 DAY = 86400
-REPAIR = {"keyspace_name": "shop", "options_incremental": False, "completed": False}
+REPAIR = {"id": "1", "keyspace_name": "shop", "options_incremental": False, "completed": False}
 
 
 @pytest.fixture

@@ -642,7 +642,7 @@ def test_schema_disagreement(pending: Rolling) -> None:
 
 
 def test_a_repair_that_runs(pending: Rolling) -> None:
-    row = {"keyspace_name": "shop", "options_incremental": False, "completed": False}
+    row = {"id": "1", "keyspace_name": "shop", "options_incremental": False, "completed": False}
     pending.ring.busy[FAR].repairs.append(row)
     told = blocked(pending)
     assert "full repair of shop" in told
