@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pytest
 from integration.harness import cargo, waiting
 from integration.harness.datacenter import Datacenter
 from integration.harness.workload import Workload
@@ -42,3 +43,33 @@ def test_what_replicas_lack_comes_and_a_run_that_is_killed_is_finished_by_the_ne
             three.nodetool(node, "flush", KEYSPACE)
         assert all(mebibytes(three, node) >= MEBIBYTES for node in three.nodes)
         assert three.run("repair", repair_keyspaces=KEYSPACE).ok().changed == 0
+
+
+@pytest.mark.soak
+def test_a_node_that_dies_while_it_leads_a_repair_is_named_and_keeps_nobody_waiting(
+    three: Datacenter, client: Workload
+) -> None:
+    """Those that took part have the repair on record for three days."""
+    first, second = three.nodes[:2]
+    with cargo.on_one_replica(three, MEBIBYTES, KEYSPACE):
+        cargo.stream_at(three, three.nodes, cargo.TRICKLE)
+        try:
+            run = three.start("repair", repair_keyspaces=KEYSPACE)
+            waiting.until("streams of the first repair", lambda: no_repair_streams(three, second), 300)
+            three.delete_pod(first, "--grace-period=0", "--force")
+            cargo.stream_at(three, three.nodes[1:], cargo.USUAL)
+            told = run.wait()
+            assert told.rc != 0
+            assert f"{first}, keyspace {KEYSPACE}: " in told.output
+            assert f"{second}: repair of {KEYSPACE}" in told.output, "the others had their turn"
+            again = three.run("repair", facts=True, repair_keyspaces=KEYSPACE).ok().facts[three.host]
+            assert [each["node"] for each in again["repaired"]] == [first]
+            assert all(mebibytes(three, node) >= MEBIBYTES for node in three.nodes)
+            client.check("ALL")
+        finally:
+            cargo.stream_at(three, three.nodes, cargo.USUAL)
+
+
+def no_repair_streams(datacenter: Datacenter, node: str) -> list[str]:
+    told = datacenter.nodetool(node, "netstats")
+    return [] if "Repair " in told else [told]
