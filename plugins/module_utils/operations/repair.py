@@ -34,7 +34,7 @@ from .waiting import until
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
-    "keyspaces": {"type": "list", "elements": "str", "default": []},
+    "keyspaces": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "max_age": {"type": "int", "default": 432000},
     "begin_within": {"type": "int", "default": 0},
     "jobs": {"type": "int", "default": 1},

@@ -158,7 +158,11 @@ def test_a_connection_that_breaks_is_no_end_of_a_repair(world: Rolling, monkeypa
     monkeypatch.setattr(nodetool, "run_one", breaks)
     assert len(run(world, keyspaces=["shop"])["repaired"]) == 3
     world.kube.clock += 6 * DAY
-    monkeypatch.setattr(nodetool, "run_one", lambda *arguments: (_ for _ in ()).throw(Unreachable("It was lost.")))
+
+    def lost(*arguments: Any) -> Any:
+        raise Unreachable("It was lost.")
+
+    monkeypatch.setattr(nodetool, "run_one", lost)
     with pytest.raises(Failed, match=r"keyspace shop: It was lost\."):
         run(world, keyspaces=["shop"])
 
