@@ -53,8 +53,14 @@ class Share:
 
 
 # What a repair must have compared to count: all replicas, with all of their rows.
-_WHOLE = {"incremental": ("false",), "dataCenters": ("",), "hosts": ("",), "forceRepair": ("false", None)}
-_PARTIAL = {"previewKind": ("NONE", None), "paxosOnly": ("false", None)}
+_COMPLETE: Mapping[str, tuple[str | None, ...]] = {
+    "incremental": ("false",),
+    "dataCenters": ("",),
+    "hosts": ("",),
+    "forceRepair": ("false", None),
+    "previewKind": ("NONE", None),
+    "paxosOnly": ("false", None),
+}
 
 
 def repairs(rows: Iterable[Mapping[str, Any]], since: Mapping[str, float] | None = None) -> list[Repair]:
@@ -67,7 +73,7 @@ def repairs(rows: Iterable[Mapping[str, Any]], since: Mapping[str, float] | None
     for row in rows:
         options: Mapping[str, str] = row.get("options") or {}
         ranges = tuple(span for text in row.get("successful_ranges") or () if (span := _range(text)))
-        counts = all(options.get(name) in values for name, values in {**_WHOLE, **_PARTIAL}.items())
+        counts = all(options.get(name) in values for name, values in _COMPLETE.items())
         if not counts or not ranges or row.get("started_at") is None:
             continue
         keyspace, began = row["keyspace_name"], _seconds(row["started_at"])

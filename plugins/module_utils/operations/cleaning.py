@@ -22,7 +22,7 @@ from ..errors import CassopsError
 from ..observe import attempt
 from .cluster import Cluster
 from .members import Members
-from .sstable_upgrade import wait_for
+from .waiting import wait_for
 
 
 class Cleaning:

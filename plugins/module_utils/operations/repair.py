@@ -29,8 +29,7 @@ from ..repair_history import Share
 from ..view import View
 from . import repairing
 from .cluster import CLUSTER, Cluster, lock_name
-from .sstable_upgrade import in_background, wait_for
-from .waiting import until
+from .waiting import in_background, until, wait_for
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -71,7 +70,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """
     repair = Repair(Cluster(params, ctx), params, ctx)
     if ctx.check_mode:
-        return {**repair.result(), "changed": bool(repair.left())}
+        result = repair.result()
+        return {**result, "changed": bool(result["due"])}
     with ExitStack() as stack:
         for lock in repair.locks:
             stack.enter_context(lock)
@@ -82,7 +82,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
             raise Failed("; ".join(told), repair.result(), told) from error
         told = list(repair.failures.values())
         if told:
-            raise Failed("; ".join(told), repair.result(), told)
+            advice = "See to the cause, then run it again: only what is due is repaired."
+            raise Failed(f"{'; '.join(told)}. {advice}", repair.result(), told)
         return repair.result()
 
 
@@ -118,14 +119,15 @@ class Repair:
 
     def run(self) -> None:
         self.turns()
-        self.seen = self.look()
+        if self.done:
+            self.seen = self.look()
 
     def turns(self) -> None:
         """One keyspace on one node after the other."""
         in_a_row = 0
         while left := self.left():
             if self.is_late():
-                late = f"{len(left)} are left, and none is begun after {self.params['begin_within']} s"
+                late = f"{len(left)} are left for the next run; none is begun after {self.params['begin_within']} s"
                 self.ctx.progress(late, important=True)
                 return
             share = left[0]
@@ -192,10 +194,6 @@ class Repair:
             raise SpecError(faults)
         return wanted or known
 
-    def left(self) -> list[Share]:
-        """The same, but for what has failed in this run."""
-        return [each for each in self.due() if (each.keyspace, self.seen.pods[each.node]) not in self.failures]
-
     def due(self) -> list[Share]:
         """What this datacenter's nodes have yet to repair."""
         finished = {(each["keyspace"], each["node"]) for each in self.done}
@@ -203,6 +201,10 @@ class Repair:
         pods = self.seen.pods
         ours = sorted((share for share in self.seen.shares if share.node in pods), key=lambda share: pods[share.node])
         return [each for each in repair_history.due(ours, before) if (each.keyspace, pods[each.node]) not in finished]
+
+    def left(self) -> list[Share]:
+        """What of it has not failed in this run."""
+        return [each for each in self.due() if (each.keyspace, self.seen.pods[each.node]) not in self.failures]
 
     # One node, one keyspace
 
@@ -218,7 +220,8 @@ class Repair:
         if isinstance(answer, ExecTimeout):
             raise CassopsError(f"{answer} Cassandra goes on with it, so no other one is begun. Run it again later.")
         if isinstance(answer, LOST):
-            self.ctx.progress(f"{answer} Cassandra goes on; its end is waited for", important=True)
+            lost = f"{str(answer).rstrip('.')}. Cassandra may go on with it; its end is waited for"
+            self.ctx.progress(lost, important=True)
             self.wait_well(pod, self.params["node_timeout"])
             answer = None if self.is_repaired(pod, share.keyspace, began) else answer
         if isinstance(answer, CassopsError):
@@ -317,7 +320,7 @@ class Repair:
         late = {
             each.keyspace
             for each in due
-            if each.last is not None and now - each.last > (graces.get(each.keyspace) or now)
+            if each.last is not None and now - each.last > (graces.get(each.keyspace) or float("inf"))
         }
         unknown = {each.keyspace for each in due if each.last is None} - late
         if late:

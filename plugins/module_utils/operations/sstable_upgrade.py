@@ -13,10 +13,8 @@ cut. It is waited for, and then the verb tells what is left. Begun sooner, the v
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +26,7 @@ from ..kube import ExecTimeout, Unreachable, WorkerUnreachable
 from ..observe import attempt, together
 from ..view import View
 from .cluster import CLUSTER, Cluster
+from .waiting import in_background, wait_for
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -166,27 +165,6 @@ class Rewriting:
         with cql.connect(self.cluster.kube, pod, login.username, login.password, timeout=ASK_LIMIT) as session:
             rows = session.execute("SELECT * FROM system_views.sstable_tasks")
         return [row for row in rows if "upgrade" in str(row["kind"])]
-
-
-def in_background(call: Callable[[], Any]) -> Future[Any]:
-    """The call in a daemon: a run that ends, since its lock is lost, need not wait for hours until it is back."""
-    done: Future[Any] = Future()
-
-    def work() -> None:
-        try:
-            done.set_result(call())
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=work, name="cassops-nodetool", daemon=True).start()
-    return done
-
-
-def wait_for(done: Future[Any]) -> None:
-    """For a while, or until it is done."""
-    deadline = time.monotonic() + PAUSE
-    while not done.done() and time.monotonic() < deadline:
-        time.sleep(0.2)
 
 
 def formats(cluster: Cluster, view: View) -> dict[str, dict[str, int]]:

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from ..errors import CassopsError
 
@@ -16,6 +19,8 @@ from ..errors import CassopsError
 PAUSE = 0.5
 # A line is shown when the reasons change, and at least this often (seconds).
 SAY_AGAIN = 10.0
+# For how long a call in the background is left alone before somebody is told how far it is (seconds).
+A_WHILE = 5.0
 # Letters of a reason in a progress line: a registry's words have a thousand. An error has them all.
 SHOWN = 300
 
@@ -68,3 +73,24 @@ def until(
             say(f"waiting for {what}: {line}, {now - begin:.0f} s{most}")
             said, said_at = line, now
         time.sleep(pause)
+
+
+def in_background(call: Callable[[], Any]) -> Future[Any]:
+    """The call in a daemon: a run that ends, since its lock is lost, need not wait for hours until it is back."""
+    done: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, name="cassops-call", daemon=True).start()
+    return done
+
+
+def wait_for(done: Future[Any]) -> None:
+    """For a while, or until it is done."""
+    deadline = time.monotonic() + A_WHILE
+    while not done.done() and time.monotonic() < deadline:
+        time.sleep(0.2)

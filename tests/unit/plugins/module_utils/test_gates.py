@@ -274,8 +274,16 @@ def test_g7_a_repair_whose_leader_does_not_know_it_any_more_is_over() -> None:
         (replace(JOINED, seconds=5), ()),
         (replace(JOINED, seconds=None), ()),
         (replace(JOINED, leader=""), ()),
+        (JOINED, (Repair("repair (thread pool Repair-Task is busy)"),)),
     ],
-    ids=["it leads it", "it cannot tell", "it began just now", "nobody knows since when", "nobody knows who leads it"],
+    ids=[
+        "it leads it",
+        "it cannot tell",
+        "it began just now",
+        "nobody knows since when",
+        "nobody knows who leads it",
+        "it leads one and cannot tell which",
+    ],
 )
 def test_g7_a_repair_counts_when(mine: Repair, theirs: tuple[Repair, ...] | None) -> None:
     view = views.with_activity(views.with_activity(views.whole(), SECOND, repairs=(mine,)), THIRD, repairs=theirs)

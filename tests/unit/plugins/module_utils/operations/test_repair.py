@@ -145,7 +145,7 @@ def test_none_is_begun_after_its_time(world: Rolling, monkeypatch: pytest.Monkey
     monkeypatch.setattr(repair.Repair, "is_late", lambda self: len(self.done) == 2)
     result = run(world, begin_within=60)
     assert (len(result["repaired"]), len(result["due"])) == (2, 4)
-    assert "4 are left, and none is begun after 60 s" in " ".join(world.said)
+    assert "4 are left for the next run; none is begun after 60 s" in " ".join(world.said)
 
 
 def test_a_connection_that_breaks_is_no_end_of_a_repair(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
