@@ -96,10 +96,17 @@ def _check_value(key: str, value: Any, path: str) -> Iterator[str]:
         yield f"{path}: must be {ONLY[key][0]}, got {value!r}: {ONLY[key][1]}"
     if key == "authenticator" and class_name(value) == "AllowAllAuthenticator":
         yield f"{path}: AllowAllAuthenticator lets everybody in and makes the superuser meaningless; leave it out"
-    if key == "client_encryption_options" and _is_on(value, "enabled") and not _is_on(value, "optional"):
-        yield f"{path}: must have optional: true where it is enabled: the automation speaks plain CQL"
+    if key == "client_encryption_options" and _wants_certificates(value):
+        needed = "must be false, or have optional: true beside it"
+        yield f"{path}.require_client_auth: {needed}: the automation has no certificate"
     if key == "num_tokens" and not (isinstance(value, int) and 1 <= value <= MAX_NUM_TOKENS):
         yield f"{path}: must be a whole number from 1 to {MAX_NUM_TOKENS}, got {value!r}"
+
+
+def _wants_certificates(options: Any) -> bool:
+    """Whether only clients with a certificate get in."""
+    demanded = _is_on(options, "enabled") and _is_on(options, "require_client_auth")
+    return demanded and not _is_on(options, "optional")
 
 
 def _is_on(options: Any, name: str) -> bool:

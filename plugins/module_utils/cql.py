@@ -26,6 +26,7 @@ from .kube import ApiError, Kube
 
 if TYPE_CHECKING:
     from .kubestream import PodSocket
+    from .kubetls import TlsSocket
 
 try:
     from cassandra import ConsistencyLevel
@@ -66,6 +67,10 @@ class CqlError(CassopsError):
 
 class NodeUnreachable(CqlError):
     """The node does not answer on its CQL port."""
+
+
+class HungUp(NodeUnreachable):
+    """The node ended the connection without a word, as one does that takes TLS only and is spoken to without."""
 
 
 class LoginRefused(CqlError):
@@ -137,23 +142,43 @@ def connect(
         raise CqlError(
             "The Python library cassandra-driver is missing where this task runs: pip install cassandra-driver"
         )
-    try:
-        dialled = kube.dial(pod, port)
-    except ApiError as error:
-        raise NodeUnreachable(f"CQL of {pod} cannot be reached: {error}") from None
-    with dialled:
-        session = Session(dialled, timeout)
-        session.log_in(username, password)
+    with contextlib.ExitStack() as connections:
+
+        def dial() -> PodSocket:
+            try:
+                return connections.enter_context(kube.dial(pod, port))
+            except ApiError as error:
+                raise NodeUnreachable(f"CQL of {pod} cannot be reached: {error}") from None
+
+        session = Session(dial(), timeout)
+        try:
+            session.log_in(username, password)
+        except HungUp:
+            # Nothing of the login was told yet: a node asks for it first.
+            session = Session(_with_tls(dial(), timeout), timeout)
+            session.log_in(username, password)
         yield session
+
+
+def _with_tls(connection: PodSocket, timeout: float) -> TlsSocket:
+    from .kubetls import TlsSocket
+
+    try:
+        return TlsSocket(connection, timeout)
+    except TimeoutError:
+        raise TimedOut(f"{connection.pod} did not answer by TLS within {timeout:g} s.") from None
+    except ConnectionError as error:
+        raise NodeUnreachable(f"CQL of {connection.pod} cannot be reached: {_said(error)}") from None
 
 
 class Session:
     """A connection that is logged in. For one thread."""
 
-    def __init__(self, connection: PodSocket, timeout: float) -> None:
+    def __init__(self, connection: PodSocket | TlsSocket, timeout: float) -> None:
         self.pod = connection.pod
         self.warnings: list[str] = []
         self._connection = connection
+        self._heard = False
         self._timeout = timeout
         self._received = bytearray()
         self._prepared: dict[str, Any] = {}
@@ -291,7 +316,9 @@ class Session:
             self._connection.close()
             raise TimedOut(f"{self.pod} did not answer by CQL within {timeout:g} s.") from None
         except ConnectionError as error:
-            raise NodeUnreachable(f"CQL of {self.pod} cannot be reached: {_said(error)}") from None
+            kind = NodeUnreachable if self._heard or _is_closed(error) else HungUp
+            raise kind(f"CQL of {self.pod} cannot be reached: {_said(error)}") from None
+        self._heard = True
         if isinstance(answer, native.ErrorMessage):
             raise self._error(answer)
         self.warnings += answer.warnings or ()
@@ -456,9 +483,13 @@ _FITTING: Mapping[str, Any] = {
 }
 
 
+def _is_closed(error: ConnectionError) -> bool:
+    """Whether nobody listens on the forwarded port."""
+    return "refused" in str(error)
+
+
 def _said(error: ConnectionError) -> str:
     """Why a forwarded connection ended; a closed port is by far the most frequent."""
-    text = str(error)
-    if "refused" in text:
+    if _is_closed(error):
         return "nothing listens on the port: Cassandra is starting, held, or has its native transport switched off"
-    return text or "the connection was closed"
+    return str(error) or "the connection was closed"

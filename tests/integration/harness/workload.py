@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections import Counter
@@ -197,11 +198,13 @@ def connect(
     datacenter: Datacenter,
     retry_policy: FallthroughRetryPolicy | None = None,
     balance: LoadBalancingPolicy | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Cluster:
     """A driver that knows every node by its own address.
 
     :param retry_policy: default is to try nothing again, since that would hide a failure.
     :param balance: which nodes it asks; default is those that have the row.
+    :param tls: default is to speak in the clear.
     """
     profile = ExecutionProfile(
         load_balancing_policy=balance or TokenAwarePolicy(DCAwareRoundRobinPolicy(datacenter.name)),
@@ -221,6 +224,7 @@ def connect(
         protocol_version=4,
         idle_heartbeat_interval=5,
         idle_heartbeat_timeout=5,
+        ssl_context=tls,
     )
 
 

@@ -106,15 +106,19 @@ def test_every_fault_is_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("options", "faults"),
     [
-        ({"enabled": True}, 1),
-        ({"enabled": "true", "optional": False}, 1),
-        ({"enabled": True, "optional": True}, 0),
-        ({"enabled": False}, 0),
+        ({"enabled": True, "require_client_auth": True}, 1),
+        ({"enabled": "true", "optional": False, "require_client_auth": "true"}, 1),
+        ({"enabled": True, "optional": True, "require_client_auth": True}, 0),
+        ({"enabled": True, "require_client_auth": "optional"}, 0),
+        ({"enabled": True}, 0),
+        ({"enabled": False, "require_client_auth": True}, 0),
         ({}, 0),
         (None, 0),
     ],
 )
-def test_cql_that_takes_only_tls_is_refused(options: dict[str, object] | None, faults: int) -> None:
+def test_cql_that_only_takes_clients_with_certificates_is_refused(
+    options: dict[str, object] | None, faults: int
+) -> None:
     told = configuration.check({"client_encryption_options": options}, (5, 0, 9), "cassandra_config")
     assert len(told) == faults
-    assert all("client_encryption_options: must have optional: true" in each for each in told)
+    assert all("client_encryption_options.require_client_auth: must be false" in each for each in told)

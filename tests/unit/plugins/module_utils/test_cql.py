@@ -85,6 +85,49 @@ def test_no_login_asked():
     session(frame(READY)).log_in(None, None)
 
 
+class Dialled(Node):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+class Kube:
+    """Gives the connections that it was made with, in their order."""
+
+    def __init__(self, *connections):
+        self.left = list(connections)
+
+    def dial(self, pod, port):
+        return self.left.pop(0)
+
+
+def test_a_node_that_hangs_up_at_the_first_word_is_spoken_to_by_tls(monkeypatch):
+    wrapped = []
+    monkeypatch.setattr(cql, "_with_tls", lambda connection, timeout: wrapped.append(connection) or connection)
+    first, second = Dialled(ConnectionError("the connection was closed")), Dialled(frame(READY))
+    with cql.connect(Kube(first, second), "p", None, None):
+        assert wrapped == [second]
+    assert first.closed
+    assert second.closed
+    assert b"secret" not in b"".join(first.sent)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [ConnectionError("connection refused")],
+        [frame(AUTHENTICATE, string("x")), ConnectionError("the connection was closed")],
+        [frame(AUTHENTICATE, string("x")), error(0x0100, "incorrect")],
+        [error(0x000A, "what?")],
+    ],
+)
+def test_whoever_has_answered_or_does_not_listen_is_not_asked_twice(answers):
+    with pytest.raises(cql.CqlError), cql.connect(Kube(Dialled(*answers)), "p", "me", "secret"):
+        pass
+
+
 def test_login_refused():
     with pytest.raises(cql.LoginRefused, match="incorrect"):
         session(frame(AUTHENTICATE, string("x")), error(0x0100, "incorrect")).log_in("me", "secret")
