@@ -66,5 +66,6 @@ class TlsSocket:
                 return done
 
     def _flush(self, deadline: float) -> None:
-        if self._outgoing.pending:
-            self._connection.send(self._outgoing.read(), deadline - time.monotonic())
+        waiting = self._outgoing.read()
+        if waiting:
+            self._connection.send(waiting, deadline - time.monotonic())
