@@ -106,12 +106,14 @@ class Kube:
 def test_a_node_that_hangs_up_at_the_first_word_is_spoken_to_by_tls(monkeypatch):
     wrapped = []
     monkeypatch.setattr(cql, "_with_tls", lambda connection, timeout: wrapped.append(connection) or connection)
-    first, second = Dialled(ConnectionError("the connection was closed")), Dialled(frame(READY))
-    with cql.connect(Kube(first, second), "p", None, None):
+    first = Dialled(ConnectionError("the connection was closed"))
+    second = Dialled(frame(AUTHENTICATE, string("x")), frame(SUCCESS, struct.pack("!i", -1)))
+    with cql.connect(Kube(first, second), "p", "me", "secret"):
         assert wrapped == [second]
     assert first.closed
     assert second.closed
     assert b"secret" not in b"".join(first.sent)
+    assert b"secret" in b"".join(second.sent)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 import threading
@@ -14,9 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from integration.harness import certificates
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import kubetls
 
@@ -49,17 +46,8 @@ class Plain:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and a certificate of nobody in particular."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    built = built.serial_number(x509.random_serial_number())
-    built = built.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    signed = built.sign(key, hashes.SHA256())
-    encoding = serialization.Encoding.PEM
-    secret = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file = tmp_path_factory.mktemp("tls") / "both.pem"
-    file.write_bytes(secret + signed.public_bytes(encoding))
+    file.write_bytes(certificates.make().combined)
     return file
 
 
