@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,7 +29,7 @@ SECRET = "shop-tls"
 STEPS: tuple[Mapping[str, Any], ...] = (
     {"internode_encryption": "none", "optional": True},
     {"internode_encryption": "all", "optional": True},
-    {"internode_encryption": "all"},
+    {"internode_encryption": "all", "optional": False},
 )
 """Of a datacenter that runs without TLS between its nodes."""
 
@@ -79,6 +80,8 @@ def test_a_datacenter_that_runs_without_gets_there_in_three_steps(
         plain.deploy()
         with samples.at_work(plain) as client:
             outcome.record = client.record
+            leap = Datacenter(namespace, variables=of_the_page(clients={"optional": True}))
+            assert_refused(leap, "by TLS, and it takes none")
             for step in STEPS:
                 wanted = Datacenter(namespace, variables=of_the_page(step, {"optional": True}))
                 wanted.deploy()
@@ -87,6 +90,32 @@ def test_a_datacenter_that_runs_without_gets_there_in_three_steps(
         assert_encrypted(wanted)
         with by_tls(wanted, made) as cluster:
             cluster.connect()
+        # Back at once, which takes the whole datacenter down.
+        assert_refused(plain, "without TLS, and it takes TLS only")
+        plain.run("stop").ok()
+        plain.run("start").ok()
+        assert listening(plain) == dict.fromkeys(plain.nodes, "unencrypted")
+        assert client.record.acknowledged.items() <= workload.rows_of(plain).items()
+
+
+def assert_refused(leap: Datacenter, words: str) -> None:
+    """The change is registered, and brought to no node."""
+    lives = leap.lives()
+    leap.deploy()
+    leap.run("restart", "--check").refused("nodes would not hear each other", words)
+    leap.run("restart").refused("nodes would not hear each other", words, "optional: true")
+    assert leap.lives() == lives
+
+
+def listening(datacenter: Datacenter) -> dict[str, str]:
+    """By node, what it says it takes from others since its last start."""
+    return {
+        node: re.findall(
+            r"Listening on address: \(.*:7000\).* encryption: ([a-z ]+)",
+            datacenter.namespace.kubectl("logs", node, "-c", "cassandra"),
+        )[-1]
+        for node in datacenter.nodes
+    }
 
 
 def test_a_second_deploy_changes_nothing_and_status_sees_no_problem(three: Datacenter) -> None:
@@ -100,7 +129,8 @@ def test_nodes_speak_tls_with_each_other_and_nothing_else(three: Datacenter) -> 
 
 
 def assert_encrypted(datacenter: Datacenter) -> None:
-    """Since its last start each node has spoken with the others by TLS, and never without."""
+    """Since its last start each node has spoken with the others by TLS, and never without, and takes nothing else."""
+    assert listening(datacenter) == dict.fromkeys(datacenter.nodes, "encrypted")
     for node in datacenter.nodes:
         log = datacenter.namespace.kubectl("logs", node, "-c", "cassandra")
         assert "encryption = encrypted" in log

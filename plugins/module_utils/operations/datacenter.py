@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import cql, gates, nodetool, ring, spec, upgrade
+from .. import cql, gates, internode_encryption, nodetool, ring, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube
@@ -231,8 +231,9 @@ class Deployment:
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
             raise SpecError(reasons)
+        path = f"{self.prefix}config"
+        self.ctx.warnings.extend(internode_encryption.advice(self.desired.config, path))
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
-            path = f"{self.prefix}config"
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
 
     def out_of_reach(self) -> list[str]:
@@ -882,11 +883,11 @@ class Deployment:
 
 
 def registrable(item: Mapping[str, Any]) -> dict[str, Any]:
-    """What a plan has to know of an object: of a configuration only what it does to the storage format, it may hold
-    somebody's secrets."""
+    """What a plan has to know of an object: of a configuration only what it does to the storage format and to who
+    hears whom, it may hold somebody's secrets."""
     shown = changes.named(item)
     if item["kind"] == "ConfigMap":
-        shown["data"] = {"cassandra.yaml": upgrade.mode_line(item)}
+        shown["data"] = {"cassandra.yaml": f"{internode_encryption.line(item)}{upgrade.mode_line(item)}"}
     return shown
 
 

@@ -127,8 +127,14 @@ class Rollout:
 
     def refuse(self, sight: Sight) -> None:
         """Raise where the pending change is more than a restart, and that was not asked for, or may not be."""
+        if self.params["rollback"]:
+            return
+        lost = rollout.lost(sight.view, self.settings)
+        reasons = rollout_plan.unheard(sight, lost)
+        if reasons:
+            raise CassopsError("; ".join(reasons))
         change = rollout_plan.change_of(sight)
-        if not change.is_upgrade or self.params["rollback"]:
+        if not change.is_upgrade:
             return
         if not self.params["upgrade"]:
             raise CassopsError(
@@ -136,7 +142,7 @@ class Rollout:
                 "snapshots first"
             )
         everybody = self.cluster.ask_all(sight)
-        reasons = rollout_plan.change_of(everybody, rollout.lost(everybody.view, self.settings)).refusals()
+        reasons = rollout_plan.change_of(everybody, lost).refusals()
         if reasons:
             raise CassopsError("; ".join(reasons))
         self.ctx.warnings.extend(change.warnings())

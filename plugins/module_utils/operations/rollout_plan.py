@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import gates, rollout, upgrade
+from .. import gates, internode_encryption, rollout, upgrade
 from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
 from ..ledger import Ledger, ledger_name
 from ..observe import VERSION, Objects, revisions, runs, together
-from ..view import View
+from ..view import NodeView, View
 from .cluster import CLUSTER, Cluster, Sight
 
 # Annotation of the ledger's ConfigMap: since when a forced rollout is under way.
@@ -80,6 +80,7 @@ def predicted(
     lost = rollout.lost(sight.view, settings)
     first = plan.batches[0] if plan.batches else None
     closed = rollout.before_batch(sight.view, first, settings, sight.others) if first else []
+    closed += unheard(sight, lost)
     change = change_of(sight, lost)
     name = snapshot_name(cluster, sight.found, change)
     snapshot = name if snapshot is None else snapshot
@@ -341,9 +342,40 @@ def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
     version = version_of(template)
     if version and upgrade.release(version) < (5, 0):
         return upgrade.BEFORE
-    name = runs(template).rpartition(" ")[2]
-    config_map = found.get("ConfigMap", name)
+    config_map = configuration_of(found, template)
     return upgrade.mode_of(config_map) if config_map else None
+
+
+def configuration_of(found: Objects, template: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The ConfigMap of a pod's configuration; None where that is not there any more."""
+    return found.get("ConfigMap", runs(template).rpartition(" ")[2])
+
+
+def unheard(sight: Sight, without: Collection[str] = ()) -> list[str]:
+    """Why nodes that restart would not hear those that do not yet, or would not be heard by them.
+
+    One that is down hears nobody anyway, and may have been given a change that is now corrected.
+
+    :param without: pods that are lost.
+    """
+    now: list[internode_encryption.Member] = []
+    then: list[internode_encryption.Member] = []
+
+    def note(members: list[internode_encryption.Member], node: NodeView, template: Mapping[str, Any] | None) -> None:
+        config_map = configuration_of(sight.found, template) if template else None
+        if config_map:
+            encryption = internode_encryption.of_config_map(config_map)
+            members.append(internode_encryption.Member(node.pod, node.rack, encryption))
+
+    for node in sight.view.nodes:
+        if node.pod in without:
+            continue
+        if not rollout.is_down(sight.view, node):
+            note(now, node, sight.found.get("Pod", node.pod))
+        stateful_set = sight.found.get("StatefulSet", node.pod.rpartition("-")[0])
+        if stateful_set and rollout.needs_restart(sight.view, node):
+            note(then, node, stateful_set["spec"]["template"])
+    return internode_encryption.refusals(now, then)
 
 
 def noted(ledger: Ledger, found: Objects, coming: bool = False) -> Ledger:

@@ -1014,6 +1014,56 @@ def test_no_way_back_from_a_later_step_for_a_canary_that_does_not_start(monkeypa
     assert "shop-dc1-r1-0 is in UPGRADING, got CASSANDRA_4; the steps lead one way" in blocked(world, rollback=True)
 
 
+# --- TLS between nodes ------------------------------------------------------------------------------------------------
+
+FILES = {"keystore": "/tls/tls-combined.pem", "truststore": "/tls/ca.crt"}
+TLS_ONLY = {"internode_encryption": "all", "optional": False, **FILES}
+STEPS = ({"internode_encryption": "none", **FILES}, {"internode_encryption": "all", **FILES}, TLS_ONLY)
+
+
+def encrypted(options: dict[str, Any]) -> dict[str, Any]:
+    return {"config": {"server_encryption_options": options}}
+
+
+def test_a_leap_to_tls_between_nodes_is_refused(world: Rolling) -> None:
+    registered = world.deploy(check=True, **encrypted(TLS_ONLY))["registered"]
+    foreseen = world.run(rollout_plan, check=True, registered=registered)
+    world.deploy(**encrypted(TLS_ONLY))
+    told = blocked(world)
+    assert f"{FIRST} would call {SECOND} by TLS, and it takes none" in told
+    assert foreseen["gates"] == [told]
+    assert blocked(world, force=True, limit=["r2"]) == told
+    assert blocked(world, check=True) == told
+
+
+def test_tls_between_nodes_in_steps(world: Rolling) -> None:
+    for options in (*STEPS, *reversed(STEPS[:-1])):
+        world.deploy(**encrypted(options))
+        assert world.roll()["pending_restart"] == []
+    world.assert_whole()
+
+
+def test_a_canary_that_does_not_start_with_tls_only_is_corrected(world: Rolling) -> None:
+    """It hears nobody, and nobody waits for it to: what comes next need not suit its former configuration."""
+    for options in STEPS[:2]:
+        world.deploy(**encrypted(options))
+        world.roll()
+    world.deploy(**encrypted(TLS_ONLY))
+    world.kube.deadly.add(wanted_configuration(world))
+    with pytest.raises(Failed):
+        world.roll()
+    world.deploy(**encrypted(STEPS[0]))
+    assert world.roll()["restarted"][0] == FIRST
+    world.assert_whole()
+
+
+def test_a_door_that_cassandra_leaves_open_is_told_at_deploy(world: Rolling) -> None:
+    world.deploy(**encrypted(STEPS[1]))
+    assert any("server_encryption_options.optional: is not set" in text for text in world.warnings)
+    world.deploy(**encrypted(TLS_ONLY))
+    assert not any("server_encryption_options" in text for text in world.warnings)
+
+
 # --- a node is lost half way ------------------------------------------------------------------------------------------
 
 
