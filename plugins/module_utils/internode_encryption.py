@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TLS between nodes: who calls how, who takes what, and which change would leave nodes that do not hear each other. Pure.
+"""TLS between nodes: who calls how, who takes what, and which change leaves nodes that do not hear each other. Pure.
 
 What Cassandra's sources say (read in 4.1.10 and 5.0.9, `EncryptionOptions.ServerEncryptionOptions`):
 
-- `internode_encryption` decides how a node calls others (`shouldEncrypt`). What it takes from them is another matter: with
-  `optional` both, without it TLS if `internode_encryption` is not none, and plain connections if it is.
-- Where `optional` is not written and there is a keystore, it is true, whatever `internode_encryption` says: it is derived
-  before that is looked at (`applyConfigInternal`). `rack` and `dc` make it true in any case.
+- `internode_encryption` decides how a node calls others (`shouldEncrypt`). What it takes from them is another matter:
+  with `optional` both, without it TLS if `internode_encryption` is not none, and plain connections if it is.
+- Where `optional` is not written and there is a keystore, it is true, whatever `internode_encryption` says: it is
+  derived before that is looked at (`applyConfigInternal`). `rack` and `dc` make it true in any case.
 - Since 5.0 a node in `optional` calls without TLS after its TLS was refused (`SslFallbackConnectionType`). That costs
   failed attempts while clients wait, so nothing is built on it here.
 """
@@ -163,7 +163,7 @@ def advice(config: Mapping[str, Any], path: str) -> list[str]:
     if encryption.internode != ALL or not encryption.optional:
         return []
     return [
-        f"{path}.{KEY}.optional: is not set, and where there is a keystore Cassandra then takes connections without TLS "
-        "too, also with internode_encryption: all: whoever reaches the port may speak as a node. Set it to false when "
-        "all nodes call by TLS"
+        f"{path}.{KEY}.optional: is not set, and where there is a keystore Cassandra then takes connections without "
+        "TLS too, also with internode_encryption: all: whoever reaches the port may speak as a node. Set it to false "
+        "when all nodes call by TLS"
     ]

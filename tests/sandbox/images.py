@@ -15,6 +15,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class Entry:
 
 def names() -> list[str]:
     """References of the images that every worker gets."""
-    rare = {release.name for release in versions.CASSANDRA if release.rare}
+    rare = {versions.METRICS, *(release.name for release in versions.CASSANDRA if release.rare)}
     return [name for name in all_images() if name not in rare]
 
 
@@ -111,6 +112,8 @@ def key(name: str) -> str:
         parts += [] if release.extra is None else [repr(release.extra).encode()]
     elif name == versions.RESTIC:
         parts.append((SOURCE / "go" / "restic" / "go.sum").read_bytes())
+    elif name == versions.METRICS:
+        parts.append(versions.JMX_EXPORTER.encode())
     elif name == versions.PAUSE:
         parts.append((SOURCE / "go" / "pause" / "main.go").read_bytes())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
@@ -133,6 +136,8 @@ def make(layout: Layout, name: str, programs: Path, say: Say) -> None:
         restic = make_layer(layout, [Entry("usr/bin/restic", (programs / "restic").read_bytes(), 0o755)])
         layers = [make_layer(layout, _busybox()), restic]
         _finish(layout, name, layers, {"Entrypoint": ["/usr/bin/restic"], "Env": ["PATH=/bin:/usr/bin"]})
+    elif name == versions.METRICS:
+        _finish(layout, name, [make_layer(layout, _busybox()), _agent_layer(layout, say)], {"Env": ["PATH=/bin"]})
     else:
         release = _release(name)
         layers = [_base_layer(layout, release, say), _cassandra_layer(layout, release, say)]
@@ -311,6 +316,17 @@ def _busybox() -> list[Entry]:
         *(Entry(f"bin/{applet}", link="busybox") for applet in applets if applet != "busybox"),
         Entry("tmp", mode=0o1777, folder=True),
     ]
+
+
+def _agent_layer(layout: Layout, say: Say) -> str:
+    """JMX exporter, to be copied out of /agent/."""
+    say("images: JMX exporter from Maven Central")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = ["dependency:copy", f"-Dartifact={versions.JMX_EXPORTER}", "-Dmdep.stripVersion=true"]
+        run(["mvn", "-B", "-q", *copy, f"-DoutputDirectory={folder}"], cwd=Path(folder))
+        (jar,) = Path(folder).glob("*.jar")
+        content = jar.read_bytes()
+    return make_layer(layout, [Entry("agent", mode=0o755, folder=True), Entry(f"agent/{jar.name}", content)])
 
 
 def debian_mirror() -> list[str]:

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .versions import CASSANDRA, PAUSE, RESTIC, TOOLS
+from .versions import CASSANDRA, METRICS, PAUSE, RESTIC, TOOLS
 
 SOURCE = Path(__file__).resolve().parent
 RUN = Path("/run/cassops-sandbox")  # sockets and mounts: short, because a socket's path has at most 107 characters
@@ -111,4 +111,4 @@ class Layout:
 
 def all_images() -> tuple[str, ...]:
     """References of every image that the sandbox can make, those included that it makes only when asked."""
-    return (PAUSE, TOOLS, RESTIC, *(image.name for image in CASSANDRA))
+    return (PAUSE, TOOLS, RESTIC, METRICS, *(image.name for image in CASSANDRA))

@@ -80,6 +80,9 @@ PAUSE = "sandbox/pause:1"
 TOOLS = "sandbox/tools:1"
 # Under the name of the official one, which pods ask for; its version is that of go/restic/go.mod.
 RESTIC = "restic/restic:0.18.1"
+# Of docs/metrics.md; made and loaded by `load-image` only, for a test of `make soak`. The jar is on Maven Central.
+METRICS = "cassandra-metrics:1"
+JMX_EXPORTER = "io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1"
 # sstableloader of 4.x needs the driver.
 _DRIVER = ("com.datastax.cassandra", "cassandra-driver-core", "3.11.0", "shaded")
 CASSANDRA: tuple[CassandraImage, ...] = (

@@ -142,6 +142,8 @@ def test_variables_that_are_named_exist(page: Path) -> None:
     others = r"start_native_transport|cassandra_latest|cassandra_(awx|nodes?)(_\w+)?|cassandra_rack"
     if page.name == "migration.md":
         others += "|" + "|".join(re.findall(r"`(cassandra_\w+)`", page.read_text()))
+    if page.name == "metrics.md":
+        others += "|" + "|".join(re.findall(r"^ +name: (cassandra_\w+)$", page.read_text(), re.MULTILINE))
     for variable in re.findall(rf"\b(?:cassandra|{'|'.join(role_names())})_[a-z_]*[a-z]\b", page.read_text()):
         assert variable in known or re.fullmatch(others, variable), variable
 
