@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cassandra.cluster import Cluster, NoHostAvailable
 from integration.harness import certificates, rollouts, samples, waiting, workload
-from integration.harness.certificates import Certificates
+from integration.harness.certificates import Authority
 from integration.harness.datacenter import Datacenter, shipped_variables
 from integration.harness.faults import Volume, stopped
 from integration.harness.kubernetes import Object
@@ -35,27 +35,27 @@ STEPS: tuple[Mapping[str, Any], ...] = (
 
 
 @pytest.fixture(scope="module")
-def made() -> Certificates:
-    return certificates.make()
+def authority() -> Authority:
+    return certificates.authority()
 
 
 @pytest.fixture(scope="module")
-def three(namespaces: Namespaces, sandbox: Sandbox, made: Certificates) -> Iterator[Datacenter]:
+def three(namespaces: Namespaces, sandbox: Sandbox, authority: Authority) -> Iterator[Datacenter]:
     """Three nodes that have never spoken otherwise."""
     with namespaces.fresh("tls") as namespace:
-        namespace.apply([secret(made)])
+        namespace.apply([secret(authority)])
         yield deployed(namespace)
 
 
-def secret(made: Certificates) -> Object:
-    """The Secret of the page."""
-    files = {"tls-combined.pem": made.combined, "ca.crt": made.authority}
+def secret(authority: Authority) -> Object:
+    """The Secret of the page, with a certificate that nobody had before."""
+    files = {"tls-combined.pem": authority.issue(), "ca.crt": authority.certificate}
     data = {name: base64.b64encode(content).decode() for name, content in files.items()}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET}, "data": data}
 
 
-def deployed(namespace: Namespace) -> Datacenter:
-    datacenter = Datacenter(namespace, variables=of_the_page())
+def deployed(namespace: Namespace, **variables: Any) -> Datacenter:
+    datacenter = Datacenter(namespace, variables={**of_the_page(), **variables})
     datacenter.deploy()
     return datacenter
 
@@ -72,10 +72,10 @@ def of_the_page(between_nodes: Mapping[str, Any] | None = None, clients: Mapping
 
 # Before the datacenter of the other tests, so that three nodes at a time share the machine.
 def test_a_datacenter_that_runs_without_gets_there_in_three_steps(
-    namespaces: Namespaces, sandbox: Sandbox, made: Certificates, outcome: Outcome
+    namespaces: Namespaces, sandbox: Sandbox, authority: Authority, outcome: Outcome
 ) -> None:
     with namespaces.fresh("tls-steps") as namespace:
-        namespace.apply([secret(made)])
+        namespace.apply([secret(authority)])
         plain = Datacenter(namespace)
         plain.deploy()
         with samples.at_work(plain) as client:
@@ -88,7 +88,7 @@ def test_a_datacenter_that_runs_without_gets_there_in_three_steps(
                 with rollouts.no_request_fails(wanted, client):
                     assert sorted(rollouts.restarted(rollouts.restart(wanted), wanted)) == wanted.nodes
         assert_encrypted(wanted)
-        with by_tls(wanted, made) as cluster:
+        with by_tls(wanted, authority) as cluster:
             cluster.connect()
         # Back at once, which takes the whole datacenter down.
         assert_refused(plain, "without TLS, and it takes TLS only")
@@ -118,6 +118,20 @@ def listening(datacenter: Datacenter) -> dict[str, str]:
     }
 
 
+def test_the_same_on_4_1(namespaces: Namespaces, sandbox: Sandbox, authority: Authority) -> None:
+    with namespaces.fresh("tls-before-5") as namespace:
+        namespace.apply([secret(authority)])
+        older = deployed(namespace, cassandra_version="4.1.10")
+        assert older.deploy().changed == 0
+        assert_encrypted(older)
+        with by_tls(older, authority) as cluster:
+            cluster.connect()
+        before = older.lives()
+        older.run("restart", rollout_force=True, rollout_soak=0).ok()
+        assert all(life != before[node] for node, life in older.lives().items())
+        assert_encrypted(older)
+
+
 def test_a_second_deploy_changes_nothing_and_status_sees_no_problem(three: Datacenter) -> None:
     again = three.deploy()
     assert again.changed == 0, again.output
@@ -137,19 +151,50 @@ def assert_encrypted(datacenter: Datacenter) -> None:
         assert "encryption = unencrypted" not in log
 
 
-def test_clients_get_in_by_tls_and_not_without(three: Datacenter, made: Certificates) -> None:
+def test_clients_get_in_by_tls_and_not_without(three: Datacenter, authority: Authority) -> None:
     with workload.connect(three) as plain, pytest.raises(NoHostAvailable):
         plain.connect()
-    with by_tls(three, made) as cluster:
+    with by_tls(three, authority) as cluster:
         rows = list(cluster.connect().execute("SELECT cluster_name FROM system.local"))
     assert [row.cluster_name for row in rows] == [three.cluster]
 
 
-def by_tls(datacenter: Datacenter, made: Certificates) -> Cluster:
+def by_tls(datacenter: Datacenter, authority: Authority) -> Cluster:
     """A driver that believes this authority only."""
-    context = ssl.create_default_context(cadata=made.authority.decode())
+    context = ssl.create_default_context(cadata=authority.certificate.decode())
     context.check_hostname = False
     return workload.connect(datacenter, tls=context)
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart(three: Datacenter, authority: Authority) -> None:
+    before, lives = shown(three), three.lives()
+    three.namespace.apply([secret(authority)])
+    wanted = three.namespace.get("secret", SECRET)["data"]["tls-combined.pem"]
+    waiting.until("the kubelets to renew what is mounted", lambda: stale(three, wanted), 300)
+    for node in three.nodes:
+        three.nodetool(node, "reloadssl")
+    after = shown(three)
+    assert all(after[node] != before[node] for node in three.nodes)
+    assert len(set(after.values())) == 1
+    assert three.lives() == lives
+    with by_tls(three, authority) as cluster:
+        cluster.connect()
+    # One that starts meets nodes that took theirs while they ran.
+    first = three.nodes[0]
+    three.run("restart", rollout_force=True, rollout_soak=0, rollout_limit=[first]).ok()
+    assert [node for node, life in three.lives().items() if life != lives[node]] == [first]
+    assert_encrypted(three)
+
+
+def shown(datacenter: Datacenter) -> dict[str, str]:
+    """By node, the certificate that it shows to clients."""
+    return {node: ssl.get_server_certificate((address, 9042)) for node, address in datacenter.addresses().items()}
+
+
+def stale(datacenter: Datacenter, wanted: str) -> list[str]:
+    """Nodes whose mounted files are not those of the Secret yet."""
+    mounted = {node: datacenter.namespace.exec(node, "cat", "/tls/tls-combined.pem") for node in datacenter.nodes}
+    return [f"{node} has the former one" for node, text in mounted.items() if text.encode() != base64.b64decode(wanted)]
 
 
 def test_a_restart_and_a_lost_volume(three: Datacenter) -> None:

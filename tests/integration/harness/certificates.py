@@ -1,12 +1,12 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An authority and one certificate that it signed, as cert-manager would write them."""
+"""An authority, and certificates that it signs, as cert-manager would write them."""
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,21 +14,33 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PEM = serialization.Encoding.PEM
+ISSUER = "authority"
 LIFE = datetime.timedelta(days=2)
 
 
 @dataclass(frozen=True)
-class Certificates:
-    """:param authority: its certificate. :param combined: a key (PKCS#8) and its certificate. Both in PEM."""
+class Authority:
+    """:param certificate: its own, in PEM."""
 
-    authority: bytes
-    combined: bytes
+    certificate: bytes
+    key: rsa.RSAPrivateKey = field(repr=False)
+
+    def issue(self) -> bytes:
+        """A new key (PKCS#8) and its certificate, in PEM, for a server that is a client too."""
+        key = new_key()
+        both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        signed = (
+            builder(name("cassandra"), key.public_key(), self.key.public_key())
+            .add_extension(both, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+        secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return secret + signed.public_bytes(PEM)
 
 
-def make() -> Certificates:
-    """New ones, for servers that are clients too."""
-    authority_key, key = (rsa.generate_private_key(65537, 2048) for _number in range(2))
-    issuer, subject = name("authority"), name("cassandra")
+def authority() -> Authority:
+    """A new one."""
+    key = new_key()
     usage = x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,
@@ -41,34 +53,29 @@ def make() -> Certificates:
         decipher_only=False,
     )
     # Python 3.13 checks by the letter: an authority has these, and says which of its keys it is.
-    authority = (
-        builder(issuer, issuer, authority_key.public_key(), authority_key.public_key())
+    certificate = (
+        builder(name(ISSUER), key.public_key(), key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .sign(authority_key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-    signed = (
-        builder(subject, issuer, key.public_key(), authority_key.public_key())
-        .add_extension(both, critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return Certificates(authority.public_bytes(PEM), secret + signed.public_bytes(PEM))
+    return Authority(certificate.public_bytes(PEM), key)
+
+
+def new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
 
 
 def name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def builder(
-    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey, signer: rsa.RSAPublicKey
-) -> x509.CertificateBuilder:
+def builder(subject: x509.Name, key: rsa.RSAPublicKey, signer: rsa.RSAPublicKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer)
+        .issuer_name(name(ISSUER))
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - LIFE)

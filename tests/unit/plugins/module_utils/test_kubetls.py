@@ -47,7 +47,7 @@ class Plain:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and a certificate of nobody in particular."""
     file = tmp_path_factory.mktemp("tls") / "both.pem"
-    file.write_bytes(certificates.make().combined)
+    file.write_bytes(certificates.authority().issue())
     return file
 
 
