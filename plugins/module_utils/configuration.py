@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -51,6 +52,7 @@ ONLY: Mapping[str, tuple[str, str]] = {
 }
 """Keys with one value that works, and why."""
 
+ENCRYPTION = ("client_encryption_options", "server_encryption_options")
 MAX_NUM_TOKENS = 1024
 
 
@@ -78,6 +80,14 @@ def class_name(value: Any) -> str:
     return str(name).rpartition(".")[2]
 
 
+def written(config_map: Mapping[str, Any], key: str) -> Any:
+    """The value of a key in a configuration ConfigMap of this collection, which has a line a key with its value as
+    JSON; None where there is none."""
+    start = f"{key}: "
+    lines = config_map["data"].get("cassandra.yaml", "").splitlines()
+    return next((json.loads(line.removeprefix(start)) for line in lines if line.startswith(start)), None)
+
+
 def _check_key(key: str, value: Any, release: tuple[int, int, int], path: str) -> Iterator[str]:
     line = release[:2]
     if key in OWNED:
@@ -96,6 +106,9 @@ def _check_value(key: str, value: Any, path: str) -> Iterator[str]:
         yield f"{path}: must be {ONLY[key][0]}, got {value!r}: {ONLY[key][1]}"
     if key == "authenticator" and class_name(value) == "AllowAllAuthenticator":
         yield f"{path}: AllowAllAuthenticator lets everybody in and makes the superuser meaningless; leave it out"
+    if key in ENCRYPTION and not isinstance(value, Mapping):
+        # Whatever it is may hold a password.
+        yield f"{path}: must be a mapping of options, got a {type(value).__name__}"
     if key == "client_encryption_options" and _wants_certificates(value):
         needed = "must be false, or have optional: true beside it"
         yield f"{path}.require_client_auth: {needed}: the automation has no certificate"

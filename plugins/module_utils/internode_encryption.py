@@ -22,6 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import configuration
+
 KEY = "server_encryption_options"
 NONE, RACK, DC, ALL = "none", "rack", "dc", "all"
 
@@ -84,10 +86,8 @@ def _is_true(value: Any) -> bool:
 
 def of_config_map(config_map: Mapping[str, Any]) -> Encryption:
     """What a configuration ConfigMap of this collection gives its pods."""
-    start = f"{KEY}: "
-    lines = config_map["data"].get("cassandra.yaml", "").splitlines()
-    options = [json.loads(line.removeprefix(start)) for line in lines if line.startswith(start)]
-    return of_options(options[0] or {}) if options else Encryption()
+    options = configuration.written(config_map, KEY)
+    return of_options(options) if isinstance(options, Mapping) else Encryption()
 
 
 def line(config_map: Mapping[str, Any]) -> str:

@@ -25,11 +25,12 @@ What Cassandra's sources say (read in 4.0.19, 4.1.10 and 5.0.9):
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from . import gates, settings
+from . import configuration, gates, settings
 from .view import View
 
 MODES = ("CASSANDRA_4", "UPGRADING", "NONE")
@@ -153,19 +154,15 @@ def furthest(modes: Mapping[str, str | None]) -> str | None:
     return max((mode for mode in found if mode), key=STEPS.index, default=None) if found <= set(STEPS) else None
 
 
-_MODE = re.compile(rf'^{KEY}: "(\w+)"$', re.MULTILINE)
-
-
 def mode_of(config_map: Mapping[str, Any]) -> str:
     """The mode that a configuration ConfigMap of this collection gives its pods."""
-    found = _MODE.search(config_map["data"]["cassandra.yaml"])
-    return found[1] if found else BEFORE
+    return str(configuration.written(config_map, KEY) or BEFORE)
 
 
 def mode_line(config_map: Mapping[str, Any]) -> str:
     """The line of a configuration ConfigMap that L(mode_of) reads, empty where there is none."""
-    found = _MODE.search(config_map["data"].get("cassandra.yaml", ""))
-    return found[0] if found else ""
+    mode = configuration.written(config_map, KEY)
+    return f"{KEY}: {json.dumps(mode)}\n" if mode else ""
 
 
 # --- cassandra.yaml ---------------------------------------------------------------------------------------------------

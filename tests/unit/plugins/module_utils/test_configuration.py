@@ -122,3 +122,17 @@ def test_cql_that_only_takes_clients_with_certificates_is_refused(
     told = configuration.check({"client_encryption_options": options}, (5, 0, 9), "cassandra_config")
     assert len(told) == faults
     assert all("client_encryption_options.require_client_auth: must be false" in each for each in told)
+
+
+@pytest.mark.parametrize("key", ["client_encryption_options", "server_encryption_options"])
+def test_encryption_options_are_a_mapping(key):
+    told = configuration.check({key: ["keystore_password=hunter2"]}, (5, 0, 9), "cassandra_config")
+    assert told == [f"cassandra_config.{key}: must be a mapping of options, got a list"]
+
+
+def test_what_is_written_into_a_configuration():
+    made = {"data": {"cassandra.yaml": 'num_tokens: 16\nnum: 4\nauthenticator: {"class_name": "X"}\n'}}
+    assert configuration.written(made, "num") == 4
+    assert configuration.written(made, "authenticator") == {"class_name": "X"}
+    assert configuration.written(made, "tokens") is None
+    assert configuration.written({"data": {}}, "num") is None

@@ -51,6 +51,14 @@ def test_what_options_come_to(options: Mapping[str, Any], encryption: Encryption
     assert internode_encryption.of_config_map(told) == encryption
 
 
+def test_options_that_are_none_are_those_of_cassandra() -> None:
+    """An older release of the collection let them pass, and Cassandra does not start with them."""
+    assert (
+        internode_encryption.of_config_map({"data": {"cassandra.yaml": f'{internode_encryption.KEY}: "all"\n'}})
+        == PLAIN
+    )
+
+
 def test_what_is_told_of_a_configuration_has_no_password() -> None:
     made = configuration({"internode_encryption": "all", "keystore_password": "hunter2", **FILES})
     assert "hunter2" in made["data"]["cassandra.yaml"]
