@@ -251,7 +251,8 @@ class Restic:
         :raises ResticError: that cannot be told, or the password is another one.
         """
         try:
-            self.run("cat", "config")
+            # Without a lock of its own: a purge that died leaves one that would be in the way.
+            self.run("cat", "config", "--no-lock")
         except NoRepository:
             return False
         return True

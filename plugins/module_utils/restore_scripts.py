@@ -198,7 +198,9 @@ echo "data_file_directories: [\"$1\"]" >>"$conf/cassandra.yaml"
 for name in commitlog saved_caches hints cdc_raw; do
     echo "${name}_directory: \"$conf/$name\"" >>"$conf/cassandra.yaml"
 done
-CASSANDRA_CONF=$conf MAX_HEAP_SIZE=256M sstableverify --force --extended "$2" "$3"
+# 4.0 knows no such option, and later versions do nothing without it.
+case ${CASSOPS_VERSION:-} in 4.0.*) force='' ;; *) force=--force ;; esac
+CASSANDRA_CONF=$conf MAX_HEAP_SIZE=256M sstableverify ${force:+"$force"} --extended "$2" "$3"
 """
 
 CLEAN = (

@@ -270,7 +270,8 @@ def chosen(wish: Wish, source: Source) -> tuple[list[Name], list[str]]:
     """
     there = sorted({(table.keyspace, table.name) for node in source.nodes for table in node.tables})
     there += [name for name in described(source.schema) if name not in there and has(source.manifest, name)]
-    users = [name for name in there if name[0] not in SYSTEM]
+    without = elsewhere_then(source)
+    users = [name for name in there if name[0] not in SYSTEM and name[0] not in without]
     if not wish.tables:
         return sorted(users), []
     found: set[Name] = set()
@@ -283,9 +284,25 @@ def chosen(wish: Wish, source: Source) -> tuple[list[Name], list[str]]:
     keyspaces = ", ".join(sorted({name[0] for name in users})) or "none"
     limits = limited(source.manifest)
     told = f"it is {limits}" if limits else f"its keyspaces are {keyspaces}"
+    if without.intersection(asked.partition(".")[0] for asked in unknown):
+        told = f"{', '.join(sorted(without))} had no replicas in datacenter {source.manifest.datacenter} then"
     return sorted(found), [
         f"the backup has no {'table' if '.' in asked else 'keyspace'} {asked}; {told}" for asked in unknown
     ]
+
+
+def elsewhere_then(source: Source) -> set[str]:
+    """Keyspaces that had no replicas in the datacenter of the backup: it has their tables, and not one row of them."""
+    options = {
+        schema_text.plain(each.name): schema_text.replication(each.cql)
+        for each in source.schema.statements
+        if each.kind == "keyspace"
+    }
+    return {
+        keyspace
+        for keyspace, told in options.items()
+        if told.get("class", "").endswith(NETWORK) and told.get(source.manifest.datacenter, "0") == "0"
+    }
 
 
 def has(manifest: Manifest, name: Name) -> bool:
@@ -744,6 +761,9 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
     """The whole datacenter in its own place."""
     reasons = [*foreign(wish, source, scene), *strangers(source, scene), *incomplete(wish, source)]
     reasons += without_logins(wish, source)
+    if wish.tables or wish.rows:
+        options = " and ".join(name for name, given in (("tables", wish.tables), ("rows", wish.rows)) if given)
+        reasons.append(f"{options}: the whole datacenter goes back, with every table and row; take it out")
     others = sorted({*scene.datacenters} - {scene.datacenter})
     if others:
         reasons.append(

@@ -96,6 +96,11 @@ def test_another_number_of_nodes_takes_the_rows_by_loading(
         assert_same(restores.read_two(two), rows)
 
 
+def test_a_backup_is_verified_by_cassandra_too(three: Datacenter, rows: Rows) -> None:
+    assert rows
+    assert "and Cassandra has read" in three.run("verify_backup", verify_backup_sstables=True).ok().output
+
+
 def test_the_whole_datacenter_goes_back_in_its_place(three: Datacenter, rows: Rows) -> None:
     asking(three, lambda session: restores.run(session, f"TRUNCATE {KEYSPACE}.orders"))
     three.run("restore", restore_mode="datacenter", restore_confirm=three.name).ok()

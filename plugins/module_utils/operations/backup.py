@@ -23,7 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
-from .. import activity, backups, cql, gates, nodetool, report, spec
+from .. import activity, backups, cql, gates, nodetool, report, schema_text, spec
 from ..activity import ASK_LIMIT
 from ..backups import File, Manifest, NodeEntry, NodeManifest, Record, Schema, Statement, Table
 from ..context import Context, Failed
@@ -32,6 +32,7 @@ from ..lock import Lock
 from ..manifests.archive import LATE
 from ..observe import PARALLEL, attempt, together
 from ..restic import CONTAINER, DATA, Job, list_of
+from ..restoring import limited
 from ..view import NodeView
 from . import catalogue, restore_volumes
 from .catalogue import Catalogue
@@ -112,7 +113,7 @@ class Run:
         name = self.params.get("name") or backups.name_at(self.now())
         self.tell_namesakes(name, records)
         if self.is_complete(name, records) and (begun is None or begun.backup != name):
-            return self.result(self.store.manifest(name, records), changed=False)
+            return self.result(self.same(self.store.manifest(name, records)), changed=False)
         self.manifest = self.fresh(name, sight)
         if self.ctx.check_mode:
             told = f"backup {name} would be made, as far as each node can give its data"
@@ -166,7 +167,22 @@ class Run:
                 f"{self.where[0]}, whose place this one has taken or that lives in another namespace or Kubernetes: "
                 "choose another name"
             )
-        self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(listed, self.ledger), *self.where))
+        names = backups.namesakes(listed, self.ledger)
+        self.store.shared = bool(names)
+        self.ctx.warnings.extend(backups.of_namesakes(names, *self.where))
+
+    def same(self, manifest: Manifest) -> Manifest:
+        """A backup of the name that is asked for.
+
+        :raises CassopsError: it is of other tables, so whoever asks for it has none.
+        """
+        asked = (sorted(self.params["tables"]), sorted(self.plan.exclude_keyspaces))
+        if (sorted(manifest.tables), sorted(manifest.excluded)) != asked:
+            raise CassopsError(
+                f"backup {manifest.backup} is there already, and it is {limited(manifest) or 'of everything'}: "
+                "choose another name"
+            )
+        return manifest
 
     def now(self) -> float:
         """By the API server's clock: runs come from several machines."""
@@ -332,7 +348,8 @@ class Run:
                     self.beat()
                     began = time.monotonic()
                     self.ctx.progress(f"taking snapshots on {len(left)} nodes", important=True)
-                    failed |= self.on_all(left, lambda _pod: self.snapshot_verbs(sight))
+                    verbs = self.snapshot_verbs(sight, schema)
+                    failed |= self.on_all(left, lambda _pod, verbs=verbs: verbs)  # type: ignore[misc]
                     taken = self.now()
                     if self.schema_version(pods[0]) == schema.version:
                         break
@@ -373,16 +390,20 @@ class Run:
         pairs = zip(pods, answers, strict=True)
         return {pod: str(answer) for pod, answer in pairs if isinstance(answer, CassopsError)}
 
-    def snapshot_verbs(self, sight: Sight) -> list[list[str]]:
-        """The verbs that take the snapshots; nothing was written since the flush that matters, so they flush little."""
+    def snapshot_verbs(self, sight: Sight, schema: Schema) -> list[list[str]]:
+        """The verbs that take the snapshots; nothing was written since the flush that matters, so they flush little.
+
+        :param schema: of this attempt. It has the users' keyspaces, of which there may be others than were seen before.
+        """
         verb = ["snapshot", "-t", backups.SNAPSHOT]
         if not any(seen.own.version.startswith("4.0.") for seen in sight.view.observations.values()):
             verb += ["--ttl", SNAPSHOT_TTL]
         tables = [table for table in self.manifest.tables if "." in table]
         keyspaces = [table for table in self.manifest.tables if "." not in table]
         if self.manifest.excluded and not self.manifest.tables:
-            names = {item.name for item in sight.view.keyspaces} - set(self.manifest.excluded)
-            keyspaces = sorted(names)
+            names = {item.name for item in sight.view.keyspaces if item.name.startswith("system")}
+            names |= {schema_text.plain(each.keyspace) for each in schema.statements if each.keyspace}
+            keyspaces = sorted(names - set(self.manifest.excluded))
         verbs = [[*verb, "-kt", ",".join(tables)]] if tables else []
         if keyspaces or not tables:
             verbs.append([*verb, "--", *keyspaces] if keyspaces else verb)

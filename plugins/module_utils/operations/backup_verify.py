@@ -49,8 +49,12 @@ SCHEMA = "system_schema"
 # what is added meanwhile does no harm, since check reads the list of snapshots before the index (C(runCheck), 0.18).
 CHECK = ("check", "--no-lock")
 CORRUPT = 1
-"""Exit code of sstableverify where a file is damaged, and also where Java did not get what it wanted."""
-NO_JAVA = re.compile(r"Java Virtual Machine|OutOfMemory|insufficient memory|Cannot allocate memory", re.IGNORECASE)
+"""Exit code of sstableverify where a file is damaged, and also where it could not begin."""
+NOT_BEGUN = re.compile(
+    r"Java Virtual Machine|OutOfMemory|insufficient memory|Cannot allocate memory"
+    r"|Unrecognized option|Missing argument|usage: sstableverify",
+    re.IGNORECASE,
+)
 # How many files are named of those that are missing.
 NAMED = 5
 
@@ -261,7 +265,7 @@ class Check:
         argv = ["sh", "-c", restore_scripts.VERIFY, "sh", folder, table.keyspace, table.name]
         done = self.store.kube.exec(node.pod, argv, timeout=float(self.params["wait_timeout"]))
         said = complaint(done.stdout + done.stderr)
-        if done.rc == CORRUPT and not NO_JAVA.search(done.stdout + done.stderr):
+        if done.rc == CORRUPT and not NOT_BEGUN.search(done.stdout + done.stderr):
             return [f"{self.sample}: sstableverify says {said}"]
         if done.rc:
             raise CassopsError(f"{node.pod}: sstableverify could not be run ({done.rc}): {said}")

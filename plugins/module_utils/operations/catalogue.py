@@ -18,7 +18,7 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..manifests.common import labels_of
 from ..observe import Objects
-from ..restic import CONTAINER, NoRepository, Restic
+from ..restic import CONTAINER, LOCKED, NoRepository, Restic, ResticError
 from ..restoring import Plan, from_config_map, plan_name
 
 OPTIONS: Mapping[str, Any] = {
@@ -46,9 +46,11 @@ class Catalogue:
     :param pod: any pod of any datacenter with a container C(backup) that has the same secrets.
     :param base: the repository that the inventory names.
     :param cluster: the cluster and datacenter whose backups they are; need not be those of the pod.
+    :ivar shared: another datacenter of the same names may use it: locks of its living commands would seem dead.
     """
 
-    def __init__(self, kube: Kube, pod: str, base: str, cluster: str, datacenter: str) -> None:
+    def __init__(self, kube: Kube, pod: str, base: str, cluster: str, datacenter: str, shared: bool = True) -> None:
+        self.shared = shared
         self.kube = kube
         self.pod = pod
         self.base = base
@@ -162,7 +164,7 @@ class Catalogue:
             "repository": manifest.repository,
             "ledger": ledger,
         }
-        own = Catalogue(self.kube, manifest.pod, self.base, self.cluster, self.datacenter)
+        own = Catalogue(self.kube, manifest.pod, self.base, self.cluster, self.datacenter, self.shared)
         return own._store(backups.dump(manifest), backups.NODE, manifest.backup, tags, manifest.host_id)
 
     def store_schema(self, schema: Schema, ledger: str) -> tuple[str, str]:
@@ -190,7 +192,14 @@ class Catalogue:
 
     def _store(self, text: str, kind: str, name: str, tags: Mapping[str, str], host_id: str = "") -> tuple[str, str]:
         file = backups.catalogue_file(name, kind, host_id)
-        return self.restic.store(text, file, tags, host_id or self.datacenter), backups.digest(text)
+        try:
+            stored = self.restic.store(text, file, tags, host_id or self.datacenter)
+        except ResticError as error:
+            if error.rc != LOCKED or self.shared:
+                raise
+            self.restic.unlock()
+            stored = self.restic.store(text, file, tags, host_id or self.datacenter)
+        return stored, backups.digest(text)
 
 
 def opened(params: Mapping[str, Any], kube: Kube, found: Objects) -> Catalogue:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,7 +21,7 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..observe import PARALLEL, attempt, together
-from ..restic import Job, Restic, ResticError
+from ..restic import Job, NoRepository, Restic, ResticError
 
 SHORTEST, PAUSE = 0.25, 5.0
 """Seconds between two looks: at jobs that have just begun or are about to end, and at those that take their time."""
@@ -273,10 +274,11 @@ def _start(work: Work) -> None:
 
 def _restart(work: Work) -> None:
     work.restic.end(work.name)
+    if work.unlocks:
+        with suppress(NoRepository):
+            work.restic.unlock()
     if work.makes:
         work.restic.ensure()
-    if work.unlocks:
-        work.restic.unlock()
     _start(work)
 
 

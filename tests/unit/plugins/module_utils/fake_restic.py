@@ -19,6 +19,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import (
     DATA,
     LIMIT,
+    LOCKED,
     NO_REPOSITORY,
     Job,
     NoRepository,
@@ -26,6 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import (
     ResticError,
 )
 
+LOCKED_WORDS = "unable to create lock in backend: repository is already locked exclusively"
 BROKEN = "pack 1234 is damaged; Fatal: repository contains errors"
 """What restic says of a repository that is damaged."""
 
@@ -60,6 +62,8 @@ class FakeStore:
     listed: list[float] = field(default_factory=list)
     # Repository -> seconds that a list of its snapshots takes.
     slow: dict[str, float] = field(default_factory=dict)
+    # Repositories with the exclusive lock of a purge that died: it does not go by itself.
+    locked: set[str] = field(default_factory=set)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeStore:
@@ -103,6 +107,10 @@ class FakeRestic(Restic):
             self.store_.repositories.setdefault(self.repository, [])
             return ""
         found = self.snapshots
+        if args[0] == "unlock":
+            self.store_.locked.discard(self.repository)
+        elif "--no-lock" not in args:
+            self.refuse_locked(args[0])
         if args[0] == "forget":
             self.write("forget")
             found[:] = [snapshot for snapshot in found if snapshot.id not in args]
@@ -111,6 +119,10 @@ class FakeRestic(Restic):
         elif args[0] not in ("cat", "unlock", "check"):
             raise AssertionError(f"the fake does not know restic {args}")
         return ""
+
+    def refuse_locked(self, command: str) -> None:
+        if self.repository in self.store_.locked:
+            raise self.failure(command, LOCKED, LOCKED_WORDS)
 
     def forget(self, ids: Sequence[str], limit: float = LIMIT) -> None:
         self.run("forget", *ids, limit=limit)
@@ -122,6 +134,7 @@ class FakeRestic(Restic):
 
     def store(self, text: str, file: str, tags: Mapping[str, str], host: str) -> str:
         found = self.snapshots
+        self.refuse_locked("backup")
         self.write(f"store {tags['kind']}")
         found.append(Snapshot(self.store_.number(), self.kube.server_time(), dict(tags), {file: text}))
         return found[-1].id
@@ -168,6 +181,8 @@ class FakeRestic(Restic):
             return Job("ended", ending, {}, "wrong password" if ending == 12 else "it broke")
         if self.repository not in self.store_.repositories:
             return Job("ended", NO_REPOSITORY, {}, "there is no repository")
+        if self.repository in self.store_.locked:
+            return Job("ended", LOCKED, {}, LOCKED_WORDS)
         if args[0] != "backup":
             bad = args[0] == "check" and self.repository in self.store_.damaged
             return Job("ended", 1 if bad else 0, {}, BROKEN if bad else "")

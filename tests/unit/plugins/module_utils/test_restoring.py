@@ -639,3 +639,21 @@ def test_a_plan_with_an_unknown_step_is_not_guessed() -> None:
 def test_two_wishes_are_the_same_but_for_words() -> None:
     assert WISH.key == replace(WISH, prefix="", space=3.0).key
     assert WISH.key != replace(WISH, rows="merge").key
+
+
+def test_tables_of_which_the_backup_has_no_rows_are_left_alone() -> None:
+    """Their keyspace was another datacenter's then: replace would empty them everywhere."""
+    moved = KEYSPACE.replace("'dc1'", "'dc2'")
+    source = backup(schema=replace(SCHEMA, statements=(replace(STATEMENTS[0], cql=moved), *STATEMENTS[1:])))
+    here = scene(source, SCHEMA)
+    assert restoring.chosen(WISH, source) == ([], [])
+    (reason,) = restoring.chosen(replace(WISH, tables=("shop.orders",)), source)[1]
+    assert reason == "the backup has no table shop.orders; shop had no replicas in datacenter dc1 then"
+    told = refused(source, here, replace(WISH, rows="replace", tables=("shop",)))
+    assert any("shop had no replicas in datacenter dc1 then" in each for each in told)
+
+
+@pytest.mark.parametrize("given", [{"tables": ("shop.orders",)}, {"rows": "merge"}])
+def test_a_whole_datacenter_goes_back_with_all_of_it(given: dict[str, Any]) -> None:
+    told = refused(backup(), scene(backup()), replace(WHOLE, **given))
+    assert any(f"{next(iter(given))}: the whole datacenter goes back" in each for each in told)

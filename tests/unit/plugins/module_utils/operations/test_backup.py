@@ -26,6 +26,8 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
     PARTIAL,
     SNAPSHOT,
     Manifest,
+    Schema,
+    Statement,
     moment,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
@@ -242,7 +244,7 @@ def test_tables_and_excluded_keyspaces(world: World) -> None:
     before = len(world.ring.nodetool)
     world.back_up("b2", backup={**PLAN, "exclude_keyspaces": ["system_traces"]})
     taken = [verb[3:] for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]]
-    assert taken == [(*ttl, "--", "system_auth", "system_distributed")]
+    assert taken == [(*ttl, "--", "shop", "system_auth", "system_distributed")]
 
 
 def test_a_schema_that_changes_meanwhile_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -958,3 +960,59 @@ def test_whose_a_backup_is(world: World) -> None:
     told = world.run(backup_info)
     assert {one["own"] for one in told["backups"]} == {None}
     assert "another" not in " ".join([*told["report"], *world.warnings])
+
+
+def test_locks_of_a_purge_that_died_end_no_backup_and_no_purge(world: World) -> None:
+    """restic looks at no lock's age, so it would be in the way for ever."""
+    world.back_up("b1")
+    world.store.locked |= {*world.store.repositories}
+    assert world.back_up("b2")["backup"]["state"] == COMPLETE
+    assert world.store.locked == set()
+    world.store.locked |= {*world.store.repositories}
+    world.run(backup_purge, backup={**PLAN, "keep": {"last": 1}})
+    assert world.back_up("b3")["backup"]["state"] == COMPLETE
+
+
+def test_locks_stay_where_another_of_the_same_names_may_be_at_work(world: World) -> None:
+    world.back_up("b1")
+    world.back_up("b2")
+    (catalogued,) = [where for where in world.store.repositories if where.endswith("/catalogue")]
+    for snapshot in world.store.repositories[catalogued]:
+        if snapshot.tags["backup"] == "b2":
+            snapshot.tags["ledger"] = "of-a-namesake"
+    world.store.locked.add(catalogued)
+    with pytest.raises(CassopsError, match="another restic has the repository"):
+        world.back_up("b3")
+    assert world.store.locked == {catalogued}
+
+
+def test_a_name_that_is_that_of_a_backup_of_other_tables_is_refused(world: World) -> None:
+    """Whoever takes it before a change would have no backup."""
+    world.back_up("before", tables=["shop.items"])
+    assert world.back_up("before", tables=["shop.items"])["changed"] is False
+    with pytest.raises(CassopsError, match=r"before is there already, and it is of shop\.items only"):
+        world.back_up("before")
+
+
+def test_a_keyspace_that_is_made_while_snapshots_are_taken_is_in_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    plain = backup.Run.schema
+
+    def schema(self: backup.Run, pod: str) -> Schema:
+        told = plain(self, pod)
+        asked.append(pod)
+        made = Statement("fresh", "table", "t", "CREATE TABLE fresh.t (a int PRIMARY KEY)")
+        return told if len(asked) == 1 else dataclasses.replace(told, statements=(*told.statements, made))
+
+    monkeypatch.setattr(backup.Run, "schema", schema)
+    versions = iter(["another", *["schema-1"] * 9])
+    monkeypatch.setattr(backup.Run, "schema_version", lambda self, pod: next(versions))
+    before = len(world.ring.nodetool)
+    world.back_up("b1", backup={**PLAN, "exclude_keyspaces": ["system_traces"]})
+    first, second = [
+        verb for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]
+    ]
+    assert "fresh" not in first
+    assert "fresh" in second

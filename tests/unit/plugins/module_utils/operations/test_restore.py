@@ -77,6 +77,7 @@ class Restorable(World):
     columns: list[dict[str, Any]]
     # How sstableverify ends.
     verdict = 0
+    verdict_words = ""
 
     @classmethod
     def saved(cls, monkeypatch: pytest.MonkeyPatch, root: Path) -> Restorable:
@@ -277,7 +278,7 @@ class Restorable(World):
         assert any(path.startswith("system_schema/") for path in there), there
         read = [text for path, text in there.items() if path.startswith(f"{keyspace}/{table}-")]
         self.events.append(f"verify {keyspace}.{table}: {len(read)} files")
-        return ExecResult(self.verdict, "", "Invalid SSTable nb-1-big-Data.db" if self.verdict else "")
+        return ExecResult(self.verdict, "", self.verdict_words if self.verdict else "")
 
     # Runs
 
@@ -1082,7 +1083,10 @@ def test_what_cassandra_cannot_read_is_damaged_and_what_could_not_be_run_is_not(
     world.verdict = 137
     with pytest.raises(CassopsError, match="sstableverify could not be run"):
         world.run(backup_verify, sstables=True)
-    world.verdict = 1
+    world.verdict, world.verdict_words = 1, "Unrecognized option: --force\nusage: sstableverify [options]"
+    with pytest.raises(CassopsError, match="sstableverify could not be run"):
+        world.run(backup_verify, sstables=True)
+    world.verdict_words = "Invalid SSTable nb-1-big-Data.db"
     with pytest.raises(Failed, match=r"sstableverify says Invalid SSTable nb-1-big-Data\.db"):
         world.run(backup_verify, sstables=True)
     assert not (world.volume(world.nodes[0]) / ".cassops/restore").exists()
