@@ -69,6 +69,8 @@ class Ledger:
         not.
     :param pause: from when to when the whole cluster was stopped last: nobody missed anything meanwhile. None where
         that never was, or other datacenters went on.
+    :param closed: when the last stop began to close CQL: a node that served until then was stopped by it, however long
+        it drained. None = it was never stopped, or by a version of this collection that did not note it.
     :param born_version: Cassandra version of the first deploy, such as `5.0.9`; it decides the storage format
         (`storage_compatibility_mode`), which must not jump when an older cluster is upgraded. Empty = not known.
     :param version: the newest Cassandra version that nodes were last seen to run: where no pod is left, nothing else
@@ -94,6 +96,7 @@ class Ledger:
     replicas: int | None = None
     stopped: int | None = None
     pause: tuple[int, int] | None = None
+    closed: int | None = None
     version: str = ""
     storage_mode: str | None = None
 
@@ -164,6 +167,7 @@ class Ledger:
             **({"replicas": str(self.replicas)} if self.replicas is not None else {}),
             **({"stopped": str(self.stopped)} if self.stopped is not None else {}),
             **({"pause": f"{self.pause[0]} {self.pause[1]}"} if self.pause else {}),
+            **({"closed": str(self.closed)} if self.closed is not None else {}),
             **({"version": self.version} if self.version else {}),
             **({"storage_mode": self.storage_mode} if self.storage_mode else {}),
         }
@@ -221,6 +225,7 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         replicas=int(data["replicas"]) if data.get("replicas", "").strip() else None,
         stopped=int(data["stopped"]) if data.get("stopped", "").strip() else None,
         pause=next(((int(begin), int(end)) for begin, end in _lines(data, "pause", 2)), None),
+        closed=int(data["closed"]) if data.get("closed", "").strip() else None,
         version=data.get("version", "").strip(),
         storage_mode=data.get("storage_mode", "").strip() or None,
     )

@@ -589,14 +589,15 @@ def gossip_lines(kube: Kube, pod: str) -> dict[str, Mapping[str, Any]]:
 
 
 def endpoint(address: str, row: Mapping[str, Any], gossip: Mapping[str, Mapping[str, Any]]) -> Endpoint:
+    """A member as system.local or system.peers_v2 has it, where a row may be written in pieces; the rest by gossip."""
     said = gossip.get(address, {})
     return Endpoint(
         address=address,
-        host_id=str(row["host_id"]),
-        datacenter=row["data_center"],
-        rack=row["rack"],
-        version=row["release_version"],
-        schema=str(row["schema_version"]),
+        host_id=str(row["host_id"] or said.get("host_id") or ""),
+        datacenter=row["data_center"] or said.get("dc") or "",
+        rack=row["rack"] or said.get("rack") or "",
+        version=row["release_version"] or said.get("release_version") or "",
+        schema=str(row["schema_version"] or said.get("schema") or ""),
         tokens=tuple(sorted(int(token) for token in row["tokens"] or ())),
         status=gossip_status(said),
         load=float(said["load"]) if said.get("load") else None,

@@ -629,7 +629,7 @@ def newcomer(scene: Scene, case: Case) -> Decision:
     if node.held is not None:
         return ask(case, 13, f"it has not joined yet, and is held: {node.held}", "run the playbook deploy")
     if node.phase == "Crashed" and PARTIAL_BOOTSTRAP in case.last_words:
-        reason = "it died while it joined, and Cassandra refuses to go on over partial data"
+        reason = "it died while it joined, and no node may go on over partial data"
         return Decision(node.pod, 13, BOOTSTRAP, reason)
     if node.phase == "Crashed" and node.restarts >= CRASHES:
         return ask(case, 13, f"it crashes while it joins: {summary(case)}", "correct the cause and run deploy")
@@ -1042,6 +1042,14 @@ def stranger(scene: Scene, member: Endpoint) -> Decision:
             9,
             ASK,
             f"it is a dead member of the ring and none of this datacenter's nodes; it owns {len(member.tokens)} tokens",
+            f"if it will not come back: module node_remove with host_id {member.host_id}",
+        )
+    if any(address in view.owners() for view in scene.views):
+        return Decision(
+            address,
+            9,
+            ASK,
+            "it is a dead member of the ring and none of this datacenter's nodes; some nodes know tokens of it",
             f"if it will not come back: module node_remove with host_id {member.host_id}",
         )
     if gates.up_in_every_view(scene.seen):

@@ -182,7 +182,8 @@ def problems(seen: View) -> list[dict[str, str]]:
     if seen.stopped is not None:
         since = datetime.fromtimestamp(seen.stopped, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
         words = f"the datacenter is stopped on purpose, since {since}"
-        return [{"problem": words, "advice": "the playbook start brings all of it back"}]
+        playbook = "start" if seen.racks else "deploy"
+        return [{"problem": words, "advice": f"the playbook {playbook} brings all of it back"}]
     ill = [node.pod for node in seen.nodes if gates.running(replace(seen, nodes=(node,)))]
     reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]

@@ -216,6 +216,14 @@ class Living:
     address: str = ""
 
 
+def from_json(value: Any) -> Any:
+    """A list or mapping that is written as JSON in a string, as surveys give it; anything else as it is.
+
+    :raises ValueError: it looks like JSON and cannot be read.
+    """
+    return json.loads(value) if isinstance(value, str) and value.strip()[:1] in ("[", "{") else value
+
+
 def parse(values: Mapping[str, Any], prefix: str = "") -> Datacenter:
     """Check the values and fill in the defaults.
 
@@ -519,12 +527,11 @@ class _Parser:
 
     def _structure(self, path: str, value: Any, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
         """A list or mapping, also when it is written as JSON in a string; an empty one when it is neither."""
-        if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
-            try:
-                value = json.loads(value)
-            except ValueError as error:
-                self._fault(path, f"looks like JSON but cannot be read: {error}")
-                return kind()
+        try:
+            value = from_json(value)
+        except ValueError as error:
+            self._fault(path, f"looks like JSON but cannot be read: {error}")
+            return kind()
         if value is None or value == "":
             return kind()
         if not isinstance(value, Mapping if kind is dict else (list, tuple)):
@@ -785,6 +792,9 @@ _OWNED_JVM_OPTIONS: Mapping[str, str] = {
     "-Dcassandra.settings.": "use `config`",
     "-Dcassandra.storagedir": "the volume is mounted at /var/lib/cassandra",
     "-Dcassandra.initial_token": "the tokens come from the ledger",
+    "-Dcassandra.reset_bootstrap_progress": "the start script decides how a join that died goes on",
+    "-Dcassandra.consistent.": "new nodes would take data from replicas that lack acknowledged writes",
+    "-Dcassandra.maxHintTTL": "heal counts on hints for as long as cassandra.yaml says",
     "-Dcassandra.join_ring": "a node that does not join is never ready",
     "-Dcassandra.start_native_transport": "the start script decides when CQL opens",
     "-Dcassandra.native_transport_port": "the Services and the readiness probe rely on the usual port",

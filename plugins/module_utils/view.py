@@ -273,6 +273,15 @@ class View:
                     merged[address] = endpoint
         return merged
 
+    def owners(self) -> set[str]:
+        """Addresses of members that any observer knows tokens of."""
+        return {
+            address
+            for observation in self.observations.values()
+            for address, endpoint in observation.endpoints.items()
+            if endpoint.tokens
+        }
+
     def endpoint(self, node: NodeView) -> Endpoint | None:
         return self.endpoints().get(node.address) if node.address else None
 

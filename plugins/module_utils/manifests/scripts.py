@@ -67,11 +67,15 @@ has_data() {
 
 # down_for [SECONDS]: for how long the node did not serve; nothing when it never did. While the whole cluster was
 # stopped (from and to, in the ledger) nobody could miss anything: that does not count, with SECONDS only where the node
-# had served until so long before it.
+# had served until so long before CQL was closed for it (before the end of the last node, where that was not noted).
 down_for() {
     last=$(stat -c %Y "$marks/alive" 2>/dev/null) || return 0
-    fact pause | awk -v last="$last" -v now="$(date +%s)" -v late="${1:-}" '
-        NF == 2 && (late == "" || last + late >= $1) { from = $1 > last ? $1 : last; if ($2 > from) last += $2 - from }
+    fact pause | awk -v last="$last" -v now="$(date +%s)" -v late="${1:-}" -v closed="$(fact closed)" '
+        closed == "" { closed = $1 }
+        NF == 2 && (late == "" || last + late >= closed + 0) {
+            from = $1 > last ? $1 : last
+            if ($2 > from) last += $2 - from
+        }
         END { print now - last }'
 }
 
@@ -148,7 +152,7 @@ decide_with_data() {
 decide_half_way() {
     case $(cat "$marks/way" 2>/dev/null) in
     replace*)
-        reason="its replacement died half-way, and Cassandra refuses to go on over partial data; replace it again\
+        reason="its replacement died half-way, and no node may go on over partial data; replace it again\
  (playbook replace_node), which gives it an empty volume"
         ;;
     bootstrap) way=bootstrap ;; # 4.x streams all of it anew, 5.0 refuses to.

@@ -114,7 +114,8 @@ class Cluster:
         if ledger is None or ledger.phase != PHASE_RUNNING:
             return None
         if ledger.stopped is not None and not self._may_be_stopped:
-            raise CassopsError(f"datacenter {datacenter} is stopped on purpose; start it with the playbook start")
+            way = "start it with the playbook start, after destroy with deploy"
+            raise CassopsError(f"datacenter {datacenter} is stopped on purpose; {way}")
         secret = kube.get("Secret", self._secret)
         if secret is None:
             raise CassopsError(

@@ -86,7 +86,8 @@ class Power:
         found, ledger = self.members.look()
         if ledger.stopped is None:
             self.refuse(found)
-            self.cluster.write_ledger(ledger, replace(ledger, stopped=self.now(), pause=None))
+            now = self.now()
+            self.cluster.write_ledger(ledger, replace(ledger, stopped=now, closed=now, pause=None))
             self.members.say("the ledger says stopped")
         for name in self.schedules(suspended=False):
             self.suspend(name, True)
@@ -149,7 +150,8 @@ class Power:
                 found, ledger = self.members.look()
             # Before the first pod: with pods beside it, "stopped" tells of a stop that was not finished.
             paused = pause(ledger, not self.cluster.peers, self.now())
-            self.cluster.write_ledger(ledger, replace(ledger, pause=paused, stopped=None))
+            closed = ledger.closed if paused else None
+            self.cluster.write_ledger(ledger, replace(ledger, pause=paused, closed=closed, stopped=None))
             self.members.say("the ledger does not say stopped any more")
         for rack, nodes in self.short(found, ledger).items():
             self.cluster.check()
@@ -168,7 +170,10 @@ class Power:
         live = {rack: found.get("StatefulSet", self.members.stateful_set(rack)) for rack in counts}
         gone = [rack for rack, item in live.items() if item is None]
         if gone:
-            raise CassopsError(f"the StatefulSets of rack {', '.join(gone)} are gone: run the playbook deploy")
+            way = "run the playbook deploy"
+            if len(gone) < len(live):
+                way = "run the playbook destroy, which takes the others away and keeps every volume, then deploy"
+            raise CassopsError(f"the StatefulSets of rack {', '.join(gone)} are gone: {way}")
         return {rack: counts[rack] for rack, item in live.items() if item and item["spec"]["replicas"] < counts[rack]}
 
     def wait_whole(self) -> None:

@@ -48,7 +48,13 @@ ASK_LIMIT = 20.0
 JUST_STARTED = 120.0
 GOSSIPER = "org.apache.cassandra.net:type=Gossiper"
 UNITS: Mapping[str, float] = {"": 0.001, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-HINT_SETTINGS = ("max_hint_window", "max_hint_window_in_ms", "hinted_handoff_enabled")
+HINT_SETTINGS = (
+    "max_hint_window",
+    "max_hint_window_in_ms",
+    "hinted_handoff_enabled",
+    "hinted_handoff_disabled_datacenters",
+    "max_hints_size_per_host",
+)
 
 
 def cases(cluster: Cluster, sight: Sight) -> list[Case]:
@@ -257,16 +263,16 @@ def hint_window(cluster: Cluster, sight: Sight) -> float | None:
     Who takes a write keeps its hints, so every datacenter's setting counts. That of one node counts for a datacenter.
     """
     asked = zip((cluster.own, *cluster.peers), (sight.view, *sight.others), strict=True)
-    told = [window_in(place, view) for place, view in asked if view.observations]
+    told = [window_in(place, view, cluster.own.datacenter) for place, view in asked if view.observations]
     known = [window for window in told if window is not None]
     return min(known) if known and len(known) == len(told) else None
 
 
-def window_in(place: Place, view: View) -> float | None:
+def window_in(place: Place, view: View, datacenter: str) -> float | None:
     for pod in sorted(view.observations):
         told = attempt(partial(hint_settings, place, pod))
         if isinstance(told, dict):
-            return window_of(told)
+            return window_of(told, datacenter)
     return None
 
 
@@ -276,9 +282,13 @@ def hint_settings(place: Place, pod: str) -> dict[str, str | None]:
         return {name: setting(session, name) for name in HINT_SETTINGS}
 
 
-def window_of(told: Mapping[str, str | None]) -> float | None:
-    """4.0 tells milliseconds, later versions what stands in cassandra.yaml, such as 3h."""
-    if told.get("hinted_handoff_enabled") == "false":
+def window_of(told: Mapping[str, str | None], datacenter: str) -> float | None:
+    """Until when a node keeps hints for the nodes of a datacenter (C(StorageProxy.shouldHint)). 4.0 tells milliseconds,
+    later versions what stands in cassandra.yaml, such as 3h."""
+    without = re.findall(r"[^\[\], ]+", told.get("hinted_handoff_disabled_datacenters") or "")
+    # With a limit on their size there may be fewer than the time says.
+    limited = re.match(r"0*[1-9]", told.get("max_hints_size_per_host") or "")
+    if told.get("hinted_handoff_enabled") == "false" or datacenter in without or limited:
         return 0.0
     written = told.get("max_hint_window") or told.get("max_hint_window_in_ms") or ""
     match = re.fullmatch(r"(\d+)(ms|s|m|h|d|)", written)

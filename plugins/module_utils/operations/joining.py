@@ -12,7 +12,7 @@
 5. Who lost ranges is noted, for cleanup. Then the ledger gets the host id, which ends the join.
 
 Each step looks first and can be repeated. A node that dies half-way is begun again on an empty volume: it was no member
-yet, and Cassandra does not go on over partial data.
+yet. No node may go on over partial data: 4.x would leave out what was written since, 5.0 refuses.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Joining(Moving):
         until(look, f"{self.members.short(pod)} to join", self.limit, self.progress, PAUSE, mark=stream.mark)
 
     def half_way(self, node: NodeView) -> None:
-        """:raises HalfWay: it died, and Cassandra refuses to go on over partial data."""
+        """:raises HalfWay: it died, and no node may go on over partial data."""
         if node.phase != "Crashed":
             return
         words = attempt(lambda: last_words(self.cluster.kube, node.pod, failures.LOG_LINES))

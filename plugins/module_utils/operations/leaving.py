@@ -12,7 +12,7 @@
    its volume go.
 
 Cassandra checks little by itself (C(StorageService.decommission), 4.0 to 5.0): that more nodes are left than a keyspace
-has replicas, and that nobody else joins or leaves.
+has replicas, and that no ranges are on their way to this node.
 """
 
 from __future__ import annotations

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 from .. import restoring
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
-from ..ledger import ledger_name
+from ..ledger import PHASE_RUNNING, Ledger, ledger_name
 from ..lock import Lock
 from ..manifests import ledger_config_map
-from ..observe import LABEL_CLUSTER, attempt, labels, ledger_of, objects
+from ..observe import LABEL_CLUSTER, Objects, attempt, labels, ledger_of, objects
 from ..plan import plan_name
 from ..view import Keyspace
 from . import changes, rollout_plan
 from .cluster import Cluster, lock_name
+from .living import rack_of
+from .members import pause
 from .patience import Ending
 from .waiting import until
 
@@ -100,7 +103,7 @@ class Removal:
         if self.params.get("delete_volumes"):
             # The ledger goes last: as long as a volume is left, it says whose it is.
             return [*steps, self.delete_volumes, self.delete_ledger]
-        return [self.note_version, *steps]
+        return [self.note_version, *steps, self.note_stop]
 
     def note_version(self) -> None:
         """Into the ledger that stays, what the nodes run: a later deploy must bring them back with it."""
@@ -109,13 +112,39 @@ class Removal:
         if isinstance(ledger, CassopsError):
             self.ctx.warnings.append(f"which version the nodes ran was not noted: {ledger}")
             return
-        if ledger is None or (noted := rollout_plan.noted(ledger, found)) == ledger:
+        if ledger is None:
             return
-        planned = changes.plan([ledger_config_map(noted)], found)
+        noted = rollout_plan.noted(ledger, found)
+        if found.all("StatefulSet") and self.ends_cluster(ledger) and not self.has_begun(ledger, found):
+            noted = replace(noted, closed=int(self.kube.server_time()), pause=None)
+        self.write(noted, found)
+
+    def has_begun(self, ledger: Ledger, found: Objects) -> bool:
+        """Whether a run before noted that nodes are stopped from then on, and took some away."""
+        racks = {rack_of(pod, f"{self.cluster}-{self.name}") for pod in ledger.nodes}
+        return ledger.closed is not None and ledger.pause is None and len(found.all("StatefulSet")) < len(racks)
+
+    def note_stop(self) -> None:
+        """Into the ledger, since when nobody serves: a later deploy holds no node for having been away meanwhile."""
+        found = objects(self.kube, self.cluster, self.name)
+        ledger = attempt(lambda: ledger_of(found, self.cluster, self.name))
+        if isinstance(ledger, CassopsError) or ledger is None or not self.ends_cluster(ledger):
+            return
+        self.write(replace(ledger, stopped=int(self.kube.server_time()), pause=None), found)
+
+    def ends_cluster(self, ledger: Ledger) -> bool:
+        """Whether nobody serves any more when this datacenter is gone. One that is stopped already served nobody."""
+        if ledger.stopped is not None or ledger.phase != PHASE_RUNNING:
+            return False
+        stopped = replace(ledger, stopped=0)
+        return pause(stopped, not self.params.get("peers"), 0) is not None
+
+    def write(self, ledger: Ledger, found: Objects) -> None:
+        planned = changes.plan([ledger_config_map(ledger)], found)
         if not self.ctx.check_mode:
             self.lock.check()
             changes.send(self.kube, planned)
-        self.done += [str(change) for change in planned]
+        self.done += [str(change) for change in planned if str(change) not in self.done]
 
     def stop_nodes(self) -> None:
         self.delete_all("StatefulSet")

@@ -15,7 +15,8 @@
 8. The plan is deleted.
 
 Each step looks first and can be repeated, so a run that was killed is taken up at the step that is not done. A new node
-that dies half-way is begun again with the plan's address: Cassandra refuses to go on over partial data.
+that dies half-way is begun again with the plan's address: no node may go on over partial data (4.x would leave out
+what was written since, C(Some ranges of {} are already available); 5.0 refuses).
 """
 
 from __future__ import annotations
@@ -235,8 +236,12 @@ class Replacing:
         service = sight.found.get("Service", plan.pod)
         if service is None or service["spec"].get("clusterIP") != plan.address:
             return  # A new address is not said to hibernate.
-        living = [node.pod for node in sight.view.nodes if node.ready and node.pod != plan.pod]
-        told = together(lambda pod: attempt(lambda: take_as_seed(self.cluster.kube, pod, plan.address)), living)
+        living = [(self.cluster.kube, node.pod) for node in sight.view.nodes if node.ready and node.pod != plan.pod]
+        if not living:
+            # The last of its datacenter hears of the ring by the others only.
+            views = [(place.kube, place.view(place.objects())) for place in self.cluster.peers]
+            living = [(kube, node.pod) for kube, view in views for node in view.nodes if node.ready]
+        told = together(lambda where: attempt(lambda: take_as_seed(*where, plan.address)), living)
         unwilling = [error for error in told if isinstance(error, CassopsError)]
         if living and len(unwilling) == len(living):
             raise CassopsError(f"no living node takes {plan.pod} as a seed: {unwilling[0]}")

@@ -391,7 +391,7 @@ class FailingKube(FakeKube):
         elif disk.mark != mark:
             self.held[pod] = f"the volume belongs to another node: its mark is '{disk.mark}', this node is '{mark}'"
         elif pod in self.half_way:
-            self.held[pod] = "its replacement died half-way, and Cassandra refuses to go on over partial data"
+            self.held[pod] = "its replacement died half-way, and no node may go on over partial data"
         else:
             self.joined(pod)
 

@@ -661,3 +661,11 @@ def test_how_the_scheduled_backups_went() -> None:
     }
     now = datetime(2026, 11, 22, 3, 16, 0, tzinfo=timezone.utc)
     assert observe.schedule(item, now) == Schedule("shop-dc1-backup", "@daily", False, True, 1795317300.0, None, 60.0)
+
+
+def test_a_row_of_a_member_that_was_written_in_pieces() -> None:
+    """What it lacks is taken from gossip, and nothing of it is the text None."""
+    row = dict.fromkeys(("host_id", "data_center", "rack", "release_version", "schema_version", "tokens"))
+    told = observe.endpoint("198.19.0.9", row, {"198.19.0.9": {"release_version": "4.1.10", "dc": "dc1"}})
+    assert (told.version, told.datacenter, told.host_id, told.tokens) == ("4.1.10", "dc1", "", ())
+    assert observe.endpoint("198.19.0.9", row, {}).version == ""

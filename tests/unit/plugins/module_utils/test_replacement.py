@@ -62,7 +62,7 @@ FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 FOURTH = "shop-dc1-r1-1"
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
 EMPTY = "this node belongs to the datacenter (host id host-1) but its volume is empty; put the volume back, or approve"
-HALF_WAY = "its replacement died half-way, and Cassandra refuses to go on over partial data; replace it again"
+HALF_WAY = "its replacement died half-way, and no node may go on over partial data; replace it again"
 EXPIRED = (
     "the node was down for 900000 s, longer than gc_grace_seconds (864000): rows deleted meanwhile would come back"
 )
@@ -479,6 +479,14 @@ def test_row_10_a_removal_that_does_not_end() -> None:
 
 def test_row_11_a_ghost_is_taken_out_of_gossip() -> None:
     assert short(about_stranger(stranger(views.whole(), tokens=(), status="shutdown"))) == (11, ASSASSINATE)
+
+
+@pytest.mark.parametrize("pod", [FIRST, THIRD])
+def test_row_9_one_that_some_nodes_know_tokens_of_is_no_ghost(pod: str) -> None:
+    """A row of system.peers_v2 that lacks them must not let its ranges go without a stream."""
+    view, owner = stranger(views.whole(), tokens=(), status="shutdown"), stranger(views.whole())
+    mixed = replace(view, observations={**view.observations, pod: owner.observations[pod]})
+    assert short(about_stranger(mixed)) == (9, ASK)
 
 
 def test_row_11_not_while_a_node_is_down_and_never_one_that_lives() -> None:

@@ -972,3 +972,18 @@ def test_what_was_deleted_before_a_stop_ages_while_all_are_stopped(node: Node) -
     node.data()
     node.served(900_000)
     assert "longer than gc_grace_seconds (864000)" in node.reason()
+
+
+@pytest.mark.parametrize(("drained", "before"), [(60, 0), (500, 60), (500, 200)])
+def test_a_node_that_drained_for_long_before_a_stop_was_stopped_by_it(node: Node, drained: int, before: int) -> None:
+    """It stopped serving when CQL was closed; the pause begins when the last node has ended."""
+    now = int(time.time())
+    closed = now - 2_000_000
+    node.ledger(replace(RUNNING, pause=(closed + drained, now - 10), closed=closed))
+    node.mark()
+    node.data()
+    node.served(2_000_000 + before)
+    if before <= 120:
+        node.start()
+    else:
+        assert "longer than gc_grace_seconds (864000)" in node.reason(), "it was down before the others"

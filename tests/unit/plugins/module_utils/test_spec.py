@@ -378,3 +378,12 @@ def test_a_tag_must_not_say_another_version(image: str, fits: bool) -> None:
     told = errors(image=image)
     assert (told == []) is fits
     assert all(text.startswith("cassandra_image: its tag says Cassandra ") for text in told)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["-Dcassandra.reset_bootstrap_progress=false", "-Dcassandra.consistent.rangemovement=false"],
+)
+def test_how_a_node_joins_is_no_option_of_java(option: str) -> None:
+    with pytest.raises(SpecError, match=r"jvm_options.*cannot be set"):
+        spec.parse({**MINIMAL, "jvm_options": [option]}, "cassandra_")

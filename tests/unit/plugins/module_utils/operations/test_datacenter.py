@@ -27,6 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
     patience,
@@ -400,6 +401,16 @@ def test_configuration_of_other_datacenters_stays(deployed: World) -> None:
     deployed.kube.put({"kind": "ConfigMap", "metadata": {"name": "shop-dc2-config-0", "labels": other}, "data": {}})
     deployed.run(config={"concurrent_reads": 64})
     assert "shop-dc2-config-0" in deployed.kube.names("ConfigMap")
+
+
+def test_what_is_no_configuration_stays_whatever_the_cluster_is_called(world: World) -> None:
+    """Plans of replacements and restores cannot be made again."""
+    world.run(cluster="app-config")
+    labels = world.kube.one("ConfigMap", "app-config-dc1-ledger")["metadata"]["labels"]
+    plan = {"metadata": {"name": "app-config-dc1-replacement", "labels": labels}, "data": {"pod": "x"}}
+    world.kube.put({"kind": "ConfigMap", **plan})
+    assert world.run(cluster="app-config")["changes"] == []
+    assert "app-config-dc1-replacement" in world.kube.names("ConfigMap")
 
 
 def test_a_first_start_with_a_wrong_configuration_is_corrected(worlds: Callable[[], World]) -> None:
@@ -997,7 +1008,49 @@ def test_absent_keeps_volumes_ledger_and_secret(deployed: World) -> None:
     assert deployed.kube.names("ConfigMap") == ["shop-dc1-ledger"]
     assert deployed.kube.names("PersistentVolumeClaim") == [f"data-{pod}" for pod in (FIRST, SECOND, THIRD)]
     assert deployed.kube.names("Secret") == ["shop-superuser"]
-    assert deployed.kube.ledger() == ledger
+    assert without_pause(deployed.kube.ledger()) == ledger
+
+
+def without_pause(ledger: Ledger) -> Ledger:
+    return replace(ledger, stopped=None, closed=None, pause=None)
+
+
+def test_nobody_is_held_for_having_been_away_while_all_were_destroyed(deployed: World) -> None:
+    began = deployed.kube.clock
+    deployed.remove()
+    stopped = deployed.kube.ledger().stopped
+    assert stopped is not None
+    assert stopped >= began
+    deployed.kube.clock += 30 * 86400
+    assert deployed.remove()["changed"] is False
+    deployed.run()
+    ledger = deployed.kube.ledger()
+    assert ledger.stopped is None
+    assert ledger.pause is not None
+    assert ledger.closed is not None
+    assert ledger.pause[0] == stopped
+    assert ledger.pause[1] >= began + 30 * 86400
+    assert began <= ledger.closed <= stopped
+
+
+def test_a_removal_that_goes_on_keeps_when_the_first_closed_its_nodes(deployed: World) -> None:
+    """Its nodes have ended since then."""
+    before = len(deployed.kube.writes)
+    for lives in range(1, 60):
+        if deployed.killed(lives, state="absent", confirm="dc1") and len(deployed.kube.names("StatefulSet")) == 2:
+            break
+    assert deployed.writes(before)
+    closed = deployed.kube.ledger().closed
+    deployed.kube.clock += 7200
+    deployed.remove()
+    assert closed is not None
+    assert deployed.kube.ledger().closed == closed
+
+
+def test_a_destroyed_datacenter_of_several_was_no_pause(two: World) -> None:
+    two.run(**SECOND_DC)
+    two.remove(peers=[{"datacenter": "dc2", "namespace": "far"}])
+    assert (two.kube.ledger().stopped, two.kube.ledger().closed) == (None, None)
 
 
 def test_absent_keeps_what_tells_how_far_a_replacement_or_a_restore_is(deployed: World) -> None:
@@ -1030,7 +1083,7 @@ def test_deploy_brings_back_the_same_nodes(deployed: World) -> None:
     deployed.remove()
     result = deployed.run()
     assert result["phase"] == "running"
-    assert deployed.kube.ledger() == ledger
+    assert without_pause(deployed.kube.ledger()) == ledger
     assert password_of(deployed.kube) == password
     assert {pod: member.host_id for pod, member in deployed.ring.members.items()} == {
         pod: node.host_id for pod, node in ledger.nodes.items()
@@ -1207,6 +1260,23 @@ def test_a_second_datacenter_waits_for_the_first_start_of_the_first(worlds: Call
         world.run(**SECOND_DC)
     assert world.others["far"].names("StatefulSet") == []
     world.run()
+    assert world.run(**SECOND_DC)["phase"] == "running"
+
+
+def test_of_two_first_starts_at_the_same_time_one_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has seen that the other does not run, and holds the lock of its own place."""
+    far = world.others["far"] = FakeKube(world.ring, "far", subnet="198.19.7")
+    prepare = datacenter.Deployment.prepare
+
+    def late(self: datacenter.Deployment, found: Objects) -> Ledger:
+        monkeypatch.setattr(datacenter.Deployment, "prepare", prepare)
+        with pytest.raises(Locked):
+            world.run(**SECOND_DC)
+        return prepare(self, found)
+
+    monkeypatch.setattr(datacenter.Deployment, "prepare", late)
+    world.run(peers=[{"datacenter": "dc2", "namespace": "far"}])
+    assert far.names("StatefulSet") == []
     assert world.run(**SECOND_DC)["phase"] == "running"
 
 

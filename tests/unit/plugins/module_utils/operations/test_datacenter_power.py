@@ -57,6 +57,30 @@ def test_stop_keeps_everything_and_start_brings_it_back(world: Rolling) -> None:
     assert world.deploy()["changes"] == []
 
 
+def test_the_stop_of_all_begins_where_clients_are_turned_away(world: Rolling) -> None:
+    """A node that drains for long was stopped with the others all the same."""
+    world.kube.clock += 1000
+    power(world, "stopped")
+    closed = world.kube.ledger().closed
+    world.kube.clock += 1000
+    power(world, "stopped")
+    power(world, "started")
+    ledger = world.kube.ledger()
+    assert closed is not None
+    assert ledger.closed == closed
+    assert ledger.pause is not None
+    assert closed <= ledger.pause[0]
+
+
+def test_the_statefulset_of_one_rack_is_gone_while_stopped(world: Rolling) -> None:
+    power(world, "stopped")
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r1"))
+    with pytest.raises(CassopsError, match=r"rack r1 are gone: run the playbook destroy, .* then deploy"):
+        power(world, "started")
+    datacenter.run({**WANTED, "state": "absent", "confirm": "dc1"}, world.context())
+    assert world.deploy()["phase"] == "running"
+
+
 def test_the_pause_is_noted_where_it_is_the_whole_cluster(world: Rolling) -> None:
     power(world, "stopped")
     stopped = world.kube.ledger().stopped

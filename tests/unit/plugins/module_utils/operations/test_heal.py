@@ -1390,3 +1390,37 @@ def test_whose_data_is_on_a_volume_is_not_guessed() -> None:
     assert failures.has_joined(kube, FIRST) is False
     with pytest.raises(CassopsError, match="whether its volume is that of a member cannot be read: cannot"):
         failures.has_joined(kube, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("told", "window"),
+    [
+        (
+            {"max_hint_window": "3h", "hinted_handoff_disabled_datacenters": "[]", "max_hints_size_per_host": "0B"},
+            10800.0,
+        ),
+        ({"max_hint_window_in_ms": "10800000"}, 10800.0),
+        ({"max_hint_window": "3h", "hinted_handoff_enabled": "false"}, 0.0),
+        ({"max_hint_window": "3h", "hinted_handoff_disabled_datacenters": "[dc2, dc1]"}, 0.0),
+        ({"max_hint_window": "3h", "hinted_handoff_disabled_datacenters": "[dc10]"}, 10800.0),
+        ({"max_hint_window": "3h", "max_hints_size_per_host": "100MiB"}, 0.0),
+        ({}, None),
+    ],
+)
+def test_for_how_long_hints_are_kept(told: dict[str, str | None], window: float | None) -> None:
+    assert failures.window_of(told, "dc1") == window
+
+
+def test_the_last_node_of_a_datacenter_is_made_known_to_the_others(world: World) -> None:
+    """Nobody lives here who could gossip with it while it hibernates."""
+    ctx = Context(connect=lambda params: cast(Kube, world.kube))
+    cluster = Cluster({"cluster": "shop", "datacenter": "dc1"}, ctx)
+    cluster.peers = [cluster.own]
+    sight = cluster.look()
+    alone = replace(
+        sight, view=replace(sight.view, nodes=tuple(node for node in sight.view.nodes if node.pod == FIRST))
+    )
+    doing = SimpleNamespace(cluster=cluster, say=world.said.append)
+    address = world.kube.one("Service", FIRST)["spec"]["clusterIP"]
+    replacing.Replacing.acquaint(doing, SimpleNamespace(pod=FIRST, address=address), alone)  # type: ignore[arg-type]
+    assert set(world.ring.seeds) >= set(NODES) - {FIRST}
