@@ -52,6 +52,14 @@ ONLY: Mapping[str, tuple[str, str]] = {
 }
 """Keys with one value that works, and why."""
 
+NEEDED: Mapping[str, str] = {
+    **{key: why for key, (_name, why) in ONLY.items()},
+    "authenticator": "it lets everybody in",
+    "num_tokens": "the tokens are planned for a number",
+    "storage_compatibility_mode": "it may be a step back, which Cassandra refuses",
+}
+"""Keys that cannot be left to Cassandra's own default, and why."""
+
 ENCRYPTION = ("client_encryption_options", "server_encryption_options")
 MAX_NUM_TOKENS = 1024
 
@@ -80,6 +88,11 @@ def class_name(value: Any) -> str:
     return str(name).rpartition(".")[2]
 
 
+def is_one(config_map: Mapping[str, Any]) -> bool:
+    """Whether a ConfigMap holds a node's configuration. Its name does not tell: a cluster may be called app-config."""
+    return "cassandra.yaml" in (config_map.get("data") or {})
+
+
 def written(config_map: Mapping[str, Any], key: str) -> Any:
     """The value of a key in a configuration ConfigMap of this collection, which has a line a key with its value as
     JSON; None where there is none."""
@@ -97,6 +110,8 @@ def _check_key(key: str, value: Any, release: tuple[int, int, int], path: str) -
     elif release < settings.SINCE.get(key, release):
         since = ".".join(map(str, settings.SINCE[key]))
         yield f"{path}: came with Cassandra {since}; {'.'.join(map(str, release))} would not start with it"
+    elif value is None and key in NEEDED:
+        yield f"{path}: must not be null, Cassandra's own default: {NEEDED[key]}; leave it out, or give it a value"
     elif value is not None:
         yield from _check_value(key, value, path)
 

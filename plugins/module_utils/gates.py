@@ -116,8 +116,14 @@ def no_strangers(view: View) -> list[str]:
 
 def whole(view: View) -> list[str]:
     """All that must hold before a datacenter counts as well: G1 to G5 and G12, all reasons."""
-    gates = (running, heard, up_in_every_view, normal, one_schema, no_strangers)
+    gates = (running, heard, up_in_every_view, normal, agreed_schema, no_strangers)
     return [reason for gate in gates for reason in gate(view)]
+
+
+def agreed_schema(view: View) -> list[str]:
+    """G4 as far as it can hold: half way through an upgrade, among the nodes of each line."""
+    lines = {line(seen.own.version) for seen in view.observations.values()}
+    return one_schema_a_line(view) if len(lines) > 1 else one_schema(view)
 
 
 # --- Kubernetes -------------------------------------------------------------------------------------------------------

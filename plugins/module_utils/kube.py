@@ -649,6 +649,7 @@ class Kube:
         self._count(what.verb, dry="dryRun" in (query or {}))
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
+            renewals = self.server.renewals
             try:
                 response = self._once(method, path, query, headers, content)
             except urllib3.exceptions.HTTPError as error:
@@ -659,7 +660,7 @@ class Kube:
             self._learn(response.headers)
             if response.status < 300:
                 return response.data, response.headers
-            if response.status == 401 and attempt == 1 and self._renew():
+            if response.status == 401 and attempt == 1 and self.server.renew(renewals):
                 continue
             again = response.status == 429 or (repeatable and response.status in (500, 502, 503, 504))
             if last or not again:
@@ -731,10 +732,6 @@ class Kube:
             return attempt == 1 and isinstance(error, urllib3.exceptions.NewConnectionError)
         nothing_sent = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
         return repeatable or isinstance(error, nothing_sent)
-
-    def _renew(self) -> bool:
-        """After a 401: takes new credentials where their source can give them. True where it is worth another try."""
-        return self.server.renew()
 
     def _learn(self, headers: Mapping[str, str]) -> None:
         self._answered = True

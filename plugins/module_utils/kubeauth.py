@@ -81,6 +81,7 @@ class Server:
     :ivar origin: where this came from, for messages: `` (context "a" of /x/y)``.
     :ivar ssl_context: None for plain http.
     :ivar proxy: URL of a proxy, empty for none.
+    :ivar renewals: how often credentials were replaced by others.
     """
 
     host: str
@@ -91,6 +92,7 @@ class Server:
     proxy: str = ""
     impersonation: tuple[tuple[str, str], ...] = ()
     refresh: Callable[[], Token] | None = None
+    renewals: int = 0
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     def headers(self) -> list[tuple[str, str]]:
@@ -99,14 +101,21 @@ class Server:
             token = self.token()
         return ([("Authorization", token)] if token else []) + list(self.impersonation)
 
-    def renew(self) -> bool:
-        """Takes new credentials after a refusal. True where their source may have given others."""
+    def renew(self, known: int) -> bool:
+        """Takes new credentials after a refusal. True where their source gave others, or another request has had them.
+
+        :param known: `renewals` when the refused request was made.
+        """
         if self.refresh is None:
             return False
         with self._lock:
+            if self.renewals != known:
+                return True
             before = self.token()
             self.token = self.refresh()
-            return self.token() != before
+            given = self.token() != before
+            self.renewals += given
+            return given
 
 
 @dataclasses.dataclass

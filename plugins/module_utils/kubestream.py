@@ -169,11 +169,12 @@ def connect(kube: Kube, pod: str, subresource: str, query: Sequence[tuple[str, s
     url = kube.server.host + kube.path("Pod", namespace, pod, subresource) + "?" + urlencode(query)
     renewed = False
     for attempt in range(1, 4):
+        renewals = kube.server.renewals
         try:
             return Stream(_handshake(kube, url))
         except websocket.WebSocketBadStatusException as error:
             status, body = error.status_code, error.resp_body or b""
-            if status == 401 and not renewed and kube.server.renew():
+            if status == 401 and not renewed and kube.server.renew(renewals):
                 renewed = True
                 continue
             if attempt == 3 or status not in (429, 502, 503, 504):

@@ -28,6 +28,9 @@ RENEW = 15.0
 PROCESS = "cassops.kubernetes/process"
 """Annotation with the holder's process, unique in the world: ``<boot id>/<pid namespace>/<pid>``."""
 
+WORKER = "cassops.kubernetes/worker"
+"""Annotation with the process of the holder's task that is at work under the lock, empty between tasks."""
+
 
 class Locked(CassopsError):
     """Somebody else holds the lock."""
@@ -110,6 +113,8 @@ class Lock:
         self._lost = ""
         self._controller = controller()
         self._process = process(self._controller)
+        self._worker = process(os.getpid())
+        self._at_work = False
 
     def __enter__(self) -> Lock:
         self.acquire()
@@ -117,7 +122,7 @@ class Lock:
 
     def __exit__(self, *exception: object) -> None:
         if self._held_before:
-            self._end_thread()
+            self._leave()
         else:
             self.release()
 
@@ -131,6 +136,7 @@ class Lock:
         """
         self._see_controller()
         self._end_if_lost()
+        self._at_work = background
         deadline = time.monotonic() + wait
         seen: dict[str, float] = {}
         while not self._try(seen):
@@ -148,6 +154,15 @@ class Lock:
             if lease is not None and self.is_ours(lease):
                 self._write(lease, holder="")
         self._lease = None
+
+    def _leave(self) -> None:
+        """To the next task of this run, which may begin before this one's process is gone."""
+        self._end_thread()
+        self._at_work = False
+        with contextlib.suppress(CassopsError):
+            lease = self.kube.get("Lease", self.name)
+            if lease is not None and self.is_ours(lease):
+                self._lease = self._write(lease, holder=self.holder)
 
     def is_ours(self, lease: Object) -> bool:
         """Whether this run holds it. Two containers of one host name may have equal users and process numbers, so the
@@ -210,12 +225,19 @@ class Lock:
         ran on this machine is seen to be dead at once.
         """
         spec = lease.get("spec") or {}
-        if not spec.get("holderIdentity") or self.is_ours(lease) or is_dead(_process_of(lease)):
+        if not spec.get("holderIdentity") or is_dead(_process_of(lease)):
+            return True
+        if self.is_ours(lease) and not self._is_busy(lease):
             return True
         first_seen = seen.setdefault(_renewed(spec), time.monotonic())
         if time.monotonic() - first_seen > _duration(spec):
             return True
         return has_lapsed(lease, self.kube.server_time())
+
+    def _is_busy(self, lease: Object) -> bool:
+        """Whether another task of this run is at work under it: a play has a worker for each of its hosts."""
+        worker = _worker_of(lease)
+        return bool(worker) and worker != self._worker and not is_dead(worker)
 
     def _write(self, lease: Object | None, holder: str) -> Object:
         """Stores the lease over the version that was read: of two that try, one gets a conflict."""
@@ -230,11 +252,17 @@ class Lock:
         metadata: dict[str, Any] = dict((lease or {}).get("metadata") or {"name": self.name})
         metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "cassops"}
         metadata["annotations"] = {**(metadata.get("annotations") or {}), PROCESS: self._process if holder else ""}
+        metadata["annotations"][WORKER] = self._worker if holder and self._at_work else ""
         new: Object = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
         return self.kube.create(new) if lease is None else self.kube.replace(new)
 
     def _who(self) -> str:
         spec = (self._lease or {}).get("spec") or {}
+        if self._lease is not None and self.is_ours(self._lease):
+            return (
+                f"Another task of this run changes this cluster: it holds the lock {self.name}. Let the play take the "
+                "datacenters of one cluster one after the other, with serial: 1."
+            )
         return (
             f"Another run changes this cluster: {spec.get('holderIdentity', 'somebody')} holds the lock {self.name} "
             f"since {spec.get('acquireTime', 'an unknown time')}; its last sign of life was at "
@@ -269,6 +297,10 @@ class Lock:
 
 def _process_of(lease: Object) -> str:
     return str((lease["metadata"].get("annotations") or {}).get(PROCESS) or "")
+
+
+def _worker_of(lease: Object) -> str:
+    return str((lease["metadata"].get("annotations") or {}).get(WORKER) or "")
 
 
 def who_holds(kube: Kube, name: str) -> str:

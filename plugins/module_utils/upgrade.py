@@ -68,8 +68,8 @@ _UNITS: Mapping[str, str] = {
 
 
 def release(version: str) -> tuple[int, ...]:
-    """(5, 0, 9) of 5.0.9."""
-    return tuple(int(number) for number in version.split("."))
+    """(5, 0, 9) of 5.0.9, and of 5.0.9-SNAPSHOT, as a build of one's own calls itself."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def refusals(current: str, target: str, mode: str | None = None) -> list[str]:

@@ -333,6 +333,7 @@ def test_volumes_grow_under_their_nodes_although_a_run_is_killed(three: Datacent
             run.kill()
             result = larger.run("scale", facts=True, scale_wait_timeout=LIMIT).ok()
             assert result.facts[three.host]["needs_restart"] == []
+        assert three.template_owners() == {"cassops Apply"}, "what another owns, deploy can never take away"
         assert claims(larger) == {node: (uid, its_class, "3Gi") for node, (uid, *_rest) in before.items()}
         assert larger.run("scale").ok().changed == 0
         assert larger.deploy().changed == 0

@@ -89,6 +89,9 @@ def test_the_canary_and_the_way_back(old: Datacenter, new: Datacenter, client: W
         (canary,) = restarted(upgrade(new, rollout_pause_after="canary"), new)
         half = {node: "5.0.9" if node == canary else "4.1.10" for node in old.nodes}
         assert versions(old) == half
+        assert new.deploy().changed == 0, "upgrade begins with it, and the next run goes on"
+        (problem,) = (each["problem"] for each in new.status()["problems"])
+        assert problem.startswith("2 nodes run an older revision"), "schemas of two lines are none"
         for node in old.nodes:
             assert SNAPSHOT in old.nodetool(node, "listsnapshots"), node
         other = old.nodes[-1]
@@ -99,11 +102,13 @@ def test_the_canary_and_the_way_back(old: Datacenter, new: Datacenter, client: W
         assert versions(old) == half, "a pod that comes back by itself comes back as it was"
         assert restarted(restart(new, rollout_rollback=True), new) == [canary]
         assert set(versions(old).values()) == {"4.1.10"}
+        assert old.template_owners() == {"cassops Apply"}, "what another owns, deploy can never take away"
 
 
 def test_the_whole_way_to_5_0(new: Datacenter, client: Workload) -> None:
     with no_request_fails(new, client) as watcher:
-        upgrade(new)
+        assert len(restarted(upgrade(new, rollout_pause_after="canary"), new)) == 1
+        assert len(restarted(upgrade(new), new)) == 2, "it goes on where it paused"
     assert watcher.made == dict.fromkeys(new.nodes, 1)
     assert set(versions(new).values()) == {"5.0.9"}
     for node in new.nodes:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..configuration import is_one
 from ..errors import CassopsError
 from ..kube import Kube
 from ..manifests import differences, with_applied_annotation
@@ -26,9 +27,6 @@ try:
 except ImportError:
     # Without it no kubeconfig can be read, and kubeauth.py tells so; nothing here is reached.
     yaml = None  # type: ignore[assignment]
-
-# The prefix of the names of configuration ConfigMaps, which carry the hash of their content.
-CONFIG = "config"
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def diff(changes: Iterable[Change], configuration: Callable[[], Mapping[str, Any
     shown = []
     for change in changes:
         before = change.live
-        if before is None and change.kind == "ConfigMap" and f"-{CONFIG}-" in change.name:
+        if before is None and change.kind == "ConfigMap" and is_one(change.desired):
             before = dict(configuration() or {}) or None
         header = f"{change.kind} {change.name}"
         shown.append(
@@ -181,8 +179,8 @@ def diff(changes: Iterable[Change], configuration: Callable[[], Mapping[str, Any
 
 
 def masked(shown: str) -> str:
-    """Without passwords: those of a keystore stand in cassandra.yaml."""
-    return re.sub(r"""(_password["']?: *)(?!null)("(?:[^"\\]|\\.)*"|[^\s,}]+)""", r"\1********", shown)
+    """Without passwords and keys: those of a keystore stand in cassandra.yaml."""
+    return re.sub(r"""((?:_password|private_key)["']?: *)(?!null)("(?:[^"\\]|\\.)*"|[^\s,}]+)""", r"\1********", shown)
 
 
 def managed(live: Any, desired: Any) -> Any:

@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import cql, gates, internode_encryption, nodetool, ring, spec, upgrade
+from .. import configuration, cql, gates, internode_encryption, nodetool, ring, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
-from ..kube import Conflict, Invalid, Kube
+from ..kube import Conflict, Invalid, Kube, NotFound
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
 from ..lock import Lock
 from ..manifests import build, cron_job, ledger_config_map
@@ -153,8 +153,9 @@ class Deployment:
             self.create_namespace()
         with ExitStack() as stack:
             for place in (self.kube, *(peer.kube for peer in self.peers)):
-                lock = Lock(place, lock_name(self.desired.cluster), self.ctx.holder)
-                self.locks.append(stack.enter_context(lock))
+                self.locks.append(stack.enter_context(self.lock(place)))
+            if not found.all("StatefulSet"):
+                self.lock_newcomers(stack)
             found = self.look()
             self.refuse_news(found)
             ledger = self.prepare(found)
@@ -165,6 +166,20 @@ class Deployment:
                 self.open_cql(ledger, self.again(found))
             self.introduce(ledger)
             return self.prove(ledger, self.again(found))
+
+    def lock(self, place: Kube) -> Lock:
+        return Lock(place, lock_name(self.desired.cluster), self.ctx.holder)
+
+    def lock_newcomers(self, stack: ExitStack) -> None:
+        """Where datacenters may start for the first time that do not run yet: of two that would begin the ring at the
+        same time, each has its own lock already, so one of them at least is refused."""
+        running = {peer.ledger.datacenter for peer in self.peers}
+        for options in self.params.get("peers") or ():
+            if options["datacenter"] in running:
+                continue
+            # Without a namespace nobody has begun there; its deploy makes it first, and then finds our lock.
+            with suppress(NotFound):
+                self.locks.append(stack.enter_context(self.lock(self.ctx.kube(options))))
 
     # Validation. Nothing is touched before all of it holds.
 
@@ -417,9 +432,9 @@ class Deployment:
         if ledger is None or (ledger.phase == PHASE_NEW and not made):
             return self.new_ledger()
         if ledger.stopped is not None:
-            # Destroyed while it was stopped: what is made now starts.
+            # Destroyed, or stopped before that: what is made now starts.
             paused = pause(ledger, not self.peers and not self.unreached, int(self.kube.server_time()))
-            ledger = replace(ledger, stopped=None, pause=paused)
+            ledger = replace(ledger, stopped=None, pause=paused, closed=ledger.closed if paused else None)
         return ledger
 
     def make_secret(self) -> None:
@@ -562,7 +577,7 @@ class Deployment:
 
     def remove_unused_configuration(self, found: Objects) -> None:
         """Configuration that no pod and no revision a pod may come back at refers to."""
-        stored = {name: item for name, item in found.all("ConfigMap").items() if f"-{changes.CONFIG}-" in name}
+        stored = {name: item for name, item in found.all("ConfigMap").items() if configuration.is_one(item)}
         if len(stored) < 2:
             return
         made = revisions(self.kube, self.desired.cluster, self.desired.name)
@@ -976,7 +991,7 @@ def current_configuration(found: Objects) -> Mapping[str, Any] | None:
     """The configuration that the StatefulSets refer to today."""
     for item in found.all("StatefulSet").values():
         for volume in item["spec"]["template"]["spec"].get("volumes", ()):
-            name = volume.get("configMap", {}).get("name", "")
-            if f"-{changes.CONFIG}-" in name:
-                return found.get("ConfigMap", name)
+            config_map = found.get("ConfigMap", volume.get("configMap", {}).get("name", ""))
+            if config_map is not None and configuration.is_one(config_map):
+                return config_map
     return None

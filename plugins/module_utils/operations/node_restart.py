@@ -244,9 +244,10 @@ class Restarts:
         self.wait_observed()
 
     def _delete(self, nodes: Iterable[NodeView]) -> None:
-        self.cluster.check()
         for node in nodes:
             if node.uid:
+                # Each time: a request may have hung for longer than the lock lasts.
+                self.cluster.check()
                 self.say(f"{short([node.pod])} restarting")
                 self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
 

@@ -17,7 +17,7 @@ from typing import Any
 from ..kube import Forbidden, Kube, Right
 from ..observe import ZONE, together
 from ..quantity import value
-from ..spec import Rack
+from ..spec import Rack, from_json
 
 # What the automation may do in its namespace; extensions/kubernetes/rbac.yml grants just this (a test compares them).
 RIGHTS = tuple(
@@ -100,12 +100,20 @@ def errors(values: Mapping[str, Any], offered: Facts, prefix: str, living: Colle
 
     :param living: racks that are there already, see L(zone_errors).
     """
-    racks = [rack for rack in values.get("racks") or () if isinstance(rack, Mapping)]
+    racks = [rack for rack in map(structure, structure(values.get("racks")) or ()) if isinstance(rack, Mapping)]
     found = namespace_errors(offered, "deploy_create_namespace" if prefix else "create_namespace")
-    found += storage_errors(values.get("storage"), offered.storage_classes, prefix)
+    found += storage_errors(structure(values.get("storage")), offered.storage_classes, prefix)
     if not values.get("workers_on_demand"):
         found += zone_errors(racks, offered.workers, prefix, living)
     return found
+
+
+def structure(given: Any) -> Any:
+    """A value as spec.py reads it, which tells what cannot be read."""
+    try:
+        return from_json(given)
+    except ValueError:
+        return None
 
 
 def namespace_errors(offered: Facts, option: str) -> list[str]:

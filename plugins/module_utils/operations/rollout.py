@@ -19,7 +19,7 @@ from typing import Any
 from .. import rollout
 from ..context import Context, Failed
 from ..errors import CassopsError
-from ..observe import Objects
+from ..observe import Objects, attempt
 from . import rollout_plan, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
@@ -68,8 +68,10 @@ class Rollout:
         try:
             return self.go()
         except CassopsError as error:
-            # What was done is done, and a person wants to know it.
-            raise Failed(str(error), self.result(), getattr(error, "errors", ())) from error
+            # What was done is done, and a person wants to know it, also where the lock is lost or nothing answers.
+            told = attempt(self.result)
+            done = self.done() if isinstance(told, CassopsError) else told
+            raise Failed(str(error), done, getattr(error, "errors", ())) from error
 
     def go(self) -> dict[str, Any]:
         self.restarts.settle()
@@ -186,17 +188,23 @@ class Rollout:
         remaining = each * self.left - (time.monotonic() - self.batch_began)
         return f"{head}, {about(remaining)} left: "
 
-    def result(self, paused: bool = False) -> dict[str, Any]:
+    def done(self) -> dict[str, Any]:
+        """What was done; nothing is looked at."""
         done = self.restarts.done
-        view = self.cluster.look().view
-        result: dict[str, Any] = {
+        return {
             "changed": bool(done or self.returned),
             "restarted": [pod for each in done for pod in each.nodes],
             "batches": [each.facts() for each in done],
-            "pending_restart": [node.pod for node in view.nodes if rollout.needs_restart(view, node)],
-            "paused": paused,
             "returned": self.returned,
             "seconds": round(time.monotonic() - self.began, 1),
+        }
+
+    def result(self, paused: bool = False) -> dict[str, Any]:
+        view = self.cluster.look().view
+        result: dict[str, Any] = {
+            **self.done(),
+            "pending_restart": [node.pod for node in view.nodes if rollout.needs_restart(view, node)],
+            "paused": paused,
         }
         if self.ctx.diff_mode:
             result["diff"] = rollout_plan.diff(view, result["restarted"])

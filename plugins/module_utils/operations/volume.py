@@ -266,7 +266,8 @@ class Volumes:
 
         until(look, f"StatefulSet {name} to be deleted without its pods", self.limit, self.ctx.progress)
         self.cluster.check()
-        self.kube.create(made)
+        # Applied, as deploy does: what another manager made, deploy could never take away again.
+        self.kube.apply(made)
         until(self.unobserved, f"Kubernetes to see StatefulSet {name}", self.limit, self.ctx.progress)
         self.forget_copy()
         self.members.say(f"StatefulSet {name} is made again: new volumes have {self.wanted.words()}")

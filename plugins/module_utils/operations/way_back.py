@@ -49,21 +49,31 @@ def take(cluster: Cluster, settings: Settings, ctx: Context) -> list[str]:
     :raises CassopsError: no change is under way, or there is no safe way back from it.
     """
     done = []
-    for way in ways(cluster, settings, cluster.ask_all(cluster.look())):
+    sight = cluster.ask_all(cluster.look())
+    for way in ways(cluster, settings, sight):
         cluster.check()
-        # In one request: with a low partition Kubernetes would restart nodes at once.
-        patch = [
-            {"op": "replace", "path": "/spec/template", "value": way.template},
-            {"op": "replace", "path": "/spec/updateStrategy/rollingUpdate/partition", "value": way.replicas},
-            {"op": "add", "path": f"/metadata/annotations/{RETURNED.replace('/', '~1')}", "value": way.revision},
-        ]
-        cluster.kube.patch("StatefulSet", way.stateful_set, patch, "json")
+        # Before, and by a request of its own: what is applied with the template, the next deploy would take away.
+        cluster.kube.patch("StatefulSet", way.stateful_set, {"metadata": {"annotations": {RETURNED: way.revision}}})
+        cluster.kube.apply(returned(sight.found.all("StatefulSet")[way.stateful_set], way))
         done.append(f"StatefulSet {way.stateful_set} goes back to {runs(way.template)}")
         ctx.progress(done[-1], important=True)
     ctx.warnings.append(
         "the inventory may still want what was taken back: change it before the next deploy, which registers it again"
     )
     return done
+
+
+def returned(item: Mapping[str, Any], way: Return) -> dict[str, Any]:
+    """The StatefulSet with its former template, to be applied as deploy applies it: what is written by a patch has
+    another owner, and deploy could never take it away again.
+
+    Template and partition are one request: with a low partition Kubernetes would restart nodes at once.
+    """
+    metadata = {key: item["metadata"][key] for key in ("name", "labels", "annotations") if key in item["metadata"]}
+    metadata["annotations"] = {key: value for key, value in metadata.get("annotations", {}).items() if key != RETURNED}
+    strategy = {**item["spec"]["updateStrategy"], "rollingUpdate": {"partition": way.replicas}}
+    spec = {**item["spec"], "template": way.template, "updateStrategy": strategy}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec}
 
 
 def forget(cluster: Cluster, found: Objects) -> None:

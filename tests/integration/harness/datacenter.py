@@ -117,6 +117,16 @@ class Datacenter:
         found = self.namespace.list("pods", "-l", self.selector)
         return {pod["metadata"]["name"]: pod for pod in found}
 
+    def template_owners(self) -> set[str]:
+        """Who owns fields of the pod templates, such as ``cassops Apply``."""
+        found = self.namespace.list("statefulsets", "-l", self.selector, "--show-managed-fields")
+        return {
+            f"{entry['manager']} {entry['operation']}"
+            for item in found
+            for entry in item["metadata"]["managedFields"]
+            if "f:template" in entry["fieldsV1"].get("f:spec", {})
+        }
+
     @property
     def selector(self) -> str:
         """Labels of everything that belongs to it."""

@@ -57,6 +57,10 @@ def one_at_a_time(method: Method) -> Method:
     return locked  # type: ignore[return-value]
 
 
+def template(item: Object) -> Any:
+    return item["spec"].get("template") if item["kind"] == "StatefulSet" else None
+
+
 def sent(item: Any) -> Any:
     """A copy of what somebody sends, which must be JSON."""
     return json.loads(json.dumps(item))
@@ -222,6 +226,7 @@ class FakeKube:
             self.exists = True
             return obj
         self.need_namespace()
+        assert obj["kind"] != "StatefulSet", "a pod template is applied, not made"
         if (obj["kind"], obj["metadata"]["name"]) in self.objects:
             raise Conflict(f"{obj['kind']} {obj['metadata']['name']} already exists", 409, "AlreadyExists")
         item = sent(obj)
@@ -252,6 +257,8 @@ class FakeKube:
                 assert step["op"] == "add" or last in place
                 place[last] = sent(step["value"])
         if item.get("spec") != self.one(kind, name).get("spec"):
+            # Deploy could never take away again what has another owner than what it applies.
+            assert template(item) == template(self.one(kind, name)), "a pod template is applied, not patched"
             item["metadata"]["generation"] += 1
         return self.done(item)
 

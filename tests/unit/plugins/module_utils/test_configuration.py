@@ -136,3 +136,13 @@ def test_what_is_written_into_a_configuration():
     assert configuration.written(made, "authenticator") == {"class_name": "X"}
     assert configuration.written(made, "tokens") is None
     assert configuration.written({"data": {}}, "num") is None
+
+
+@pytest.mark.parametrize(
+    "key", ["authenticator", "num_tokens", "partitioner", "role_manager", "storage_compatibility_mode"]
+)
+def test_what_must_not_be_left_to_cassandra_is_not_null(key: str) -> None:
+    """Its own authenticator would let everybody in."""
+    (told,) = configuration.check({key: None}, (5, 0, 9), "cassandra_config")
+    assert told.startswith(f"cassandra_config.{key}: must not be null")
+    assert configuration.check({"sstable_preemptive_open_interval": None}, (5, 0, 9), "cassandra_config") == []

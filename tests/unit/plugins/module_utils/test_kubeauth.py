@@ -113,9 +113,11 @@ def test_a_token_file_is_relative_to_its_kubeconfig_and_read_again(tmp_path):
     assert server.headers() == [("Authorization", "Bearer old")]
     (tmp_path / "token").write_text("new\n", encoding="utf-8")
     assert server.headers() == [("Authorization", "Bearer old")], "not at each request"
-    assert server.renew() is True
+    before = server.renewals
+    assert server.renew(before) is True
     assert server.headers() == [("Authorization", "Bearer new")]
-    assert server.renew() is False, "the same again is not worth another try"
+    assert server.renew(before) is True, "another request with the old one was refused too"
+    assert server.renew(server.renewals) is False, "the same again is not worth another try"
 
 
 def test_an_exec_plugin_is_run_by_the_kubernetes_package(tmp_path):

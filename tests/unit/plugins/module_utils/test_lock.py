@@ -241,3 +241,42 @@ def test_containers_of_one_host_name_are_not_the_same_run(leases, monkeypatch):
     take(leases, "root@bastion pid 7")
     first.release()
     assert leases.lease["spec"]["holderIdentity"] == ""
+
+
+def test_two_tasks_of_one_run_are_not_at_work_at_once(leases, monkeypatch):
+    """A play without serial has a worker for each datacenter of a cluster."""
+    monkeypatch.setattr(module, "process", lambda pid: f"this-boot/pid:[1]/{pid}")
+    monkeypatch.setattr(os, "getppid", os.getpid)
+    with Lock(leases, "l", "me@a pid 1"):
+        other = Lock(leases, "l", "me@a pid 1")
+        other._worker = f"this-boot/pid:[1]/{os.getppid() + 1}"
+        with pytest.raises(Locked, match=r"Another task of this run .* serial: 1"):
+            other.acquire()
+        with Lock(leases, "l", "me@a pid 1"):
+            "the same task may take it twice"
+    other.acquire()
+    assert leases.lease["spec"]["holderIdentity"] == "me@a pid 1"
+    other.release()
+
+
+def test_the_next_task_of_a_run_does_not_wait_for_the_end_of_the_last_ones_process(leases, monkeypatch):
+    """Ansible starts it when the result is there; the process ends a moment later."""
+    monkeypatch.setattr(module, "process", lambda pid: f"this-boot/pid:[1]/{pid}")
+    monkeypatch.setattr(os, "getppid", os.getpid)
+    take(leases, "me@a pid 1")
+    with Lock(leases, "l", "me@a pid 1"):
+        pass
+    following = Lock(leases, "l", "me@a pid 1")
+    following._worker = f"this-boot/pid:[1]/{os.getppid() + 1}"
+    with following:
+        assert leases.lease["metadata"]["annotations"][module.WORKER] == following._worker
+    assert leases.lease["metadata"]["annotations"][module.WORKER] == ""
+    assert leases.lease["spec"]["holderIdentity"] == "me@a pid 1"
+
+
+def test_a_worker_that_died_leaves_the_lock_to_the_next_task(leases, monkeypatch):
+    monkeypatch.setattr(module, "process", lambda pid: f"this-boot/pid:[1]/{pid}")
+    monkeypatch.setattr(os, "getppid", os.getpid)
+    take(leases, "me@a pid 1")
+    leases.lease["metadata"]["annotations"][module.WORKER] = f"this-boot/pid:[1]/{2**22 + 1}"
+    take(leases, "me@a pid 1")

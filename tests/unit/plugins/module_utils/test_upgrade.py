@@ -180,7 +180,8 @@ def test_keys_of_another_line(config: dict[str, object], target: str, words: str
 
 @pytest.mark.parametrize("there", sorted(settings.KEYS))
 def test_every_key_of_every_line_is_known_renamed_or_refused(there: settings.Line) -> None:
-    keys = frozenset.union(*settings.KEYS.values()) - set(configuration.OWNED) - set(configuration.ONLY)
+    ruled = {*configuration.OWNED, *configuration.ONLY, *configuration.NEEDED}
+    keys = frozenset.union(*settings.KEYS.values()) - ruled
     told = {text.partition(":")[0] for text in upgrade.key_advice(dict.fromkeys(keys, 1), f"{there[0]}.{there[1]}.30")}
     for key in keys:
         faults = configuration.check({key: None}, (*there, 30), "config")
@@ -212,3 +213,7 @@ def test_before_an_upgrade_every_datacenter_is_asked_everything() -> None:
 def test_an_upgrade_that_is_half_done_goes_on() -> None:
     view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", version="4.1.10", schema="other")
     assert upgrade.before_upgrade([view]) == []
+
+
+def test_a_build_of_ones_own_has_the_release_that_it_comes_from() -> None:
+    assert upgrade.release("5.0.9-SNAPSHOT") == upgrade.release("5.0.9") == (5, 0, 9)

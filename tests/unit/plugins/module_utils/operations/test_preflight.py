@@ -298,3 +298,15 @@ def test_the_role_is_bound_to_the_service_account_and_reaches_nothing_outside_th
     assert (subject["kind"], subject["name"]) == ("ServiceAccount", items["ServiceAccount"]["metadata"]["name"])
     assert all(KINDS[right.kind].namespaced for right in preflight.RIGHTS)
     assert "*" not in str(items["Role"]["rules"])
+
+
+def test_values_may_be_json_texts() -> None:
+    """As surveys give them."""
+    offered = preflight.Facts("cassandra", True, ({"metadata": {"name": "gp3"}},), ())
+    assert preflight.errors({"storage": '{"class": "gp3"}'}, offered, "cassandra_") == []
+    racks = '[{"name": "r1", "zone": "nowhere", "nodes": 1}]'
+    found = preflight.errors({"storage": '{"class": "fast"}', "racks": racks}, offered, "cassandra_")
+    assert len(found) == 2
+    assert "fast" in found[0]
+    assert "nowhere" in found[1]
+    assert preflight.errors({"storage": "{broken", "racks": "[broken"}, offered, "")[0].startswith("storage.class: not")

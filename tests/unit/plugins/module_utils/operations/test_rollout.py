@@ -505,18 +505,18 @@ def test_the_way_back_begins_when_kubernetes_has_looked_at_it(
 ) -> None:
     """Before that, nodes that never had the change seem to wait for it."""
     pending.roll(pause_after="canary")
-    control, patch, late = pending.kube.control, pending.kube.patch, {"acts": 0}
+    control, apply, late = pending.kube.control, pending.kube.apply, {"acts": 0}
 
-    def patched(kind: str, name: str, body: Any, type: str = "merge") -> Any:
-        late["acts"] = 60 if type == "json" else late["acts"]
-        return patch(kind, name, body, type)
+    def applied(item: Any, **options: Any) -> Any:
+        late["acts"] = 60 if item["kind"] == "StatefulSet" else late["acts"]
+        return apply(item, **options)
 
     def controlled(name: str) -> None:
         late["acts"] -= 1
         if late["acts"] < 0:
             control(name)
 
-    monkeypatch.setattr(pending.kube, "patch", patched)
+    monkeypatch.setattr(pending.kube, "apply", applied)
     monkeypatch.setattr(pending.kube, "control", controlled)
     assert pending.roll(rollback=True)["restarted"] == [FIRST]
     pending.assert_whole()
@@ -1218,3 +1218,54 @@ def test_a_wait_has_its_limit(pending: Rolling) -> None:
 )
 def test_about(seconds: float, words: str) -> None:
     assert rollout.about(seconds) == words
+
+
+def test_a_line_upgrade_that_paused_after_its_canary_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes of different lines have different schema versions; deploy, which comes first, must not wait for one."""
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9")
+    world.roll(upgrade=True, pause_after="canary")
+    world.ring.members["shop-dc1-r1-0"].schema = "of-5.0"
+    assert world.deploy(version="5.0.9")["changed"] is False
+    world.ring.members["shop-dc1-r2-0"].schema = "of-nobody"
+    with pytest.raises(CassopsError, match=r"2 schema versions among the nodes of 4\.1"):
+        world.deploy(version="5.0.9")
+    world.ring.members["shop-dc1-r2-0"].schema = None
+    world.ring.schema = "of-5.0"
+    assert len(world.roll(upgrade=True)["restarted"]) == 2
+
+
+def test_what_was_done_is_told_where_the_lock_is_lost(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    check, deleted = Lock.check, pending.kube.delete
+
+    def delete(kind: str, name: str, **options: Any) -> Any:
+        monkeypatch.setattr(Lock, "check", lost)
+        return deleted(kind, name, **options)
+
+    def lost(self: Lock) -> None:
+        self._lost = "somebody holds it now"
+        check(self)
+
+    monkeypatch.setattr(pending.kube, "delete", delete)
+    with pytest.raises(Failed, match="somebody holds it now") as told:
+        pending.roll()
+    assert told.value.result["restarted"] == [FIRST]
+
+
+def test_no_pod_is_deleted_once_the_lock_is_lost(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request of a batch may have hung until somebody else took it."""
+    check, deleted, gone = Lock.check, pending.kube.delete, list[str]()
+
+    def delete(kind: str, name: str, **options: Any) -> Any:
+        gone.append(name)
+        return deleted(kind, name, **options)
+
+    def lost(self: Lock) -> None:
+        self._lost = "somebody holds it now" if gone else ""
+        check(self)
+
+    monkeypatch.setattr(pending.kube, "delete", delete)
+    monkeypatch.setattr(Lock, "check", lost)
+    with pytest.raises(CassopsError, match="somebody holds it now"):
+        pending.roll(max_unavailable="rack", canary=False)
+    assert len(gone) == 1
