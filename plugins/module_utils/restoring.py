@@ -370,17 +370,48 @@ def views(schema: Schema) -> set[Name]:
     }
 
 
-def missing(stored: Schema, living: Schema, names: Collection[Name]) -> list[Statement]:
-    """What has to be made before the tables can take their rows, in the order of the backup's schema."""
+def missing(stored: Schema, living: Schema, names: Collection[Name], way: str = IMPORT) -> list[Statement]:
+    """What has to be made before the tables can take their rows, in the order of the backup's schema.
+
+    :param way: by which they come, see L(empty_views).
+    """
     there = {identity(each) for each in living.statements}
     keyspaces = {name[0] for name in names}
+    empty = empty_views(stored, living, names, way)
 
     def wanted(each: Statement) -> bool:
         about = belongs_to(each)
         mine = schema_text.plain(each.keyspace) in keyspaces if about is None else about in names
-        return mine and identity(each) not in there
+        view = each.kind == "materialized_view" and (schema_text.plain(each.keyspace), schema_text.plain(each.name))
+        return mine and identity(each) not in there and view not in empty
 
     return [each for each in stored.statements if wanted(each)]
+
+
+def empty_views(stored: Schema, living: Schema, names: Collection[Name], way: str) -> list[Name]:
+    """Views that are gone and that the backup does not have. Files that are imported go past views, so one that is made
+    before them would stay empty; made after them it is filled. (Rows that are loaded go into it.)"""
+    if way != IMPORT:
+        return []
+    gone = sorted(views(stored) - views(living) - {*names})
+    bases = {
+        (schema_text.plain(each.keyspace), schema_text.plain(each.name)): belongs_to(each)
+        for each in stored.statements
+        if each.kind == "materialized_view"
+    }
+    return [name for name in gone if bases[name] in names]
+
+
+def not_made(plan: Plan, source: Source, living: Schema | None) -> list[str]:
+    """A warning where views of the tables stay away, see L(empty_views)."""
+    left = empty_views(source.schema, living or Schema("", "", ()), plan.names, plan.way)
+    if not left:
+        return []
+    told = ", ".join(".".join(name) for name in left)
+    return [
+        f"view {told} is not made: the backup does not have it, and files that are imported go past views. Create it "
+        "again after the restore, which fills it"
+    ]
 
 
 def half_made(stored: Schema, living: Schema, names: Collection[Name]) -> list[tuple[Statement, list[str]]]:

@@ -272,6 +272,7 @@ class Restore:
         except restoring.Refused as refused:
             raise Failed(str(refused), {"tokens": wanted_tokens(source, scene)}, refused.errors) from refused
         self.ctx.warnings.extend(restoring.returning(plan, source, scene.schema, now))
+        self.ctx.warnings.extend(restoring.not_made(plan, source, scene.schema))
         return plan
 
     def scene(self, wish: Wish, sight: Sight) -> Scene:

@@ -106,7 +106,7 @@ class Filling:
         """Keyspaces, types, tables, indexes and views that are gone, in the order in which they were described."""
         there = {endpoint.datacenter for endpoint in view.endpoints().values()}
         names = [name for name in self.plan.names if name[0] not in restoring.SYSTEM]
-        for statement in restoring.missing(self.schema, describe(asked), names):
+        for statement in restoring.missing(self.schema, describe(asked), names, self.plan.way):
             self.cluster.check()
             self.ctx.progress(f"make {named(statement)}", important=True)
             self.make_one(asked, statement, there)

@@ -657,3 +657,17 @@ def test_tables_of_which_the_backup_has_no_rows_are_left_alone() -> None:
 def test_a_whole_datacenter_goes_back_with_all_of_it(given: dict[str, Any]) -> None:
     told = refused(backup(), scene(backup()), replace(WHOLE, **given))
     assert any(f"{next(iter(given))}: the whole datacenter goes back" in each for each in told)
+
+
+def test_a_view_that_the_backup_does_not_have_is_made_after_the_restore() -> None:
+    """Made before the files come, it would stay empty."""
+    source = backup(tables=("shop.orders",))
+    wish = replace(WISH, tables=("shop.orders",))
+    plan = planned(source, scene(source, EMPTY), wish)
+    kinds = [each.kind for each in restoring.missing(SCHEMA, EMPTY, plan.names, plan.way)]
+    assert "table" in kinds
+    assert "materialized_view" not in kinds
+    (told,) = restoring.not_made(plan, source, EMPTY)
+    assert told.startswith("view shop.by_place is not made")
+    assert restoring.empty_views(SCHEMA, EMPTY, plan.names, "load") == []
+    assert restoring.not_made(planned(backup(), scene(backup(), EMPTY), WISH), backup(), EMPTY) == []
