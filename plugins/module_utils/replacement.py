@@ -1036,20 +1036,13 @@ def stranger(scene: Scene, member: Endpoint) -> Decision:
             f"if that does not end: module node_remove with host_id {member.host_id} goes on with it, and with force "
             "ends it, such as where a node that was to receive is dead",
         )
-    if member.tokens:
-        return Decision(
-            address,
-            9,
-            ASK,
-            f"it is a dead member of the ring and none of this datacenter's nodes; it owns {len(member.tokens)} tokens",
-            f"if it will not come back: module node_remove with host_id {member.host_id}",
-        )
     if any(address in view.owners() for view in scene.views):
+        owns = f"it owns {len(member.tokens)} tokens" if member.tokens else "some nodes know tokens of it"
         return Decision(
             address,
             9,
             ASK,
-            "it is a dead member of the ring and none of this datacenter's nodes; some nodes know tokens of it",
+            f"it is a dead member of the ring and none of this datacenter's nodes; {owns}",
             f"if it will not come back: module node_remove with host_id {member.host_id}",
         )
     if gates.up_in_every_view(scene.seen):

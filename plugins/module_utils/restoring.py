@@ -292,16 +292,19 @@ def chosen(wish: Wish, source: Source) -> tuple[list[Name], list[str]]:
 
 
 def elsewhere_then(source: Source) -> set[str]:
-    """Keyspaces that had no replicas in the datacenter of the backup: it has their tables, and not one row of them."""
+    """Keyspaces of whose tables the backup has not one row."""
+    return set(without_replicas(source.schema, source.manifest.datacenter))
+
+
+def without_replicas(schema: Schema, datacenter: str) -> dict[str, Mapping[str, str]]:
+    """Keyspaces that have no replicas in a datacenter, with their replication."""
     options = {
-        schema_text.plain(each.name): schema_text.replication(each.cql)
-        for each in source.schema.statements
-        if each.kind == "keyspace"
+        made_by(each)[0]: schema_text.replication(each.cql) for each in schema.statements if each.kind == "keyspace"
     }
     return {
-        keyspace
+        keyspace: told
         for keyspace, told in options.items()
-        if told.get("class", "").endswith(NETWORK) and told.get(source.manifest.datacenter, "0") == "0"
+        if told.get("class", "").endswith(NETWORK) and told.get(datacenter, "0") == "0"
     }
 
 
@@ -330,11 +333,7 @@ def limited(manifest: Manifest) -> str:
 
 def described(schema: Schema) -> list[Name]:
     """Every table and view that the schema makes."""
-    return [
-        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
-        for each in schema.statements
-        if each.kind in ("table", "materialized_view")
-    ]
+    return [made_by(each) for each in schema.statements if each.kind in ("table", "materialized_view")]
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------
@@ -344,30 +343,28 @@ def identity(statement: Statement) -> tuple[str, str, str]:
     return statement.kind, schema_text.plain(statement.keyspace), schema_text.plain(statement.name)
 
 
+def made_by(statement: Statement) -> Name:
+    """What it makes."""
+    return schema_text.plain(statement.keyspace), schema_text.plain(statement.name)
+
+
 def belongs_to(statement: Statement) -> Name | None:
     """The table that a statement makes or is about; None for what a keyspace has besides tables."""
-    keyspace = schema_text.plain(statement.keyspace)
     if statement.kind in ("index", "trigger", "materialized_view"):
         return schema_text.base(statement.kind, statement.cql)
-    return (keyspace, schema_text.plain(statement.name)) if statement.kind == "table" else None
+    return made_by(statement) if statement.kind == "table" else None
 
 
 def with_views(names: Collection[Name], schema: Schema) -> list[Name]:
     """The tables and the views on them, which hold copies of their rows."""
     views = [
-        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
-        for each in schema.statements
-        if each.kind == "materialized_view" and belongs_to(each) in names
+        made_by(each) for each in schema.statements if each.kind == "materialized_view" and belongs_to(each) in names
     ]
     return sorted({*names, *views})
 
 
 def views(schema: Schema) -> set[Name]:
-    return {
-        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
-        for each in schema.statements
-        if each.kind == "materialized_view"
-    }
+    return {made_by(each) for each in schema.statements if each.kind == "materialized_view"}
 
 
 def missing(stored: Schema, living: Schema, names: Collection[Name], way: str = IMPORT) -> list[Statement]:
@@ -382,8 +379,8 @@ def missing(stored: Schema, living: Schema, names: Collection[Name], way: str = 
     def wanted(each: Statement) -> bool:
         about = belongs_to(each)
         mine = schema_text.plain(each.keyspace) in keyspaces if about is None else about in names
-        view = each.kind == "materialized_view" and (schema_text.plain(each.keyspace), schema_text.plain(each.name))
-        return mine and identity(each) not in there and view not in empty
+        left_out = each.kind == "materialized_view" and made_by(each) in empty
+        return mine and identity(each) not in there and not left_out
 
     return [each for each in stored.statements if wanted(each)]
 
@@ -393,13 +390,7 @@ def empty_views(stored: Schema, living: Schema, names: Collection[Name], way: st
     before them would stay empty; made after them it is filled. (Rows that are loaded go into it.)"""
     if way != IMPORT:
         return []
-    gone = sorted(views(stored) - views(living) - {*names})
-    bases = {
-        (schema_text.plain(each.keyspace), schema_text.plain(each.name)): belongs_to(each)
-        for each in stored.statements
-        if each.kind == "materialized_view"
-    }
-    return [name for name in gone if bases[name] in names]
+    return sorted({*with_views(names, stored)} - {*names} - views(living))
 
 
 def not_made(plan: Plan, source: Source, living: Schema | None) -> list[str]:
@@ -499,7 +490,7 @@ def _changed_columns(stored: str, living: str) -> str:
 def counters(stored: Schema) -> frozenset[Name]:
     """The tables that count."""
     return frozenset(
-        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
+        made_by(each)
         for each in stored.statements
         if each.kind == "table" and "counter" in schema_text.columns(each.cql).values()
     )
@@ -679,16 +670,13 @@ def older(source: Source, scene: Scene, wish: Wish) -> list[str]:
 
 def elsewhere(names: Sequence[Name], scene: Scene) -> list[str]:
     """Keyspaces that have no replicas here: no repair would find what is imported."""
-    living = scene.schema.statements if scene.schema else ()
+    absent = without_replicas(scene.schema, scene.datacenter) if scene.schema else {}
     wanted = {name[0] for name in names}
-    options = {
-        schema_text.plain(each.name): schema_text.replication(each.cql) for each in living if each.kind == "keyspace"
-    }
     return [
         f"keyspace {keyspace} has no replicas in {scene.datacenter} now ({told}): rows that are imported here would "
         "belong to nobody; give it some first (ALTER KEYSPACE, then repair)"
-        for keyspace, told in sorted(options.items())
-        if keyspace in wanted and told.get("class", "").endswith(NETWORK) and told.get(scene.datacenter, "0") == "0"
+        for keyspace, told in sorted(absent.items())
+        if keyspace in wanted
     ]
 
 
@@ -738,7 +726,7 @@ def unfilled(names: Collection[Name], living: Schema) -> list[str]:
         "come back; drop it, and create it again after the restore, which fills it"
         for each in living.statements
         if each.kind == "materialized_view" and (base := belongs_to(each)) in names and base is not None
-        for name in [(schema_text.plain(each.keyspace), schema_text.plain(each.name))]
+        for name in [made_by(each)]
         if name not in names
     ]
 
@@ -765,7 +753,7 @@ def returning(plan: Plan, source: Source, living: Schema | None, now: float) -> 
     """A warning where rows that were deleted after the backup may come back: compactions have taken tombstones away."""
     since = now - seconds(source.manifest.taken or source.manifest.began)
     grace = {
-        (schema_text.plain(each.keyspace), schema_text.plain(each.name)): schema_text.gc_grace(each.cql)
+        made_by(each): schema_text.gc_grace(each.cql)
         for each in (living.statements if living else ())
         if each.kind == "table"
     }
@@ -793,8 +781,11 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
     reasons = [*foreign(wish, source, scene), *strangers(source, scene), *incomplete(wish, source)]
     reasons += without_logins(wish, source)
     if wish.tables or wish.rows:
-        options = " and ".join(name for name, given in (("tables", wish.tables), ("rows", wish.rows)) if given)
-        reasons.append(f"{options}: the whole datacenter goes back, with every table and row; take it out")
+        given = [wish.prefix + name for name, value in (("tables", wish.tables), ("rows", wish.rows)) if value]
+        reasons.append(
+            f"{' and '.join(given)}: the whole datacenter goes back, with every table and row; leave that out, or "
+            f"restore tables ({wish.say('mode', TABLES)})"
+        )
     others = sorted({*scene.datacenters} - {scene.datacenter})
     if others:
         reasons.append(

@@ -114,7 +114,7 @@ class Cluster:
         if ledger is None or ledger.phase != PHASE_RUNNING:
             return None
         if ledger.stopped is not None and not self._may_be_stopped:
-            way = "start it with the playbook start, after destroy with deploy"
+            way = "start it with the playbook start, or with deploy where it was destroyed"
             raise CassopsError(f"datacenter {datacenter} is stopped on purpose; {way}")
         secret = kube.get("Secret", self._secret)
         if secret is None:

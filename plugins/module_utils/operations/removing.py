@@ -103,10 +103,11 @@ class Removal:
         if self.params.get("delete_volumes"):
             # The ledger goes last: as long as a volume is left, it says whose it is.
             return [*steps, self.delete_volumes, self.delete_ledger]
-        return [self.note_version, *steps, self.note_stop]
+        return [self.note_before, *steps, self.note_stop]
 
-    def note_version(self) -> None:
-        """Into the ledger that stays, what the nodes run: a later deploy must bring them back with it."""
+    def note_before(self) -> None:
+        """Into the ledger that stays, what the nodes run, since a later deploy must bring them back with it; and when
+        they are stopped."""
         found = objects(self.kube, self.cluster, self.name)
         ledger = attempt(lambda: ledger_of(found, self.cluster, self.name))
         if isinstance(ledger, CassopsError):
@@ -144,7 +145,7 @@ class Removal:
         if not self.ctx.check_mode:
             self.lock.check()
             changes.send(self.kube, planned)
-        self.done += [str(change) for change in planned if str(change) not in self.done]
+        self.done += [str(change) for change in planned]
 
     def stop_nodes(self) -> None:
         self.delete_all("StatefulSet")
