@@ -284,7 +284,8 @@ def test_nothing_was_left_open(page: Path) -> None:
 
 
 def test_the_keys_of_the_ledger_are_told() -> None:
-    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, stopped=1, pause=(1, 2), version="5", storage_mode="NONE")
+    stop: dict[str, Any] = {"stopped": 1, "pause": (1, 2), "closed": 1}
+    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, version="5", storage_mode="NONE", **stop)
     section = (DOCS / "architecture.md").read_text().partition("\n## The ledger\n")[2].partition("\n## ")[0]
     told = {
         key

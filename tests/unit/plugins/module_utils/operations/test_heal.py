@@ -368,12 +368,13 @@ def test_hints_are_kept_by_whoever_took_the_write(
     """In another datacenter too."""
 
     def settings(place: Any, pod: str) -> dict[str, str | None]:
-        if place is None:
+        if place.window is None:
             raise CassopsError("the login is refused")
-        return {"max_hint_window": place}
+        return {"max_hint_window": place.window}
 
     monkeypatch.setattr(failures, "hint_settings", settings)
-    cluster = cast(Cluster, SimpleNamespace(own=windows[0], peers=windows[1:]))
+    own, *peers = [SimpleNamespace(datacenter=f"dc{number}", window=one) for number, one in enumerate(windows, 1)]
+    cluster = cast(Cluster, SimpleNamespace(own=own, peers=peers))
     sight = Sight(cast(Objects, None), views.whole(), tuple(views.whole() for _peer in windows[1:]))
     assert failures.hint_window(cluster, sight) == least
 
