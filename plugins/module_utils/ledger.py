@@ -67,8 +67,8 @@ class Ledger:
     :param replicas: how many replicas a node that joins chooses its tokens for; None = it was never asked.
     :param stopped: since when the datacenter is stopped, in seconds since 1970 by the API server's clock; None = it is
         not.
-    :param pause: from when to when the whole cluster was stopped last: nobody missed anything meanwhile. None where
-        that never was, or other datacenters went on.
+    :param pause: from when to when the whole cluster was stopped, or away, last: nobody missed anything meanwhile. None
+        where that never was, or other datacenters went on.
     :param closed: when the last stop began to close CQL: a node that served until then was stopped by it, however long
         it drained. None = it was never stopped, or by a version of this collection that did not note it.
     :param born_version: Cassandra version of the first deploy, such as `5.0.9`; it decides the storage format

@@ -85,6 +85,10 @@ COLLISION = "already exists, cancelling join"
 PARTIAL_BOOTSTRAP = "cassandra.reset_bootstrap_progress"
 TAKEN_AWAY = "run the playbook scale, which takes away what is left of it"
 ORPHANED = "its StatefulSet is gone, and the ledger knows the node"
+OUTAGE = (
+    "run the playbook start: if the whole cluster was away, such as in a Kubernetes that was switched off, it tells "
+    "since when, and how they go on. Otherwise bring back a node that was not away"
+)
 HAS_LEFT = "was decommissioned and will not rejoin"
 # From which on a container that crashes does not come up by itself.
 CRASHES = 3
@@ -648,9 +652,10 @@ def held(scene: Scene, case: Case, kind: str) -> Decision:
     if kind == EMPTY:
         return safe(scene, case, REPLACE, 6, "it came back without its storage")
     if kind == EXPIRED:
-        return safe(
-            scene, case, REPLACE, 3, "it was down for longer than gc_grace_seconds: its data must not come back"
-        )
+        reason = "it was down for longer than gc_grace_seconds: its data must not come back"
+        if not scene.observers and not unasked(scene):
+            return ask(case, 3, f"{reason}; and no living node could be asked", OUTAGE)
+        return safe(scene, case, REPLACE, 3, reason)
     if kind == HALF_WAY:
         return safe(scene, case, REPLACE, 12, "its replacement died half-way")
     if kind == FOREIGN and node.pod in scene.settings.named:

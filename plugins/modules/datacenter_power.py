@@ -17,6 +17,8 @@ description:
   - Where it is the whole cluster, the time counts as no downtime. Nobody missed anything, so nothing is held
     or repaired because of it. Where other datacenters went on, what hints do not cover is repaired by
     M(cassops.kubernetes.heal).
+  - Started, nodes that are held because the whole cluster was away without a stop, for longer than
+    C(gc_grace_seconds), are let go when O(after_outage) says so. It is told when each of them served last.
   - It is not stopped while an upgrade waits for its restart, since starting would bring that to all nodes at once.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
@@ -44,6 +46,17 @@ options:
     type: str
     choices: [started, stopped]
     required: true
+  after_outage:
+    description:
+      - Every node is held because the whole cluster was away without a stop, such as in a Kubernetes that was switched
+        off, and this counts as no downtime.
+      - It is refused as long as anybody may have served meanwhile, that is where a node runs, is held for another
+        reason (but for an empty volume), or where the cluster has other datacenters.
+      - What was deleted in the moments between the ends of the nodes may come back until M(cassops.kubernetes.heal) has
+        repaired each of them, which it does when it is run next.
+      - Where no node is held for that reason it changes nothing.
+    type: bool
+    default: false
   drain_timeout:
     description:
       - Limit in seconds of draining a node.
@@ -63,6 +76,14 @@ EXAMPLES = r"""
     cluster: shop
     datacenter: dc1
     state: stopped
+
+- name: Start it after its Kubernetes was switched off for two weeks
+  cassops.kubernetes.datacenter_power:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    state: started
+    after_outage: true
 """
 
 RETURN = r"""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 from integration.harness import cargo, faults, resizer, waiting
 from integration.harness.datacenter import Datacenter
-from integration.harness.faults import Volume, stopped
+from integration.harness.faults import DAY, Volume, stopped
 from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
 from integration.harness.rollouts import restart
@@ -249,6 +249,27 @@ def test_stop_and_start_keep_everything(three: Datacenter, client: Workload) -> 
     assert_ring(three)
     assert host_ids(three) == before
     assert rows_of(three) == rows
+    assert three.run("heal").ok().changed == 0
+
+
+def test_a_whole_cluster_that_was_away_without_a_stop_goes_on(three: Datacenter, client: Workload) -> None:
+    """A Kubernetes that was switched off for longer than gc_grace_seconds: every node is held, and none could give
+    another its data."""
+    client.stop()
+    before, rows = host_ids(three), rows_of(three)
+    assert len(rows) >= 50
+    with stopped(three, *three.nodes):
+        for moment, node in enumerate(three.nodes):
+            Volume.of(three, node).serve_last(11 * DAY + 5 * moment)
+    three.run("start", start_after_outage=False).refused("nobody has served since")
+    three.run("heal", heal_patience=30).refused("run the playbook start")
+    three.run("start", start_after_outage=True).ok()
+    assert three.run("start", start_after_outage=True).ok().changed == 0
+    assert_ring(three)
+    assert host_ids(three) == before
+    assert rows_of(three) == rows
+    healed = three.run("heal").ok()
+    assert healed.facts[three.host]["repaired"] == three.nodes, "hints of what they missed may have been dropped"
     assert three.run("heal").ok().changed == 0
 
 

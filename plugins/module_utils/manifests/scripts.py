@@ -138,7 +138,7 @@ decide_with_data() {
  back, or delete this claim and its pod if its data is not needed"
     elif [ "${down:-0}" -gt "$limit" ]; then
         reason="the node was down for $down s, longer than gc_grace_seconds ($limit): rows deleted meanwhile would come\
- back; replace it (playbook replace_node)"
+ back; replace it (playbook heal), or run the playbook start where the whole cluster was away"
     elif [ "$phase" = new ]; then
         decide_new
     elif [ -e "$marks/joined" ]; then

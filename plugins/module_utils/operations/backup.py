@@ -25,7 +25,7 @@ from typing import Any
 
 from .. import activity, backups, cql, gates, nodetool, report, schema_text, spec
 from ..activity import ASK_LIMIT
-from ..backups import File, Manifest, NodeEntry, NodeManifest, Record, Schema, Statement, Table
+from ..backups import File, Manifest, NodeEntry, NodeManifest, Record, Schema, Table
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..lock import Lock
@@ -34,7 +34,7 @@ from ..observe import PARALLEL, attempt, together
 from ..restic import CONTAINER, DATA, Job, list_of
 from ..restoring import limited
 from ..view import NodeView
-from . import catalogue, restore_volumes
+from . import catalogue, described, restore_volumes
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restic_jobs import Jobs, Work
@@ -92,7 +92,7 @@ class Run:
         self.params = params
         self.ctx = ctx
         self.where = (cluster.name, cluster.own.datacenter)
-        self.lock = Lock(self.kube, catalogue.lock_name(cluster.name), ctx.holder)
+        self.lock = Lock(self.kube, catalogue.lock_name(cluster.name, cluster.own.datacenter), ctx.holder)
         self.beaten_at = float("-inf")
         self.manifest: Manifest
         # Snapshots of nodes that are stored go while the next ones are, and while the last document is.
@@ -424,11 +424,7 @@ class Run:
         sees it again later knows that the statements are those of it."""
         with self.session(pod) as session:
             version = session.execute("SELECT schema_version FROM system.local")[0]["schema_version"]
-            rows = session.execute("DESCRIBE SCHEMA WITH INTERNALS")
-        statements = (
-            Statement(row["keyspace_name"] or "", row["type"], row["name"], row["create_statement"]) for row in rows
-        )
-        return Schema(self.manifest.backup, str(version), tuple(statements))
+            return Schema(self.manifest.backup, str(version), described.statements(session, ASK_LIMIT))
 
     def uuid_sstables(self, pod: str) -> bool | None:
         with self.session(pod) as session:

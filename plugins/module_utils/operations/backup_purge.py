@@ -136,7 +136,7 @@ class Purge:
         self.plan = plan
         self.params = params
         self.ctx = ctx
-        self.lock = Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder)
+        self.lock = Lock(kube, catalogue.lock_name(params["cluster"], params["datacenter"]), ctx.holder)
         self.ledger = ledger_of(found, params["cluster"], params["datacenter"])
         # Repositories of which locks are left alone.
         self.shared: set[str] = set()

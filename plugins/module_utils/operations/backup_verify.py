@@ -72,7 +72,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     name = params["name"] or newest(store, kube, ledger.id if ledger else "")
     if ctx.check_mode:
         return {"changed": False, "name": name, "faults": [], "report": [f"backup {name} would be read again"]}
-    with Lock(kube, catalogue.lock_name(params["cluster"]), ctx.holder) as lock:
+    with Lock(kube, catalogue.lock_name(params["cluster"], params["datacenter"]), ctx.holder) as lock:
         check = Check(store, found, part, lock, params, ctx)
         faults = check.run(name)
         lock.check()
@@ -221,6 +221,8 @@ class Check:
         :raises CassopsError: it could not be done; that says nothing about the backup.
         """
         here = [node for node in nodes if node.pod in self.pods]
+        # A run that was killed may have left its sample on any of them.
+        together(self.clean, here)
         free = {node.pod: restore_volumes.look(self.store.kube, node.pod).free for node in here}
         chosen = sample(here, free, random.Random())
         if chosen is None:
@@ -230,12 +232,16 @@ class Check:
             return []
         node, table = chosen
         self.sample = f"{table.keyspace}.{table.name} of {node.pod}"
-        restore_volumes.clean(self.store.kube, node.pod, SAMPLE)
         try:
             faults = self.bring(node, table)
             return faults if faults or self.unseen else self.read(node, table)
         finally:
-            restore_volumes.clean(self.store.kube, node.pod, SAMPLE)
+            self.clean(node)
+
+    def clean(self, node: NodeManifest) -> None:
+        """No sample is left on a node, and nothing that writes one."""
+        self.restic(node).end(SAMPLE)
+        restore_volumes.clean(self.store.kube, node.pod, SAMPLE)
 
     def bring(self, node: NodeManifest, table: Table) -> list[str]:
         """With the tables that tell Cassandra what it looks like."""
@@ -252,7 +258,6 @@ class Check:
         wanted = [each for each in node.tables if each.keyspace == SCHEMA or each == table]
         lines = tuple(f"/{each.source}" for each in wanted)
         work = Work(node.pod, node.rack, self.restic(node), SAMPLE, args, stage, lines, attempts=1)
-        work.restic.end(SAMPLE)
         faults = self.run_jobs([work], "download of a sample to", "all", {node.pod: node.pod})
         if not faults and not self.unseen:
             words = (SAMPLE, node.host_id, SNAPSHOT)

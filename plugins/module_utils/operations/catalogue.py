@@ -284,7 +284,8 @@ def being_restored(kube: Kube, cluster: str, datacenter: str) -> Plan | None:
     return None if found is None else from_config_map(found)
 
 
-def lock_name(cluster: str) -> str:
-    """One backup, restore or purge at a time in a cluster. It is not the lock of changes: an upload takes hours, and
-    a failed node can be healed meanwhile."""
-    return f"{cluster}-backup-lock"
+def lock_name(cluster: str, datacenter: str) -> str:
+    """One backup, restore or purge at a time of a datacenter. It is not the lock of changes: an upload takes hours, and
+    a failed node can be healed meanwhile. Datacenters share no repository, so those of one cluster need not wait for
+    each other: by the same clock all but one would be refused every night."""
+    return f"{cluster}-{datacenter}-backup-lock"

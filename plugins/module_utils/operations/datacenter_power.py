@@ -16,6 +16,9 @@ Starting:
    so nobody is held for having been away, and nothing has to be repaired.
 2. The StatefulSets want all their pods again, at once; then the ledger does not say stopped any more.
 3. Every node is up in every view. Backups by the clock go on.
+
+Where every node is held because the whole cluster was away for too long without a stop, that time is noted in the same
+way when the user says so.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from ..errors import CassopsError
 from ..kube import Object
 from ..ledger import Ledger
 from ..observe import Objects
-from . import draining, rollout_plan
+from . import draining, outage, rollout_plan
 from .cluster import CLUSTER, Cluster
 from .members import Members, pause
 from .patience import Ending, Patience
@@ -42,6 +45,7 @@ PAUSE = 1.0
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
     "state": {"type": "str", "choices": ["started", "stopped"], "required": True},
+    "after_outage": {"type": "bool", "default": False},
     "drain_timeout": {"type": "int", "default": 300},
     "wait_timeout": {"type": "int", "default": 1800},
 }
@@ -73,6 +77,7 @@ class Power:
         self.ctx = ctx
         self.drain_limit = float(params["drain_timeout"])
         self.limit = float(params["wait_timeout"])
+        self.after_outage = bool(params["after_outage"])
         self.members = Members(cluster, self.limit, ctx)
 
     # Stopping
@@ -137,12 +142,17 @@ class Power:
 
     def would_start(self) -> bool:
         found, ledger = self.members.look()
-        return ledger.stopped is not None or bool(self.short(found, ledger) or self.schedules(suspended=True))
+        if ledger.stopped is not None or self.short(found, ledger) or self.schedules(suspended=True):
+            return True
+        seen = outage.look(self.cluster, ledger)
+        return seen is not None and self.may_release(ledger, seen)
 
     def start(self) -> None:
         found, ledger = self.members.look()
         self.short(found, ledger)
-        if ledger.stopped is not None:
+        if ledger.stopped is None:
+            self.release(ledger)
+        else:
             if self.pods():
                 # A run that was killed while it stopped them: those that are drained serve again after a start only,
                 # and for a pause nobody may have served.
@@ -160,6 +170,43 @@ class Power:
             self.wait_whole()
         for name in self.schedules(suspended=True):
             self.suspend(name, False)
+
+    def release(self, ledger: Ledger) -> None:
+        """Those that are held because the whole cluster was away go on."""
+        if self.after_outage:
+            self.wait_settled()
+        seen = outage.look(self.cluster, ledger)
+        if seen is not None and self.may_release(ledger, seen):
+            outage.note(self.cluster, ledger, seen, self.now())
+            self.members.say(f"the ledger says that nobody served since {outage.utc(seen.since)}")
+            self.ctx.warnings.append(seen.risk())
+
+    def wait_settled(self) -> None:
+        def look() -> list[str]:
+            return outage.unsettled(self.cluster.look().view.nodes)
+
+        until(look, "every node to run or to be held", self.limit, self.ctx.progress, PAUSE)
+
+    def may_release(self, ledger: Ledger, seen: outage.Outage) -> bool:
+        """Whether nobody can have served meanwhile, and the user wants them back.
+
+        :raises CassopsError: one of both is not so, and no node serves that the others could be replaced from.
+        """
+        doubts = outage.doubts(self.cluster, ledger)
+        if doubts and not self.after_outage:
+            return False
+        if doubts:
+            raise CassopsError(
+                f"the nodes that are held are not let go: {'; '.join(doubts)}, so others may have served while they "
+                "were away. The playbook heal replaces them"
+            )
+        if not self.after_outage:
+            raise CassopsError(
+                f"{seen.words()}. If the whole cluster was away, such as a Kubernetes that was switched off, let them "
+                f"go on: after_outage: true (playbook start with -e start_after_outage=true). Then {seen.risk()}. "
+                "Nothing was touched"
+            )
+        return True
 
     def short(self, found: Objects, ledger: Ledger) -> dict[str, int]:
         """Rack -> nodes, where the StatefulSet wants fewer than the ledger knows."""

@@ -375,9 +375,12 @@ def pause(ledger: Ledger, alone: bool, now: int) -> tuple[int, int] | None:
 
     :param alone: no other datacenter of the cluster is known to the run.
     """
-    if ledger.stopped is None or not alone or set(ledger.seeds) - set(own_seeds(ledger)):
-        return None
-    return ledger.stopped, now
+    return (ledger.stopped, now) if ledger.stopped is not None and is_alone(ledger, alone) else None
+
+
+def is_alone(ledger: Ledger, alone: bool) -> bool:
+    """Whether the datacenter is the whole cluster: no other is known to the run, nor among its seeds."""
+    return alone and not set(ledger.seeds) - set(own_seeds(ledger))
 
 
 def own_seeds(ledger: Ledger) -> list[str]:

@@ -27,7 +27,7 @@ from ..view import Keyspace
 from . import changes, rollout_plan
 from .cluster import Cluster, lock_name
 from .living import rack_of
-from .members import pause
+from .members import is_alone
 from .patience import Ending
 from .waiting import until
 
@@ -137,8 +137,7 @@ class Removal:
         """Whether nobody serves any more when this datacenter is gone. One that is stopped already served nobody."""
         if ledger.stopped is not None or ledger.phase != PHASE_RUNNING:
             return False
-        stopped = replace(ledger, stopped=0)
-        return pause(stopped, not self.params.get("peers"), 0) is not None
+        return is_alone(ledger, not self.params.get("peers"))
 
     def write(self, ledger: Ledger, found: Objects) -> None:
         planned = changes.plan([ledger_config_map(ledger)], found)

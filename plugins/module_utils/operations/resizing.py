@@ -272,11 +272,12 @@ class Resizing:
 
         until(look, "the gates before logins get more replicas to open", self.gate_limit, self.progress, 1.0)
         scene, place = self.scene(latest[0]), self.cluster.own
-        pod = min(scene.view.observations)
         have, wanted = scaling.login_replicas(scene), scaling.system_replicas(sum(self.target.values()))
         self.members.note(REPLICATING, "true")
         counts = range(min(have, wanted), wanted + 1)
-        superuser.replicate_more(place.kube, pod, place.credentials, place.datacenter, counts)
+        superuser.replicate_more(
+            place.kube, sorted(scene.view.observations), place.credentials, place.datacenter, counts
+        )
         self.members.note(REPLICATING, None)
         self.members.say(f"{', '.join(scaling.SYSTEM_KEYSPACES)} have {wanted} replicas or more here")
 

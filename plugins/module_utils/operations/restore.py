@@ -109,7 +109,7 @@ class Restore:
         self.params = params
         self.ctx = ctx
         self.prefix: str = params["variable_prefix"]
-        self.lock = Lock(cluster.kube, catalogue.lock_name(cluster.name), ctx.holder)
+        self.lock = Lock(cluster.kube, catalogue.lock_name(cluster.name, cluster.own.datacenter), ctx.holder)
         self.seconds: dict[str, float] = {}
         self.made: list[str] = []
         self.repaired: list[str] = []

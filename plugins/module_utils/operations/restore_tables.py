@@ -23,7 +23,7 @@ from ..kube import Kube
 from ..observe import attempt, together
 from ..restoring import CREATE, LOAD, REPLACE, Parcel, Plan
 from ..view import View
-from . import restore_volumes
+from . import described, restore_volumes
 from .cluster import Cluster, Place
 from .restore_volumes import Folder
 from .waiting import until
@@ -316,13 +316,9 @@ def session(place: Place, pod: str) -> AbstractContextManager[cql.Session]:
 
 def describe(asked: cql.Session) -> Schema:
     """The schema of the user's keyspaces, as the node describes it."""
-    rows = asked.execute("DESCRIBE SCHEMA WITH INTERNALS", timeout=DDL_LIMIT)
-    statements = (
-        Statement(row["keyspace_name"], row["type"], row["name"], row["create_statement"])
-        for row in rows
-        if schema_text.plain(row["keyspace_name"]) not in restoring.SYSTEM
-    )
-    return Schema(backup="", version="", statements=tuple(statements))
+    told = described.statements(asked, DDL_LIMIT)
+    users = (each for each in told if schema_text.plain(each.keyspace) not in restoring.SYSTEM)
+    return Schema(backup="", version="", statements=tuple(users))
 
 
 def mark_break(kube: Kube, view: View) -> None:

@@ -15,7 +15,7 @@ import base64
 import secrets
 import string
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import cql
@@ -26,6 +26,7 @@ from ..scaling import SYSTEM_KEYSPACES
 from ..spec import Datacenter
 from .waiting import PAUSE
 
+LOGINS = "system_auth"
 DEFAULT = Credentials("cassandra", "cassandra")
 PASSWORD_LENGTH = 32
 LABEL_CHOSEN = "cassops.kubernetes/password"
@@ -140,30 +141,22 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
     :raises CassopsError: nobody can log in, the default login is still open at the end, or a node does not hear of the
         change and would ask replicas that never heard that it is closed.
     """
-    create(kube, doorkeeper, wanted)
+    is_spread = create(kube, doorkeeper, wanted, replication)
     with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
-        set_replication(session, replication)
-        # A node that has not heard of it drops what is not its own by the old replication, without an answer
-        # (reject_out_of_token_range_requests). In another datacenter, which keeps an old schema while it is down, the
-        # default login was closed long ago.
-        if not session.agree(LIMIT) and len(replication) == 1:
-            raise CassopsError(
-                f"not all nodes know where logins are kept now ({doorkeeper} waited {LIMIT:.0f} s for one schema): CQL "
-                f"stays closed. Run it again; if it stays so, nodetool describecluster in {doorkeeper} tells who has "
-                "another one, and the log of that node why"
-            )
-        # Whether the default login is open is asked of a quorum, which may be another one now.
-        synchronise(session, "roles")
+        if not is_spread:
+            spread(session, doorkeeper, replication)
         if wanted.username != DEFAULT.username and is_open(session):
             session.execute(close_default_login(), timeout=LIMIT)
         synchronise(session)
     prove_closed(kube, doorkeeper)
 
 
-def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
-    """Make the superuser by the default login, where an earlier run has not done so.
+def create(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Mapping[str, int]) -> bool:
+    """Make the superuser by the default login, where an earlier run has not done so, and spread both.
 
     A role that already has the password is left alone: 5.0 refuses to change one twice within seconds.
+
+    :return: whether the default login was open. Who closed it had spread them before.
     """
 
     def stands() -> bool:
@@ -174,10 +167,55 @@ def create(kube: Kube, doorkeeper: str, wanted: Credentials) -> None:
             exists = role_exists(session, wanted.username)
             if not (exists and stands()):
                 session.execute(superuser_statement(wanted, exists), timeout=LIMIT)
+            spread(session, doorkeeper, replication)
+            return True
     except cql.LoginRefused as error:
         if stands():
-            return
+            return False
         raise CassopsError(both_refused(doorkeeper)) from error
+
+
+def spread(session: cql.Session, doorkeeper: str, replication: Mapping[str, int]) -> None:
+    """Give the logins their replicas, and bring their rows there, while whoever asks is found by their rows himself.
+
+    The default login is read at QUORUM (C(CassandraRoleManager.consistencyForRole)): with one replica more at a time it
+    always finds one that has the row. Others are read at LOCAL_ONE in 4.0, which asks the own replica, new or not.
+    """
+    for fewer in on_the_way(session, replication):
+        move(session, doorkeeper, fewer, LOGINS)
+    move(session, doorkeeper, replication, *SYSTEM_KEYSPACES)
+
+
+def on_the_way(session: cql.Session, replication: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """The replications between the present one and that of a single datacenter, one replica more each.
+
+    From 4.1 on there are none: C(cassandra.system_auth.default_rf).
+    """
+    if len(replication) > 1:
+        return
+    living = living_replication(session, LOGINS)
+    for datacenter, count in replication.items():
+        have = living.get(datacenter) or living.get("replication_factor") or str(count)
+        yield from ({datacenter: number} for number in range(int(have.partition("/")[0]) + 1, count))
+
+
+def move(session: cql.Session, doorkeeper: str, replication: Mapping[str, int], *keyspaces: str) -> None:
+    """Give keyspaces of the system their replicas, and bring the rows of the logins there.
+
+    :raises CassopsError: a node does not hear of it.
+    """
+    set_replication(session, replication, *keyspaces)
+    # A node that has not heard of it drops what is not its own by the old replication, without an answer
+    # (reject_out_of_token_range_requests). In another datacenter, which keeps an old schema while it is down, the
+    # default login was closed long ago.
+    if not session.agree(LIMIT) and len(replication) == 1:
+        raise CassopsError(
+            f"not all nodes know where logins are kept now ({doorkeeper} waited {LIMIT:.0f} s for one schema): CQL "
+            f"stays closed. Run it again; if it stays so, nodetool describecluster in {doorkeeper} tells who has "
+            "another one, and the log of that node why"
+        )
+    # Whether the default login is open is asked of a quorum, which may be another one now.
+    synchronise(session, "roles")
 
 
 def superuser_statement(wanted: Credentials, exists: bool) -> str:
@@ -213,24 +251,28 @@ def close_default_login() -> str:
 
 def replicate(session: cql.Session, replication: Mapping[str, int]) -> None:
     """Give the system's keyspaces their replicas, and bring the logins to all of them."""
-    set_replication(session, replication)
+    set_replication(session, replication, *SYSTEM_KEYSPACES)
     session.agree(LIMIT)
     synchronise(session)
 
 
-def set_replication(session: cql.Session, replication: Mapping[str, int]) -> None:
-    """Give the system's keyspaces their replicas; not all nodes know that when it ends.
+def set_replication(session: cql.Session, replication: Mapping[str, int], *keyspaces: str) -> None:
+    """Give keyspaces of the system their replicas; not all nodes know that when it ends.
 
     What somebody raised in a datacenter, or gave to one that is not in the inventory, stays.
     """
-    for keyspace in SYSTEM_KEYSPACES:
-        row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,))[0]
-        living = {**row["replication"], "class": row["replication"]["class"].rpartition(".")[2]}
+    for keyspace in keyspaces:
+        living = living_replication(session, keyspace)
         desired = wanted_replication(living, replication)
         if living != desired:
             options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
             statement = f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}"
             session.execute(statement, timeout=LIMIT, agree=False)
+
+
+def living_replication(session: cql.Session, keyspace: str) -> dict[str, str]:
+    row = session.execute("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?", (keyspace,))[0]
+    return {**row["replication"], "class": row["replication"]["class"].rpartition(".")[2]}
 
 
 def wanted_replication(living: Mapping[str, str], replication: Mapping[str, int]) -> dict[str, str]:
@@ -251,7 +293,7 @@ def synchronise(session: cql.Session, *tables: str) -> None:
     :param tables: only those of these; none are all of the keyspace.
     """
     if not tables:
-        rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", ("system_auth",))
+        rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", (LOGINS,))
         tables = tuple(sorted(row["table_name"] for row in rows))
     for table in tables:
         session.execute(f"SELECT * FROM system_auth.{table}", consistency="ALL", timeout=LIMIT)
@@ -275,13 +317,24 @@ def replicate_at(kube: Kube, pod: str, wanted: Credentials, replication: Mapping
         replicate(session, replication)
 
 
-def replicate_more(kube: Kube, pod: str, wanted: Credentials, datacenter: str, counts: Iterable[int]) -> None:
+def replicate_more(
+    kube: Kube, pods: Sequence[str], wanted: Credentials, datacenter: str, counts: Iterable[int]
+) -> None:
     """L(replicate) in a datacenter that serves, and whose logins are in use.
 
+    :param pods: who can be asked. In 4.0 a node that has just become a replica finds no row of its own, and refuses us.
     :param counts: of replicas there, each one more than the last. Then each quorum has one that had the rows before.
+    :raises CassopsError: none of them does it.
     """
     for count in counts:
-        replicate_at(kube, pod, wanted, {datacenter: count})
+        left = list(pods)
+        while left:
+            try:
+                replicate_at(kube, left.pop(0), wanted, {datacenter: count})
+                break
+            except (cql.LoginRefused, cql.NotAllowed):
+                if not left:
+                    raise
 
 
 def copy_secret(kube: Kube, datacenter: Datacenter, source: Mapping[str, Any], labels: Mapping[str, str]) -> None:

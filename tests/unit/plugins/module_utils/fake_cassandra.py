@@ -97,6 +97,11 @@ class FakeCassandra:
             name: dict((keyspaces or {}).get(name, one))
             for name in ("system_auth", "system_distributed", "system_traces")
         }
+        if version >= "4.1" and "system_auth" not in (keyspaces or {}):
+            # cassandra.system_auth.default_rf
+            self.replication["system_auth"]["replication_factor"] = "3"
+        # How many replicas have the rows of the logins, where not all have them; the caches have forgotten all.
+        self.logins_on: int | None = None
         # (keyspace, gc_grace_seconds) of every table.
         self.tables: list[tuple[str, int | None]] = [("system_auth", 7776000)]
         # The keyspace of each materialized view.
@@ -141,11 +146,23 @@ class FakeCassandra:
         if self.doors.get(pod, OFF) == OFF or pod in self.down:
             raise cql.NodeUnreachable(f"CQL of {pod} cannot be reached: nothing listens on the port")
         role = self.roles.get(username)
-        if role is None or not role.login or role.password != password:
+        if role is None or not role.login or role.password != password or not self.finds_login(pod, username):
             raise cql.LoginRefused(f"{pod}: provided username {username} and/or password are incorrect")
         # Who logs in again does so when all nodes have heard.
         self.moved = False
         yield FakeSession(self, pod, username)
+
+    def finds_login(self, pod: str, username: str) -> bool:
+        """Whether a role is found, in the worst case: those that do not have it yet are asked first."""
+        if self.logins_on is None:
+            return True
+        factor = self.logins_factor
+        by_quorum = username == "cassandra" or (self.members[pod].version or self.version) >= "4.1"
+        return (factor // 2 + 1 if by_quorum else 1) > factor - self.logins_on
+
+    @property
+    def logins_factor(self) -> int:
+        return sum(int(count) for key, count in self.replication["system_auth"].items() if key != "class")
 
     def run_nodetool(
         self, kube: Any, pod: str, verbs: Sequence[Sequence[str]], timeout: float = 60.0, **options: Any
@@ -277,6 +294,8 @@ class FakeSession:
         timeout: float | None = None,
         agree: bool = True,
     ) -> list[dict[str, Any]]:
+        if not re.search(r" FROM system(_schema)?\.", statement) and not self.ring.finds_login(self.pod, self.username):
+            raise cql.NotAllowed(f"{self.pod}: User {self.username} has no permission for {statement[:20]}")
         self.ring.statements.append(statement)
         if self.ring.moved and re.search(r"system_auth\.| ROLE ", statement):
             raise CassopsError(f"{self.pod}: Operation timed out - received only 1 responses.")
@@ -292,6 +311,7 @@ class FakeSession:
             (r"SELECT value FROM system_views\.settings WHERE name = 'uuid_sstable_identifiers_enabled'", self.uuids),
             (r"SELECT schema_version FROM system\.local", self.local),
             (r"DESCRIBE SCHEMA WITH INTERNALS", self.describe),
+            (r"SELECT .* FROM system_schema\.triggers", self.triggers),
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
@@ -380,6 +400,9 @@ class FakeSession:
         statement = "CREATE KEYSPACE shop WITH replication = {};"
         return [{"keyspace_name": "shop", "type": "keyspace", "name": "shop", "create_statement": statement}]
 
+    def triggers(self, consistency: str) -> list[dict[str, Any]]:
+        return []
+
     def disk_usage(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name, "table_name": "t", "mebibytes": 3} for name, _grace in self.ring.tables]
 
@@ -411,6 +434,8 @@ class FakeSession:
     def read_all(self, consistency: str) -> list[dict[str, Any]]:
         if consistency == "ALL" and self.ring.down:
             raise cql.Unavailable(f"{self.pod}: Cannot achieve consistency level ALL")
+        if consistency == "ALL" and self.ring.logins_on is not None:
+            self.ring.logins_on = self.ring.logins_factor
         return []
 
     # Changes.

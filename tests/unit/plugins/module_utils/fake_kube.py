@@ -39,6 +39,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, from_config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import HELD_FILE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.doors import OPENED_FILE
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.outage import NOTE_MISSED
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.sstable_upgrade import LOOK_AT_FORMATS
 
 Object = dict[str, Any]
@@ -128,6 +129,9 @@ class FakeKube:
         self.grace = 300
         self.disks: dict[str, Disk] = {}
         self.held: dict[str, str] = {}
+        # When nodes served last, by the clock, of those that were away; and who was told to be repaired for it.
+        self.served_last: dict[str, int] = {}
+        self.to_repair: set[str] = set()
         # Pods that were stopped while they took requests, and how often each was made.
         self.cut_off: list[str] = []
         self.made: Counter[str] = Counter()
@@ -344,6 +348,12 @@ class FakeKube:
             return ExecResult(0, self.held[pod], "") if pod in self.held else ExecResult(1, "", "no such file")
         if argv[-1] == LOOK_AT_VOLUME:
             return ExecResult(0, self.ring.busy[pod].volume(), "")
+        if argv[0] == "stat" and pod in self.served_last:
+            return ExecResult(0, f"{self.served_last[pod]}\n", "")
+        if argv[-1] == NOTE_MISSED:
+            self.before_write(f"note that {pod} has to be repaired")
+            self.to_repair.add(pod)
+            return ExecResult(0, "", "")
         if list(argv) == ["touch", OPENED_FILE]:
             self.before_write(f"open {pod}")
             assert self.ring.doors[pod] == LOOPBACK
@@ -430,6 +440,8 @@ class FakeKube:
             self.held[pod] = "the ledger has no address for this node yet"
         elif disk and disk.mark != ledger.id:
             self.held[pod] = "the volume belongs to another node"
+        elif (down := self.down_for(pod, ledger)) > ledger.gc_grace_seconds:
+            self.held[pod] = f"the node was down for {down} s, longer than gc_grace_seconds ({ledger.gc_grace_seconds})"
         elif disk is None and ledger.phase != "new" and ledger.host_id(pod):
             self.held[pod] = "this node belongs to the datacenter but its volume is empty"
         else:
@@ -444,6 +456,13 @@ class FakeKube:
             self.ring.join(pod, member, door)
             self.ring.down.discard(pod)
             self.ring.drained.discard(pod)
+
+    def down_for(self, pod: str, ledger: Ledger) -> int:
+        """As start.sh counts it, with a pause of the whole cluster taken out."""
+        last = self.served_last.get(pod, int(self.clock))
+        begin, end = ledger.pause or (0, 0)
+        counted = last + 120 >= begin
+        return int(self.clock) - last - (max(0, end - max(begin, last)) if counted else 0)
 
     # The StatefulSet controller.
 

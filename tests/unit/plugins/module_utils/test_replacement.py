@@ -211,6 +211,12 @@ def test_row_3_a_node_that_was_down_too_long_is_replaced() -> None:
     assert short(decided(dead(views.whole(), FIRST, held=EXPIRED))) == (3, REPLACE)
 
 
+def test_row_3_where_the_whole_cluster_was_away_start_tells_how_it_goes_on() -> None:
+    told = decided(dead(views.whole(), FIRST, SECOND, THIRD, held=EXPIRED))
+    assert short(told) == (3, ASK)
+    assert "run the playbook start" in told.advice
+
+
 @pytest.mark.parametrize("state", [AWAY, UNKNOWN])
 def test_row_4_a_worker_that_does_not_answer_is_waited_for_then_asked_about(state: str) -> None:
     view = dead(views.whole(), FIRST, phase="Terminating")

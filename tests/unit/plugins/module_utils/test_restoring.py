@@ -25,6 +25,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
     Table,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import LedgerError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import described
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restoring import (
     Plan,
     Refused,
@@ -155,6 +156,21 @@ def test_one_table_comes_with_its_views_alone() -> None:
     assert [one.kind for one in made] == ["keyspace", "type", "table", "index", "materialized_view"]
     there = Schema("", "", STATEMENTS[:2])
     assert [one.kind for one in restoring.missing(SCHEMA, there, plan.names)] == ["table", "index", "materialized_view"]
+
+
+def test_a_trigger_that_is_gone_is_made_again_with_its_table() -> None:
+    """Names of triggers are the table's own: one of the same name elsewhere is another one."""
+    rows = [
+        {"keyspace_name": "shop", "table_name": table, "trigger_name": "audit", "options": {"class": "a.B"}}
+        for table in ("orders", "Odd")
+    ]
+    orders, odd = (described.trigger(row) for row in rows)
+    stored = replace(SCHEMA, statements=(*SCHEMA.statements, orders, odd))
+    assert restoring.missing(stored, replace(SCHEMA, statements=(*SCHEMA.statements, odd)), [("shop", "orders")]) == [
+        orders
+    ]
+    assert restoring.missing(stored, stored, [("shop", "orders"), ("shop", "Odd")]) == []
+    assert restoring.missing(stored, EMPTY, [("shop", "orders")])[-1] == orders
 
 
 def test_what_is_asked_for_must_be_there() -> None:

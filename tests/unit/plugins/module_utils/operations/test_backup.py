@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra
+from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession
 from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
@@ -98,7 +100,7 @@ class World(Rolling):
         assert [pod for pod in self.nodes if SNAPSHOT in self.ring.busy[pod].snapshots] == []
         assert self.store.jobs == {}
         assert self.kube.get("ConfigMap", "shop-dc1-backup") is None
-        for lease in ("shop-lock", "shop-backup-lock") if locks else ():
+        for lease in ("shop-lock", "shop-dc1-backup-lock") if locks else ():
             assert self.kube.one("Lease", lease)["spec"]["holderIdentity"] == ""
 
 
@@ -304,7 +306,7 @@ def test_a_datacenter_of_others_is_told_what_it_lacks(world: World) -> None:
 
 
 def test_a_second_run_is_refused(world: World) -> None:
-    lease = {"kind": "Lease", "metadata": {"name": "shop-backup-lock"}}
+    lease = {"kind": "Lease", "metadata": {"name": "shop-dc1-backup-lock"}}
     now = "2099-01-01T00:00:00.000000Z"
     lease["spec"] = {"holderIdentity": "ann@tower pid 7", "renewTime": now, "leaseDurationSeconds": 60}  # type: ignore[assignment]
     world.kube.put(lease)
@@ -590,10 +592,47 @@ def test_a_fault_is_one_also_where_no_sample_could_be_read(world: World, monkeyp
     def full(*_: Any) -> None:
         raise CassopsError("no room on the volume")
 
+    monkeypatch.setattr(restore_volumes, "clean", lambda *_: None)
     monkeypatch.setattr(restore_volumes, "look", full)
     with pytest.raises(Failed, match="backup b1 is damaged"):
         world.run(backup_verify, sstables=True)
     assert "could not be looked at: no room on the volume" in world.warnings
+
+
+def test_what_a_run_that_died_left_of_its_sample_goes_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From every node: another one may be chosen this time."""
+    world.back_up()
+    done: list[tuple[str, str]] = []
+
+    def look(_kube: Any, pod: str) -> Any:
+        done.append(("look", pod))
+        return SimpleNamespace(free=0)
+
+    monkeypatch.setattr(restore_volumes, "clean", lambda _kube, pod, what: done.append((what, pod)))
+    monkeypatch.setattr(restore_volumes, "look", look)
+    assert world.run(backup_verify, sstables=True)["faults"] == []
+    count = len(world.nodes)
+    assert sorted(done[:count]) == [(backup_verify.SAMPLE, pod) for pod in world.nodes]
+    assert sorted(done[count:]) == [("look", pod) for pod in world.nodes]
+
+
+def test_two_datacenters_of_one_cluster_do_not_wait_for_each_other(world: World) -> None:
+    """By the same clock all but one would be refused every night."""
+    assert catalogue.lock_name("shop", "dc1") != catalogue.lock_name("shop", "dc2")
+    world.back_up()
+    assert ("Lease", catalogue.lock_name("shop", "dc1")) in world.kube.objects
+
+
+def test_triggers_are_in_the_backup(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DESCRIBE does not tell them."""
+    row = {"keyspace_name": "Odd", "table_name": 'or"ders', "trigger_name": "audit", "options": {"class": "a.B'c"}}
+    monkeypatch.setattr(FakeSession, "triggers", lambda _self, _consistency: [row])
+    world.back_up()
+    texts = [text for each in world.store.of(backups.CATALOGUE) for text in each.files.values()]
+    stored = next(text for text in texts if "CREATE TRIGGER" in text)
+    statement = next(each for each in json.loads(stored)["statements"] if each["kind"] == "trigger")
+    assert statement["cql"] == """CREATE TRIGGER "audit" ON "Odd"."or""ders" USING 'a.B''c';"""
+    assert statement["name"] == 'or"ders.audit'
 
 
 def test_the_job_of_a_run_that_died_is_not_judged_for_this_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

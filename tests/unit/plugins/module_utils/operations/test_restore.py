@@ -298,7 +298,7 @@ class Restorable(World):
             assert not (self.volume(pod) / ".cassops/restore").exists()
             assert not (self.volume(pod) / ".cassops/restoring").exists()
         assert self.kube.held == {}
-        for lease in ("shop-lock", "shop-backup-lock"):
+        for lease in ("shop-lock", "shop-dc1-backup-lock"):
             assert self.kube.one("Lease", lease)["spec"]["holderIdentity"] == ""
 
 
@@ -776,7 +776,7 @@ def test_a_restore_that_came_to_be_meanwhile_is_noticed_under_the_lock(
     def enter(self: Lock) -> Lock:
         monkeypatch.setattr(Lock, "__enter__", plain)
         half_restored(world, tables=["shop"], rows="replace")
-        world.kube.one("Lease", "shop-backup-lock")["spec"]["holderIdentity"] = ""
+        world.kube.one("Lease", "shop-dc1-backup-lock")["spec"]["holderIdentity"] = ""
         return plain(self)
 
     monkeypatch.setattr(Lock, "__enter__", enter)
@@ -793,7 +793,7 @@ def test_while_a_restore_only_downloads_backups_are_made(world: Restorable) -> N
 
 
 def test_a_second_run_is_refused(world: Restorable) -> None:
-    lease: dict[str, Any] = {"kind": "Lease", "metadata": {"name": "shop-backup-lock"}}
+    lease: dict[str, Any] = {"kind": "Lease", "metadata": {"name": "shop-dc1-backup-lock"}}
     now = "2099-01-01T00:00:00.000000Z"
     lease["spec"] = {"holderIdentity": "ann@tower pid 7", "renewTime": now, "leaseDurationSeconds": 60}
     world.kube.put(lease)

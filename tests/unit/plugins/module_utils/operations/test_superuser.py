@@ -147,6 +147,34 @@ def test_a_run_that_died_at_any_step_is_finished_by_the_next(ring: FakeCassandra
     assert stands(ring)
 
 
+@pytest.mark.parametrize("replicas", [2, 3])
+@pytest.mark.parametrize("step", [None, 0, 1, 2, 3, 4, 5])
+def test_where_one_replica_has_the_logins_they_are_found_all_the_while(
+    ring: FakeCassandra, replicas: int, step: int | None
+) -> None:
+    """Cassandra 4.0 begins with one, and its superuser, but for the default one, is read from one as well."""
+    ring.version, ring.logins_on = "4.0.19", 1
+    ring.replication["system_auth"]["replication_factor"] = "1"
+    left = [step]
+
+    def die(_what: str) -> None:
+        if left[0] is not None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Died
+
+    ring.before_change = die
+    try:
+        superuser.establish(NONE, DOORKEEPER, WANTED, {"dc1": replicas})
+        assert step in (None, 5)
+    except Died:
+        left[0] = None
+        superuser.establish(NONE, DOORKEEPER, WANTED, {"dc1": replicas})
+    assert ring.roles[WANTED.username].superuser
+    assert not ring.default_login_works
+    assert ring.replication["system_auth"]["dc1"] == str(replicas)
+
+
 def test_five_steps_are_all(ring: FakeCassandra) -> None:
     """Else the test above would not see the others."""
     superuser.establish(NONE, DOORKEEPER, WANTED, REPLICATION)
@@ -241,6 +269,27 @@ def test_replicas_as_they_stand_are_kept(ring: FakeCassandra) -> None:
     assert ring.replication["system_auth"] == {"class": strategy, "dc1": "5", "vm": "2"}
     assert ring.replication["system_traces"] == {"class": strategy, "dc1": "3"}
     assert not any("system_auth WITH" in text for text in changed(ring))
+
+
+def test_a_node_that_does_not_find_us_is_not_the_only_one_to_ask(
+    ring: FakeCassandra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 4.0 a new replica reads its own rows, which have not come yet; the one that had them finds us."""
+    ring.roles["shop-superuser"] = Role(WANTED.password)
+    asked: list[str] = []
+    plain = superuser.replicate_at
+
+    def replicate_at(kube: Kube, pod: str, *rest: Any) -> None:
+        asked.append(pod)
+        if pod != DOORKEEPER:
+            raise cql.NotAllowed(f"{pod}: User shop-superuser has no SELECT permission")
+        plain(kube, pod, *rest)
+
+    monkeypatch.setattr(superuser, "replicate_at", replicate_at)
+    superuser.replicate_more(NONE, ["other", DOORKEEPER], WANTED, "dc1", [2, 3])
+    assert asked == ["other", DOORKEEPER] * 2
+    with pytest.raises(cql.NotAllowed, match="other: User"):
+        superuser.replicate_more(NONE, ["other"], WANTED, "dc1", [3])
 
 
 def test_two_datacenters(ring: FakeCassandra) -> None:
