@@ -178,6 +178,14 @@ def ledger_name(cluster: str, datacenter: str) -> str:
     return f"{cluster}-{datacenter}-ledger"
 
 
+def rack_of(pod: str, prefix: str) -> str:
+    """The rack in a node's name, C(<prefix>-<rack>-<ordinal>).
+
+    :param prefix: C(<cluster>-<datacenter>).
+    """
+    return pod.removeprefix(f"{prefix}-").rpartition("-")[0]
+
+
 def new_id() -> str:
     """A fresh identity for a datacenter."""
     return uuid.uuid4().hex

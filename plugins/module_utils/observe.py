@@ -22,7 +22,7 @@ from . import activity, cql, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .kube import Kube, WorkerUnreachable
-from .ledger import Ledger, from_config_map, ledger_name
+from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
 from .view import (
     SHORTEST_GC_GRACE,
@@ -250,7 +250,7 @@ def node_view(
     template = stateful_set["spec"]["template"] if stateful_set else {}
     node = NodeView(
         pod=name,
-        rack=rack_of(name, stateful_set, pod),
+        rack=rack(name, stateful_set, pod, ledger),
         ordinal=by_rack_and_ordinal(name)[1],
         address=pod_ip(pod) if by_pod(template) else (known.address if known else None) or cluster_ip(service),
         host_id=known.host_id if known else None,
@@ -298,7 +298,7 @@ def seconds_of(moment: str) -> float:
 def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
     spec, status = stateful_set["spec"], stateful_set.get("status", {})
     return RackView(
-        name=rack_of(stateful_set["metadata"]["name"], stateful_set, None),
+        name=rack(stateful_set["metadata"]["name"], stateful_set, None, None),
         stateful_set=stateful_set["metadata"]["name"],
         replicas=spec.get("replicas", 1),
         partition=spec.get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0),
@@ -340,11 +340,14 @@ def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:
     )
 
 
-def rack_of(name: str, stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any] | None) -> str:
+def rack(
+    name: str, stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any] | None, ledger: Ledger | None
+) -> str:
+    """A node's rack; where nothing of it is left but the ledger, that in its name."""
     for item in (stateful_set, pod):
         if item and LABEL_RACK in item["metadata"].get("labels", {}):
             return str(item["metadata"]["labels"][LABEL_RACK])
-    return name.rpartition("-")[0]
+    return rack_of(name, f"{ledger.cluster}-{ledger.datacenter}" if ledger else "")
 
 
 def cluster_ip(service: Mapping[str, Any] | None) -> str | None:

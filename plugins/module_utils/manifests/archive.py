@@ -58,6 +58,11 @@ store() {
     restic_in "$CASSOPS_REPOSITORY/$host" backup --quiet --host "log-$host" --group-by host --tag kind=log \
         --tag "ledger=$(cat "$root/cassops/ledger/id")" \
         --tag "segments=$(tr '\n' '+' <"$spool/names")" --tag "size=$size" "$@" --files-from-verbatim "$spool/names"
+    rc=$?
+    # A purge that died leaves a lock that lets nobody in; it is taken away where its process is gone. Nobody else uses
+    # this repository under this host name: it is that of the node's host id.
+    [ "$rc" -ne 11 ] || restic_in "$CASSOPS_REPOSITORY/$host" unlock --quiet
+    return "$rc"
 }
 
 by_number() { grep '^CommitLog-.*\.log$' | sort -t - -k 3 -n; }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import gates, spec, upgrade
-from ..ledger import Ledger
+from ..ledger import Ledger, rack_of
 from ..manifests import config_map
 from ..observe import LABEL_RACK, ZONE, Objects, by_pod
 from . import rollout_plan
@@ -84,8 +84,3 @@ def address_of(stateful_sets: Mapping[str, Mapping[str, Any]]) -> str:
     if not stateful_sets:
         return ""
     return "pod" if any(by_pod(item["spec"]["template"]) for item in stateful_sets.values()) else "service"
-
-
-def rack_of(pod: str, prefix: str) -> str:
-    """The rack in a node's name, C(<prefix>-<rack>-<ordinal>)."""
-    return pod.removeprefix(f"{prefix}-").rpartition("-")[0]

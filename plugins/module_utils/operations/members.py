@@ -19,7 +19,7 @@ from .. import spec
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Object
-from ..ledger import Ledger, LedgerNode, ledger_name
+from ..ledger import Ledger, LedgerNode, ledger_name, rack_of
 from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels
 from . import changes
@@ -350,7 +350,7 @@ class Members:
     # Small things
 
     def rack_of(self, pod: str) -> str:
-        return pod.removeprefix(f"{self.prefix}-").rpartition("-")[0]
+        return rack_of(pod, self.prefix)
 
     def ordinal(self, pod: str) -> int:
         return int(pod.rpartition("-")[2])

@@ -18,7 +18,7 @@ from .. import restoring
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
-from ..ledger import PHASE_RUNNING, Ledger, ledger_name
+from ..ledger import PHASE_RUNNING, Ledger, ledger_name, rack_of
 from ..lock import Lock
 from ..manifests import ledger_config_map
 from ..observe import LABEL_CLUSTER, Objects, attempt, labels, ledger_of, objects
@@ -26,7 +26,6 @@ from ..plan import plan_name
 from ..view import Keyspace
 from . import changes, rollout_plan
 from .cluster import Cluster, lock_name
-from .living import rack_of
 from .members import is_alone
 from .patience import Ending
 from .waiting import until

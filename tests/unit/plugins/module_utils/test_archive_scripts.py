@@ -25,6 +25,8 @@ HEADER = "\0\0\0\x07rows"
 # Each call: the words, and the names that it was given.
 STUB = """#!/bin/sh
 [ ! -e "$CASSOPS_ROOT/broken" ] || { echo "Fatal: unable to open repository" >&2; exit 1; }
+case "$*" in *" unlock "*) rm "$CASSOPS_ROOT/locked"; exit ;; esac
+[ ! -e "$CASSOPS_ROOT/locked" ] || exit 11
 echo "$*" >>"$CASSOPS_ROOT/calls"
 while read -r name; do cat "$name" >/dev/null || exit 3; done <"$CASSOPS_ROOT/cassops/backup/spool/archive/names"
 """
@@ -103,6 +105,15 @@ def rests(file: Path) -> None:
 
 def names(*numbers: int) -> str:
     return "".join(f"{SEGMENT.format(number)}+" for number in numbers)
+
+
+def test_the_lock_of_a_purge_that_died_ends_no_archive(node: Node) -> None:
+    node.full(1)
+    (node.root / "locked").touch()
+    assert node.store() == []
+    assert node.closed == [SEGMENT.format(1)]
+    assert node.store()[0]["segments"] == names(1)
+    assert node.closed == []
 
 
 def test_what_is_full_and_what_grows_is_stored(node: Node) -> None:

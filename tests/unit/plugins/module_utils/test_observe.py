@@ -106,11 +106,14 @@ def test_nothing_there() -> None:
 
 def test_nodes_are_those_that_should_be_and_those_that_the_ledger_knows() -> None:
     ledger = Ledger(
-        "1", "shop", "dc1", nodes={"s-r1-0": LedgerNode("s-r1-0"), "s-r2-0": LedgerNode("s-r2-0", "a", "h")}
+        "1",
+        "shop",
+        "dc1",
+        nodes={"s-r1-0": LedgerNode("s-r1-0"), "shop-dc1-r2-0": LedgerNode("shop-dc1-r2-0", "a", "h")},
     )
     nodes = observe.node_views(found(("StatefulSet", stateful_set("s-r1", replicas=2))), ledger, NOW)
-    assert [node.pod for node in nodes] == ["s-r1-0", "s-r1-1", "s-r2-0"]
-    assert (nodes[2].rack, nodes[2].address, nodes[2].host_id, nodes[2].reason) == ("s-r2", "a", "h", "it has no pod")
+    assert [node.pod for node in nodes] == ["s-r1-0", "s-r1-1", "shop-dc1-r2-0"]
+    assert (nodes[2].rack, nodes[2].address, nodes[2].host_id, nodes[2].reason) == ("r2", "a", "h", "it has no pod")
 
 
 def test_the_order_is_that_of_numbers() -> None:
