@@ -150,9 +150,7 @@ class Power:
     def start(self) -> None:
         found, ledger = self.members.look()
         self.short(found, ledger)
-        if ledger.stopped is None:
-            self.release(ledger)
-        else:
+        if ledger.stopped is not None:
             if self.pods():
                 # A run that was killed while it stopped them: those that are drained serve again after a start only,
                 # and for a pause nobody may have served.
@@ -171,21 +169,14 @@ class Power:
         for name in self.schedules(suspended=True):
             self.suspend(name, False)
 
-    def release(self, ledger: Ledger) -> None:
+    def release(self) -> None:
         """Those that are held because the whole cluster was away go on."""
-        if self.after_outage:
-            self.wait_settled()
+        ledger = self.members.look()[1]
         seen = outage.look(self.cluster, ledger)
         if seen is not None and self.may_release(ledger, seen):
             outage.note(self.cluster, ledger, seen, self.now())
             self.members.say(f"the ledger says that nobody served since {outage.utc(seen.since)}")
             self.ctx.warnings.append(seen.risk())
-
-    def wait_settled(self) -> None:
-        def look() -> list[str]:
-            return outage.unsettled(self.cluster.look().view.nodes)
-
-        until(look, "every node to run or to be held", self.limit, self.ctx.progress, PAUSE)
 
     def may_release(self, ledger: Ledger, seen: outage.Outage) -> bool:
         """Whether nobody can have served meanwhile, and the user wants them back.
@@ -225,9 +216,15 @@ class Power:
 
     def wait_whole(self) -> None:
         patience = Patience(self.cluster.kube)
+        told: list[str] = []
 
         def look() -> list[str]:
             sight = self.cluster.look()
+            held = outage.held_for_it(sight.view.nodes)
+            # Once: they follow the ledger within a minute or so.
+            if held != told and outage.are_settled(sight.view.nodes):
+                told[:] = held
+                self.release()
             lost = patience.lost(sight.view.nodes)
             if lost:
                 raise CassopsError(f"{'; '.join(lost)}. The others are started; the playbook heal tells what to do.")

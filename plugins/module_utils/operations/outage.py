@@ -80,13 +80,9 @@ def look(cluster: Cluster, ledger: Ledger) -> Outage | None:
     return None if ledger.pause is not None and ledger.pause[0] >= seen.since else seen
 
 
-def unsettled(nodes: Iterable[NodeView]) -> list[str]:
-    """Nodes of which it is not known yet whether they are held."""
-    return [
-        f"{node.pod} neither runs nor is held ({node.reason or node.phase or 'it has no pod'})"
-        for node in nodes
-        if not node.ready and node.held is None
-    ]
+def are_settled(nodes: Iterable[NodeView]) -> bool:
+    """Whether it is known of each whether it is held."""
+    return all(node.ready or node.held is not None for node in nodes)
 
 
 def doubts(cluster: Cluster, ledger: Ledger) -> list[str]:
