@@ -137,8 +137,10 @@ decide_with_data() {
         reason="the volume holds data that no node of this datacenter wrote (it has no mark); put the right volume\
  back, or delete this claim and its pod if its data is not needed"
     elif [ "${down:-0}" -gt "$limit" ]; then
-        reason="the node was down for $down s, longer than gc_grace_seconds ($limit): rows deleted meanwhile would come\
- back; replace it (playbook heal), or run the playbook start where the whole cluster was away"
+        # The moment, not the time since: a reason that changes would be told again every few seconds.
+        last=$(date -u -d "@$(stat -c %Y "$marks/alive")" '+%Y-%m-%d %H:%M:%S UTC')
+        reason="the node served last on $last, longer than gc_grace_seconds ($limit) ago: rows deleted meanwhile would\
+ come back; replace it (playbook heal), or run the playbook start where the whole cluster was away"
     elif [ "$phase" = new ]; then
         decide_new
     elif [ -e "$marks/joined" ]; then

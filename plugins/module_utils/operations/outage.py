@@ -55,6 +55,12 @@ class Outage:
         """For so many seconds before the outage a node that starts again may have missed what was deleted."""
         return self.since - min(last for pod, last in self.last.items() if pod not in self.kept)
 
+    def is_noted(self, ledger: Ledger, now: int) -> bool:
+        """Whether the ledger's pause lets them start already: down_for of start.sh."""
+        begin, end = ledger.pause or (0, 0)
+        down = {pod: now - last - max(0, end - max(begin, last)) for pod, last in self.last.items()}
+        return all(down[pod] <= ledger.gc_grace_seconds for pod in down.keys() - set(self.kept))
+
     def words(self) -> str:
         first = f"every node is held: nobody has served since {utc(self.since)}"
         return f"{first} ({', '.join(f'{pod} until {utc(last)}' for pod, last in sorted(self.last.items()))})"
@@ -77,7 +83,7 @@ def look(cluster: Cluster, ledger: Ledger) -> Outage | None:
         return None
     last = together(lambda pod: served_last(cluster.kube, pod), expired)
     seen = Outage(dict(zip(expired, last, strict=True)))
-    return None if ledger.pause is not None and ledger.pause[0] >= seen.since else seen
+    return None if seen.is_noted(ledger, int(cluster.kube.server_time())) else seen
 
 
 def are_settled(nodes: Iterable[NodeView]) -> bool:

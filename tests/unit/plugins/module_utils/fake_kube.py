@@ -440,8 +440,10 @@ class FakeKube:
             self.held[pod] = "the ledger has no address for this node yet"
         elif disk and disk.mark != ledger.id:
             self.held[pod] = "the volume belongs to another node"
-        elif (down := self.down_for(pod, ledger)) > ledger.gc_grace_seconds:
-            self.held[pod] = f"the node was down for {down} s, longer than gc_grace_seconds ({ledger.gc_grace_seconds})"
+        elif self.down_for(pod, ledger) > ledger.gc_grace_seconds:
+            self.held[pod] = (
+                f"the node served last long ago, longer than gc_grace_seconds ({ledger.gc_grace_seconds}) ago"
+            )
         elif disk is None and ledger.phase != "new" and ledger.host_id(pod):
             self.held[pod] = "this node belongs to the datacenter but its volume is empty"
         else:

@@ -64,7 +64,7 @@ NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
 EMPTY = "this node belongs to the datacenter (host id host-1) but its volume is empty; put the volume back, or approve"
 HALF_WAY = "its replacement died half-way, and no node may go on over partial data; replace it again"
 EXPIRED = (
-    "the node was down for 900000 s, longer than gc_grace_seconds (864000): rows deleted meanwhile would come back"
+    "the node served last on 2026-11-10 03:14:00 UTC, longer than gc_grace_seconds (864000) ago: rows deleted meanwhile"
 )
 FOREIGN = "the volume belongs to another node: its mark is 'x', this node is 'y'"
 UNMARKED = "the volume holds data that no node of this datacenter wrote (it has no mark)"

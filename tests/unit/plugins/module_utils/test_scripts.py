@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -655,7 +656,8 @@ def test_a_node_that_was_down_too_long_is_held(node: Node, seconds: int, stale: 
     node.data()
     node.served(seconds)
     if stale:
-        assert "longer than gc_grace_seconds (864000)" in node.reason()
+        last = r"the node served last on \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+        assert re.match(rf"{last}, longer than gc_grace_seconds \(864000\) ago", node.reason())
     else:
         node.start()
         assert seconds <= int(node.read("var/lib/cassandra/.cassops/missed")) < seconds + 60

@@ -73,7 +73,7 @@ def test_with_the_users_word_all_go_on_and_are_to_be_repaired(world: Rolling) ->
 def test_who_was_away_before_the_others_stays_held(world: Rolling) -> None:
     """What was deleted while the others went on has aged like everything else."""
     switched_off(world, r2=3600)
-    with pytest.raises(CassopsError, match=f"{R2} is held: the node was down"):
+    with pytest.raises(CassopsError, match=f"{R2} is held: the node served last"):
         start(world, after_outage=True, wait_timeout=1)
     assert up(world) == [R1, R3]
     assert world.kube.to_repair == {R1, R3}
@@ -122,6 +122,23 @@ def test_a_run_that_is_killed_is_finished_by_the_next(world: Rolling, lives: int
     start(world, after_outage=True)
     assert up(world) == [R1, R2, R3]
     assert world.kube.to_repair == {R1, R2, R3}
+
+
+def test_nodes_that_never_served_after_a_stop(world: Rolling) -> None:
+    """What was noted of the stop is too short, and begins later than they ended."""
+    world.run(datacenter_power, state="stopped")
+    ended = int(world.kube.clock) - 60
+    start(world)
+    for pod in (R1, R2, R3):
+        world.kube.stop(pod)
+        world.kube.served_last[pod] = ended
+    world.kube.clock += 14 * DAYS
+    world.kube.kubelet()
+    world.kube.kubelet()
+    with pytest.raises(CassopsError, match="nobody has served since"):
+        start(world)
+    start(world, after_outage=True)
+    assert up(world) == [R1, R2, R3]
 
 
 def test_an_outage_after_a_stop_is_another_one(world: Rolling) -> None:
