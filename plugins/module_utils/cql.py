@@ -73,6 +73,10 @@ class HungUp(NodeUnreachable):
     """The node ended the connection without a word, as one does that takes TLS only and is spoken to without."""
 
 
+# C(PasswordAuthenticator) and C(ClientState), 4.0 to 5.0: the row was read, and the login is wrong.
+WRONG = ("and/or password are incorrect", "is not permitted to log in")
+
+
 class LoginRefused(CqlError):
     """User or password are wrong, or the role may not log in."""
 
@@ -359,13 +363,20 @@ def consistency_level(name: str) -> int:
 def accepts(kube: Kube, pod: str, username: str, password: str, timeout: float = 10.0) -> bool:
     """Whether the node takes this login.
 
-    :raises CqlError: it cannot be asked.
+    :raises CqlError: it cannot be asked, or cannot read the login: it refuses a right one too then.
     """
     try:
         with connect(kube, pod, username, password, timeout=timeout):
             return True
-    except LoginRefused:
+    except LoginRefused as error:
+        if not is_wrong(str(error)):
+            raise
         return False
+
+
+def is_wrong(refusal: str) -> bool:
+    """Whether a node says that a login is wrong. One that cannot read the row refuses every login."""
+    return any(words in refusal for words in WRONG)
 
 
 def text_literal(text: str) -> str:

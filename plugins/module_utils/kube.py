@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlparse
 
 from .errors import CassopsError
 from .kubeauth import Server, connection
@@ -53,6 +53,10 @@ ATTEMPTS = 5
 
 MAX_PAUSE = 10.0
 """Seconds, the longest pause between two tries, whatever Retry-After says."""
+TIMEOUT = 60.0
+"""Seconds that an answer may take."""
+LEASE_TIMEOUT = 10.0
+"""The same where a lock is renewed, which has only a minute for it: a server that was switched off says nothing."""
 
 
 class ApiError(CassopsError):
@@ -647,11 +651,12 @@ class Kube:
         content = None if body is None else json.dumps(body)
         headers = {"Content-Type": content_type} if content is not None else {}
         self._count(what.verb, dry="dryRun" in (query or {}))
+        limit = LEASE_TIMEOUT if what.kind == "Lease" else TIMEOUT
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             renewals = self.server.renewals
             try:
-                response = self._once(method, path, query, headers, content)
+                response = self._once(method, path, query, headers, content, read_timeout=limit)
             except urllib3.exceptions.HTTPError as error:
                 if last or not self._worth_another_try(error, repeatable, attempt):
                     raise self.unreachable(error) from None
@@ -676,7 +681,7 @@ class Kube:
         headers: Mapping[str, str],
         content: str | None,
         *,
-        read_timeout: float = 60.0,
+        read_timeout: float = TIMEOUT,
         stream: bool = False,
     ) -> Any:
         url = self.server.host + path + (f"?{urlencode(query)}" if query else "")
@@ -829,8 +834,16 @@ def _pool(server: Server) -> Any:
 
         return SOCKSProxyManager(server.proxy, **options)
     if server.proxy:
-        return urllib3.ProxyManager(server.proxy, **options)
+        return urllib3.ProxyManager(server.proxy, proxy_headers=_proxy_login(server.proxy), **options)
     return urllib3.PoolManager(**options)
+
+
+def _proxy_login(proxy: str) -> dict[str, str]:
+    """The header that logs in at a proxy, from its URL: urllib3 leaves that out."""
+    url = urlparse(proxy)
+    if not url.username:
+        return {}
+    return dict(urllib3.make_headers(proxy_basic_auth=f"{unquote(url.username)}:{unquote(url.password or '')}"))
 
 
 def _identity(obj: Object, *, named: bool = True) -> tuple[str, str, str | None]:

@@ -22,7 +22,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlparse
+from urllib.parse import unquote, urlencode, urlparse
 
 from .errors import CassopsError
 
@@ -42,6 +42,8 @@ PROTOCOL = "v4.channel.k8s.io"
 STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3
 
 CHUNK = 65536
+PING = 10.0
+"""Seconds of silence on a connection until a sign of life is sent: some proxies hang up after twenty."""
 
 HIGH_WATER = 4 * 1024 * 1024
 """Bytes waiting for a slow reader above which the other side is not read any more."""
@@ -103,6 +105,10 @@ class Stream:
             pass
         except OSError:
             self.ended = True
+
+    def ping(self) -> None:
+        """A sign of life: proxies hang up on connections that carry nothing for a while."""
+        self._frame(b"", websocket.ABNF.OPCODE_PING)
 
     def close(self) -> None:
         """Hangs up without a farewell: the API server closes the pod's end too."""
@@ -198,12 +204,12 @@ def _handshake(kube: Kube, url: str) -> Any:
         proxy = urlparse(server.proxy)
         options = {
             "http_proxy_host": proxy.hostname,
-            "http_proxy_port": proxy.port or 3128,
+            "http_proxy_port": proxy.port or (1080 if proxy.scheme.startswith("socks") else 80),
             "proxy_type": proxy.scheme or "http",
             "http_no_proxy": ["-"],
         }
         if proxy.username:
-            options["http_proxy_auth"] = (proxy.username, proxy.password or "")
+            options["http_proxy_auth"] = (unquote(proxy.username), unquote(proxy.password or ""))
     connection: Any = websocket.WebSocket(sslopt=tls, skip_utf8_validation=True, enable_multithread=False)
     connection.settimeout(20)
     connection.connect(
@@ -276,7 +282,8 @@ def _collect(stream: Stream, stdin: bytes | None, deadline: float) -> dict[int, 
             if left <= 0:
                 return out
             selector.modify(stream, selectors.EVENT_READ | (selectors.EVENT_WRITE if stream.waiting else 0))
-            selector.select(left)
+            if not selector.select(min(left, PING)):
+                stream.ping()
 
 
 def _exit_code(status: bytearray | None, pod: str, argv: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import CassopsError
@@ -211,9 +211,10 @@ class Lock:
         try:
             self._lease = self._write(lease, holder=self.holder)
         except Conflict:
-            # Another was quicker; it is named in the message.
+            # Another was quicker, and is named in the message; or the answer to ours was lost, and it was sent again.
             self._lease = self.kube.get("Lease", self.name)
-            return False
+            if self._lease is None or not self.is_ours(self._lease) or _worker_of(self._lease) != self._worker:
+                return False
         self._renewed_at = before
         return True
 
@@ -301,6 +302,15 @@ def _process_of(lease: Object) -> str:
 
 def _worker_of(lease: Object) -> str:
     return str((lease["metadata"].get("annotations") or {}).get(WORKER) or "")
+
+
+def each_once(kubes: Iterable[Kube]) -> list[Kube]:
+    """Each place once, in order: where datacenters share a namespace they share its Lease, and two that renew one would
+    keep each other from it."""
+    found: dict[tuple[str, str], Kube] = {}
+    for kube in kubes:
+        found.setdefault((kube.server.host, kube.namespace), kube)
+    return list(found.values())
 
 
 def who_holds(kube: Kube, name: str) -> str:

@@ -428,7 +428,7 @@ def gossipinfo(text: str) -> dict[str, dict[str, Any]]:
     for line in text.splitlines():
         if line and not line.startswith(" "):
             # "/10.0.0.1", and "name/10.0.0.1" where a name is known.
-            endpoint = found.setdefault(line.strip().rpartition("/")[2], {"states": {}})
+            endpoint = found.setdefault(short_address(line.strip().rpartition("/")[2]), {"states": {}})
         elif line.startswith("  "):
             name, _colon, rest = line.strip().partition(":")
             if name in ("generation", "heartbeat"):

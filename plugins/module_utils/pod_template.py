@@ -151,6 +151,9 @@ def _container(container: Mapping[str, Any], path: str) -> Iterator[str]:
         name = str(variable.get("name", ""))
         if name in OWNED_ENV or name.startswith("CASSOPS_"):
             yield f"{path}.env[{index}].name: {name} is set by the collection; use heap or jvm_options, or take it out"
+    for index, mount in enumerate(_mappings(container.get("volumeMounts"))):
+        if mount.get("name") in OWNED_VOLUMES:
+            yield f"{path}.volumeMounts[{index}].name: {mount['name']} is mounted by the collection; take it out"
     resources = container.get("resources")
     for kind in ("requests", "limits"):
         for resource in ("cpu", "memory"):

@@ -263,6 +263,8 @@ note_downtime() {
     *) return 0 ;;
     esac
     noted=$(cat "$marks/missed" 2>/dev/null) || noted=0
+    # Power was lost before it was on the disk.
+    [ -n "$noted" ] || noted=unknown
     case $missed,$noted in
     ,* | *,unknown) return 0 ;;
     unknown,*) ;;
@@ -290,7 +292,7 @@ image_conf() {
 
 write_configuration() {
     from=$(image_conf)
-    if [ -n "$from" ]; then cp -R "$from/." "$conf/"; fi
+    if [ -n "$from" ]; then cp -Rf "$from/." "$conf/"; fi
     # The snitch would take racks from this file for nodes that it does not know yet.
     rm -f "$conf/cassandra-topology.properties"
     cat "$config/logback.xml" >"$conf/logback.xml"

@@ -17,7 +17,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
-from ..lock import Lock
+from ..lock import Lock, each_once
 from ..manifests import ledger_config_map
 from ..observe import Credentials, Objects, Reasons, ask, attempt, ledger_of, objects, revisions, together, view
 from ..observe_nodetool import ask_without_login
@@ -143,8 +143,8 @@ class Cluster:
     def locked(self) -> Iterator[None]:
         """One change at a time in the cluster, wherever its datacenters are."""
         with ExitStack() as stack:
-            for place in (self.own, *self.peers):
-                self._locks.append(stack.enter_context(Lock(place.kube, lock_name(self.name), self._ctx.holder)))
+            for kube in each_once(place.kube for place in (self.own, *self.peers)):
+                self._locks.append(stack.enter_context(Lock(kube, lock_name(self.name), self._ctx.holder)))
             try:
                 yield
             finally:

@@ -28,7 +28,7 @@ from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube, NotFound
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
-from ..lock import Lock
+from ..lock import Lock, each_once
 from ..manifests import build, cron_job, ledger_config_map
 from ..manifests.common import headless_service_name
 from ..observe import (
@@ -56,7 +56,7 @@ from ..view import NodeView, View
 from . import changes, preflight, removing, rollout_plan, superuser
 from .cluster import PEER, RELEASED, lock_name
 from .doors import OPEN_LIMIT, closed_door, turn_door
-from .living import at_once, living_datacenter
+from .living import at_once, living_datacenter, unlike
 from .members import own_seeds, pause
 from .patience import Patience
 from .waiting import until
@@ -152,7 +152,7 @@ class Deployment:
         if self.namespace_missing:
             self.create_namespace()
         with ExitStack() as stack:
-            for place in (self.kube, *(peer.kube for peer in self.peers)):
+            for place in each_once([self.kube, *(peer.kube for peer in self.peers)]):
                 self.locks.append(stack.enter_context(self.lock(place)))
             if not found.all("StatefulSet"):
                 self.lock_newcomers(stack)
@@ -174,12 +174,12 @@ class Deployment:
         """Where datacenters may start for the first time that do not run yet: of two that would begin the ring at the
         same time, each has its own lock already, so one of them at least is refused."""
         running = {peer.ledger.datacenter for peer in self.peers}
-        for options in self.params.get("peers") or ():
-            if options["datacenter"] in running:
-                continue
+        listed = [options for options in self.params.get("peers") or () if options["datacenter"] not in running]
+        locked = [lock.kube for lock in self.locks]
+        for place in each_once([*locked, *map(self.ctx.kube, listed)])[len(locked) :]:
             # Without a namespace nobody has begun there; its deploy makes it first, and then finds our lock.
             with suppress(NotFound):
-                self.locks.append(stack.enter_context(self.lock(self.ctx.kube(options))))
+                self.locks.append(stack.enter_context(self.lock(place)))
 
     # Validation. Nothing is touched before all of it holds.
 
@@ -242,6 +242,8 @@ class Deployment:
         reasons += self.locked_out(ledger)
         if not found.all("StatefulSet"):
             reasons += self.out_of_reach()
+        if ledger is None or ledger.phase == PHASE_NEW:
+            reasons += unlike(self.desired, [peer.ledger for peer in self.peers], self.prefix)
         if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
@@ -668,7 +670,7 @@ class Deployment:
 
     def give_up_logins(self, seen: View, pod: str, refusals: Sequence[str]) -> None:
         """End the wait for the ring where the Secret has not the login of this datacenter, or of this cluster."""
-        if not all(map(superuser.is_wrong, refusals)):
+        if not all(map(cql.is_wrong, refusals)):
             self.doubt.forget()
         elif self.peers:
             if self.doubt.ends():
@@ -793,7 +795,7 @@ class Deployment:
 
     def give_up_login(self, seen: View) -> None:
         """End the proof's wait where every node that was asked calls the login wrong."""
-        if seen.observations or not seen.unheard or not all(map(superuser.is_wrong, seen.unheard.values())):
+        if seen.observations or not seen.unheard or not all(map(cql.is_wrong, seen.unheard.values())):
             self.doubt.forget()
         elif self.doubt.ends():
             who = f"every node that was asked ({', '.join(sorted(seen.unheard))})"

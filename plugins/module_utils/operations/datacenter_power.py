@@ -189,7 +189,8 @@ class Power:
         if doubts:
             raise CassopsError(
                 f"the nodes that are held are not let go: {'; '.join(doubts)}, so others may have served while they "
-                "were away. The playbook heal replaces them"
+                "were away. Where others serve now, the playbook heal replaces them; otherwise bring those back first, "
+                "or restore the datacenter from a backup"
             )
         if not self.after_outage:
             raise CassopsError(
@@ -219,12 +220,14 @@ class Power:
         told: list[str] = []
 
         def look() -> list[str]:
+            nonlocal patience
             sight = self.cluster.look()
             held = outage.held_for_it(sight.view.nodes)
-            # Once: they follow the ledger within a minute or so.
             if held != told and outage.are_settled(sight.view.nodes):
                 told[:] = held
                 self.release()
+                # They follow the ledger within a minute or so, from now on.
+                patience = Patience(self.cluster.kube)
             lost = patience.lost(sight.view.nodes)
             if lost:
                 raise CassopsError(f"{'; '.join(lost)}. The others are started; the playbook heal tells what to do.")

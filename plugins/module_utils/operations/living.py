@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import gates, spec, upgrade
@@ -71,6 +71,30 @@ def at_once(found: Objects, ledger: Ledger, desired: spec.Datacenter, prefix: st
             f"{last.storage_mode}, then run the playbook upgrade"
         ]
     return []
+
+
+def unlike(desired: spec.Datacenter, peers: Iterable[Ledger], prefix: str) -> list[str]:
+    """Why a new datacenter cannot join those that run: with another line, or with files that these cannot read, nothing
+    is streamed between them, and the steps of an upgrade lead neither of them on.
+
+    :param peers: the ledgers of those that run.
+    """
+    reasons = []
+    born = upgrade.MODES[-1] if gates.line(desired.version) >= "5" else None
+    mode = desired.config.get(upgrade.KEY, born)
+    for peer in peers:
+        if peer.version and gates.line(peer.version) != gates.line(desired.version):
+            reasons.append(
+                f"{prefix}version: datacenter {peer.datacenter} runs {peer.version}, got {desired.version}: one that "
+                "joins must be of the same line. Upgrade the others first, or begin with theirs"
+            )
+        elif peer.storage_mode and mode and peer.storage_mode != mode:
+            reasons.append(
+                f"{prefix}config.{upgrade.KEY}: datacenter {peer.datacenter} is in {peer.storage_mode}, and this one "
+                f"would begin in {mode}: they could not stream to each other. Write {peer.storage_mode} into the "
+                "configuration of this one, or finish the steps of the other one first"
+            )
+    return reasons
 
 
 def zone_of(stateful_set: Mapping[str, Any]) -> str | None:

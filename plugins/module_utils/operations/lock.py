@@ -12,7 +12,7 @@ from typing import Any
 
 from ..context import Context
 from ..kube import Kube
-from ..lock import Lock
+from ..lock import Lock, each_once
 from ..options import KUBERNETES
 from .cluster import PEER, lock_name
 
@@ -42,11 +42,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 def places(params: Mapping[str, Any], ctx: Context) -> list[Kube]:
     """Where the cluster's datacenters are, each place once."""
-    found: dict[tuple[str, str], Kube] = {}
-    for options in (params, *(params.get("peers") or ())):
-        kube = ctx.kube(options)
-        found.setdefault((kube.server.host, kube.namespace), kube)
-    return list(found.values())
+    return each_once(ctx.kube(options) for options in (params, *(params.get("peers") or ())))
 
 
 def is_held(lock: Lock) -> bool:

@@ -21,7 +21,7 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..ledger import Ledger
 from ..observe import together
-from ..replacement import EMPTY, EXPIRED, held_because
+from ..replacement import EMPTY, EXPIRED, HALF_WAY, held_because
 from ..view import NodeView
 from .cluster import Cluster
 from .failures import ASK_LIMIT, MARKS
@@ -29,7 +29,9 @@ from .members import is_alone
 
 # start.sh lets a node start that had served until so long (seconds) before a pause.
 TOLERANCE = 120
-NOTE_MISSED = f"cd {MARKS} && echo unknown >missed.new && mv missed.new missed"
+NOTE_MISSED = f"cd {MARKS} && echo unknown >missed.new && sync && mv missed.new missed"
+# A node that is held for these has no data that it served, so it cannot tell; the others tell of it.
+SILENT = (EMPTY, HALF_WAY)
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,11 @@ def are_settled(nodes: Iterable[NodeView]) -> bool:
 
 
 def doubts(cluster: Cluster, ledger: Ledger) -> list[str]:
-    """Why somebody may have served meanwhile. A node without data has nothing to tell; the others tell of it."""
+    """Why somebody may have served meanwhile."""
     nodes = cluster.look().view.nodes
-    known = {*held_for_it(nodes), *(node.pod for node in nodes if node.held and held_because(node.held) == EMPTY)}
+    never_joined = {node.pod for node in nodes if node.held and node.host_id is None}
+    silent = {node.pod for node in nodes if node.held and held_because(node.held) in SILENT}
+    known = {*held_for_it(nodes), *silent, *never_joined}
     why = [] if is_alone(ledger, not cluster.peers) else ["the cluster has other datacenters"]
     served = [
         f"{node.pod} {f'is held: {node.held}' if node.held else 'runs'}" for node in nodes if node.pod not in known

@@ -23,7 +23,7 @@ from .. import cql, gates, nodetool, repair_history, report
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import ExecTimeout, Unreachable, WorkerUnreachable
-from ..lock import Lock, who_holds
+from ..lock import Lock, each_once, who_holds
 from ..observe import attempt
 from ..repair_history import Share
 from ..view import View
@@ -109,8 +109,8 @@ class Repair:
         self.cluster = cluster
         self.params = params
         self.ctx = ctx
-        places = (cluster.own, *cluster.peers)
-        self.locks = [Lock(place.kube, f"{cluster.name}-repair-lock", ctx.holder) for place in places]
+        places = each_once(place.kube for place in (cluster.own, *cluster.peers))
+        self.locks = [Lock(kube, f"{cluster.name}-repair-lock", ctx.holder) for kube in places]
         self.began = time.monotonic()
         self.done: list[dict[str, Any]] = []
         # (keyspace, pod) -> why.

@@ -225,6 +225,7 @@ class Swapping:
         login, pod = self.cluster.own.credentials, view.nodes[0].pod
         told = attempt(lambda: cql.accepts(self.cluster.kube, pod, login.username, login.password, LOGIN_LIMIT))
         if isinstance(told, CassopsError):
+            self.refused_since = 0.0
             return [str(told)]
         if told:
             return []

@@ -38,8 +38,6 @@ They make each guess dear, and nobody guesses 190 bits; but each of our logins p
 processor on each node that is asked, and two on one that has just started.
 """
 LIMIT = 30.0
-# C(PasswordAuthenticator) and C(ClientState), 4.0 to 5.0: the row was read, and the login is wrong.
-WRONG = ("and/or password are incorrect", "is not permitted to log in")
 # For so many seconds a login may be called wrong before the ring is looked at, and as long again before it counts.
 DOUBT = 30.0
 
@@ -72,11 +70,6 @@ class Doubt:
                 return True
             self._since, self._whole = now, is_whole()
         return False
-
-
-def is_wrong(refusal: str) -> bool:
-    """Whether a node says that a login is wrong. One that cannot read the row refuses every login."""
-    return any(words in refusal for words in WRONG)
 
 
 def wrong_login(who: str, secret: str) -> str:
@@ -170,6 +163,8 @@ def create(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Mappin
             spread(session, doorkeeper, replication)
             return True
     except cql.LoginRefused as error:
+        if not cql.is_wrong(str(error)):
+            raise
         if stands():
             return False
         raise CassopsError(both_refused(doorkeeper)) from error
@@ -305,10 +300,18 @@ def prove_closed(kube: Kube, pod: str) -> None:
     :raises CassopsError: the node still takes it when the limit passes.
     """
     end = time.monotonic() + LIMIT
-    while cql.accepts(kube, pod, DEFAULT.username, DEFAULT.password, timeout=LIMIT):
+    while lets_default_in(kube, pod):
         if time.monotonic() > end:
             raise CassopsError(f"{pod} still takes the default login cassandra/cassandra; CQL stays closed")
         time.sleep(PAUSE)
+
+
+def lets_default_in(kube: Kube, pod: str) -> bool:
+    try:
+        return cql.accepts(kube, pod, DEFAULT.username, DEFAULT.password, timeout=LIMIT)
+    except cql.LoginRefused:
+        # It cannot read logins just now, and lets nobody in.
+        return False
 
 
 def replicate_at(kube: Kube, pod: str, wanted: Credentials, replication: Mapping[str, int]) -> None:

@@ -12,7 +12,7 @@ import ssl
 import pytest
 import yaml
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import kubeauth
+from ansible_collections.cassops.kubernetes.plugins.module_utils import kube, kubeauth
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeauth import KubeconfigError, connection
 
 
@@ -193,6 +193,15 @@ def test_proxy_of_the_environment(monkeypatch, no_proxy, proxy):
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
     assert connection({"host": "https://api.local:6443"})[0].proxy == proxy
+
+
+@pytest.mark.parametrize(
+    ("proxy", "headers"),
+    [("http://proxy:3128", {}), ("http://me:p%40ss@proxy:3128", {"proxy-authorization": "Basic bWU6cEBzcw=="})],
+)
+def test_a_proxy_with_a_login_gets_it(proxy, headers):
+    """Of its URL urllib3 takes the address only."""
+    assert kube._proxy_login(proxy) == headers
 
 
 def test_a_network_needs_no_proxy(monkeypatch):

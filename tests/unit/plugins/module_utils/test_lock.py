@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -150,6 +151,30 @@ def test_of_two_that_try_one_gets_it(leases):
     leases.create = create
     with pytest.raises(Locked, match="other holds"):
         take(leases, "me@a pid 1")
+
+
+def test_an_answer_to_our_own_write_that_was_lost_is_no_other_run(leases, monkeypatch):
+    monkeypatch.setattr(module, "process", lambda pid: f"boot/ns/{pid}")
+    real_create = leases.create
+
+    def create(obj):
+        real_create(obj)
+        return real_create(obj)
+
+    leases.create = create
+    lock = Lock(leases, "l", "me@a pid 1")
+    lock.acquire()
+    lock.check()
+    lock.release()
+    assert leases.lease["spec"]["holderIdentity"] == ""
+
+
+def test_each_place_is_locked_once():
+    """Two that renew one Lease keep each other from it."""
+    one, same, far = (
+        SimpleNamespace(server=SimpleNamespace(host="https://a"), namespace=namespace) for namespace in ("n", "n", "m")
+    )
+    assert module.each_once([one, far, same]) == [one, far]
 
 
 def test_renewed_in_the_background_and_released(leases):

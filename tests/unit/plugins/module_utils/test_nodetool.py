@@ -131,6 +131,12 @@ def test_recorded_compactionstats(version):
     assert found["statistics"].get("compaction_throughput_mib_s") == ("64.0" if version == "5.0" else None)
 
 
+def test_gossipinfo_names_nodes_as_everything_else_does():
+    """Java writes IPv6 at full length; each node would have a twin that is none of the datacenter's."""
+    told = "/fd00:0:0:0:0:0:0:1\n  generation:1\n  heartbeat:2\n  STATUS:5:NORMAL,-1\n"
+    assert list(nodetooltext.gossipinfo(told)) == ["fd00::1"]
+
+
 def test_gossipinfo_values_hold_colons():
     found = nodetooltext.gossipinfo(text("4.0", "gossipinfo"))
     assert found["10.0.0.1"]["states"]["RPC_ADDRESS"] == {"version": 4, "value": "2001:db8:0:0:0:0:0:1"}

@@ -614,6 +614,16 @@ def test_what_a_replacement_missed_is_not_known_to_it(node: Node) -> None:
     assert node.read("var/lib/cassandra/.cassops/missed") == "unknown\n"
 
 
+def test_a_note_that_did_not_get_to_the_disk_is_no_short_time(node: Node) -> None:
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    node.served(60)
+    (node.marks / "missed").write_text("")
+    node.start()
+    assert node.read("var/lib/cassandra/.cassops/missed") == "", "heal takes that for unknown"
+
+
 def test_an_approval_for_another_node_is_none(node: Node) -> None:
     node.ledger(RUNNING.with_replacement(OTHER, "198.19.0.2"))
     assert "its volume is empty" in node.reason()

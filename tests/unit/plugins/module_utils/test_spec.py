@@ -246,6 +246,7 @@ def test_faults_of_all_kinds_are_told_at_once() -> None:
         ({"jvm_options": ["Da=1"]}, "cassandra_jvm_options[0]: must begin with -"),
         ({"jvm_options": ["-Da=1 -Db=2"]}, "cassandra_jvm_options[0]: must be without spaces"),
         ({"jvm_options": ["-Dcassandra.replace_address=1.2.3.4"]}, "the start script decides who may replace"),
+        ({"jvm_options": ["-Dcassandra.auto_bootstrap=false"]}, "has none of the rows that it owns"),
         ({"jvm_options": ["-Dcassandra.start_native_transport=true"]}, "decides when CQL opens"),
         ({"superuser_secret": "A B"}, "cassandra_superuser_secret: must be a name"),
         (
@@ -257,6 +258,10 @@ def test_faults_of_all_kinds_are_told_at_once() -> None:
         ({"tokens": {**TOKENS, "r1-0": ["x"]}}, "cassandra_tokens.r1-0: must be whole numbers"),
         ({"tokens": {**TOKENS, "r1-0": TOKENS["r1-1"]}}, "cassandra_tokens: has a token twice"),
         ({"self_replace": "maybe"}, "cassandra_self_replace: must be true or false, got 'maybe'"),
+        (
+            {"pod_template": {"spec": {"containers": [{"name": "cassandra", "volumeMounts": [{"name": "data"}]}]}}},
+            "containers[0].volumeMounts[0].name: data is mounted by the collection; take it out",
+        ),
         (
             {"pod_template": {"spec": {"hostNetwork": True}}},
             "cassandra_pod_template.spec.hostNetwork: cannot be set here",

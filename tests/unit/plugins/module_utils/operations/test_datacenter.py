@@ -1280,6 +1280,32 @@ def test_of_two_first_starts_at_the_same_time_one_is_refused(world: World, monke
     assert world.run(**SECOND_DC)["phase"] == "running"
 
 
+@pytest.mark.parametrize(
+    ("ledger", "wanted", "said"),
+    [
+        (
+            {"version": "4.1.10"},
+            {},
+            "version: datacenter dc1 runs 4.1.10, got 5.0.9: one that joins must be of the same line",
+        ),
+        ({"storage_mode": "CASSANDRA_4"}, {}, "is in CASSANDRA_4, and this one would begin in NONE"),
+        ({"storage_mode": "CASSANDRA_4"}, {"config": {"storage_compatibility_mode": "CASSANDRA_4"}}, ""),
+        ({"storage_mode": "NONE"}, {}, ""),
+    ],
+)
+def test_a_datacenter_joins_with_the_line_and_the_format_of_the_others(
+    two: World, ledger: dict[str, str], wanted: dict[str, Any], said: str
+) -> None:
+    """Else they could not stream to each other, and the steps of an upgrade would lead neither of them on."""
+    two.kube.one("ConfigMap", "shop-dc1-ledger")["data"].update({"version": "5.0.9", **ledger})
+    if not said:
+        assert two.run(**{**SECOND_DC, "version": "5.0.9", **wanted})["phase"] == "running"
+        return
+    with pytest.raises(SpecError, match=said):
+        two.run(**{**SECOND_DC, "version": "5.0.9", **wanted})
+    assert two.others["far"].names("StatefulSet") == []
+
+
 def test_tokens_of_two_datacenters_differ(two: World) -> None:
     two.run(**SECOND_DC)
     tokens = [token for member in two.ring.members.values() for token in member.tokens]
