@@ -35,10 +35,22 @@ say() { echo "cassops: $*"; }
 
 # --- the ledger -----------------------------------------------------------------------------------------------------
 
-# All values come from one version of the ConfigMap: the mount is a link that is turned to a new folder.
+# All values come from a copy of one version of the ConfigMap: the mount is a link that the kubelet turns to a new
+# folder, and it removes the old one at once. Who went on to read there would find nothing, and put that into the mark.
 open_ledger() {
-    facts=$(readlink -f "$root/cassops/ledger/..data" 2>/dev/null) || facts=
-    [ -n "$facts" ] && [ -d "$facts" ] || facts=$root/cassops/ledger
+    facts=$root/tmp/ledger
+    while :; do
+        mounted=$(mounted_ledger)
+        rm -rf "$facts"
+        mkdir -p "$facts"
+        cp "$mounted"/* "$facts/" 2>/dev/null || :
+        [ "$mounted" != "$(mounted_ledger)" ] || return 0
+    done
+}
+
+mounted_ledger() {
+    newest=$(readlink -f "$root/cassops/ledger/..data" 2>/dev/null) || newest=
+    if [ -n "$newest" ] && [ -d "$newest" ]; then echo "$newest"; else echo "$root/cassops/ledger"; fi
 }
 
 fact() { cat "$facts/$1" 2>/dev/null || :; }

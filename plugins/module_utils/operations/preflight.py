@@ -23,16 +23,16 @@ from ..spec import Rack, from_json
 RIGHTS = tuple(
     Right(verb, kind, subresource)
     for kind, subresource, verbs in (
-        ("Pod", "", ("get", "list", "watch", "delete")),
+        ("Pod", "", ("list", "watch", "delete")),
         ("Pod", "log", ("get",)),
         ("Pod", "exec", ("create", "get")),
         ("Pod", "portforward", ("create", "get")),
         ("Service", "", ("get", "list", "create", "patch", "delete")),
-        ("ConfigMap", "", ("get", "list", "create", "patch", "update", "delete")),
+        ("ConfigMap", "", ("get", "list", "create", "patch", "delete")),
         ("Secret", "", ("get", "create", "delete")),
         ("PersistentVolumeClaim", "", ("get", "list", "patch", "delete")),
         ("Event", "", ("list",)),
-        ("StatefulSet", "", ("get", "list", "watch", "create", "patch", "delete")),
+        ("StatefulSet", "", ("get", "list", "create", "patch", "delete")),
         ("ControllerRevision", "", ("list",)),
         ("PodDisruptionBudget", "", ("get", "list", "create", "patch", "delete")),
         ("CronJob", "", ("get", "list", "create", "patch", "delete")),

@@ -624,6 +624,16 @@ def test_a_note_that_did_not_get_to_the_disk_is_no_short_time(node: Node) -> Non
     assert node.read("var/lib/cassandra/.cassops/missed") == "", "heal takes that for unknown"
 
 
+def test_a_ledger_that_the_kubelet_takes_away_meanwhile_is_read_to_its_end(node: Node) -> None:
+    """It turns the link to a new folder, and removes the old one at once."""
+    begin = "mark_volume() {\n"
+    gone = 'rm -rf "$root/cassops/ledger/..version1"\n'
+    node.write("start.sh", scripts.START.replace(begin, f"{begin}    {gone}", 1))
+    node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"))
+    node.start()
+    assert node.read("var/lib/cassandra/.cassops/mark") == f"{RUNNING.id} shop dc1 r1 {POD}\n"
+
+
 def test_an_approval_for_another_node_is_none(node: Node) -> None:
     node.ledger(RUNNING.with_replacement(OTHER, "198.19.0.2"))
     assert "its volume is empty" in node.reason()
