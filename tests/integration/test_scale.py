@@ -255,6 +255,8 @@ def test_stop_and_start_keep_everything(three: Datacenter, client: Workload) -> 
 def test_a_whole_cluster_that_was_away_without_a_stop_goes_on(three: Datacenter, client: Workload) -> None:
     """A Kubernetes that was switched off for longer than gc_grace_seconds: every node is held, and none could give
     another its data."""
+    if len(rows_of(three)) < 50:
+        client.wait_for_rows(50)
     client.stop()
     before, rows = host_ids(three), rows_of(three)
     assert len(rows) >= 50
