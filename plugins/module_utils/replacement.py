@@ -936,8 +936,8 @@ def another_line(node: NodeView, others: Iterable[View]) -> Iterator[str]:
 def one_line_first(node: NodeView) -> str:
     return (
         f"finish the upgrade or take it back, without this node, then run it again: playbook restart with -e "
-        f"rollout_without={node.pod} -e rollout_rollback=true takes it back, playbook upgrade with -e "
-        f"rollout_without={node.pod} finishes it"
+        f"rollout_without={node.pod} -e rollout_rollback=true takes it back (but not an upgrade from 4.0), playbook "
+        f"upgrade with -e rollout_without={node.pod} finishes it"
     )
 
 

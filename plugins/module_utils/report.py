@@ -202,9 +202,11 @@ def problems(seen: View) -> list[dict[str, str]]:
         found.append(
             {
                 "problem": f"{told} an older revision: {', '.join(pending)}",
-                "advice": "run the playbook restart when it suits; until then nothing changes by itself",
+                "advice": "run the playbook restart when it suits (upgrade, for another line of Cassandra or a step of "
+                "its storage format); until then nothing changes by itself",
             }
         )
+    found += lost_quorum(seen)
     for keyspace in distributed(seen):
         survives = keyspace_facts(seen, keyspace)["survives_node"]
         if survives is False and not keyspace.name.startswith("system") and len(members(seen)) > 2:
@@ -215,6 +217,38 @@ def problems(seen: View) -> list[dict[str, str]]:
                 }
             )
     return found
+
+
+def lost_quorum(seen: View) -> list[dict[str, str]]:
+    """Keyspaces whose QUORUM is gone with the nodes that nobody sees up, or would go with one more."""
+    ends = members(seen)
+    down = {address for address in ends if seen.observations and not seen.seen_up_by(address)}
+    gone, next_to_go = [], []
+    for keyspace in distributed(seen) if down else ():
+        if keyspace.name in gates.UNCOUNTED_KEYSPACES:
+            continue
+        left = ring.without(replicas(ends, keyspace.replication), down)
+        if not ring.has_quorum(left, keyspace.replication):
+            gone.append(keyspace.name)
+        elif not ring.has_quorum(left, keyspace.replication, lost=1):
+            next_to_go.append(keyspace.name)
+    told = (
+        (
+            gone,
+            "have lost QUORUM for some of their rows",
+            "bring a node back, first of all; the playbook heal tells how",
+        ),
+        (
+            next_to_go,
+            "lose QUORUM with any other node of some ranges",
+            "stop and restart nothing until all nodes are up",
+        ),
+    )
+    return [
+        {"problem": f"keyspaces {', '.join(sorted(names))} {what}", "advice": advice}
+        for names, what, advice in told
+        if names
+    ]
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

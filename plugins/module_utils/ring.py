@@ -16,7 +16,7 @@ import bisect
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 MIN_TOKEN = -(2**63)
@@ -311,6 +311,17 @@ def survives(
             _keeps(nodes, factor, _most_in_one_rack(nodes, rack_of)) for factor, inside in local for nodes in inside
         ),
     )
+
+
+def without(ranges: Replicas, down: Container[str]) -> Replicas:
+    """The same with the replicas that are left."""
+    return [(each, tuple(node for node in nodes if node not in down)) for each, nodes in ranges]
+
+
+def has_quorum(ranges: Replicas, replication: Mapping[str, str], lost: int = 0) -> bool:
+    """Whether every range has its QUORUM, also when so many more of its replicas are lost."""
+    factors = replication_factors(replication)
+    return not factors or all(_keeps(nodes, sum(factors.values()), lost) for _range, nodes in ranges)
 
 
 def _keeps(nodes: Sequence[str], factor: int, lost: int) -> bool:

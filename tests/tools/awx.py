@@ -38,6 +38,8 @@ PLACE = {
 TYPES = {"int": "integer", "float": "float", "str": "text", "path": "text", "list": "text"}
 # A text of a survey may be this long.
 LONGEST = 4096
+# Options that a role is given by another playbook, and that this one must not offer.
+NOT_ASKED = {"restart": {"rollout_upgrade", "rollout_snapshot"}}
 # Options without which nothing is done; their modules ask for them themselves, so that they can say why.
 DECISIONS = {"destroy_confirm"}
 
@@ -79,16 +81,17 @@ SCHEDULES = (
         "heal",
         "heal",
         "FREQ=MINUTELY;INTERVAL=10",
-        "Looks for failed nodes and heals what is safe to heal; leaves repairs to the window",
+        "Looks for failed nodes and heals what is safe to heal; leaves repairs to the evening",
         {"heal_repair": False},
     ),
     Schedule(
-        "repair window",
+        "heal with repairs",
         "heal",
         "FREQ=DAILY;INTERVAL=1;BYHOUR=22;BYMINUTE=0",
         "Repairs what nodes missed that were away for longer than hints are kept",
         {"heal_repair": True},
     ),
+    Schedule("repair", "repair", "FREQ=DAILY;INTERVAL=1;BYHOUR=23;BYMINUTE=0", "Compares replicas, a part each night"),
     Schedule("backup", "backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=2;BYMINUTE=0", "Every night"),
     Schedule("verify_backup", "verify_backup", "FREQ=DAILY;INTERVAL=1;BYHOUR=6;BYMINUTE=0", "Reads last night's again"),
     Schedule("purge_backups", "purge_backups", "FREQ=WEEKLY;INTERVAL=1;BYDAY=SU;BYHOUR=8;BYMINUTE=0", "Once a week"),
@@ -145,6 +148,8 @@ def playbook(root: Path, path: Path) -> Playbook:
                 options |= run_options(root, deeper)
         # A default that the play gives may still be overridden: only what is fixed is not asked for.
         options = {name: option for name, option in options.items() if name not in fixed}
+    for name in NOT_ASKED.get(path.stem, ()):
+        del options[name]
     # What follows is about options of the command line, mostly.
     sentence = words.partition(". ")[0].rstrip(".")
     return Playbook(path.stem, f"{sentence}." if sentence else title(path.stem), options)

@@ -112,7 +112,7 @@ def wanted_batch(view: View, pods: Sequence[str], force: bool, canary: bool) -> 
 # What gets out of it.
 CORRECT = (
     "Correct the cause, run deploy, then the rollout again: it begins with what is down. Or go back to what ran before "
-    "with rollout_rollback: true."
+    "with rollout_rollback: true (an upgrade from 4.0 has no way back)."
 )
 HEAL = (
     "The playbook heal decides what is safe for a node that is held (--check shows what it would do); then run the "

@@ -69,7 +69,7 @@ class Removal:
             self.ctx.warnings.append(f"whether keyspaces have replicas in {self.name} was not asked: {asked}")
             return
         # Cassandra lets nobody take a datacenter out of system_auth that still has members.
-        users = (keyspace for keyspace in asked if not keyspace.name.startswith("system"))
+        users = (keyspace for keyspace in asked if keyspace.name not in restoring.SYSTEM)
         named = sorted(keyspace.name for keyspace in users if self.name in keyspace.replication)
         if not named:
             return

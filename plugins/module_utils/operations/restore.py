@@ -126,7 +126,7 @@ class Restore:
         if self.params["abandon"]:
             if begun is not None:
                 self.refuse_abandoned(begun)
-            return {"changed": begun is not None}
+            return {"changed": begun is not None, **({} if begun is None else {"backup": begun.backup})}
         wish = self.wish(begun)
         if begun is not None:
             self.refuse_another(begun, wish)

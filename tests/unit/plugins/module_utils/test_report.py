@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -263,6 +264,27 @@ def test_the_report_tells_held_nodes_pending_restarts_and_problems() -> None:
     assert any(line.startswith(THIRD) and line.endswith("pending") for line in lines)
     assert any(line.startswith("    -> ") for line in lines)
     assert "No problems." not in lines
+
+
+@pytest.mark.parametrize(
+    ("down", "said"),
+    [
+        ((), []),
+        ((SECOND,), ["keyspaces orders, system_auth lose QUORUM with any other node of some ranges"]),
+        ((SECOND, THIRD), ["keyspaces orders, system_auth have lost QUORUM for some of their rows"]),
+    ],
+)
+def test_what_is_left_of_quorum_with_what_is_down_now(down: Sequence[str], said: list[str]) -> None:
+    """The table is for the ring with all its members up: at night that would be a false comfort."""
+    view = with_keyspaces(views.whole(), keyspace("orders", dc1="3"), keyspace("system_traces", dc1="1"))
+    addresses = {node.address for node in view.nodes if node.pod in down}
+    seen = {
+        pod: replace(one, alive={at: up and at not in addresses for at, up in one.alive.items()})
+        for pod, one in view.observations.items()
+        if pod not in down
+    }
+    told = [text for text in problems(replace(view, observations=seen)) if "QUORUM" in text]
+    assert told == said
 
 
 def test_that_a_node_is_down_which_does_not_run_is_told_once() -> None:
