@@ -235,17 +235,17 @@ def lost_quorum(seen: View) -> list[dict[str, str]]:
     told = (
         (
             gone,
-            "have lost QUORUM for some of their rows",
+            "QUORUM is lost for some of the rows",
             "bring a node back, first of all; the playbook heal tells how",
         ),
         (
             next_to_go,
-            "lose QUORUM with any other node of some ranges",
+            "QUORUM would be lost with one more node",
             "stop and restart nothing until all nodes are up",
         ),
     )
     return [
-        {"problem": f"keyspaces {', '.join(sorted(names))} {what}", "advice": advice}
+        {"problem": f"{gates.keyspaces_named(sorted(names))}: {what}", "advice": advice}
         for names, what, advice in told
         if names
     ]

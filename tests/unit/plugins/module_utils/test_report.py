@@ -270,8 +270,8 @@ def test_the_report_tells_held_nodes_pending_restarts_and_problems() -> None:
     ("down", "said"),
     [
         ((), []),
-        ((SECOND,), ["keyspaces orders, system_auth lose QUORUM with any other node of some ranges"]),
-        ((SECOND, THIRD), ["keyspaces orders, system_auth have lost QUORUM for some of their rows"]),
+        ((SECOND,), ["keyspaces orders, system_auth: QUORUM would be lost with one more node"]),
+        ((SECOND, THIRD), ["keyspaces orders, system_auth: QUORUM is lost for some of the rows"]),
     ],
 )
 def test_what_is_left_of_quorum_with_what_is_down_now(down: Sequence[str], said: list[str]) -> None:
