@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote, urlencode, urlparse
+from urllib.parse import quote, urlencode
 
 from .errors import CassopsError
 from .kubeauth import Server, connection
@@ -834,16 +834,11 @@ def _pool(server: Server) -> Any:
 
         return SOCKSProxyManager(server.proxy, **options)
     if server.proxy:
-        return urllib3.ProxyManager(server.proxy, proxy_headers=_proxy_login(server.proxy), **options)
+        # Of a proxy's URL urllib3 takes the address only.
+        login = server.proxy_login
+        headers = urllib3.make_headers(proxy_basic_auth=":".join(login)) if login else None
+        return urllib3.ProxyManager(server.proxy, proxy_headers=headers, **options)
     return urllib3.PoolManager(**options)
-
-
-def _proxy_login(proxy: str) -> dict[str, str]:
-    """The header that logs in at a proxy, from its URL: urllib3 leaves that out."""
-    url = urlparse(proxy)
-    if not url.username:
-        return {}
-    return dict(urllib3.make_headers(proxy_basic_auth=f"{unquote(url.username)}:{unquote(url.password or '')}"))
 
 
 def _identity(obj: Object, *, named: bool = True) -> tuple[str, str, str | None]:

@@ -95,6 +95,14 @@ class Server:
     renewals: int = 0
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
+    @property
+    def proxy_login(self) -> tuple[str, str] | None:
+        """User and password of the proxy, from its URL."""
+        url = urllib.parse.urlparse(self.proxy)
+        if not url.username:
+            return None
+        return urllib.parse.unquote(url.username), urllib.parse.unquote(url.password or "")
+
     def headers(self) -> list[tuple[str, str]]:
         """The headers that say who asks. A name may come twice."""
         with self._lock:

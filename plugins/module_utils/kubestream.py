@@ -22,7 +22,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlencode, urlparse
+from urllib.parse import urlencode, urlparse
 
 from .errors import CassopsError
 
@@ -208,8 +208,8 @@ def _handshake(kube: Kube, url: str) -> Any:
             "proxy_type": proxy.scheme or "http",
             "http_no_proxy": ["-"],
         }
-        if proxy.username:
-            options["http_proxy_auth"] = (unquote(proxy.username), unquote(proxy.password or ""))
+        if server.proxy_login:
+            options["http_proxy_auth"] = server.proxy_login
     connection: Any = websocket.WebSocket(sslopt=tls, skip_utf8_validation=True, enable_multithread=False)
     connection.settimeout(20)
     connection.connect(

@@ -180,8 +180,7 @@ def problems(seen: View) -> list[dict[str, str]]:
     That the others see a node down which does not run is no further problem.
     """
     if seen.stopped is not None:
-        since = datetime.fromtimestamp(seen.stopped, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-        words = f"the datacenter is stopped on purpose, since {since}"
+        words = f"the datacenter is stopped on purpose, since {utc(seen.stopped)}"
         playbook = "start" if seen.racks else "deploy"
         return [{"problem": words, "advice": f"the playbook {playbook} brings all of it back"}]
     ill = [node.pod for node in seen.nodes if gates.running(replace(seen, nodes=(node,)))]
@@ -346,6 +345,11 @@ def moment(seconds: float | None) -> str | None:
 def replication(options: Mapping[str, str]) -> str:
     kind = options.get("class", "").rpartition(".")[2].replace("Strategy", "")
     return f"{kind} {', '.join(f'{key}: {value}' for key, value in sorted(options.items()) if key != 'class')}".strip()
+
+
+def utc(seconds: float) -> str:
+    """A moment, in seconds since 1970, for people."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def kept(survives: bool | None) -> str:

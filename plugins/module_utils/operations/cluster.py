@@ -127,8 +127,8 @@ class Cluster:
     def _neighbours(self, listed: Collection[Mapping[str, Any]]) -> list[Place]:
         found = [attempt(partial(self._neighbour, options)) for options in listed]
         failed = [
-            f"datacenter {options['datacenter']} of the cluster cannot be looked at: {answer} Without a look at it "
-            "nothing is safe; leave it out of the peers only if it is gone for good."
+            f"datacenter {options['datacenter']} of the cluster cannot be looked at: {str(answer).rstrip('.')}. "
+            "Without a look at it nothing is safe; leave it out of the peers only if it is gone for good."
             for options, answer in zip(listed, found, strict=True)
             if isinstance(answer, CassopsError)
         ]

@@ -23,7 +23,7 @@ way when the user says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,8 @@ from ..errors import CassopsError
 from ..kube import Object
 from ..ledger import Ledger
 from ..observe import Objects
+from ..report import utc
+from ..view import NodeView
 from . import draining, outage, rollout_plan
 from .cluster import CLUSTER, Cluster
 from .members import Members, pause
@@ -144,8 +146,9 @@ class Power:
         found, ledger = self.members.look()
         if ledger.stopped is not None or self.short(found, ledger) or self.schedules(suspended=True):
             return True
-        seen = outage.look(self.cluster, ledger)
-        return seen is not None and self.may_release(ledger, seen)
+        nodes = self.cluster.look().view.nodes
+        seen = outage.look(self.cluster, ledger, nodes)
+        return seen is not None and self.may_release(ledger, seen, nodes)
 
     def start(self) -> None:
         found, ledger = self.members.look()
@@ -169,21 +172,21 @@ class Power:
         for name in self.schedules(suspended=True):
             self.suspend(name, False)
 
-    def release(self) -> None:
+    def release(self, nodes: Sequence[NodeView]) -> None:
         """Those that are held because the whole cluster was away go on."""
         ledger = self.members.look()[1]
-        seen = outage.look(self.cluster, ledger)
-        if seen is not None and self.may_release(ledger, seen):
+        seen = outage.look(self.cluster, ledger, nodes)
+        if seen is not None and self.may_release(ledger, seen, nodes):
             outage.note(self.cluster, ledger, seen, self.now())
-            self.members.say(f"the ledger says that nobody served since {outage.utc(seen.since)}")
+            self.members.say(f"the ledger says that nobody served since {utc(seen.since)}")
             self.ctx.warnings.append(seen.risk())
 
-    def may_release(self, ledger: Ledger, seen: outage.Outage) -> bool:
+    def may_release(self, ledger: Ledger, seen: outage.Outage, nodes: Sequence[NodeView]) -> bool:
         """Whether nobody can have served meanwhile, and the user wants them back.
 
         :raises CassopsError: one of both is not so, and no node serves that the others could be replaced from.
         """
-        doubts = outage.doubts(self.cluster, ledger)
+        doubts = outage.doubts(self.cluster, ledger, nodes)
         if doubts and not self.after_outage:
             return False
         if doubts:
@@ -225,7 +228,7 @@ class Power:
             held = outage.held_for_it(sight.view.nodes)
             if held != told and outage.are_settled(sight.view.nodes):
                 told[:] = held
-                self.release()
+                self.release(sight.view.nodes)
                 # They follow the ledger within a minute or so, from now on.
                 patience = Patience(self.cluster.kube)
             lost = patience.lost(sight.view.nodes)

@@ -13,15 +13,15 @@ that it has to be repaired.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 
 from ..errors import CassopsError
 from ..kube import Kube
 from ..ledger import Ledger
 from ..observe import together
 from ..replacement import EMPTY, EXPIRED, HALF_WAY, held_because
+from ..report import utc
 from ..view import NodeView
 from .cluster import Cluster
 from .failures import ASK_LIMIT, MARKS
@@ -75,12 +75,13 @@ class Outage:
         )
 
 
-def look(cluster: Cluster, ledger: Ledger) -> Outage | None:
+def look(cluster: Cluster, ledger: Ledger, nodes: Iterable[NodeView]) -> Outage | None:
     """What the volumes tell; None where no node is held for having been away, or its release is noted already.
 
+    :param nodes: as they were seen just now.
     :raises CassopsError: a volume cannot be read.
     """
-    expired = held_for_it(cluster.look().view.nodes)
+    expired = held_for_it(nodes)
     if not expired:
         return None
     last = together(lambda pod: served_last(cluster.kube, pod), expired)
@@ -93,9 +94,8 @@ def are_settled(nodes: Iterable[NodeView]) -> bool:
     return all(node.ready or node.held is not None for node in nodes)
 
 
-def doubts(cluster: Cluster, ledger: Ledger) -> list[str]:
+def doubts(cluster: Cluster, ledger: Ledger, nodes: Sequence[NodeView]) -> list[str]:
     """Why somebody may have served meanwhile."""
-    nodes = cluster.look().view.nodes
     never_joined = {node.pod for node in nodes if node.held and node.host_id is None}
     silent = {node.pod for node in nodes if node.held and held_because(node.held) in SILENT}
     known = {*held_for_it(nodes), *silent, *never_joined}
@@ -132,7 +132,3 @@ def note_missed(kube: Kube, pod: str) -> None:
     done = kube.exec(pod, ["sh", "-c", NOTE_MISSED], timeout=ASK_LIMIT)
     if done.rc != 0:
         raise CassopsError(f"{pod}: that it has to be repaired could not be noted: {done.stderr.strip()}")
-
-
-def utc(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

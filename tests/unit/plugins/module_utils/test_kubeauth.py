@@ -201,7 +201,7 @@ def test_proxy_of_the_environment(monkeypatch, no_proxy, proxy):
 )
 def test_a_proxy_with_a_login_gets_it(proxy, headers):
     """Of its URL urllib3 takes the address only."""
-    assert kube._proxy_login(proxy) == headers
+    assert dict(kube._pool(kubeauth.Server("https://api.local:6443", proxy=proxy)).proxy_headers) == headers
 
 
 def test_a_network_needs_no_proxy(monkeypatch):
