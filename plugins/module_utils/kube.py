@@ -104,6 +104,10 @@ class WorkerUnreachable(ApiError):
     """The API server does not reach the kubelet of the pod's worker: it is down, cut off, or starting."""
 
 
+LOST = (Unreachable, WorkerUnreachable)
+"""Whether a command has ended is not known then, and Cassandra goes on with what it began."""
+
+
 class ExecTimeout(CassopsError):
     """A command in a container took longer than it was given, and was killed."""
 

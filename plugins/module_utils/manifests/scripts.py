@@ -538,10 +538,33 @@ STOP = rf"""#!/bin/sh
 # other nodes. Then it gets TERM, and Cassandra drains by itself.
 set -u
 
-config=${{CASSOPS_ROOT:-}}/cassops/config
+root=${{CASSOPS_ROOT:-}}
+config=$root/cassops/config
+
+# Whether process 1 has a handler for TERM (bit 15 of the mask): without one the kernel lets that signal pass it by.
+takes_term() {{
+    case $(sed -n 's/^SigCgt:.*\(.\)...$/\1/p' "$root/proc/1/status" 2>/dev/null) in
+    [0-389abAB]) return 1 ;;
+    esac
+}}
+
+# Cassandra's launcher is a shell without one, so TERM would be lost in the first seconds of a start, and the node would
+# go on until the pod's grace is over. Seen twice, since the start script, which has one, becomes the launcher.
+wait_for_java() {{
+    seen=0 looks=60
+    while [ "$looks" -gt 0 ]; do
+        looks=$((looks - 1))
+        if takes_term; then seen=$((seen + 1)); else seen=0; fi
+        [ "$seen" -lt 2 ] || return 0
+        sleep "${{CASSOPS_PAUSE:-1}}"
+    done
+}}
 
 # No client is on a node that is not ready, and nodetool would only wait for one that does not run.
-sh "$config/probe.sh" >/dev/null || exit 0
+sh "$config/probe.sh" >/dev/null || {{
+    wait_for_java
+    exit 0
+}}
 JVM_OPTS="${{JVM_OPTS:-}} {SHORT_LIVED}" timeout 60 nodetool disablebinary || exit
 sleep "${{CASSOPS_PAUSE:-1}}"
 """

@@ -10,19 +10,14 @@ lost ranges: the verb passes over SSTables without foreign rows, so a run that w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
-from .. import cql, gates, nodetool
-from ..activity import ASK_LIMIT
+from .. import gates
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import attempt
 from .cluster import Cluster
+from .compacting import Compacting
 from .members import Members
-from .waiting import wait_for
 
 
 class Cleaning:
@@ -35,8 +30,8 @@ class Cleaning:
     def __init__(self, cluster: Cluster, members: Members, jobs: int, limit: float, ctx: Context) -> None:
         self.cluster = cluster
         self.members = members
-        self.verb = ["cleanup", "-j", str(jobs)]
-        self.limit = limit
+        verb = ["cleanup", "-j", str(jobs)]
+        self.compacting = Compacting(cluster, verb, "cleaning", "clean", limit, ctx, members.short)
         self.ctx = ctx
 
     def clean(self, pods: Sequence[str]) -> None:
@@ -55,36 +50,12 @@ class Cleaning:
     def rack(self, pods: Sequence[str]) -> None:
         self.cluster.check()
         self.ctx.progress(self.members.short(f"cleanup of {', '.join(pods)}"), important=True)
-        with ThreadPoolExecutor(max_workers=len(pods)) as pool:
-            running = {pod: pool.submit(attempt, partial(self.one, pod)) for pod in pods}
-            for done in running.values():
-                while not done.done():
-                    self.cluster.check()
-                    self.tell([pod for pod, each in running.items() if not each.done()])
-                    wait_for(done)
-        answers = {pod: done.result() for pod, done in running.items()}
-        failed = [f"{pod}: {answer}" for pod, answer in answers.items() if isinstance(answer, CassopsError)]
-        clean = [pod for pod, answer in answers.items() if not isinstance(answer, CassopsError)]
+        view = self.cluster.ask(self.cluster.look(), also=pods, busy=False).view
+        deaf = {pod: view.unheard.get(pod, "it does not run") for pod in pods if pod not in view.observations}
+        answers = self.compacting.run([pod for pod in pods if pod not in deaf]) | deaf
+        failed = [f"{pod}: {error}" for pod, error in answers.items() if error]
+        clean = [pod for pod, error in answers.items() if not error]
         self.members.note_unclean([pod for pod in self.members.unclean(self.cluster.look().found) if pod not in clean])
         self.members.done += [self.members.short(f"cleanup of {pod}") for pod in clean]
         if failed:
             raise CassopsError(f"cleanup failed: {'; '.join(failed)}")
-
-    def one(self, pod: str) -> list[nodetool.Result]:
-        return nodetool.run(self.cluster.kube, pod, [self.verb], self.limit, check=True)
-
-    def tell(self, pods: Sequence[str]) -> None:
-        """How far they are, by their own count."""
-        for pod in pods:
-            told = attempt(partial(self.tasks, pod))
-            if not isinstance(told, CassopsError) and told:
-                done, total = (sum(int(row[key]) for row in told) for key in ("progress", "total"))
-                part = 100 * done / total if total else 0.0
-                words = f"{pod}: cleaning {len(told)} tables, {part:.0f} % of {total / 2**20:.0f} MiB"
-                self.ctx.progress(self.members.short(words))
-
-    def tasks(self, pod: str) -> list[Mapping[str, Any]]:
-        login = self.cluster.own.credentials
-        with cql.connect(self.cluster.kube, pod, login.username, login.password, timeout=ASK_LIMIT) as session:
-            rows = session.execute("SELECT * FROM system_views.sstable_tasks")
-        return [row for row in rows if "clean" in str(row["kind"]).lower()]

@@ -22,7 +22,7 @@ from typing import Any
 from .. import cql, gates, nodetool, repair_history, report
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
-from ..kube import ExecTimeout, Unreachable, WorkerUnreachable
+from ..kube import LOST, ExecTimeout, Unreachable
 from ..lock import Lock, each_once, who_holds
 from ..observe import attempt
 from ..repair_history import Share
@@ -57,8 +57,6 @@ SAY_AGAIN, PAUSE = 10.0, 10.0
 LOOK_AGAIN = 600.0
 # After so many failures one after the other the cause is no matter of one node or keyspace.
 FAILURES = 3
-# Whether the verb has ended is not known then, and Cassandra goes on.
-LOST = (Unreachable, WorkerUnreachable)
 # Seconds by which clocks of nodes and API server may differ.
 CLOCKS = 60.0
 

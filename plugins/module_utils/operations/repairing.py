@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 from .. import gates, nodetool
 from ..context import Context
+from ..errors import CassopsError
 from ..gates import UNCOUNTED_KEYSPACES
+from ..kube import LOST, Unreachable
+from ..observe import attempt
 from ..report import distributed
 from ..view import View
 from . import failures
@@ -19,6 +22,8 @@ from .waiting import until
 
 # Seconds between two looks.
 PAUSE = 10.0
+# How often a keyspace is repaired whose connection is lost each time: each one compares all rows.
+TURNS = 3
 
 
 def keyspaces(view: View) -> list[str]:
@@ -40,9 +45,25 @@ def repair(cluster: Cluster, view: View, pod: str, limit: float, ctx: Context) -
     for number, name in enumerate(names, 1):
         cluster.check()
         ctx.progress(f"{pod} is repaired: keyspace {name} ({number} of {len(names)})", important=True)
-        nodetool.run_one(cluster.kube, pod, ["repair", "-full", name], limit)
+        repair_keyspace(cluster, pod, name, limit, ctx)
     failures.forget_missed(cluster.kube, pod)
     return list(names)
+
+
+def repair_keyspace(cluster: Cluster, pod: str, name: str, limit: float, ctx: Context) -> None:
+    """Cassandra goes on when the connection is lost, and nobody is told how that one ended: it is waited for, and the
+    next one compares what is alike by then.
+
+    :raises CassopsError: it failed, or the connection was lost each time.
+    """
+    for _turn in range(TURNS):
+        answer = attempt(lambda: nodetool.run_one(cluster.kube, pod, ["repair", "-full", name], limit))
+        if not isinstance(answer, LOST):
+            break
+        ctx.progress(f"{answer} Cassandra may go on with it; its end is waited for", important=True)
+        wait_for_others(cluster, pod, limit, ctx)
+    if isinstance(answer, CassopsError):
+        raise answer
 
 
 def wait_for_others(cluster: Cluster, pod: str, limit: float, ctx: Context) -> None:
@@ -50,7 +71,11 @@ def wait_for_others(cluster: Cluster, pod: str, limit: float, ctx: Context) -> N
     one beside it would take longer than both."""
 
     def look() -> list[str]:
-        sight = cluster.ask(cluster.look(), also=(pod,))
+        cluster.check()
+        try:
+            sight = cluster.ask(cluster.look(), also=(pod,))
+        except Unreachable as error:
+            return [str(error)]
         view = sight.view.joined(sight.others)
         return gates.no_repairs(view, pod) if pod in view.observations else [f"{pod} does not answer"]
 

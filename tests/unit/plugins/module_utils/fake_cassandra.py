@@ -40,6 +40,9 @@ class Busy:
     # KiB: all, free.
     disk: tuple[int, int] = (10_000, 9_000)
     snapshots: list[str] = field(default_factory=list)
+    # For how many looks more it works through its SSTables, and at what.
+    compactions: int = 0
+    compaction: str = "cleanup"
 
     def volume(self) -> str:
         """What the look at the volume prints."""
@@ -306,6 +309,7 @@ class FakeSession:
             (r"SELECT table_name FROM system_virtual_schema\.tables WHERE keyspace_name = 'system_views'", self.views),
             (r"SELECT \* FROM system_views\.(streaming|repairs|repair_participates)", self.doing),
             (r"SELECT \* FROM system_views\.thread_pools", self.pools),
+            (r"SELECT \* FROM system_views\.sstable_tasks", self.compactions),
             (r"SELECT \* FROM system_views\.disk_usage", self.disk_usage),
             (r"SELECT value FROM system_views\.settings WHERE name = 'storage_compatibility_mode'", self.storage_mode),
             (r"SELECT value FROM system_views\.settings WHERE name = 'uuid_sstable_identifiers_enabled'", self.uuids),
@@ -382,6 +386,13 @@ class FakeSession:
     def doing(self, table: str, consistency: str) -> list[dict[str, Any]]:
         busy = self.ring.busy[self.pod]
         return {"streaming": busy.streams, "repairs": busy.repairs, "repair_participates": busy.participates}[table]
+
+    def compactions(self, consistency: str) -> list[dict[str, Any]]:
+        busy = self.ring.busy[self.pod]
+        if not busy.compactions:
+            return []
+        busy.compactions -= 1
+        return [{"kind": busy.compaction, "progress": 1, "total": 2**21}]
 
     def pools(self, consistency: str) -> list[dict[str, Any]]:
         return [

@@ -12,16 +12,15 @@ dies while it joins leaves partial data. The claim of a member must never go.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, cast
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import OFF, OPEN, FakeCassandra, FakeSession, Member
+from unit.plugins.module_utils.fake_cassandra import OFF, OPEN, FakeCassandra, Member
 from unit.plugins.module_utils.fake_kube import RACK, Disk, FakeKube, Killed, Object, one_at_a_time
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring
@@ -52,11 +51,6 @@ class ScalingCassandra(FakeCassandra):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.cleaned: list[str] = []
-
-    @contextlib.contextmanager
-    def connect(self, kube: Any, pod: str, *arguments: Any, **options: Any) -> Iterator[FakeSession]:
-        with super().connect(kube, pod, *arguments, **options) as session:
-            yield ScalingSession(self, pod, session.username)
 
     def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
         self.kube.reach(pod)
@@ -89,13 +83,6 @@ class ScalingCassandra(FakeCassandra):
 
     def replicas_wanted(self) -> int:
         return max(ring.replication_factors(each).get("dc1", 0) for each in self.replication.values())
-
-
-class ScalingSession(FakeSession):
-    def execute(self, statement: str, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
-        if statement == "SELECT * FROM system_views.sstable_tasks":
-            return []
-        return super().execute(statement, *arguments, **options)
 
 
 class ScalingKube(FakeKube):

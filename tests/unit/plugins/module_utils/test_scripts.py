@@ -906,6 +906,34 @@ def test_a_pod_without_clients_ends_at_once(node: Node, tcp: str) -> None:
     assert node.read("closed") == ""
 
 
+# What the kernel tells of process 1: the start script, Cassandra's launcher, Java.
+TRAPS, LAUNCHER, JAVA = "0000000000014002", "0000000000010002", "2000000181005ccf"
+
+
+@pytest.mark.parametrize("masks", [[JAVA], [LAUNCHER, JAVA], [TRAPS, LAUNCHER, LAUNCHER, JAVA], [TRAPS]])
+def test_a_pod_that_ends_while_it_starts_is_told_to_end_when_it_can_hear(node: Node, masks: list[str]) -> None:
+    """The hook's end is what the kubelet waits for before it sends TERM."""
+    node.write("proc/net/tcp", "")
+    after = [f"Name:\tsh\nSigCgt:\t{mask}\nCapInh:\t0\n" for mask in [*masks, masks[-1]]]
+    for number, text in enumerate(after):
+        node.write(f"masks/{number}", text)
+    # Time goes on while the hook sleeps.
+    script = '#!/bin/sh\nn=$(cat "$CASSOPS_ROOT/n"); cp "$CASSOPS_ROOT/masks/$n" "$CASSOPS_ROOT/proc/1/status"\n'
+    node.write("bin/sleep", script + 'echo $((n + 1)) >"$CASSOPS_ROOT/n"\n').chmod(0o755)
+    node.write("n", "1\n")
+    node.write("proc/1/status", after[0])
+    assert pod_ends(node).returncode == 0
+    assert int(node.read("n")) == len(masks) + 1, "it looked twice at a process that hears it"
+
+
+def test_a_pod_that_never_hears_it_ends_all_the_same(node: Node) -> None:
+    node.write("proc/net/tcp", "")
+    node.write("proc/1/status", f"SigCgt:\t{LAUNCHER}\n")
+    node.write("bin/sleep", '#!/bin/sh\necho >>"$CASSOPS_ROOT/slept"\n').chmod(0o755)
+    assert pod_ends(node).returncode == 0
+    assert node.read("slept").count("\n") == 60
+
+
 def test_cql_that_cannot_be_closed_is_told(node: Node) -> None:
     node.write("proc/net/tcp", OPEN)
     assert pod_ends(node, code=1).returncode == 1

@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from unit.plugins.module_utils.fake_scaling import Scaling
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cleanup,
+    compacting,
     node_decommission,
     rack,
     scale,
@@ -51,6 +56,61 @@ def test_one_that_fails_stays_noted(world: Scaling) -> None:
     assert failure.value.result["needs_cleanup"] == OLD[1:]
     world.ring.deaf.clear()
     assert world.run(cleanup)["nodes"] == OLD[1:]
+
+
+class Cut:
+    """The connection is cut while a node cleans, which goes on for some looks; it must be left alone until then."""
+
+    def __init__(self, world: Scaling, monkeypatch: pytest.MonkeyPatch, pod: str, times: int = 1) -> None:
+        self.world = world
+        self.pod = pod
+        self.times = times
+        self.run = nodetool.run
+        monkeypatch.setattr(nodetool, "run", self.send)
+
+    def send(self, kube: Any, pod: str, verbs: Any, *rest: Any, **options: Any) -> Any:
+        busy = self.world.ring.busy[pod]
+        assert not busy.compactions, f"{pod} still cleans"
+        told = self.run(kube, pod, verbs, *rest, **options)
+        if (pod, verbs[0][0]) == (self.pod, "cleanup") and self.times:
+            self.times -= 1
+            busy.compactions = 3
+            raise WorkerUnreachable(f"The worker of {pod} does not answer: connection refused")
+        return told
+
+
+def test_a_connection_that_is_lost_is_no_end_of_cleanup(world: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    Cut(world, monkeypatch, OLD[1])
+    assert world.run(cleanup, all=True)["needs_cleanup"] == []
+    assert sorted(world.ring.cleaned) == sorted([*OLD, OLD[1]])
+
+
+def test_a_connection_that_is_lost_each_time_is_told(world: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.run(scale, 2, cleanup=False)
+    Cut(world, monkeypatch, OLD[1], times=compacting.TURNS)
+    with pytest.raises(Failed, match="does not answer: connection refused It may go on with cleaning") as failure:
+        world.run(cleanup)
+    assert failure.value.result["needs_cleanup"] == [OLD[1], OLD[2]]
+
+
+def test_what_a_killed_run_left_cleaning_is_waited_for(world: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    Cut(world, monkeypatch, OLD[1], times=0)
+    world.ring.busy[OLD[1]].compactions = 3
+    assert world.run(cleanup, all=True)["changed"] is True
+
+
+def test_other_work_of_a_node_is_none_to_wait_for(world: Scaling) -> None:
+    world.ring.busy[OLD[1]].compactions, world.ring.busy[OLD[1]].compaction = 1, "compaction"
+    assert world.run(cleanup, all=True)["changed"] is True
+
+
+def test_a_node_that_is_down_is_not_waited_for(world: Scaling) -> None:
+    world.run(scale, 2, cleanup=False)
+    world.ring.down.add(OLD[1])
+    with pytest.raises(Failed, match=f"cleanup failed: {OLD[1]}") as failure:
+        world.run(cleanup)
+    assert failure.value.result["needs_cleanup"] == OLD[1:]
+    assert world.ring.cleaned == OLD[:1]
 
 
 # --- one step, one node -----------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from unit.plugins.module_utils.fake_cassandra import OPEN, Member
 from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube, deployed
 from unit.plugins.module_utils.fake_kube import Killed
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, ExecTimeout, Kube, Unreachable
@@ -33,6 +34,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     heal,
     healing,
     node_replace,
+    repairing,
     replacing,
     streaming,
 )
@@ -321,6 +323,39 @@ def test_a_repair_does_not_begin_beside_another(world: World, monkeypatch: pytes
     monkeypatch.setattr(time, "sleep", later)
     assert world.heal()["repaired"] == [THIRD]
     assert seen[:4] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("times", "ends_well"), [(1, True), (repairing.TURNS, False)])
+def test_a_connection_that_is_lost_is_no_end_of_a_repair(
+    world: World, monkeypatch: pytest.MonkeyPatch, times: int, ends_well: bool
+) -> None:
+    """Cassandra goes on: its end is waited for, and as nobody tells how it ended the keyspace is compared again."""
+    world.kube.missed[THIRD] = "10801"
+    row = {"id": "1", "keyspace_name": "shop", "completed": True, "options_incremental": False}
+    world.ring.busy[THIRD].repairs.append(row)
+    run, looks, cuts = nodetool.run_one, [0], [times]
+
+    def cut(kube: Any, pod: str, verb: Any, *rest: Any) -> Any:
+        assert row["completed"], "a repair began beside another"
+        told = run(kube, pod, verb, *rest)
+        if verb[-1] == "shop" and cuts[0]:
+            cuts[0] -= 1
+            looks[0], row["completed"] = 3, False
+            raise Unreachable("The connection was lost; whether it has ended is not known.")
+        return told
+
+    def later(seconds: float) -> None:
+        looks[0] -= 1
+        row["completed"] = looks[0] <= 0
+
+    monkeypatch.setattr(nodetool, "run_one", cut)
+    monkeypatch.setattr(time, "sleep", later)
+    if ends_well:
+        assert world.heal()["repaired"] == [THIRD]
+    else:
+        assert "The connection was lost" in str(world.refused())
+        assert world.kube.missed[THIRD] == "10801", "the next run repairs it"
+    assert world.ring.repaired.count((THIRD, "shop")) == times + ends_well
 
 
 def test_what_cannot_be_read_is_not_taken_for_nothing(world: World) -> None:

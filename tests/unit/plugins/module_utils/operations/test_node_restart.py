@@ -22,6 +22,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Exe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cluster,
+    compacting,
     lock,
     node_restart,
     patience,
@@ -257,8 +258,7 @@ def test_the_log_is_told_once(world: Rolling) -> None:
 
 
 def test_sstables_are_rewritten_node_by_node(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
-    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    monkeypatch.setattr(compacting, "wait_for", lambda done: None)
     result = world.run(sstable_upgrade, jobs=1, node_timeout=60)
     verbs = [(pod, verb) for pod, verb in world.ring.nodetool if verb[0] == "upgradesstables"]
     assert verbs == [(pod, ("upgradesstables", "-j", "1")) for pod in world.nodes]
@@ -268,8 +268,7 @@ def test_sstables_are_rewritten_node_by_node(world: Rolling, monkeypatch: pytest
 
 
 def test_a_node_without_room_is_left_and_told(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
-    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    monkeypatch.setattr(compacting, "wait_for", lambda done: None)
     world.ring.busy[NODE].disk = (10_000, 1)
     with pytest.raises(CassopsError, match=f"{NODE} was left as it is"):
         world.run(sstable_upgrade, jobs=1, node_timeout=60)
@@ -284,8 +283,7 @@ def rewritten(world: Rolling) -> list[str]:
 def test_a_node_is_not_left_for_another_of_a_longer_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is one begun without a look at its room, where only some of many nodes are asked."""
     world = Rolling.deployed(monkeypatch, 11)
-    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
-    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    monkeypatch.setattr(compacting, "wait_for", lambda done: None)
     world.ring.busy["shop-dc1-r1-10"].disk = (10_000, 1)
     with pytest.raises(Failed) as caught:
         world.run(sstable_upgrade, jobs=1, node_timeout=60)
@@ -294,8 +292,7 @@ def test_a_node_is_not_left_for_another_of_a_longer_name(monkeypatch: pytest.Mon
 
 
 def test_a_node_that_cannot_be_asked_is_left_and_told(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
-    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    monkeypatch.setattr(compacting, "wait_for", lambda done: None)
     world.ring.down.add(NODE)
     with pytest.raises(CassopsError, match=f"{NODE} was left as it is: it cannot be asked for its view"):
         world.run(sstable_upgrade, jobs=1, node_timeout=60)
@@ -312,8 +309,8 @@ class Cut:
         self.left = 0.0
         self.run = nodetool.run
         monkeypatch.setattr(nodetool, "run", self.send)
-        monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: None)
-        monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda rewriting, pod: self.tasks())
+        monkeypatch.setattr(compacting, "wait_for", lambda done: None)
+        monkeypatch.setattr(compacting.Compacting, "tasks", lambda rewriting, pod: self.tasks())
 
     def send(self, kube: Any, pod: str, verbs: Any, *rest: Any, **options: Any) -> Any:
         assert verbs[0][0] != "upgradesstables" or self.left <= 0, f"a node still rewrites, and {pod} begins"
@@ -332,7 +329,28 @@ def test_a_connection_that_is_lost_is_no_end_of_rewriting(world: Rolling, monkey
     Cut(world, monkeypatch)
     assert world.run(sstable_upgrade, jobs=1, node_timeout=60)["changed"] is True
     assert rewritten(world) == [world.nodes[0], *world.nodes]
-    assert f"{world.nodes[0]}: rewriting 1 tables, 0 % of 2 MiB" in world.said
+
+
+def test_how_far_a_node_is_is_told_by_its_own_count(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, asked, begun = nodetool.run, threading.Event(), threading.Event()
+
+    def send(kube: Any, pod: str, verbs: Any, *rest: Any, **options: Any) -> Any:
+        if verbs[0][0] == "upgradesstables":
+            begun.set()
+            assert asked.wait(30), "nobody asked while it worked"
+        return run(kube, pod, verbs, *rest, **options)
+
+    def tasks(self: Any, pod: str) -> list[dict[str, Any]]:
+        if not begun.is_set():
+            return []
+        asked.set()
+        return [{"kind": "upgrade sstables", "progress": 2**20, "total": 2**21}]
+
+    monkeypatch.setattr(nodetool, "run", send)
+    monkeypatch.setattr(compacting.Compacting, "tasks", tasks)
+    monkeypatch.setattr(compacting.Compacting, "wait_idle", lambda *rest: None)
+    world.run(sstable_upgrade, jobs=1, node_timeout=60)
+    assert f"{world.nodes[0]}: rewriting 1 tables, 50 % of 2 MiB" in world.said
 
 
 def test_what_a_killed_run_left_rewriting_is_waited_for(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +361,7 @@ def test_what_a_killed_run_left_rewriting_is_waited_for(world: Rolling, monkeypa
 
 def test_while_a_node_may_rewrite_no_other_begins(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
     Cut(world, monkeypatch, error=ExecTimeout("nodetool was not done after 60 s and was ended."))
-    with pytest.raises(Failed, match=r"ended\. It may still rewrite\. The nodes after it were left as they are"):
+    with pytest.raises(Failed, match=r"ended\. It may go on with rewriting\. The nodes after it were left as they are"):
         world.run(sstable_upgrade, jobs=1, node_timeout=60)
     assert rewritten(world) == world.nodes[:1]
 
@@ -352,9 +370,9 @@ def test_a_node_that_does_not_tell_whether_it_rewrites(world: Rolling, monkeypat
     def silent(self: Any, pod: str) -> Any:
         raise Unreachable("no route to host.")
 
-    monkeypatch.setattr(sstable_upgrade, "SILENCE", -1.0)
-    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", silent)
-    with pytest.raises(Failed, match=r"does not tell .* whether it still rewrites: no route to host"):
+    monkeypatch.setattr(compacting, "SILENCE", -1.0)
+    monkeypatch.setattr(compacting.Compacting, "tasks", silent)
+    with pytest.raises(Failed, match=r"does not tell .* whether it is rewriting: no route to host"):
         world.run(sstable_upgrade, jobs=1, node_timeout=60)
     assert rewritten(world) == []
 
@@ -373,8 +391,7 @@ def test_a_run_whose_lock_is_lost_does_not_wait_for_the_verb(world: Rolling, mon
 
     monkeypatch.setattr(nodetool, "run", endless)
     monkeypatch.setattr(cluster.Cluster, "check", check)
-    monkeypatch.setattr(sstable_upgrade, "wait_for", lambda done: begun.wait(30))
-    monkeypatch.setattr(sstable_upgrade.Rewriting, "tasks", lambda self, pod: [])
+    monkeypatch.setattr(compacting, "wait_for", lambda done: begun.wait(30))
     began = time.monotonic()
     with pytest.raises(LockLost):
         world.run(sstable_upgrade, jobs=1, node_timeout=60)
