@@ -19,12 +19,12 @@ description:
     fails.
   - A run that was killed is taken up by the next one of the same name. One of another name marks it as failed.
   - Refused while a restore that has changed something is not finished.
-  - The cluster is locked for the seconds of the snapshots. Backups, restores and purges exclude each other all the
+  - The other datacenters of the cluster are not looked at, so they may be stopped, or away.
+  - The datacenter is locked for the seconds of the snapshots. Backups, restores and purges exclude each other all the
     time.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
   - cassops.kubernetes.kubernetes.datacenter
-  - cassops.kubernetes.kubernetes.peers
   - cassops.kubernetes.backup
   - cassops.kubernetes.attributes
 attributes:

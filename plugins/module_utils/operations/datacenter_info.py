@@ -16,7 +16,7 @@ from ..kube import Kube
 from ..observe import ALL_KINDS, Objects, objects, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
-from . import superuser
+from . import superuser, unfinished
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
@@ -56,4 +56,5 @@ def facts(kube: Kube, found: Objects, cluster: str, datacenter: str, superuser_s
     name = superuser_secret or f"{cluster}-superuser"
     secret = kube.get("Secret", name)
     credentials = superuser.credentials(secret, name) if secret else None
-    return report.facts(view(kube, found, cluster, datacenter, credentials))
+    told = report.facts(view(kube, found, cluster, datacenter, credentials))
+    return {**told, "problems": [*unfinished.problems(found, cluster, datacenter), *told["problems"]]}

@@ -35,7 +35,7 @@ from ..ledger import Ledger
 from ..observe import Objects
 from ..report import utc
 from ..view import NodeView
-from . import draining, outage, rollout_plan
+from . import draining, failures, outage, rollout_plan
 from .cluster import CLUSTER, Cluster
 from .members import Members, pause
 from .patience import Ending, Patience
@@ -123,7 +123,15 @@ class Power:
                 f"it is not stopped: {change} waits for a restart, and a start would bring it to all nodes at once. "
                 "Run the playbook upgrade first, or deploy the version before"
             )
-        unfinished = [pod for pod, node in self.cluster.ledger(found).nodes.items() if not node.host_id]
+        nodes = self.cluster.ledger(found).nodes
+        orphans = [pod for pod in nodes if failures.orphaned(sight, pod)]
+        if orphans:
+            way = failures.orphaned(sight, orphans[0])
+            raise CassopsError(
+                f"it is not stopped: the StatefulSet of {', '.join(orphans)} is gone, so nobody would end them. Run "
+                f"the playbook {way} first, which makes it again"
+            )
+        unfinished = [pod for pod, node in nodes.items() if not node.host_id]
         if unfinished:
             raise CassopsError(f"it is not stopped: {', '.join(unfinished)} is joining; run the playbook scale first")
         if any(node.pending_restart for node in sight.view.nodes):
@@ -167,10 +175,13 @@ class Power:
         for rack, nodes in self.short(found, ledger).items():
             self.cluster.check()
             self.members.resize(rack, nodes)
-        if self.members.done or not all(node.ready for node in self.cluster.look().view.nodes):
-            self.wait_whole()
-        for name in self.schedules(suspended=True):
-            self.suspend(name, False)
+        try:
+            if self.members.done or not all(node.ready for node in self.cluster.look().view.nodes):
+                self.wait_whole()
+        finally:
+            # A node that does not come up is told of, and healed: nobody would start again for the sake of backups.
+            for name in self.schedules(suspended=True):
+                self.suspend(name, False)
 
     def release(self, nodes: Sequence[NodeView]) -> None:
         """Those that are held because the whole cluster was away go on."""

@@ -22,7 +22,7 @@ from ..kube import Object
 from ..ledger import Ledger, LedgerNode, ledger_name, rack_of
 from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels
-from . import changes
+from . import changes, failures
 from .cluster import Cluster, Place, Sight
 from .patience import Ending
 from .waiting import until
@@ -163,6 +163,11 @@ class Members:
             self.kube.patch("PersistentVolumeClaim", claim["metadata"]["name"], patch)
         if pod not in ledger.nodes:
             return False
+        plan = failures.open_plan(self.cluster, found)
+        if plan is not None and plan.pod == pod:
+            # Nobody takes its place any more. An open plan keeps others from being replaced, and would take the next
+            # node of this name for the one that was replaced.
+            failures.close_plan(self.cluster)
         self.cluster.write_ledger(
             ledger, ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1)
         )

@@ -22,7 +22,7 @@ from ..ledger import Ledger, ledger_name
 from ..observe import Objects, seconds_of
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
 from ..view import NodeView, View
-from . import superuser
+from . import superuser, unfinished
 from .cleaning import Cleaning
 from .cluster import Cluster, Sight
 from .joining import Joining, has_joined
@@ -185,6 +185,8 @@ class Resizing:
         if not self.params["delete_volumes"]:
             joining = [self.members.pod(step.rack, step.ordinal) for step in steps if step.kind == JOIN]
             reasons += [reason for pod in joining for reason in self.members.in_the_way(sight.found, pod)]
+        if any(step.kind in (JOIN, LEAVE) for step in steps):
+            reasons += unfinished.beside_restore(sight.found, self.cluster.name, self.cluster.own.datacenter)
         if reasons:
             raise SpecError(reasons)
 

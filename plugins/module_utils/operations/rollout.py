@@ -100,7 +100,8 @@ class Rollout:
                 if batch.pause:
                     return self.result(paused=True)
             sight = self.cluster.again(seen)
-        if since:
+        # An earlier one that was left half way is no measure of what another change has restarted since.
+        if since or (self.restarts.done and forced_since(self.cluster, sight.found)):
             self.restarts.annotate(FORCED_SINCE, None)
         self.restarts.settle()
         if not self.params["rollback"]:

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from unit.plugins.module_utils.fake_scaling import Scaling
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, observe, restoring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import WorkerUnreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, WorkerUnreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.common import labels_of
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cleanup,
     compacting,
@@ -20,10 +21,13 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     rack,
     scale,
     streaming,
+    unfinished,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan, plan_name
 
 OLD = [f"shop-dc1-r{number}-0" for number in (1, 2, 3)]
 LAST = "shop-dc1-r1-1"
+LABELS = labels_of("shop", "dc1")
 
 
 @pytest.fixture
@@ -143,6 +147,44 @@ def test_a_node_leaves_and_again_is_nothing_to_do(world: Scaling) -> None:
     assert [each["node"] for each in result["moved"]] == [LAST]
     world.assert_whole({"r1": 1, "r2": 2, "r3": 2})
     assert world.run(node_decommission, name="r1-1")["changed"] is False
+
+
+def note(world: Scaling, name: str, plan: Any) -> None:
+    world.kube.put({"kind": "ConfigMap", "metadata": {"name": name, "labels": LABELS}, "data": plan.to_data()})
+
+
+@pytest.mark.parametrize(("pod", "stays"), [(LAST, False), (OLD[0], True)])
+def test_one_that_leaves_takes_its_unfinished_replacement_along(world: Scaling, pod: str, stays: bool) -> None:
+    """It would keep others from being replaced, and take the next node of that name for the one that was replaced."""
+    world.run(scale, 2)
+    name = plan_name("shop", "dc1")
+    note(world, name, Plan(pod, "198.19.0.1", "host", "tokens"))
+    world.run(node_decommission, name="r1-1")
+    assert (("ConfigMap", name) in world.kube.objects) is stays
+
+
+def test_nobody_comes_or_leaves_beside_a_restore(world: Scaling) -> None:
+    plan = restoring.Plan("id", "wish", restoring.SWAP, "b1", "shop", "dc1", (), step="prove", began=1764000000.0)
+    note(world, restoring.plan_name("shop", "dc1"), plan)
+    with pytest.raises(CassopsError, match=r"restore of backup b1 that began at 2025-11-24 .* \(step prove\) is not"):
+        world.run(scale, 2)
+    world.assert_whole({"r1": 1, "r2": 1, "r3": 1})
+    assert [each["advice"] for each in told(world)] == [unfinished.AGAIN.format("restore")]
+
+
+@pytest.mark.parametrize(
+    ("wished", "advice"),
+    [(True, unfinished.AGAIN.format("scale")), (False, "run the playbook heal, which finishes it")],
+)
+def test_status_tells_of_a_replacement_that_is_not_finished(world: Scaling, wished: bool, advice: str) -> None:
+    plan = Plan(OLD[0], "198.19.0.1", "host", "tokens", began=1764000000.0, wished=wished)
+    note(world, plan_name("shop", "dc1"), plan)
+    problem = f"the replacement of {OLD[0]} that began at 2025-11-24 16:00:00 UTC is not finished"
+    assert told(world) == [{"problem": problem, "advice": advice}]
+
+
+def told(world: Scaling) -> list[dict[str, str]]:
+    return unfinished.problems(observe.objects(cast(Kube, world.kube), "shop", "dc1"), "shop", "dc1")
 
 
 def test_only_the_highest_of_a_rack_leaves(world: Scaling) -> None:

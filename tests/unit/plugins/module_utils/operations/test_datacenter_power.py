@@ -157,6 +157,27 @@ def test_backups_by_the_clock_wait_meanwhile(scheduled: Rolling) -> None:
     assert scheduled.deploy(backup=BACKUP)["changes"] == []
 
 
+def test_backups_go_on_where_a_node_does_not_come_up(scheduled: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is healed, and nobody starts a second time for the sake of backups."""
+    power(scheduled, "stopped")
+
+    def lost(self: Any) -> None:
+        raise CassopsError("r1-0 does not come up")
+
+    monkeypatch.setattr(datacenter_power.Power, "wait_whole", lost)
+    with pytest.raises(CassopsError, match="r1-0 does not come up"):
+        power(scheduled, "started")
+    assert suspended(scheduled) is False
+
+
+def test_a_rack_without_its_statefulset_is_not_stopped(world: Rolling) -> None:
+    """Nobody would end its pods, and while it is stopped nobody makes it again."""
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r2"))
+    with pytest.raises(CassopsError, match=r"StatefulSet of shop-dc1-r2-0.* is gone.* Run the playbook deploy first"):
+        power(world, "stopped")
+    assert world.ring.drained == set()
+
+
 def test_backups_that_a_person_has_suspended_stay_so(scheduled: Rolling) -> None:
     scheduled.kube.one(*CRON_JOB)["spec"]["suspend"] = True
     power(scheduled, "stopped")

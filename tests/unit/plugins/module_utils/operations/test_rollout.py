@@ -193,6 +193,16 @@ def test_a_forced_rollout_that_was_interrupted_long_ago_is_forgotten(world: Roll
     assert len(world.roll(force=True)["restarted"]) == 6
 
 
+def test_a_forced_rollout_that_another_change_came_after_begins_anew(world: Rolling) -> None:
+    """What the change restarted was restarted before whatever the next forced one is for."""
+    world.roll(force=True, pause_after="canary")
+    assert world.roll()["restarted"] == []
+    assert rollout.FORCED_SINCE in world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"]["annotations"]
+    world.deploy(**CHANGED)
+    assert len(world.roll()["restarted"]) == 6
+    assert len(world.roll(force=True)["restarted"]) == 6
+
+
 def test_a_forced_rollout_that_is_gone_on_with_names_what_is_done(world: Rolling) -> None:
     world.roll(force=True, pause_after="canary")
     assert sorted(world.roll(force=True)["restarted"]) == sorted({*world.nodes} - {FIRST})

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was begun and is not finished: a run is at work on it, or has died. Each is a ConfigMap beside the ledger."""
+
+from __future__ import annotations
+
+from .. import plan, renewal, restoring
+from ..observe import Objects
+from ..report import utc
+
+AGAIN = "run the playbook {0} again with the options of that time, which finishes it"
+
+
+def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
+    """Each with the playbook that finishes it, as C(report.problems) tells them.
+
+    :raises LedgerError: one cannot be read.
+    """
+    told: list[dict[str, str]] = []
+    restore = restore_of(found, cluster, datacenter)
+    if restore is not None:
+        told.append({"problem": f"{words(restore)} is not finished", "advice": AGAIN.format("restore")})
+    item = found.get("ConfigMap", plan.plan_name(cluster, datacenter))
+    if item is not None:
+        begun = plan.from_config_map(item)
+        advice = AGAIN.format("scale") if begun.wished else "run the playbook heal, which finishes it"
+        problem = f"the replacement of {begun.pod} that began at {utc(begun.began)} is not finished"
+        told.append({"problem": problem, "advice": advice})
+    item = found.get("ConfigMap", renewal.copy_name(cluster, datacenter))
+    if item is not None:
+        problem = f"StatefulSet {item['data']['name']}, which asks for other volumes now, is not made again yet"
+        told.append({"problem": problem, "advice": AGAIN.format("scale")})
+    return told
+
+
+def beside_restore(found: Objects, cluster: str, datacenter: str) -> list[str]:
+    """Why no node may come or leave: the plan of a restore names nodes, and would be without an end.
+
+    :raises LedgerError: it cannot be read.
+    """
+    restore = restore_of(found, cluster, datacenter)
+    if restore is None:
+        return []
+    return [
+        f"{words(restore)} is not finished, and it counts on the nodes that there are. Run the playbook restore again "
+        "with the options of that time, which finishes it, or with restore_abandon, which gives it up where that is "
+        "possible; then scale"
+    ]
+
+
+def restore_of(found: Objects, cluster: str, datacenter: str) -> restoring.Plan | None:
+    item = found.get("ConfigMap", restoring.plan_name(cluster, datacenter))
+    return None if item is None else restoring.from_config_map(item)
+
+
+def words(restore: restoring.Plan) -> str:
+    return f"the restore of backup {restore.backup} that began at {utc(restore.began)} (step {restore.step})"
