@@ -15,7 +15,7 @@ description:
   - Picks, among the variables of all hosts, those of the same C(cassandra_cluster) other than this host, and returns
     for
     each what O(cassops.kubernetes.datacenter#module:peers) wants.
-positional: me, cluster
+positional: me, cluster, going
 options:
   _input:
     description: The variables of the hosts.
@@ -30,6 +30,13 @@ options:
     description: Name of the cluster.
     type: str
     required: true
+  going:
+    description:
+      - Hosts of a play that takes datacenters away. Those of them whose C(destroy_confirm) repeats their own name are
+        left out; the play leaves the others as they are.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -47,17 +54,25 @@ _value:
   elements: dict
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 OPTIONS = ("kubeconfig", "context", "namespace")
 
 
-def peers(hosts: Iterable[Mapping[str, Any]], me: str, cluster: str) -> list[dict[str, Any]]:
-    """Datacenter and connection of every other host of the cluster."""
-    return [
-        peer(host) for host in hosts if host.get("cassandra_cluster") == cluster and host["inventory_hostname"] != me
-    ]
+def peers(
+    hosts: Iterable[Mapping[str, Any]], me: str, cluster: str, going: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Datacenter and connection of every other host of the cluster.
+
+    :param going: hosts that a play takes away; one counts only where its C(destroy_confirm) repeats its own name.
+    """
+    others = [host for host in hosts if host.get("cassandra_cluster") == cluster and host["inventory_hostname"] != me]
+    return [peer(host) for host in others if host["inventory_hostname"] not in going or not is_confirmed(host)]
+
+
+def is_confirmed(host: Mapping[str, Any]) -> bool:
+    return bool(host.get("destroy_confirm") == peer(host)["datacenter"])
 
 
 def peer(host: Mapping[str, Any]) -> dict[str, Any]:

@@ -253,7 +253,7 @@ def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
 
 def _is_content(given: Any) -> bool:
     """Whether it is a file's content, as a vault or a survey gives it."""
-    return isinstance(given, str) and "\n" in given
+    return given is not None and not isinstance(given, Mapping) and "\n" in str(given)
 
 
 def content(given: Any) -> Mapping[str, Any]:
@@ -284,7 +284,8 @@ def _parsed(text: str, source: str, folder: str) -> dict[str, Any]:
     if YAML_IMPORT_ERROR is not None:
         raise KubeconfigError("The Python library PyYAML is missing where this task runs: pip install PyYAML")
     try:
-        config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # libyaml takes no subclass of str, and Ansible gives one: what it knows of a text (vault, trust) is part of it.
+        config = yaml.load(str(text), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         # The parser's own message quotes lines of the file, and those hold secrets.
         raise KubeconfigError(f"{source} is not valid YAML.") from None

@@ -74,6 +74,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
         if not self._is_here():
+            self._warn_of_become()
             answer: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
             return answer
         # This process is the task's own fork, and a module would have the play's environment too.
@@ -94,6 +95,14 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         """Whether the task belongs to this machine and this user, and is waited for."""
         become = getattr(self._connection, "become", None)
         return self._connection.transport == "local" and not become and not self._task.async_val
+
+    def _warn_of_become(self) -> None:
+        """Nothing here needs another user, and many have it in the variables of all hosts."""
+        if self._connection.transport == "local" and getattr(self._connection, "become", None):
+            Display().warning(
+                "This task becomes another user, who may have another kubeconfig, and nothing is shown while it works. "
+                "For datacenters set ansible_become: false."
+            )
 
     def _validated(self) -> tuple[dict[str, Any], set[str]]:
         """The options as the module would see them, and the texts never to be shown."""

@@ -284,6 +284,8 @@ def template(found: Playbook) -> dict[str, Any]:
         "ask_verbosity_on_launch": True,
         # A second run waits for the first; the lock of the cluster refuses one from elsewhere.
         "allow_simultaneous": False,
+        # A slice knows its own hosts only, and not the other datacenters of the cluster.
+        "job_slice_count": 1,
         "survey_enabled": bool(questions),
         **({"survey_spec": {"name": "", "description": "", "spec": questions}} if questions else {}),
     }

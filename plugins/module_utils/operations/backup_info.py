@@ -51,8 +51,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         manifest = manifest or store.manifest(params["name"])
         told["backup"], lines = facts_of_one(manifest), text_of_one(manifest)
     if params["show"]:
-        for line in lines:
-            ctx.display(line)
+        # At once: other hosts show theirs at the same time.
+        ctx.display("\n".join(lines))
     result = {"changed": False, **told, "report": lines}
     if params["query"] is not None:
         result["query"] = select(params["query"], told)

@@ -336,12 +336,21 @@ class Deployment:
             str(item["metadata"]["labels"].get(LABEL_DATACENTER))
             for item in self.kube.list("StatefulSet", labels={LABEL_CLUSTER: cluster})
         }
-        unknown = beside - {name, *(str(options["datacenter"]) for options in self.params.get("peers") or ())}
+        peers = {str(options["datacenter"]): options for options in self.params.get("peers") or ()}
+        unknown = beside - {name, *peers}
         reasons += [
             f"{self.prefix}cluster: namespace {place} has datacenter {other} of cluster {cluster}, which is not among "
             "the peers: without it this would be a second ring of the same name. Peers come from the inventory: put "
             f"{self.prefix}cluster into the inventory of both (not into vars of a play)"
             for other in sorted(unknown)
+        ]
+        reasons += [
+            f"{self.prefix}cluster: namespace {place} has datacenter {other} of cluster {cluster}, and its host in the "
+            f"inventory names another place ({elsewhere}), where it does not run: without it this would be a second "
+            f"ring of the same name. Put {self.prefix}kubeconfig, {self.prefix}context and {self.prefix}namespace into "
+            "the inventory of both (not into vars of a play)"
+            for other in sorted(beside & {*peers})
+            if (elsewhere := self.misplaced(peers[other]))
         ]
         wanted = [(change.kind, change.name) for change in self.outline(found, None)]
         wanted.append(("ConfigMap", ledger_name(cluster, name)))
@@ -809,6 +818,15 @@ class Deployment:
         if secret is None:
             raise CassopsError(f"Secret {name} with the superuser's username and password is gone; create it again")
         return superuser.credentials(secret, name)
+
+    def misplaced(self, options: Mapping[str, Any]) -> str:
+        """Where a datacenter of the cluster is looked for, unless that is here, or it runs there."""
+        kube = attempt(lambda: self.ctx.kube(options))
+        if isinstance(kube, CassopsError) or len(each_once((self.kube, kube))) == 1:
+            return ""
+        # One that cannot be asked is in the way by itself.
+        runs = attempt(partial(self.peer, options)) is not None
+        return "" if runs else f"namespace {kube.namespace} of {kube.server.host}"
 
     def living_peers(self, found: Objects) -> list[Peer]:
         """The other datacenters of the cluster that already run.

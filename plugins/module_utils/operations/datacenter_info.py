@@ -39,8 +39,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     told = facts(kube, found, cluster, datacenter, params.get("superuser_secret"))
     lines = report.text(told)
     if params["show"]:
-        for line in lines:
-            ctx.display(line)
+        # At once: other hosts show theirs at the same time.
+        ctx.display("\n".join(lines))
     result = {"changed": False, "datacenter": told, "report": lines}
     if params["query"] is not None:
         result["query"] = select(params["query"], told)

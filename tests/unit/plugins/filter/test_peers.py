@@ -35,6 +35,16 @@ def test_the_other_datacenters_of_the_cluster() -> None:
     ]
 
 
+def test_one_that_a_play_takes_away_too_is_none_that_goes_on() -> None:
+    """Where its name was not repeated it stays, and its rows may have replicas where they are taken away."""
+    both = [host("a", cassandra_cluster="shop"), host("b", cassandra_cluster="shop", cassandra_datacenter="dc2")]
+    names = ["a", "b"]
+    for confirm, left in (("a", ["dc2"]), ("b", ["dc2"]), ("dc2", []), (None, ["dc2"])):
+        hosts = [{**each, "destroy_confirm": confirm} for each in both]
+        assert [each["datacenter"] for each in module.peers(hosts, "a", "shop", names)] == left
+        assert [each["datacenter"] for each in module.peers(hosts, "a", "shop", ["a"])] == ["dc2"]
+
+
 @pytest.mark.parametrize(("me", "cluster"), [("other", "games"), ("bastion", "none")])
 def test_a_cluster_of_one(me: str, cluster: str) -> None:
     assert module.peers(HOSTS, me, cluster) == []

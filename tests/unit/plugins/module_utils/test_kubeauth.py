@@ -60,6 +60,27 @@ def test_as_a_mapping_and_as_text():
     assert connection({"kubeconfig": yaml.safe_dump(content)})[0].host == "http://127.0.0.1:1"
 
 
+class TaggedText(str):
+    """As Ansible gives texts since 2.19; before, such as AnsibleUnicode."""
+
+
+class VaultedText:
+    """As Ansible before 2.19 gives an encrypted variable that nobody templated."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+
+@pytest.mark.parametrize("kind", [TaggedText, VaultedText])
+def test_as_the_text_that_ansible_makes_of_it(kind):
+    text = kind(yaml.safe_dump(kubeconfig()))
+    assert connection({"kubeconfig": text})[0].headers() == [("Authorization", "Bearer secret-token")]
+    assert kubeauth.content(text)["users"] == kubeconfig()["users"]
+
+
 def test_options_beat_environment_beats_kubeconfig(tmp_path, monkeypatch):
     path = write(tmp_path, kubeconfig(context={"namespace": "ns"}))
     monkeypatch.setenv("K8S_AUTH_KUBECONFIG", path)

@@ -193,6 +193,15 @@ def test_another_machine_or_user_gets_the_module(monkeypatch, connection):
     assert as_twin({**WHERE, "command": ["version"]}, **connection) == {"sent": True}
 
 
+@pytest.mark.parametrize(("connection", "told"), [({"transport": "ssh"}, 0), ({"become": object()}, 1)])
+def test_becoming_another_user_is_told(monkeypatch, connection, told):
+    warnings = []
+    monkeypatch.setattr(runner, "Display", lambda: SimpleNamespace(warning=warnings.append))
+    monkeypatch.setattr(ActionModule, "_execute_module", lambda self, **options: {})
+    as_twin({**WHERE, "command": ["version"]}, **connection)
+    assert [text.endswith("set ansible_become: false.") for text in warnings] == [True] * told
+
+
 def test_progress_is_prefixed_and_throttled(monkeypatch):
     shown = []
     monkeypatch.setattr(

@@ -1220,6 +1220,15 @@ def test_a_second_datacenter_that_does_not_know_the_first_is_refused(deployed: W
     assert deployed.writes(before) == []
 
 
+def test_a_first_datacenter_that_is_looked_for_elsewhere_is_no_reason_for_a_second_ring(two: World) -> None:
+    """The namespace stood where hosts do not see each other's, so it runs here and is looked for there."""
+    before = len(two.kube.writes)
+    with pytest.raises(SpecError, match=r"namespace ns has datacenter dc1 .* another place \(namespace far of https"):
+        two.run(datacenter="dc2", peers=[{"datacenter": "dc1", "namespace": "far"}])
+    assert two.writes(before) == []
+    two.run(datacenter="dc2", peers=[{"datacenter": "dc1", "namespace": "ns"}])
+
+
 def test_names_that_only_another_kubernetes_knows_are_no_seeds(two: World) -> None:
     for node in two.kube.names("StatefulSet"):
         two.kube.objects.pop(("StatefulSet", node))
