@@ -146,7 +146,13 @@ class Removal:
         self.done += [str(change) for change in planned]
 
     def stop_nodes(self) -> None:
+        found = objects(self.kube, self.cluster, self.name, kinds=("StatefulSet", "Pod"))
         self.delete_all("StatefulSet")
+        for name, pod in sorted(found.all("Pod").items()):
+            # One whose StatefulSet is gone already, without it, ends by nobody else.
+            alone = found.get("StatefulSet", name.rpartition("-")[0]) is None
+            if alone and not pod["metadata"].get("deletionTimestamp"):
+                self.delete("Pod", name, pod)
         ending = Ending()
         self.wait_gone("the nodes to stop", lambda: ending.left(self.left("Pod").values()))
 

@@ -1047,6 +1047,18 @@ def test_a_removal_that_goes_on_keeps_when_the_first_closed_its_nodes(deployed: 
     assert deployed.kube.ledger().closed == closed
 
 
+def test_pods_whose_statefulset_is_gone_without_them_end_too(deployed: World) -> None:
+    """As a run that made it again for its volumes leaves them where it is killed: nobody else would end them."""
+    rack = FIRST.rpartition("-")[0]
+    deployed.kube.delete(
+        "StatefulSet", rack, deployed.kube.one("StatefulSet", rack)["metadata"]["uid"], propagation="Orphan"
+    )
+    assert FIRST in deployed.kube.names("Pod")
+    assert f"delete Pod {FIRST}" in deployed.remove()["changes"]
+    assert deployed.kube.names("Pod") == []
+    assert deployed.remove()["changed"] is False
+
+
 def test_a_destroyed_datacenter_of_several_was_no_pause(two: World) -> None:
     two.run(**SECOND_DC)
     two.remove(peers=[{"datacenter": "dc2", "namespace": "far"}])
