@@ -13,7 +13,7 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import ALL_KINDS, Objects, objects, view
+from ..observe import ALL_KINDS, Objects, attempt, objects, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from . import superuser, unfinished
@@ -57,4 +57,8 @@ def facts(kube: Kube, found: Objects, cluster: str, datacenter: str, superuser_s
     secret = kube.get("Secret", name)
     credentials = superuser.credentials(secret, name) if secret else None
     told = report.facts(view(kube, found, cluster, datacenter, credentials))
-    return {**told, "problems": [*unfinished.problems(found, cluster, datacenter), *told["problems"]]}
+    begun = attempt(lambda: unfinished.problems(found, cluster, datacenter))
+    if isinstance(begun, CassopsError):
+        # Somebody edited it, which must not hide everything else.
+        begun = [{"problem": str(begun), "advice": "see that ConfigMap"}]
+    return {**told, "problems": [*begun, *told["problems"]]}

@@ -17,6 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.commo
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cleanup,
     compacting,
+    datacenter_info,
     node_decommission,
     rack,
     scale,
@@ -181,6 +182,15 @@ def test_status_tells_of_a_replacement_that_is_not_finished(world: Scaling, wish
     note(world, plan_name("shop", "dc1"), plan)
     problem = f"the replacement of {OLD[0]} that began at 2025-11-24 16:00:00 UTC is not finished"
     assert told(world) == [{"problem": problem, "advice": advice}]
+
+
+def test_a_plan_that_cannot_be_read_hides_nothing_else(world: Scaling) -> None:
+    metadata = {"name": restoring.plan_name("shop", "dc1"), "labels": LABELS}
+    world.kube.put({"kind": "ConfigMap", "metadata": metadata, "data": {"plan": "{"}})
+    world.ring.down.add(OLD[1])
+    problems = [each["problem"] for each in world.run(datacenter_info)["datacenter"]["problems"]]
+    assert problems[0].startswith("ConfigMap shop-dc1-restore cannot be read")
+    assert any(OLD[1] in text for text in problems[1:])
 
 
 def told(world: Scaling) -> list[dict[str, str]]:
