@@ -1,0 +1,69 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays over several datacenters, by ansible-playbook. There is no Kubernetes here: nobody listens at its address."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+# As text, which is what Ansible makes another kind of string of.
+KUBECONFIG = yaml.safe_dump(
+    {
+        "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "contexts": [{"name": "none", "context": {"cluster": "none", "namespace": "ns"}}],
+        "current-context": "none",
+        "users": [],
+    }
+)
+VARIABLES: dict[str, Any] = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": sys.executable,
+    "cassandra_cluster": "shop",
+    "cassandra_kubeconfig": KUBECONFIG,
+    "cassandra_backup": {"repository": "s3:https://s3.example.com/there", "password_secret": "key"},
+}
+
+
+def played(folder: Path, playbook: Path, *options: str) -> str:
+    inventory = {"all": {"vars": VARIABLES, "hosts": {"dc1": {}, "dc2": {}}}}
+    (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    words = ["-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(playbook), *options]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "goes_on"),
+    [("backup", True), ("verify_backup", True), ("purge_backups", True), ("repair", True), ("stop", False)],
+)
+def test_where_one_fails_the_next_gets_what_is_done_by_the_clock(tmp_path: Path, name: str, goes_on: bool) -> None:
+    told = played(tmp_path, ROOT / "playbooks" / f"{name}.yml")
+    recap = told.partition("PLAY RECAP")[2]
+    assert "dc1" in recap
+    assert ("dc2" in recap) is goes_on
+    assert "127.0.0.1" in told, "the kubeconfig was read"
+
+
+@pytest.mark.parametrize(
+    ("confirm", "limit", "go_on"),
+    [("dc1", "all", "dc2"), ("{{ inventory_hostname }}", "all", ""), ("dc1", "dc1", "dc2")],
+)
+def test_a_datacenter_that_destroy_leaves_is_asked_who_has_replicas(
+    tmp_path: Path, confirm: str, limit: str, go_on: str
+) -> None:
+    show = {"ansible.builtin.debug": {"msg": "goes on: {{ destroy_peers | map(attribute='datacenter') | join }}."}}
+    defaults = str(ROOT / "roles/destroy/defaults/main.yml")
+    play = {"hosts": "all", "gather_facts": False, "vars_files": [defaults], "tasks": [show]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    told = played(tmp_path, tmp_path / "play.yml", "--limit", limit, "-e", json.dumps({"destroy_confirm": confirm}))
+    of_first = told.partition("[dc1]")[2].partition("}")[0]
+    assert f"goes on: {go_on}." in of_first
