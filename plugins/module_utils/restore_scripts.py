@@ -10,8 +10,8 @@ unit tests set it.
 
 Everything of a restore lies in its staging folder, C(.cassops/restore/<id>) on the volume, on the same file system as
 the data, so that putting it in place is renaming. In it, C(<host id>/raw) is what restic made of a node's backup,
-C(<host id>/data) the same in the form of a data folder, C(<host id>/log) what was stored of its commit log, and C(old)
-what was on the volume before.
+C(<host id>/data) the same in the form of a data folder, C(<host id>/log) what was stored of its commit log, C(old)
+what was on the volume before, with its marks, and C(back) what was restored and is given up.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ echo "restoring $(cat "$marks/restoring" 2>/dev/null || :)"
 echo "free $(df -Pk "$volume" | awk 'NR == 2 { print $4 }')"
 [ -n "$(find "$volume/data" -type f 2>/dev/null | head -n 1)" ] && echo "data yes" || echo "data no"
 for folder in "$marks/restore"/*; do [ -d "$folder" ] && echo "stage ${folder##*/}"; done
+for folder in "$marks/restore"/*/old/marks; do
+    [ -e "$folder" ] || continue
+    id=${folder%/old/marks}
+    echo "old ${id##*/}"
+done
 for file in "$marks/restore"/*/*/ready; do
     [ -e "$file" ] || continue
     folder=${file%/ready} id=${file%/*/ready}
@@ -93,8 +98,19 @@ SWAP = (
 stage=$marks/restore/$1/$2 old=$marks/restore/$1/old mark=$3
 [ -e "$stage/ready" ] || { echo "the node has not got its data yet" >&2; exit 3; }
 shift 3
+# What the node was, for a way back. Of its last sign of life the age is kept: meanwhile nobody serves.
+if [ ! -e "$old/marks" ]; then
+    rm -rf "$old/marks.new"
+    mkdir -p "$old/marks.new"
+    for name in mark way missed missing joined; do
+        if [ -e "$marks/$name" ]; then cp "$marks/$name" "$old/marks.new/$name"; fi
+    done
+    if [ -e "$marks/alive" ]; then
+        echo $(($(date +%s) - $(stat -c %Y "$marks/alive"))) >"$old/marks.new/age"
+    fi
+    mv "$old/marks.new" "$old/marks"
+fi
 if [ -d "$stage/data" ]; then
-    mkdir -p "$old"
     for name in data commitlog hints saved_caches cdc_raw; do
         if [ -e "$volume/$name" ] && [ ! -e "$old/$name" ]; then mv "$volume/$name" "$old/$name"; fi
     done
@@ -136,6 +152,53 @@ BREAK = (
     + r"""
 # BREAK: what was restored is in no commit log; a point in time after it needs a backup that is newer.
 [ ! -d "$marks/archive/closed" ] || touch "$marks/archive/lost"
+"""
+)
+
+RETURN = (
+    HEAD
+    + r"""
+# RETURN ID HOST KEYSPACE...: everything is as it was before SWAP; the named keyspaces stay as they are.
+[ "$(cat "$marks/restoring" 2>/dev/null)" = "$1" ] || { echo "the node is not held for this restore" >&2; exit 3; }
+stage=$marks/restore/$1/$2 old=$marks/restore/$1/old back=$marks/restore/$1/back
+shift 2
+rm -f "$marks/replay"
+if [ ! -e "$old/marks" ]; then
+    # Nothing was exchanged here yet; or the volume is new.
+    if [ -e "$stage/ready" ] || [ -z "$(find "$volume/data" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
+    echo "its volume is another one than the restore exchanged, and what it had before is gone with that" >&2
+    exit 3
+fi
+folders='data commitlog hints saved_caches cdc_raw'
+# What was restored goes first, all of it; where the exchange was cut off, it never came.
+if [ ! -e "$back/whole" ]; then
+    mkdir -p "$back"
+    if [ ! -d "$stage/data" ]; then
+        for name in $folders; do
+            if [ -e "$volume/$name" ] && [ ! -e "$back/$name" ]; then mv "$volume/$name" "$back/$name"; fi
+        done
+    fi
+    touch "$back/whole"
+fi
+for keyspace in "$@"; do
+    for from in "$back/data" "$stage/data"; do
+        if [ -d "$old/data" ] && [ ! -e "$old/data/$keyspace" ] && [ -d "$from/$keyspace" ]; then
+            mv "$from/$keyspace" "$old/data/$keyspace"
+        fi
+    done
+done
+for name in $folders; do
+    [ -e "$old/$name" ] || continue
+    [ ! -e "$volume/$name" ] || { echo "$volume/$name is there, and $old/$name should come back" >&2; exit 3; }
+    mv "$old/$name" "$volume/$name"
+done
+for name in mark way missed missing joined; do
+    rm -f "$marks/$name"
+    if [ -e "$old/marks/$name" ]; then cp "$old/marks/$name" "$marks/$name"; fi
+done
+rm -f "$marks/alive"
+if [ -e "$old/marks/age" ]; then touch -d "@$(($(date +%s) - $(cat "$old/marks/age")))" "$marks/alive"; fi
+sync
 """
 )
 

@@ -50,7 +50,11 @@ SYSTEM = (
 )
 # Without these a node does not know who it is.
 IDENTITY = ("system", "system_schema")
-STEPS = ("download", "stop", "swap", "start", "change", "prove")
+STEPS = ("download", "stop", "swap", "start", "change", "prove", "finish", "return", "returned")
+# All is proved and repaired; what was there before goes from the volumes, and with it the way back.
+FINISH = "finish"
+# It is given up after data of a datacenter was exchanged: nothing of it is ever carried out again.
+RETURN, RETURNED = "return", "returned"
 NETWORK = "NetworkTopologyStrategy"
 
 Name = tuple[str, str]
@@ -159,6 +163,7 @@ class Parcel:
     :param document: id of its manifest in the catalogue.
     :param log_size: bytes of its commit log, where a point in time is wanted. Of which of the many thousand snapshots
         it is made is worked out anew by each run: their ids would not fit into a ConfigMap.
+    :param former: the pod's host id before the restore; empty where it had none.
     """
 
     pod: str
@@ -171,6 +176,7 @@ class Parcel:
     size: int
     files: int
     log_size: int = 0
+    former: str = ""
 
 
 @dataclass(frozen=True)
@@ -799,8 +805,12 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
             f"{wish.say('auth', TAKE)} takes those of the backup"
         )
     kept = (AUTH,) if wish.auth == KEEP else ()
-    here = {node.pod for node in scene.nodes}
-    parcels = [parcel(source, node, node.pod, None) for node in source.nodes if node.pod in here]
+    here = {node.pod: node.host_id or "" for node in scene.nodes}
+    parcels = [
+        replace(parcel(source, node, node.pod, None), former=here[node.pod])
+        for node in source.nodes
+        if node.pod in here
+    ]
     return draft(id, wish, SWAP, parcels, {}, kept, began), reasons
 
 
@@ -940,6 +950,11 @@ def to_repair(plan: Plan, schema: Schema) -> dict[str, list[str]]:
 
 def at(plan: Plan, step: str) -> Plan:
     return replace(plan, step=step)
+
+
+def on(plan: Plan, pods: Collection[str]) -> Plan:
+    """What of a plan concerns these pods: a node that left took what it had downloaded along."""
+    return replace(plan, parcels=tuple(parcel for parcel in plan.parcels if parcel.pod in pods))
 
 
 def _nodes(count: int) -> str:

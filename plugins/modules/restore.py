@@ -105,7 +105,8 @@ options:
     default: false
   confirm:
     description:
-      - With O(mode=datacenter), the name of the datacenter once more.
+      - With O(mode=datacenter), and with O(abandon) where its data was exchanged already, the name of the datacenter
+        once more.
     type: str
   again:
     description:
@@ -114,8 +115,10 @@ options:
     default: false
   abandon:
     description:
-      - Give up a restore that is not finished, and remove what it has downloaded. Refused once data of a datacenter was
-        exchanged; run it again then. Nodes that are held for it start as they were.
+      - Give up a restore that is not finished, and remove what it has downloaded. Nodes that are held for it start as
+        they were.
+      - Once data of a datacenter was exchanged it needs O(confirm). All nodes stop, each gets back what it had before
+        the restore, and they start together. What was written since is gone.
     type: bool
     default: false
   repair:
@@ -224,7 +227,9 @@ way:
   type: str
   sample: import
 step:
-  description: Where it is, V(download), V(stop), V(swap), V(start), V(change) or V(prove).
+  description:
+    - Where it is, V(download), V(stop), V(swap), V(start), V(change), V(prove) or V(finish).
+    - With O(abandon), where it was when it was given up; also V(return) or V(returned).
   returned: when something is or would be restored, and where something was done before a failure
   type: str
   sample: change

@@ -179,6 +179,11 @@ class Restore:
         )
 
     def refuse_another(self, plan: Plan, wish: Wish) -> None:
+        if plan.step in (restoring.RETURN, restoring.RETURNED):
+            raise CassopsError(
+                f"the restore of backup {plan.backup} that was begun at {moment(plan.began)} is being given up, which "
+                f"has to be finished first: {self.way_back()}"
+            )
         if plan.wish != wish.key:
             then = json.loads(plan.wish)
             now = json.loads(wish.key)
@@ -383,6 +388,9 @@ class Restore:
     def carry_out(self, plan: Plan, source: Source) -> Plan:
         documents = {node.host_id: node for node in source.nodes}
         clock = Clock(self.seconds)
+        if plan.step == restoring.FINISH:
+            self.finish(plan)
+            return plan
         # Later the data is in its place. Before, a node may have been replaced while no run was on, with what it had.
         if plan.step not in ("start", "prove"):
             self.reach_volumes(plan)
@@ -393,6 +401,8 @@ class Restore:
         if self.params["repair"]:
             self.repair(plan, source)
             clock.lap("repair")
+        plan = restoring.at(plan, restoring.FINISH)
+        self.save(plan)
         self.finish(plan)
         return plan
 
@@ -432,8 +442,7 @@ class Restore:
             if plan.way == SWAP:
                 if plan.step not in ("start", "prove"):
                     self.still_fits(plan, source, self.cluster.look().view)
-                limit = float(self.params["wait_timeout"])
-                return Swapping(self.cluster, plan, documents, limit, self.save, self.ctx).run()
+                return self.swapping(plan, documents).run()
             plan = restoring.at(plan, "change")
             self.save(plan)
             limits = (float(self.params["gate_timeout"]), float(self.params["table_timeout"]))
@@ -450,6 +459,14 @@ class Restore:
                 return filling.run()
             finally:
                 self.made = filling.made
+
+    def swapping(self, plan: Plan, documents: Mapping[str, NodeManifest]) -> Swapping:
+        limit = float(self.params["wait_timeout"])
+        return Swapping(self.cluster, plan, documents, limit, self.save, self.way_back(), self.ctx)
+
+    def way_back(self) -> str:
+        say, name = restoring.say, self.cluster.own.datacenter
+        return f"{say(self.prefix, 'abandon', 'true')} {say(self.prefix, 'confirm', name)}"
 
     def still_fits(self, plan: Plan, source: Source, view: View) -> None:
         """Between plan and change lie hours, or a run that was killed: nodes may have been replaced, come or gone.
@@ -492,38 +509,66 @@ class Restore:
         self.forget()
 
     def abandon(self) -> dict[str, Any]:
-        """Give up a restore that has changed no data yet, or whose tables may stay as they are."""
+        """Give up a restore: what serves is as it was before, or has the tables that it has by now."""
         plan = self.begun()
         if plan is None:
             return {"changed": False}
         self.refuse_abandoned(plan)
+        self.changed = True
+        try:
+            self.give_up(plan)
+            return self.result(plan)
+        except CassopsError as error:
+            raise Failed(str(error), self.result(plan), getattr(error, "errors", ())) from error
+
+    def give_up(self, plan: Plan) -> None:
+        if plan.way == SWAP and plan.step != "download":
+            with self.cluster.locked():
+                self.return_datacenter(plan)
+            return
         if plan.step == "change":
             view = self.cluster.look().view
             mark_break(self.cluster.kube, view)
             if plan.way == LOAD:
                 ready = next((node.pod for node in view.nodes if node.ready), plan.parcels[0].pod)
                 drop_loader(self.cluster.own, ready, plan)
-        if plan.step == "stop":
-            limit = float(self.params["wait_timeout"])
-            with self.cluster.locked():
-                Swapping(self.cluster, plan, {}, limit, self.save, self.ctx).give_up()
-        restore_volumes.end_jobs(self.cluster.kube, self.base, plan, plan.parcels)
-        restore_volumes.clean_all(self.cluster.kube, plan)
+        self.leave_nothing(plan)
         if plan.emptied:
             self.ctx.warnings.append(
                 f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; snapshot "
                 f"{restoring.snapshot_of(plan)} of them on each node holds what was there"
             )
         self.forget()
-        self.changed = True
-        return self.result(plan)
+
+    def return_datacenter(self, plan: Plan) -> None:
+        """All nodes as they were. Whether they come up is no part of it: one may have been away before."""
+        swapping = self.swapping(plan, {})
+        if plan.step not in ("stop", restoring.RETURNED):
+            swapping.go_back()
+        self.leave_nothing(plan)
+        swapping.let_go()
+        self.forget()
+        swapping.wait_until_running()
+
+    def leave_nothing(self, plan: Plan) -> None:
+        """On the volumes; nodes that left took theirs along."""
+        here = restoring.on(plan, [node.pod for node in self.cluster.look().view.nodes])
+        restore_volumes.end_jobs(self.cluster.kube, self.base, here, here.parcels)
+        restore_volumes.clean_all(self.cluster.kube, here)
 
     def refuse_abandoned(self, plan: Plan) -> None:
-        """:raises CassopsError: it is too late to give it up."""
-        if plan.way == SWAP and plan.step not in ("download", "stop"):
+        """:raises CassopsError: it has come to its end, or rows may go and nobody said that they may."""
+        if plan.step == restoring.FINISH:
             raise CassopsError(
-                f"the restore of backup {plan.backup} has changed data already (step {plan.step}); run it again, "
-                "which finishes it"
+                f"backup {plan.backup} is restored, and only what was downloaded stays to be removed: run it again "
+                "with the options of that time"
+            )
+        exchanged = plan.way == SWAP and plan.step not in ("download", "stop")
+        if exchanged and self.params.get("confirm") != self.cluster.own.datacenter:
+            raise CassopsError(
+                f"the restore of backup {plan.backup} has changed data already (step {plan.step}). Run it again, which "
+                "finishes it; or go back to what was there before it: all nodes stop, and what was written since is "
+                f"gone ({self.way_back()})"
             )
 
     # What is remembered

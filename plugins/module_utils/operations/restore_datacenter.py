@@ -14,6 +14,9 @@
 
 A run that was killed anywhere is taken up: which pods are held for this restore, and which volumes were changed, is
 seen by looking.
+
+Until the end is proved there is a way back: all nodes stop again, and each gets what it had, with its marks, from its
+own volume.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..ledger import Ledger, LedgerNode
 from ..observe import attempt, together
-from ..restoring import Parcel, Plan
+from ..restoring import RETURN, RETURNED, Parcel, Plan
 from ..view import NodeView, View
 from . import draining, restore_volumes
 from .cluster import Cluster
@@ -49,6 +52,7 @@ class Swapping:
     """One restore of a datacenter, under the cluster's lock, from the step that it is at.
 
     :param save: writes the plan down.
+    :param way_back: how to ask for it.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Swapping:
         documents: Mapping[str, NodeManifest],
         limit: float,
         save: Callable[[Plan], None],
+        way_back: str,
         ctx: Context,
     ) -> None:
         self.cluster = cluster
@@ -65,6 +70,7 @@ class Swapping:
         self.documents = documents
         self.limit = limit
         self.save = save
+        self.way_back = way_back
         self.ctx = ctx
         self.refused_since = 0.0
 
@@ -123,10 +129,51 @@ class Swapping:
         self.cluster.check()
         self.say(f"{len(nodes)} nodes close CQL and drain")
         failures = draining.drain(self.cluster.kube, [node.pod for node in nodes])
-        self.ctx.warnings.extend(f"{failure} It is restored all the same." for failure in failures)
+        self.ctx.warnings.extend(f"{failure} It goes on all the same." for failure in failures)
 
-    def give_up(self) -> None:
-        """Before any data has changed: nodes that are held start as they were, and the others serve again."""
+    # Given up
+
+    def go_back(self) -> None:
+        """After data has changed: all nodes stop, and each gets what it had. They stay held.
+
+        :raises CassopsError: before anything is touched, where a volume does not have that any more.
+        """
+        if self.plan.step != RETURN:
+            self.refuse_without_old()
+        self.plan = restoring.at(self.plan, RETURN)
+        self.save(self.plan)
+        self.stop()
+        self.cluster.check()
+        together(self.return_one, self.plan.parcels)
+        self.write_ledger({parcel.pod: parcel.former for parcel in self.plan.parcels if parcel.former})
+        self.plan = restoring.at(self.plan, RETURNED)
+        self.save(self.plan)
+
+    def refuse_without_old(self) -> None:
+        """As RETURN does, which comes when all nodes are stopped."""
+        told = restore_volumes.looks(self.cluster.kube, [parcel.pod for parcel in self.plan.parcels])
+        reasons = []
+        for parcel in self.plan.parcels:
+            volume = told[parcel.pod]
+            if isinstance(volume, CassopsError):
+                reasons.append(str(volume))
+            elif not (
+                self.plan.id in volume.old or f"{self.plan.id}/{parcel.host_id}" in volume.ready or not volume.data
+            ):
+                reasons.append(f"the volume of {parcel.pod} is another one than the restore exchanged")
+        if reasons:
+            raise CassopsError(
+                f"not all nodes can go back to what was there before: {'; '.join(reasons)}. Nothing was done; run the "
+                "restore again, which finishes it"
+            )
+
+    def return_one(self, parcel: Parcel) -> None:
+        words = (self.plan.id, parcel.host_id, *self.plan.kept)
+        restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.RETURN, *words, limit=restore_volumes.LONG)
+        self.say(f"{parcel.pod} has what it had before")
+
+    def let_go(self) -> None:
+        """Nodes that are held start as they were, and the others serve again."""
         view = self.cluster.look().view
         self.cluster.check()
         together(lambda node: self.release(node.pod), view.nodes)
@@ -136,10 +183,22 @@ class Swapping:
                 # It was drained already, and refuses.
                 self.say(f"{node.pod} restarts")
                 self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
-        self.wait_until_up()
 
     def release(self, pod: str) -> None:
         restore_volumes.run(self.cluster.kube, pod, restore_scripts.RELEASE, self.plan.id)
+
+    def wait_until_running(self) -> None:
+        """After the end of it; who was away before the restore is away now."""
+        patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+
+        def look() -> list[str]:
+            view = self.cluster.look().view
+            lost = patience.lost(view.nodes)
+            if lost:
+                raise CassopsError(f"the restore is given up, but {'; '.join(lost)}")
+            return gates.running(view)
+
+        until(look, "all nodes to run again", self.limit, self.ctx.progress, PAUSE)
 
     # The data changes
 
@@ -166,18 +225,18 @@ class Swapping:
     # All nodes start
 
     def start(self) -> None:
-        self.write_ledger()
+        self.write_ledger({parcel.pod: parcel.host_id for parcel in self.plan.parcels})
         self.cluster.check()
         together(lambda parcel: self.release(parcel.pod), self.plan.parcels)
         self.say("all nodes start")
 
-    def write_ledger(self) -> None:
-        """Whom the nodes will be: one that was replaced since the backup has its former host id again."""
+    def write_ledger(self, host_ids: Mapping[str, str]) -> None:
+        """Who the nodes will be: one that was replaced since the backup has its former host id again."""
         ledger = self.cluster.ledger(self.cluster.look().found)
         wanted = ledger
-        for parcel in self.plan.parcels:
-            there = ledger.nodes.get(parcel.pod, LedgerNode(parcel.pod))
-            wanted = wanted.with_node(replace(there, host_id=parcel.host_id)).without_replacement(parcel.pod)
+        for pod, host_id in host_ids.items():
+            there = ledger.nodes.get(pod, LedgerNode(pod))
+            wanted = wanted.with_node(replace(there, host_id=host_id)).without_replacement(pod)
         self.cluster.write_ledger(ledger, wanted)
 
     # The proof
@@ -200,8 +259,8 @@ class Swapping:
             lost = patience.lost(sight.view.nodes)
             if lost:
                 raise CassopsError(
-                    f"{'; '.join(lost)}. What was there before the restore is still on the volumes, in "
-                    f"{restore_volumes.STAGING}/{self.plan.id}/old"
+                    f"{'; '.join(lost)}. What was there before the restore is still on the volumes: correct the cause "
+                    f"and run it again, or go back to that ({self.way_back})"
                 )
             reasons = gates.running(sight.view)
             if reasons:
@@ -240,11 +299,14 @@ class Swapping:
 
     def not_as_it_was(self, view: View) -> list[str]:
         reasons = []
+        ledger = self.cluster.ledger(self.cluster.look().found)
         for parcel in self.plan.parcels:
             seen = view.observations.get(parcel.pod)
+            # The ledger had the backup's host ids when the nodes started: another one is that of a replacement since.
+            known = ledger.nodes.get(parcel.pod, LedgerNode(parcel.pod)).host_id
             if seen is None:
                 reasons.append(f"{parcel.pod} does not say who it is")
-            elif seen.own.host_id != parcel.host_id:
+            elif seen.own.host_id not in (parcel.host_id, known):
                 reasons.append(f"{parcel.pod} has host id {seen.own.host_id}, and the backup {parcel.host_id}")
             elif seen.own.tokens != tuple(sorted(self.documents[parcel.host_id].tokens)):
                 reasons.append(f"{parcel.pod} has other tokens than in the backup")

@@ -43,6 +43,7 @@ class Volume:
     :param restoring: the restore that the node is held for; empty where it is not.
     :param ready: C(<restore>/<host id>) of what is downloaded and complete.
     :param whole: the same of what was found whole, and is being made a data folder: by a run that was killed.
+    :param old: restores that keep what they exchanged.
     """
 
     restoring: str = ""
@@ -51,6 +52,7 @@ class Volume:
     stages: tuple[str, ...] = ()
     ready: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    old: tuple[str, ...] = ()
 
 
 def look(kube: Kube, pod: str) -> Volume:
@@ -66,6 +68,7 @@ def look(kube: Kube, pod: str) -> Volume:
         stages=tuple(told.get("stage", ())),
         ready=tuple(told.get("ready", ())),
         whole=tuple(told.get("whole", ())),
+        old=tuple(told.get("old", ())),
     )
 
 

@@ -10,6 +10,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,89 @@ def test_a_swap_that_is_killed_anywhere_is_finished_by_the_next(tmp_path: Path, 
             break
     assert killed.returncode == 0
     assert dies > 4
+
+
+def as_before(volume: Volume) -> dict[str, str]:
+    """But for what a restore is held and kept by."""
+    return {
+        path: text
+        for path, text in volume.files().items()
+        if not path.startswith((".cassops/restore/", ".cassops/restoring"))
+    }
+
+
+DEADLY = """count=0; did() { command "$@"; count=$((count + 1)); [ "$count" -ne "$dies" ] || kill -9 $$; }
+mv() { did mv "$@"; }
+cp() { did cp "$@"; }
+"""
+
+
+@pytest.mark.parametrize("kept", [(), ("system_auth",)], ids=["all", "logins stay"])
+def test_there_is_a_way_back_from_wherever_a_swap_was_killed_and_it_may_be_killed_too(
+    tmp_path: Path, kept: tuple[str, ...]
+) -> None:
+    swap, back = (ID, HOST, MARK, *kept), (ID, HOST, *kept)
+    ends: set[tuple[bool, bool]] = set()
+    for first, second in itertools.product(range(1, 16), range(1, 14)):
+        volume = Volume(tmp_path / f"{first}-{second}", SHELLS[0])
+        volume.lived_in()
+        before = as_before(volume)
+        volume.downloaded()
+        volume.run(scripts.HOLD, ID)
+        swapped = volume.run(f"dies={first}\n{DEADLY}{scripts.SWAP}", *swap).returncode == 0
+        volume.write(".cassops/replay", "a log")
+        if swapped:
+            # It served meanwhile.
+            volume.write("data/shop/orders-1a/nb-4-big-Data.db", "restored and written to")
+            volume.write("hints/77aa.hints", "of the time since")
+            volume.write("commitlog/CommitLog-7-9.log", "of the time since")
+        returned = volume.run(f"dies={second}\n{DEADLY}{scripts.RETURN}", *back).returncode == 0
+        ends.add((swapped, returned))
+        again = volume.run(scripts.RETURN, *back)
+        assert (again.returncode, again.stderr) == (0, "")
+        assert as_before(volume) == before, f"killed after {first} and {second}"
+    assert ends == {(True, True), (True, False), (False, True), (False, False)}
+
+
+def test_the_way_back_keeps_how_long_a_node_had_been_away(volume: Volume) -> None:
+    volume.lived_in()
+    alive = volume.path / ".cassops/alive"
+    alive.touch()
+    hour_ago = alive.stat().st_mtime - 3600
+    os.utime(alive, (hour_ago, hour_ago))
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    volume.run(scripts.SWAP, ID, HOST, MARK)
+    assert alive.stat().st_mtime > hour_ago + 3000
+    # The restored node has been there for a day.
+    age = volume.path / f".cassops/restore/{ID}/old/marks/age"
+    assert 3600 <= int(age.read_text()) < 3700
+    age.write_text("7200\n")
+    assert volume.run(scripts.RETURN, ID, HOST).returncode == 0
+    assert 7100 < time.time() - alive.stat().st_mtime < 7300
+    assert volume.files(".cassops")["missed"] == "77\n"
+
+
+def test_an_empty_volume_is_empty_again(volume: Volume) -> None:
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    volume.run(scripts.SWAP, ID, HOST, MARK, "system_auth")
+    assert volume.files("data")
+    assert volume.run(scripts.RETURN, ID, HOST, "system_auth").returncode == 0
+    assert as_before(volume) == {}
+
+
+def test_a_volume_that_came_since_is_no_way_back(volume: Volume) -> None:
+    """Its node was replaced by those that were restored: their rows do not go with what the others had."""
+    assert volume.run(scripts.RETURN, ID, HOST).returncode == 3, "it is not held"
+    volume.run(scripts.HOLD, ID)
+    assert volume.run(scripts.RETURN, ID, HOST).returncode == 0, "there is nothing on it"
+    volume.lived_in()
+    before = volume.files()
+    told = volume.run(scripts.RETURN, ID, HOST)
+    assert told.returncode == 3
+    assert "its volume is another one than the restore exchanged" in told.stderr
+    assert volume.files() == before
 
 
 def test_the_look_tells_what_is_there(volume: Volume) -> None:

@@ -62,8 +62,9 @@ FILES = {
 }
 SCRIPTS = {
     getattr(restore_scripts, name): name
-    for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "REPLAY", "BREAK", "RELEASE", "FOLDERS", "FORGET", "CLEAN")
+    for name in ("LOOK", "SIZES", "ARRANGE", "HOLD", "SWAP", "REPLAY", "RETURN", "BREAK", "RELEASE", "FOLDERS")
 }
+SCRIPTS |= {getattr(restore_scripts, name): name for name in ("FORGET", "CLEAN")}
 PLANNED = ("ConfigMap", "shop-dc1-restore")
 READ_ONLY = ("LOOK", "SIZES", "FOLDERS", "SNAPSHOTS")
 KEPT = "before-restore-"
@@ -189,13 +190,13 @@ class Restorable(World):
             self.kube.before_write(f"{name} {pod}")
         # Held pods look at the ledger again whenever another thread looks at pods: not in the middle of that.
         with self.kube.lock:
-            assert name != "SWAP" or pod in self.kube.held, f"{pod} runs while its data changes"
+            assert name not in ("SWAP", "RETURN") or pod in self.kube.held, f"{pod} runs while its data changes"
         self.volume(pod).mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "CASSOPS_ROOT": str(self.root / pod)}
         done = subprocess.run([*argv], env=environment, capture_output=True, text=True, check=False)
         if name == "SWAP" and done.returncode == 0:
             self.kube.disks.setdefault(f"data-{pod}", Disk(self.kube.ledger().id, argv[5]))
-        if name in ("SWAP", "REPLAY", "RELEASE", "HOLD"):
+        if name in ("SWAP", "REPLAY", "RELEASE", "HOLD", "RETURN"):
             self.events.append(f"{name} {pod}")
         self.kube.changed()
         return ExecResult(done.returncode, done.stdout, done.stderr)
@@ -597,27 +598,86 @@ def test_a_load_that_is_given_up_leaves_no_login(world: Restorable) -> None:
     assert world.kube.get(*PLANNED) is None
 
 
-def test_a_whole_datacenter_can_be_given_up_until_data_changes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def was_given_up(world: Restorable, lives: int) -> None:
+    world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
+    world.assert_clean()
+    for pod in world.nodes:
+        assert set(world.files(pod, "data").values()) >= {"newer", "newer login"}, f"before write {lives}"
+        assert world.ring.doors[pod] == "open", f"before write {lives}"
+
+
+def test_a_whole_datacenter_can_be_given_up_at_any_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     steps: set[str] = set()
     for lives in range(200):
         world = Restorable.saved(monkeypatch, tmp_path / str(lives))
+        hosts = {pod: world.ring.members[pod].host_id for pod in world.nodes}
         if not world.killed(lives, lambda: world.restore(**WHOLE)):  # noqa: B023
             break
         item = world.kube.get("ConfigMap", "shop-dc1-restore")
         if item is None:
             continue
         steps.add(item["data"]["step"])
-        if item["data"]["step"] not in ("download", "stop"):
-            with pytest.raises(CassopsError, match="has changed data already"):
-                world.restore(abandon=True)
+        if item["data"]["step"] == "finish":
+            with pytest.raises(CassopsError, match="is restored, and only what was downloaded stays to be removed"):
+                world.restore(abandon=True, confirm="dc1")
+            repaired = world.events.count("repair shop-dc1-r1-0")
+            world.restore(**WHOLE)
+            assert_as_it_was(world, lives)
+            assert world.events.count("repair shop-dc1-r1-0") == repaired == 1
             continue
-        world.restore(abandon=True)
-        world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
-        world.assert_clean()
-        for pod in world.nodes:
-            assert "newer" in world.files(pod, "data/shop").values()
-            assert world.ring.doors[pod] == "open", f"before write {lives}"
-    assert steps == {"download", "stop", "swap", "start", "prove"}
+        if item["data"]["step"] not in ("download", "stop"):
+            with pytest.raises(CassopsError, match="-e restore_abandon=true -e restore_confirm=dc1"):
+                world.restore(abandon=True)
+            with pytest.raises(CassopsError, match="-e restore_abandon=true -e restore_confirm=dc1"):
+                world.restore(check=True, abandon=True)
+        world.restore(abandon=True, confirm="dc1")
+        was_given_up(world, lives)
+        assert {pod: world.ring.members[pod].host_id for pod in world.nodes} == hosts
+        assert {pod: node.host_id for pod, node in world.kube.ledger().nodes.items()} == hosts
+        assert world.restore(abandon=True)["changed"] is False
+    assert steps == {"download", "stop", "swap", "start", "prove", "finish"}
+
+
+def test_a_way_back_that_is_killed_is_finished_and_never_turned_around(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    steps: set[str] = set()
+    for lives in range(100):
+        world = Restorable.saved(monkeypatch, tmp_path / str(lives))
+        half_restored(world, step="prove", **WHOLE)
+        if not world.killed(lives, lambda: world.restore(abandon=True, confirm="dc1")):  # noqa: B023
+            break
+        step = (world.kube.get("ConfigMap", "shop-dc1-restore") or {"data": {"step": ""}})["data"]["step"]
+        steps.add(step)
+        if step in ("return", "returned"):
+            with pytest.raises(CassopsError, match="is being given up, which has to be finished first"):
+                world.restore(**WHOLE)
+        world.restore(abandon=True, confirm="dc1")
+        was_given_up(world, lives)
+    assert steps == {"prove", "return", "returned", ""}
+
+
+def test_a_node_that_was_replaced_by_restored_ones_has_no_way_back(world: Restorable) -> None:
+    half_restored(world, step="prove", **WHOLE)
+    pod = "shop-dc1-r1-0"
+    shutil.rmtree(world.volume(pod) / ".cassops/restore")
+    uids = world.uids()
+    with pytest.raises(CassopsError, match=f"the volume of {pod} is another one .* run the restore again"):
+        world.restore(abandon=True, confirm="dc1")
+    assert world.uids() == uids
+    assert world.kube.one(*PLANNED)["data"]["step"] == "prove"
+
+
+def test_a_node_that_was_replaced_since_is_no_reason_against_the_proof(world: Restorable) -> None:
+    half_restored(world, step="prove", **WHOLE)
+    pod = "shop-dc1-r1-0"
+    world.ring.members[pod].host_id = "another"
+    with pytest.raises(Failed, match=f"{pod} has host id another"):
+        world.restore(**WHOLE)
+    ledger = world.kube.one("ConfigMap", "shop-dc1-ledger")
+    node = world.kube.ledger().nodes[pod]
+    ledger["data"]["nodes"] = ledger["data"]["nodes"].replace(str(node.host_id), "another")
+    world.restore(**WHOLE)
 
 
 @pytest.mark.parametrize("wish", [{"tables": ["shop"], "rows": "replace"}, {"mode": "datacenter", "confirm": "dc1"}])
@@ -631,7 +691,7 @@ def test_what_a_replaced_node_lost_is_fetched_again(
         if not world.killed(lives, lambda: world.restore(**wish)):  # noqa: B023
             break
         item = world.kube.get("ConfigMap", "shop-dc1-restore")
-        if item is None or item["data"]["step"] in ("start", "prove"):
+        if item is None or item["data"]["step"] in ("start", "prove", "finish"):
             continue
         staging = world.volume(world.nodes[0]) / ".cassops/restore"
         gone += staging.exists()
@@ -704,11 +764,12 @@ def test_a_plan_that_fits_no_longer_is_not_carried_out(world: Restorable, monkey
     assert not [event for event in world.events if event.startswith("TRUNCATE")]
 
 
-def half_restored(world: Restorable, **changes: Any) -> None:
-    """A restore that was killed after something had changed; no run is at work any more."""
+def half_restored(world: Restorable, step: str = "", **changes: Any) -> None:
+    """A restore that was killed after something had changed, or at a step; no run is at work any more."""
     assert any(
         world.killed(number, lambda: world.restore(**changes))
-        and world.kube.one(*PLANNED)["data"]["step"] != "download"
+        and (at := world.kube.one(*PLANNED)["data"]["step"]) != "download"
+        and step in ("", at)
         for number in range(5, 100)
     )
     world.kube.clock += 3600
@@ -843,7 +904,7 @@ def assert_as_it_was(world: Restorable, lives: int = 0) -> None:
 def test_a_whole_datacenter_goes_back(world: Restorable) -> None:
     before, hosts = world.uids(), {pod: world.ring.members[pod].host_id for pod in world.nodes}
     result = world.restore(**WHOLE)
-    assert (result["way"], result["step"]) == ("swap", "prove")
+    assert (result["way"], result["step"]) == ("swap", "finish")
     assert_as_it_was(world)
     assert {pod: world.ring.members[pod].host_id for pod in world.nodes} == hosts
     assert not set(world.uids().values()) & set(before.values())
