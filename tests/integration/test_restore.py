@@ -139,6 +139,37 @@ def test_the_whole_datacenter_goes_back_in_its_place(saved: Saved) -> None:
     assert "since" not in saved.datacenter.nodetool(saved.datacenter.nodes[0], "tablestats", KEYSPACE)
 
 
+def test_a_datacenter_whose_restored_nodes_do_not_start_goes_back_to_what_it_was(saved: Saved) -> None:
+    datacenter = saved.datacenter
+    asking(
+        datacenter,
+        lambda session: restores.run(session, f"INSERT INTO {KEYSPACE}.found (id, colour) VALUES (9999, 'new')"),
+    )
+    rows, before = restores.read(datacenter), datacenter.wait_up()
+    wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_again": True}
+    run = datacenter.start("restore", **wanted)
+    done = f"{datacenter.nodes[0]} has its data of"
+    waiting.until("data to be exchanged", lambda: [] if done in run.output else [run.output[-300:]], START_SECONDS, 0.1)
+    run.kill()
+    # What it reads at its start is none of its own.
+    spoilt = "/var/lib/cassandra/commitlog/CommitLog-7-1.log"
+    datacenter.namespace.exec(
+        datacenter.nodes[0], "sh", "-c", "mkdir -p ${0%/*} && yes spoilt | head -c 65536 >$0", spoilt
+    )
+    datacenter.run("restore", **wanted).refused(
+        f"{datacenter.nodes[0]} crashed",
+        "What was there before the restore is still on the volumes",
+        "-e restore_abandon=true -e restore_confirm=dc1",
+    )
+    datacenter.run("restore", restore_abandon=True).refused("has changed data already (step prove)")
+    datacenter.run("restore", restore_abandon=True, restore_confirm="dc1").ok()
+    assert identities(datacenter.wait_up()) == identities(before)
+    assert_same(restores.read(datacenter), rows)
+    nothing_left(datacenter)
+    datacenter.run("restore", **wanted).ok()
+    everything_as_it_was(saved)
+
+
 def test_hints_bring_nothing_back(saved: Saved) -> None:
     """B5: rows that were written after the backup wait as hints when the datacenter goes back."""
     datacenter = saved.datacenter

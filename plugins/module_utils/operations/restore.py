@@ -126,7 +126,9 @@ class Restore:
         if self.params["abandon"]:
             if begun is not None:
                 self.refuse_abandoned(begun)
-            return {"changed": begun is not None, **({} if begun is None else {"backup": begun.backup})}
+                self.changed = True
+                return self.result(begun)
+            return {"changed": False}
         wish = self.wish(begun)
         if begun is not None:
             self.refuse_another(begun, wish)
