@@ -150,7 +150,13 @@ def settled(view: View) -> list[str]:
         reasons.append(
             f"{', '.join(budget.evicting)} is being evicted: wait until it is back, or stop what drains its worker"
         )
-    elif budget and budget.allowed == 0 and all(node.ready for node in view.nodes):
+    elif (
+        budget
+        and budget.allowed == 0
+        # Where a node is about to join, or has just left, it is counted for one more.
+        and budget.minimum < len(view.nodes)
+        and all(node.ready for node in view.nodes)
+    ):
         reasons.append(
             f"PodDisruptionBudget {budget.name} allows no disruption although every node is ready: wait a moment, "
             "or see who drains workers"

@@ -322,7 +322,8 @@ def runs(template: Mapping[str, Any]) -> str:
 def budget(item: Mapping[str, Any]) -> Budget:
     status = item.get("status", {})
     evicting = tuple(sorted(status.get("disruptedPods") or ()))
-    return Budget(item["metadata"]["name"], status.get("disruptionsAllowed"), evicting)
+    minimum = int(item.get("spec", {}).get("minAvailable", 0))
+    return Budget(item["metadata"]["name"], status.get("disruptionsAllowed"), evicting, minimum)
 
 
 def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:

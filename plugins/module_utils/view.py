@@ -204,6 +204,8 @@ class Budget:
     allowed: int | None = None
     # Pods whose eviction was granted and that are not gone yet.
     evicting: tuple[str, ...] = ()
+    # Pods that have to stay.
+    minimum: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,28 @@
 
 from __future__ import annotations
 
-from ..spec import Datacenter
-from .common import Object, labels
+from .common import Object, labels_of
 
 
-def pod_disruption_budget(datacenter: Datacenter) -> Object:
-    """At most one node of the datacenter down by eviction.
+def pod_disruption_budget(cluster: str, datacenter: str, nodes: int) -> Object:
+    """At most one node of the datacenter down, however it went down.
 
     A node that is down already (held, say) must not keep its worker from being drained, while all others are ready. Not
     ready is not down, though: beside a node whose probe is late, or whose other container ended, nobody else may go.
+
+    A number that has to stay, and not one that may go (C(maxUnavailable)): of that Kubernetes counts from the pods that
+    there are (C(getExpectedScale) of its disruption controller), so in a rack of one node, whose pod is away and cannot
+    be made again, it would forget that one and let the next go.
+
+    :param nodes: that the ledger knows. It is raised before a node joins, and lowered after one has left.
     """
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {"name": datacenter.prefix, "labels": labels(datacenter)},
+        "metadata": {"name": f"{cluster}-{datacenter}", "labels": labels_of(cluster, datacenter)},
         "spec": {
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": labels(datacenter)},
+            "minAvailable": max(0, nodes - 1),
+            "selector": {"matchLabels": labels_of(cluster, datacenter)},
             "unhealthyPodEvictionPolicy": "IfHealthyBudget",
         },
     }

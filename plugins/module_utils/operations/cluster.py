@@ -18,7 +18,7 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock, each_once
-from ..manifests import ledger_config_map
+from ..manifests import ledger_config_map, pod_disruption_budget
 from ..observe import Credentials, Objects, Reasons, ask, attempt, ledger_of, objects, revisions, together, view
 from ..observe_nodetool import ask_without_login
 from ..options import DATACENTER, KUBERNETES
@@ -216,6 +216,15 @@ class Cluster:
         if after != before:
             self.check()
             (place or self.own).kube.apply(changes.with_hash(ledger_config_map(after)))
+
+    def keep_budget(self) -> None:
+        """The PodDisruptionBudget counts the nodes that the ledger knows."""
+        found = objects(self.kube, self.name, self.own.datacenter, kinds=("ConfigMap", "PodDisruptionBudget"))
+        budget = pod_disruption_budget(self.name, self.own.datacenter, len(self.ledger(found).nodes))
+        wanted = changes.plan([budget], found)
+        if wanted:
+            self.check()
+            changes.send(self.kube, wanted)
 
     def ledger_at(self, place: Place) -> Ledger:
         """The ledger of a datacenter of the cluster, as it is now. Raises as L(ledger) does."""

@@ -117,6 +117,8 @@ class Members:
 
     def grow(self, rack: str, ordinal: int) -> None:
         """A place in the rack's StatefulSet. A pod there comes at the revision that the others have."""
+        # Before it is there: nobody may go in its stead.
+        self.cluster.keep_budget()
         live = self.look()[0].get("StatefulSet", self.stateful_set(rack))
         self.cluster.check()
         if live is None:
@@ -208,6 +210,7 @@ class Members:
                 self.cluster.check()
                 self.kube.delete("Service", pod, uid=services[pod]["metadata"]["uid"])
         self.delete_volumes(rack, delete_volumes)
+        self.cluster.keep_budget()
 
     def left(self, found: Objects, members: bool = True) -> list[str]:
         """Nodes that have left a volume behind.

@@ -252,6 +252,7 @@ class Removal:
             ledger = ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1)
             self.note(f"forget {pod}")
         self.cluster.write_ledger(before, ledger)
+        self.cluster.keep_budget()
 
     def forgettable(self, sight: Sight) -> list[str]:
         nodes = self.cluster.ledger(sight.found).nodes.values()

@@ -387,6 +387,7 @@ class Scaling:
             item = self.kube.one("StatefulSet", f"shop-dc1-{rack}")
             assert (item["spec"]["replicas"], datacenter.partition(item)) == (count, count)
         assert self.kube.names("StatefulSet") == sorted(f"shop-dc1-{rack}" for rack in counts)
+        assert self.kube.one("PodDisruptionBudget", "shop-dc1")["spec"]["minAvailable"] == len(nodes) - 1
         assert self.kube.held == {}
         firsts = [f"shop-dc1-{rack}-0" for rack in counts][:3]
         assert [self.ring.members[pod].address for pod in firsts] == list(ledger.seeds)

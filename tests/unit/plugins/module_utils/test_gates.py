@@ -185,6 +185,9 @@ def test_g1_somebody_who_evicts() -> None:
     # It is our own node that is not ready: no riddle.
     assert gates.settled(views.with_node(view, THIRD, ready=False)) == []
     assert gates.settled(views.whole(budget=Budget("shop-dc1", 1))) == []
+    # A node is about to join, or has just left: as many as there are have to stay.
+    assert gates.settled(views.whole(budget=Budget("shop-dc1", 0, minimum=len(view.nodes)))) == []
+    assert len(gates.settled(views.whole(budget=Budget("shop-dc1", 0, minimum=len(view.nodes) - 1)))) == 1
 
 
 def test_g2_members_of_other_datacenters_are_up_in_every_view() -> None:

@@ -185,8 +185,12 @@ def test_a_rack_as_kubernetes_has_it() -> None:
 
 
 def test_the_disruption_budget() -> None:
-    item = {"metadata": {"name": "shop-dc1"}, "status": {"disruptionsAllowed": 0, "disruptedPods": {"b": "", "a": ""}}}
-    assert observe.budget(item) == Budget("shop-dc1", 0, ("a", "b"))
+    item = {
+        "metadata": {"name": "shop-dc1"},
+        "spec": {"minAvailable": 5},
+        "status": {"disruptionsAllowed": 0, "disruptedPods": {"b": "", "a": ""}},
+    }
+    assert observe.budget(item) == Budget("shop-dc1", 0, ("a", "b"), 5)
     assert observe.budget({"metadata": {"name": "shop-dc1"}}) == Budget("shop-dc1")
 
 

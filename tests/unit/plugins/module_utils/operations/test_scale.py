@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, Member
-from unit.plugins.module_utils.fake_kube import Disk, Killed
+from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed
 from unit.plugins.module_utils.fake_scaling import Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
@@ -85,6 +85,21 @@ def test_nobody_restarts(three: Scaling) -> None:
     three.run(scale, 1)
     assert set(three.kube.made.values()) == {1}
     assert {pod for pod in three.kube.made if pod.endswith("-0")} == set()
+
+
+def test_a_drain_never_takes_two_while_nodes_come_or_leave(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed: list[int] = []
+    plain = FakeKube.changed
+
+    def changed(self: FakeKube) -> None:
+        plain(self)
+        stay = self.one("PodDisruptionBudget", "shop-dc1")["spec"]["minAvailable"]
+        allowed.append(len(self.names("Pod")) - stay)
+
+    monkeypatch.setattr(FakeKube, "changed", changed)
+    three.run(scale, 2)
+    three.run(scale, 1)
+    assert set(allowed) == {0, 1}
 
 
 def test_each_look_counts_once(three: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
