@@ -53,7 +53,7 @@ from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
 from ..scaling import system_replicas
 from ..view import NodeView, View
-from . import changes, preflight, removing, rollout_plan, superuser
+from . import changes, preflight, removing, rollout_plan, superuser, unfinished
 from .cluster import PEER, RELEASED, lock_name
 from .doors import OPEN_LIMIT, closed_door, turn_door
 from .living import at_once, living_datacenter, unlike
@@ -224,6 +224,8 @@ class Deployment:
 
     def refuse(self, found: Objects) -> None:
         """Raise with every reason why the desired datacenter cannot be made of what is there."""
+        if unfinished.destruction(found, self.desired.cluster, self.desired.name):
+            raise CassopsError(f"{unfinished.DESTROYED}: {unfinished.DESTROY}, then deploy")
         reasons = self.strangers(found) if not found.all("StatefulSet") else []
         ledger = ledger_of(found, self.desired.cluster, self.desired.name)
         if ledger is None and (found.all("StatefulSet") or found.all("PersistentVolumeClaim")):

@@ -24,7 +24,7 @@ from ..manifests import ledger_config_map
 from ..observe import LABEL_CLUSTER, Objects, attempt, labels, ledger_of, objects
 from ..plan import plan_name
 from ..view import Keyspace
-from . import changes, rollout_plan
+from . import changes, rollout_plan, unfinished
 from .cluster import Cluster, lock_name
 from .members import is_alone
 from .patience import Ending
@@ -180,6 +180,10 @@ class Removal:
                 self.delete("ConfigMap", name, item)
 
     def delete_volumes(self) -> None:
+        name = ledger_name(self.cluster, self.name)
+        if not self.ctx.check_mode and self.kube.get("ConfigMap", name):
+            self.lock.check()
+            self.kube.patch("ConfigMap", name, {"metadata": {"annotations": {unfinished.ENDING: "true"}}})
         self.delete_all("PersistentVolumeClaim")
         self.wait_gone(
             "the volumes to go",

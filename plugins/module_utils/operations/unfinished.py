@@ -2,15 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was begun and is not finished: a run is at work on it, or has died. Each is a ConfigMap beside the ledger."""
+"""What was begun and is not finished: a run is at work on it, or has died. Most are ConfigMaps beside the ledger."""
 
 from __future__ import annotations
 
 from .. import plan, renewal, restoring
+from ..ledger import ledger_name
 from ..observe import Objects
 from ..report import utc
 
 AGAIN = "run the playbook {0} again with the options of that time, which finishes it"
+ENDING = "cassops.kubernetes/volumes-end"
+"""Annotation of the ledger's ConfigMap: its volumes are being deleted."""
+DESTROYED = "the datacenter's volumes are being deleted, and the playbook destroy that does it did not come to its end"
+DESTROY = "run it again with -e destroy_volumes=true, which finishes it"
 
 
 def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
@@ -19,6 +24,8 @@ def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, st
     :raises LedgerError: one cannot be read.
     """
     told: list[dict[str, str]] = []
+    if destruction(found, cluster, datacenter):
+        told.append({"problem": DESTROYED, "advice": DESTROY})
     restore = restore_of(found, cluster, datacenter)
     if restore is not None:
         told.append({"problem": f"{words(restore)} is not finished", "advice": AGAIN.format("restore")})
@@ -33,6 +40,12 @@ def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, st
         problem = f"StatefulSet {item['data']['name']}, which asks for other volumes now, is not made again yet"
         told.append({"problem": problem, "advice": AGAIN.format("scale")})
     return told
+
+
+def destruction(found: Objects, cluster: str, datacenter: str) -> bool:
+    """Whether deleting its volumes was begun: nothing may be made of the ledger any more."""
+    item = found.get("ConfigMap", ledger_name(cluster, datacenter))
+    return item is not None and ENDING in (item["metadata"].get("annotations") or {})
 
 
 def beside_restore(found: Objects, cluster: str, datacenter: str) -> list[str]:

@@ -1141,13 +1141,22 @@ def test_a_removal_that_is_killed_anywhere_is_finished_by_the_next(worlds: Calla
     before = len(undisturbed.kube.writes)
     undisturbed.remove(delete_volumes=volumes)
     expected = sorted(undisturbed.kube.objects)
+    cut_off = 0
     for lives in range(len(undisturbed.kube.writes) - before):
         world = begun()
         assert world.killed(lives, state="absent", confirm="dc1", delete_volumes=volumes), lives
+        if len(world.kube.names("PersistentVolumeClaim")) < 3 and world.kube.get("ConfigMap", "shop-dc1-ledger"):
+            world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
+            with pytest.raises(
+                CassopsError, match="volumes are being deleted.* -e destroy_volumes=true, .*then deploy"
+            ):
+                world.run(racks=[{"name": "other", "nodes": 3}])
+            cut_off += 1
         world.remove(delete_volumes=volumes)
         assert sorted(key for key in world.kube.objects if key[0] != "ControllerRevision") == [
             key for key in expected if key[0] != "ControllerRevision"
         ], lives
+    assert cut_off == (3 if volumes else 0)
 
 
 def test_a_secret_of_somebody_else_stays(world: World) -> None:
