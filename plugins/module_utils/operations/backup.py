@@ -18,6 +18,7 @@ import dataclasses
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
@@ -84,6 +85,22 @@ def check(params: Mapping[str, Any]) -> None:
         raise SpecError(errors)
 
 
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What the snapshot on a node had before its upload, which may wait for hours for that of others.
+
+    :param listing: as the node told it, compressed: the names of files are much alike.
+    :param sources: the folders of its tables.
+    """
+
+    listing: bytes
+    sources: tuple[str, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return parse_files(zlib.decompress(self.listing).decode())
+
+
 class Run:
     """One run of one backup."""
 
@@ -102,6 +119,7 @@ class Run:
         self.cleared: list[Future[list[str]]] = []
         # Nodes come in from several threads.
         self.writing = threading.RLock()
+        self.reading = threading.Lock()
 
     def run(self) -> dict[str, Any]:
         with nullcontext() if self.ctx.check_mode else self.lock:
@@ -438,9 +456,9 @@ class Run:
     def upload(self, wanted: Sequence[NodeEntry], sight: Sight) -> None:
         pods = {entry.pod for entry in wanted}
         entries = [entry for entry in self.manifest.nodes if entry.pod in pods and not entry.error]
-        answers = together(lambda entry: attempt(lambda: self.tables(entry.pod)), entries)
+        answers = together(lambda entry: attempt(lambda: self.seen(entry.pod)), entries)
         works = []
-        self.found: dict[str, tuple[Table, ...]] = {}
+        self.found: dict[str, Seen] = {}
         for entry, answer in zip(entries, answers, strict=True):
             if isinstance(answer, CassopsError):
                 self.failed(entry.pod, str(answer))
@@ -460,7 +478,7 @@ class Run:
         for pod, why in jobs.run().items():
             self.failed(pod, why)
 
-    def upload_work(self, entry: NodeEntry, tables: Sequence[Table]) -> Work:
+    def upload_work(self, entry: NodeEntry, seen: Seen) -> Work:
         """restic's command for a node. The times of inodes change with each hard link, so they do not count as news:
         an SSTable that is written anew is another file."""
         name = job_name(self.manifest.backup)
@@ -469,19 +487,21 @@ class Run:
         args += ["--files-from-verbatim", list_of(name)]
         if self.plan.bandwidth:
             args += ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
-        lines = tuple(table.source for table in tables)
         restic = self.store.repository(entry.host_id, entry.pod)
-        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, lines, makes=True)
+        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, seen.sources, makes=True)
 
-    def tables(self, pod: str) -> tuple[Table, ...]:
+    def seen(self, pod: str) -> Seen:
         """The files of the snapshot on a node.
 
         :raises CassopsError: there is none.
         """
-        tables = parse_files(self.listing(pod))
-        if not tables:
+        listing = self.listing(pod)
+        # Read one after the other: as objects the files of some nodes are hundreds of MiB.
+        with self.reading:
+            sources = tuple(table.source for table in parse_files(listing))
+        if not sources:
             raise CassopsError(f"the snapshot on {pod} is gone; begin the backup under another name")
-        return tables
+        return Seen(zlib.compress(listing.encode()), sources)
 
     def listing(self, pod: str) -> str:
         """What the snapshot on a node has, empty where there is none; see L(parse_files)."""
@@ -493,8 +513,7 @@ class Run:
     def uploaded(self, work: Work, job: Job) -> None:
         """A node is stored: compare what the repository has with what the snapshot had, and write its manifest."""
         snapshot = str(job.status.get("snapshot_id") or "")
-        # Once: the lists of all nodes are large.
-        tables = self.found.pop(work.pod)
+        tables = self.found.pop(work.pod).tables
         entry = next(entry for entry in self.manifest.nodes if entry.pod == work.pod)
         added = int(job.status.get("data_added_packed") or job.status.get("data_added") or 0)
         node = self.node_manifest(entry, snapshot, added, tables)
