@@ -94,7 +94,8 @@ options:
         up, the backup verified, and what is not kept removed, by the clock. C(schedule_image) is the execution
         environment with this collection that a CronJob runs these playbooks in, C(schedule_account) the ServiceAccount
         that it has, C(cassops) by default, C(schedule_memory) what it may use at most, C(512Mi) by default, and
-        C(schedule_variables) has options of the three playbooks. It needs no restart.
+        C(schedule_variables) has options of the three playbooks. C(schedule_pod_template) is laid over its pods as
+        O(pod_template) is over the nodes'; their container is called C(backup). It needs no restart.
       - On a datacenter that lives it is a change that waits for a restart, like every other.
     type: raw
 """

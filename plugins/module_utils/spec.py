@@ -101,6 +101,7 @@ class BackupPlan:
     :param schedule_account: the ServiceAccount that it runs them with.
     :param schedule_memory: that they may use at most, a canonical quantity.
     :param schedule_variables: options of these playbooks.
+    :param schedule_pod_template: the user's additions to the pods that run them.
     """
 
     repository: str
@@ -117,6 +118,7 @@ class BackupPlan:
     schedule_account: str = SCHEDULE_ACCOUNT
     schedule_memory: str = SCHEDULE_MEMORY
     schedule_variables: Mapping[str, Any] = field(default_factory=dict)
+    schedule_pod_template: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -284,7 +286,7 @@ class _Parser:
             config=self._config(release),
             jvm_options=self._jvm_options(),
             superuser_secret=self._secret(cluster),
-            pod_template=self._pod_template(),
+            pod_template=self._template("pod_template", self._values.get("pod_template")),
             address=self._address(),
             self_replace=self._flag("self_replace"),
             allow_shared_workers=self._flag("allow_shared_workers"),
@@ -349,6 +351,7 @@ class _Parser:
             schedule_account=self._schedule_account(given),
             schedule_memory=self._schedule_memory(given),
             schedule_variables=self._schedule_variables(given),
+            schedule_pod_template=self._template("backup.schedule_pod_template", given.get("schedule_pod_template")),
         )
         return plan if len(self._errors) == before else None
 
@@ -740,9 +743,9 @@ class _Parser:
         if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", name) or len(name) > 253:
             self._fault(path, f"must be a name that a {kind} can have (a-z, 0-9, - and .), got {name!r}")
 
-    def _pod_template(self) -> dict[str, Any]:
-        template = dict(self._structure("pod_template", self._values.get("pod_template"), dict))
-        self._errors += pod_template.check(template, f"{self._prefix}pod_template")
+    def _template(self, path: str, value: Any) -> dict[str, Any]:
+        template = dict(self._structure(path, value, dict))
+        self._errors += pod_template.check(template, f"{self._prefix}{path}")
         return template
 
     def _address(self) -> str:

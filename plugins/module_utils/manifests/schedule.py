@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from .. import pod_template
 from ..spec import BackupPlan, Datacenter, schedule_name
 from .common import Object, labels
 
@@ -42,13 +43,16 @@ def cron_job(datacenter: Datacenter, plan: BackupPlan) -> Object:
             "failedJobsHistoryLimit": 3,
             "jobTemplate": {
                 # A run that failed says why; the next one is the next try.
-                "spec": {
-                    "backoffLimit": 0,
-                    "template": {"metadata": {"labels": _POD_LABELS}, "spec": _pod(datacenter, plan)},
-                }
+                "spec": {"backoffLimit": 0, "template": _template(datacenter, plan)}
             },
         },
     }
+
+
+def _template(datacenter: Datacenter, plan: BackupPlan) -> Object:
+    ours = {"metadata": {"labels": _POD_LABELS}, "spec": _pod(datacenter, plan)}
+    template: Object = pod_template.merge(ours, plan.schedule_pod_template)
+    return template
 
 
 def _pod(datacenter: Datacenter, plan: BackupPlan) -> Object:

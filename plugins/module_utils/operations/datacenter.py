@@ -61,6 +61,8 @@ from .members import own_seeds, pause
 from .patience import Patience
 from .waiting import until
 
+# Kubernetes stores 1 MiB in a ConfigMap; a token is up to 20 digits and a comma there, and something is beside them.
+MAX_TOKENS = 45_000
 # Options that describe the desired datacenter; spec.py checks them, all at once.
 DESIRED: Mapping[str, Any] = {
     "version": {"type": "str"},
@@ -244,6 +246,8 @@ class Deployment:
         reasons += self.locked_out(ledger)
         if not found.all("StatefulSet"):
             reasons += self.out_of_reach()
+        if ledger is None:
+            reasons += too_many_tokens(self.desired, self.prefix)
         if ledger is None or ledger.phase == PHASE_NEW:
             reasons += unlike(self.desired, [peer.ledger for peer in self.peers], self.prefix)
         if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
@@ -936,6 +940,18 @@ def ledger_gone(cluster: str, datacenter: str) -> str:
         "namespace; where the data is not needed, destroy the datacenter first, with its volumes (-e "
         "destroy_volumes=true)"
     )
+
+
+def too_many_tokens(desired: spec.Datacenter, prefix: str) -> list[str]:
+    """Why the ledger could not be stored, whose size would only be told when it is."""
+    nodes = len(desired.nodes())
+    tokens = desired.num_tokens * nodes
+    if tokens <= MAX_TOKENS:
+        return []
+    return [
+        f"{prefix}config.num_tokens: makes {tokens} tokens for {nodes} nodes, and the ledger, a ConfigMap, "
+        f"takes {MAX_TOKENS}; take fewer (16 is Cassandra's default), or begin with fewer nodes and scale"
+    ]
 
 
 def living_peer(kube: Kube, cluster: str, datacenter: str) -> Peer | None:

@@ -391,6 +391,22 @@ def test_a_schedules_pods_are_none_of_the_datacenters_and_fit_a_restricted_names
     assert not ran["securityContext"]["allowPrivilegeEscalation"]
 
 
+def test_a_schedules_pods_take_what_the_cluster_wants_of_them() -> None:
+    template = {
+        "metadata": {"annotations": {"sidecar.istio.io/inject": "false"}},
+        "spec": {
+            "securityContext": {"runAsUser": None},
+            "containers": [{"name": "backup", "resources": {"limits": {"cpu": "2"}}}],
+        },
+    }
+    (job,) = built(desired(backup={**SCHEDULED, "schedule_pod_template": template}), kind="CronJob")
+    made = job["spec"]["jobTemplate"]["spec"]["template"]
+    assert made["metadata"]["annotations"] == {"sidecar.istio.io/inject": "false"}
+    assert made["metadata"]["labels"] == scheduled()["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    assert "runAsUser" not in made["spec"]["securityContext"]
+    assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "1Gi"}
+
+
 def test_a_schedule_alters_no_pod() -> None:
     unscheduled = {key: value for key, value in SCHEDULED.items() if not key.startswith("schedule")}
     assert built(desired(backup=SCHEDULED)) == built(desired(backup=unscheduled))

@@ -100,6 +100,7 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
             "schedule_account": "A_B",
             "schedule_memory": "64Mi",
             "schedule_variables": {"backup_parallel": "all", "cassandra_cluster": "other"},
+            "schedule_pod_template": {"spec": {"hostNetwork": True}},
             "shedule": "@daily",
         }
     )
@@ -119,6 +120,7 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
         "cassandra_backup.schedule_account",
         "cassandra_backup.schedule_memory",
         "cassandra_backup.schedule_variables.cassandra_cluster",
+        "cassandra_backup.schedule_pod_template.spec.hostNetwork",
     ]
 
 

@@ -25,7 +25,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     Unreachable,
     WorkerUnreachable,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
@@ -297,6 +297,22 @@ def test_tokens_count_for_the_first_start_only(world: World) -> None:
     assert world.ring.members[SECOND].tokens == tuple(tokens["r2-0"])
     assert world.run(**fewer)["changed"] is False
     assert any("cassandra_tokens: has no node" in text for text in refused(world, **fewer, config={"num_tokens": "x"}))
+
+
+def test_a_ledger_that_kubernetes_cannot_store_is_refused_before_anything_is_made(world: World) -> None:
+    racks = [{"name": f"r{number}", "nodes": 100} for number in (1, 2, 3)]
+    (reason,) = [text for text in refused(world, racks=racks, config={"num_tokens": 256}) if "num_tokens" in text]
+    assert "makes 76800 tokens for 300 nodes" in reason
+    nodes = [f"shop-production-europe-dc1-rack-a-{number}" for number in range(datacenter.MAX_TOKENS // 150)]
+    most = Ledger(
+        id="01234567-89ab-cdef-0123-456789abcdef",
+        cluster="shop",
+        datacenter="dc1",
+        born_version="5.0.9",
+        nodes={node: LedgerNode(node, "198.18.200.200", "01234567-89ab-cdef-0123-456789abcdef") for node in nodes},
+        tokens=dict.fromkeys(nodes, (-(2**63),) * 150),
+    )
+    assert sum(map(len, most.to_data().values())) < 2**20
 
 
 def test_a_namespace_is_made_only_where_it_was_asked_for(world: World) -> None:
