@@ -59,12 +59,13 @@ def differs(spec: Claim, wanted: Wanted) -> bool:
     return not quantity.same(requested(spec), wanted.size) or of_another_class(spec, wanted)
 
 
-def must_be_renewed(spec: Claim, wanted: Wanted, fixed: Collection[str]) -> bool:
+def must_be_renewed(spec: Claim, has: str, wanted: Wanted, fixed: Collection[str]) -> bool:
     """Whether the volume itself can never become what is wanted.
 
+    :param has: its size. It asks for more where it could not grow so far; that can be taken back.
     :param fixed: classes whose volumes cannot grow.
     """
-    if of_another_class(spec, wanted) or less(wanted.size, requested(spec)):
+    if of_another_class(spec, wanted) or less(wanted.size, has):
         return True
     return less(requested(spec), wanted.size) and spec.get("storageClassName") in fixed
 

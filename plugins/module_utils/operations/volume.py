@@ -22,7 +22,7 @@ from typing import Any
 from .. import gates, quantity, renewal
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
-from ..kube import Forbidden, Object
+from ..kube import Forbidden, Invalid, Object
 from ..manifests.common import labels_of
 from ..observe import Objects, condition, seconds_of
 from ..renewal import Wanted, differs, less, must_be_renewed, requested
@@ -31,6 +31,7 @@ from ..view import NodeView
 from .cluster import CLUSTER, Cluster
 from .members import Members
 from .node_restart import short
+from .patience import last_event
 from .renewing import OPTIONS, Renewing
 from .waiting import until
 
@@ -114,11 +115,24 @@ class Volumes:
     def to_renew(self, found: Objects) -> list[str]:
         """Claims whose volumes can never become what is wanted."""
         fixed = self.fixed_classes(found) if self.smaller(found) else ()
-        return [name for name, item in self.claims(found).items() if must_be_renewed(item["spec"], self.wanted, fixed)]
+        return [
+            name
+            for name, item in self.claims(found).items()
+            if must_be_renewed(item["spec"], capacity(item), self.wanted, fixed)
+        ]
 
     def to_grow(self, found: Objects) -> list[str]:
         others = self.to_renew(found)
         return [name for name in self.smaller(found) if name not in others]
+
+    def to_take_back(self, found: Objects) -> list[str]:
+        """Claims that ask for more than is wanted, and have not got it: their storage refused."""
+        others = self.to_renew(found)
+        return [
+            name
+            for name, item in self.claims(found).items()
+            if less(self.size, requested(item["spec"])) and name not in others
+        ]
 
     def to_make(self, found: Objects) -> list[str]:
         """StatefulSets that ask for other claims."""
@@ -149,7 +163,7 @@ class Volumes:
         """Why these volumes cannot become what is wanted, and what can be done."""
         causes: dict[str, list[str]] = {}
         for name in names:
-            causes.setdefault(self.cause(found.all("PersistentVolumeClaim")[name]["spec"]), []).append(name)
+            causes.setdefault(self.cause(found.all("PersistentVolumeClaim")[name]), []).append(name)
         option = f"{self.params.get('option_prefix', '')}replace_volumes"
         way = (
             f"With {option}: true (of scale or the module volume) each node gives its volume up and takes its place "
@@ -157,12 +171,13 @@ class Volumes:
         )
         return [f"{short(listed)}: {cause}. {way}" for cause, listed in causes.items()]
 
-    def cause(self, spec: renewal.Claim) -> str:
+    def cause(self, claim: Mapping[str, Any]) -> str:
+        spec, has = claim["spec"], capacity(claim)
         its_class = spec.get("storageClassName")
         if renewal.of_another_class(spec, self.wanted):
             return f"volumes of the StorageClass {its_class} keep it for life, wanted is {self.wanted.storage_class}"
-        if less(self.size, requested(spec)):
-            return f"{requested(spec)} is more than {self.size}, and Kubernetes cannot shrink a volume"
+        if less(self.size, has):
+            return f"{has} is more than {self.size}, and Kubernetes cannot shrink a volume"
         return f"volumes of the StorageClass {its_class} cannot grow (allowVolumeExpansion is not set)"
 
     def no_class(self) -> list[str]:
@@ -207,6 +222,7 @@ class Volumes:
         found = self.members.look()[0]
         self.refuse(found)
         words = [f"grow {name} to {self.size}" for name in self.to_grow(found)]
+        words += [f"ask for {self.size} again for {name}" for name in self.to_take_back(found)]
         words += [f"make StatefulSet {name} again" for name in self.to_make(found)]
         words += self.steps(found)
         return {"changed": bool(words), "changes": words}
@@ -231,22 +247,39 @@ class Volumes:
         found = self.members.look()[0]
         self.refuse(found)
         for name in self.to_grow(found):
-            self.cluster.check()
-            patch = {"spec": {"resources": {"requests": {"storage": self.size}}}}
-            self.kube.patch("PersistentVolumeClaim", name, patch)
+            self.ask(name)
             self.members.say(f"{name} grows to {self.size}")
+        for name in self.to_take_back(found):
+            self.take_back(found.all("PersistentVolumeClaim")[name])
         until(self.growing, f"the volumes to have {self.size}", self.limit, self.ctx.progress, PAUSE)
         for name in self.to_make(found):
             self.remake(found.all("StatefulSet")[name])
         for name in self.to_renew(found):
             self.renewing.renew(name.removeprefix("data-"), self.wanted)
 
+    def ask(self, name: str) -> None:
+        self.cluster.check()
+        patch = {"spec": {"resources": {"requests": {"storage": self.size}}}}
+        self.kube.patch("PersistentVolumeClaim", name, patch)
+
+    def take_back(self, claim: Mapping[str, Any]) -> None:
+        """:raises CassopsError: this Kubernetes cannot (before 1.34 it is a feature gate)."""
+        name, wish = claim["metadata"]["name"], requested(claim["spec"])
+        try:
+            self.ask(name)
+        except Invalid as refusal:
+            raise CassopsError(
+                f"{name} has {capacity(claim)} and asks for {wish}, which its storage refused, and this Kubernetes "
+                f"does not take that back (1.34 does): {refusal}. Make its storage give {wish}, and ask for that"
+            ) from refusal
+        self.members.say(f"{name} asks for {self.size} in place of {wish}")
+
     def growing(self) -> list[str]:
         """Volumes that are not as large yet, and do not wait for a restart alone."""
         found = self.members.look()[0]
         others, now = self.to_renew(found), self.kube.server_time()
         return [
-            f"{name} has {capacity(item)}{stage(item)}"
+            f"{name} has {capacity(item)}{stage(item)}{last_event(self.kube, name, '')}"
             for name, item in self.claims(found).items()
             if name not in others and less(capacity(item), self.size) and not waits_for_restart(item, now)
         ]

@@ -39,8 +39,14 @@ def test_which_volumes_can_never_become_what_is_wanted(
     spec: dict[str, Any], wanted: Wanted, differs: bool, renewed: bool, renewed_if_fixed: bool
 ) -> None:
     assert renewal.differs(spec, wanted) is differs
-    assert renewal.must_be_renewed(spec, wanted, ()) is renewed
-    assert renewal.must_be_renewed(spec, wanted, ["disk"]) is renewed_if_fixed
+    has = renewal.requested(spec)
+    assert renewal.must_be_renewed(spec, has, wanted, ()) is renewed
+    assert renewal.must_be_renewed(spec, has, wanted, ["disk"]) is renewed_if_fixed
+
+
+@pytest.mark.parametrize(("size", "renewed"), [("5Gi", True), ("10Gi", False), ("15Gi", False), ("20Gi", False)])
+def test_what_a_volume_did_not_get_it_need_not_keep(size: str, renewed: bool) -> None:
+    assert renewal.must_be_renewed(claim("20Gi"), "10Gi", Wanted(size), ()) is renewed
 
 
 def test_a_step_says_what_is_on_it() -> None:

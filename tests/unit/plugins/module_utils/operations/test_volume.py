@@ -14,7 +14,7 @@ from unit.plugins.module_utils.fake_scaling import Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Forbidden
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Forbidden, Invalid
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
     scale,
@@ -143,6 +143,31 @@ def test_a_class_that_cannot_grow_is_refused_with_the_way(world: Scaling) -> Non
 
 def test_a_smaller_size_is_refused(world: Scaling) -> None:
     assert "Kubernetes cannot shrink" in refused(world, size="512Mi")
+
+
+def test_a_growth_that_the_storage_refused_is_taken_back(world: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to give up volumes for a number that was too large."""
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")
+    has = requested(claim["spec"])
+    claim["status"] = {"capacity": {"storage": has}}
+    claim["spec"]["resources"]["requests"]["storage"] = "500Gi"
+    assert world.run(volume, check=True, size=has)["changes"] == [f"ask for {has} again for data-{FIRST}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.kube), "patch", refuse_claims(type(world.kube).patch))
+        with pytest.raises(Failed, match=f"data-{FIRST} has {has} and asks for 500Gi, .* does not take that back"):
+            world.run(volume, size=has)
+    assert world.run(volume, size=has)["changes"] == [f"data-r1-0 asks for {has} in place of 500Gi"]
+    assert set(claims(world).values()) == {has}
+    assert world.run(volume, size=has)["changed"] is False
+
+
+def refuse_claims(plain: Callable[..., Any]) -> Callable[..., Any]:
+    def patch(self: Any, kind: str, *words: Any, **options: Any) -> Any:
+        if kind == "PersistentVolumeClaim":
+            raise Invalid("field can not be less than previous value", 422)
+        return plain(self, kind, *words, **options)
+
+    return patch
 
 
 def test_what_is_no_size_is_refused(world: Scaling) -> None:
