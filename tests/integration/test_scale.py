@@ -375,6 +375,25 @@ def test_volumes_grow_under_their_nodes_although_a_run_is_killed(three: Datacent
     stored(three, "3Gi", its_class).run("scale").refused("Kubernetes cannot shrink a volume")
 
 
+def test_a_growth_that_its_storage_refuses_is_taken_back(three: Datacenter, other_class: str) -> None:
+    """Nobody answers the wish here, as where a quota of the storage is used up."""
+    before, lives = claims(three), three.lives()
+    ((its_class, size),) = {each[1:] for each in before.values()}
+    as_before, larger = stored(three, size, its_class), stored(three, "6Gi", its_class)
+    with resizer.allowed(three.namespace, its_class):
+        stored(three, "500Gi", its_class).run("scale", scale_wait_timeout=20).refused("the volumes to have 500Gi")
+        told = as_before.run("scale").ok()
+        assert told.changed == 0
+        assert "asks for 500Gi" in " ".join(told.output.split())
+    with resizer.growing(three.namespace, its_class, online=True):
+        larger.run("scale", scale_wait_timeout=LIMIT).ok()
+    assert pending(three) == []
+    assert claims(three) == {node: (uid, its_class, "6Gi") for node, (uid, *_rest) in before.items()}
+    assert three.lives() == lives
+    assert larger.run("scale").ok().changed == 0
+    assert larger.deploy().changed == 0
+
+
 def pending(datacenter: Datacenter) -> list[str]:
     """Claims that have not what they ask for."""
     return [

@@ -125,7 +125,7 @@ class Volumes:
         others = self.to_renew(found)
         return [name for name in self.smaller(found) if name not in others]
 
-    def to_take_back(self, found: Objects) -> list[str]:
+    def too_large(self, found: Objects) -> list[str]:
         """Claims that ask for more than is wanted, and have not got it: their storage refused."""
         others = self.to_renew(found)
         return [
@@ -133,6 +133,19 @@ class Volumes:
             for name, item in self.claims(found).items()
             if less(self.size, requested(item["spec"])) and name not in others
         ]
+
+    def to_take_back(self, found: Objects) -> list[str]:
+        """Those of them whose wish Kubernetes takes back: down to what is more than the volume has."""
+        claims = self.claims(found)
+        wishes = {name: requested(claims[name]["spec"]) for name in self.too_large(found)}
+        can = [name for name in wishes if less(capacity(claims[name]), self.size)]
+        stay = [f"{self.members.short(name)} asks for {wish}" for name, wish in wishes.items() if name not in can]
+        if stay:
+            self.ctx.warnings.append(
+                f"{', '.join(stay)}, and has {self.size}: its storage refused so far. Kubernetes takes a wish back "
+                "only to a size above what the volume has, so it stays, and the volume grows when its storage allows it"
+            )
+        return can
 
     def to_make(self, found: Objects) -> list[str]:
         """StatefulSets that ask for other claims."""

@@ -82,20 +82,28 @@ class Resizer:
 
 
 @contextmanager
-def growing(namespace: Namespace, storage_class: str, *, online: bool) -> Iterator[None]:
-    """Volumes of this class can grow, and those of this namespace do; afterwards they cannot, as on every sandbox."""
-    cluster = namespace.cluster
+def allowed(namespace: Namespace, storage_class: str) -> Iterator[None]:
+    """Volumes of this class may be asked to grow; afterwards they may not, as on every sandbox."""
 
     def allow(expansion: bool) -> None:
         patch = json.dumps({"allowVolumeExpansion": expansion})
-        cluster.kubectl("patch", "storageclass", storage_class, "--type=merge", "-p", patch)
+        namespace.cluster.kubectl("patch", "storageclass", storage_class, "--type=merge", "-p", patch)
 
-    resizer = Resizer(namespace, online)
-    thread = threading.Thread(target=resizer.work, name="resizer", daemon=True)
     allow(True)
-    thread.start()
     try:
         yield
     finally:
         allow(False)
-        resizer.stop(thread)
+
+
+@contextmanager
+def growing(namespace: Namespace, storage_class: str, *, online: bool) -> Iterator[None]:
+    """Volumes of this class can grow, and those of this namespace do."""
+    resizer = Resizer(namespace, online)
+    thread = threading.Thread(target=resizer.work, name="resizer", daemon=True)
+    with allowed(namespace, storage_class):
+        thread.start()
+        try:
+            yield
+        finally:
+            resizer.stop(thread)
