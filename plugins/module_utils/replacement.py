@@ -805,8 +805,9 @@ def fence(settings: Settings, worker: Worker, unknown: str) -> str:
     name = worker.name
     if name is None:
         return (
-            "find out which worker that is (kubectl describe pv), and bring it back; give these credentials "
-            f"extensions/kubernetes/rbac-workers.yml, and it is told here. If it is off for good: {unknown}"
+            "find out which worker that is, or which zone without workers (kubectl describe pv), and bring it back; "
+            "give these credentials extensions/kubernetes/rbac-workers.yml, and it is told here. If it is off for "
+            f"good: {unknown}"
         )
     return (
         f"switch {name} off, or bring it back. If it is off for good, delete it from Kubernetes (kubectl delete node "
