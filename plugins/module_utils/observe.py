@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from . import activity, cql, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
+from .events import HANGING, why_it_hangs
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
@@ -264,11 +265,12 @@ def node_view(
     containers = (item for item in status.get("containerStatuses", ()) if item["name"] == "cassandra")
     container: Mapping[str, Any] = next(containers, {})
     deleting = "deletionTimestamp" in pod["metadata"]
+    phase = "Terminating" if deleting else running_phase(status.get("phase"), container)
     return replace(
         node,
         uid=pod["metadata"]["uid"],
         worker=pod["spec"].get("nodeName"),
-        phase="Terminating" if deleting else running_phase(status.get("phase"), container),
+        phase=phase,
         ready=condition(pod, "Ready").get("status") == "True" and not deleting,
         started=started,
         age=seconds_since(started, now),
@@ -279,6 +281,7 @@ def node_view(
         runs=runs(pod),
         version=pod["metadata"].get("labels", {}).get(VERSION),
         running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
+        placed_for=seconds_since(placed_at(pod), now) if phase == "Pending" else None,
         worker_lost=worker_lost(pod),
         # Kubernetes writes there when it shall be gone, not when somebody deleted it.
         ends_by=seconds_of(pod["metadata"]["deletionTimestamp"]) if deleting else None,
@@ -371,6 +374,12 @@ def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return next((item for item in pod.get("status", {}).get("conditions", ()) if item["type"] == kind), {})
 
 
+def placed_at(pod: Mapping[str, Any]) -> str | None:
+    """When a pod got its worker."""
+    placed = condition(pod, "PodScheduled")
+    return placed.get("lastTransitionTime") if placed.get("status") == "True" else None
+
+
 def running_phase(phase: str | None, container: Mapping[str, Any]) -> str | None:
     """What Cassandra's container does: for Kubernetes a pod is Running while that crashes, and Pending while another
     one cannot start beside it."""
@@ -398,7 +407,10 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
         return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
     if worker_lost(pod):
         return silent(pod["spec"].get("nodeName"))
-    return next(filter(None, map(trouble_beside, pod.get("status", {}).get("containerStatuses", ()))), None)
+    status = pod.get("status", {})
+    # One that ran before Cassandra and ended well counts as ready.
+    before = [item for item in status.get("initContainerStatuses", ()) if not item.get("ready")]
+    return next(filter(None, map(trouble_beside, (*before, *status.get("containerStatuses", ())))), None)
 
 
 def trouble_beside(container: Mapping[str, Any]) -> str | None:
@@ -435,10 +447,10 @@ def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -
 
 
 class Reasons:
-    """Why nodes are held: running, not ready, with the start script's file in place.
+    """Why nodes are held (running, not ready, with the start script's file in place), or hang on their workers.
 
     Each answer costs an exec in a node that starts and needs its processors for that (0.15 s of one, in the sandbox),
-    and few nodes are held: one that was not is asked again a little later only.
+    and few nodes are held: one that was not is asked again a little later only. So are the events of one that hangs.
 
     :param again: seconds until a pod that was not held is asked again.
     """
@@ -447,6 +459,8 @@ class Reasons:
         self._again = again
         # UID of a pod that was not held -> when that was read (seconds, monotonic).
         self._free: dict[str | None, float] = {}
+        # UID of a pod that has not begun to start -> when its events were read, and what keeps it.
+        self._hanging: dict[str | None, tuple[float, str | None]] = {}
 
     def told(self, kube: Kube, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
         """The nodes, and why they are held.
@@ -466,8 +480,19 @@ class Reasons:
         self._free |= {uid: now for uid, answer in read.items() if answer is None}
         asked = {*read, *self._free}
         return tuple(
-            node if node.ready or node.uid not in asked else with_answer(node, read.get(node.uid)) for node in nodes
+            node if node.ready or node.uid not in asked else with_answer(node, read.get(node.uid))
+            for node in self._with_causes(kube, nodes, now)
         )
+
+    def _with_causes(self, kube: Kube, nodes: Sequence[NodeView], now: float) -> list[NodeView]:
+        """The nodes, those whose pods hang on their workers without a word in their status with what events tell."""
+        hanging = {node.uid: node for node in nodes if node.reason is None and (node.placed_for or 0.0) > HANGING}
+        self._hanging = {uid: known for uid, known in self._hanging.items() if now - known[0] < self._again}
+        asked = [node for uid, node in hanging.items() if uid not in self._hanging]
+        causes = together(lambda node: attempt(lambda: cause_of_hanging(kube, node)), asked)
+        for node, cause in zip(asked, causes, strict=True):
+            self._hanging[node.uid] = (now, None if isinstance(cause, CassopsError) else cause)
+        return [replace(node, reason=self._hanging[node.uid][1]) if node.uid in hanging else node for node in nodes]
 
 
 # What a kubelet says of a container that has ended, or of a pod that is gone.
@@ -486,6 +511,11 @@ def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:
 def held_reason(kube: Kube, pod: str) -> str | None:
     result = kube.exec(pod, ["cat", HELD_FILE], timeout=ASK_LIMIT)
     return result.stdout.strip() if result.rc == 0 else None
+
+
+def cause_of_hanging(kube: Kube, node: NodeView) -> str | None:
+    events = kube.list("Event", fields=f"involvedObject.name={node.pod}")
+    return why_it_hangs(events, node.uid or "", node.placed_for or 0.0)
 
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import CassopsError
+from ..events import HANGS, event_time
 from ..kube import Kube
 from ..observe import attempt, silent, worker_lost
 from ..view import NodeView
@@ -22,7 +23,7 @@ from ..view import NodeView
 LASTING = 100.0
 # What the kubelet says in place of a log that it has no more.
 NO_LOG = "unable to retrieve container logs"
-NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
+NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", *HANGS)
 NO_WORKER = "it cannot be scheduled"
 NO_POD = "has no pod"
 # How often a pod may crash before waiting any longer makes no sense.
@@ -143,7 +144,3 @@ def last_event(kube: Kube, pod: str, said: str) -> str:
         warnings = [item for item in warnings if re.search(rf"\b{re.escape(pod)}\b", str(item.get("message")))]
     newest: Mapping[str, Any] = max(warnings, key=event_time, default={})
     return f" (Kubernetes: {newest['reason']}: {newest['message']})" if newest and newest["message"] not in said else ""
-
-
-def event_time(event: Mapping[str, Any]) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")
