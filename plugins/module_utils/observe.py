@@ -407,6 +407,8 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
         return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
     if worker_lost(pod):
         return silent(pod["spec"].get("nodeName"))
+    if waits_for_gate(pod):
+        return f"Kubernetes waits for its readiness gate: {condition(pod, 'Ready').get('message', '')}".rstrip(": ")
     status = pod.get("status", {})
     # One that ran before Cassandra and ended well counts as ready.
     before = [item for item in status.get("initContainerStatuses", ()) if not item.get("ready")]
@@ -437,7 +439,16 @@ def worker_lost(pod: Mapping[str, Any]) -> bool:
     that answers changes both at once. This can be seen without the right to read workers.
     """
     ready, containers = (condition(pod, kind).get("status") for kind in ("Ready", "ContainersReady"))
-    return (ready == "False" and containers == "True") or pod.get("status", {}).get("reason") == "NodeLost"
+    contradicts = ready == "False" and containers == "True" and not waits_for_gate(pod)
+    return contradicts or pod.get("status", {}).get("reason") == "NodeLost"
+
+
+def waits_for_gate(pod: Mapping[str, Any]) -> bool:
+    """Its containers are ready, and somebody else has to say so too, such as a load balancer: the kubelet tells that.
+
+    Of a pod that was ready before its worker was lost nobody writes this.
+    """
+    return condition(pod, "Ready").get("reason") == "ReadinessGatesNotReady"
 
 
 def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> bool:

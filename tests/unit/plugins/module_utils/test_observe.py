@@ -42,6 +42,8 @@ NONE = cast(Kube, None)
 READY = {"type": "Ready", "status": "True"}
 CONTAINERS = {"type": "ContainersReady", "status": "True"}
 NOT_READY = {"type": "Ready", "status": "False"}
+GATE = 'corresponding condition of pod readiness gate "target-health.elbv2.k8s.aws/tg" does not exist.'
+GATED = {**NOT_READY, "reason": "ReadinessGatesNotReady", "message": GATE}
 
 
 # --- Kubernetes -------------------------------------------------------------------------------------------------------
@@ -161,6 +163,8 @@ def test_by_when_a_pod_that_ends_should_be_gone() -> None:
         ({"conditions": [NOT_READY]}, False),
         ({"conditions": [{**NOT_READY, "reason": "ContainersNotReady"}, {**CONTAINERS, "status": "False"}]}, False),
         ({"conditions": [NOT_READY, CONTAINERS]}, True),
+        ({"conditions": [GATED, CONTAINERS]}, False),
+        ({"conditions": [GATED, CONTAINERS], "reason": "NodeLost"}, True),
         ({"conditions": [NOT_READY], "reason": "NodeLost"}, True),
     ],
 )
@@ -279,6 +283,11 @@ def test_a_pod_that_is_going_is_not_ready() -> None:
         ),
         ({"conditions": [NOT_READY, CONTAINERS]}, "its worker worker1 does not answer"),
         ({"conditions": [NOT_READY], "reason": "NodeLost"}, "its worker worker1 does not answer"),
+        ({"conditions": [GATED, CONTAINERS]}, f"Kubernetes waits for its readiness gate: {GATED['message']}"),
+        (
+            {"conditions": [{**GATED, "message": ""}, CONTAINERS]},
+            "Kubernetes waits for its readiness gate",
+        ),
     ],
 )
 def test_why_not_ready(status: dict[str, Any], reason: str | None) -> None:
