@@ -17,6 +17,7 @@ import dataclasses
 import email.utils
 import json
 import random
+import re
 import ssl
 import threading
 import time
@@ -121,6 +122,11 @@ _ERRORS: Mapping[int, type[ApiError]] = {
     410: Gone,
     422: Invalid,
 }
+
+
+# What the authorizer says of a right that is missing, and what only admission says.
+_AUTHORIZER = re.compile(r'\bUser ".*" cannot \w+ (resource|path)\b')
+_ADMISSION = ("admission webhook", "violates PodSecurity", "exceeded quota")
 
 
 class Kind(NamedTuple):
@@ -785,7 +791,7 @@ class Kube:
                 f"(401, asked to {what}{where}). The token or certificate is wrong or has expired: log in again, or "
                 "give a valid kubeconfig or api_key."
             )
-        if status == 403 and "cannot" in said:
+        if status == 403 and _lacks_right(said):
             return (
                 f"Not allowed to {what}{where}. {what.rule} (see the Role that the collection ships). "
                 f"Kubernetes says: {said}"
@@ -879,6 +885,11 @@ def _status_message(data: bytes) -> tuple[str, str]:
         return str(status.get("message", "")), str(status.get("reason", ""))
     except (ValueError, AttributeError):
         return data.decode("utf-8", "replace").strip()[:500], ""
+
+
+def _lacks_right(said: str) -> bool:
+    """Whether an answer 403 is the authorizer's: admission forbids too, in words of its own or of its policies."""
+    return _AUTHORIZER.search(said) is not None and not any(words in said for words in _ADMISSION)
 
 
 def _root_cause(error: BaseException) -> str:
