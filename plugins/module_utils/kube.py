@@ -60,6 +60,24 @@ LEASE_TIMEOUT = 10.0
 """The same where a lock is renewed, which has only a minute for it: a server that was switched off says nothing."""
 
 
+DIALING = "error dialing backend"
+"""What the API server says before why it does not reach a kubelet."""
+NO_ANSWER = "does not answer: "
+"""What is said before the API server's words about a worker."""
+SILENCE = (
+    "timeout",
+    "timed out",
+    "deadline exceeded",
+    "no route to host",
+    "unreachable",
+    "refused",
+    "connection reset",
+    "EOF",
+    "not found",
+)
+"""Of these words those that are said of a worker that is off."""
+
+
 class ApiError(CassopsError):
     """The API server answered with an error.
 
@@ -102,7 +120,14 @@ class Invalid(ApiError):
 
 
 class WorkerUnreachable(ApiError):
-    """The API server does not reach the kubelet of the pod's worker: it is down, cut off, or starting."""
+    """The API server does not reach the kubelet of the pod's worker: it is down, cut off, or starting; or the way to it
+    is not in order, and the worker is."""
+
+    @property
+    def cause(self) -> str:
+        """The API server's words, where they tell more than that nobody answers."""
+        said = str(self).partition(NO_ANSWER)[2].removeprefix(f"{DIALING}: ")
+        return "" if any(words in said for words in SILENCE) else said
 
 
 LOST = (Unreachable, WorkerUnreachable)
@@ -779,8 +804,8 @@ class Kube:
         said, reason = _status_message(data)
         # The second is said of a worker that was deleted, where its pod is asked for something.
         deleted = status == 404 and what.kind == "Pod" and said.startswith('nodes "')
-        if deleted or "error dialing backend" in said:
-            return WorkerUnreachable(f"The worker of {what.name} does not answer: {said}", status, reason)
+        if deleted or DIALING in said:
+            return WorkerUnreachable(f"The worker of {what.name} {NO_ANSWER}{said}", status, reason)
         return _ERRORS.get(status, ApiError)(self._words(status, said, what), status, reason)
 
     def _words(self, status: int, said: str, what: What) -> str:

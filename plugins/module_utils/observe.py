@@ -506,6 +506,8 @@ class Reasons:
         return [replace(node, reason=self._hanging[node.uid][1]) if node.uid in hanging else node for node in nodes]
 
 
+# Where to look when the API server tells another cause than silence.
+WAY_TO_IT = "the worker may be well: see the serving certificate of its kubelet, kubectl get csr, or konnectivity"
 # What a kubelet says of a container that has ended, or of a pod that is gone.
 ENDED = ("container not found", "pod does not exist")
 
@@ -513,7 +515,8 @@ ENDED = ("container not found", "pod does not exist")
 def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:
     """A question that was not answered in time, or that the API server has refused, tells nothing of the worker."""
     if isinstance(answer, WorkerUnreachable):
-        return replace(node, worker_lost=True, reason=silent(node.worker))
+        told = f": {answer.cause} ({WAY_TO_IT})" if answer.cause else ""
+        return replace(node, worker_lost=True, reason=silent(node.worker) + told)
     if isinstance(answer, CassopsError):
         return replace(node, held=None, answered=any(words in str(answer) for words in ENDED))
     return replace(node, held=answer if node.phase == "Running" else None, answered=True)

@@ -681,10 +681,11 @@ def without_worker(scene: Scene, case: Case) -> Decision:
         return wait(case, 4, ends(case))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{where} has not answered for {case.down:.0f} s; it may come back")
+    told = (node.reason or "").partition("does not answer: ")[2]
     return ask(
         case,
         4,
-        f"{where} does not answer, and nobody knows whether it is off",
+        f"{where} does not answer, and nobody knows whether it is off{f': {told}' if told else ''}",
         fence(scene.settings, worker, by_name_and_worker(node)),
     )
 

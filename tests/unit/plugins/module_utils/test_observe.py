@@ -493,6 +493,15 @@ def test_a_worker_that_cannot_be_asked_is_seen_although_its_pod_was_never_ready(
     assert (told.worker_lost, told.reason, told.held) == (True, f"its worker {node.worker} does not answer", None)
 
 
+def test_why_a_worker_is_not_reached_is_told_where_it_may_be_well() -> None:
+    (node,) = views.nodes(("r1",), 1)
+    told = "The worker of x does not answer: error dialing backend: remote error: tls: internal error"
+    seen_so = observe.with_answer(replace(node, ready=False), WorkerUnreachable(told, 500))
+    assert seen_so.reason == (
+        f"its worker {node.worker} does not answer: remote error: tls: internal error ({observe.WAY_TO_IT})"
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "answered"),
     [
