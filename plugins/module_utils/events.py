@@ -9,6 +9,7 @@ A pod's events are found by its name, which all pods of a node have: those of it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 # What keeps a pod on its worker from starting its first container, and shows in events only.
@@ -23,6 +24,16 @@ OFTEN = 3
 HANGING = 100.0
 # The same where a volume does not come: that of a worker that is off is taken from it by force after six minutes.
 ATTACHING = 480.0
+# What cluster-autoscaler and Karpenter say of a pod for which they add a worker, and the former of one that none helps.
+COMES = ("TriggeredScaleUp", "Nominated")
+COMES_NOT = "NotTriggerScaleUp"
+# For so many seconds a worker may take from then on.
+COMING = 600.0
+
+
+def seconds_of(moment: str) -> float:
+    """Since 1970, of a time as Kubernetes writes it."""
+    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
 def event_time(event: Mapping[str, Any]) -> str:
@@ -52,3 +63,14 @@ def is_cause(event: Mapping[str, Any]) -> bool:
     plain = event["reason"] in HANGS and not event.get("message", "").startswith(TIMED_OUT)
     # A sandbox is never made at all while there is this: its messages differ each time.
     return plain and (often or event["reason"] in ("FailedAttachVolume", "FailedCreatePodSandBox"))
+
+
+def worker_comes(events: Iterable[Mapping[str, Any]], uid: str, now: float) -> bool:
+    """Whether somebody adds a worker for a pod that cannot be scheduled.
+
+    :param now: seconds since 1970.
+    """
+    own = (item for item in events if item["involvedObject"].get("uid") == uid)
+    told = [item for item in own if item.get("reason") in (*COMES, COMES_NOT)]
+    newest: Mapping[str, Any] = max(told, key=event_time, default={})
+    return newest.get("reason") in COMES and now - seconds_of(event_time(newest)) < COMING

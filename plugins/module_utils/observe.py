@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from . import activity, cql, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
-from .events import HANGING, why_it_hangs
+from .events import HANGING, seconds_of, why_it_hangs
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
@@ -291,11 +291,6 @@ def node_view(
 def seconds_since(moment: str | None, now: datetime) -> float | None:
     """Of a time as Kubernetes writes it."""
     return now.timestamp() - seconds_of(moment) if moment else None
-
-
-def seconds_of(moment: str) -> float:
-    """Since 1970, of a time as Kubernetes writes it."""
-    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
 def rack_view(stateful_set: Mapping[str, Any]) -> RackView:

@@ -19,8 +19,9 @@ from typing import Any
 from .. import cql, nodetool
 from ..activity import setting
 from ..errors import CassopsError
+from ..events import seconds_of
 from ..kube import Forbidden, Kube, Object
-from ..observe import Objects, attempt, condition, seconds_of, together
+from ..observe import Objects, attempt, condition, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
