@@ -17,6 +17,7 @@ import dataclasses
 import email.utils
 import json
 import random
+import re
 import ssl
 import threading
 import time
@@ -57,6 +58,24 @@ TIMEOUT = 60.0
 """Seconds that an answer may take."""
 LEASE_TIMEOUT = 10.0
 """The same where a lock is renewed, which has only a minute for it: a server that was switched off says nothing."""
+
+
+DIALING = "error dialing backend"
+"""What the API server says before why it does not reach a kubelet."""
+NO_ANSWER = "does not answer: "
+"""What is said before the API server's words about a worker."""
+SILENCE = (
+    "timeout",
+    "timed out",
+    "deadline exceeded",
+    "no route to host",
+    "unreachable",
+    "refused",
+    "connection reset",
+    "EOF",
+    "not found",
+)
+"""Of these words those that are said of a worker that is off."""
 
 
 class ApiError(CassopsError):
@@ -101,7 +120,14 @@ class Invalid(ApiError):
 
 
 class WorkerUnreachable(ApiError):
-    """The API server does not reach the kubelet of the pod's worker: it is down, cut off, or starting."""
+    """The API server does not reach the kubelet of the pod's worker: it is down, cut off, or starting; or the way to it
+    is not in order, and the worker is."""
+
+    @property
+    def cause(self) -> str:
+        """The API server's words, where they tell more than that nobody answers."""
+        said = str(self).partition(NO_ANSWER)[2].removeprefix(f"{DIALING}: ")
+        return "" if any(words in said for words in SILENCE) else said
 
 
 LOST = (Unreachable, WorkerUnreachable)
@@ -121,6 +147,11 @@ _ERRORS: Mapping[int, type[ApiError]] = {
     410: Gone,
     422: Invalid,
 }
+
+
+# What the authorizer says of a right that is missing, and what only admission says.
+_AUTHORIZER = re.compile(r'\bUser ".*" cannot \w+ (resource|path)\b')
+_ADMISSION = ("admission webhook", "violates PodSecurity", "exceeded quota")
 
 
 class Kind(NamedTuple):
@@ -773,8 +804,8 @@ class Kube:
         said, reason = _status_message(data)
         # The second is said of a worker that was deleted, where its pod is asked for something.
         deleted = status == 404 and what.kind == "Pod" and said.startswith('nodes "')
-        if deleted or "error dialing backend" in said:
-            return WorkerUnreachable(f"The worker of {what.name} does not answer: {said}", status, reason)
+        if deleted or DIALING in said:
+            return WorkerUnreachable(f"The worker of {what.name} {NO_ANSWER}{said}", status, reason)
         return _ERRORS.get(status, ApiError)(self._words(status, said, what), status, reason)
 
     def _words(self, status: int, said: str, what: What) -> str:
@@ -785,7 +816,7 @@ class Kube:
                 f"(401, asked to {what}{where}). The token or certificate is wrong or has expired: log in again, or "
                 "give a valid kubeconfig or api_key."
             )
-        if status == 403 and "cannot" in said:
+        if status == 403 and _lacks_right(said):
             return (
                 f"Not allowed to {what}{where}. {what.rule} (see the Role that the collection ships). "
                 f"Kubernetes says: {said}"
@@ -879,6 +910,11 @@ def _status_message(data: bytes) -> tuple[str, str]:
         return str(status.get("message", "")), str(status.get("reason", ""))
     except (ValueError, AttributeError):
         return data.decode("utf-8", "replace").strip()[:500], ""
+
+
+def _lacks_right(said: str) -> bool:
+    """Whether an answer 403 is the authorizer's: admission forbids too, in words of its own or of its policies."""
+    return _AUTHORIZER.search(said) is not None and not any(words in said for words in _ADMISSION)
 
 
 def _root_cause(error: BaseException) -> str:

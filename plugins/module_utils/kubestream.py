@@ -291,7 +291,7 @@ def _exit_code(status: bytearray | None, pod: str, argv: Sequence[str]) -> int:
 
     :raises ApiError: the command was not run, or nobody knows how it ended.
     """
-    from .kube import ApiError, Unreachable, WorkerUnreachable
+    from .kube import NO_ANSWER, ApiError, Unreachable, WorkerUnreachable
 
     if not status:
         raise Unreachable(
@@ -307,7 +307,7 @@ def _exit_code(status: bytearray | None, pod: str, argv: Sequence[str]) -> int:
     if "error sending request" in reason:
         # The message repeats the whole command as the URL of the kubelet; the cause stands at its end.
         cause = reason.rpartition('": ')[2]
-        raise WorkerUnreachable(f"The worker of {pod} does not answer: {cause}")
+        raise WorkerUnreachable(f"The worker of {pod} {NO_ANSWER}{cause}")
     raise ApiError(f"`{_short(argv)}` could not be run in {pod}: {reason}")
 
 

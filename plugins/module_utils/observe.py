@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from . import activity, cql, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
+from .events import HANGING, seconds_of, why_it_hangs
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
@@ -264,11 +265,12 @@ def node_view(
     containers = (item for item in status.get("containerStatuses", ()) if item["name"] == "cassandra")
     container: Mapping[str, Any] = next(containers, {})
     deleting = "deletionTimestamp" in pod["metadata"]
+    phase = "Terminating" if deleting else running_phase(status.get("phase"), container)
     return replace(
         node,
         uid=pod["metadata"]["uid"],
         worker=pod["spec"].get("nodeName"),
-        phase="Terminating" if deleting else running_phase(status.get("phase"), container),
+        phase=phase,
         ready=condition(pod, "Ready").get("status") == "True" and not deleting,
         started=started,
         age=seconds_since(started, now),
@@ -279,6 +281,7 @@ def node_view(
         runs=runs(pod),
         version=pod["metadata"].get("labels", {}).get(VERSION),
         running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
+        placed_for=seconds_since(placed_at(pod), now) if phase == "Pending" else None,
         worker_lost=worker_lost(pod),
         # Kubernetes writes there when it shall be gone, not when somebody deleted it.
         ends_by=seconds_of(pod["metadata"]["deletionTimestamp"]) if deleting else None,
@@ -288,11 +291,6 @@ def node_view(
 def seconds_since(moment: str | None, now: datetime) -> float | None:
     """Of a time as Kubernetes writes it."""
     return now.timestamp() - seconds_of(moment) if moment else None
-
-
-def seconds_of(moment: str) -> float:
-    """Since 1970, of a time as Kubernetes writes it."""
-    return datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
 
 
 def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
@@ -372,6 +370,12 @@ def condition(pod: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return next((item for item in pod.get("status", {}).get("conditions", ()) if item["type"] == kind), {})
 
 
+def placed_at(pod: Mapping[str, Any]) -> str | None:
+    """When a pod got its worker."""
+    placed = condition(pod, "PodScheduled")
+    return placed.get("lastTransitionTime") if placed.get("status") == "True" else None
+
+
 def running_phase(phase: str | None, container: Mapping[str, Any]) -> str | None:
     """What Cassandra's container does: for Kubernetes a pod is Running while that crashes, and Pending while another
     one cannot start beside it."""
@@ -399,7 +403,12 @@ def why_not_ready(pod: Mapping[str, Any], container: Mapping[str, Any]) -> str |
         return f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
     if worker_lost(pod):
         return silent(pod["spec"].get("nodeName"))
-    return next(filter(None, map(trouble_beside, pod.get("status", {}).get("containerStatuses", ()))), None)
+    if waits_for_gate(pod):
+        return f"Kubernetes waits for its readiness gate: {condition(pod, 'Ready').get('message', '')}".rstrip(": ")
+    status = pod.get("status", {})
+    # One that ran before Cassandra and ended well counts as ready.
+    before = [item for item in status.get("initContainerStatuses", ()) if not item.get("ready")]
+    return next(filter(None, map(trouble_beside, (*before, *status.get("containerStatuses", ())))), None)
 
 
 def trouble_beside(container: Mapping[str, Any]) -> str | None:
@@ -426,7 +435,16 @@ def worker_lost(pod: Mapping[str, Any]) -> bool:
     that answers changes both at once. This can be seen without the right to read workers.
     """
     ready, containers = (condition(pod, kind).get("status") for kind in ("Ready", "ContainersReady"))
-    return (ready == "False" and containers == "True") or pod.get("status", {}).get("reason") == "NodeLost"
+    contradicts = ready == "False" and containers == "True" and not waits_for_gate(pod)
+    return contradicts or pod.get("status", {}).get("reason") == "NodeLost"
+
+
+def waits_for_gate(pod: Mapping[str, Any]) -> bool:
+    """Its containers are ready, and somebody else has to say so too, such as a load balancer: the kubelet tells that.
+
+    Of a pod that was ready before its worker was lost nobody writes this.
+    """
+    return condition(pod, "Ready").get("reason") == "ReadinessGatesNotReady"
 
 
 def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -> bool:
@@ -436,10 +454,10 @@ def is_pending(stateful_set: Mapping[str, Any] | None, pod: Mapping[str, Any]) -
 
 
 class Reasons:
-    """Why nodes are held: running, not ready, with the start script's file in place.
+    """Why nodes are held (running, not ready, with the start script's file in place), or hang on their workers.
 
     Each answer costs an exec in a node that starts and needs its processors for that (0.15 s of one, in the sandbox),
-    and few nodes are held: one that was not is asked again a little later only.
+    and few nodes are held: one that was not is asked again a little later only. So are the events of one that hangs.
 
     :param again: seconds until a pod that was not held is asked again.
     """
@@ -448,6 +466,8 @@ class Reasons:
         self._again = again
         # UID of a pod that was not held -> when that was read (seconds, monotonic).
         self._free: dict[str | None, float] = {}
+        # UID of a pod that has not begun to start -> when its events were read, and what keeps it.
+        self._hanging: dict[str | None, tuple[float, str | None]] = {}
 
     def told(self, kube: Kube, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
         """The nodes, and why they are held.
@@ -467,10 +487,23 @@ class Reasons:
         self._free |= {uid: now for uid, answer in read.items() if answer is None}
         asked = {*read, *self._free}
         return tuple(
-            node if node.ready or node.uid not in asked else with_answer(node, read.get(node.uid)) for node in nodes
+            node if node.ready or node.uid not in asked else with_answer(node, read.get(node.uid))
+            for node in self._with_causes(kube, nodes, now)
         )
 
+    def _with_causes(self, kube: Kube, nodes: Sequence[NodeView], now: float) -> list[NodeView]:
+        """The nodes, those whose pods hang on their workers without a word in their status with what events tell."""
+        hanging = {node.uid: node for node in nodes if node.reason is None and (node.placed_for or 0.0) > HANGING}
+        self._hanging = {uid: known for uid, known in self._hanging.items() if now - known[0] < self._again}
+        asked = [node for uid, node in hanging.items() if uid not in self._hanging]
+        causes = together(lambda node: attempt(lambda: cause_of_hanging(kube, node)), asked)
+        for node, cause in zip(asked, causes, strict=True):
+            self._hanging[node.uid] = (now, None if isinstance(cause, CassopsError) else cause)
+        return [replace(node, reason=self._hanging[node.uid][1]) if node.uid in hanging else node for node in nodes]
 
+
+# Where to look when the API server tells another cause than silence.
+WAY_TO_IT = "the worker may be well: see the serving certificate of its kubelet, kubectl get csr, or konnectivity"
 # What a kubelet says of a container that has ended, or of a pod that is gone.
 ENDED = ("container not found", "pod does not exist")
 
@@ -478,7 +511,8 @@ ENDED = ("container not found", "pod does not exist")
 def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:
     """A question that was not answered in time, or that the API server has refused, tells nothing of the worker."""
     if isinstance(answer, WorkerUnreachable):
-        return replace(node, worker_lost=True, reason=silent(node.worker))
+        told = f": {answer.cause} ({WAY_TO_IT})" if answer.cause else ""
+        return replace(node, worker_lost=True, reason=silent(node.worker) + told)
     if isinstance(answer, CassopsError):
         return replace(node, held=None, answered=any(words in str(answer) for words in ENDED))
     return replace(node, held=answer if node.phase == "Running" else None, answered=True)
@@ -487,6 +521,11 @@ def with_answer(node: NodeView, answer: str | CassopsError | None) -> NodeView:
 def held_reason(kube: Kube, pod: str) -> str | None:
     result = kube.exec(pod, ["cat", HELD_FILE], timeout=ASK_LIMIT)
     return result.stdout.strip() if result.rc == 0 else None
+
+
+def cause_of_hanging(kube: Kube, node: NodeView) -> str | None:
+    events = kube.list("Event", fields=f"involvedObject.name={node.pod}")
+    return why_it_hangs(events, node.uid or "", node.placed_for or 0.0)
 
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------

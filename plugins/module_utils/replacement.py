@@ -681,10 +681,11 @@ def without_worker(scene: Scene, case: Case) -> Decision:
         return wait(case, 4, ends(case))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{where} has not answered for {case.down:.0f} s; it may come back")
+    told = (node.reason or "").partition("does not answer: ")[2]
     return ask(
         case,
         4,
-        f"{where} does not answer, and nobody knows whether it is off",
+        f"{where} does not answer, and nobody knows whether it is off{f': {told}' if told else ''}",
         fence(scene.settings, worker, by_name_and_worker(node)),
     )
 
@@ -805,8 +806,9 @@ def fence(settings: Settings, worker: Worker, unknown: str) -> str:
     name = worker.name
     if name is None:
         return (
-            "find out which worker that is (kubectl describe pv), and bring it back; give these credentials "
-            f"extensions/kubernetes/rbac-workers.yml, and it is told here. If it is off for good: {unknown}"
+            "find out which worker that is, or which zone without workers (kubectl describe pv), and bring it back; "
+            "give these credentials extensions/kubernetes/rbac-workers.yml, and it is told here. If it is off for "
+            f"good: {unknown}"
         )
     return (
         f"switch {name} off, or bring it back. If it is off for good, delete it from Kubernetes (kubectl delete node "

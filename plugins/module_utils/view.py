@@ -160,6 +160,8 @@ class NodeView:
     version: str | None = None
     # Seconds since its container started; None while it does not run.
     running_for: float | None = None
+    # Seconds since its pod got its worker; None where it has none, or where its container has started already.
+    placed_for: float | None = None
     # Its worker does not answer: nobody can tell whether the node still runs, nor end it.
     worker_lost: bool = False
     # Its worker has answered a question about the pod a moment ago. Asked are pods that run and are not ready.

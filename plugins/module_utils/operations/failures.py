@@ -19,8 +19,9 @@ from typing import Any
 from .. import cql, nodetool
 from ..activity import setting
 from ..errors import CassopsError
+from ..events import seconds_of
 from ..kube import Forbidden, Kube, Object
-from ..observe import Objects, attempt, condition, seconds_of, together
+from ..observe import Objects, attempt, condition, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
@@ -38,9 +39,17 @@ HOSTNAME = "kubernetes.io/hostname"
 # Labels that name a worker end so: that of Kubernetes, and those of drivers of local volumes. OpenEBS has one of that
 # kind, csi-node, which all workers share.
 ONE_WORKER = re.compile(r"(?<!csi-)(host|node)[-_]?(name|id)?$")
-# Kubernetes notes here where a volume of a class that waits for its first pod was made.
+# Kubernetes notes here, for a claim's life, which worker its first pod was to run on, where the class waits for a pod.
+# Only a local volume stays there.
 SELECTED = "volume.kubernetes.io/selected-node"
-# The scheduler's words for a volume that is elsewhere, of Kubernetes before and since 1.30.
+# Kubernetes notes on a claim who makes its volume; claims of volumes that were made by hand have no such note.
+PROVISIONER = ("volume.kubernetes.io/storage-provisioner", "volume.beta.kubernetes.io/storage-provisioner")
+# Those whose volumes stay on one worker. Of local-path-provisioner only the end of the name is its own.
+LOCAL_PROVISIONER = re.compile(
+    r".+/local-path|kubernetes\.io/no-provisioner|microk8s\.io/hostpath|openebs\.io/local"
+    r"|(local|zfs|device|rawfile)\.csi\.openebs\.io|topolvm\.(io|cybozu\.com)|directpv-min-io"
+)
+# The scheduler's words for a volume that is on another worker, or in another zone, before and since Kubernetes 1.30.
 ELSEWHERE = ("persistentvolume's node affinity", "volume node affinity conflict")
 LOG_LINES = 60
 ASK_LIMIT = 20.0
@@ -147,16 +156,17 @@ def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str |
         return Volume(), None
     name = claim["spec"].get("volumeName")
     pv = persistent_volume(kube, name)
-    chosen = (claim["metadata"].get("annotations") or {}).get(SELECTED)
-    bound = bound_to(pv)
+    notes = claim["metadata"].get("annotations") or {}
     volume = Volume(
         claim_uid=claim["metadata"]["uid"],
         name=name,
-        kind=kind_of(kube, pv, node.reason),
+        kind=kind_by_claim(notes, node.reason) if pv is None else kind_of(kube, pv),
         lost=claim.get("status", {}).get("phase") == "Lost",
         going="deletionTimestamp" in claim["metadata"],
     )
-    return volume, chosen or worker_with(kube, bound)
+    stays = made_locally(notes) if pv is None else volume.kind == LOCAL
+    chosen = notes.get(SELECTED) if stays else None
+    return volume, chosen or worker_with(kube, bound_to(pv))
 
 
 def worker_with(kube: Kube, labels: Sequence[tuple[str, str]]) -> str | None:
@@ -187,19 +197,37 @@ def persistent_volume(kube: Kube, name: str | None) -> Object | None:
         return None
 
 
-def kind_of(kube: Kube, pv: Mapping[str, Any] | None, reason: str | None) -> str:
-    """Whether a volume can follow its pod to another worker; by the scheduler's words where it cannot be read.
+def kind_of(kube: Kube, pv: Mapping[str, Any]) -> str:
+    """Whether a volume can follow its pod to another worker.
 
     Drivers of local volumes bind them to labels of their own, such as C(topology.topolvm.io/node). A label of such a
     name that several workers have is none of one worker. Of any other label, such as a zone's or a cloud's location, it
     is not known: what might follow is not given up unasked.
     """
-    if pv is None:
-        told = (reason or "").lower()
-        return LOCAL if any(words in told for words in ELSEWHERE) else UNKNOWN
     spec = pv["spec"]
     here = "local" in spec or "hostPath" in spec or any(of_one(kube, *label) for label in bound_to(pv))
     return LOCAL if here else NETWORK
+
+
+def kind_by_claim(notes: Mapping[str, str], reason: str | None) -> str:
+    """The same of a volume that cannot be read: local only if the scheduler says that it is elsewhere, and no maker of
+    other volumes has made it.
+
+    The scheduler says the same of a disk of a zone that has no worker just now. One that was made by hand counts as
+    local, since nothing tells its worker: then who names the node has to name that worker too.
+    """
+    told = (reason or "").lower()
+    elsewhere = any(words in told for words in ELSEWHERE)
+    return LOCAL if elsewhere and (made_locally(notes) or provisioner(notes) is None) else UNKNOWN
+
+
+def made_locally(notes: Mapping[str, str]) -> bool:
+    """Whether a claim's volume was made by a provisioner of local volumes."""
+    return LOCAL_PROVISIONER.fullmatch(provisioner(notes) or "") is not None
+
+
+def provisioner(notes: Mapping[str, str]) -> str | None:
+    return next((notes[key] for key in PROVISIONER if key in notes), None)
 
 
 def of_one(kube: Kube, key: str, value: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import CassopsError
+from ..events import HANGS, event_time, worker_comes
 from ..kube import Kube
 from ..observe import attempt, silent, worker_lost
 from ..view import NodeView
@@ -22,9 +23,11 @@ from ..view import NodeView
 LASTING = 100.0
 # What the kubelet says in place of a log that it has no more.
 NO_LOG = "unable to retrieve container logs"
-NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError")
+NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", *HANGS)
 NO_WORKER = "it cannot be scheduled"
 NO_POD = "has no pod"
+# Who waits for a worker that somebody adds is looked after again so often (seconds).
+COMES_AGAIN = 10.0
 # How often a pod may crash before waiting any longer makes no sense.
 CRASHES = 3
 # For how many seconds a worker may be silent before somebody is told.
@@ -36,7 +39,7 @@ class Patience:
     """To be asked at every look of one wait; it remembers since when something is wrong.
 
     :param hopeless: beginnings of Kubernetes' reasons that count. A first start on a cluster that adds workers by
-        itself may wait long for one; a node that ran a moment ago had one.
+        itself may wait long for one; a node that ran a moment ago had one, and waits only for one that is on its way.
     """
 
     def __init__(self, kube: Kube, hopeless: tuple[str, ...] = NO_START) -> None:
@@ -58,11 +61,23 @@ class Patience:
             told[0] += f". The end of its log:\n{last_words(self._kube, crashed[0].pod)}\n"
         # Of a node that is held, Kubernetes only says the same once more.
         held = {node.pod for node in listed if node.held}
-        lasting = [pod for pod, since in self._since.items() if now - since > LASTING]
+        helped = [node for node in listed if self._lasts(node.pod, now) and self._is_helped(node)]
+        self._since |= {node.pod: now - LASTING + COMES_AGAIN for node in helped}
+        lasting = [pod for pod in self._since if self._lasts(pod, now)]
         events = {pod: "" if pod in held else last_event(self._kube, pod, faults[pod]) for pod in lasting}
         # Where Kubernetes may make a pod it does so within a second, and where it may not it says why. It may also be
         # away itself for a while.
         return told + [f"{pod} {faults[pod]}{event}" for pod, event in events.items() if event or faults[pod] != NO_POD]
+
+    def _lasts(self, pod: str, now: float) -> bool:
+        return pod in self._since and now - self._since[pod] > LASTING
+
+    def _is_helped(self, node: NodeView) -> bool:
+        """Whether a worker is being added for a pod that has none."""
+        if not (node.reason or "").startswith(NO_WORKER):
+            return False
+        told = attempt(lambda: list(self._kube.list("Event", fields=f"involvedObject.name={node.pod}")))
+        return isinstance(told, list) and worker_comes(told, node.uid or "", self._kube.server_time())
 
     def _fault(self, node: NodeView) -> str | None:
         # The containers of a pod that ends end one by one, and a new one comes.
@@ -143,7 +158,3 @@ def last_event(kube: Kube, pod: str, said: str) -> str:
         warnings = [item for item in warnings if re.search(rf"\b{re.escape(pod)}\b", str(item.get("message")))]
     newest: Mapping[str, Any] = max(warnings, key=event_time, default={})
     return f" (Kubernetes: {newest['reason']}: {newest['message']})" if newest and newest["message"] not in said else ""
-
-
-def event_time(event: Mapping[str, Any]) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")

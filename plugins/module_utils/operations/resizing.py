@@ -18,8 +18,9 @@ from typing import Any
 from .. import scaling, spec
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
+from ..events import seconds_of
 from ..ledger import Ledger, ledger_name
-from ..observe import Objects, seconds_of
+from ..observe import Objects
 from ..scaling import CLEANUP, JOIN, LEAVE, REPLICATE, TIDY, WITHDRAW, RackState, Scene, Step
 from ..view import NodeView, View
 from . import superuser, unfinished

@@ -22,9 +22,10 @@ from typing import Any
 from .. import gates, quantity, renewal
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
+from ..events import seconds_of
 from ..kube import Forbidden, Invalid, Object
 from ..manifests.common import labels_of
-from ..observe import Objects, condition, seconds_of
+from ..observe import Objects, condition
 from ..renewal import Wanted, differs, less, must_be_renewed, requested
 from ..scaling import Scene
 from ..view import NodeView

@@ -38,6 +38,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.fail
     HOSTNAME,
     MARKS,
     NO_NOTE,
+    PROVISIONER,
     READ_MISSED,
     SELECTED,
 )
@@ -358,7 +359,8 @@ class FailingKube(FakeKube):
         metadata = {"name": name, "host": host}
         self.put({"kind": "PersistentVolume", "metadata": metadata, "spec": spec, "status": {"phase": "Bound"}})
         claim["spec"]["volumeName"] = name
-        claim["metadata"].setdefault("annotations", {})[SELECTED] = host
+        made_by = f"cassops.sandbox/{'local-path' if self.local else 'disks'}"
+        claim["metadata"].setdefault("annotations", {}).update({SELECTED: host, **dict.fromkeys(PROVISIONER, made_by)})
 
     def kubelet(self) -> None:
         for pod in [*self.unplaced]:

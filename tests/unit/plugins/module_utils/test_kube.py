@@ -148,6 +148,25 @@ def test_a_worker_that_was_deleted_cannot_be_asked_for_its_pods(api, kube):
     assert kube.get("Node", "w1") is None
 
 
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("dial tcp 10.0.0.7:10250: i/o timeout", ""),
+        ("dial tcp 10.0.0.7:10250: connect: no route to host", ""),
+        ("dial tcp 10.0.0.7:10250: connect: connection refused", ""),
+        ("remote error: tls: internal error", "remote error: tls: internal error"),
+        ("No agent available", "No agent available"),
+        ("x509: certificate signed by unknown authority", "x509: certificate signed by unknown authority"),
+    ],
+)
+def test_why_a_worker_is_not_reached_is_told_where_it_may_be_well(api, kube, monkeypatch, said, cause):
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    api.status(500, f"error dialing backend: {said}")
+    with pytest.raises(module.WorkerUnreachable, match="worker of p does not answer") as caught:
+        kube.logs("p")
+    assert caught.value.cause == cause
+
+
 def test_delete_names_the_very_object(api, kube):
     api.will(200)
     assert kube.delete("Pod", "p", "u-1", grace=5, propagation="Foreground") is True
@@ -190,11 +209,21 @@ def test_a_missing_right_is_named(api, kube):
         kube.list("Pod")
 
 
-def test_a_refusal_by_admission_is_no_missing_right(api, kube):
-    api.status(403, 'pods "p" is forbidden: violates PodSecurity "restricted:latest"')
+@pytest.mark.parametrize(
+    "said",
+    [
+        'pods "p" is forbidden: violates PodSecurity "restricted:latest"',
+        'admission webhook "validation.gatekeeper.sh" denied the request: container <a> cannot be without limits',
+        'admission webhook "x" denied the request: User "u" cannot create resource "pods" with this label',
+        'pods "p" is forbidden: exceeded quota: q, requested: cpu=1, cannot be used',
+        'pods "p" is forbidden: ValidatingAdmissionPolicy "v" denied request: images cannot be of that registry',
+    ],
+)
+def test_a_refusal_by_admission_is_no_missing_right(api, kube, said):
+    api.status(403, said)
     with pytest.raises(module.Forbidden) as caught:
         kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}})
-    assert "violates PodSecurity" in str(caught.value)
+    assert said in str(caught.value)
     assert "lacks" not in str(caught.value)
 
 

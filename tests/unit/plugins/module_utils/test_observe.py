@@ -14,6 +14,7 @@ from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSes
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.events import HANGING
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
     ApiError,
     ExecResult,
@@ -41,6 +42,8 @@ NONE = cast(Kube, None)
 READY = {"type": "Ready", "status": "True"}
 CONTAINERS = {"type": "ContainersReady", "status": "True"}
 NOT_READY = {"type": "Ready", "status": "False"}
+GATE = 'corresponding condition of pod readiness gate "target-health.elbv2.k8s.aws/tg" does not exist.'
+GATED = {**NOT_READY, "reason": "ReadinessGatesNotReady", "message": GATE}
 
 
 # --- Kubernetes -------------------------------------------------------------------------------------------------------
@@ -160,6 +163,8 @@ def test_by_when_a_pod_that_ends_should_be_gone() -> None:
         ({"conditions": [NOT_READY]}, False),
         ({"conditions": [{**NOT_READY, "reason": "ContainersNotReady"}, {**CONTAINERS, "status": "False"}]}, False),
         ({"conditions": [NOT_READY, CONTAINERS]}, True),
+        ({"conditions": [GATED, CONTAINERS]}, False),
+        ({"conditions": [GATED, CONTAINERS], "reason": "NodeLost"}, True),
         ({"conditions": [NOT_READY], "reason": "NodeLost"}, True),
     ],
 )
@@ -282,6 +287,11 @@ def test_a_pod_that_is_going_is_not_ready() -> None:
         ),
         ({"conditions": [NOT_READY, CONTAINERS]}, "its worker worker1 does not answer"),
         ({"conditions": [NOT_READY], "reason": "NodeLost"}, "its worker worker1 does not answer"),
+        ({"conditions": [GATED, CONTAINERS]}, f"Kubernetes waits for its readiness gate: {GATED['message']}"),
+        (
+            {"conditions": [{**GATED, "message": ""}, CONTAINERS]},
+            "Kubernetes waits for its readiness gate",
+        ),
     ],
 )
 def test_why_not_ready(status: dict[str, Any], reason: str | None) -> None:
@@ -315,6 +325,100 @@ def test_a_container_beside_it_that_does_not_start_is_named(backup: dict[str, An
     item["status"]["containerStatuses"].append({"name": "backup", **backup})
     named = next(each for each in item["status"]["containerStatuses"] if each["name"] == "cassandra")
     assert observe.why_not_ready(item, named) == reason
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ({"state": {"terminated": {"exitCode": 0}}, "ready": True}, None),
+        (
+            {
+                "state": {"terminated": {"exitCode": 0}},
+                "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
+                "ready": True,
+            },
+            None,
+        ),
+        ({"state": {"running": {}}, "ready": False}, None),
+        ({"state": {"waiting": {"reason": "PodInitializing"}}, "ready": False}, None),
+        (
+            {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}, "ready": False},
+            "its container jar: ErrImagePull: no such image",
+        ),
+        (
+            {
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
+                "ready": False,
+            },
+            "its container jar ended with exit code 1 (Error)",
+        ),
+    ],
+)
+def test_a_container_that_has_to_end_before_cassandra_starts_is_named(
+    before: dict[str, Any], reason: str | None
+) -> None:
+    waits = container(state={"waiting": {"reason": "PodInitializing"}})
+    status = {"phase": "Pending", "conditions": [NOT_READY], **waits, "initContainerStatuses": [{"name": "jar"}]}
+    status["initContainerStatuses"][0].update(before)
+    node = seen(pod("s-r1-0", status=status))
+    assert (node.phase, node.reason) == ("Pending", reason)
+
+
+def test_since_when_a_pod_waits_on_its_worker() -> None:
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-07-01T11:58:00Z"}
+    waits = {"phase": "Pending", **container(state={"waiting": {"reason": "ContainerCreating"}})}
+    assert seen(pod("s-r1-0", status={"conditions": [NOT_READY, placed], **waits})).placed_for == 120.0
+    assert seen(pod("s-r1-0", status={"conditions": [NOT_READY], **waits})).placed_for is None
+    assert seen(pod("s-r1-0", status={"conditions": [NOT_READY, placed]})).placed_for is None
+    nowhere = [NOT_READY, {**placed, "status": "False"}]
+    assert seen(pod("s-r1-0", status={"conditions": nowhere, **waits})).placed_for is None
+
+
+class Told:
+    """Kubernetes' events."""
+
+    def __init__(self, *events: dict[str, Any]) -> None:
+        self.events = events
+        self.asked: list[str] = []
+
+    def list(self, kind: str, fields: str) -> list[dict[str, Any]]:
+        assert kind == "Event"
+        self.asked.append(fields)
+        return list(self.events)
+
+
+def test_what_keeps_a_pod_from_its_first_container_is_told() -> None:
+    """Its status has no word of it, and it would be waited for to the limit."""
+    waits = {"phase": "Pending", "ready": False, "placed_for": HANGING + 1}
+    hangs, fresh, sick, free = views.nodes(("r1",), 4)
+    listed = [
+        replace(hangs, **waits),
+        replace(fresh, **{**waits, "placed_for": HANGING - 1}),
+        replace(sick, **waits, reason="ImagePullBackOff"),
+        free,
+    ]
+    event = {"metadata": {}, "involvedObject": {"uid": hangs.uid}, "reason": "FailedMount", "count": 9}
+    kube, reasons = Told({**event, "message": 'configmap "jmx" not found'}), observe.Reasons(again=60)
+    for _look in range(2):
+        told = reasons.told(cast(Kube, kube), listed)
+        assert [node.reason for node in told] == [
+            'FailedMount: configmap "jmx" not found',
+            None,
+            "ImagePullBackOff",
+            None,
+        ]
+    assert kube.asked == [f"involvedObject.name={hangs.pod}"]
+
+
+def test_events_that_may_not_be_read_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_arguments: Any, **_options: Any) -> Any:
+        raise Forbidden("events", 403)
+
+    monkeypatch.setattr(Told, "list", refused)
+    (node,) = views.nodes(("r1",), 1)
+    node = replace(node, phase="Pending", ready=False, placed_for=10**6)
+    assert observe.Reasons().told(cast(Kube, Told()), [node]) == (node,)
 
 
 @pytest.mark.parametrize(("revision", "pending"), [("new", False), ("newer", True), ("", False)])
@@ -391,6 +495,15 @@ def test_a_worker_that_cannot_be_asked_is_seen_although_its_pod_was_never_ready(
     listed = [replace(node, ready=False, phase=phase)]
     (told,) = observe.Reasons().told(cast(Kube, pods), listed)
     assert (told.worker_lost, told.reason, told.held) == (True, f"its worker {node.worker} does not answer", None)
+
+
+def test_why_a_worker_is_not_reached_is_told_where_it_may_be_well() -> None:
+    (node,) = views.nodes(("r1",), 1)
+    told = "The worker of x does not answer: error dialing backend: remote error: tls: internal error"
+    seen_so = observe.with_answer(replace(node, ready=False), WorkerUnreachable(told, 500))
+    assert seen_so.reason == (
+        f"its worker {node.worker} does not answer: remote error: tls: internal error ({observe.WAY_TO_IT})"
+    )
 
 
 @pytest.mark.parametrize(

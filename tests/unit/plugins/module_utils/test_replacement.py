@@ -323,6 +323,16 @@ def test_row_4_a_node_that_serves_on_a_worker_that_is_cut_off_is_told() -> None:
     assert "it is up, and Kubernetes hears nothing of worker worker1" in told.reason
 
 
+@pytest.mark.parametrize("cause", ["", ": remote error: tls: internal error (the worker may be well)"])
+def test_row_4_why_a_worker_is_not_reached_stands_before_what_to_do_about_it(cause: str) -> None:
+    """Nobody is to delete a worker whose kubelet only lacks a certificate."""
+    reason = f"its worker worker1 does not answer{cause}"
+    view = dead(views.whole(), FIRST, phase="Running", worker="worker1", worker_lost=True, reason=reason)
+    told = decided(view, worker=Worker("worker1", AWAY), down=400.0)
+    assert short(told) == (4, ASK)
+    assert told.reason == f"worker worker1 does not answer, and nobody knows whether it is off{cause}"
+
+
 def test_a_node_that_cannot_be_asked_is_not_called_well() -> None:
     """Everybody else sees it up; what it sees itself nobody knows."""
     whole = views.whole()

@@ -25,7 +25,13 @@ from unit.plugins.module_utils.fake_kube import Killed
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, ExecTimeout, Kube, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+    ExecResult,
+    ExecTimeout,
+    Forbidden,
+    Kube,
+    Unreachable,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
@@ -49,6 +55,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     NETWORK,
     REPAIR,
     REPLACE,
+    UNKNOWN,
     WAIT,
     Decision,
     Scene,
@@ -455,7 +462,7 @@ def test_a_volume_is_local_by_the_label_that_its_driver_binds_it_to(
     terms = [{"matchExpressions": [rule]}]
     pv = {"spec": {"csi": {}, "nodeAffinity": {"required": {"nodeSelectorTerms": terms}}}}
     kube = cast(Kube, world.kube)
-    assert failures.kind_of(kube, pv, None) == kind
+    assert failures.kind_of(kube, pv) == kind
     found = failures.worker_with(kube, failures.bound_to(pv))
     if kind == LOCAL:
         assert found == (workers[0] if holders else "x")
@@ -583,7 +590,7 @@ def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) 
 def test_a_static_volume_whose_worker_may_not_be_read(world: World) -> None:
     """Nothing tells where it is: who names the node and says that a worker is off means that one."""
     before, lost = world.identities(), worker_of(world, FIRST)
-    world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["annotations"].pop(SELECTED)
+    world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["annotations"].clear()
     world.kube.may_read_cluster = False
     world.kube.kill_worker(lost)
     world.kube.evict(FIRST)
@@ -634,6 +641,65 @@ def test_a_volume_on_the_network_follows_its_node(worlds: Callable[[], World]) -
     assert result["replaced"] == []
     assert result["changes"] == [f"delete Pod {FIRST}: worker {lost} is off, as you said"]
     assert worker_of(world, FIRST) != lost
+
+
+@pytest.mark.parametrize("made_by", ["cassops.sandbox/disks", "ebs.csi.aws.com", None])
+@pytest.mark.parametrize("workers_may_be_read", [True, False])
+def test_a_disk_of_a_zone_without_workers_is_not_taken_for_a_local_one(
+    worlds: Callable[[], World], monkeypatch: pytest.MonkeyPatch, made_by: str | None, workers_may_be_read: bool
+) -> None:
+    """The scheduler says the same of both, and the claim names the worker of its first pod for its life: that one is
+    really gone, and the disk is not."""
+    world = worlds()
+    world.kube.local, plain = False, type(world.kube).get
+
+    def get(self: Any, kind: str, name: str) -> Any:
+        if kind == "PersistentVolume" or (kind == "Node" and not workers_may_be_read):
+            raise Forbidden(f"{kind} {name}: these credentials may not get it", 403)
+        return plain(self, kind, name)
+
+    monkeypatch.setattr(type(world.kube), "get", get)
+    notes = world.kube.one("PersistentVolumeClaim", f"data-{FIRST}")["metadata"]["annotations"]
+    for key in failures.PROVISIONER:
+        notes.pop(key)
+        if made_by:
+            notes[key] = made_by
+    lost = worker_of(world, FIRST)
+    for name in world.kube.names("Node"):
+        world.kube.one("Node", name)["spec"]["unschedulable"] = True
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.kube.delete_worker(lost)
+    since = len(world.kube.writes)
+    for said in ([], [lost]):
+        refusal = world.refused(workers_off=said, grace=0)
+        assert [action for _row, action in decisions(refusal.result).values()] == ["ask"]
+        assert lost not in str(refusal)
+        assert f"-e replace_node_name={FIRST}" in str(refusal)
+    assert world.writes(since) == []
+
+
+@pytest.mark.parametrize(
+    ("made_by", "kind"),
+    [
+        ("rancher.io/local-path", LOCAL),
+        ("cassops.sandbox/local-path", LOCAL),
+        ("openebs.io/local", LOCAL),
+        ("local.csi.openebs.io", LOCAL),
+        ("topolvm.io", LOCAL),
+        ("kubernetes.io/no-provisioner", LOCAL),
+        (None, LOCAL),
+        ("ebs.csi.aws.com", UNKNOWN),
+        ("kubernetes.io/aws-ebs", UNKNOWN),
+        ("cstor.csi.openebs.io", UNKNOWN),
+        ("example.com/local-path-replicated", UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("key", failures.PROVISIONER)
+def test_what_kind_a_volume_is_that_cannot_be_read(key: str, made_by: str | None, kind: str) -> None:
+    notes = {key: made_by} if made_by else {}
+    assert failures.kind_by_claim(notes, "it cannot be scheduled: 1 node(s) had volume node affinity conflict") == kind
+    assert failures.kind_by_claim(notes, "it cannot be scheduled: 3 Insufficient memory") == UNKNOWN
 
 
 def test_a_cordoned_worker_keeps_its_node(world: World) -> None:

@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any, cast
 
 import pytest
+from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.events import COMING
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Object
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import patience
 
 
@@ -52,3 +57,79 @@ def test_a_worker_that_answers_again_counts_anew(clock: list[float]) -> None:
         ending.left([pod("a", lost)])
         clock[0] += patience.SILENT - 1
     assert ending.left([pod("a", lost=True)])
+
+
+class Events:
+    """Kubernetes, of which only the events are asked."""
+
+    def __init__(self, clock: list[float], uid: str) -> None:
+        self.clock, self.uid = clock, uid
+        self.told: list[Object] = []
+        self.asked = 0
+
+    def server_time(self) -> float:
+        return self.clock[0]
+
+    def tell(self, reason: str, kind: str = "Normal", uid: str | None = None) -> None:
+        at = datetime.fromtimestamp(self.clock[0], timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        about = {"involvedObject": {"uid": uid or self.uid}, "lastTimestamp": at}
+        self.told.append({"metadata": {}, **about, "type": kind, "reason": reason, "message": f"words of {reason}"})
+
+    def list(self, kind: str, fields: str) -> list[Object]:
+        self.asked += 1
+        return list(self.told)
+
+
+def test_a_worker_that_is_being_added_is_waited_for(clock: list[float]) -> None:
+    """A node whose worker was taken away by an autoscaler had one a moment ago, and gets another one in minutes."""
+    (node,) = views.nodes(("r1",), 1)
+    node = replace(node, ready=False, phase="Pending", reason="it cannot be scheduled: 0/3 nodes are available")
+    kube = Events(clock, str(node.uid))
+    lost = patience.Patience(cast(Kube, kube), (patience.NO_WORKER,))
+    assert lost.lost([node]) == []
+    kube.tell("TriggeredScaleUp")
+    for _minute in range(int(COMING / 60) - 1):
+        clock[0] += 60
+        assert lost.lost([node]) == []
+        asked = kube.asked
+        assert lost.lost([node]) == []
+        assert kube.asked == asked, "not at each look"
+    clock[0] += 120
+    (told,) = lost.lost([node])
+    assert told.startswith(f"{node.pod} cannot start: it cannot be scheduled")
+
+
+@pytest.mark.parametrize(
+    ("told", "helped"),
+    [
+        ([], False),
+        (["FailedScheduling"], False),
+        (["TriggeredScaleUp"], True),
+        (["Nominated", "FailedScheduling"], True),
+        (["TriggeredScaleUp", "NotTriggerScaleUp"], False),
+        (["NotTriggerScaleUp", "TriggeredScaleUp"], True),
+    ],
+)
+def test_who_says_that_a_worker_comes(clock: list[float], told: list[str], helped: bool) -> None:
+    (node,) = views.nodes(("r1",), 1)
+    node = replace(node, ready=False, phase="Pending", reason="it cannot be scheduled: 0/3 nodes are available")
+    kube = Events(clock, str(node.uid))
+    lost = patience.Patience(cast(Kube, kube), (patience.NO_WORKER,))
+    kube.tell("TriggeredScaleUp", uid="of the pod before")
+    assert lost.lost([node]) == []
+    for reason in told:
+        clock[0] += 60
+        kube.tell(reason)
+    clock[0] += 101
+    assert (lost.lost([node]) == []) is helped
+
+
+def test_who_got_his_worker_and_has_no_image_is_not_helped_by_another_one(clock: list[float]) -> None:
+    (node,) = views.nodes(("r1",), 1)
+    node = replace(node, ready=False, phase="Pending", reason="ImagePullBackOff: no such image")
+    kube = Events(clock, str(node.uid))
+    lost = patience.Patience(cast(Kube, kube))
+    kube.tell("TriggeredScaleUp")
+    assert lost.lost([node]) == []
+    clock[0] += 101
+    assert lost.lost([node]) == [f"{node.pod} cannot start: ImagePullBackOff: no such image"]

@@ -499,6 +499,39 @@ def test_an_image_that_is_not_there_stops_at_the_canary(world: Rolling, monkeypa
     assert world.roll()["restarted"] == [FIRST]
 
 
+def test_a_configuration_that_is_not_there_stops_at_the_canary_and_a_correction_gets_out_of_it(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pod waits for it on its worker: only an event tells."""
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    world.deploy(image="hangs:1")
+    seen = world.kube.seen
+
+    def hanging(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["kind"] == "Pod" and "hangs" in shown["spec"]["containers"][0]["image"]:
+            event = {"reason": "FailedMount", "message": 'configmap "jmx" not found', "type": "Warning", "count": 9}
+            about = {"name": FIRST, "uid": shown["metadata"]["uid"]}
+            world.kube.objects["Event", "e"] = {
+                "kind": "Event",
+                "metadata": {"name": "e"},
+                "involvedObject": about,
+                **event,
+            }
+            placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+            waiting = {"waiting": {"reason": "ContainerCreating"}}
+            shown["spec"]["nodeName"] = "worker1"
+            shown["status"]["containerStatuses"] = [{"name": "cassandra", "restartCount": 0, "state": waiting}]
+            shown["status"].update(phase="Pending", conditions=[placed])
+        return shown
+
+    monkeypatch.setattr(world.kube, "seen", hanging)
+    with pytest.raises(CassopsError, match=f'{FIRST} cannot start: FailedMount: configmap "jmx" not found'):
+        world.roll()
+    assert world.deploy()["unwell"] == [FIRST]
+    assert world.roll()["restarted"] == [FIRST]
+
+
 def test_the_way_back_from_the_canary(world: Rolling) -> None:
     stuck(world)
     result = world.roll(rollback=True)
