@@ -29,7 +29,7 @@ from .cluster import Sight
 from .moving import Moving
 from .patience import Patience, Silence, last_words
 from .streaming import HalfWay, Stream
-from .waiting import until
+from .waiting import WAIT, until
 
 # Seconds between two looks that ask every node.
 PAUSE = 1.0
@@ -133,7 +133,8 @@ class Joining(Moving):
             self.see_failed_stream(pod, stream)
             return [words]
 
-        until(look, f"{self.members.short(pod)} to join", self.limit, self.progress, PAUSE, mark=stream.mark)
+        what = f"{self.members.short(pod)} to join"
+        until(look, what, self.limit, self.progress, PAUSE, mark=stream.mark, option=WAIT)
 
     def half_way(self, node: NodeView) -> None:
         """:raises HalfWay: it died, and no node may go on over partial data."""

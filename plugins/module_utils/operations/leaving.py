@@ -31,7 +31,7 @@ from .cluster import Cluster, Sight
 from .moving import Moving
 from .patience import Silence, last_words
 from .streaming import SENDING, VERB_LIMIT, Stream
-from .waiting import until
+from .waiting import WAIT, until
 
 PAUSE = 2.0
 ASK_LIMIT = 20.0
@@ -160,7 +160,8 @@ class Leaving(Moving):
             # Its nodetool was ended, and it goes on: what moves counts as always.
             return [stream.look(self.cluster.kube, pod)]
 
-        until(look, f"{self.members.short(pod)} to leave", self.limit, self.progress, PAUSE, mark=stream.mark)
+        what = f"{self.members.short(pod)} to leave"
+        until(look, what, self.limit, self.progress, PAUSE, mark=stream.mark, option=WAIT)
 
     def without_worker(self, sight: Sight, node: NodeView) -> str:
         """What a person can do about a node on its way whose worker is silent."""

@@ -23,16 +23,19 @@ SAY_AGAIN = 10.0
 A_WHILE = 5.0
 # Letters of a reason in a progress line: a registry's words have a thousand. An error has them all.
 SHOWN = 300
+# Options whose values are limits, as modules call them; the variables of roles end in them.
+GATES, WAIT = "gate_timeout", "wait_timeout"
 
 
 class WaitedTooLong(CassopsError):
     """The limit passed; C(reasons) are those of the last look."""
 
-    def __init__(self, what: str, limit: float, reasons: Sequence[str]) -> None:
+    def __init__(self, what: str, limit: float, reasons: Sequence[str], option: str = "") -> None:
         self.reasons = list(reasons)
+        longer = f" If it only takes longer, raise {option}." if option else ""
         super().__init__(
             f"{what}: not so after {limit:.0f} s. Still missing: {'; '.join(self.reasons)}. "
-            "Nothing was undone; run the playbook again to go on waiting."
+            f"Nothing was undone; run the playbook again to go on waiting.{longer}"
         )
 
 
@@ -43,6 +46,7 @@ def until(
     say: Callable[[str], None],
     pause: float = PAUSE,
     mark: Callable[[], object] | None = None,
+    option: str = "",
 ) -> None:
     """Look until no reason is left.
 
@@ -52,6 +56,7 @@ def until(
     :param say: takes the progress lines.
     :param mark: what it returns changes as long as things go on; the limit then counts from the last change. For what
         takes hours when it is well, such as streaming.
+    :param option: that the limit is the value of, for whoever has to raise it.
     :raises WaitedTooLong: when the limit passes.
     """
     begin = changed_at = time.monotonic()
@@ -65,7 +70,7 @@ def until(
         if mark and (there := mark()) != reached:
             reached, changed_at = there, now
         if now - changed_at > limit:
-            raise WaitedTooLong(what, limit, reasons)
+            raise WaitedTooLong(what, limit, reasons, option)
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         line = textwrap.shorten(reasons[0], SHOWN, placeholder=" ...") + more
         if line != said or now - said_at > SAY_AGAIN:

@@ -121,3 +121,11 @@ def test_a_look_may_end_the_wait(clock: Clock) -> None:
 
     with pytest.raises(CassopsError, match="crashed again"):
         waiting.until(look, "peace", 10, lambda line: None)
+
+
+def test_who_waited_too_long_is_told_what_to_raise(clock: Clock) -> None:
+    with pytest.raises(waiting.WaitedTooLong) as caught:
+        waiting.until(Look(["a is down"]), "peace", 3, lambda line: None, pause=1, option="wait_timeout")
+    assert str(caught.value).endswith(
+        "run the playbook again to go on waiting. If it only takes longer, raise wait_timeout."
+    )
