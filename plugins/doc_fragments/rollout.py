@@ -60,7 +60,7 @@ options:
   force:
     description:
       - Restart every node, not only those with a change pending. Default is V(false).
-      - A forced rollout that was interrupted less than a day ago is gone on with.
+      - A forced rollout whose last batch was done less than a day ago is gone on with.
     type: raw
   ignore:
     description:

@@ -413,9 +413,9 @@ class Restarts:
 
     # Small things
 
-    def annotate(self, key: str, value: str | None) -> None:
-        """An annotation of the ledger; None takes it away."""
-        patch = {"metadata": {"annotations": {key: value}}}
+    def annotate(self, values: Mapping[str, str | None]) -> None:
+        """Annotations of the ledger; None takes one away."""
+        patch = {"metadata": {"annotations": dict(values)}}
         ledger = ledger_name(self.cluster.name, self.cluster.own.datacenter)
         self.cluster.kube.patch("ConfigMap", ledger, patch)
 

@@ -193,6 +193,35 @@ def test_a_forced_rollout_that_was_interrupted_long_ago_is_forgotten(world: Roll
     assert len(world.roll(force=True)["restarted"]) == 6
 
 
+DAY = 86400.0
+
+
+def test_a_forced_rollout_that_takes_longer_than_a_day_is_gone_on_with(world: Rolling) -> None:
+    """Its last batch tells how long ago it was interrupted, and not its beginning."""
+    world.roll(force=True, pause_after="canary")
+    world.kube.clock += 0.9 * DAY
+    second = world.roll(force=True, pause_after="rack")["restarted"]
+    world.kube.clock += 0.9 * DAY
+    left = {*world.nodes} - {FIRST, *second}
+    assert second
+    assert {*world.roll(force=True)["restarted"]} == left
+    world.assert_whole()
+
+
+def test_one_that_was_killed_before_its_first_batch_was_done_is_gone_on_with(world: Rolling) -> None:
+    """Such is also the note of an older version."""
+    world.roll(force=True, pause_after="canary")
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {rollout.FORCED_UNTIL: None}}})
+    world.kube.clock += 0.9 * DAY
+    assert {*world.roll(force=True)["restarted"]} == {*world.nodes} - {FIRST}
+
+
+def test_a_forced_rollout_is_forgotten_a_day_after_its_last_batch(world: Rolling) -> None:
+    world.roll(force=True, pause_after="canary")
+    world.kube.clock += 1.1 * DAY
+    assert {*world.roll(force=True)["restarted"]} == {*world.nodes}
+
+
 def test_a_forced_rollout_that_another_change_came_after_begins_anew(world: Rolling) -> None:
     """What the change restarted was restarted before whatever the next forced one is for."""
     world.roll(force=True, pause_after="canary")
