@@ -161,7 +161,7 @@ class Rollout:
             seen = self.cluster.ask_all(self.cluster.look())
             return rollout_plan.before_upgrade(self.cluster, seen, self.settings, self.params.get("snapshot"))
 
-        self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
+        self.restarts.wait_gates(look, "the gates before an upgrade to open")
 
     # Forced
 

@@ -24,7 +24,10 @@ A_WHILE = 5.0
 # Letters of a reason in a progress line: a registry's words have a thousand. An error has them all.
 SHOWN = 300
 # Options whose values are limits, as modules call them; the variables of roles end in them.
-GATES, WAIT = "gate_timeout", "wait_timeout"
+GATES_LIMIT, WAIT_LIMIT = "gate_timeout", "wait_timeout"
+
+Look = Callable[[], Sequence[str]]
+Mark = Callable[[], object]
 
 
 class WaitedTooLong(CassopsError):
@@ -40,12 +43,12 @@ class WaitedTooLong(CassopsError):
 
 
 def until(
-    look: Callable[[], Sequence[str]],
+    look: Look,
     what: str,
     limit: float,
     say: Callable[[str], None],
     pause: float = PAUSE,
-    mark: Callable[[], object] | None = None,
+    mark: Mark | None = None,
     option: str = "",
 ) -> None:
     """Look until no reason is left.
