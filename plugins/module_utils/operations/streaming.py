@@ -18,9 +18,12 @@ from ..kube import Kube
 from ..observe import attempt
 from ..report import size
 from . import failures
+from .waiting import stretched
 
-# Seconds between two looks: each starts a Java process.
+# Seconds between two looks at first, and when it has lasted: each starts a Java process, which prints every file that
+# has come so far.
 LOOK_AGAIN = 10.0
+LONGEST = 60.0
 VERB_LIMIT = 60.0
 STREAM_FAILED = "Some data streaming failed"
 RECEIVING, SENDING = "receiving", "sending"
@@ -97,6 +100,7 @@ class Stream:
     # When the first bytes were seen, and how many there were: a run may find a node that is half-way.
     since: float = 0.0
     first: int = 0
+    began: float = field(default_factory=time.monotonic)
     # Not at once: whoever starts needs its processors for that, and nodetool is one more JVM.
     looked: float = field(default_factory=time.monotonic)
     silent: bool = False
@@ -113,7 +117,7 @@ class Stream:
         """Ask the node, not too often, and say how far it is."""
         now = time.monotonic()
         self.silent = False
-        if now - self.looked < LOOK_AGAIN:
+        if now - self.looked < stretched(LOOK_AGAIN, now - self.began, LONGEST):
             return self.words(now)
         self.looked = now
         told = attempt(lambda: nodetool.run(kube, pod, [["netstats"]], VERB_LIMIT, check=True)[0].data)

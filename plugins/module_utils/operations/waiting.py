@@ -15,8 +15,12 @@ from typing import Any
 
 from ..errors import CassopsError
 
-# Seconds between two looks. A look costs the API server one or two LISTs.
+# Seconds between two looks at first; and when a wait has lasted, see L(stretched). A look costs the API server some
+# LISTs, of megabytes in a large datacenter.
 PAUSE = 0.5
+LONGEST_PAUSE = 15.0
+# Seconds for which a wait is as prompt as at first: most are over by then.
+PROMPT = 120.0
 # A line is shown when the reasons change, and at least this often (seconds).
 SAY_AGAIN = 10.0
 # For how long a call in the background is left alone before somebody is told how far it is (seconds).
@@ -42,6 +46,11 @@ class WaitedTooLong(CassopsError):
         )
 
 
+def stretched(pause: float, waited: float, longest: float = LONGEST_PAUSE) -> float:
+    """Seconds until another look: what has lasted for hours may be seen some seconds late."""
+    return max(pause, min(longest, (waited - PROMPT) / 100))
+
+
 def until(
     look: Look,
     what: str,
@@ -57,6 +66,7 @@ def until(
     :param what: what is waited for, as the beginning of a sentence ("all nodes up").
     :param limit: seconds.
     :param say: takes the progress lines.
+    :param pause: seconds between two looks at first; they grow with the time that was waited.
     :param mark: what it returns changes as long as things go on; the limit then counts from the last change. For what
         takes hours when it is well, such as streaming.
     :param option: that the limit is the value of, for whoever has to raise it.
@@ -80,7 +90,7 @@ def until(
             most = "" if mark else f" of at most {limit:.0f} s"
             say(f"waiting for {what}: {line}, {now - begin:.0f} s{most}")
             said, said_at = line, now
-        time.sleep(pause)
+        time.sleep(stretched(pause, now - begin))
 
 
 def in_background(call: Callable[[], Any]) -> Future[Any]:

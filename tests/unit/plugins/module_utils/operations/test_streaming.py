@@ -198,3 +198,22 @@ def test_it_is_not_asked_at_each_look(node: Node) -> None:
     for _look in range(10):
         node.look(stream, streaming.LOOK_AGAIN / 4)
     assert node.asked == ["netstats"] * 2
+
+
+def test_a_node_that_streams_for_hours_is_asked_each_minute(node: Node) -> None:
+    """By then nodetool prints megabytes of files that have come."""
+    stream = Stream()
+    for _look in range(4 * 3600):
+        node.look(stream, 1)
+    assert len(node.asked) < 4 * 60 + 200
+    node.asked.clear()
+    for _look in range(600):
+        node.look(stream, 1)
+    assert len(node.asked) == 10
+
+
+def test_in_the_first_minutes_it_is_asked_as_often_as_ever(node: Node) -> None:
+    stream = Stream()
+    for _look in range(900):
+        node.look(stream, 1)
+    assert len(node.asked) >= 900 / streaming.LOOK_AGAIN - 1
