@@ -60,7 +60,7 @@ options:
   force:
     description:
       - Restart every node, not only those with a change pending. Default is V(false).
-      - A forced rollout that was interrupted less than a day ago is gone on with.
+      - A forced rollout whose last batch was done less than a day ago is gone on with.
     type: raw
   ignore:
     description:
@@ -92,12 +92,16 @@ options:
   gate_timeout:
     description:
       - Limit in seconds of the wait for the gates to open before a batch. When it passes the task fails and tells what
-        is in the way.
+        is in the way. While nodes deliver hints it counts from the last file that is delivered.
     type: int
     default: 120
   wait_timeout:
     description:
-      - Limit in seconds of the wait for restarted nodes to be back.
+      - Limit in seconds of the wait for restarted nodes to be back, and for them to have all writes that others keep
+        for them as hints. It counts from the last progress, which is a node that comes a step on, or a file of hints
+        that is delivered.
+      - A node that replays a long commit log shows no progress, nor do the hints of a large datacenter while each file
+        takes long. Raise it for those.
     type: int
     default: 1800
 """

@@ -315,6 +315,12 @@ def no_hints(view: View, host_ids: Collection[str] | None = None) -> list[str]:
     return reasons + _unknown(view, "which hints wait", lambda activity: activity.hints)
 
 
+def kept_hints(view: View) -> dict[str, int]:
+    """Files of hints by the node that keeps them; nodes that do not tell are left out."""
+    told = _facts(view, lambda activity: activity.hints)
+    return {pod: sum(hints.values()) for pod, hints in told if hints is not None}
+
+
 def free_disk(view: View, percent: float = FREE_TO_RESTART) -> list[str]:
     """G10: every volume has so many percent free."""
     reasons = [

@@ -29,7 +29,7 @@ from .cluster import Sight
 from .moving import Moving
 from .patience import Patience, Silence, last_words
 from .streaming import HalfWay, Stream
-from .waiting import until
+from .waiting import GATES_LIMIT, WAIT_LIMIT, until
 
 # Seconds between two looks that ask every node.
 PAUSE = 1.0
@@ -95,7 +95,7 @@ class Joining(Moving):
 
         if closed():
             what = f"the gates before {self.members.short(pod)} joins to open"
-            until(look, what, self.gate_limit, self.progress, PAUSE)
+            until(look, what, self.gate_limit, self.progress, PAUSE, option=GATES_LIMIT)
         return latest[0]
 
     def way_back(self, pod: str) -> str:
@@ -133,7 +133,8 @@ class Joining(Moving):
             self.see_failed_stream(pod, stream)
             return [words]
 
-        until(look, f"{self.members.short(pod)} to join", self.limit, self.progress, PAUSE, mark=stream.mark)
+        what = f"{self.members.short(pod)} to join"
+        until(look, what, self.limit, self.progress, PAUSE, mark=stream.mark, option=WAIT_LIMIT)
 
     def half_way(self, node: NodeView) -> None:
         """:raises HalfWay: it died, and no node may go on over partial data."""

@@ -31,7 +31,7 @@ from .cluster import Cluster, Sight
 from .moving import Moving
 from .patience import Silence, last_words
 from .streaming import SENDING, VERB_LIMIT, Stream
-from .waiting import until
+from .waiting import GATES_LIMIT, WAIT_LIMIT, until
 
 PAUSE = 2.0
 ASK_LIMIT = 20.0
@@ -98,7 +98,7 @@ class Leaving(Moving):
         # Each that takes over says what room it has.
         if closed(self.cluster.again(sight, everyone=True)):
             what = f"the gates before {self.members.short(pod)} leaves to open"
-            until(look, what, self.gate_limit, self.progress, PAUSE)
+            until(look, what, self.gate_limit, self.progress, PAUSE, option=GATES_LIMIT)
 
     def no_room(self, scene: scaling.Scene, pod: str) -> list[str]:
         """:raises CassopsError: what it holds does not fit on the others; waiting does not help."""
@@ -160,7 +160,8 @@ class Leaving(Moving):
             # Its nodetool was ended, and it goes on: what moves counts as always.
             return [stream.look(self.cluster.kube, pod)]
 
-        until(look, f"{self.members.short(pod)} to leave", self.limit, self.progress, PAUSE, mark=stream.mark)
+        what = f"{self.members.short(pod)} to leave"
+        until(look, what, self.limit, self.progress, PAUSE, mark=stream.mark, option=WAIT_LIMIT)
 
     def without_worker(self, sight: Sight, node: NodeView) -> str:
         """What a person can do about a node on its way whose worker is silent."""

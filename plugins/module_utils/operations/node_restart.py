@@ -32,8 +32,9 @@ from ..errors import CassopsError
 from ..ledger import ledger_name
 from ..view import NodeView, RackView, View
 from .cluster import CLUSTER, RELEASED, Cluster, Sight, unasked
+from .delivery import Delivery
 from .patience import NO_START, NO_WORKER, Patience, last_words
-from .waiting import until
+from .waiting import GATES_LIMIT, WAIT_LIMIT, Look, Mark, until
 
 # Seconds.
 SETTLE_LIMIT = 120.0
@@ -225,13 +226,15 @@ class Restarts:
 
     def _open_gates(self, batch: rollout.Batch) -> Sight:
         latest: list[Sight] = []
+        hints = Delivery()
 
         def look() -> Sequence[str]:
             sight = self.cluster.ask(self.cluster.look(), also=batch.nodes)
             latest[:] = [sight]
+            hints.see(sight.view.joined(sight.others))
             return self._gates(sight, batch)
 
-        self.wait_until(look, f"the gates before {short(batch.nodes)} to open", self.limits.gates, PAUSE)
+        self.wait_gates(look, f"the gates before {short(batch.nodes)} to open", hints.mark)
         return latest[0]
 
     def _release(self, view: View, batch: rollout.Batch) -> None:
@@ -270,16 +273,18 @@ class Restarts:
         :return: what was seen when they had all.
         """
         latest = [back]
+        hints = Delivery()
 
         def lacking() -> Sequence[str]:
             return rollout.caught_up(latest[0].view, batch, self.settings, latest[0].others)
 
         def look() -> Sequence[str]:
             latest[:] = [self.cluster.ask(self.cluster.look(), also=batch.nodes)]
+            hints.see(latest[0].view.joined(latest[0].others))
             return lacking()
 
         if lacking():
-            self.wait_until(look, f"{short(batch.nodes)} to have all writes", self.limits.wait, PAUSE)
+            self.wait_nodes(look, f"{short(batch.nodes)} to have all writes", hints.mark)
         return latest[0]
 
     def wait_well(self, pods: Sequence[str]) -> None:
@@ -293,16 +298,18 @@ class Restarts:
     ) -> None:
         old = {node.pod: node.uid for node in before.nodes} if before else {}
         patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+        came = Coming()
 
         def look() -> Sequence[str]:
             sight = self.cluster.look()
             mine = only(sight.view, pods)
+            came.see(mine.nodes, old)
             self._give_up(patience.lost(mine.nodes), mine, sight.view)
             stays = [node for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
             late = self._late(mine.nodes)
             return [still_there(node, late) for node in stays] or gates.running(mine) or proved(sight)
 
-        self.wait_until(look, f"{short(pods)} {what}", self.limits.wait, PAUSE)
+        self.wait_nodes(look, f"{short(pods)} {what}", came.mark)
 
     def _late(self, nodes: Iterable[NodeView]) -> list[str]:
         """Nodes whose pods' grace period is over. Each is told once: when its pod is gone nothing tells of it."""
@@ -347,8 +354,8 @@ class Restarts:
             left = self.settings.soak - (time.monotonic() - since)
             return reasons or ([f"{left:.0f} s more"] if left > 0 else [])
 
-        limit = self.limits.wait + self.settings.soak
-        self.wait_until(look, f"{short(batch.nodes)} to stay well for {self.settings.soak:.0f} s", limit, PAUSE)
+        soak = self.settings.soak
+        self.wait_nodes(look, f"{short(batch.nodes)} to stay well for {soak:.0f} s", more=soak)
         return latest[0]
 
     # Partitions
@@ -413,15 +420,25 @@ class Restarts:
 
     # Small things
 
-    def annotate(self, key: str, value: str | None) -> None:
-        """An annotation of the ledger; None takes it away."""
-        patch = {"metadata": {"annotations": {key: value}}}
+    def annotate(self, values: Mapping[str, str | None]) -> None:
+        """Annotations of the ledger; None takes one away."""
+        patch = {"metadata": {"annotations": dict(values)}}
         ledger = ledger_name(self.cluster.name, self.cluster.own.datacenter)
         self.cluster.kube.patch("ConfigMap", ledger, patch)
 
-    def wait_until(self, look: Callable[[], Sequence[str]], what: str, limit: float, pause: float = 0.5) -> None:
-        """Look until no reason is left; a line of progress now and then."""
-        until(look, what, limit, lambda text: self.say(text, important=False), pause)
+    def wait_gates(self, look: Look, what: str, mark: Mark | None = None) -> None:
+        """Until no gate is closed any more."""
+        until(look, what, self.limits.gates, self.tell, PAUSE, mark, self.settings.prefix + GATES_LIMIT)
+
+    def wait_nodes(self, look: Look, what: str, mark: Mark | None = None, more: float = 0) -> None:
+        """Until nodes are as they shall be.
+
+        :param more: seconds beyond the limit.
+        """
+        until(look, what, self.limits.wait + more, self.tell, PAUSE, mark, self.settings.prefix + WAIT_LIMIT)
+
+    def tell(self, text: str) -> None:
+        self.say(text, important=False)
 
     def say(self, text: str, important: bool = True) -> None:
         """A line of progress, with the nodes in short: their datacenter stands before it already."""
@@ -481,6 +498,25 @@ class Stopwatch:
     def lap(self) -> float:
         before, self._last = self._last, time.monotonic()
         return self._last - before
+
+
+class Coming:
+    """What nodes that start have come through so far.
+
+    It only grows, and not for ever: a node that starts again and again does not come on.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, bool, str | None, bool]] = set()
+
+    def see(self, nodes: Iterable[NodeView], old: Mapping[str, str | None]) -> None:
+        """:param old: the UIDs of the pods that were stopped."""
+        self._seen |= {
+            (node.pod, bool(node.uid) and node.uid == old.get(node.pod), node.phase, node.ready) for node in nodes
+        }
+
+    def mark(self) -> int:
+        return len(self._seen)
 
 
 def no_further_proof(sight: Sight) -> Sequence[str]:  # noqa: ARG001

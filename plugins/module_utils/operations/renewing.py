@@ -26,11 +26,12 @@ from ..replacement import REPLACE, Case, Decision
 from ..view import NodeView
 from . import failures, repairing
 from .cluster import Cluster, Sight
+from .delivery import Delivery
 from .draining import CLOSE_LIMIT, DRAIN_LIMIT
 from .healing import SAID, Healing
 from .members import Members
 from .replacing import Done, Replacing
-from .waiting import until
+from .waiting import GATES_LIMIT, until
 
 PAUSE = 1.0
 # Seconds between closing CQL and draining, for clients to go elsewhere.
@@ -117,18 +118,21 @@ class Renewing:
 
     def open_gates(self, pod: str, wanted: renewal.Wanted) -> Sight:
         latest: list[Sight] = []
+        hints = Delivery()
 
         def look() -> Sequence[str]:
             sight = self.cluster.ask(self.cluster.look(), also=[pod])
             latest[:] = [sight]
             scene = scaling.Scene(sight.view, sight.others)
+            hints.see(scene.cluster)
             closed = scaling.before_step(scene) + gates.no_hints(scene.cluster)
             if not closed:
                 self.refuse(scene, self.node(sight, pod), wanted)
             return closed
 
         what = f"the gates before {self.members.short(pod)} gives up its volume to open"
-        until(look, what, float(self.params["gate_timeout"]), self.progress, PAUSE)
+        limit = float(self.params[GATES_LIMIT])
+        until(look, what, limit, self.progress, PAUSE, hints.mark, GATES_LIMIT)
         return latest[0]
 
     def refuse(self, scene: scaling.Scene, node: NodeView, wanted: renewal.Wanted) -> None:

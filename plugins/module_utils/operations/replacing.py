@@ -41,7 +41,7 @@ from .cluster import Cluster, Sight
 from .members import Members
 from .patience import NO_START, NO_WORKER, Patience, last_words
 from .streaming import VERB_LIMIT, HalfWay, Stream
-from .waiting import until
+from .waiting import WAIT_LIMIT, until
 
 # Seconds between two looks that ask every node.
 PAUSE = 1.0
@@ -390,7 +390,7 @@ class Replacing:
             return [f"{plan.pod} {self.look_at_streams(plan, stream)}"]
 
         what = f"{plan.pod} to take its place"
-        until(look, what, self.limit, self.ctx.progress, PAUSE, mark=stream.mark)
+        until(look, what, self.limit, self.ctx.progress, PAUSE, mark=stream.mark, option=WAIT_LIMIT)
         return stream.done
 
     def half_way(self, node: NodeView) -> None:

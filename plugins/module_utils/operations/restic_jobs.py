@@ -10,6 +10,7 @@ counts is whether bytes move.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -65,7 +66,6 @@ class _State:
     moved_at: float = field(default_factory=time.monotonic)
     began_at: float = field(default_factory=time.monotonic)
     first: int | None = None
-    said_at: float = field(default_factory=time.monotonic)
     # What the last look said, if it could not look.
     unseen: str = ""
 
@@ -77,6 +77,22 @@ class _State:
         """Seconds until it is worth a look: its end is to be seen soon after it came."""
         left = self.left(now)
         return (now - self.began_at) / 10 if left is None else left / 2
+
+    def slowness(self, now: float) -> float:
+        """Who has the most of it is waited for longest; before all, one that does not answer or has not moved yet."""
+        left = self.left(now)
+        return math.inf if self.unseen or left is None else left
+
+    def words(self, now: float) -> str:
+        """How far it is."""
+        job = self.job
+        if self.unseen:
+            return f"cannot be looked at just now ({self.unseen})"
+        if not job.total:
+            return f"{report.age(now - self.began_at)} so far"
+        left = time_left(self.left(now))
+        complaint = f"; {job.error.rpartition('; ')[2]}" if job.error else ""
+        return f"{moved(job.done, job.total)}{f', {left} left' if left else ''}{complaint}"
 
 
 def may_begin(work: Work, running: Iterable[Work], parallel: str) -> bool:
@@ -116,6 +132,7 @@ class Jobs:
         beat: Callable[[], None],
         limit: float,
     ) -> None:
+        self.count = len(works)
         self.waiting = list(works)
         self.ctx = ctx
         self.verb = verb
@@ -126,6 +143,7 @@ class Jobs:
         self.running: dict[str, _State] = {}
         # Monotonic seconds.
         self.next_look = 0.0
+        self.said_at = time.monotonic()
         # Those that ended well, and with which is being done what is to be done then.
         self.finishing: dict[Future[CassopsError | None], _State] = {}
         self.failures: dict[str, str] = {}
@@ -153,6 +171,7 @@ class Jobs:
         looks = together(lambda state: attempt(lambda: state.work.restic.look(state.work.name, lasting)), states)
         for state, look in zip(states, looks, strict=True):
             self._see(state, look)
+        self._tell()
 
     def _rest(self) -> None:
         """What is left of the time until another look: all of it where none could be had."""
@@ -205,9 +224,6 @@ class Jobs:
     def _go_on(self, state: _State, now: float) -> None:
         if now - state.moved_at > self.limit:
             self._fail(state, f"{self.verb} {state.work.pod} {self._stuck(state)}")
-        elif now - state.said_at >= SAY_AGAIN:
-            state.said_at = now
-            self.ctx.progress(self._line(state, now), important=True)
 
     def _stuck(self, state: _State) -> str:
         why = state.unseen or state.job.error
@@ -216,17 +232,23 @@ class Jobs:
         said = f"; it says: {why}" if why else ""
         return f"was not done within the {self.limit:.0f} s of wait_timeout; it may need more of them{said}"
 
-    def _line(self, state: _State, now: float) -> str:
-        pod, job = state.work.pod, state.job
-        if state.unseen:
-            return f"{self.verb} {pod}: cannot be looked at just now ({state.unseen})"
-        if not job.total:
-            return f"{self.verb} {pod}: {report.age(now - state.began_at)} so far"
-        part = 100 * job.done / job.total
-        said = f"{self.verb} {pod}: {part:.0f} %, {report.size(job.done)} of {report.size(job.total)}"
-        left = time_left(state.left(now))
-        complaint = f"; {job.error.rpartition('; ')[2]}" if job.error else ""
-        return f"{said}{f', {left} left' if left else ''}{complaint}"
+    def _tell(self) -> None:
+        """One line for all that run, now and then: a rack may have a hundred nodes."""
+        now = time.monotonic()
+        if self.running and now - self.said_at >= SAY_AGAIN:
+            self.said_at = now
+            self.ctx.progress(self._line(list(self.running.values()), now))
+
+    def _line(self, states: Sequence[_State], now: float) -> str:
+        slowest = max(states, key=lambda state: state.slowness(now))
+        words = f"{slowest.work.pod}: {slowest.words(now)}"
+        if len(states) == 1:
+            return f"{self.verb} {words}"
+        ended = self.count - len(self.waiting) - len(self.running) - len(self.failures)
+        parts = [f"{ended} of {self.count} done"]
+        if any(state.job.total for state in states):
+            parts.append(moved(sum(state.job.done for state in states), sum(state.job.total for state in states)))
+        return f"{self.verb} {len(states)} nodes: {', '.join(parts)}; the slowest is {words}"
 
     def _take_finished(self) -> None:
         for done in [each for each in self.finishing if each.done()]:
@@ -297,6 +319,10 @@ def seconds_left(done: int, total: int, first: int, spent: float) -> float | Non
     if done <= first or spent < 1:
         return None
     return (total - done) / ((done - first) / spent)
+
+
+def moved(done: int, total: int) -> str:
+    return f"{100 * done / total:.0f} %, {report.size(done)} of {report.size(total)}"
 
 
 def time_left(left: float | None) -> str:

@@ -25,8 +25,9 @@ from ..restoring import CREATE, LOAD, REPLACE, Parcel, Plan
 from ..view import View
 from . import described, restore_volumes
 from .cluster import Cluster, Place
+from .delivery import Delivery
 from .restore_volumes import Folder
-from .waiting import until
+from .waiting import GATES_LIMIT, until
 
 DDL_LIMIT = 60.0
 TRUNCATE_LIMIT = 120.0
@@ -87,17 +88,20 @@ class Filling:
         Hints of a table that is made again under its old id would bring rows that were written after the backup.
         """
         latest: list[View] = []
+        hints = Delivery()
 
         def look() -> Sequence[str]:
             # All of them: each tells its own tokens.
             sight = self.cluster.ask_all(self.cluster.look())
             seen = sight.view.joined(sight.others)
             latest[:] = [sight.view]
+            hints.see(seen)
             places = zip((self.cluster.own, *self.cluster.peers), (sight.view, *sight.others), strict=True)
             self.nodes = [(place.kube, node.pod) for place, each in places for node in each.nodes]
             return [*gates.whole(sight.view), *gates.one_line(seen), *gates.no_hints(seen)]
 
-        until(look, "the gates before the restore to open", self.gate_limit, self.ctx.progress, PAUSE)
+        what = "the gates before the restore to open"
+        until(look, what, self.gate_limit, self.ctx.progress, PAUSE, hints.mark, GATES_LIMIT)
         return latest[0]
 
     # The schema

@@ -23,7 +23,7 @@ from ..observe import Objects, attempt
 from . import rollout_plan, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
-from .rollout_plan import FORCED_SINCE, MOMENT, done_since, forced_since
+from .rollout_plan import FORCED_SINCE, FORCED_UNTIL, MOMENT, done_since, forced_since
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -102,7 +102,7 @@ class Rollout:
             sight = self.cluster.again(seen)
         # An earlier one that was left half way is no measure of what another change has restarted since.
         if since or (self.restarts.done and forced_since(self.cluster, sight.found)):
-            self.restarts.annotate(FORCED_SINCE, None)
+            self.restarts.annotate({FORCED_SINCE: None, FORCED_UNTIL: None})
         self.restarts.settle()
         if not self.params["rollback"]:
             way_back.forget(self.cluster, sight.found)
@@ -115,6 +115,9 @@ class Rollout:
         self.restarts.say(f"{short(batch.nodes)}: {batch.why}")
         seen = self.restarts.batch(batch, sight)
         self.finished, self.left = self.finished + 1, 0
+        if self.settings.force:
+            # A large datacenter takes more than a day.
+            self.restarts.annotate({FORCED_UNTIL: self.moment()})
         return seen
 
     def tell(self, plan: rollout.Plan) -> None:
@@ -158,7 +161,7 @@ class Rollout:
             seen = self.cluster.ask_all(self.cluster.look())
             return rollout_plan.before_upgrade(self.cluster, seen, self.settings, self.params.get("snapshot"))
 
-        self.restarts.wait_until(look, "the gates before an upgrade to open", float(self.params["gate_timeout"]))
+        self.restarts.wait_gates(look, "the gates before an upgrade to open")
 
     # Forced
 
@@ -171,10 +174,12 @@ class Rollout:
             done = short(done_since(sight.view, noted)) or "no node"
             self.restarts.say(f"going on with the forced rollout that began at {noted}: {done} restarted since then")
             return noted
-        now = datetime.fromtimestamp(self.cluster.kube.server_time(), timezone.utc)
-        since = now.strftime(MOMENT)
-        self.restarts.annotate(FORCED_SINCE, since)
+        since = self.moment()
+        self.restarts.annotate({FORCED_SINCE: since, FORCED_UNTIL: None})
         return since
+
+    def moment(self) -> str:
+        return datetime.fromtimestamp(self.cluster.kube.server_time(), timezone.utc).strftime(MOMENT)
 
     # For people
 

@@ -19,10 +19,11 @@ from ..observe import VERSION, Objects, revisions, runs, together
 from ..view import NodeView, View
 from .cluster import CLUSTER, Cluster, Sight
 
-# Annotation of the ledger's ConfigMap: since when a forced rollout is under way.
+# Annotations of the ledger's ConfigMap: since when a forced rollout is under way, and when its last batch was done.
 FORCED_SINCE = "cassops.kubernetes/forced-since"
+FORCED_UNTIL = "cassops.kubernetes/forced-until"
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
-# Seconds; a forced rollout that began longer ago is not gone on with, but begun anew.
+# Seconds; a forced rollout whose last batch is longer ago is not gone on with, but begun anew.
 FORGOTTEN = 86400.0
 
 SETTINGS: Mapping[str, Any] = {
@@ -114,10 +115,13 @@ def predicted(
 def forced_since(cluster: Cluster, found: Objects) -> str | None:
     """Since when a forced rollout is under way that is gone on with; None where there is none."""
     ledger = found.get("ConfigMap", ledger_name(cluster.name, cluster.own.datacenter)) or {"metadata": {}}
-    noted: str | None = (ledger["metadata"].get("annotations") or {}).get(FORCED_SINCE)
+    notes: Mapping[str, str] = ledger["metadata"].get("annotations") or {}
+    noted = notes.get(FORCED_SINCE)
     if noted is None:
         return None
-    age = cluster.kube.server_time() - datetime.strptime(noted, MOMENT).replace(tzinfo=timezone.utc).timestamp()
+    # Before its first batch is done there is no second note.
+    last = max(noted, notes.get(FORCED_UNTIL, noted))
+    age = cluster.kube.server_time() - datetime.strptime(last, MOMENT).replace(tzinfo=timezone.utc).timestamp()
     return noted if age < FORGOTTEN else None
 
 

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .. import nodetool
 from ..errors import CassopsError
@@ -15,9 +18,12 @@ from ..kube import Kube
 from ..observe import attempt
 from ..report import size
 from . import failures
+from .waiting import stretched
 
-# Seconds between two looks: each starts a Java process.
+# Seconds between two looks at first, and when it has lasted: each starts a Java process, which prints every file that
+# has come so far.
 LOOK_AGAIN = 10.0
+LONGEST = 60.0
 VERB_LIMIT = 60.0
 STREAM_FAILED = "Some data streaming failed"
 RECEIVING, SENDING = "receiving", "sending"
@@ -25,6 +31,57 @@ RECEIVING, SENDING = "receiving", "sending"
 
 class HalfWay(CassopsError):
     """The new node will not finish; another attempt may."""
+
+
+# By plan, peer and number of the session with that peer: bytes done, and all.
+Bytes = Mapping[tuple[str, str, int], tuple[int, int]]
+
+
+def open_sessions(sessions: Iterable[Mapping[str, Any]], direction: str) -> Bytes:
+    """Those of what nodetool netstats tells that move bytes in one direction.
+
+    Several sessions with one peer are always told in one order. One that is over is told without its bytes.
+    """
+    met: Counter[tuple[str, str]] = Counter()
+    found = {}
+    for session in sessions:
+        plan, peer = session["plan_id"], session["peer"]
+        told = session[direction]
+        if told:
+            found[plan, peer, met[plan, peer]] = (told["bytes_done"] or 0, told["bytes"] or 0)
+        met[plan, peer] += 1
+    return found
+
+
+def plans(sessions: Bytes) -> set[str]:
+    return {plan for plan, _peer, _number in sessions}
+
+
+def gone_on(seen: Bytes, now: Bytes) -> Bytes:
+    """All sessions so far, each as far as it was at most. One that is not open any more has all of its bytes.
+
+    Cassandra forgets the bytes of a session when it is over (C(StreamSession.closeSession)): what is open never tells
+    the whole.
+    """
+    closed = {name: (total, total) for name, (_done, total) in seen.items() if name not in now}
+    moved = {
+        name: (max(done, seen.get(name, (0, 0))[0]), max(total, seen.get(name, (0, 0))[1]))
+        for name, (done, total) in now.items()
+    }
+    return {**closed, **moved}
+
+
+def builds(active: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, str, int], ...]:
+    """Indexes and views that are built from what has come: id, name, and how far each is.
+
+    :param active: as nodetool compactionstats tells it. Compactions do not count: a node that gets writes always has
+        some, also when its streams hang.
+    """
+    return tuple(
+        (each["id"], f"{each['type'].lower()} of {each['keyspace']}.{each['table']}", each["done"] or 0)
+        for each in active
+        if "build" in each["type"].lower()
+    )
 
 
 @dataclass
@@ -37,48 +94,73 @@ class Stream:
 
     direction: str = RECEIVING
     mode: str = ""
-    total: int = 0
-    done: int = 0
+    sessions: Bytes = field(default_factory=dict)
+    open: frozenset[tuple[str, str, int]] = frozenset()
+    building: tuple[tuple[str, str, int], ...] = ()
+    # When the first bytes were seen, and how many there were: a run may find a node that is half-way.
     since: float = 0.0
+    first: int = 0
+    began: float = field(default_factory=time.monotonic)
     # Not at once: whoever starts needs its processors for that, and nodetool is one more JVM.
     looked: float = field(default_factory=time.monotonic)
-    seen: bool = False
     silent: bool = False
+
+    @property
+    def done(self) -> int:
+        return sum(done for done, _total in self.sessions.values())
+
+    @property
+    def total(self) -> int:
+        return sum(total for _done, total in self.sessions.values())
 
     def look(self, kube: Kube, pod: str) -> str:
         """Ask the node, not too often, and say how far it is."""
         now = time.monotonic()
         self.silent = False
-        if now - self.looked < LOOK_AGAIN:
+        if now - self.looked < stretched(LOOK_AGAIN, now - self.began, LONGEST):
             return self.words(now)
         self.looked = now
         told = attempt(lambda: nodetool.run(kube, pod, [["netstats"]], VERB_LIMIT, check=True)[0].data)
         if isinstance(told, CassopsError):
             return self.mode or "starting"
-        open_now = [session[self.direction] for session in told["sessions"] if session[self.direction]]
-        if open_now and not self.seen:
-            self.seen, self.since = True, now
-        if open_now:
-            self.total = max(self.total, sum(each["bytes"] or 0 for each in open_now))
-            self.done = max(self.done, sum(each["bytes_done"] or 0 for each in open_now))
+        before = self.done
+        self.take(told, now)
+        self.building = self.look_at_builds(kube, pod) if self.total and self.done == before else ()
+        return self.words(now)
+
+    def take(self, told: Mapping[str, Any], now: float) -> None:
+        """What nodetool netstats tells."""
+        open_now = open_sessions(told["sessions"], self.direction)
+        if open_now and not plans(open_now) & plans(self.sessions):
+            # The first attempt, or another one, which streams all anew.
+            self.sessions, self.since = open_now, now
+            self.first = self.done
+        self.sessions, self.open = gone_on(self.sessions, open_now), frozenset(open_now)
         self.mode = told["mode"].lower()
         self.silent = not open_now
-        return self.words(now)
+
+    def look_at_builds(self, kube: Kube, pod: str) -> tuple[tuple[str, str, int], ...]:
+        """When no more bytes come, the node may be busy with those that it has."""
+        told = attempt(lambda: nodetool.run(kube, pod, [["compactionstats"]], VERB_LIMIT, check=True)[0].data)
+        return self.building if isinstance(told, CassopsError) else builds(told["active"])
 
     def words(self, now: float) -> str:
         if self.direction == RECEIVING and self.mode == "normal":
             return "has its data, and does not serve clients yet"
-        if not self.total:
+        done, total = self.done, self.total
+        if not total:
             return self.mode or "starting"
-        words = f"streaming {100 * self.done / self.total:.0f} %, {size(self.done)} of {size(self.total)}"
-        rate = self.done / (now - self.since) if now > self.since else 0
-        if rate and self.done < self.total:
-            words += f", about {max(1, round((self.total - self.done) / rate / 60))} min left"
+        words = f"streaming {100 * done / total:.0f} %, {size(done)} of {size(total)}"
+        if self.building:
+            return f"{words}; {self.building[0][1]}"
+        rate = (done - self.first) / (now - self.since) if now > self.since else 0
+        if rate and done < total:
+            words += f", about {max(1, round((total - done) / rate / 60))} min left"
         return words
 
     def mark(self) -> tuple[object, ...]:
         """Changes as long as it goes on."""
-        return (self.done, self.mode, self.total)
+        return (self.done, self.total, self.mode, self.open, self.building)
 
 
 def failure(kube: Kube, pod: str) -> str | None:

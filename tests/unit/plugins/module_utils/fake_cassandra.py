@@ -201,6 +201,8 @@ class FakeCassandra:
         if list(verb) == ["netstats"]:
             mode = "DRAINED" if pod in self.drained else "NORMAL"
             return {"mode": mode, "sessions": [{"operation": "Repair", "peer": "198.19.0.9"}] * self.streams_of(pod)}
+        if list(verb) == ["compactionstats"]:
+            return {"active": []}
         if list(verb) == ["gossipinfo"]:
             return {row["address"]: {"states": states(row)} for row in self.gossip_of(pod)}
         raise AssertionError(f"the fake does not know nodetool {verb}")

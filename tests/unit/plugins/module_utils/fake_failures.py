@@ -439,7 +439,8 @@ class FailingKube(FakeKube):
         if failing and self.joining[pod] < 0:
             return []
         done = STREAMED_BYTES - STREAMED_BYTES * max(self.joining[pod], 0) // (self.streams_for + 1)
-        return [{"receiving": {"bytes": STREAMED_BYTES, "bytes_done": done}, "operation": "Bootstrap", "peer": "x"}]
+        told = {"operation": "Bootstrap", "plan_id": "a", "peer": "x"}
+        return [{**told, "receiving": {"bytes": STREAMED_BYTES, "bytes_done": done}}]
 
     # Status.
 

@@ -71,11 +71,11 @@ class ScalingCassandra(FakeCassandra):
         return "LEAVING" if pod in self.kube.leaving else "NORMAL"
 
     def sessions(self, pod: str) -> list[dict[str, Any]]:
-        told = {"operation": "Bootstrap", "peer": "x", "receiving": None, "sending": None}
+        told = {"operation": "Bootstrap", "plan_id": "a", "peer": "x", "receiving": None, "sending": None}
         if pod in self.kube.joining:
-            return [{**told, "receiving": {"bytes": 100, "bytes_done": 100 - 10 * self.kube.joining[pod]}}]
+            return [{**told, "receiving": {"bytes": 100, "bytes_done": max(0, 100 - 10 * self.kube.joining[pod])}}]
         if pod in self.kube.leaving:
-            return [{**told, "sending": {"bytes": 100, "bytes_done": 100 - 10 * self.kube.leaving[pod]}}]
+            return [{**told, "sending": {"bytes": 100, "bytes_done": max(0, 100 - 10 * self.kube.leaving[pod])}}]
         return []
 
     def moving(self) -> list[str]:

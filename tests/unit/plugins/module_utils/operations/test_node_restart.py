@@ -29,6 +29,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     rollout_plan,
     sstable_upgrade,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 NODE, ABOVE = "shop-dc1-r2-0", "shop-dc1-r2-1"
 
@@ -409,3 +410,37 @@ def test_rewriting_in_check_mode(world: Rolling) -> None:
 )
 def test_formats_of_more_than_one_age(found: dict[str, int], mixed: bool) -> None:
     assert sstable_upgrade.is_mixed(found) is mixed
+
+
+# --- how far a start is -----------------------------------------------------------------------------------------------
+
+
+def at(phase: str | None, uid: str | None = "new", ready: bool = False) -> list[NodeView]:
+    return [replace(views.whole().nodes[0], uid=uid, phase=phase, ready=ready)]
+
+
+def test_a_node_that_comes_on_is_progress() -> None:
+    came = node_restart.Coming()
+    old = {at("Running")[0].pod: "old"}
+    marks = []
+    for nodes in (
+        at("Running", "old", ready=True),
+        at("Terminating", "old"),
+        at(None, None),
+        at("Pending"),
+        at("Running"),
+        at("Running", ready=True),
+    ):
+        came.see(nodes, old)
+        marks.append(came.mark())
+    assert marks == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_node_that_crashes_again_and_again_is_none() -> None:
+    came = node_restart.Coming()
+    for nodes in (at("Running"), at("Crashed")):
+        came.see(nodes, {})
+    before = came.mark()
+    for nodes in (at("Running", "newer"), at("Crashed", "newer")) * 3:
+        came.see(nodes, {})
+    assert came.mark() == before

@@ -139,6 +139,49 @@ def test_progress_is_told_in_bytes_and_time_left(clock: Clock) -> None:
         assert re.fullmatch(r"upload of r1-0: \d+ %, \d+\.0 MiB of 100\.0 MiB, (1m)?\d+s left", text), text
 
 
+def test_a_hundred_jobs_are_told_in_one_line(clock: Clock) -> None:
+    """The slowest is named, and lines that only tell progress may be left out."""
+    told: list[tuple[str, bool]] = []
+    scripts = [lasting(clock, 100) for _job in range(99)] + [lasting(clock, 200)]
+    for number, script in enumerate(scripts):
+        script.pod = f"r1-{number}"
+    works = [Work(script.pod, "r1", script, "job", ("backup",), "/data") for script in scripts]  # type: ignore[arg-type]
+    jobs = jobs_of(works, Context(progress=lambda text, important=False: told.append((text, important))))
+    assert jobs.run() == {}
+    assert len(told) <= 21
+    assert not any(important for _text, important in told)
+    many = [text for text, _important in told if " nodes: " in text]
+    assert len(many) >= 5
+    for text in many:
+        all_of_them = r"upload of \d+ nodes: \d+ of 100 done, \d+ %, [\d.]+ \wiB of [\d.]+ \wiB"
+        assert re.fullmatch(rf"{all_of_them}; the slowest is r1-99: \d+ %, .* left", text), text
+    assert told[-1][0].startswith("upload of r1-99: ")
+
+
+def test_one_that_cannot_be_looked_at_is_named_before_all(clock: Clock) -> None:
+    back_at = clock.now + 30
+    silent, other = Scripted([DONE]), lasting(clock, 50)
+    other.pod = "r1-1"
+
+    def look(_job: str, _wait: float) -> Job:
+        if clock.now < back_at:
+            raise CassopsError("connection refused")
+        return DONE
+
+    silent.look = look  # type: ignore[method-assign]
+    failures, said, _finished = run(silent, other)
+    assert failures == {}
+    assert any(text.endswith("the slowest is r1-0: cannot be looked at just now (connection refused)") for text in said)
+
+
+def test_what_fails_or_begins_again_is_told_at_once(clock: Clock) -> None:
+    told: list[tuple[str, bool]] = []
+    script = Scripted([Job("ended", 1, {}, "no space")])
+    work = Work("r1-0", "r1", script, "job", ("backup",), "/data")  # type: ignore[arg-type]
+    jobs_of([work], Context(progress=lambda text, important=False: told.append((text, important)))).run()
+    assert [important for _text, important in told] == [True] * 3
+
+
 def test_the_next_ones_move_while_the_first_is_finished(clock: Clock) -> None:
     """Only one rack is busy at a time; reading what was stored, and writing it down, is no upload."""
     scripts = [Scripted([moving(1), DONE], pod=f"r{rack}-0") for rack in (1, 2, 3)]

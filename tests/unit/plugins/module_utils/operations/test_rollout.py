@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -191,6 +192,35 @@ def test_a_forced_rollout_that_was_interrupted_long_ago_is_forgotten(world: Roll
         "ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {rollout.FORCED_SINCE: "2020-01-01T00:00:00Z"}}}
     )
     assert len(world.roll(force=True)["restarted"]) == 6
+
+
+DAY = 86400.0
+
+
+def test_a_forced_rollout_that_takes_longer_than_a_day_is_gone_on_with(world: Rolling) -> None:
+    """Its last batch tells how long ago it was interrupted, and not its beginning."""
+    world.roll(force=True, pause_after="canary")
+    world.kube.clock += 0.9 * DAY
+    second = world.roll(force=True, pause_after="rack")["restarted"]
+    world.kube.clock += 0.9 * DAY
+    left = {*world.nodes} - {FIRST, *second}
+    assert second
+    assert {*world.roll(force=True)["restarted"]} == left
+    world.assert_whole()
+
+
+def test_one_that_was_killed_before_its_first_batch_was_done_is_gone_on_with(world: Rolling) -> None:
+    """Such is also the note of an older version."""
+    world.roll(force=True, pause_after="canary")
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {rollout.FORCED_UNTIL: None}}})
+    world.kube.clock += 0.9 * DAY
+    assert {*world.roll(force=True)["restarted"]} == {*world.nodes} - {FIRST}
+
+
+def test_a_forced_rollout_is_forgotten_a_day_after_its_last_batch(world: Rolling) -> None:
+    world.roll(force=True, pause_after="canary")
+    world.kube.clock += 1.1 * DAY
+    assert {*world.roll(force=True)["restarted"]} == {*world.nodes}
 
 
 def test_a_forced_rollout_that_another_change_came_after_begins_anew(world: Rolling) -> None:
@@ -697,6 +727,62 @@ def test_hints_that_are_not_delivered(pending: Rolling) -> None:
     host = pending.ring.members[SECOND].host_id
     pending.ring.busy[FAR].hints = {host: 2}
     assert f"{FAR} keeps 2 files of hints for {SECOND}" in blocked(pending)
+
+
+class Slow:
+    """Each look comes after 100 s, in which one more file of hints is delivered, if any is."""
+
+    def __init__(self, world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world = world
+        self.now = 0.0
+        monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: self.now, sleep=self.sleep))
+
+    def sleep(self, _seconds: float) -> None:
+        self.now += 100
+        for activity in self.world.ring.busy.values():
+            activity.hints = {host: count - 1 for host, count in activity.hints.items() if count > 1}
+
+
+def test_hints_that_are_being_delivered_are_waited_for_at_the_gate(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(pending, monkeypatch)
+    pending.ring.busy[FAR].hints = {pending.ring.members[SECOND].host_id: 5}
+    assert pending.roll(gate_timeout=150)["changed"] is True
+    assert slow.now >= 500
+    pending.assert_whole()
+
+
+def test_hints_that_are_being_delivered_to_a_node_that_is_back_are_waited_for(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[str] = []
+    delete = pending.kube.delete
+
+    def keep(kind: str, name: str, **options: Any) -> Any:
+        if kind == "Pod" and not kept:
+            kept.append(name)
+            pending.ring.busy[FAR].hints = {pending.ring.members[name].host_id: 9}
+        return delete(kind, name, **options)
+
+    monkeypatch.setattr(pending.kube, "delete", keep)
+    slow = Slow(pending, monkeypatch)
+    assert pending.roll(wait_timeout=250)["changed"] is True
+    assert slow.now >= 900
+    pending.assert_whole()
+
+
+def test_a_node_that_comes_on_slowly_is_waited_for(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its steps takes less than the limit, all of them more."""
+    pending.kube.slow_end, pending.kube.slow = 4, 4
+    slow = Slow(pending, monkeypatch)
+    assert pending.roll(wait_timeout=450, limit="r1-1", canary=False)["restarted"] == [FIRST]
+    assert slow.now > 450
+
+
+def test_who_waits_too_long_is_told_what_to_raise(pending: Rolling) -> None:
+    pending.ring.busy[FAR].hints = {pending.ring.members[SECOND].host_id: 2}
+    assert blocked(pending, gate_timeout=0).endswith("If it only takes longer, raise rollout_gate_timeout.")
 
 
 @pytest.mark.parametrize("replicas", ["1", "2"])

@@ -121,3 +121,44 @@ def test_a_look_may_end_the_wait(clock: Clock) -> None:
 
     with pytest.raises(CassopsError, match="crashed again"):
         waiting.until(look, "peace", 10, lambda line: None)
+
+
+def test_who_waited_too_long_is_told_what_to_raise(clock: Clock) -> None:
+    with pytest.raises(waiting.WaitedTooLong) as caught:
+        waiting.until(Look(["a is down"]), "peace", 3, lambda line: None, pause=1, option="wait_timeout")
+    assert str(caught.value).endswith(
+        "run the playbook again to go on waiting. If it only takes longer, raise wait_timeout."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pause", "waited", "after"),
+    [
+        (0.5, 0, 0.5),
+        (0.25, 120, 0.25),
+        (1.0, 220, 1.0),
+        (1.0, 620, 5.0),
+        (2.0, 620, 5.0),
+        (1.0, 1620, 15.0),
+        (1.0, 72000, 15.0),
+        (30.0, 72000, 30.0),
+    ],
+)
+def test_looks_get_rarer(pause: float, waited: float, after: float) -> None:
+    assert waiting.stretched(pause, waited) == after
+
+
+def test_a_wait_of_hours_costs_few_looks_and_a_short_one_as_many_as_ever(clock: Clock) -> None:
+    def waited(seconds: float) -> int:
+        end = clock.now + seconds
+        look = Look()
+
+        def looks() -> list[str]:
+            look.count += 1
+            return ["it streams"] if clock.now < end else []
+
+        waiting.until(looks, "r1-3 to join", 100000, lambda line: None, 1.0)
+        return look.count
+
+    assert waited(120) == 121
+    assert waited(72000) < 72000 / 15 + 500
