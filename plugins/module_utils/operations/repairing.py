@@ -153,6 +153,14 @@ class Repairing:
         self._record: Record | None = None
         self._read_at = 0.0
 
+    def portions(self, pod: str, keyspace: str, tables: Sequence[str]) -> list[tuple[str, ...]]:
+        """What of a keyspace's tables is repaired by one command each; none are all, by one command."""
+        found = self.latest(pod)
+        every = found.tables.get(keyspace, ()) if found else ()
+        if not tables or (every and set(tables) >= set(every)):
+            return [()]
+        return [tuple(portion) for portion in nodetool.portions(tables)]
+
     def run(self, part: Part, words: str) -> None:
         """
         :param words: what is done, for people.

@@ -505,7 +505,8 @@ class Restore:
             for keyspace, tables in restoring.to_repair(plan, source.schema).items():
                 for number, node in enumerate(nodes, 1):
                     words = f"repair keyspace {keyspace} on {node.pod} ({number} of {len(nodes)})"
-                    repairing.run(Part(node.pod, keyspace, tuple(tables), primary), words)
+                    for portion in repairing.portions(node.pod, keyspace, tables):
+                        repairing.run(Part(node.pod, keyspace, portion, primary), words)
                 self.repaired.append(keyspace)
         return plan
 

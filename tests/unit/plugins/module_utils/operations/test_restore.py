@@ -414,6 +414,41 @@ def test_a_repair_does_not_begin_beside_another(world: Restorable, monkeypatch: 
             world.restore(tables=["shop"])
 
 
+def test_many_tables_are_named_in_portions(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which a run that was killed has done some."""
+    monkeypatch.setattr(nodetool, "NAMES", 1)
+    lives = 0
+    while not [event for event in world.events if event.startswith("snapshot")]:
+        world.killed(lives, lambda: world.restore(tables=["shop"], rows="replace"))
+        lives += 1
+    world.restore(tables=["shop"], rows="replace")
+    told = [verb for _pod, verb in world.ring.nodetool]
+    assert {verb[3:] for verb in told if verb[0] == "snapshot" and verb[2].startswith(KEPT)} == {
+        ("-kt", "shop.items"),
+        ("-kt", "shop.orders"),
+    }
+    repairs = [verb for verb in told if verb[0] == "repair"]
+    assert repairs == [("repair", "-full", "-pr", "--", "shop", name) for name in ("items", "orders")] * 3
+    for pod in world.nodes:
+        assert world.files(pod, "data/shop") == imported("orders") | imported("items")
+
+
+def test_a_keyspace_of_which_all_came_back_is_repaired_as_a_whole(
+    world: Restorable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FakeCassandra.rows_of_tables
+
+    def rows(self: FakeCassandra, keyspace: str = "") -> list[dict[str, Any]]:
+        own = [{"keyspace_name": "shop", "table_name": name} for name in ("items", "orders")]
+        return [*real(self, keyspace), *own]
+
+    monkeypatch.setattr(FakeCassandra, "rows_of_tables", rows)
+    world.restore(tables=["shop"], rows="replace")
+    world.restore(tables=["shop.orders"], rows="replace")
+    repairs = [verb[4:] for _pod, verb in world.ring.nodetool if verb[0] == "repair"]
+    assert repairs == [("shop",)] * 3 + [("shop", "orders")] * 3
+
+
 def test_the_same_again_changes_nothing_unless_it_is_wanted(world: Restorable) -> None:
     world.restore(tables=["shop.orders"], rows="replace")
     before, events = world.writes(), list(world.events)
