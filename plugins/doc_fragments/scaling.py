@@ -75,7 +75,8 @@ options:
     default: true
   repair_timeout:
     description:
-      - Limit in seconds of the repair of one keyspace.
+      - Limit in seconds of the repair of one keyspace. Cassandra goes on with one that takes longer; the next run waits
+        for its end, and does not repeat what has ended well.
     type: int
     default: 86400
 """

@@ -687,6 +687,7 @@ class Kube:
         headers = {"Content-Type": content_type} if content is not None else {}
         self._count(what.verb, dry="dryRun" in (query or {}))
         limit = LEASE_TIMEOUT if what.kind == "Lease" else TIMEOUT
+        renewed = False
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
             renewals = self.server.renewals
@@ -700,7 +701,8 @@ class Kube:
             self._learn(response.headers)
             if response.status < 300:
                 return response.data, response.headers
-            if response.status == 401 and attempt == 1 and self.server.renew(renewals):
+            if response.status == 401 and not (last or renewed) and self.server.renew(renewals):
+                renewed = True
                 continue
             again = response.status == 429 or (repeatable and response.status in (500, 502, 503, 504))
             if last or not again:

@@ -9,7 +9,7 @@ import dataclasses
 import re
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import CassopsError
@@ -17,7 +17,10 @@ from .kube import ExecTimeout, Kube, Unreachable
 from .manifests.scripts import SHORT_LIVED
 from .nodetooltext import JSON_VERBS, PARSERS, UnknownOutput
 
-__all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "run", "run_one", "status"]
+__all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "portions", "run", "run_one", "status"]
+
+# Letters of tables' names in one command: it travels in the address of a request, of which proxies take 8 KiB.
+NAMES = 4096
 
 _READ_ONLY = frozenset(
     {
@@ -145,6 +148,21 @@ def run_one(kube: Kube, pod: str, verb: Sequence[str], timeout: float = 60.0) ->
     :raises NodetoolError: it failed.
     """
     return run(kube, pod, [verb], timeout, check=True)[0]
+
+
+def portions(names: Iterable[str]) -> list[list[str]]:
+    """Names of tables in portions that fit into one command each."""
+    found: list[list[str]] = []
+    left = 0
+    for name in names:
+        # What stands between two names becomes three letters of the address.
+        size = len(name.encode()) + 3
+        if size > left:
+            found.append([])
+            left = NAMES
+        found[-1].append(name)
+        left -= size
+    return found
 
 
 def status(kube: Kube, pod: str, timeout: float = 60.0) -> dict[str, bool]:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from .report import replicas
 from .ring import RING, Range, replication_factors, width
 from .view import Endpoint, Keyspace
 
@@ -148,6 +149,26 @@ def primary_ranges(members: Mapping[str, Endpoint], replication: Mapping[str, st
             holder = address
         found.setdefault(holder, []).append((owners[number - 1][0], token))
     return {address: tuple(sorted(ranges)) for address, ranges in sorted(found.items())}
+
+
+def replica_ranges(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> dict[str, tuple[Range, ...]]:
+    """Address -> the ranges of which the node has a replica: what C(nodetool repair) without C(-pr) compares there."""
+    found: dict[str, list[Range]] = {}
+    for span, holders in replicas(members, replication):
+        for address in holders:
+            found.setdefault(address, []).append(span)
+    return {address: tuple(ranges) for address, ranges in found.items()}
+
+
+def compared(
+    keyspace: str, tables: Collection[str], spans: Collection[Range], done: Iterable[Repair], since: float
+) -> bool:
+    """Whether all of these tables were compared in all of these ranges, by repairs that began after a moment."""
+    wanted = frozenset(tables)
+    repaired = _Repaired(
+        each for each in done if each.keyspace == keyspace and each.tables >= wanted and each.began > since
+    )
+    return bool(wanted and spans) and all(repaired.covered(span) is not None for span in spans)
 
 
 class _Repaired:

@@ -190,6 +190,7 @@ class Plan:
     :param emptied: tables whose rows are gone already; they are never emptied again.
     :param kept: keyspaces that stay as they are.
     :param to: see L(Wish.to).
+    :param repair_began: when all was in place, in seconds since 1970; 0 before.
     """
 
     id: str
@@ -205,6 +206,7 @@ class Plan:
     emptied: tuple[str, ...] = ()
     began: float = 0.0
     to: str = ""
+    repair_began: float = 0.0
 
     def __post_init__(self) -> None:
         if self.step not in STEPS:

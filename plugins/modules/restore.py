@@ -151,7 +151,7 @@ options:
     default: 1800
   table_timeout:
     description:
-      - Limit in seconds of importing, loading or repairing one table.
+      - Limit in seconds of importing or loading one table, and of repairing one keyspace on one node.
     type: int
     default: 86400
   variable_prefix:

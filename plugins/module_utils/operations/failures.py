@@ -348,6 +348,13 @@ def running_for(pod: Mapping[str, Any] | None, now: float) -> float:
     return max((now - seconds_of(text) for text in started), default=0.0)
 
 
+def started_at(pod: Mapping[str, Any] | None) -> float:
+    """When a pod's Cassandra was started, in seconds since 1970; infinite where that is not known."""
+    states = (pod or {}).get("status", {}).get("containerStatuses", ())
+    running = [item["state"].get("running", {}) for item in states if item["name"] == "cassandra"]
+    return max((seconds_of(each["startedAt"]) for each in running if "startedAt" in each), default=float("inf"))
+
+
 def marked_number(kube: Kube, pod: str) -> int:
     """The number in the mark on a node's volume: how many volumes the node had given up when it began to use this one.
 

@@ -252,8 +252,8 @@ class Healing:
         until(look, f"{step.node} to be forgotten", float(self.params["wait_timeout"]), self.ctx.progress, PAUSE)
 
     def repair(self, step: Decision, seen: Round) -> None:
-        limit = float(self.params["repair_timeout"])
-        names = repairing.repair(self.cluster, seen.sight.view, step.node, limit, self.ctx)
+        limit, option = float(self.params["repair_timeout"]), f"{self.params['variable_prefix']}repair_timeout"
+        names = repairing.repair(self.cluster, seen.sight.view, step.node, limit, option, self.ctx)
         self.repaired.append(step.node)
         self.changes.append(f"repair {step.node} ({', '.join(names)})")
 

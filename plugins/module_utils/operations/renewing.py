@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from .. import gates, nodetool, renewal, replacement, scaling
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import attempt
+from ..observe import attempt, objects
 from ..replacement import REPLACE, Case, Decision
 from ..view import NodeView
 from . import failures, repairing
@@ -142,7 +143,19 @@ class Renewing:
             raise CassopsError(f"{node.pod} keeps its volume: {'; '.join(reasons)}")
 
     def repair(self, pod: str, sight: Sight) -> None:
-        repairing.repair(self.cluster, sight.view, pod, float(self.params["repair_timeout"]), self.ctx)
+        limit, option = float(self.params["repair_timeout"]), f"{self.params.get('option_prefix', '')}repair_timeout"
+        # What began no longer ago than one may take is as good as one that ends now.
+        since = max(self.last_start(), self.cluster.kube.server_time() - limit)
+        repairing.repair(self.cluster, sight.view, pod, limit, option, self.ctx, since)
+
+    def last_start(self) -> float:
+        """When the node of the cluster that was started last was started, in seconds since 1970.
+
+        A row of which a replica was lost with a volume is on fewer than a repair before that has left it on.
+        """
+        places = (self.cluster.own, *self.cluster.peers)
+        found = [objects(place.kube, place.cluster, place.datacenter, kinds=("Pod",)) for place in places]
+        return max((failures.started_at(pod) for each in found for pod in each.all("Pod").values()), default=inf)
 
     def stop(self, node: NodeView, address: str) -> None:
         """Nobody sends it anything any more: what it has not, the others have.

@@ -17,19 +17,19 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from .. import cql, gates, nodetool, repair_history, report
+from .. import gates, nodetool, repair_history, report
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kube import LOST, ExecTimeout, Unreachable
 from ..lock import Lock, each_once, who_holds
-from ..observe import attempt
 from ..repair_history import Share
 from ..view import View
 from . import repairing
 from .cluster import CLUSTER, Cluster, lock_name
-from .waiting import in_background, until, wait_for
+from .waiting import until
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
@@ -42,23 +42,11 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "node_timeout": {"type": "int", "default": 86400},
     "option_prefix": {"type": "str", "default": ""},
 }
-HISTORY = (
-    "SELECT keyspace_name, columnfamily_names, successful_ranges, started_at, options "
-    "FROM system_distributed.parent_repair_history"
-)
-TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
-VIEWS = "SELECT keyspace_name, view_name FROM system_schema.views"
-# In microseconds.
-REPLICATED = "SELECT keyspace_name, WRITETIME(replication) AS since FROM system_schema.keyspaces"
-# Seconds for a page of it.
-READ_LIMIT = 60.0
-SAY_AGAIN, PAUSE = 10.0, 10.0
+PAUSE = 10.0
 # Seconds after which it is looked anew at who has which ranges: the record is long, and little changes.
 LOOK_AGAIN = 600.0
 # After so many failures one after the other the cause is no matter of one node or keyspace.
 FAILURES = 3
-# Seconds by which clocks of nodes and API server may differ.
-CLOCKS = 60.0
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -164,18 +152,11 @@ class Repair:
         if not sight.view.observations:
             raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(sight.view))}")
         names = self.names(view)
-        login = self.cluster.own.credentials
-        pod = min(sight.view.observations)
-        with cql.connect(self.cluster.kube, pod, login.username, login.password, timeout=READ_LIMIT) as session:
-            since = {row["keyspace_name"]: (row["since"] or 0) / 1e6 for row in session.execute(REPLICATED)}
-            history = repair_history.repairs(session.execute(HISTORY), since)
-            tables: dict[str, list[str]] = {}
-            for row in [*session.execute(TABLES), *session.execute(VIEWS)]:
-                tables.setdefault(row["keyspace_name"], []).append(row.get("table_name") or row["view_name"])
+        record = repairing.record(self.cluster.own, min(sight.view.observations))
         keyspaces = [item for item in view.keyspaces if item.name in names]
         return Seen(
             {node.address: node.pod for node in sight.view.nodes if node.address},
-            repair_history.shares(report.members(view), keyspaces, tables, history),
+            repair_history.shares(report.members(view), keyspaces, record.tables, record.repairs),
             {item.name: item.gc_grace_seconds for item in keyspaces},
             time.monotonic(),
         )
@@ -231,17 +212,10 @@ class Repair:
     def repair(self, pod: str, keyspace: str) -> Any:
         """What the verb answered, errors too."""
         options = ["-pr", "-full", "-j", str(self.params["jobs"]), *(["-seq"] if self.params["sequential"] else [])]
-        limit, started = float(self.params["node_timeout"]), time.monotonic()
+        limit = float(self.params["node_timeout"])
         verb = ["repair", *options, "--", keyspace]
-        done = in_background(lambda: attempt(lambda: nodetool.run_one(self.cluster.kube, pod, verb, limit)))
-        said = started
-        while not done.done():
-            self.check()
-            wait_for(done)
-            if time.monotonic() - said > SAY_AGAIN:
-                said = time.monotonic()
-                self.ctx.progress(f"{pod}: repair of {keyspace}, for {report.age(said - started)}")
-        return done.result()
+        run = partial(nodetool.run_one, self.cluster.kube, pod, verb, limit)
+        return repairing.answer_of(run, f"{pod}: repair of {keyspace}", self.check, self.ctx.progress)
 
     def is_repaired(self, pod: str, keyspace: str, since: float) -> bool:
         """Whether the record has a node's share as repaired meanwhile; its address may be another one by now."""
@@ -249,7 +223,7 @@ class Repair:
         found = [
             share for share in self.seen.shares if (self.seen.pods.get(share.node), share.keyspace) == (pod, keyspace)
         ]
-        return bool(found) and all(share.last is not None and share.last > since - CLOCKS for share in found)
+        return bool(found) and all(share.last is not None and share.last > since - repairing.CLOCKS for share in found)
 
     def wait_well(self, pod: str, limit: float = 0.0) -> bool:
         """Until all replicas can be compared, nothing else changes the cluster, and no repair works on the node.

@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .. import archive, backups, cql, gates, nodetool, restic, restoring, spec
+from .. import archive, backups, cql, gates, restic, restoring, spec
 from ..archive import Chain, Column, Type
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
@@ -37,6 +37,7 @@ from . import catalogue, restore_volumes
 from .backup import secrets_missing
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
+from .repairing import Part, Repairing
 from .restore_datacenter import Swapping
 from .restore_tables import Filling, describe, drop_loader, mark_break, session
 from .restore_volumes import Download, Volume
@@ -401,7 +402,7 @@ class Restore:
         plan = self.change(plan, source, documents)
         clock.lap("change")
         if self.params["repair"]:
-            self.repair(plan, source)
+            plan = self.repair(plan, source)
             clock.lap("repair")
         plan = restoring.at(plan, restoring.FINISH)
         self.save(plan)
@@ -487,19 +488,27 @@ class Restore:
                 f"({restoring.say(self.prefix, 'abandon', 'true')}) and begin again"
             )
 
-    def repair(self, plan: Plan, source: Source) -> None:
-        """The replicas of a backup are of one moment, but for what was on its way to some of them."""
+    def repair(self, plan: Plan, source: Source) -> Plan:
+        """The replicas of a backup are of one moment, but for what was on its way to some of them.
+
+        That may take days. A run that was killed is gone on with: what was repaired since all is in place is on record.
+        """
         with self.cluster.locked():
-            view = self.cluster.ask(self.cluster.look(), busy=False).view
+            if not plan.repair_began:
+                plan = replace(plan, repair_began=self.cluster.kube.server_time())
+                self.save(plan)
+            limit, option = float(self.params["table_timeout"]), f"{self.prefix}table_timeout"
+            repairing = Repairing(self.cluster, limit, option, self.ctx, plan.repair_began)
             # Each node its own first ranges, which together are all; beside other datacenters these are not.
-            ranges = [] if self.cluster.peers else ["-pr"]
+            primary = not self.cluster.peers
+            nodes = self.cluster.look().view.nodes
             for keyspace, tables in restoring.to_repair(plan, source.schema).items():
-                for number, node in enumerate(view.nodes, 1):
-                    self.cluster.check()
-                    self.ctx.progress(f"repair keyspace {keyspace} on {node.pod} ({number} of {len(view.nodes)})")
-                    verb = ["repair", "-full", *ranges, "--", keyspace, *tables]
-                    nodetool.run_one(self.cluster.kube, node.pod, verb, float(self.params["table_timeout"]))
+                for number, node in enumerate(nodes, 1):
+                    words = f"repair keyspace {keyspace} on {node.pod} ({number} of {len(nodes)})"
+                    for portion in repairing.portions(node.pod, keyspace, tables):
+                        repairing.run(Part(node.pod, keyspace, portion, primary), words)
                 self.repaired.append(keyspace)
+        return plan
 
     def finish(self, plan: Plan) -> None:
         """Nothing of the restore stays but the note that it was done."""

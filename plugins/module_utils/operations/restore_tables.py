@@ -292,8 +292,8 @@ def keep_on(kube: Kube, pod: str, name: str, tables: Sequence[str]) -> None:
         raise CassopsError(f"{pod}: its snapshots cannot be listed: {told.stderr.strip() or told.rc}")
     kept = {".".join(line.split()) for line in told.stdout.splitlines()}
     left = [table for table in tables if table not in kept]
-    if left:
-        verb = ["snapshot", "-t", name, "-kt", ",".join(left)]
+    for portion in nodetool.portions(left):
+        verb = ["snapshot", "-t", name, "-kt", ",".join(portion)]
         nodetool.run_one(kube, pod, verb, restore_volumes.LONG)
 
 

@@ -71,6 +71,8 @@ class FailingCassandra(FakeCassandra):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.repaired: list[tuple[str, str]] = []
+        # Whether these repairs are on record.
+        self.records = False
         self.settings = {"max_hint_window": "3h", "hinted_handoff_enabled": "true"}
         # What the living say for how long they miss a node, in milliseconds; None: they cannot tell.
         self.missed_for: int | None = 60_000
@@ -103,7 +105,7 @@ class FailingCassandra(FakeCassandra):
             seeds = self.seeds_written.get(pod, set())
             return self.change(f"nodetool reloadseeds on {pod}", lambda: self.seeds.update({pod: seeds}))
         if verb[:2] == ["repair", "-full"]:
-            return self.change(f"nodetool repair {verb[2]} on {pod}", lambda: self.repaired.append((pod, verb[2])))
+            return self.change(f"nodetool repair {verb[-1]} on {pod}", lambda: self.repair(pod, verb[-1]))
         if verb[0] == "assassinate":
             return self.change(f"nodetool assassinate {verb[1]}", lambda: self.forget("address", verb[1]))
         if list(verb) == ["removenode", "status"]:
@@ -111,6 +113,18 @@ class FailingCassandra(FakeCassandra):
         if verb[0] == "removenode":
             return self.change(f"nodetool removenode {verb[1]}", lambda: self.forget("host_id", verb[1]))
         return super().one_verb(kube, pod, verb)
+
+    def repair(self, pod: str, keyspace: str) -> None:
+        """Of all ranges of a node."""
+        self.repaired.append((pod, keyspace))
+        if self.records:
+            for name in self.members:
+                self.compare(name, keyspace, self.kube)
+
+    def keep_records(self) -> None:
+        """Of repairs from now on; of keyspaces that have tables."""
+        self.records = True
+        self.tables.append(("shop", 864000))
 
     def forget(self, key: str, value: str) -> None:
         for name, member in list(self.members.items()):

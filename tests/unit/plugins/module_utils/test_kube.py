@@ -96,6 +96,34 @@ def test_get(api, kube):
     assert kube.get("ConfigMap", "cm") is None
 
 
+def test_a_token_that_ends_between_two_tries_is_renewed_once(api, kube):
+    tokens = iter(("Bearer newer", "Bearer newest"))
+
+    def refresh():
+        token = next(tokens)
+        return lambda: token
+
+    kube.server.refresh = refresh
+    api.status(503)
+    api.status(401)
+    api.will(200, config_map())
+    assert kube.get("ConfigMap", "cm") == config_map()
+    assert [headers["Authorization"] for _method, _path, headers, _body in api.asked] == [
+        "Bearer very-secret",
+        "Bearer very-secret",
+        "Bearer newer",
+    ]
+    api.status(401)
+    api.status(401)
+    with pytest.raises(module.Unauthorized):
+        kube.get("ConfigMap", "cm")
+    for _try in range(module.ATTEMPTS - 1):
+        api.status(503)
+    api.status(401)
+    with pytest.raises(module.Unauthorized):
+        kube.get("ConfigMap", "cm")
+
+
 @pytest.mark.parametrize(
     ("kind", "path"),
     [

@@ -248,3 +248,13 @@ def test_json_is_asked_for_where_nothing_else_is(tmp_path):
     results = nodetool.run(shell, "p", [["tpstats"], ["tablestats", "-F", "yaml"]])
     assert results[0].data == {"asked": "json", "nan": None}
     assert results[1].data is None
+
+
+def test_names_go_into_as_few_commands_as_take_them():
+    names = [f"shop.table_of_some_length_{number:04}" for number in range(1000)]
+    told = nodetool.portions(names)
+    assert [name for portion in told for name in portion] == names
+    assert {len(portion) for portion in told[:-1]} == {nodetool.NAMES // (len(names[0]) + 3)}
+    assert max(len("%2C".join(portion)) for portion in told) <= nodetool.NAMES
+    assert nodetool.portions(["long" * nodetool.NAMES, "short"]) == [["long" * nodetool.NAMES], ["short"]]
+    assert nodetool.portions([]) == []

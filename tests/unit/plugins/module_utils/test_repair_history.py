@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -178,3 +180,40 @@ def test_a_range_is_covered_by_any_that_holds_all_of_it(recorded: list[ring.Rang
     ]
     wanted = moments.get(span, max(holding, default=None))
     assert repair_history._Repaired(done).covered(span) == wanted
+
+
+# --- single nodes -----------------------------------------------------------------------------------------------------
+
+
+def test_a_node_has_replicas_of_more_than_its_own_ranges() -> None:
+    two = {**THREE, "dc1": "2"}
+    members = ring_of(*(replace(item, rack=item.address) for item in MEMBERS.values()))
+    assert repair_history.replica_ranges(members, two) == {
+        "a": ((40, -50), (-50, -10), (-10, 20), (20, 40)),
+        "b": ((40, -50), (-50, -10)),
+        "c": ((-10, 20), (20, 40)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("tables", "spans", "since", "told"),
+    [
+        ({"orders"}, ((-50, -10),), 9.0, True),
+        ({"orders"}, ((-50, -10),), 10.0, False),
+        ({"orders", "items"}, ((-50, -10),), 9.0, False),
+        ({"orders"}, ((-50, -10), (-10, 20)), 9.0, True),
+        ({"orders"}, ((-50, -10), (-10, 20)), 10.0, False),
+        ({"orders"}, ((-50, -10), (20, 40)), 9.0, False),
+        ({"orders"}, (), 9.0, False),
+        ((), ((-50, -10),), 9.0, False),
+    ],
+)
+def test_what_was_compared_since(
+    tables: Collection[str], spans: Collection[ring.Range], since: float, told: bool
+) -> None:
+    done = [
+        Repair("shop", frozenset({"orders"}), ((-50, -10),), 10.0),
+        Repair("shop", frozenset({"orders", "items"}), ((-10, 20),), 20.0),
+        Repair("other", frozenset({"orders"}), ((20, 40),), 20.0),
+    ]
+    assert repair_history.compared("shop", tables, spans, done, since) is told

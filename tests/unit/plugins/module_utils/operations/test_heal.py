@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -363,6 +364,87 @@ def test_a_connection_that_is_lost_is_no_end_of_a_repair(
         assert "The connection was lost" in str(world.refused())
         assert world.kube.missed[THIRD] == "10801", "the next run repairs it"
     assert world.ring.repaired.count((THIRD, "shop")) == times + ends_well
+
+
+def too_slow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repairs of shop take longer than they may, and go well in the end."""
+    run = nodetool.run_one
+
+    def cut(kube: Any, pod: str, verb: Any, limit: float) -> Any:
+        told = run(kube, pod, verb, limit)
+        if verb[-1] == "shop":
+            raise ExecTimeout(f"nodetool {' '.join(verb)} in {pod} was not done after {limit:g} s and was ended.")
+        return told
+
+    monkeypatch.setattr(nodetool, "run_one", cut)
+
+
+def test_a_repair_that_takes_too_long_is_not_begun_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.kube.missed[THIRD] = "10801"
+    world.ring.keep_records()
+    too_slow(world, monkeypatch)
+    with pytest.raises(Failed) as failure:
+        world.heal(variable_prefix="heal_")
+    assert "Cassandra goes on with it. Run it again, which waits for its end" in str(failure.value)
+    assert "a larger heal_repair_timeout waits for longer" in str(failure.value)
+    assert world.kube.missed[THIRD] == "10801"
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.ring.repaired == [(THIRD, "shop"), (THIRD, "system_auth")]
+    assert f"{THIRD} is repaired: keyspace shop (1 of 2): that is on record already" in world.said
+
+
+def test_one_whose_connection_was_lost_is_not_repeated_where_it_ended_well(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.kube.missed[THIRD] = "10801"
+    world.ring.keep_records()
+    run = nodetool.run_one
+
+    def cut(*arguments: Any) -> Any:
+        run(*arguments)
+        raise Unreachable("The connection was lost; whether it has ended is not known.")
+
+    monkeypatch.setattr(nodetool, "run_one", cut)
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.ring.repaired == [(THIRD, "shop"), (THIRD, "system_auth")]
+
+
+def test_a_repair_before_its_last_start_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It missed something again; a note that says that nobody knows for how long stays as it is then."""
+    world.kube.missed[THIRD] = "unknown"
+    world.ring.keep_records()
+    with monkeypatch.context() as patch:
+        too_slow(world, patch)
+        world.refused()
+    made = datetime.fromtimestamp(world.kube.clock + 3600, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    world.kube.one("Pod", THIRD)["metadata"]["creationTimestamp"] = made
+    world.kube.clock += 7200
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.ring.repaired.count((THIRD, "shop")) == 2
+
+
+def test_a_record_that_cannot_be_read_has_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.kube.missed[THIRD] = "10801"
+
+    def refused(*_rest: Any) -> Any:
+        raise CassopsError("the login is refused")
+
+    monkeypatch.setattr(repairing, "record", refused)
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.ring.repaired == [(THIRD, "shop"), (THIRD, "system_auth")]
+    assert "what was repaired already is not known: the login is refused" in world.said
+
+
+def test_a_run_that_was_killed_goes_on_behind_what_was_repaired(world: World) -> None:
+    world.kube.missed[THIRD] = "10801"
+    world.ring.keep_records()
+    kills = 0
+    # Each has one write more than the one before it.
+    while world.killed(kills, world.heal):
+        kills += 1
+    assert kills > 3
+    assert world.ring.repaired == [(THIRD, "shop"), (THIRD, "system_auth")], "what was done is not done again"
+    assert world.kube.missed == {}
 
 
 def test_what_cannot_be_read_is_not_taken_for_nothing(world: World) -> None:

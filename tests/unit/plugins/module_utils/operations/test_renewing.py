@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,9 @@ from unit.plugins.module_utils.fake_failures import NTS, WANTED, deployed
 from unit.plugins.module_utils.fake_kube import Object
 from unit.plugins.module_utils.operations.test_heal import FIRST, NODES, World
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
@@ -133,6 +135,41 @@ def test_ranges_are_repaired_before(world: World) -> None:
     first = world.kube.writes.index(f"nodetool repair shop on {FIRST}")
     assert first < world.kube.writes.index(f"nodetool drain on {FIRST}")
     assert first < world.kube.writes.index(f"delete PersistentVolumeClaim data-{FIRST}")
+
+
+def test_what_was_repaired_before_another_volume_was_given_up_is_repaired_again(world: World) -> None:
+    """A row that came after it may be on two of three replicas, and one of these on the volume that is gone."""
+    world.ring.keep_records()
+    later = world.ring.after_change
+
+    def tick() -> None:
+        later()
+        world.kube.clock += 100
+
+    world.ring.after_change = tick
+    volumes(world, **SMALLER)
+    assert [pod for pod, keyspace in world.ring.repaired if keyspace == "shop"] == NODES
+
+
+def test_a_run_that_goes_on_repairs_only_what_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.ring.keep_records()
+    run = nodetool.run_one
+
+    def cut(kube: Any, pod: str, verb: Sequence[str], limit: float) -> Any:
+        if verb[-1] == "system_auth":
+            raise ExecTimeout("nodetool repair was not done after 5 s and was ended.")
+        return run(kube, pod, verb, limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nodetool, "run_one", cut)
+        with pytest.raises(CassopsError, match="a larger scale_repair_timeout waits for longer"):
+            volumes(world, **SMALLER, option_prefix="scale_")
+    assert world.ring.repaired == [(FIRST, "shop")]
+    volumes(world, **SMALLER)
+    assert world.ring.repaired.count((FIRST, "shop")) == 1
+    world.kube.clock += 2 * 86400
+    volumes(world, **FAST)
+    assert world.ring.repaired.count((FIRST, "shop")) == 2
 
 
 def test_repairs_may_be_left_out(world: World) -> None:

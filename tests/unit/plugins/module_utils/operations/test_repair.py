@@ -14,7 +14,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import lock, no
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Unreachable
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import repair, waiting
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import repair, repairing, waiting
 
 NODES = [f"shop-dc1-r{number}-0" for number in (1, 2, 3)]
 DAY = 86400
@@ -24,7 +24,7 @@ REPAIR = {"id": "1", "keyspace_name": "shop", "options_incremental": False, "com
 @pytest.fixture
 def worlds(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Rolling]:
     """Makes datacenters of three nodes with one keyspace of the users; the clients lead to the latest."""
-    monkeypatch.setattr(repair, "wait_for", lambda done: done.exception(timeout=60))
+    monkeypatch.setattr(repairing, "wait_for", lambda done: done.exception(timeout=60))
 
     def make() -> Rolling:
         world = Rolling.deployed(monkeypatch, per_rack=1)

@@ -22,17 +22,18 @@ from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed
 from unit.plugins.module_utils.fake_restic import FakeRestic, Snapshot
 from unit.plugins.module_utils.operations.test_backup import PLAN, World, host_of
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, restic, restore_scripts
+from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, nodetool, restic, restore_scripts
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import SNAPSHOT, moment
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, ExecTimeout, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
     backup_purge,
     backup_verify,
+    repairing,
     restore,
     restore_tables,
     restore_volumes,
@@ -76,6 +77,8 @@ class Restorable(World):
     root: Path
     events: list[str]
     columns: list[dict[str, Any]]
+    # Whether repairs are on record.
+    records = False
     # How sstableverify ends.
     verdict = 0
     verdict_words = ""
@@ -149,7 +152,7 @@ class Restorable(World):
             if verb[0] == "snapshot" and verb[2].startswith(KEPT):
                 return self.change(f"snapshot on {pod}", lambda: world.keep(pod, verb))
             if verb[0] == "repair":
-                return self.change(f"repair on {pod}", lambda: world.events.append(f"repair {pod}"))
+                return self.change(f"repair on {pod}", lambda: world.compare(pod, verb))
             return plain_verb(self, kube, pod, verb)
 
         def describe(self: FakeSession, consistency: str) -> Any:
@@ -273,6 +276,19 @@ class Restorable(World):
                 file.rename(goal / f"imported-{file.name}")
         self.events.append(f"import {table} {pod}")
 
+    def keep_records(self) -> None:
+        """Of repairs from now on."""
+        self.records = True
+        self.ring.replication["shop"] = {"class": "NetworkTopologyStrategy", "dc1": "3"}
+
+    def compare(self, pod: str, verb: Sequence[str]) -> None:
+        self.events.append(f"repair {pod}")
+        if self.records:
+            self.kube.clock += 100
+            keyspace, *tables = verb[verb.index("--") + 1 :]
+            self.ring.compare(pod, keyspace, self.kube)
+            self.ring.history[-1]["columnfamily_names"] |= set(tables)
+
     def sstableverify(self, pod: str, argv: Sequence[str]) -> ExecResult:
         folder, keyspace, table = argv[4:7]
         there = self.files(pod, folder.removeprefix("/var/lib/cassandra/"))
@@ -338,6 +354,99 @@ def test_a_dropped_keyspace_is_made_again_and_filled(world: Restorable) -> None:
     assert kinds == ["download"] * 3 + ["CREATE"] * 4 + ["import"] * 6 + ["repair"] * 3
     assert world.kube.cut_off == []
     world.assert_clean()
+
+
+def cut_repairs(world: Restorable, monkeypatch: pytest.MonkeyPatch, on: str, error: CassopsError) -> None:
+    """What nodetool repair does on a node goes well, and nobody is told so."""
+    run = nodetool.run_one
+
+    def cut(kube: Any, pod: str, verb: Sequence[str], *rest: Any) -> Any:
+        told = run(kube, pod, verb, *rest)
+        if verb[0] == "repair" and pod == on:
+            raise error
+        return told
+
+    monkeypatch.setattr(nodetool, "run_one", cut)
+
+
+def test_repairs_are_gone_on_with(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.drop()
+    world.keep_records()
+    with monkeypatch.context() as patch:
+        cut_repairs(world, patch, world.nodes[1], ExecTimeout("nodetool repair was not done after 5 s and was ended."))
+        with pytest.raises(Failed, match=r"Cassandra goes on with it.*a larger restore_table_timeout waits for longer"):
+            world.restore(tables=["shop"])
+    plan = from_config_map(world.kube.one(*PLANNED))
+    assert plan.repair_began > plan.began
+    result = world.restore(tables=["shop"])
+    assert result["repaired"] == ["shop"]
+    assert [event for event in world.events if event.startswith("repair")] == [f"repair {pod}" for pod in world.nodes]
+    world.assert_clean()
+    # Those of one restore are none of the next.
+    world.restore(tables=["shop.orders"], rows="replace")
+    assert [event for event in world.events if event.startswith("repair")] == [
+        f"repair {pod}" for pod in world.nodes
+    ] * 2
+
+
+def test_a_repair_whose_connection_is_lost_is_not_repeated_where_it_went_well(
+    world: Restorable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.drop()
+    world.keep_records()
+    cut_repairs(world, monkeypatch, world.nodes[1], Unreachable("The connection was lost."))
+    assert world.restore(tables=["shop"])["repaired"] == ["shop"]
+    assert [event for event in world.events if event.startswith("repair")] == [f"repair {pod}" for pod in world.nodes]
+
+
+def test_a_repair_does_not_begin_beside_another(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.drop()
+    row = {"id": "1", "keyspace_name": "shop", "completed": False, "options_incremental": False}
+    world.ring.busy[world.nodes[1]].repairs.append(row)
+    with pytest.raises(CassopsError, match=rf"the repairs on {world.nodes[1]} to end: not so after 1 s"):
+        world.restore(tables=["shop"], table_timeout=1)
+    assert [event for event in world.events if event.startswith("repair")] == [f"repair {world.nodes[0]}"]
+    monkeypatch.setattr(repairing, "SILENCE", -1.0)
+    row["completed"] = True
+    with monkeypatch.context() as patch:
+        patch.setattr(restore.Filling, "run", lambda self: world.ring.down.add(world.nodes[0]) or self.plan)
+        with pytest.raises(CassopsError, match=f"{world.nodes[0]} does not answer for "):
+            world.restore(tables=["shop"])
+
+
+def test_many_tables_are_named_in_portions(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which a run that was killed has done some."""
+    monkeypatch.setattr(nodetool, "NAMES", 1)
+    lives = 0
+    while not [event for event in world.events if event.startswith("snapshot")]:
+        world.killed(lives, lambda: world.restore(tables=["shop"], rows="replace"))
+        lives += 1
+    world.restore(tables=["shop"], rows="replace")
+    told = [verb for _pod, verb in world.ring.nodetool]
+    assert {verb[3:] for verb in told if verb[0] == "snapshot" and verb[2].startswith(KEPT)} == {
+        ("-kt", "shop.items"),
+        ("-kt", "shop.orders"),
+    }
+    repairs = [verb for verb in told if verb[0] == "repair"]
+    assert repairs == [("repair", "-full", "-pr", "--", "shop", name) for name in ("items", "orders")] * 3
+    for pod in world.nodes:
+        assert world.files(pod, "data/shop") == imported("orders") | imported("items")
+
+
+def test_a_keyspace_of_which_all_came_back_is_repaired_as_a_whole(
+    world: Restorable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FakeCassandra.rows_of_tables
+
+    def rows(self: FakeCassandra, keyspace: str = "") -> list[dict[str, Any]]:
+        own = [{"keyspace_name": "shop", "table_name": name} for name in ("items", "orders")]
+        return [*real(self, keyspace), *own]
+
+    monkeypatch.setattr(FakeCassandra, "rows_of_tables", rows)
+    world.restore(tables=["shop"], rows="replace")
+    world.restore(tables=["shop.orders"], rows="replace")
+    repairs = [verb[4:] for _pod, verb in world.ring.nodetool if verb[0] == "repair"]
+    assert repairs == [("shop",)] * 3 + [("shop", "orders")] * 3
 
 
 def test_the_same_again_changes_nothing_unless_it_is_wanted(world: Restorable) -> None:
