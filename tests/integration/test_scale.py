@@ -385,6 +385,8 @@ def test_a_growth_that_its_storage_refuses_is_taken_back(three: Datacenter, othe
         told = as_before.run("scale").ok()
         assert told.changed == 0
         assert "asks for 500Gi" in " ".join(told.output.split())
+        told = larger.run("scale", scale_wait_timeout=20).refused("the volumes to have 6Gi")
+        assert "asks for 6Gi in place of 500Gi" in " ".join(told.output.split())
     with resizer.growing(three.namespace, its_class, online=True):
         larger.run("scale", scale_wait_timeout=LIMIT).ok()
     assert pending(three) == []
