@@ -38,6 +38,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_tables,
     restore_volumes,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restore_datacenter import Swapping
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restoring import from_config_map
 
 ORDERS = "0123456789abcdef0123456789abcdef"
@@ -747,13 +748,20 @@ def test_a_whole_datacenter_can_be_given_up_at_any_step(monkeypatch: pytest.Monk
     assert steps == {"download", "stop", "swap", "start", "prove", "finish"}
 
 
+def nobody_comes_up(_self: Swapping) -> None:
+    raise CassopsError("nobody comes up")
+
+
 def test_a_way_back_that_is_killed_is_finished_and_never_turned_around(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     steps: set[str] = set()
     for lives in range(100):
         world = Restorable.saved(monkeypatch, tmp_path / str(lives))
-        half_restored(world, step="prove", **WHOLE)
+        with monkeypatch.context() as patch:
+            patch.setattr(Swapping, "prove", nobody_comes_up)
+            with pytest.raises(Failed, match="nobody comes up"):
+                world.restore(**WHOLE)
         if not world.killed(lives, lambda: world.restore(abandon=True, confirm="dc1")):  # noqa: B023
             break
         step = (world.kube.get("ConfigMap", "shop-dc1-restore") or {"data": {"step": ""}})["data"]["step"]
