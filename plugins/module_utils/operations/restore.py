@@ -511,9 +511,10 @@ class Restore:
         return plan
 
     def finish(self, plan: Plan) -> None:
-        """Nothing of the restore stays but the note that it was done."""
-        restore_volumes.clean_all(self.cluster.kube, plan)
-        mark_break(self.cluster.kube, self.cluster.look().view)
+        """Nothing of the restore stays but the note that it was done. Nodes that left took theirs along."""
+        view = self.cluster.look().view
+        restore_volumes.clean_all(self.cluster.kube, restoring.on(plan, [node.pod for node in view.nodes]))
+        mark_break(self.cluster.kube, view)
         when = moment(self.cluster.kube.server_time())
         note = {"wish": plan.wish, "when": when, "began": moment(plan.began), "tables": sorted(plan.tables)}
         self.annotate(json.dumps(note, sort_keys=True))
