@@ -247,7 +247,9 @@ def let_go(sight: Sight, node: NodeView) -> bool:
 
 def cannot_run(node: NodeView) -> bool:
     """Whether no process of Cassandra is there, in the word of somebody who knows: the kubelet, or the scheduler."""
-    waits = node.phase in (None, "Pending") and node.reason is not None
+    # A volume that no worker lets go may be in use there, by the pod before this one.
+    told = node.reason is not None and not node.reason.startswith("FailedAttachVolume")
+    waits = node.phase in (None, "Pending") and told
     return node.phase == "Crashed" or node.held is not None or waits
 
 

@@ -727,6 +727,8 @@ def test_one_that_has_left_on_a_worker_that_is_silent_is_told(gone: Scaling, mon
         ({"phase": "Crashed", "reason": "its container ended"}, False),
         ({"phase": "Pending"}, True),
         ({"phase": "Pending", "reason": "ImagePullBackOff: no such image"}, False),
+        ({"phase": "Pending", "reason": "FailedMount: no such ConfigMap"}, False),
+        ({"phase": "Pending", "reason": "FailedAttachVolume: Multi-Attach error for volume"}, True),
         ({"phase": None, "reason": "it has no pod"}, False),
         ({"phase": "Terminating", "reason": "its worker w does not answer", "worker_lost": True}, True),
     ],
