@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 from .. import nodetool, scaling
 from ..errors import CassopsError
+from ..events import TIMED_OUT
 from ..kube import ExecResult
 from ..observe import attempt
 from ..replacement import HAS_LEFT
@@ -35,6 +36,8 @@ from .waiting import GATES_LIMIT, WAIT_LIMIT, until
 
 PAUSE = 2.0
 ASK_LIMIT = 20.0
+# Beginnings of what is told of a volume that does not come.
+NOT_ATTACHED = ("FailedAttachVolume", f"FailedMount: {TIMED_OUT}")
 ATTEMPTS = 3
 # Operation modes (nodetool netstats) of a node on its way out. 5.0 has the second.
 LEAVING, FAILED, GONE = "LEAVING", "DECOMMISSION_FAILED", "DECOMMISSIONED"
@@ -248,7 +251,7 @@ def let_go(sight: Sight, node: NodeView) -> bool:
 def cannot_run(node: NodeView) -> bool:
     """Whether no process of Cassandra is there, in the word of somebody who knows: the kubelet, or the scheduler."""
     # A volume that no worker lets go may be in use there, by the pod before this one.
-    told = node.reason is not None and not node.reason.startswith("FailedAttachVolume")
+    told = node.reason is not None and not node.reason.startswith(NOT_ATTACHED)
     waits = node.phase in (None, "Pending") and told
     return node.phase == "Crashed" or node.held is not None or waits
 

@@ -729,6 +729,7 @@ def test_one_that_has_left_on_a_worker_that_is_silent_is_told(gone: Scaling, mon
         ({"phase": "Pending", "reason": "ImagePullBackOff: no such image"}, False),
         ({"phase": "Pending", "reason": "FailedMount: no such ConfigMap"}, False),
         ({"phase": "Pending", "reason": "FailedAttachVolume: Multi-Attach error for volume"}, True),
+        ({"phase": "Pending", "reason": "FailedMount: Unable to attach or mount volumes: timed out"}, True),
         ({"phase": None, "reason": "it has no pod"}, False),
         ({"phase": "Terminating", "reason": "its worker w does not answer", "worker_lost": True}, True),
     ],
