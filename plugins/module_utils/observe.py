@@ -320,8 +320,10 @@ def runs(template: Mapping[str, Any]) -> str:
 def budget(item: Mapping[str, Any]) -> Budget:
     status = item.get("status", {})
     evicting = tuple(sorted(status.get("disruptedPods") or ()))
-    minimum = int(item.get("spec", {}).get("minAvailable", 0))
-    return Budget(item["metadata"]["name"], status.get("disruptionsAllowed"), evicting, minimum)
+    minimum = item.get("spec", {}).get("minAvailable")
+    # Somebody else may have written a percentage there.
+    number = minimum if isinstance(minimum, int) else 0
+    return Budget(item["metadata"]["name"], status.get("disruptionsAllowed"), evicting, number)
 
 
 def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:

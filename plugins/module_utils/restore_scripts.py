@@ -164,7 +164,11 @@ stage=$marks/restore/$1/$2 old=$marks/restore/$1/old back=$marks/restore/$1/back
 shift 2
 rm -f "$marks/replay"
 if [ ! -e "$old/marks" ]; then
-    # Nothing was exchanged here yet; or the volume is new.
+    # Nothing was exchanged here yet; or the volume is new. Without marks beside it, it is not known what it was.
+    if [ -e "$old/data" ] || [ -e "$old/commitlog" ]; then
+        echo "what it had before is in $old, without its marks: put it back by hand" >&2
+        exit 3
+    fi
     if [ -e "$stage/ready" ] || [ -z "$(find "$volume/data" -type f 2>/dev/null | head -n 1)" ]; then exit 0; fi
     echo "its volume is another one than the restore exchanged, and what it had before is gone with that" >&2
     exit 3
@@ -196,6 +200,11 @@ for name in mark way missed missing joined; do
     rm -f "$marks/$name"
     if [ -e "$old/marks/$name" ]; then cp "$old/marks/$name" "$marks/$name"; fi
 done
+# What the commit log told the store since belongs to what goes.
+if [ -d "$marks/archive/closed" ]; then
+    rm -f "$marks/archive/closed"/*
+    touch "$marks/archive/lost"
+fi
 rm -f "$marks/alive"
 if [ -e "$old/marks/age" ]; then touch -d "@$(($(date +%s) - $(cat "$old/marks/age")))" "$marks/alive"; fi
 sync

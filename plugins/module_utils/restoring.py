@@ -163,7 +163,8 @@ class Parcel:
     :param document: id of its manifest in the catalogue.
     :param log_size: bytes of its commit log, where a point in time is wanted. Of which of the many thousand snapshots
         it is made is worked out anew by each run: their ids would not fit into a ConfigMap.
-    :param former: the pod's host id before the restore; empty where it had none.
+    :param former: the pod's host id before its data was exchanged; empty where it had none.
+    :param empty: its volume had no data when the restore was planned.
     """
 
     pod: str
@@ -177,6 +178,7 @@ class Parcel:
     files: int
     log_size: int = 0
     former: str = ""
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -807,11 +809,9 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
             f"{wish.say('auth', TAKE)} takes those of the backup"
         )
     kept = (AUTH,) if wish.auth == KEEP else ()
-    here = {node.pod: node.host_id or "" for node in scene.nodes}
+    here = {node.pod: not node.data for node in scene.nodes}
     parcels = [
-        replace(parcel(source, node, node.pod, None), former=here[node.pod])
-        for node in source.nodes
-        if node.pod in here
+        replace(parcel(source, node, node.pod, None), empty=here[node.pod]) for node in source.nodes if node.pod in here
     ]
     return draft(id, wish, SWAP, parcels, {}, kept, began), reasons
 
@@ -952,6 +952,13 @@ def to_repair(plan: Plan, schema: Schema) -> dict[str, list[str]]:
 
 def at(plan: Plan, step: str) -> Plan:
     return replace(plan, step=step)
+
+
+def with_former(plan: Plan, host_ids: Mapping[str, str | None]) -> Plan:
+    """:param host_ids: those of the pods, as long as they are who they were."""
+    return replace(
+        plan, parcels=tuple(replace(parcel, former=host_ids.get(parcel.pod) or "") for parcel in plan.parcels)
+    )
 
 
 def on(plan: Plan, pods: Collection[str]) -> Plan:

@@ -35,7 +35,7 @@ from ..observe import PARALLEL, attempt, together
 from ..restic import CONTAINER, DATA, Job, list_of
 from ..restoring import limited
 from ..view import NodeView
-from . import catalogue, described, restore_volumes
+from . import catalogue, described, restore_volumes, unfinished
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restic_jobs import Jobs, Work
@@ -219,8 +219,8 @@ class Run:
         if plan is not None and plan.step != "download":
             raise CassopsError(
                 f"a restore of backup {plan.backup} was begun at {backups.moment(plan.began)} and is not finished "
-                f"(step {plan.step}): a backup would keep what is half restored. Where no run is at work on it, run "
-                "the playbook restore again with the options of that time, which finishes it; then back up"
+                f"(step {plan.step}): a backup would keep what is half restored. Where no run is at work on it, "
+                f"{unfinished.way_on(plan)}; then back up"
             )
 
     def refuse(self, sight: Sight, lacking: Sequence[str]) -> None:

@@ -35,6 +35,8 @@ from .replacing import Done, Replacing
 from .waiting import GATES_LIMIT, until
 
 PAUSE = 1.0
+# Annotation of the ledger's ConfigMap: the node that is about to give up its volume, and when its repair was begun.
+REPAIR_BEGAN = "cassops.kubernetes/repair-began"
 # Seconds between closing CQL and draining, for clients to go elsewhere.
 DRAIN_WAIT = 1.0
 OPTIONS: Mapping[str, Any] = {
@@ -91,7 +93,7 @@ class Renewing:
         """:raises CassopsError: it cannot be finished now; the next run goes on."""
         sight = self.open_gates(pod, wanted)
         if self.params["repair"]:
-            self.repair(pod, sight)
+            self.repair(pod, sight, self.repair_began(pod, sight))
             # Meanwhile hours may have passed.
             sight = self.open_gates(pod, wanted)
         node = self.node(sight, pod)
@@ -106,6 +108,7 @@ class Renewing:
         decision = Decision(pod, 0, REPLACE, f"it gets another volume, of {wanted.words()}")
         scene = replacement.Scene(sight.view, sight.others, settings)
         plan = replacing.begin(case, decision, scene, sight, wished=True)
+        self.members.note(REPAIR_BEGAN, None)
         try:
             self.stop(node, plan.address)
         except StillOpen:
@@ -114,7 +117,7 @@ class Renewing:
         done = replacing.carry_out(plan)
         self.done.append(done)
         if done.repair:
-            self.repair(pod, self.cluster.ask(self.cluster.look()))
+            self.repair(pod, self.cluster.ask(self.cluster.look()), 0.0)
         self.members.say(f"{pod} has a volume of {wanted.words()}")
 
     def open_gates(self, pod: str, wanted: renewal.Wanted) -> Sight:
@@ -142,11 +145,24 @@ class Renewing:
         if reasons:
             raise CassopsError(f"{node.pod} keeps its volume: {'; '.join(reasons)}")
 
-    def repair(self, pod: str, sight: Sight) -> None:
+    def repair(self, pod: str, sight: Sight, since: float) -> None:
+        """:param since: what began before does not count, in seconds since 1970."""
         limit, option = float(self.params["repair_timeout"]), f"{self.params.get('option_prefix', '')}repair_timeout"
-        # What began no longer ago than one may take is as good as one that ends now.
-        since = max(self.last_start(), self.cluster.kube.server_time() - limit)
         repairing.repair(self.cluster, sight.view, pod, limit, option, self.ctx, since)
+
+    def repair_began(self, pod: str, sight: Sight) -> float:
+        """When the repair before the node gives up its volume began, by this run or one that was killed.
+
+        Nobody else's counts, however fresh: since then a replica may have been cut off for longer than hints are kept,
+        without a start. Nor does one of ours that began longer ago than the repair of a keyspace may take.
+        """
+        now = self.cluster.kube.server_time()
+        name, _space, told = (self.members.noted(sight.found, REPAIR_BEGAN) or "").partition(" ")
+        began = float(told) if name == pod and told.isdigit() else 0.0
+        if now - began > float(self.params["repair_timeout"]):
+            began = float(int(now))
+            self.members.note(REPAIR_BEGAN, f"{pod} {int(began)}")
+        return max(self.last_start(), began - repairing.CLOCKS)
 
     def last_start(self) -> float:
         """When the node of the cluster that was started last was started, in seconds since 1970.

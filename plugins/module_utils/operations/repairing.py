@@ -111,12 +111,19 @@ def repair(
     :return: the keyspaces.
     :raises CassopsError: a repair failed, or its end is not known.
     """
-    repairing = Repairing(cluster, limit, option, ctx, since)
     names = keyspaces(view)
-    for number, name in enumerate(names, 1):
-        repairing.run(Part(pod, name), f"{pod} is repaired: keyspace {name} ({number} of {len(names)})")
-    failures.forget_missed(cluster.kube, pod)
-    return names
+    for _turn in range(TURNS):
+        repairing = Repairing(cluster, limit, option, ctx, since)
+        for number, name in enumerate(names, 1):
+            repairing.run(Part(pod, name), f"{pod} is repaired: keyspace {name} ({number} of {len(names)})")
+        if len(repairing.starts) < 2:
+            failures.forget_missed(cluster.kube, pod)
+            return names
+        # It was started again meanwhile, and may have missed something of the keyspaces that were done by then.
+        ctx.progress(
+            f"{pod} was started again meanwhile: what was repaired before that is repaired again", important=True
+        )
+    raise CassopsError(f"{pod} was started again in each of {TURNS} repairs. See its log, then run it again")
 
 
 @dataclass(frozen=True)
@@ -150,6 +157,8 @@ class Repairing:
         self.option = option
         self.ctx = ctx
         self.since = since
+        # When nodes were started, as far as they were seen (seconds since 1970).
+        self.starts: set[float] = set()
         self._record: Record | None = None
         self._read_at = 0.0
 
@@ -198,6 +207,7 @@ class Repairing:
     def has(self, part: Part) -> bool:
         """When no repair works on the node any more, whether it has the part on record."""
         view, started = self.wait_for_others(part.pod)
+        self.starts.add(started)
         found = self.latest(part.pod)
         node = view.node(part.pod)
         replication = next((item.replication for item in view.keyspaces if item.name == part.keyspace), None)

@@ -159,6 +159,8 @@ class Resizing:
             sight = self.settled(self.cluster.again(self.take(steps[0], sight), everyone=True))
             steps = self.plan(sight)
         self.members.set_seeds(self.order(sight))
+        # Also where a run was killed right before that.
+        self.cluster.keep_budget()
         self.after = scaling.ownership(self.scene(sight)) or self.after
         return self.result(steps)
 

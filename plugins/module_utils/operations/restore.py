@@ -557,14 +557,20 @@ class Restore:
         swapping = self.swapping(plan, {})
         if plan.step not in ("stop", restoring.RETURNED):
             swapping.go_back()
-        self.leave_nothing(plan)
+        # First, since one that cannot be asked must not keep the others from serving.
         swapping.let_go()
+        self.reach_volumes(self.here(plan))
+        self.leave_nothing(plan)
         self.forget()
         swapping.wait_until_running()
 
+    def here(self, plan: Plan) -> Plan:
+        """What of it concerns nodes that are here; those that left took theirs along."""
+        return restoring.on(plan, [node.pod for node in self.cluster.look().view.nodes])
+
     def leave_nothing(self, plan: Plan) -> None:
-        """On the volumes; nodes that left took theirs along."""
-        here = restoring.on(plan, [node.pod for node in self.cluster.look().view.nodes])
+        """On the volumes."""
+        here = self.here(plan)
         restore_volumes.end_jobs(self.cluster.kube, self.base, here, here.parcels)
         restore_volumes.clean_all(self.cluster.kube, here)
 

@@ -150,21 +150,28 @@ class Swapping:
         self.save(self.plan)
 
     def refuse_without_old(self) -> None:
-        """As RETURN does, which comes when all nodes are stopped."""
+        """As RETURN does, which comes when all nodes are stopped. A volume that is empty by now stays so."""
         told = restore_volumes.looks(self.cluster.kube, [parcel.pod for parcel in self.plan.parcels])
-        reasons = []
+        reasons, empty = [], []
         for parcel in self.plan.parcels:
             volume = told[parcel.pod]
             if isinstance(volume, CassopsError):
                 reasons.append(str(volume))
-            elif not (
-                self.plan.id in volume.old or f"{self.plan.id}/{parcel.host_id}" in volume.ready or not volume.data
-            ):
+            elif self.plan.id in volume.old or f"{self.plan.id}/{parcel.host_id}" in volume.ready:
+                continue
+            elif volume.data:
                 reasons.append(f"the volume of {parcel.pod} is another one than the restore exchanged")
+            elif not parcel.empty:
+                empty.append(parcel.pod)
         if reasons:
             raise CassopsError(
                 f"not all nodes can go back to what was there before: {'; '.join(reasons)}. Nothing was done; run the "
                 "restore again, which finishes it"
+            )
+        if empty:
+            self.ctx.warnings.append(
+                f"{', '.join(empty)} had data before the restore and lost its volume since: it comes back empty, and "
+                "heal replaces it from the others"
             )
 
     def return_one(self, parcel: Parcel) -> None:
@@ -173,32 +180,47 @@ class Swapping:
         self.say(f"{parcel.pod} has what it had before")
 
     def let_go(self) -> None:
-        """Nodes that are held start as they were, and the others serve again."""
+        """Nodes that are held start as they were, and the others serve again.
+
+        :raises CassopsError: some could not be told; all others were.
+        """
         view = self.cluster.look().view
         self.cluster.check()
-        together(lambda node: self.release(node.pod), view.nodes)
+        told = together(lambda node: attempt(lambda: self.release(node.pod)), view.nodes)
         for node in [node for node in view.nodes if node.phase == "Running" and node.held is None]:
             opened = attempt(lambda: nodetool.run_one(self.cluster.kube, node.pod, ["enablebinary"], CLOSE_LIMIT))  # noqa: B023
             if isinstance(opened, CassopsError) and node.uid:
                 # It was drained already, and refuses.
                 self.say(f"{node.pod} restarts")
                 self.cluster.kube.delete("Pod", node.pod, uid=node.uid)
+        failed = [str(each) for each in told if isinstance(each, CassopsError)]
+        if failed:
+            raise CassopsError(f"not every node can be let go: {'; '.join(failed)}. Run it again when they answer")
 
     def release(self, pod: str) -> None:
         restore_volumes.run(self.cluster.kube, pod, restore_scripts.RELEASE, self.plan.id)
 
     def wait_until_running(self) -> None:
-        """After the end of it; who was away before the restore is away now."""
+        """After the end of it.
+
+        :raises CassopsError: a node does not come up. One that could not before the restore cannot now.
+        """
         patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+        held: list[str] = []
 
         def look() -> list[str]:
             view = self.cluster.look().view
-            lost = patience.lost(view.nodes)
+            away = [node for node in view.nodes if node.held is not None and not self.is_held(node)]
+            held[:] = [f"{node.pod} is held: {node.held}" for node in away]
+            others = replace(view, nodes=tuple(node for node in view.nodes if node not in away))
+            lost = patience.lost(others.nodes)
             if lost:
-                raise CassopsError(f"the restore is given up, but {'; '.join(lost)}")
-            return gates.running(view)
+                raise CassopsError(f"the restore is given up, but {'; '.join(lost + held)}")
+            return gates.running(others)
 
         until(look, "all nodes to run again", self.limit, self.ctx.progress, PAUSE)
+        if held:
+            raise CassopsError(f"the restore is given up, but {'; '.join(held)}")
 
     # The data changes
 
@@ -208,6 +230,9 @@ class Swapping:
         if unheld:
             # Somebody took a mark away, or the run died before all were held.
             self.stop()
+        # Until the nodes start it says who they were; one may have been replaced since the plan was made.
+        self.plan = restoring.with_former(self.plan, {pod: node.host_id for pod, node in ledger.nodes.items()})
+        self.save(self.plan)
         self.cluster.check()
         together(lambda parcel: self.swap_one(parcel, ledger), self.plan.parcels)
 

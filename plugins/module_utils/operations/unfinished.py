@@ -28,7 +28,7 @@ def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, st
         told.append({"problem": DESTROYED, "advice": DESTROY})
     restore = restore_of(found, cluster, datacenter)
     if restore is not None:
-        told.append({"problem": f"{words(restore)} is not finished", "advice": AGAIN.format("restore")})
+        told.append({"problem": f"{words(restore)} is not finished", "advice": way_on(restore)})
     item = found.get("ConfigMap", plan.plan_name(cluster, datacenter))
     if item is not None:
         begun = plan.from_config_map(item)
@@ -66,6 +66,13 @@ def beside_restore(found: Objects, cluster: str, datacenter: str) -> list[str]:
 def restore_of(found: Objects, cluster: str, datacenter: str) -> restoring.Plan | None:
     item = found.get("ConfigMap", restoring.plan_name(cluster, datacenter))
     return None if item is None else restoring.from_config_map(item)
+
+
+def way_on(restore: restoring.Plan) -> str:
+    if restore.step in (restoring.RETURN, restoring.RETURNED):
+        confirm = f"-e restore_abandon=true -e restore_confirm={restore.datacenter}"
+        return f"run the playbook restore with {confirm}, which finishes giving it up"
+    return AGAIN.format("restore")
 
 
 def words(restore: restoring.Plan) -> str:

@@ -197,6 +197,7 @@ def test_the_disruption_budget() -> None:
     }
     assert observe.budget(item) == Budget("shop-dc1", 0, ("a", "b"), 5)
     assert observe.budget({"metadata": {"name": "shop-dc1"}}) == Budget("shop-dc1")
+    assert observe.budget({"metadata": {"name": "b"}, "spec": {"minAvailable": "50%"}}) == Budget("b")
 
 
 def test_the_address_is_the_ledgers_then_the_services() -> None:

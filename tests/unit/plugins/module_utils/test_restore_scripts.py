@@ -232,6 +232,28 @@ def test_the_way_back_keeps_how_long_a_node_had_been_away(volume: Volume) -> Non
     assert volume.files(".cassops")["missed"] == "77\n"
 
 
+def test_what_the_restored_node_archived_goes_with_it(volume: Volume) -> None:
+    volume.lived_in()
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    volume.run(scripts.SWAP, ID, HOST, MARK)
+    volume.write(".cassops/archive/closed/CommitLog-7-9.log", "of the life that is given up")
+    assert volume.run(scripts.RETURN, ID, HOST).returncode == 0
+    assert volume.files(".cassops/archive") == {"lost": ""}
+
+
+def test_data_that_was_exchanged_without_its_marks_is_left_alone(volume: Volume) -> None:
+    volume.lived_in()
+    volume.downloaded()
+    volume.run(scripts.HOLD, ID)
+    volume.run(scripts.SWAP, ID, HOST, MARK)
+    shutil.rmtree(volume.path / f".cassops/restore/{ID}/old/marks")
+    before = volume.files()
+    told = volume.run(scripts.RETURN, ID, HOST)
+    assert (told.returncode, volume.files()) == (3, before)
+    assert "put it back by hand" in told.stderr
+
+
 def test_an_empty_volume_is_empty_again(volume: Volume) -> None:
     volume.downloaded()
     volume.run(scripts.HOLD, ID)

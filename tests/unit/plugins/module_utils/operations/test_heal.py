@@ -423,6 +423,28 @@ def test_a_repair_before_its_last_start_is_none(world: World, monkeypatch: pytes
     assert world.ring.repaired.count((THIRD, "shop")) == 2
 
 
+def test_a_start_in_between_has_all_repaired_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The note grew at that start, by what may be missing of the keyspaces that were done by then."""
+    world.kube.missed[THIRD] = "10801"
+    world.ring.keep_records()
+    run = nodetool.run_one
+    starts = iter([True])
+
+    def cut(kube: Any, pod: str, verb: Any, limit: float) -> Any:
+        if verb[-1] == "system_auth" and next(starts, False):
+            made = datetime.fromtimestamp(world.kube.clock + 3600, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            world.kube.one("Pod", THIRD)["metadata"]["creationTimestamp"] = made
+            world.kube.clock += 7200
+            raise Unreachable("The connection was lost; whether it has ended is not known.")
+        return run(kube, pod, verb, limit)
+
+    monkeypatch.setattr(nodetool, "run_one", cut)
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.ring.repaired.count((THIRD, "shop")) == 2
+    assert any("what was repaired before that is repaired again" in text for text in world.said)
+    assert world.kube.missed == {}
+
+
 def test_a_record_that_cannot_be_read_has_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.kube.missed[THIRD] = "10801"
 

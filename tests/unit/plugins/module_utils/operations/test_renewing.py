@@ -151,6 +151,19 @@ def test_what_was_repaired_before_another_volume_was_given_up_is_repaired_again(
     assert [pod for pod, keyspace in world.ring.repaired if keyspace == "shop"] == NODES
 
 
+def test_what_somebody_else_repaired_does_not_count(world: World) -> None:
+    """However fresh it is: a replica may have been cut off since, without a start."""
+    world.ring.keep_records()
+    for pod in NODES:
+        world.ring.repair(pod, "shop")
+    world.ring.repaired.clear()
+    world.kube.clock += 3600
+    volumes(world, **SMALLER)
+    assert (FIRST, "shop") in world.ring.repaired
+    notes = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations", {})
+    assert renewing.REPAIR_BEGAN not in notes
+
+
 def test_a_run_that_goes_on_repairs_only_what_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.ring.keep_records()
     run = nodetool.run_one

@@ -785,6 +785,50 @@ def test_a_node_that_was_replaced_by_restored_ones_has_no_way_back(world: Restor
     assert world.kube.one(*PLANNED)["data"]["step"] == "prove"
 
 
+def test_who_cannot_be_let_go_keeps_the_others_from_nothing(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    half_restored(world, step="prove", **WHOLE)
+    plain, silent = restore_volumes.run, "shop-dc1-r2-0"
+
+    def run(kube: Any, pod: str, script: str, *words: str, **options: Any) -> str:
+        if pod == silent and script == restore_scripts.RELEASE:
+            raise CassopsError(f"{pod}: its worker does not answer")
+        return plain(kube, pod, script, *words, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore_volumes, "run", run)
+        with pytest.raises(Failed, match=f"not every node can be let go: {silent}: its worker does not answer"):
+            world.restore(abandon=True, confirm="dc1")
+    assert world.kube.one(*PLANNED)["data"]["step"] == "returned"
+    assert world.kube.list("Pod")
+    assert set(world.kube.held) == {silent}
+    world.restore(abandon=True, confirm="dc1")
+    was_given_up(world, 0)
+
+
+def test_the_way_back_knows_who_was_replaced_after_the_plan(world: Restorable) -> None:
+    begun(world, **WHOLE)
+    pod = "shop-dc1-r1-0"
+    former = world.kube.ledger().nodes[pod].host_id
+    ledger = world.kube.one("ConfigMap", "shop-dc1-ledger")
+    ledger["data"]["nodes"] = ledger["data"]["nodes"].replace(str(former), "another")
+    half_restored(world, step="prove", **WHOLE)
+    assert world.kube.ledger().nodes[pod].host_id == former, "that of the backup"
+    world.restore(abandon=True, confirm="dc1")
+    assert world.kube.ledger().nodes[pod].host_id == "another"
+
+
+def test_a_volume_that_was_lost_meanwhile_comes_back_empty_and_is_told(world: Restorable) -> None:
+    half_restored(world, step="prove", **WHOLE)
+    pod = "shop-dc1-r1-0"
+    shutil.rmtree(world.volume(pod))
+    world.kube.disks.pop(f"data-{pod}")
+    world.comes_back(pod)
+    with pytest.raises(CassopsError, match=f"the restore is given up, but {pod}"):
+        world.restore(abandon=True, confirm="dc1")
+    assert any(f"{pod} had data before the restore and lost its volume since" in text for text in world.warnings)
+    assert world.kube.get(*PLANNED) is None
+
+
 def test_a_node_that_was_replaced_since_is_no_reason_against_the_proof(world: Restorable) -> None:
     half_restored(world, step="prove", **WHOLE)
     pod = "shop-dc1-r1-0"
