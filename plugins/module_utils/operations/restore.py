@@ -534,6 +534,7 @@ class Restore:
             raise Failed(str(error), self.result(plan), getattr(error, "errors", ())) from error
 
     def give_up(self, plan: Plan) -> None:
+        self.ctx.progress(f"the restore of backup {plan.backup} is given up (step {plan.step})", important=True)
         if plan.way == SWAP and plan.step != "download":
             with self.cluster.locked():
                 self.return_datacenter(plan)

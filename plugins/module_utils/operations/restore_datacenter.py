@@ -284,8 +284,8 @@ class Swapping:
             lost = patience.lost(sight.view.nodes)
             if lost:
                 raise CassopsError(
-                    f"{'; '.join(lost)}. What was there before the restore is still on the volumes: correct the cause "
-                    f"and run it again, or go back to that ({self.way_back})"
+                    f"{'; '.join(lost).rstrip()}\nWhat was there before the restore is still on the volumes: correct "
+                    f"the cause and run it again, or go back to that ({self.way_back})"
                 )
             reasons = gates.running(sight.view)
             if reasons:

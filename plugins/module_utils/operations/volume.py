@@ -126,27 +126,18 @@ class Volumes:
         others = self.to_renew(found)
         return [name for name in self.smaller(found) if name not in others]
 
-    def too_large(self, found: Objects) -> list[str]:
+    def too_large(self, found: Objects) -> dict[str, Object]:
         """Claims that ask for more than is wanted, and have not got it: their storage refused."""
         others = self.to_renew(found)
-        return [
-            name
+        return {
+            name: item
             for name, item in self.claims(found).items()
             if less(self.size, requested(item["spec"])) and name not in others
-        ]
+        }
 
     def to_take_back(self, found: Objects) -> list[str]:
         """Those of them whose wish Kubernetes takes back: down to what is more than the volume has."""
-        claims = self.claims(found)
-        wishes = {name: requested(claims[name]["spec"]) for name in self.too_large(found)}
-        can = [name for name in wishes if less(capacity(claims[name]), self.size)]
-        stay = [f"{self.members.short(name)} asks for {wish}" for name, wish in wishes.items() if name not in can]
-        if stay:
-            self.ctx.warnings.append(
-                f"{', '.join(stay)}, and has {self.size}: its storage refused so far. Kubernetes takes a wish back "
-                "only to a size above what the volume has, so it stays, and the volume grows when its storage allows it"
-            )
-        return can
+        return [name for name, item in self.too_large(found).items() if less(capacity(item), self.size)]
 
     def to_make(self, found: Objects) -> list[str]:
         """StatefulSets that ask for other claims."""
@@ -172,6 +163,13 @@ class Volumes:
             ]
         if reasons:
             raise SpecError(reasons)
+        for name, item in self.too_large(found).items():
+            if not less(capacity(item), self.size):
+                self.say_once(
+                    f"{self.members.short(name)} has {self.size} and asks for {requested(item['spec'])}, which its "
+                    "storage refused so far. Kubernetes takes a wish back only to a size above what the volume has: it "
+                    "stays, and the volume grows when its storage allows it"
+                )
 
     def as_they_are(self, found: Objects, names: Sequence[str]) -> list[str]:
         """Why these volumes cannot become what is wanted, and what can be done."""
@@ -200,7 +198,7 @@ class Volumes:
         try:
             missing = name is not None and self.kube.get("StorageClass", name) is None
         except Forbidden:
-            self.say_unread()
+            self.say_once(UNREAD)
             return []
         return [f"storage_class: there is no StorageClass {name}"] if missing else []
 
@@ -212,15 +210,15 @@ class Volumes:
             try:
                 item = self.kube.get("StorageClass", name)
             except Forbidden:
-                self.say_unread()
+                self.say_once(UNREAD)
                 return []
             if item is not None and not item.get("allowVolumeExpansion"):
                 fixed.append(name)
         return fixed
 
-    def say_unread(self) -> None:
-        if UNREAD not in self.ctx.warnings:
-            self.ctx.warnings.append(UNREAD)
+    def say_once(self, warning: str) -> None:
+        if warning not in self.ctx.warnings:
+            self.ctx.warnings.append(warning)
 
     def nodes(self, claims: Iterable[str]) -> list[NodeView]:
         """The nodes of these claims, but for one whose replacement has begun: it cannot be asked."""
@@ -292,11 +290,16 @@ class Volumes:
         """Volumes that are not as large yet, and do not wait for a restart alone."""
         found = self.members.look()[0]
         others, now = self.to_renew(found), self.kube.server_time()
-        return [
-            f"{name} has {capacity(item)}{stage(item)}{last_event(self.kube, name, '')}"
+        late = {
+            name: item
             for name, item in self.claims(found).items()
             if name not in others and less(capacity(item), self.size) and not waits_for_restart(item, now)
-        ]
+        }
+        words = [f"{name} has {capacity(item)}{stage(item)}" for name, item in late.items()]
+        if words:
+            # What keeps the first one from growing mostly keeps the others, too.
+            words[0] += last_event(self.kube, next(iter(late)), "")
+        return words
 
     def remake(self, item: Object) -> None:
         """A StatefulSet as it was, but for new claims. Its pods go on."""
