@@ -115,6 +115,7 @@ class Restore:
         self.made: list[str] = []
         self.repaired: list[str] = []
         self.changed = False
+        self.saved: Plan | None = None
         self.source_cluster = params.get("source_cluster") or cluster.name
         self.source_datacenter = params.get("source_datacenter") or cluster.own.datacenter
 
@@ -159,10 +160,9 @@ class Restore:
             source = self.source(wish, sight.found)
         self.changed = True
         try:
-            plan = self.carry_out(plan, source)
-            return self.result(plan)
+            return self.result(self.carry_out(plan, source))
         except CassopsError as error:
-            raise Failed(str(error), self.result(plan), getattr(error, "errors", ())) from error
+            raise Failed(str(error), self.result(self.saved or plan), getattr(error, "errors", ())) from error
 
     def wish(self, begun: Plan | None = None) -> Wish:
         """What is asked for; the newest complete backup where none is named."""
@@ -531,7 +531,7 @@ class Restore:
             self.give_up(plan)
             return self.result(plan)
         except CassopsError as error:
-            raise Failed(str(error), self.result(plan), getattr(error, "errors", ())) from error
+            raise Failed(str(error), self.result(self.saved or plan), getattr(error, "errors", ())) from error
 
     def give_up(self, plan: Plan) -> None:
         self.ctx.progress(f"the restore of backup {plan.backup} is given up (step {plan.step})", important=True)
@@ -600,6 +600,7 @@ class Restore:
         self.lock.check()
         self.cluster.check()
         self.cluster.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": plan.to_data()})
+        self.saved = plan
 
     def forget(self) -> None:
         name = plan_name(self.cluster.name, self.cluster.own.datacenter)

@@ -796,8 +796,9 @@ def test_who_cannot_be_let_go_keeps_the_others_from_nothing(world: Restorable, m
 
     with monkeypatch.context() as patch:
         patch.setattr(restore_volumes, "run", run)
-        with pytest.raises(Failed, match=f"not every node can be let go: {silent}: its worker does not answer"):
+        with pytest.raises(Failed, match=f"not every node can be let go: {silent}: its worker does not answer") as told:
             world.restore(abandon=True, confirm="dc1")
+    assert told.value.result["step"] == "returned"
     assert world.kube.one(*PLANNED)["data"]["step"] == "returned"
     assert world.kube.list("Pod")
     assert set(world.kube.held) == {silent}
