@@ -437,3 +437,40 @@ def test_a_killed_restore_of_a_moment_is_finished_by_the_next(logged: Datacenter
     mine = {number for number in ids(logged) if number >= first}
     assert mine == {number for rows in written.values() for number in rows}
     nothing_left(logged)
+
+
+def test_a_datacenter_whose_kubernetes_is_gone_comes_back_elsewhere(namespaces: Namespaces, sandbox: Sandbox) -> None:
+    """All that is left are the store, the inventory, and the Secrets that somebody kept."""
+    with namespaces.fresh("lost") as namespace:
+        store = Store(sandbox, namespace)
+        lost = filled(namespace, store, store.with_logs)
+        lost.run("backup", backup_name="b1").ok()
+        written = write_second_by_second(lost, 10_000, 4)
+        last = max(written)
+        # Each node stores its commit log once a minute.
+        time.sleep(90)
+        rows, before = restores.read(lost), lost.wait_up()
+        login = namespace.get("secret", f"{lost.cluster}-superuser")
+    with namespaces.fresh("regained") as namespace:
+        Store(sandbox, namespace).make_secrets(store.password)
+        namespace.apply([{key: login[key] for key in ("apiVersion", "kind", "data")} | {"metadata": named(login)}])
+        regained = Datacenter(namespace, variables=lost.variables)
+        regained.deploy()
+        wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_auth": "take"}
+        regained.run("restore", restore_to=moment(last + 1), **wanted).ok()
+        after = regained.wait_up()
+        assert {node: one.host_id for node, one in after.items()} == {node: one.host_id for node, one in before.items()}
+        assert_same(restores.read(regained), rows)
+        assert ids(regained) == {number for numbers in written.values() for number in numbers}
+        nothing_left(regained)
+        # The addresses of the nodes that are gone are nobody's any more.
+        assert regained.run("deploy").ok().changed == 0
+        assert not regained.status()["problems"]
+        regained.run("restart", rollout_force=True, rollout_soak=0).ok()
+        assert identities(regained.wait_up()) == identities(after)
+        regained.run("backup", backup_name="b2").ok()
+
+
+def named(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of an object that is made elsewhere."""
+    return {"name": item["metadata"]["name"]}
