@@ -782,10 +782,6 @@ class Keep:
     weekly: int = 0
     monthly: int = 0
 
-    @property
-    def anything(self) -> bool:
-        return any(dataclasses.astuple(self))
-
 
 NEWEST = "the newest complete one"
 NEWEST_OF_ITS_TABLES = "the newest complete one of its tables"

@@ -58,11 +58,7 @@ Row = dict[str, Any]
 
 
 class CqlError(CassopsError):
-    """Cassandra refused or failed. :ivar code: of the native protocol, 0 where there was no answer."""
-
-    def __init__(self, message: str, code: int = 0) -> None:
-        super().__init__(message)
-        self.code = code
+    """Cassandra refused or failed."""
 
 
 class NodeUnreachable(CqlError):
@@ -343,7 +339,7 @@ class Session:
         details = answer.info if isinstance(answer.info, dict) else {}
         alive, needed = details.get("alive_replicas"), details.get("required_replicas")
         counted = f" ({alive} of {needed} replicas needed are up)" if needed is not None else ""
-        return kind(f"{self.pod}: {answer.message}{counted}", answer.code)
+        return kind(f"{self.pod}: {answer.message}{counted}")
 
 
 def consistency_level(name: str) -> int:

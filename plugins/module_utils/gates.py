@@ -422,14 +422,14 @@ def one_line(view: View) -> list[str]:
     return [f"the members run different lines of Cassandra ({told}): finish the upgrade, or take it back, first"]
 
 
-def sstables_present(view: View, formats: Collection[str] = PRESENT_FORMATS) -> list[str]:
+def sstables_present(view: View) -> list[str]:
     """G14: no member holds SSTables of an older format than those that begin with these letters."""
     reasons = []
     for address, endpoint in sorted(view.endpoints().items()):
         if endpoint.sstables is None:
             reasons.append(f"which SSTable formats {named(view, address)} holds is not known: ask nodetool gossipinfo")
             continue
-        old = [item for item in endpoint.sstables if item.rpartition("-")[2][:1] not in formats]
+        old = [item for item in endpoint.sstables if item.rpartition("-")[2][:1] not in PRESENT_FORMATS]
         if old:
             reasons.append(
                 f"{named(view, address)} holds SSTables of the format {', '.join(old)}: run upgradesstables first"

@@ -195,12 +195,8 @@ KINDS: Mapping[str, Kind] = {
     "EndpointSlice": Kind("discovery.k8s.io/v1", "endpointslices"),
 }
 
-_PATCH_TYPES: Mapping[str, str] = {
-    "merge": "application/merge-patch+json",
-    "strategic": "application/strategic-merge-patch+json",
-    "json": "application/json-patch+json",
-    "apply": "application/apply-patch+yaml",
-}
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class ObjectList(list[Object]):
@@ -296,15 +292,14 @@ class Kube:
         *,
         fields: str | None = None,
         namespace: str | None = None,
-        all_namespaces: bool = False,
     ) -> ObjectList:
         """All objects of a kind that match, read page by page.
 
         :param labels: a mapping (all must be equal) or a label selector.
         :param fields: a field selector, for example ``spec.nodeName=w1``.
         """
-        what = What("list", kind, "", None if all_namespaces else namespace)
-        path = self.path(kind, namespace, all_namespaces=all_namespaces)
+        what = What("list", kind, "", namespace)
+        path = self.path(kind, namespace)
         query: dict[str, str] = {"limit": str(PAGE), **_selectors(labels, fields)}
         found = ObjectList()
         while True:
@@ -335,33 +330,32 @@ class Kube:
         :return: the object as the server has it now.
         """
         kind, name, namespace = _identity(obj)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true", **_dry(dry_run)}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", **({"dryRun": "All"} if dry_run else {})}
         return self._json(
             "PATCH",
             self.path(kind, namespace, name),
             query,
             body=obj,
-            content_type=_PATCH_TYPES["apply"],
+            content_type=APPLY_PATCH,
             what=What("patch", kind, name, namespace),
         )
 
-    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+    def create(self, obj: Object) -> Object:
         """Makes an object.
 
         :raises Conflict: there is one of that name already.
         """
         kind, name, namespace = _identity(obj, named=False)
-        query = {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
         what = What("create", kind, name, namespace)
-        return self._json("POST", self.path(kind, namespace), query, body=obj, what=what)
+        return self._json("POST", self.path(kind, namespace), {"fieldManager": FIELD_MANAGER}, body=obj, what=what)
 
-    def replace(self, obj: Object, *, dry_run: bool = False) -> Object:
+    def replace(self, obj: Object) -> Object:
         """Stores an object as it is given; with ``metadata.resourceVersion`` only over that version.
 
         :raises Conflict: it was changed in between.
         """
         kind, name, namespace = _identity(obj)
-        query = {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
+        query = {"fieldManager": FIELD_MANAGER}
         what = What("update", kind, name, namespace)
         return self._json("PUT", self.path(kind, namespace, name), query, body=obj, what=what)
 
@@ -370,26 +364,22 @@ class Kube:
         kind: str,
         name: str,
         patch: Any,
-        type: str = "merge",
         *,
         subresource: str = "",
         namespace: str | None = None,
-        dry_run: bool = False,
     ) -> Object:
-        """Changes an object.
+        """Changes an object by a merge patch.
 
-        :param type: ``merge``, ``strategic`` or ``json``. A ``json`` patch is never sent twice.
         :param subresource: for example ``status`` or ``scale``.
         """
         what = What("patch", kind, name, namespace, subresource)
         return self._json(
             "PATCH",
             self.path(kind, namespace, name, subresource),
-            {"fieldManager": FIELD_MANAGER, **_dry(dry_run)},
+            {"fieldManager": FIELD_MANAGER},
             body=patch,
-            content_type=_PATCH_TYPES[type],
+            content_type=MERGE_PATCH,
             what=what,
-            repeatable=type != "json",
         )
 
     def scale(self, kind: str, name: str, replicas: int, *, namespace: str | None = None) -> Object:
@@ -406,7 +396,6 @@ class Kube:
         grace: int | None = None,
         propagation: str | None = None,
         namespace: str | None = None,
-        dry_run: bool = False,
     ) -> bool:
         """Deletes the very object with that UID, never another that has taken its name meanwhile.
 
@@ -423,7 +412,7 @@ class Kube:
             body["propagationPolicy"] = propagation
         what = What("delete", kind, name, namespace)
         try:
-            self._json("DELETE", self.path(kind, namespace, name), _dry(dry_run), body=body, what=what)
+            self._json("DELETE", self.path(kind, namespace, name), body=body, what=what)
         except NotFound:
             return False
         except Conflict as error:
@@ -631,15 +620,13 @@ class Kube:
         namespace: str | None,
         name: str = "",
         subresource: str = "",
-        *,
-        all_namespaces: bool = False,
     ) -> str:
         try:
             where = KINDS[kind]
         except KeyError:
             raise ValueError(f"kind {kind} is not in the table of kinds") from None
         parts = [where.root]
-        if where.namespaced and not all_namespaces:
+        if where.namespaced:
             parts.append("namespaces/" + quote(namespace or self.namespace, safe=""))
         parts.append(where.plural)
         if name:
@@ -891,10 +878,6 @@ def _selectors(labels: Mapping[str, str] | str | None, fields: str | None) -> di
     if fields:
         query["fieldSelector"] = fields
     return query
-
-
-def _dry(dry_run: bool) -> dict[str, str]:
-    return {"dryRun": "All"} if dry_run else {}
 
 
 def pause(attempt: int, retry_after: str | None = None) -> None:

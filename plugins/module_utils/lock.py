@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import CassopsError
+from .events import seconds_of
 from .kube import ApiError, Conflict, Kube, Object
 
 DURATION = 60
@@ -328,7 +329,7 @@ def has_lapsed(lease: Object, now: float) -> bool:
     """
     spec = lease.get("spec") or {}
     renewed = _renewed(spec)
-    return not spec.get("holderIdentity") or not renewed or now - _seconds(renewed) > _duration(spec)
+    return not spec.get("holderIdentity") or not renewed or now - seconds_of(renewed) > _duration(spec)
 
 
 def awake() -> float:
@@ -342,10 +343,3 @@ def _renewed(spec: Mapping[str, Any]) -> str:
 
 def _duration(spec: Mapping[str, Any]) -> float:
     return float(spec.get("leaseDurationSeconds") or DURATION)
-
-
-def _seconds(stamp: str) -> float:
-    """Seconds since 1970 of a Kubernetes time, with or without microseconds."""
-    text = stamp.removesuffix("Z")
-    form = "%Y-%m-%dT%H:%M:%S.%f" if "." in text else "%Y-%m-%dT%H:%M:%S"
-    return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc).timestamp()

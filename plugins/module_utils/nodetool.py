@@ -165,9 +165,9 @@ def portions(names: Iterable[str]) -> list[list[str]]:
     return found
 
 
-def status(kube: Kube, pod: str, timeout: float = 60.0) -> dict[str, bool]:
+def status(kube: Kube, pod: str) -> dict[str, bool]:
     """Which members this node takes for up, by address. Raises as :func:`run_one` does."""
-    told = run_one(kube, pod, ["status"], timeout).data
+    told = run_one(kube, pod, ["status"]).data
     return {node["address"]: node["status"] == "up" for node in told["nodes"]}
 
 

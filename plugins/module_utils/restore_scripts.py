@@ -25,10 +25,8 @@ LOOK = (
     HEAD
     + r"""
 # LOOK: what is on the volume, a word and its value a line; what is free in KiB.
-echo "restoring $(cat "$marks/restoring" 2>/dev/null || :)"
 echo "free $(df -Pk "$volume" | awk 'NR == 2 { print $4 }')"
 [ -n "$(find "$volume/data" -type f 2>/dev/null | head -n 1)" ] && echo "data yes" || echo "data no"
-for folder in "$marks/restore"/*; do [ -d "$folder" ] && echo "stage ${folder##*/}"; done
 for folder in "$marks/restore"/*/old/marks; do
     [ -e "$folder" ] || continue
     id=${folder%/old/marks}

@@ -29,6 +29,7 @@ from .archive import Chain, Column, Type, schema_changes
 from .backups import COMPLETE, Manifest, NodeManifest, Schema, Statement, Table, moment, seconds
 from .errors import CassopsError, LedgerError
 from .report import size
+from .upgrade import release
 
 IMPORT, LOAD, SWAP = "import", "load", "swap"
 TABLES, DATACENTER = "tables", "datacenter"
@@ -160,7 +161,6 @@ class Parcel:
 
     :param pod: who takes it.
     :param node: the backup's pod, and C(host_id) and C(rack) of it.
-    :param document: id of its manifest in the catalogue.
     :param log_size: bytes of its commit log, where a point in time is wanted. Of which of the many thousand snapshots
         it is made is worked out anew by each run: their ids would not fit into a ConfigMap.
     :param former: the pod's host id before its data was exchanged; empty where it had none.
@@ -172,7 +172,6 @@ class Parcel:
     host_id: str
     repository: str
     snapshot: str
-    document: str
     digest: str
     size: int
     files: int
@@ -656,16 +655,10 @@ def unusable(manifest: Manifest) -> list[str]:
     ]
 
 
-def release(version: str) -> tuple[int, int]:
-    """(5, 0) of 5.0.9."""
-    major, minor, *_rest = version.partition("-")[0].split(".")
-    return int(major), int(minor)
-
-
 def older(source: Source, scene: Scene, wish: Wish) -> list[str]:
     """Cassandra reads files of its own version and of the one before, and no later ones."""
     newest = max((node.version for node in source.nodes), key=release, default=scene.version)
-    then, now = release(newest), release(scene.version)
+    then, now = release(newest)[:2], release(scene.version)[:2]
     if now < then:
         return [f"the backup is of Cassandra {newest}, and {scene.version} cannot read its files; upgrade first"]
     if now[0] > then[0] + 1:
@@ -875,7 +868,6 @@ def parcel(source: Source, node: NodeManifest, pod: str, names: Collection[Name]
         host_id=node.host_id,
         repository=node.repository,
         snapshot=node.snapshot,
-        document=entry.manifest if entry else "",
         digest=entry.digest if entry else "",
         size=sum(table.size for table in tables),
         files=sum(len(table.files) for table in tables),

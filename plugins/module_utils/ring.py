@@ -270,14 +270,10 @@ class Survival:
 
     :param node: QUORUM without any one node.
     :param rack: QUORUM without any one rack.
-    :param local_node: LOCAL_QUORUM, in every datacenter that has replicas, without any one node of it.
-    :param local_rack: the same without any one rack.
     """
 
     node: bool | None
     rack: bool | None
-    local_node: bool | None
-    local_rack: bool | None
 
 
 def survives(
@@ -294,22 +290,13 @@ def survives(
     """
     factors = replication_factors(replication)
     if not factors:
-        return Survival(None, None, None, None)
+        return Survival(None, None)
     groups = {nodes for _range, nodes in ranges} or {()}
     total = sum(factors.values())
     rack_of = {node: (dc_by_node[node], rack_by_node[node]) for node in dc_by_node}
-    local = [
-        (factor, {tuple(node for node in nodes if datacenter in ("", dc_by_node[node])) for nodes in groups})
-        for datacenter, factor in factors.items()
-        if factor > 0
-    ]
     return Survival(
         node=all(_keeps(nodes, total, 1) for nodes in groups),
         rack=all(_keeps(nodes, total, _most_in_one_rack(nodes, rack_of)) for nodes in groups),
-        local_node=all(_keeps(nodes, factor, 1) for factor, inside in local for nodes in inside),
-        local_rack=all(
-            _keeps(nodes, factor, _most_in_one_rack(nodes, rack_of)) for factor, inside in local for nodes in inside
-        ),
     )
 
 

@@ -107,9 +107,9 @@ def applied(item: Mapping[str, Any]) -> str | None:
     return annotation
 
 
-def send(kube: Kube, changes: Iterable[Change], dry_run: bool = False) -> list[dict[str, Any]]:
-    """Apply each change server-side; the objects as the API server now has (or, dry, would have) them."""
-    return [kube.apply(change.desired, dry_run=dry_run) for change in changes]
+def send(kube: Kube, changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """Apply each change server-side; the objects as the API server now has them."""
+    return [kube.apply(change.desired) for change in changes]
 
 
 def foreseen(found: Objects, would: Iterable[Mapping[str, Any]], revisions: Sequence[Mapping[str, Any]]) -> Objects:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .. import archive, backups, cql, gates, restic, restoring, spec
+from .. import archive, backups, cql, gates, restic, restoring, spec, upgrade
 from ..archive import Chain, Column, Type
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
@@ -307,7 +307,7 @@ class Restore:
             cluster=self.cluster.name,
             datacenter=self.cluster.own.datacenter,
             nodes=nodes,
-            version=min(versions, key=restoring.release, default=""),
+            version=min(versions, key=upgrade.release, default=""),
             schema=self.ask(view, describe),
             datacenters=tuple(
                 sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})

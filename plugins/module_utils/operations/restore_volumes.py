@@ -40,16 +40,13 @@ def run(kube: Kube, pod: str, script: str, *words: str, limit: float = LIMIT) ->
 class Volume:
     """What is on a node's volume.
 
-    :param restoring: the restore that the node is held for; empty where it is not.
     :param ready: C(<restore>/<host id>) of what is downloaded and complete.
     :param whole: the same of what was found whole, and is being made a data folder: by a run that was killed.
     :param old: restores that keep what they exchanged.
     """
 
-    restoring: str = ""
     free: int = 0
     data: bool = False
-    stages: tuple[str, ...] = ()
     ready: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     old: tuple[str, ...] = ()
@@ -62,10 +59,8 @@ def look(kube: Kube, pod: str) -> Volume:
         word, _space, value = line.partition(" ")
         told.setdefault(word, []).append(value.strip())
     return Volume(
-        restoring=told.get("restoring", [""])[0],
         free=1024 * int(told.get("free", ["0"])[0]),
         data=told.get("data", ["no"])[0] == "yes",
-        stages=tuple(told.get("stage", ())),
         ready=tuple(told.get("ready", ())),
         whole=tuple(told.get("whole", ())),
         old=tuple(told.get("old", ())),

@@ -132,20 +132,19 @@ def test_long_lists_of_paths_are_cut() -> None:
 
 class Recorder:
     def __init__(self) -> None:
-        self.sent: list[tuple[str, bool]] = []
+        self.sent: list[str] = []
 
-    def apply(self, item: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        self.sent.append((item["metadata"]["name"], dry_run))
+    def apply(self, item: dict[str, Any]) -> dict[str, Any]:
+        self.sent.append(item["metadata"]["name"])
         return item
 
 
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_only_what_differs_is_sent(dry_run: bool) -> None:
+def test_only_what_differs_is_sent() -> None:
     found = applied()
     del found.by_kind["Service"]["shop-dc1"]
     kube = Recorder()
-    changes.send(cast(Kube, kube), changes.plan(built(), found), dry_run=dry_run)
-    assert kube.sent == [("shop-dc1", dry_run)]
+    changes.send(cast(Kube, kube), changes.plan(built(), found))
+    assert kube.sent == ["shop-dc1"]
 
 
 # --- diff -------------------------------------------------------------------------------------------------------------
