@@ -132,7 +132,8 @@ def outline(found: Objects, cluster: str, datacenter: str) -> View:
         nodes=node_views(found, ledger, now),
         racks=tuple(rack_view(item) for _name, item in sorted(found.all("StatefulSet").items())),
         budget=next((budget(item) for item in found.all("PodDisruptionBudget").values()), None),
-        schedule=next((schedule(item, now) for item in found.all("CronJob").values()), None),
+        # Named after what they do.
+        schedules={name.rpartition("-")[2]: schedule(item, now) for name, item in found.all("CronJob").items()},
         seeds=ledger.seeds if ledger else (),
         stopped=ledger.stopped if ledger else None,
     )

@@ -21,9 +21,20 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .report import replicas
+from .gates import keyspaces_named
+from .report import age, replicas
 from .ring import RING, Range, replication_factors, width
-from .view import Endpoint, Keyspace
+from .view import SHORTEST_GC_GRACE, Endpoint, Keyspace
+
+# Seconds that Cassandra keeps it.
+KEPT = 30 * 86400.0
+# What of gc_grace_seconds may go by before somebody has to see to it. Half of it would tell of keyspaces that are well:
+# with the defaults one is repaired in the first night after five of ten days, and by a weekly run after seven.
+ALARM = 0.75
+_ADVICE = (
+    "run the playbook repair, and have it run by the clock: after gc_grace_seconds rows that were deleted come back "
+    "where a replica missed the deletion"
+)
 
 
 @dataclass(frozen=True)
@@ -207,6 +218,64 @@ def due(found: Sequence[Share], before: float) -> list[Share]:
     """
     late = [each for each in found if each.last is None or each.last < before]
     return sorted(late, key=lambda each: (each.last or 0.0, each.keyspace))
+
+
+def outdated(found: Iterable[Share], limits: Mapping[str, float], now: float) -> list[Share]:
+    """Those whose last repair is on record, and longer ago than the limit of their keyspace; none is no limit."""
+    return [
+        each
+        for each in found
+        if each.last is not None and each.keyspace in limits and now - each.last > limits[each.keyspace]
+    ]
+
+
+def graces(keyspaces: Iterable[Keyspace]) -> dict[str, float]:
+    """Keyspace -> seconds after which deletions are forgotten; none where that cannot be waited for."""
+    return {item.name: float(item.gc_grace_seconds) for item in keyspaces if item.gc_grace_seconds}
+
+
+def alarms(keyspaces: Iterable[Keyspace]) -> dict[str, float]:
+    """Keyspace -> seconds without a repair after which somebody has to see to it; L(ALARM) of its gc_grace_seconds.
+
+    What is not on record any more cannot be told from what was never repaired. And no repairs by the clock keep up with
+    less than L(SHORTEST_GC_GRACE).
+    """
+    return {name: min(grace * ALARM, KEPT) for name, grace in graces(keyspaces).items() if grace >= SHORTEST_GC_GRACE}
+
+
+def late(
+    members: Mapping[str, Endpoint],
+    keyspaces: Sequence[Keyspace],
+    since: Mapping[str, Mapping[str, float]],
+    done: Iterable[Repair],
+    now: float,
+) -> list[Share]:
+    """Those whose last repair is longer ago than L(alarms), or not on record although there was time enough for one.
+
+    :param since: keyspace -> table -> when it was made or changed last.
+    :param done: also those before a keyspace was changed: this is about repairs that do not run any more.
+    """
+    limits = alarms(keyspaces)
+    # A new table has not been repaired, and neither was then its keyspace: what was there before tells.
+    old = {
+        name: [table for table, moment in since.get(name, {}).items() if now - moment > limit]
+        for name, limit in limits.items()
+    }
+    found = shares(members, [item for item in keyspaces if item.name in limits], old, done)
+    return [each for each in found if each.last is None] + outdated(found, limits, now)
+
+
+def problems(found: Sequence[Share], keyspaces: Sequence[Keyspace], now: float) -> list[dict[str, str]]:
+    """What L(late) has found, as C(report.problems) tells it."""
+    alarm, grace = alarms(keyspaces), graces(keyspaces)
+    alike: dict[str, list[str]] = {}
+    for name, last in oldest(found).items():
+        seen = "of some of it no full repair is on record"
+        if last is not None:
+            seen = f"some of it was last repaired {age(now - last)} ago"
+        needed = f"needed within {age(alarm[name])}, for gc_grace_seconds of {age(grace[name])}"
+        alike.setdefault(f"{seen}, {needed}", []).append(name)
+    return [{"problem": f"{keyspaces_named(names)}: {words}", "advice": _ADVICE} for words, names in alike.items()]
 
 
 def oldest(found: Iterable[Share]) -> dict[str, float | None]:

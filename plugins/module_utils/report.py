@@ -18,6 +18,12 @@ from .view import Endpoint, Keyspace, NodeView, Schedule, View
 # Keyspaces that are local to each node and have no replication to speak of.
 LOCAL_STRATEGY = "LocalStrategy"
 DAY = 86400.0
+# What is done by the clock: seconds after which a run is told that has not ended, and the playbooks to run by hand. A
+# repair of everything may take days.
+BY_THE_CLOCK: Mapping[str, tuple[float, str]] = {
+    "backup": (DAY, "playbooks backup and verify_backup"),
+    "repair": (3 * DAY, "playbook repair"),
+}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -32,7 +38,7 @@ def facts(seen: View) -> dict[str, Any]:
         "nodes": [node_facts(seen, node, owned) for node in seen.nodes],
         "schema_versions": seen.schemas(),
         "keyspaces": [keyspace_facts(seen, keyspace) for keyspace in distributed(seen)],
-        "backup_schedule": schedule_facts(seen.schedule) if seen.schedule else None,
+        **{f"{work}_schedule": schedule_facts(seen.schedules.get(work)) for work in BY_THE_CLOCK},
         "problems": problems(seen),
         "pending_restart": [node.pod for node in seen.nodes if node.pending_restart],
         "healthy": not gates.whole(seen),
@@ -132,7 +138,9 @@ def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
     }
 
 
-def schedule_facts(schedule: Schedule) -> dict[str, Any]:
+def schedule_facts(schedule: Schedule | None) -> dict[str, Any] | None:
+    if schedule is None:
+        return None
     return {
         "name": schedule.name,
         "schedule": schedule.times,
@@ -149,27 +157,28 @@ def has_failed(schedule: Schedule) -> bool:
     return schedule.begun is not None and not schedule.running and (schedule.ended_well or 0) < schedule.begun
 
 
-def schedule_problems(schedule: Schedule) -> list[dict[str, str]]:
-    """A backup by the clock that is missing, or that has kept the next ones from beginning for a day."""
-    stuck = schedule.running and (schedule.age or 0) > DAY
+def schedule_problems(work: str, schedule: Schedule) -> list[dict[str, str]]:
+    """A run by the clock that is missing, or that has kept the next ones from beginning for too long."""
+    limit, playbooks = BY_THE_CLOCK[work]
+    stuck = schedule.running and (schedule.age or 0) > limit
     if not (has_failed(schedule) or stuck):
         return []
     begun, ended = moment(schedule.begun), moment(schedule.ended_well)
     last = f"the last one that ended well did so at {ended}" if ended else "none has ended well yet"
-    pods = "kubectl get pods -l app.kubernetes.io/name=cassops-backup"
+    pods = f"kubectl get pods -l app.kubernetes.io/name=cassops-{work}"
     if stuck:
         return [
             {
-                "problem": f"the scheduled backup of {begun} is still at work, or could not begin; {last}",
+                "problem": f"the scheduled {work} of {begun} is still at work, or could not begin; {last}",
                 "advice": f"{pods} shows its pod, and kubectl describe pod what it waits for: its image, mostly. No "
                 f"other one begins before it ends: kubectl delete job, for one that cannot (CronJob {schedule.name})",
             }
         ]
     return [
         {
-            "problem": f"the scheduled backup of {begun} did not end well; {last}",
+            "problem": f"the scheduled {work} of {begun} did not end well; {last}",
             "advice": f"{pods} shows its pod, and kubectl logs of that tells why (CronJob {schedule.name}); then the "
-            "playbooks backup and verify_backup",
+            f"{playbooks}",
         }
     ]
 
@@ -186,7 +195,8 @@ def problems(seen: View) -> list[dict[str, str]]:
     ill = [node.pod for node in seen.nodes if gates.running(replace(seen, nodes=(node,)))]
     reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
-    found += schedule_problems(seen.schedule) if seen.schedule else []
+    for work in BY_THE_CLOCK:
+        found += schedule_problems(work, seen.schedules[work]) if work in seen.schedules else []
     orphans = [node.pod for node in seen.nodes if seen.racks and seen.rack(node.rack) is None]
     if orphans:
         found.append(
@@ -292,8 +302,8 @@ def text(told: Mapping[str, Any]) -> list[str]:
                 for item in told["keyspaces"]
             ],
         )
-    if told["backup_schedule"]:
-        lines += ["", schedule_text(told["backup_schedule"])]
+    clocks = {work: told[f"{work}_schedule"] for work in BY_THE_CLOCK if told[f"{work}_schedule"]}
+    lines += ["", *(schedule_text(work, clock) for work, clock in clocks.items())] if clocks else []
     lines.append("")
     if told["problems"]:
         # What the same is to be done about stands together.
@@ -304,10 +314,11 @@ def text(told: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def schedule_text(told: Mapping[str, Any]) -> str:
+def schedule_text(work: str, told: Mapping[str, Any]) -> str:
     begun, ended = (told[key] or "never" for key in ("begun", "ended_well"))
     doing = "suspended" if told["suspended"] else "running" if told["running"] else "waiting"
-    return f"Backups by the clock ({told['schedule']}, UTC): {doing}, last begun {begun}, last ended well {ended}"
+    what = f"{work.capitalize()}s by the clock ({told['schedule']}, UTC)"
+    return f"{what}: {doing}, last begun {begun}, last ended well {ended}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:

@@ -43,8 +43,11 @@ KEEP = {"last": 7, "daily": 0, "weekly": 0, "monthly": 0}
 SCHEDULE_ACCOUNT = "cassops"
 """The ServiceAccount of extensions/kubernetes/rbac.yml."""
 SCHEDULE_MEMORY = "512Mi"
-SCHEDULE_OPTIONS = ("backup_", "verify_backup_", "purge_backups_")
-"""What the names of options begin with that a scheduled run may be given: those of its playbooks."""
+SCHEDULE_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "backup": ("backup_", "verify_backup_", "purge_backups_"),
+    "repair": ("repair_",),
+}
+"""By what is done by the clock: how the names of options begin that its run may be given, those of its playbooks."""
 POINT_IN_TIME_DAYS = 7
 """Most mistakes are noticed within a week; each day is some 1,400 pieces of commit log a node."""
 SCHEDULES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
@@ -55,9 +58,9 @@ SUPPORTED = ((4, 0), (4, 1), (5, 0))
 ADDRESSES = ("service", "pod")
 
 
-def schedule_name(cluster: str, datacenter: str) -> str:
-    """Name of the CronJob that backs the datacenter up."""
-    return f"{cluster}-{datacenter}-backup"
+def schedule_name(cluster: str, datacenter: str, work: str) -> str:
+    """Name of the CronJob that does something (C(backup), C(repair)) with the datacenter."""
+    return f"{cluster}-{datacenter}-{work}"
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,33 @@ class PlannedNode:
     ordinal: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """What may be done by the clock.
+
+    :param schedule: when a CronJob does it, as Kubernetes takes it, in UTC; empty is never.
+    :param schedule_image: of the execution environment that it runs the playbooks in.
+    :param schedule_account: the ServiceAccount that it runs them with.
+    :param schedule_memory: that they may use at most, a canonical quantity.
+    :param schedule_variables: options of these playbooks.
+    :param schedule_pod_template: the user's additions to the pods that run them.
+    """
+
+    schedule: str = ""
+    schedule_image: str = ""
+    schedule_account: str = SCHEDULE_ACCOUNT
+    schedule_memory: str = SCHEDULE_MEMORY
+    schedule_variables: Mapping[str, Any] = field(default_factory=dict)
+    schedule_pod_template: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
-class BackupPlan:
+class RepairPlan(Scheduled):
+    """When a CronJob repairs the datacenter."""
+
+
+@dataclass(frozen=True)
+class BackupPlan(Scheduled):
     """Where the backups of a datacenter go, and how.
 
     :param repository: what the repositories' addresses begin with, as restic takes it.
@@ -96,12 +124,6 @@ class BackupPlan:
     :param image: of the container that has restic.
     :param point_in_time: the commit log is stored too, so that moments between two backups can be restored.
     :param point_in_time_days: how many days back moments reach; a purge removes the commit logs that none needs.
-    :param schedule: when a CronJob backs up, verifies and purges, as Kubernetes takes it, in UTC; empty is never.
-    :param schedule_image: of the execution environment that it runs them in.
-    :param schedule_account: the ServiceAccount that it runs them with.
-    :param schedule_memory: that they may use at most, a canonical quantity.
-    :param schedule_variables: options of these playbooks.
-    :param schedule_pod_template: the user's additions to the pods that run them.
     """
 
     repository: str
@@ -113,12 +135,6 @@ class BackupPlan:
     image: str = BACKUP_IMAGE
     point_in_time: bool = False
     point_in_time_days: int = POINT_IN_TIME_DAYS
-    schedule: str = ""
-    schedule_image: str = ""
-    schedule_account: str = SCHEDULE_ACCOUNT
-    schedule_memory: str = SCHEDULE_MEMORY
-    schedule_variables: Mapping[str, Any] = field(default_factory=dict)
-    schedule_pod_template: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,6 +160,7 @@ class Datacenter:
     :param workers_on_demand: Kubernetes adds workers for pods that wait, so those that are there need not suffice.
     :param tokens: by pod, the tokens of the first start, where they are given; else they are planned.
     :param backup: where its backups go; None is nowhere, and its pods have no container for them.
+    :param repair: when it is repaired by the clock; None is never.
     """
 
     cluster: str
@@ -164,6 +181,7 @@ class Datacenter:
     allow_shared_workers: bool = False
     workers_on_demand: bool = False
     backup: BackupPlan | None = None
+    repair: RepairPlan | None = None
     tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
@@ -180,6 +198,12 @@ class Datacenter:
     def num_tokens(self) -> int:
         """Tokens of a node (cassandra.yaml's num_tokens), 16 unless configured."""
         return int(self.config.get("num_tokens", DEFAULT_NUM_TOKENS))
+
+    @property
+    def scheduled(self) -> dict[str, Scheduled]:
+        """What is done by the clock."""
+        plans: Mapping[str, Scheduled | None] = {"backup": self.backup, "repair": self.repair}
+        return {work: plan for work, plan in plans.items() if plan is not None and plan.schedule}
 
     def rack_name(self, rack: Rack) -> str:
         """Name of the rack's StatefulSet."""
@@ -292,6 +316,7 @@ class _Parser:
             allow_shared_workers=self._flag("allow_shared_workers"),
             workers_on_demand=self._flag("workers_on_demand"),
             backup=self.backup_plan(),
+            repair=self.repair_plan(),
         )
         parsed = replace(parsed, tokens=self._tokens(parsed))
         self.end()
@@ -346,14 +371,26 @@ class _Parser:
             image=str(given.get("image") or BACKUP_IMAGE),
             point_in_time=self._point_in_time(given),
             point_in_time_days=self._point_in_time_days(given),
-            schedule=self._schedule(given),
-            schedule_image=self._schedule_image(given),
-            schedule_account=self._schedule_account(given),
-            schedule_memory=self._schedule_memory(given),
-            schedule_variables=self._schedule_variables(given),
-            schedule_pod_template=self._template("backup.schedule_pod_template", given.get("schedule_pod_template")),
+            **self._scheduled("backup", given),
         )
         return plan if len(self._errors) == before else None
+
+    def repair_plan(self) -> RepairPlan | None:
+        given = self._mapping("repair", [item.name for item in fields(RepairPlan)])
+        return RepairPlan(**self._scheduled("repair", given)) if given else None
+
+    def _scheduled(self, work: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of L(Scheduled)."""
+        return {
+            "schedule": self._schedule(work, given),
+            "schedule_image": self._schedule_image(work, given),
+            "schedule_account": self._schedule_account(work, given),
+            "schedule_memory": self._schedule_memory(work, given),
+            "schedule_variables": self._schedule_variables(work, given),
+            "schedule_pod_template": self._template(
+                f"{work}.schedule_pod_template", given.get("schedule_pod_template")
+            ),
+        }
 
     def _repository(self, given: Mapping[str, Any]) -> str:
         path, text = "backup.repository", str(given.get("repository") or "").strip()
@@ -431,52 +468,52 @@ class _Parser:
             return POINT_IN_TIME_DAYS
         return int(value)
 
-    def _schedule(self, given: Mapping[str, Any]) -> str:
+    def _schedule(self, work: str, given: Mapping[str, Any]) -> str:
         """Its shape; whether the figures make a time Kubernetes says, when it is asked whether it would take it."""
         text = " ".join(str(given.get("schedule") or "").split())
         if text and text not in SCHEDULES and len(text.split()) != 5:
             self._fault(
-                "backup.schedule",
+                f"{work}.schedule",
                 "must be minute, hour, day of the month, month and day of the week, such as 15 3 * * *, or one of "
                 f"{', '.join(SCHEDULES)}, got {text!r}",
             )
-        name = schedule_name(self._text("cluster"), self._text("datacenter"))
+        name = schedule_name(self._text("cluster"), self._text("datacenter"), work)
         if text and len(name) > MAX_CRON_JOB_NAME:
             self._fault(
-                "backup.schedule",
+                f"{work}.schedule",
                 f"makes the CronJob name {name} of {len(name)} characters, and Kubernetes can run at most "
                 f"{MAX_CRON_JOB_NAME}; shorten the name of the cluster or the datacenter",
             )
         return text
 
-    def _schedule_image(self, given: Mapping[str, Any]) -> str:
+    def _schedule_image(self, work: str, given: Mapping[str, Any]) -> str:
         image = str(given.get("schedule_image") or "").strip()
         if given.get("schedule") and not image:
             self._fault(
-                "backup.schedule_image",
+                f"{work}.schedule_image",
                 "is missing; give the image of an execution environment with this collection in it, such as "
                 "extensions/awx/execution-environment.yml makes",
             )
         return image
 
-    def _schedule_account(self, given: Mapping[str, Any]) -> str:
+    def _schedule_account(self, work: str, given: Mapping[str, Any]) -> str:
         name = str(given.get("schedule_account") or SCHEDULE_ACCOUNT).strip()
-        self._check_object_name("backup.schedule_account", name, "ServiceAccount")
+        self._check_object_name(f"{work}.schedule_account", name, "ServiceAccount")
         return name
 
-    def _schedule_memory(self, given: Mapping[str, Any]) -> str:
-        path, value = "backup.schedule_memory", given.get("schedule_memory")
+    def _schedule_memory(self, work: str, given: Mapping[str, Any]) -> str:
+        path, value = f"{work}.schedule_memory", given.get("schedule_memory")
         canonical = self._quantity(path, SCHEDULE_MEMORY if value in (None, "") else value)
         if canonical and quantity.value(canonical) < 256 * quantity.MIB:
             self._fault(path, f"must be at least 256Mi, got {value!r}")
         return canonical
 
-    def _schedule_variables(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        path = "backup.schedule_variables"
+    def _schedule_variables(self, work: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        path = f"{work}.schedule_variables"
         value: Mapping[str, Any] = self._structure(path, given.get("schedule_variables"), dict)
         for name in value:
-            if not str(name).startswith(SCHEDULE_OPTIONS):
-                begin = ", ".join(SCHEDULE_OPTIONS)
+            if not str(name).startswith(SCHEDULE_OPTIONS[work]):
+                begin = ", ".join(SCHEDULE_OPTIONS[work])
                 self._fault(f"{path}.{name}", f"is no option of its playbooks: theirs begin with one of {begin}")
         try:
             json.dumps(value)

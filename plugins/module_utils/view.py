@@ -212,7 +212,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The CronJob that backs the datacenter up. Times are seconds since 1970."""
+    """A CronJob that backs the datacenter up, or repairs it. Times are seconds since 1970."""
 
     name: str
     # As Kubernetes takes it.
@@ -253,7 +253,8 @@ class View:
     # In the order of the StatefulSets' names.
     racks: tuple[RackView, ...] = ()
     budget: Budget | None = None
-    schedule: Schedule | None = None
+    # By what is done by the clock: backup, repair.
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
     # The addresses that nodes are told to find the cluster by, those of other datacenters too (from the ledger).
     seeds: tuple[str, ...] = ()
     # Since when it is stopped on purpose (seconds since 1970); None = it is not.

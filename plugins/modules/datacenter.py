@@ -47,6 +47,14 @@ attributes:
   in_process:
     support: full
 options:
+  repair:
+    description:
+      - When the datacenter is repaired by the clock. Default is never.
+      - A mapping with C(schedule) (as a CronJob of Kubernetes takes it, in UTC, such as C(15 1 * * *)),
+        C(schedule_image), C(schedule_account), C(schedule_memory), C(schedule_variables) and C(schedule_pod_template),
+        which are what those of O(backup) are, for a CronJob that runs the playbook repair; its options begin with
+        C(repair_), and its container is called C(repair). It needs no restart.
+    type: raw
   state:
     description:
       - With V(present) the datacenter is made or changed, and the task ends when every node is up in every node's

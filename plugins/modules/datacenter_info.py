@@ -132,6 +132,12 @@ datacenter:
         begun: '2026-11-22T03:15:00Z'
         ended_well: '2026-11-22T03:41:17Z'
         failed: false
+    repair_schedule:
+      description:
+        - The CronJob that repairs the datacenter by the clock (C(schedule) of
+          O(cassops.kubernetes.datacenter#module:repair)), in the same words; null where there is none.
+      type: dict
+      sample: null
     problems:
       description: What is the matter and what to do about it.
       type: list

@@ -46,7 +46,7 @@ def build(datacenter: Datacenter, ledger: Ledger, partitions: Mapping[str, int] 
     config = config_map(datacenter, ledger)
     name = str(config["metadata"]["name"])
     racks = (stateful_set(datacenter, rack, name, (partitions or {}).get(rack.name)) for rack in datacenter.racks)
-    scheduled = [cron_job(datacenter, datacenter.backup)] if datacenter.backup and datacenter.backup.schedule else []
+    scheduled = [cron_job(datacenter, work, plan) for work, plan in datacenter.scheduled.items()]
     # The inventory may want more nodes, or fewer; playbook scale brings them.
     budget = pod_disruption_budget(datacenter.cluster, datacenter.name, len(ledger.nodes) or len(datacenter.nodes()))
     return [config, *services(datacenter, ledger), budget, *racks, *scheduled]

@@ -2,70 +2,75 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Backups by the clock: a CronJob that runs the playbooks in an execution environment, beside the nodes. Pure."""
+"""Backups and repairs by the clock: CronJobs that run playbooks in an execution environment, beside the nodes. Pure."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 
 from .. import pod_template
-from ..spec import BackupPlan, Datacenter, schedule_name
+from ..spec import BackupPlan, Datacenter, Scheduled, schedule_name
 from .common import Object, labels
 
-# Each of the three is done whatever becomes of the others; the job fails where one of them does.
+_PLAYBOOKS: Mapping[str, str] = {"backup": "backup verify_backup purge_backups", "repair": "repair"}
+# Each is done whatever becomes of the others; the job fails where one of them does.
 _RUN = """failed=0
-for playbook in backup verify_backup purge_backups; do
+for playbook in {playbooks}; do
     ansible-playbook -i "$DATACENTER," -e "$VARIABLES" "cassops.kubernetes.$playbook" || failed=1
 done
 exit "$failed"
 """
 # What the largest datacenter that was measured takes (docs/benchmarks.md, growth).
 _REQUESTS = {"cpu": "100m", "memory": "256Mi"}
-# Its pods must not carry the labels of the datacenter's objects: Services and the disruption budget select by them.
-_POD_LABELS = {"app.kubernetes.io/name": "cassops-backup", "app.kubernetes.io/managed-by": "cassops"}
 
 
-def cron_job(datacenter: Datacenter, plan: BackupPlan) -> Object:
-    """The CronJob. Kubernetes is reached with the pod's own account; all times are UTC."""
+def cron_job(datacenter: Datacenter, work: str, plan: Scheduled) -> Object:
+    """The CronJob. Kubernetes is reached with the pod's own account; all times are UTC.
+
+    :param work: what it does: C(backup), C(repair).
+    """
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": {"name": schedule_name(datacenter.cluster, datacenter.name), "labels": labels(datacenter)},
+        "metadata": {"name": schedule_name(datacenter.cluster, datacenter.name, work), "labels": labels(datacenter)},
         "spec": {
             "schedule": plan.schedule,
             # Else it is the zone of the controller manager, which nobody knows by heart.
             "timeZone": "Etc/UTC",
-            # An upload takes as long as it takes; the next one waits for its turn.
+            # It takes as long as it takes; the next one waits for its turn.
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": 300,
             "successfulJobsHistoryLimit": 1,
             "failedJobsHistoryLimit": 3,
             "jobTemplate": {
                 # A run that failed says why; the next one is the next try.
-                "spec": {"backoffLimit": 0, "template": _template(datacenter, plan)}
+                "spec": {"backoffLimit": 0, "template": _template(datacenter, work, plan)}
             },
         },
     }
 
 
-def _template(datacenter: Datacenter, plan: BackupPlan) -> Object:
-    ours = {"metadata": {"labels": _POD_LABELS}, "spec": _pod(datacenter, plan)}
+def _template(datacenter: Datacenter, work: str, plan: Scheduled) -> Object:
+    # Its pods must not carry the labels of the datacenter's objects: Services and the disruption budget select by them.
+    own = {"app.kubernetes.io/name": f"cassops-{work}", "app.kubernetes.io/managed-by": "cassops"}
+    ours = {"metadata": {"labels": own}, "spec": _pod(datacenter, work, plan)}
     template: Object = pod_template.merge(ours, plan.schedule_pod_template)
     return template
 
 
-def _pod(datacenter: Datacenter, plan: BackupPlan) -> Object:
+def _pod(datacenter: Datacenter, work: str, plan: Scheduled) -> Object:
     return {
         "restartPolicy": "Never",
         "serviceAccountName": plan.schedule_account,
         "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [
             {
-                "name": "backup",
+                "name": work,
                 "image": plan.schedule_image,
                 "imagePullPolicy": "IfNotPresent",
-                "command": ["sh", "-c", _RUN],
+                "command": ["sh", "-c", _RUN.format(playbooks=_PLAYBOOKS[work])],
                 "env": [
                     {"name": "HOME", "value": "/tmp"},
                     {"name": "ANSIBLE_NOCOLOR", "value": "1"},
@@ -86,14 +91,15 @@ def _pod(datacenter: Datacenter, plan: BackupPlan) -> Object:
     }
 
 
-def _variables(datacenter: Datacenter, plan: BackupPlan) -> Object:
-    """The inventory of a run: what the three playbooks read. Secrets are in it by name only."""
-    backup = {name: value for name, value in asdict(plan).items() if not name.startswith("schedule")}
+def _variables(datacenter: Datacenter, plan: Scheduled) -> Object:
+    """The inventory of a run: what its playbooks read. Secrets are in it by name only."""
+    own = {item.name for item in fields(Scheduled)}
+    backup = {name: value for name, value in asdict(plan).items() if name not in own}
     return {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         "cassandra_cluster": datacenter.cluster,
         "cassandra_superuser_secret": datacenter.superuser_secret,
-        "cassandra_backup": backup,
+        **({"cassandra_backup": backup} if isinstance(plan, BackupPlan) else {}),
         **plan.schedule_variables,
     }

@@ -87,6 +87,8 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
     **DATACENTER,
     **DESIRED,
+    # Not of the others: it is no matter of pods.
+    "repair": {"type": "raw"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "create_namespace": {"type": "bool", "default": False},
     "peers": {"type": "list", "elements": "dict", "default": [], "options": PEER},
@@ -187,7 +189,8 @@ class Deployment:
 
     def checked(self) -> spec.Datacenter:
         """The desired datacenter; every error of the values, and what the cluster lacks for them, at once."""
-        values = {key: self.params[key] for key in (*DATACENTER, *DESIRED) if self.params.get(key) is not None}
+        keys = (*DATACENTER, *DESIRED, "repair")
+        values = {key: self.params[key] for key in keys if self.params.get(key) is not None}
         try:
             return spec.parse(values, self.prefix)
         except SpecError as error:
@@ -303,24 +306,22 @@ class Deployment:
         missing = preflight.missing_rights(self.kube)
         if missing or self.namespace_missing or offered.namespace_exists is False:
             return reasons + missing
-        return reasons + self.unfit_schedule(found)
+        scheduled = self.desired.scheduled.items()
+        return reasons + [reason for work, plan in scheduled for reason in self.unfit_schedule(work, plan, found)]
 
-    def unfit_schedule(self, found: Objects) -> list[str]:
-        """Why the backups by the clock would never run: nobody would look at a CronJob that makes no pods."""
-        plan = self.desired.backup
-        if plan is None or not plan.schedule:
-            return []
+    def unfit_schedule(self, work: str, plan: spec.Scheduled, found: Objects) -> list[str]:
+        """Why what is done by the clock would never run: nobody would look at a CronJob that makes no pods."""
         reasons = []
         if self.kube.get("ServiceAccount", plan.schedule_account) is None:
             reasons.append(
-                f"{self.prefix}backup.schedule_account: namespace {self.kube.namespace} has no ServiceAccount "
-                f"{plan.schedule_account}; extensions/kubernetes/rbac.yml makes one with the rights that backups need"
+                f"{self.prefix}{work}.schedule_account: namespace {self.kube.namespace} has no ServiceAccount "
+                f"{plan.schedule_account}; extensions/kubernetes/rbac.yml makes one with the rights that {work}s need"
             )
-        for change in changes.plan([cron_job(self.desired, plan)], found):
+        for change in changes.plan([cron_job(self.desired, work, plan)], found):
             try:
                 self.rehearse(change)
             except Invalid as error:
-                reasons.append(f"{self.prefix}backup.schedule: {error}")
+                reasons.append(f"{self.prefix}{work}.schedule: {error}")
         return reasons
 
     def strangers(self, found: Objects) -> list[str]:
@@ -541,9 +542,9 @@ class Deployment:
             self.note(f"delete CronJob {name}")
 
     def unwanted_schedules(self, found: Objects) -> Mapping[str, dict[str, Any]]:
-        """The CronJob of a datacenter that is no longer to be backed up by the clock."""
-        wanted = self.desired.backup is not None and self.desired.backup.schedule
-        return {} if wanted else found.all("CronJob")
+        """The CronJobs of what is no longer to be done by the clock."""
+        wanted = {spec.schedule_name(self.desired.cluster, self.desired.name, work) for work in self.desired.scheduled}
+        return {name: item for name, item in found.all("CronJob").items() if name not in wanted}
 
     def manifests(self, ledger: Ledger, found: Objects) -> list[dict[str, Any]]:
         """The objects. In phase C(new) the partition is 0: a pod that is made again takes the newest revision.

@@ -13,10 +13,12 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import ALL_KINDS, Objects, attempt, objects, view
+from ..observe import ALL_KINDS, Credentials, Objects, attempt, objects, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
-from . import superuser, unfinished
+from ..view import View
+from . import repairing, superuser, unfinished
+from .cluster import Place
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
@@ -36,7 +38,10 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         raise CassopsError(
             f"namespace {kube.namespace} has no datacenter {datacenter} of cluster {cluster}; deploy it first"
         )
-    told = facts(kube, found, cluster, datacenter, params.get("superuser_secret"))
+    login = login_of(kube, cluster, params.get("superuser_secret"))
+    seen = view(kube, found, cluster, datacenter, login)
+    told = told_of(seen, found)
+    told["problems"] += late_repairs(kube, seen, login, ctx)
     lines = report.text(told)
     if params["show"]:
         # At once: other hosts show theirs at the same time.
@@ -53,12 +58,32 @@ def facts(kube: Kube, found: Objects, cluster: str, datacenter: str, superuser_s
     :param superuser_secret: name of the Secret; None is the cluster's own.
     :raises CassopsError: the Secret has no login, or Kubernetes refuses.
     """
+    return told_of(view(kube, found, cluster, datacenter, login_of(kube, cluster, superuser_secret)), found)
+
+
+def login_of(kube: Kube, cluster: str, superuser_secret: str | None) -> Credentials | None:
+    """Raises as L(facts) does."""
     name = superuser_secret or f"{cluster}-superuser"
     secret = kube.get("Secret", name)
-    credentials = superuser.credentials(secret, name) if secret else None
-    told = report.facts(view(kube, found, cluster, datacenter, credentials))
-    begun = attempt(lambda: unfinished.problems(found, cluster, datacenter))
+    return superuser.credentials(secret, name) if secret else None
+
+
+def told_of(seen: View, found: Objects) -> dict[str, Any]:
+    told = report.facts(seen)
+    begun = attempt(lambda: unfinished.problems(found, seen.cluster, seen.datacenter))
     if isinstance(begun, CassopsError):
         # Somebody edited it, which must not hide everything else.
         begun = [{"problem": str(begun), "advice": "see that ConfigMap"}]
     return {**told, "problems": [*begun, *told["problems"]]}
+
+
+def late_repairs(kube: Kube, seen: View, login: Credentials | None, ctx: Context) -> list[dict[str, str]]:
+    """What one node has on record tells it for all; a few reads of its tables."""
+    if login is None or not seen.observations:
+        return []
+    place = Place(kube, seen.cluster, seen.datacenter, login)
+    found = attempt(lambda: repairing.record(place, min(seen.observations)))
+    if isinstance(found, CassopsError):
+        ctx.warnings.append(f"whether repairs are late is not known: {found}")
+        return []
+    return repairing.late(seen, found, kube.server_time())

@@ -179,7 +179,7 @@ class Power:
             if self.members.done or not all(node.ready for node in self.cluster.look().view.nodes):
                 self.wait_whole()
         finally:
-            # A node that does not come up is told of, and healed: nobody would start again for the sake of backups.
+            # A node that does not come up is told of, and healed: nobody would start again for the sake of these.
             for name in self.schedules(suspended=True):
                 self.suspend(name, False)
 
@@ -251,7 +251,7 @@ class Power:
         until(look, "all nodes to be up in every view", self.limit, self.ctx.progress, PAUSE)
         self.members.say("all nodes are up in every view")
 
-    # Backups by the clock
+    # What is done by the clock
 
     def schedules(self, *, suspended: bool) -> list[str]:
         """The CronJobs that a stop has suspended, or has yet to suspend."""
@@ -266,7 +266,8 @@ class Power:
         self.cluster.check()
         mark = {SUSPENDED: "true" if wait else None}
         self.cluster.kube.patch("CronJob", name, {"metadata": {"annotations": mark}, "spec": {"suspend": wait}})
-        self.members.say(f"the backups by the clock {'wait' if wait else 'go on'}")
+        # It is named after what it does.
+        self.members.say(f"the {name.rpartition('-')[2]}s by the clock {'wait' if wait else 'go on'}")
 
     # Small things
 

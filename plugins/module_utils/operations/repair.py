@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -78,13 +78,15 @@ class Seen:
     """What was repaired when.
 
     :ivar shares: those of all nodes of all datacenters.
-    :ivar graces: keyspace -> gc_grace_seconds.
+    :ivar graces: see L(repair_history.graces).
+    :ivar late: what C(status) tells of it, where nothing will be done.
     :ivar at: when it was looked (seconds, monotonic).
     """
 
     pods: Mapping[str, str]
     shares: Sequence[Share]
-    graces: Mapping[str, int | None]
+    graces: Mapping[str, float]
+    late: Sequence[Mapping[str, str]]
     at: float
 
 
@@ -157,9 +159,13 @@ class Repair:
         return Seen(
             {node.address: node.pod for node in sight.view.nodes if node.address},
             repair_history.shares(report.members(view), keyspaces, record.tables, record.repairs),
-            {item.name: item.gc_grace_seconds for item in keyspaces},
+            repair_history.graces(keyspaces),
+            self.late(replace(sight.view, keyspaces=tuple(keyspaces)), record),
             time.monotonic(),
         )
+
+    def late(self, view: View, record: repairing.Record) -> list[dict[str, str]]:
+        return repairing.late(view, record, self.cluster.kube.server_time()) if self.ctx.check_mode else []
 
     def names(self, view: View) -> list[str]:
         known, wanted = repairing.keyspaces(view), self.params["keyspaces"]
@@ -273,7 +279,9 @@ class Repair:
 
     def result(self) -> dict[str, Any]:
         due = self.due()
-        if not self.ctx.check_mode:
+        if self.ctx.check_mode:
+            self.ctx.warnings.extend(each["problem"] for each in self.seen.late)
+        else:
             self.warn(due)
         return {
             "changed": bool(self.done),
@@ -288,12 +296,7 @@ class Repair:
     def warn(self, due: Sequence[Share]) -> None:
         """Of what stays undone for too long: deletions are forgotten then, and their rows come back."""
         now = self.cluster.kube.server_time()
-        graces = self.seen.graces
-        late = {
-            each.keyspace
-            for each in due
-            if each.last is not None and now - each.last > (graces.get(each.keyspace) or float("inf"))
-        }
+        late = {each.keyspace for each in repair_history.outdated(due, self.seen.graces, now)}
         unknown = {each.keyspace for each in due if each.last is None} - late
         if late:
             self.ctx.warnings.append(

@@ -34,9 +34,10 @@ HISTORY = (
     "SELECT keyspace_name, columnfamily_names, successful_ranges, started_at, options "
     "FROM system_distributed.parent_repair_history"
 )
-TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
-VIEWS = "SELECT keyspace_name, view_name FROM system_schema.views"
-# In microseconds.
+# All moments in microseconds.
+TABLES = "SELECT keyspace_name, table_name, WRITETIME(id) AS since FROM system_schema.tables"
+VIEWS = "SELECT keyspace_name, view_name, WRITETIME(id) AS since FROM system_schema.views"
+# Of a keyspace's last change: Cassandra writes this anew with each of its tables.
 REPLICATED = "SELECT keyspace_name, WRITETIME(replication) AS since FROM system_schema.keyspaces"
 # Seconds for a page of it.
 READ_LIMIT = 60.0
@@ -61,11 +62,14 @@ def keyspaces(view: View) -> list[str]:
 class Record:
     """Cassandra's own, as one node tells it.
 
-    :ivar tables: keyspace -> its tables and views.
+    :ivar repairs: those since the keyspace was changed last.
+    :ivar every: those before that, too.
+    :ivar tables: keyspace -> its tables and views -> when each was made or changed last (seconds since 1970).
     """
 
     repairs: Sequence[repair_history.Repair]
-    tables: Mapping[str, Sequence[str]]
+    every: Sequence[repair_history.Repair]
+    tables: Mapping[str, Mapping[str, float]]
 
 
 def record(place: Place, pod: str) -> Record:
@@ -73,11 +77,25 @@ def record(place: Place, pod: str) -> Record:
     login = place.credentials
     with cql.connect(place.kube, pod, login.username, login.password, timeout=READ_LIMIT) as session:
         since = {row["keyspace_name"]: (row["since"] or 0) / 1e6 for row in session.execute(REPLICATED)}
-        found = repair_history.repairs(session.execute(HISTORY), since)
-        tables: dict[str, list[str]] = {}
+        rows = session.execute(HISTORY)
+        tables: dict[str, dict[str, float]] = {}
         for row in [*session.execute(TABLES), *session.execute(VIEWS)]:
-            tables.setdefault(row["keyspace_name"], []).append(row.get("table_name") or row["view_name"])
-    return Record(found, tables)
+            name, table = row["keyspace_name"], row.get("table_name") or row["view_name"]
+            # Cassandra's own tables have a made up moment: they are as old as their replication.
+            told = since.get(name, 0.0) if name.startswith("system") else (row["since"] or 0) / 1e6
+            tables.setdefault(name, {})[table] = told
+    return Record(repair_history.repairs(rows, since), repair_history.repairs(rows), tables)
+
+
+def late(view: View, found: Record, now: float) -> list[dict[str, str]]:
+    """Keyspaces whose repairs by the clock seem to have ended, as far as a datacenter's own nodes repair them.
+
+    :param now: seconds since 1970.
+    """
+    wanted = [item for item in view.keyspaces if item.name in keyspaces(view)]
+    own = {node.address for node in view.nodes}
+    shares = repair_history.late(report.members(view), wanted, found.tables, found.every, now)
+    return repair_history.problems([each for each in shares if each.node in own], wanted, now)
 
 
 def answer_of(run: Callable[[], Any], words: str, check: Callable[[], None], say: Callable[[str], None]) -> Any:
@@ -216,7 +234,7 @@ class Repairing:
         members = report.members(view)
         ranges = repair_history.primary_ranges if part.primary else repair_history.replica_ranges
         spans = ranges(members, replication).get(node.address, ())
-        tables = part.tables or found.tables.get(part.keyspace, ())
+        tables = part.tables or tuple(found.tables.get(part.keyspace, ()))
         since = max(self.since, started) + CLOCKS
         return repair_history.compared(part.keyspace, tables, spans, found.repairs, since)
 

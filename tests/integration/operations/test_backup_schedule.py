@@ -1,7 +1,7 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Three nodes and an S3 server, under a client: backups by the clock come, are made, are told, and go."""
+"""Three nodes and an S3 server, under a client: backups and repairs by the clock come, are made, are told, and go."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from integration.harness.store import Store, listed
 from integration.harness.workload import Workload
 from sandbox import Sandbox
 
-NAME = "demo-dc1-backup"
+NAME, REPAIR = "demo-dc1-backup", "demo-dc1-repair"
 NEVER = "0 0 30 2 *"
 """No February has a 30th."""
 
 
 @pytest.fixture
 def unscheduled(three: Datacenter, client: Workload) -> Iterator[Datacenter]:
-    """A client at work; afterwards no backups by the clock, whatever became of the test."""
+    """A client at work; afterwards nothing is done by the clock, whatever became of the test."""
     with client.none_fails():
         yield three
-    three.namespace.kubectl("delete", "cronjob", NAME, "--ignore-not-found")
+    three.namespace.kubectl("delete", "cronjob", NAME, REPAIR, "--ignore-not-found")
 
 
 def scheduled(store: Store, times: str, image: str = execution_environment.IMAGE) -> dict[str, Any]:
@@ -50,6 +50,27 @@ def test_a_schedule_comes_and_goes_without_a_restart(unscheduled: Datacenter, st
     assert unscheduled.deploy(cassandra_backup=wanted).changed == 0
     told = unscheduled.run("status").ok().output
     assert f"Backups by the clock ({NEVER}, UTC): waiting, last begun never, last ended well never" in told, told
+    assert unscheduled.deploy().changed == 1
+    assert cron_jobs(unscheduled) == []
+    assert unscheduled.lives() == lives
+
+
+def test_repairs_by_the_clock_come_and_go_beside_backups(unscheduled: Datacenter, store: Store) -> None:
+    lives, backup = unscheduled.lives(), scheduled(store, NEVER)
+    repair = {"schedule": NEVER, "schedule_image": execution_environment.IMAGE}
+    refused = unscheduled.run("deploy", cassandra_repair={**repair, "schedule": "61 3 * * *"})
+    assert refused.rc != 0
+    assert "cassandra_repair.schedule: " in refused.output, refused.output
+    unscheduled.deploy(cassandra_backup=backup)
+    assert unscheduled.deploy("--check", "--diff", cassandra_backup=backup, cassandra_repair=repair).changed == 1
+    assert cron_jobs(unscheduled) == [NAME]
+    assert unscheduled.deploy(cassandra_backup=backup, cassandra_repair=repair).changed == 1
+    assert unscheduled.deploy(cassandra_backup=backup, cassandra_repair=repair).changed == 0
+    assert cron_jobs(unscheduled) == [NAME, REPAIR]
+    told = unscheduled.run("status").ok().output
+    assert f"Repairs by the clock ({NEVER}, UTC): waiting, last begun never, last ended well never" in told, told
+    assert unscheduled.deploy(cassandra_repair=repair).changed == 1
+    assert cron_jobs(unscheduled) == [REPAIR]
     assert unscheduled.deploy().changed == 1
     assert cron_jobs(unscheduled) == []
     assert unscheduled.lives() == lives
@@ -97,8 +118,29 @@ def test_kubernetes_backs_up_verifies_and_purges_by_the_clock(
     assert {(one["state"], bool(one["verified"])) for one in new.values()} >= {("complete", True)}, new
 
 
-def logs(datacenter: Datacenter) -> str:
-    pods = datacenter.namespace.list("pods", "-l", "app.kubernetes.io/name=cassops-backup")
+@pytest.mark.soak
+def test_kubernetes_repairs_by_the_clock(unscheduled: Datacenter, image: str) -> None:
+    """By the clock itself, and under the rights of the account that backups have."""
+    repair = {"schedule": "* * * * *", "schedule_image": image, "schedule_variables": {"repair_max_age": 86400}}
+    unscheduled.deploy(cassandra_repair=repair)
+
+    def unfinished() -> list[str]:
+        status = unscheduled.namespace.get("cronjob", REPAIR)["status"]
+        assert not any(job.get("status", {}).get("failed") for job in unscheduled.namespace.list("jobs")), logs(
+            unscheduled, "repair"
+        )
+        return [] if status.get("lastSuccessfulTime") else [f"{REPAIR}: {status}"]
+
+    waiting.until("a scheduled repair to end well", unfinished, 900)
+    print(logs(unscheduled, "repair"))
+    assert not unscheduled.status()["repair_schedule"]["failed"]
+    unscheduled.deploy()
+    left = unscheduled.run("repair", "--check", facts=True, repair_max_age=86400).ok().facts[unscheduled.host]
+    assert left["due"] == [], left
+
+
+def logs(datacenter: Datacenter, work: str = "backup") -> str:
+    pods = datacenter.namespace.list("pods", "-l", f"app.kubernetes.io/name=cassops-{work}")
     return "\n".join(
         datacenter.namespace.kubectl("logs", pod["metadata"]["name"])
         for pod in pods

@@ -242,7 +242,13 @@ def test_the_status_that_is_shown_is_laid_out_as_it_is_now() -> None:
     """The pages show the output of a real run; its headers must still be those."""
     header = "NODE RACK ZONE WORKER STATE VERSION LOAD OWNS AGE RESTART"
     keyspaces = "KEYSPACE REPLICATION QUORUM WITHOUT A NODE QUORUM WITHOUT A RACK"
-    nothing: dict[str, Any] = {"nodes": [], "keyspaces": [], "problems": [], "backup_schedule": None}
+    nothing: dict[str, Any] = {
+        "nodes": [],
+        "keyspaces": [],
+        "problems": [],
+        "backup_schedule": None,
+        "repair_schedule": None,
+    }
     shown = report.text({"datacenter": "d", "cluster": "c", "phase": None, **nothing})
     assert shown[1].split() == header.split()
     for page in (DOCS / "images" / "status.svg", DOCS / "operations" / "status.md"):

@@ -27,6 +27,9 @@ LITERAL = r"'((?:[^']|'')*)'"
 NAME = r'("(?:[^"]|"")*"|\w+)'
 OPTIONS = rf"WITH PASSWORD = {LITERAL}(?: AND LOGIN = (true|false))?(?: AND SUPERUSER = (true|false))?"
 
+# When keyspaces are made, in microseconds since 1970: about when the clock of FakeKube begins.
+MADE = 1_800_000_000_000_000
+
 
 @dataclass
 class Busy:
@@ -111,8 +114,9 @@ class FakeCassandra:
         self.viewed: list[str] = []
         # Rows of system_distributed.parent_repair_history.
         self.history: list[dict[str, Any]] = []
-        # Keyspace -> when its replication was changed, in microseconds since 1970.
+        # Keyspace -> when it was changed last, in microseconds since 1970; and when its tables were.
         self.replicated: dict[str, int] = {}
+        self.written: dict[str, int] = {}
         self.schema = "schema-1"
         self.statements: list[str] = []
         # Whether all nodes get to one schema.
@@ -239,10 +243,14 @@ class FakeCassandra:
 
     def rows_of_tables(self, keyspace: str = "") -> list[dict[str, Any]]:
         return [
-            {"keyspace_name": name, "table_name": f"table{number}"}
+            {"keyspace_name": name, "table_name": f"table{number}", "since": self.since(name)}
             for number, (name, _grace) in enumerate(self.tables)
             if keyspace in ("", name)
         ]
+
+    def since(self, keyspace: str) -> int:
+        """Cassandra makes its own tables as of a moment in the past."""
+        return 1 if keyspace.startswith("system") else self.written.get(keyspace, MADE)
 
     def sees(self, observer: str, pod: str) -> bool:
         return pod not in self.down and (observer, pod) not in self.unseen
@@ -334,13 +342,14 @@ class FakeSession:
             return [{"replication": self.ring.replication[str((parameters or ())[0])]}]
         if statement == "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?":
             return [{"table_name": name} for name in ("roles", "role_members", "role_permissions")]
-        if statement == "SELECT keyspace_name, table_name FROM system_schema.tables":
+        if statement == "SELECT keyspace_name, table_name, WRITETIME(id) AS since FROM system_schema.tables":
             return self.ring.rows_of_tables()
-        if statement == "SELECT keyspace_name, view_name FROM system_schema.views":
-            return [{"keyspace_name": name, "view_name": "view"} for name in self.ring.viewed]
+        if statement == "SELECT keyspace_name, view_name, WRITETIME(id) AS since FROM system_schema.views":
+            since = self.ring.since
+            return [{"keyspace_name": name, "view_name": "view", "since": since(name)} for name in self.ring.viewed]
         if statement == "SELECT keyspace_name, WRITETIME(replication) AS since FROM system_schema.keyspaces":
             return [
-                {"keyspace_name": name, "since": self.ring.replicated.get(name, 1)} for name in self.ring.replication
+                {"keyspace_name": name, "since": self.ring.replicated.get(name, MADE)} for name in self.ring.replication
             ]
         if statement.endswith("FROM system_distributed.parent_repair_history"):
             return list(self.ring.history)

@@ -407,6 +407,32 @@ def test_a_schedules_pods_take_what_the_cluster_wants_of_them() -> None:
     assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "1Gi"}
 
 
+def test_repairs_by_the_clock_are_a_cronjob_of_their_own() -> None:
+    repair = {
+        "schedule": "15 1 * * *",
+        "schedule_image": "tools/cassops:1",
+        "schedule_variables": {"repair_max_age": 345600},
+        "schedule_pod_template": {"spec": {"containers": [{"name": "repair", "resources": {"limits": {"cpu": "1"}}}]}},
+    }
+    backup, job = built(desired(backup=SCHEDULED, repair=repair, superuser_secret="root"), kind="CronJob")
+    assert (backup["metadata"]["name"], job["metadata"]["name"]) == ("shop-dc1-backup", "shop-dc1-repair")
+    assert job["metadata"]["labels"] == backup["metadata"]["labels"]
+    template = job["spec"]["jobTemplate"]["spec"]["template"]
+    assert template["metadata"]["labels"]["app.kubernetes.io/name"] == "cassops-repair"
+    (ran,) = template["spec"]["containers"]
+    assert "for playbook in repair; do" in ran["command"][-1]
+    assert ran["resources"]["limits"] == {"cpu": "1", "memory": "512Mi"}
+    env = {item["name"]: item["value"] for item in ran["env"]}
+    assert json.loads(env["VARIABLES"].replace("$$", "$")) == {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "cassandra_cluster": "shop",
+        "cassandra_superuser_secret": "root",
+        "repair_max_age": 345600,
+    }
+    assert built(desired(repair={**repair, "schedule": ""}), kind="CronJob") == []
+
+
 def test_a_schedule_alters_no_pod() -> None:
     unscheduled = {key: value for key, value in SCHEDULED.items() if not key.startswith("schedule")}
     assert built(desired(backup=SCHEDULED)) == built(desired(backup=unscheduled))

@@ -217,3 +217,24 @@ def test_what_was_compared_since(
         Repair("other", frozenset({"orders"}), ((20, 40),), 20.0),
     ]
     assert repair_history.compared("shop", tables, spans, done, since) is told
+
+
+# --- what is late -----------------------------------------------------------------------------------------------------
+
+DAY = 86400.0
+
+
+def test_what_is_late_for_the_same_time_stands_together() -> None:
+    keyspaces = [Keyspace(name, THREE, grace) for name, grace in (("a", 864000), ("b", 864000), ("c", 172800))]
+    ranges = ((-50, -10),)
+    found = [Share(name, "x", ranges, 0.0) for name in ("c", "b", "a")] + [Share("b", "y", ranges, DAY)]
+    told = [each["problem"] for each in repair_history.problems(found, keyspaces, 8 * DAY)]
+    assert told == [
+        "keyspaces a, b: some of it was last repaired 8d0h ago, needed within 7d12h, for gc_grace_seconds of 10d0h",
+        "keyspace c: some of it was last repaired 8d0h ago, needed within 1d12h, for gc_grace_seconds of 2d0h",
+    ]
+
+
+def test_more_than_is_on_record_is_not_asked_for() -> None:
+    auth = Keyspace("system_auth", THREE, 90 * 86400)
+    assert repair_history.alarms([auth, SHOP, replace(SHOP, gc_grace_seconds=3600)]) == {"system_auth": 30 * DAY}

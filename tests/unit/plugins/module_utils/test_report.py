@@ -375,7 +375,7 @@ NIGHT, MORNING = 1_764_000_000.0, 1_764_010_000.0
     ],
 )
 def test_a_scheduled_backup_that_failed_is_a_problem(status: dict[str, Any], failed: bool) -> None:
-    view = replace(views.whole(), schedule=Schedule("shop-dc1-backup", "15 3 * * *", **status))
+    view = replace(views.whole(), schedules={"backup": Schedule("shop-dc1-backup", "15 3 * * *", **status)})
     told = report.facts(view)
     assert told["backup_schedule"]["failed"] is failed
     assert bool(told["problems"]) is failed
@@ -386,14 +386,30 @@ def test_a_scheduled_backup_that_failed_is_a_problem(status: dict[str, Any], fai
 
 def test_no_schedule_says_nothing() -> None:
     told = report.facts(views.whole())
-    assert told["backup_schedule"] is None
+    assert told["backup_schedule"] is told["repair_schedule"] is None
     assert "clock" not in "".join(report.text(told))
 
 
 def test_a_scheduled_backup_that_cannot_begin_is_a_problem_after_a_day() -> None:
     """Its image is not there, say: the Job is neither failed nor done, and no other one begins beside it."""
     begun = Schedule("shop-dc1-backup", "15 3 * * *", running=True, begun=NIGHT, age=report.DAY)
-    assert problems(replace(views.whole(), schedule=begun)) == []
-    (told,) = report.problems(replace(views.whole(), schedule=replace(begun, age=report.DAY + 1)))
+    assert problems(replace(views.whole(), schedules={"backup": begun})) == []
+    (told,) = report.problems(replace(views.whole(), schedules={"backup": replace(begun, age=report.DAY + 1)}))
     assert "is still at work, or could not begin; none has ended well yet" in told["problem"]
     assert "kubectl describe pod" in told["advice"]
+
+
+def test_repairs_by_the_clock_are_told_as_backups_are() -> None:
+    """A repair of everything may take days, so one that cannot begin is told later."""
+    failed = Schedule("shop-dc1-repair", "15 1 * * *", begun=MORNING, ended_well=NIGHT)
+    told = report.facts(replace(views.whole(), schedules={"repair": failed, "backup": replace(failed, begun=None)}))
+    assert (told["repair_schedule"]["failed"], told["backup_schedule"]["failed"]) == (True, False)
+    (problem,) = told["problems"]
+    assert problem["problem"].startswith("the scheduled repair of ")
+    assert "app.kubernetes.io/name=cassops-repair shows" in problem["advice"]
+    assert problem["advice"].endswith("then the playbook repair")
+    lines = [line.partition(": ")[0] for line in report.text(told) if "by the clock" in line]
+    assert lines == ["Backups by the clock (15 1 * * *, UTC)", "Repairs by the clock (15 1 * * *, UTC)"]
+    begun = replace(failed, running=True, age=3 * report.DAY)
+    assert problems(replace(views.whole(), schedules={"repair": begun})) == []
+    assert problems(replace(views.whole(), schedules={"repair": replace(begun, age=3 * report.DAY + 1)}))

@@ -124,6 +124,28 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
     ]
 
 
+def test_every_fault_of_repairs_by_the_clock_is_told_at_once() -> None:
+    found = errors(
+        repair={
+            "schedule": "daily",
+            "schedule_account": "A_B",
+            "schedule_memory": "64Mi",
+            "schedule_variables": {"repair_max_age": 1, "backup_parallel": "all"},
+            "schedule_pod_template": {"spec": {"hostNetwork": True}},
+            "repository": "s3:there",
+        }
+    )
+    assert [text.partition(": ")[0] for text in found] == [
+        "cassandra_repair.repository",
+        "cassandra_repair.schedule",
+        "cassandra_repair.schedule_image",
+        "cassandra_repair.schedule_account",
+        "cassandra_repair.schedule_memory",
+        "cassandra_repair.schedule_variables.backup_parallel",
+        "cassandra_repair.schedule_pod_template.spec.hostNetwork",
+    ]
+
+
 @pytest.mark.parametrize("schedule", ["15 3 * * *", "0 */6 * * 1-5", "@daily"])
 def test_a_schedule_is_one_of_kubernetes(schedule: str) -> None:
     plan = spec.parse_backup({**BACKUP, "schedule": schedule, "schedule_image": "tools/cassops:1"})

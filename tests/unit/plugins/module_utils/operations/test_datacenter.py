@@ -1525,3 +1525,17 @@ def test_a_schedule_goes_before_the_nodes(world: World) -> None:
     world.run(backup=SCHEDULED)
     removed = world.remove()["changes"]
     assert removed.index("delete CronJob shop-dc1-backup") < removed.index("delete StatefulSet shop-dc1-r1")
+
+
+def test_repairs_by_the_clock_come_and_go_beside_backups(world: World) -> None:
+    repair = {"schedule": "15 1 * * *", "schedule_image": "tools/cassops:1"}
+    with pytest.raises(SpecError, match=r"cassandra_repair\.schedule_account: .* with the rights that repairs need"):
+        world.run(repair=repair)
+    assert world.kube.writes == []
+    with_account(world)
+    world.run(backup=SCHEDULED)
+    assert world.run(backup=SCHEDULED, repair=repair)["changes"] == ["create CronJob shop-dc1-repair"]
+    assert world.run(backup=SCHEDULED, repair=repair)["changed"] is False
+    assert world.run(backup=BACKUP, repair=repair)["changes"] == ["delete CronJob shop-dc1-backup"]
+    foreseen = world.run(check=True, backup=BACKUP)
+    assert foreseen["changes"] == world.run(backup=BACKUP)["changes"] == ["delete CronJob shop-dc1-repair"]

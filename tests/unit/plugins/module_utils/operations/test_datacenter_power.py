@@ -157,6 +157,15 @@ def test_backups_by_the_clock_wait_meanwhile(scheduled: Rolling) -> None:
     assert scheduled.deploy(backup=BACKUP)["changes"] == []
 
 
+def test_repairs_by_the_clock_wait_meanwhile_too(scheduled: Rolling) -> None:
+    scheduled.deploy(backup=BACKUP, repair={"schedule": "15 1 * * *", "schedule_image": "tools/cassops:1"})
+    changes = power(scheduled, "stopped")["changes"]
+    assert {"the backups by the clock wait", "the repairs by the clock wait"} <= set(changes)
+    assert scheduled.kube.one("CronJob", "shop-dc1-repair")["spec"]["suspend"] is True
+    assert "the repairs by the clock go on" in power(scheduled, "started")["changes"]
+    assert scheduled.kube.one("CronJob", "shop-dc1-repair")["spec"]["suspend"] is False
+
+
 def test_backups_go_on_where_a_node_does_not_come_up(scheduled: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is healed, and nobody starts a second time for the sake of backups."""
     power(scheduled, "stopped")

@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils.operations.rolling import Rolling
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import lock, nodetool
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, lock, nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Unreachable
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import repair, repairing, waiting
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    datacenter_info,
+    repair,
+    repairing,
+    waiting,
+)
 
 NODES = [f"shop-dc1-r{number}-0" for number in (1, 2, 3)]
 DAY = 86400
@@ -231,3 +236,107 @@ def test_what_stays_undone_for_too_long_is_warned_of(world: Rolling, monkeypatch
     assert "not repaired within gc_grace_seconds: shop. Rows that were deleted may come back" in " ".join(
         world.warnings
     )
+
+
+# --- what status tells ------------------------------------------------------------------------------------------------
+
+
+def status(world: Rolling) -> list[str]:
+    return [each["problem"] for each in world.run(datacenter_info)["datacenter"]["problems"]]
+
+
+def days(world: Rolling, count: float) -> None:
+    world.kube.clock += count * DAY
+
+
+def test_repairs_that_have_ended_are_a_problem(world: Rolling) -> None:
+    """The schedule is off, say: after three quarters of gc_grace_seconds there is still time to see to it."""
+    assert status(world) == []
+    days(world, 4)
+    run(world)
+    days(world, 7.4)
+    assert status(world) == []
+    days(world, 0.2)
+    (told,) = world.run(datacenter_info)["datacenter"]["problems"]
+    assert told["problem"].startswith(
+        "keyspace shop: some of it was last repaired 7d14h ago, needed within 7d12h, for "
+    )
+    assert told["problem"].endswith("gc_grace_seconds of 10d0h")
+    assert told["advice"].startswith("run the playbook repair, and have it run by the clock")
+    assert run(world, check=True)["changed"] is True
+    assert world.warnings == [told["problem"]], "check tells it too"
+    run(world)
+    assert status(world) == []
+
+
+@pytest.mark.parametrize("between", [1, 7])
+def test_nightly_and_weekly_repairs_are_never_late(world: Rolling, between: int) -> None:
+    """With the defaults, as the page on repairs advises."""
+    for _run in range(12 // between + 1):
+        run(world)
+        days(world, between)
+        assert status(world) == []
+
+
+def test_what_was_never_repaired_is_a_problem_when_there_was_time_enough(world: Rolling) -> None:
+    days(world, 7.4)
+    assert status(world) == []
+    days(world, 0.2)
+    assert status(world) == [
+        "keyspace shop: of some of it no full repair is on record, needed within 7d12h, for gc_grace_seconds of 10d0h"
+    ]
+    days(world, 23)
+    assert [text.split(",")[0] for text in status(world)] == [
+        "keyspace shop: of some of it no full repair is on record",
+        "keyspace system_auth: of some of it no full repair is on record",
+    ], "more than 30 days are on no record"
+
+
+def test_one_node_that_is_not_repaired_is_enough(world: Rolling) -> None:
+    days(world, 8)
+    for pod in NODES[:2]:
+        world.ring.compare(pod, "shop", world.kube)
+    assert len(status(world)) == 1
+    world.ring.compare(NODES[2], "shop", world.kube)
+    assert status(world) == []
+
+
+def test_a_table_that_is_new_or_was_changed_is_no_late_one(world: Rolling) -> None:
+    """With each change of a table Cassandra writes its keyspace anew, and new replicas count for `repair` alone."""
+    days(world, 8)
+    run(world)
+    days(world, 1)
+    world.ring.replicated["shop"] = int(1e6 * world.kube.server_time())
+    assert status(world) == []
+    world.ring.written["shop"] = world.ring.replicated["shop"]
+    days(world, 7.4)
+    assert status(world) == []
+    days(world, 0.2)
+    assert len(status(world)) == 1
+
+
+@pytest.mark.parametrize("grace", [0, None, 3600])
+def test_what_no_repair_can_keep_up_with_is_no_problem(world: Rolling, grace: int | None) -> None:
+    world.ring.tables[-1] = ("shop", grace)
+    days(world, 20)
+    assert status(world) == []
+
+
+def test_a_single_replica_has_nothing_to_repair(world: Rolling) -> None:
+    world.ring.replication["shop"]["dc1"] = "1"
+    days(world, 20)
+    assert [text for text in status(world) if "repair" in text] == []
+
+
+def test_a_record_that_cannot_be_read_is_a_note(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    days(world, 20)
+    real = cql.connect
+
+    def refused(*arguments: Any, **options: Any) -> Any:
+        if options["timeout"] == repairing.READ_LIMIT:
+            raise CassopsError("no such table")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(cql, "connect", refused)
+    assert status(world) == []
+    assert world.warnings == ["whether repairs are late is not known: no such table"]

@@ -440,7 +440,7 @@ def test_a_keyspace_of_which_all_came_back_is_repaired_as_a_whole(
     real = FakeCassandra.rows_of_tables
 
     def rows(self: FakeCassandra, keyspace: str = "") -> list[dict[str, Any]]:
-        own = [{"keyspace_name": "shop", "table_name": name} for name in ("items", "orders")]
+        own = [{"keyspace_name": "shop", "table_name": name, "since": 1} for name in ("items", "orders")]
         return [*real(self, keyspace), *own]
 
     monkeypatch.setattr(FakeCassandra, "rows_of_tables", rows)
