@@ -73,7 +73,17 @@ class Evacuating:
 
     def look_at(self, found: Objects, node: NodeView) -> There:
         volume, where = failures.volume_of(self.kube, found, node)
-        return There(node, node.worker or where or "", volume.kind)
+        stays = volume.kind == NETWORK and node.worker in self.names and not self.fits_elsewhere(volume.name)
+        return There(node, node.worker or where or "", LOCAL if stays else volume.kind)
+
+    def fits_elsewhere(self, volume: str | None) -> bool:
+        """Whether any other worker could have the volume: drivers of local ones may use labels that nobody knows."""
+        try:
+            pv, workers = failures.persistent_volume(self.kube, volume), self.kube.list("Node")
+        except Forbidden:
+            return True
+        others = [item for item in workers if item["metadata"]["name"] not in self.names]
+        return self.on_demand or pv is None or any(reaches(pv, item) for item in others)
 
     def leaving(self, found: Objects) -> dict[str, str]:
         """Claim -> the worker that its volume stays on."""
@@ -222,6 +232,16 @@ class Evacuating:
             f"there is {', '.join(sorted(free)) or 'none'}. Add workers, or set {self.prefix}workers_on_demand where "
             f"Kubernetes adds them, or {self.prefix}allow_shared_workers (then deploy and restart)"
         )
+
+
+def reaches(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
+    """Whether a volume's node affinity lets it be used on a worker, by the labels that it wants."""
+    labels = worker["metadata"].get("labels", {})
+    terms = pv["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", ())
+    return not terms or any(
+        all(rule["operator"] != "In" or labels.get(rule["key"]) in rule["values"] for rule in term["matchExpressions"])
+        for term in terms
+    )
 
 
 def takes(worker: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:

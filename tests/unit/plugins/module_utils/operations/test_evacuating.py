@@ -316,6 +316,23 @@ def test_a_node_whose_volume_follows_is_left_to_a_drain(world: World) -> None:
     assert f"kubectl drain {name} " in warning
 
 
+def test_a_volume_that_no_other_worker_could_have_does_not_follow(world: World) -> None:
+    """A driver of local volumes that nobody knows; a label that others have too is that of a zone."""
+    before, name = world.identities(), worker_of(world, FIRST)
+    cordon(world, name)
+    pv, worker = world.kube.one("PersistentVolume", claim(world, FIRST)["spec"]["volumeName"]), "example.com/machine"
+    del pv["spec"]["local"]
+    rule = {"key": worker, "operator": "In", "values": ["m-1"]}
+    pv["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"] = [{"matchExpressions": [rule]}]
+    for each in (name, "a3"):
+        world.kube.one("Node", each)["metadata"]["labels"][worker] = "m-1"
+    assert leave(world, name, check=True)["changed"] is False
+    world.kube.one("Node", "a3")["metadata"]["labels"][worker] = "m-2"
+    assert leave(world, name, check=True, workers_on_demand=True)["changed"] is False
+    assert [each["node"] for each in leave(world, name)["replaced"]] == [FIRST]
+    world.assert_whole(before)
+
+
 # --- killed, and uncordoned -------------------------------------------------------------------------------------------
 
 
