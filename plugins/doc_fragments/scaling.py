@@ -66,6 +66,18 @@ options:
         fit. In check mode each node is shown with what it has, what it holds, and what it gets.
     type: bool
     default: false
+  leave_workers:
+    description:
+      - Workers that no node of this datacenter shall stay on, such as machines that are exchanged. They must be
+        cordoned. A node there whose volume stays on the worker gives it up, and takes its own place again on another
+        worker, as with O(replace_volumes), one node after the other. A node whose volume follows it is left where it
+        is, and a warning tells how to move it.
+      - Refused before anything is given up are workers that are not there, or that take pods, nodes that no other
+        worker could take, classes whose volumes are bound before their pods have workers, and keyspaces with fewer than
+        three replicas here. Workers and volumes must be readable.
+    type: list
+    elements: str
+    default: []
   repair:
     description:
       - Repair a node's ranges before it gives its volume up. A row that was written at QUORUM may be on two replicas

@@ -30,13 +30,17 @@ FILES = Fraction(95, 100)
 
 @dataclass(frozen=True)
 class Wanted:
-    """:param storage_class: None where each volume keeps its own."""
+    """:param storage_class: None where each volume keeps its own.
+    :param leaves: the worker that a node leaves when it gives its volume up.
+    """
 
     size: str
     storage_class: str | None = None
+    leaves: str | None = None
 
     def words(self) -> str:
-        return described(self.size, self.storage_class)
+        volume = described(self.size, self.storage_class)
+        return f"{volume} on another worker than {self.leaves}" if self.leaves else volume
 
 
 def described(size: str, storage_class: str | None) -> str:
@@ -45,6 +49,11 @@ def described(size: str, storage_class: str | None) -> str:
 
 def requested(spec: Claim) -> str:
     return str(spec["resources"]["requests"]["storage"])
+
+
+def capacity(claim: Mapping[str, Any]) -> str:
+    """What the volume has; what it asks for as long as nobody has told."""
+    return str(claim.get("status", {}).get("capacity", {}).get("storage") or requested(claim["spec"]))
 
 
 def less(one: str, other: str) -> bool:
@@ -80,11 +89,24 @@ def step(name: str, spec: Claim, wanted: Wanted, held: int | None) -> str:
     return f"{name} gives up its volume of {mine}{data}, and takes its place again on one of {wanted.words()}"
 
 
-def refusals(scene: Scene, nodes: Sequence[NodeView], size: str) -> list[str]:
-    """Why these nodes may not give up their volumes for others of this size."""
+def to_fit(has: str, wanted: Wanted) -> str | None:
+    """The size that a node's data has to fit. None where it leaves its worker, and gets no less than it has there: then
+    it is as full as before.
+
+    :param has: the size of its volume.
+    """
+    return None if wanted.leaves and not less(wanted.size, has) else wanted.size
+
+
+def refusals(scene: Scene, nodes: Sequence[NodeView], sizes: Mapping[str, str | None]) -> list[str]:
+    """Why these nodes may not give up their volumes for others.
+
+    :param sizes: pod -> the size that its data has to fit, see L(to_fit).
+    """
     if not nodes:
         return []
-    return [*too_few_copies(scene), *(reason for node in nodes for reason in no_room(scene, node, size))]
+    fitting = [(node, size) for node in nodes if (size := sizes[node.pod]) is not None]
+    return [*too_few_copies(scene), *(reason for node, size in fitting for reason in no_room(scene, node, size))]
 
 
 def copy_name(cluster: str, datacenter: str) -> str:

@@ -711,7 +711,8 @@ def unplaced(scene: Scene, case: Case) -> Decision:
     if worker.state == READY and node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 8, f"{there}, which takes no pods")
     if worker.state == READY:
-        way = f"uncordon {worker.name} or make room there, or give the volume up"
+        first = f"uncordon {worker.name} or make room there (scale_leave_workers takes a live node off a worker)"
+        way = f"{first}, or give the volume up"
         return ask(case, 8, f"{there}, which is up and does not take it: {node.reason}", by_name(node, way))
     if case.down is not None and case.down < scene.settings.grace:
         return wait(case, 4, f"{there}, which may come back")

@@ -515,7 +515,8 @@ def retire_refusals(
             would = f"{', '.join(others)} would leave" if fewer else f"rack {rack.name} is to keep {rack.known} nodes"
             reasons.append(
                 f"{name} cannot leave: a StatefulSet gives up its highest number first, and {would}. To have {name} "
-                "elsewhere, or on another volume, give it another place instead: cordon its worker, end its pod "
-                f"(kubectl delete pod), and where its volume cannot follow: playbook replace_node"
+                "elsewhere, give it another place instead: cordon its worker and end its pod (kubectl delete pod); "
+                "where its volume cannot follow, leave the pod, and name the cordoned worker in scale_leave_workers "
+                "(replace_node is for a node that is dead)"
             )
     return reasons

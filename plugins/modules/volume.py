@@ -48,6 +48,12 @@ options:
     description:
       - Name of the StorageClass of each node's volume. By default each keeps its own.
     type: str
+  workers_on_demand:
+    description:
+      - Kubernetes adds workers for pods that wait, so it is not checked whether there are some for nodes that leave
+        theirs (O(leave_workers)).
+    type: bool
+    default: false
   gate_timeout:
     description:
       - Limit in seconds of the wait for the ring to be whole before a node gives its volume up.
@@ -76,6 +82,14 @@ EXAMPLES = r"""
     size: 50Gi
     storage_class: local-nvme
     replace_volumes: true
+
+- name: Off two machines that are exchanged, and that were cordoned
+  cassops.kubernetes.volume:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    size: 200Gi
+    leave_workers: [worker-a, worker-b]
 """
 
 RETURN = r"""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from integration.harness import cargo, faults, resizer, waiting
+from integration.harness import cargo, faults, losses, resizer, waiting
 from integration.harness.datacenter import Datacenter
 from integration.harness.faults import DAY, Volume, stopped
 from integration.harness.killed import wait_for_words
@@ -341,6 +341,46 @@ def test_another_class_node_by_node_although_a_run_is_killed(three: Datacenter, 
     assert smaller.run("heal").ok().changed == 0
     assert smaller.deploy().changed == 0
     assert smaller.lives() == lives
+
+
+def test_a_node_leaves_its_worker_and_comes_back_although_a_run_is_killed(three: Datacenter, spare: str) -> None:
+    """Its volume is local. In the end it is where it was: the spare worker is taken away."""
+    node, before, known, lives = f"{three.prefix}-r2-0", claims(three), host_ids(three), three.lives()
+    ((its_class, size),) = {each[1:] for each in before.values()}
+    here, first = stored(three, size, its_class), faults.worker_of(three, node)
+    here.run("scale", scale_leave_workers=[first]).refused("rbac-workers.yml")
+    with losses.reading_workers(three):
+        here.run("scale", scale_leave_workers=[first, "elsewhere"]).refused(
+            f"kubectl cordon {first}", "there is no worker elsewhere"
+        )
+        assert (claims(three), three.lives()) == (before, lives)
+        with Workload(three, table="leaving", elsewhere=True) as steady, steady.none_fails():
+            with faults.cordoned(three, first):
+                run = here.start("scale", scale_leave_workers=[first], scale_wait_timeout=LIMIT)
+                wait_for_words(run, "is given up", LIMIT)
+                time.sleep(rng("scale/killed/leaving").uniform(0, 30))
+                run.kill()
+                print(f"killed after: {run.output.splitlines()[-1]}")
+                left(here, node, first, spare)
+            with faults.cordoned(three, spare):
+                left(here, node, spare, first)
+            steady.check("ALL")
+    now = claims(three)
+    assert {each for each in now if now[each] != before[each]} == {node}
+    assert host_ids(three) == known
+    assert here.deploy().changed == 0
+
+
+def left(datacenter: Datacenter, node: str, old: str, new: str) -> None:
+    """The node leaves one worker, which is cordoned, for another; a second run has nothing to do."""
+    result = datacenter.run("scale", facts=True, scale_leave_workers=[old], scale_wait_timeout=LIMIT).ok()
+    print(f"{result.seconds:5.1f} s off {old}: {result.facts[datacenter.host]['replaced']}")
+    assert_ring(datacenter)
+    assert faults.worker_of(datacenter, node) == new
+    lives = datacenter.lives()
+    assert datacenter.run("scale", scale_leave_workers=[old]).ok().changed == 0
+    assert datacenter.run("heal").ok().changed == 0
+    assert datacenter.lives() == lives
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -18,7 +18,13 @@ from .resizing import Resizing, numbers
 from .volume import Volumes
 
 # Options of scale that are none of one rack's.
-OTHERS: Mapping[str, Any] = {"retire": [], "replace_volumes": False, "repair": True, "repair_timeout": 0}
+OTHERS: Mapping[str, Any] = {
+    "retire": [],
+    "replace_volumes": False,
+    "leave_workers": [],
+    "repair": True,
+    "repair_timeout": 0,
+}
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **{name: spec for name, spec in scale.ARGUMENT_SPEC.items() if name not in OTHERS},
     "name": {"type": "str", "required": True},

@@ -29,6 +29,7 @@ from . import failures, repairing
 from .cluster import Cluster, Sight
 from .delivery import Delivery
 from .draining import CLOSE_LIMIT, DRAIN_LIMIT
+from .evacuating import Evacuating
 from .healing import SAID, Healing
 from .members import Members
 from .replacing import Done, Replacing
@@ -41,6 +42,7 @@ REPAIR_BEGAN = "cassops.kubernetes/repair-began"
 DRAIN_WAIT = 1.0
 OPTIONS: Mapping[str, Any] = {
     "replace_volumes": {"type": "bool", "default": False},
+    "leave_workers": {"type": "list", "elements": "str", "default": []},
     "repair": {"type": "bool", "default": True},
     "repair_timeout": {"type": "int", "default": 86400},
 }
@@ -57,11 +59,14 @@ class Renewing:
     :ivar done: the replacements that were finished.
     """
 
-    def __init__(self, cluster: Cluster, members: Members, params: Mapping[str, Any], ctx: Context) -> None:
+    def __init__(
+        self, cluster: Cluster, members: Members, params: Mapping[str, Any], ctx: Context, evacuating: Evacuating
+    ) -> None:
         self.cluster = cluster
         self.members = members
         self.params = params
         self.ctx = ctx
+        self.evacuating = evacuating
         self.limit = float(params["wait_timeout"])
         self.done: list[Done] = []
 
@@ -116,6 +121,11 @@ class Renewing:
             raise
         done = replacing.carry_out(plan)
         self.done.append(done)
+        if wanted.leaves and done.worker in self.evacuating.names:
+            raise CassopsError(
+                f"{pod} has come back to worker {done.worker}, which took pods again meanwhile: kubectl cordon "
+                f"{done.worker}, then run it again"
+            )
         if done.repair:
             self.repair(pod, self.cluster.ask(self.cluster.look()), 0.0)
         self.members.say(f"{pod} has a volume of {wanted.words()}")
@@ -131,7 +141,7 @@ class Renewing:
             hints.see(scene.cluster)
             closed = scaling.before_step(scene) + gates.no_hints(scene.cluster)
             if not closed:
-                self.refuse(scene, self.node(sight, pod), wanted)
+                self.refuse(sight, scene, self.node(sight, pod), wanted)
             return closed
 
         what = f"the gates before {self.members.short(pod)} gives up its volume to open"
@@ -139,9 +149,13 @@ class Renewing:
         until(look, what, limit, self.progress, PAUSE, hints.mark, GATES_LIMIT)
         return latest[0]
 
-    def refuse(self, scene: scaling.Scene, node: NodeView, wanted: renewal.Wanted) -> None:
+    def refuse(self, sight: Sight, scene: scaling.Scene, node: NodeView, wanted: renewal.Wanted) -> None:
         """:raises CassopsError: waiting does not help."""
-        reasons = renewal.refusals(scene, [node], wanted.size)
+        claim = sight.found.all("PersistentVolumeClaim")[f"data-{node.pod}"]
+        reasons = renewal.refusals(scene, [node], {node.pod: renewal.to_fit(renewal.capacity(claim), wanted)})
+        if wanted.leaves:
+            # Hours may have passed since the first look, and somebody may have uncordoned it.
+            reasons += self.evacuating.refusals(sight.found, wanted)
         if reasons:
             raise CassopsError(f"{node.pod} keeps its volume: {'; '.join(reasons)}")
 

@@ -8,7 +8,8 @@
    grows the file system only when a pod starts: such nodes are told, and a restart finishes them.
 2. What a StatefulSet asks for new claims cannot be changed in place. So each is deleted without its pods, and made
    again as it was but for its claims; it finds its pods by their labels. What it was is written to a ConfigMap before.
-3. Nodes whose volumes can never become what is wanted give them up, one node after the other: see L(renewing).
+3. Nodes whose volumes can never become what is wanted give them up, one node after the other: see L(renewing). So do
+   nodes that shall leave their workers and whose volumes stay there: see L(evacuating).
 
 A copy that is found is what a run that was killed in between left behind; its StatefulSet is made first.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import gates, quantity, renewal
@@ -26,10 +28,11 @@ from ..events import seconds_of
 from ..kube import Forbidden, Invalid, Object
 from ..manifests.common import labels_of
 from ..observe import Objects, condition
-from ..renewal import Wanted, differs, less, must_be_renewed, requested
+from ..renewal import Wanted, capacity, differs, less, must_be_renewed, requested
 from ..scaling import Scene
 from ..view import NodeView
 from .cluster import CLUSTER, Cluster
+from .evacuating import Evacuating
 from .members import Members
 from .node_restart import short
 from .patience import last_event
@@ -42,6 +45,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **OPTIONS,
     "size": {"type": "str", "required": True},
     "storage_class": {"type": "str"},
+    "workers_on_demand": {"type": "bool", "default": False},
     "gate_timeout": {"type": "int", "default": 900},
     "wait_timeout": {"type": "int", "default": 1800},
 }
@@ -84,7 +88,7 @@ def parse(size: str) -> str:
 class Volumes:
     """The volumes of one datacenter, under its cluster's lock.
 
-    :param params: with C(replace_volumes), and what L(Renewing) takes.
+    :param params: with C(replace_volumes), and what L(Renewing) and L(Evacuating) take.
     """
 
     def __init__(self, cluster: Cluster, wanted: Wanted, params: Mapping[str, Any], ctx: Context) -> None:
@@ -96,7 +100,8 @@ class Volumes:
         self.limit = float(params["wait_timeout"])
         self.ctx = ctx
         self.members = Members(cluster, self.limit, ctx)
-        self.renewing = Renewing(cluster, self.members, params, ctx)
+        self.evacuating = Evacuating(cluster, params)
+        self.renewing = Renewing(cluster, self.members, params, ctx, self.evacuating)
         self.copies = renewal.copy_name(cluster.name, cluster.own.datacenter)
 
     # What there is
@@ -113,7 +118,7 @@ class Volumes:
     def smaller(self, found: Objects) -> list[str]:
         return [name for name, item in self.claims(found).items() if less(requested(item["spec"]), self.size)]
 
-    def to_renew(self, found: Objects) -> list[str]:
+    def unfit(self, found: Objects) -> list[str]:
         """Claims whose volumes can never become what is wanted."""
         fixed = self.fixed_classes(found) if self.smaller(found) else ()
         return [
@@ -121,6 +126,15 @@ class Volumes:
             for name, item in self.claims(found).items()
             if must_be_renewed(item["spec"], capacity(item), self.wanted, fixed)
         ]
+
+    def to_renew(self, found: Objects) -> dict[str, Wanted]:
+        """Claims of nodes that give their volumes up, and for which ones."""
+        unfit, leaving = self.unfit(found), self.evacuating.leaving(found)
+        return {
+            name: replace(self.wanted, leaves=leaving.get(name))
+            for name in self.claims(found)
+            if name in unfit or name in leaving
+        }
 
     def to_grow(self, found: Objects) -> list[str]:
         others = self.to_renew(found)
@@ -148,12 +162,14 @@ class Volumes:
 
     def refuse(self, found: Objects) -> None:
         """:raises SpecError: with every reason why the volumes cannot become what is wanted."""
-        names = self.to_renew(found)
-        reasons = self.no_class() if names else []
+        wishes = self.to_renew(found)
+        reasons = self.no_class() if wishes else []
         if not self.params["replace_volumes"]:
-            reasons += self.as_they_are(found, names)
-        elif names:
-            reasons += renewal.refusals(self.scene(names), self.nodes(names), self.size)
+            reasons += self.as_they_are(found, self.unfit(found))
+            wishes = {name: wanted for name, wanted in wishes.items() if wanted.leaves}
+        reasons += self.evacuating.refusals(found, self.wanted)
+        if wishes:
+            reasons += renewal.refusals(self.scene(wishes), self.nodes(wishes), self.sizes(found, wishes))
         if self.to_make(found):
             reasons += [
                 f"StatefulSet {rack.stateful_set} has a change that waits for a restart, which making it again would "
@@ -170,6 +186,16 @@ class Volumes:
                     "storage refused so far. Kubernetes takes a wish back only to a size above what the volume has: it "
                     "stays, and the volume grows when its storage allows it"
                 )
+        for warning in self.evacuating.followers(found, wishes):
+            self.say_once(self.members.short(warning))
+
+    def sizes(self, found: Objects, wishes: Mapping[str, Wanted]) -> dict[str, str | None]:
+        """Pod -> the size that its data has to fit."""
+        claims = found.all("PersistentVolumeClaim")
+        return {
+            name.removeprefix("data-"): renewal.to_fit(capacity(claims[name]), wanted)
+            for name, wanted in wishes.items()
+        }
 
     def as_they_are(self, found: Objects, names: Sequence[str]) -> list[str]:
         """Why these volumes cannot become what is wanted, and what can be done."""
@@ -241,15 +267,15 @@ class Volumes:
 
     def steps(self, found: Objects) -> list[str]:
         """Node after node what is given up, what for, and what is on it."""
-        names = self.to_renew(found)
-        seen = self.scene(names).cluster.observations if names else {}
+        wishes = self.to_renew(found)
+        seen = self.scene(wishes).cluster.observations if wishes else {}
         lines = []
-        for name in names:
+        for name, wanted in wishes.items():
             pod = name.removeprefix("data-")
             held = seen[pod].activity.sizes if pod in seen else None
             total = None if held is None else sum(held.values())
             spec = found.all("PersistentVolumeClaim")[name]["spec"]
-            lines.append(renewal.step(self.members.short(pod), spec, self.wanted, total))
+            lines.append(renewal.step(self.members.short(pod), spec, wanted, total))
         return lines
 
     # Doing it
@@ -266,8 +292,8 @@ class Volumes:
         until(self.growing, f"the volumes to have {self.size}", self.limit, self.ctx.progress, PAUSE)
         for name in self.to_make(found):
             self.remake(found.all("StatefulSet")[name])
-        for name in self.to_renew(found):
-            self.renewing.renew(name.removeprefix("data-"), self.wanted)
+        for name, wanted in self.to_renew(found).items():
+            self.renewing.renew(name.removeprefix("data-"), wanted)
 
     def ask(self, name: str) -> None:
         self.cluster.check()
@@ -407,8 +433,3 @@ def anew(item: Mapping[str, Any], wanted: Wanted) -> Object:
 def template(stateful_set: Mapping[str, Any]) -> Mapping[str, Any]:
     claim: Mapping[str, Any] = stateful_set["spec"]["volumeClaimTemplates"][0]
     return claim
-
-
-def capacity(claim: Mapping[str, Any]) -> str:
-    """What the volume has; what it asks for as long as nobody has told."""
-    return str(claim.get("status", {}).get("capacity", {}).get("storage") or requested(claim["spec"]))

@@ -237,6 +237,12 @@ class FailingKube(FakeKube):
         return super().get(kind, name)
 
     @one_at_a_time
+    def list(self, kind: str, labels: Mapping[str, str] | None = None, *, fields: str | None = None) -> list[Object]:
+        if kind in ("Node", "PersistentVolume") and not self.may_read_cluster:
+            raise Forbidden(f"{kind}: these credentials may not list them", 403)
+        return super().list(kind, labels, fields=fields)
+
+    @one_at_a_time
     def delete(
         self, kind: str, name: str, uid: str, *, propagation: str | None = None, grace: int | None = None
     ) -> bool:

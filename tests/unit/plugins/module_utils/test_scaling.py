@@ -507,7 +507,7 @@ def test_the_highest_of_a_rack_that_shrinks_retires() -> None:
 def test_one_in_the_middle_is_explained() -> None:
     words = retire("r1-0", {"r1": 1, "r2": 2, "r3": 2})
     assert "r1-0 cannot leave: a StatefulSet gives up its highest number first, and r1-1 would leave" in words
-    assert "replace_node" in words
+    assert "name the cordoned worker in scale_leave_workers (replace_node is for a node that is dead)" in words
 
 
 def test_nobody_retires_from_a_rack_that_keeps_its_number() -> None:

@@ -1,0 +1,298 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Workers that no node shall stay on, such as machines that are exchanged: who is there, and why it may not go.
+
+A volume on the network follows its pod: who drains the worker moves such a node. One whose volume stays on the worker
+gives it up, and takes its place again elsewhere: see L(renewing). For that the worker must be cordoned, or the pod may
+come back to it; and the new volume must be chosen after the pod's worker, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..kube import Forbidden, Object
+from ..observe import Objects, condition, outline, together
+from ..quantity import value
+from ..renewal import Wanted
+from ..replacement import LOCAL, NETWORK, UNKNOWN
+from ..view import NodeView
+from . import failures
+from .cluster import Cluster
+from .preflight import allocatable, schedulable
+
+MANIFEST = "extensions/kubernetes/rbac-workers.yml"
+# What kubectl cordon puts on a worker. Who tolerates it is not kept off by a cordon at all.
+CORDON: Mapping[str, str] = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+WAITS = "WaitForFirstConsumer"
+"""The binding mode of classes whose volumes are chosen after their pods' workers."""
+
+
+@dataclass(frozen=True)
+class There:
+    """A node on a worker that is to be left.
+
+    :param kind: whether its volume stays on the worker, see L(replacement.Volume).
+    """
+
+    node: NodeView
+    worker: str
+    kind: str
+
+
+class Evacuating:
+    """Workers that the nodes of one datacenter leave.
+
+    :param params: with C(leave_workers); where there are such, C(workers_on_demand) and the prefixes of names.
+    """
+
+    def __init__(self, cluster: Cluster, params: Mapping[str, Any]) -> None:
+        self.cluster = cluster
+        self.kube = cluster.kube
+        given = (name.strip() for name in params["leave_workers"])
+        self.names = [name for name in dict.fromkeys(given) if name]
+        self.option = f"{params.get('option_prefix', '')}leave_workers"
+        self.prefix: str = params.get("variable_prefix", "")
+        self.on_demand = bool(params.get("workers_on_demand"))
+
+    # Who is there
+
+    def there(self, found: Objects) -> list[There]:
+        if not self.names:
+            return []
+        known = self.cluster.ledger(found).nodes
+        nodes = outline(found, self.cluster.name, self.cluster.own.datacenter).nodes
+        # A local volume is where its pod runs; where it is without a pod on a worker, it is asked itself.
+        asked = [node for node in nodes if node.pod in known and node.worker in (None, *self.names)]
+        return [each for each in together(partial(self.look_at, found), asked) if each.worker in self.names]
+
+    def look_at(self, found: Objects, node: NodeView) -> There:
+        volume, where = failures.volume_of(self.kube, found, node)
+        stays = volume.kind == NETWORK and node.worker in self.names and not self.fits_elsewhere(volume.name)
+        return There(node, node.worker or where or "", LOCAL if stays else volume.kind)
+
+    def fits_elsewhere(self, volume: str | None) -> bool:
+        """Whether any other worker could have the volume: drivers of local ones may use labels that nobody knows."""
+        try:
+            pv, workers = failures.persistent_volume(self.kube, volume), self.kube.list("Node")
+        except Forbidden:
+            return True
+        others = [item for item in workers if item["metadata"]["name"] not in self.names]
+        return self.on_demand or pv is None or any(reaches(pv, item) for item in others)
+
+    def leaving(self, found: Objects) -> dict[str, str]:
+        """Claim -> the worker that its volume stays on."""
+        return {f"data-{each.node.pod}": each.worker for each in self.there(found) if each.kind == LOCAL}
+
+    def followers(self, found: Objects, renewed: Collection[str]) -> list[str]:
+        """What to do about nodes whose volumes follow them.
+
+        :param renewed: claims that are given up in any case.
+        """
+        return [
+            f"{each.node.pod} stays on worker {each.worker} for now: its volume follows it, so nothing has to be "
+            f"replaced. kubectl drain {each.worker} --ignore-daemonsets --delete-emptydir-data moves it; drain the "
+            "next worker when the playbook status tells no problem any more"
+            for each in self.there(found)
+            if each.kind == NETWORK and f"data-{each.node.pod}" not in renewed
+        ]
+
+    # Whether
+
+    def refusals(self, found: Objects, wanted: Wanted) -> list[str]:
+        """Every reason why the nodes may not leave the workers."""
+        if not self.names:
+            return []
+        try:
+            workers = {item["metadata"]["name"]: item for item in self.kube.list("Node")}
+            volumes = self.kube.list("PersistentVolume")
+        except Forbidden:
+            return [
+                f"{self.option}: these credentials may not read workers and volumes, so nobody can tell who would have "
+                f"to go, and where to; {MANIFEST} grants it"
+            ]
+        there = self.there(found)
+        going = [each for each in there if each.kind == LOCAL]
+        return [
+            *self.unknown(found, workers),
+            *self.open(workers),
+            *self.not_known(there),
+            *self.not_kept_off(found, going),
+            *self.bound_at_once(found, going, wanted),
+            *self.set_aside(volumes, going),
+            *self.without_place(found, workers, going),
+        ]
+
+    def unknown(self, found: Objects, workers: Collection[str]) -> list[str]:
+        missing = [name for name in self.names if name not in workers]
+        if not missing:
+            return []
+        used = sorted({pod["spec"]["nodeName"] for pod in found.all("Pod").values() if pod["spec"].get("nodeName")})
+        return [
+            f"{self.option}: there is no worker {', '.join(missing)}; the nodes of this datacenter are on "
+            f"{', '.join(used) or 'none'}. One that is gone from Kubernetes has nobody any more: leave it out, and see "
+            "to nodes that were on it with the playbook heal"
+        ]
+
+    def open(self, workers: Mapping[str, Object]) -> list[str]:
+        return [
+            f"worker {name} takes pods, so a node could come back to it: kubectl cordon {name}"
+            for name in self.names
+            if name in workers and schedulable(workers[name])
+        ]
+
+    def not_known(self, there: Iterable[There]) -> list[str]:
+        return [
+            f"whether the volume of {each.node.pod} stays on worker {each.worker} is not known: see kubectl describe "
+            f"pvc data-{each.node.pod}"
+            for each in there
+            if each.kind == UNKNOWN
+        ]
+
+    def not_kept_off(self, found: Objects, going: Iterable[There]) -> list[str]:
+        pods = [pod for each in going if (pod := found.get("Pod", each.node.pod))]
+        names = [pod["metadata"]["name"] for pod in pods if tolerated(CORDON, pod["spec"].get("tolerations", ()))]
+        if not names:
+            return []
+        return [
+            f"a cordon does not keep {', '.join(names)} off: tolerations of {self.prefix}pod_template take in "
+            f"{CORDON['key']}. Name what is to be tolerated by its key, then deploy and restart"
+        ]
+
+    def bound_at_once(self, found: Objects, going: Iterable[There], wanted: Wanted) -> list[str]:
+        """Claims whose new volumes would be chosen before their pods' workers: it could be one on the same worker."""
+        told = [self.class_that_binds(found, each, wanted) for each in going]
+        return list(dict.fromkeys(reason for reason in told if reason))
+
+    def class_that_binds(self, found: Objects, there: There, wanted: Wanted) -> str:
+        claim = found.all("PersistentVolumeClaim")[f"data-{there.node.pod}"]
+        own = claim["spec"].get("storageClassName")
+        name = wanted.storage_class or own
+        # Kubernetes writes that only where it waited.
+        waits = name == own and failures.SELECTED in (claim["metadata"].get("annotations") or {})
+        try:
+            if name:
+                waits = (self.kube.get("StorageClass", name) or {}).get("volumeBindingMode") == WAITS
+        except Forbidden:
+            if not waits:
+                return (
+                    f"whether volumes of the StorageClass {name} wait for their pods ({WAITS}) is not known: these "
+                    "credentials may not read it. Run it with some that may"
+                )
+        if waits:
+            return ""
+        which = f"volumes of the StorageClass {name}" if name else "volumes without a StorageClass"
+        return (
+            f"{which} are bound before their pods have workers, so a new one could be on the worker that is left: it "
+            f"needs a class with volumeBindingMode: {WAITS}"
+        )
+
+    def set_aside(self, volumes: Iterable[Object], going: Iterable[There]) -> list[str]:
+        """Volumes on those workers that somebody has set aside for the nodes' next claims: they bind at once."""
+        claims = {f"data-{each.node.pod}" for each in going}
+        return [
+            f"volume {pv['metadata']['name']} on worker {where} is set aside for {ref['name']}, which would be bound "
+            "to it: take its claimRef off, or delete it (kubectl delete pv)"
+            for pv in volumes
+            if (ref := pv["spec"].get("claimRef") or {}).get("name") in claims
+            and ref.get("namespace") == self.kube.namespace
+            and not ref.get("uid")
+            and (where := failures.worker_with(self.kube, failures.bound_to(pv))) in self.names
+        ]
+
+    def without_place(self, found: Objects, workers: Mapping[str, Object], going: Iterable[There]) -> list[str]:
+        """Nodes that no other worker could take, by what the workers can allocate in all."""
+        if self.on_demand:
+            return []
+        pods = {each.node.pod: pod["spec"] for each in going if (pod := found.get("Pod", each.node.pod))}
+        taken = {pod["spec"].get("nodeName") for pod in found.all("Pod").values()}
+        others = {name: item for name, item in workers.items() if name not in self.names}
+        places = {
+            name: frozenset(
+                worker
+                for worker, item in others.items()
+                if takes(item, spec) and not (stays_alone(spec) and worker in taken)
+            )
+            for name, spec in pods.items()
+        }
+        alone = {name for name, spec in pods.items() if stays_alone(spec)}
+        return [self.crowded(names, free, pods[names[0]]) for names, free in too_many(places, alone)]
+
+    def crowded(self, names: Sequence[str], free: Collection[str], spec: Mapping[str, Any]) -> str:
+        labels = ", ".join(f"{key}={label}" for key, label in spec.get("nodeSelector", {}).items())
+        need = "needs another worker" if len(names) == 1 else f"need {len(names)} other workers"
+        alone = ", and without a node of this datacenter" if stays_alone(spec) else ""
+        return (
+            f"{', '.join(names)} {need}{f' with {labels}' if labels else ''}; ready, taking pods, large enough{alone} "
+            f"there is {', '.join(sorted(free)) or 'none'}. Add workers, or set {self.prefix}workers_on_demand where "
+            f"Kubernetes adds them, or {self.prefix}allow_shared_workers (then deploy and restart)"
+        )
+
+
+def reaches(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
+    """Whether a volume's node affinity lets it be used on a worker, by the labels that it wants."""
+    labels = worker["metadata"].get("labels", {})
+    terms = pv["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", ())
+    return not terms or any(
+        all(rule["operator"] != "In" or labels.get(rule["key"]) in rule["values"] for rule in term["matchExpressions"])
+        for term in terms
+    )
+
+
+def takes(worker: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
+    """Whether a worker could take a pod like this one, as far as it may be told without the scheduler."""
+    labels, taints = worker["metadata"].get("labels", {}), worker.get("spec", {}).get("taints", ())
+    return (
+        schedulable(worker)
+        and condition(worker, "Ready").get("status", "True") == "True"
+        and spec.get("nodeSelector", {}).items() <= labels.items()
+        and all(tolerated(taint, spec.get("tolerations", ())) for taint in taints if taint["effect"] in KEEP_OFF)
+        and all(allocatable(worker, resource) >= amount for resource, amount in requests(spec).items())
+    )
+
+
+KEEP_OFF = ("NoSchedule", "NoExecute")
+
+
+def tolerated(taint: Mapping[str, Any], tolerations: Iterable[Mapping[str, Any]]) -> bool:
+    return any(
+        each.get("effect") in (None, "", taint["effect"])
+        and each.get("key") in (None, "", taint["key"])
+        and (each.get("operator") == "Exists" or (each.get("key") and each.get("value", "") == taint.get("value", "")))
+        for each in tolerations
+    )
+
+
+def requests(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pod asks for, of all its containers."""
+    total: dict[str, Any] = {}
+    for container in spec["containers"]:
+        for resource, amount in container.get("resources", {}).get("requests", {}).items():
+            total[resource] = total.get(resource, 0) + value(str(amount))
+    return total
+
+
+def stays_alone(spec: Mapping[str, Any]) -> bool:
+    """Whether a pod shares its worker with no other node of the datacenter. Its own word counts: it comes back so."""
+    rules = spec.get("affinity", {}).get("podAntiAffinity", {})
+    return bool(rules.get("requiredDuringSchedulingIgnoredDuringExecution"))
+
+
+def too_many(places: Mapping[str, frozenset[str]], alone: Collection[str]) -> list[tuple[list[str], frozenset[str]]]:
+    """Groups of nodes for which there are too few workers, each with those.
+
+    :param places: node -> workers that could take it.
+    :param alone: nodes that need a worker for themselves.
+    """
+    found = []
+    for free in dict.fromkeys(places.values()):
+        names = [name for name, mine in places.items() if mine <= free]
+        needed = max(len([name for name in names if name in alone]), 1)
+        if needed > len(free):
+            found.append((names, free))
+    return found
