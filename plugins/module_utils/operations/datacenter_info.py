@@ -13,7 +13,7 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import ALL_KINDS, Objects, attempt, objects, view
+from ..observe import ALL_KINDS, NEXT_PASSWORD, Objects, attempt, objects, value_of, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from . import superuser, unfinished
@@ -55,10 +55,13 @@ def facts(kube: Kube, found: Objects, cluster: str, datacenter: str, superuser_s
     """
     name = superuser_secret or f"{cluster}-superuser"
     secret = kube.get("Secret", name)
-    credentials = superuser.credentials(secret, name) if secret else None
+    credentials = superuser.credentials(secret, name, kube) if secret else None
     told = report.facts(view(kube, found, cluster, datacenter, credentials))
     begun = attempt(lambda: unfinished.problems(found, cluster, datacenter))
     if isinstance(begun, CassopsError):
         # Somebody edited it, which must not hide everything else.
         begun = [{"problem": str(begun), "advice": "see that ConfigMap"}]
+    if value_of(secret or {}, NEXT_PASSWORD):
+        problem = f"Secret {name} has a {NEXT_PASSWORD} beside the one in force"
+        begun.append({"problem": problem, "advice": "run the playbook rotate_superuser, which puts it in force"})
     return {**told, "problems": [*begun, *told["problems"]]}
