@@ -141,7 +141,7 @@ class Rotation:
 
     def announce(self, copy: Copy, wanted: str) -> Copy:
         kube, secret = copy
-        if wanted in (value_of(secret, "password"), value_of(secret, NEXT_PASSWORD)):
+        if value_of(secret, NEXT_PASSWORD) == wanted:
             return copy
         what = f"write {NEXT_PASSWORD} into {self.called(kube)}"
         return self.write(what, copy, {"data": {NEXT_PASSWORD: encoded(wanted)}})
@@ -186,9 +186,7 @@ class Rotation:
         return f"{pod} {which}: it remembers logins for credentials_validity, by default two seconds"
 
     def put_in_force(self, copy: Copy, wanted: str) -> None:
-        kube, secret = copy
-        if value_of(secret, "password") == wanted and not value_of(secret, NEXT_PASSWORD):
-            return
+        kube = copy[0]
         patch = {
             "metadata": {"annotations": {ROTATED: moment(kube.server_time())}},
             "data": {"password": encoded(wanted), NEXT_PASSWORD: None},

@@ -253,6 +253,7 @@ def test_a_secret_that_somebody_changes_meanwhile_is_not_written_over(world: Rot
     world.ring.before_change = lambda what: None
     world.assert_everybody_gets_in()
     assert world.rotate()["changes"] == [f"move next_password to password in Secret {SECRET} in namespace ns"]
+    assert len([text for text in world.ring.statements if text.startswith(f'ALTER ROLE "{ROLE}"')]) == 1
 
 
 def test_check_mode_tells_what_would_be_done(two: Rotating) -> None:
@@ -267,15 +268,17 @@ def test_check_mode_tells_what_would_be_done(two: Rotating) -> None:
 # --- nodes that remember ----------------------------------------------------------------------------------------------
 
 
-def remember(world: Rotating, monkeypatch: pytest.MonkeyPatch, pod: str, looks: int) -> None:
-    """A node that goes on with the login that it knows, for so many logins."""
-    role, old, left = world.ring.roles, world.password(), [looks]
+def remember(
+    world: Rotating, monkeypatch: pytest.MonkeyPatch, pod: str, looks: int, old: bool = True, new: bool = False
+) -> None:
+    """A node that takes these for so many logins more, by default as if nothing had happened."""
+    role, before, left = world.ring.roles, world.password(), [looks]
 
     @contextlib.contextmanager
     def connect(kube: Any, asked: str, username: str, password: str, **options: Any) -> Iterator[Any]:
-        if asked == pod and role[ROLE].password != old and left[0]:
+        if asked == pod and role[ROLE].password != before and left[0]:
             left[0] -= 1
-            if password != old:
+            if not (old if password == before else new):
                 raise cql.LoginRefused(f"{pod}: provided username {username} and/or password are incorrect")
             yield FakeSession(world.ring, pod, username)
             return
@@ -285,12 +288,22 @@ def remember(world: Rotating, monkeypatch: pytest.MonkeyPatch, pod: str, looks: 
     monkeypatch.setattr(cql, "connect", connect)
 
 
-def test_a_node_that_remembers_the_old_password_is_waited_for(world: Rotating, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("takes", "words"),
+    [
+        ({"old": True}, "still takes the old one"),
+        ({"old": True, "new": True}, "still takes the old one"),
+        ({"old": False}, "does not take it yet"),
+    ],
+)
+def test_a_node_that_does_not_take_the_new_password_alone_is_waited_for(
+    world: Rotating, monkeypatch: pytest.MonkeyPatch, takes: dict[str, bool], words: str
+) -> None:
     before = world.password()
-    remember(world, monkeypatch, SECOND, 4)
+    remember(world, monkeypatch, SECOND, 4, **takes)
     world.rotate()
     world.assert_settled(before)
-    assert any(f"{SECOND} still takes the old one: it remembers logins for" in text for text in world.said)
+    assert any(f"{SECOND} {words}: it remembers logins for credentials_validity" in text for text in world.said)
 
 
 def test_one_that_never_forgets_is_told_and_both_stay(world: Rotating, monkeypatch: pytest.MonkeyPatch) -> None:
