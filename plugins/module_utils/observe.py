@@ -10,12 +10,15 @@ C(nodetool status): where one of three nodes is down each read is refused, and n
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, TypeVar
 
 from . import activity, cql, nodetool
@@ -48,6 +51,8 @@ VERSION = "app.kubernetes.io/version"
 REVISION = "controller-revision-hash"
 # Where start.sh writes why it holds the node.
 HELD_FILE = "/tmp/held"
+# Key of the superuser's Secret with the password that the role gets, or has got already, while it is rotated.
+NEXT_PASSWORD = "next_password"  # noqa: S105 - a name
 # Gossip remembers for three days who left.
 GONE = ("LEFT", "removed")
 # Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
@@ -57,10 +62,61 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def no_secret() -> Mapping[str, Any] | None:
+    """Of a login that is in none."""
+
+
 @dataclass(frozen=True)
 class Credentials:
+    """:ivar secret: reads the Secret that they are from, as it is now."""
+
     username: str
     password: str
+    secret: Callable[[], Mapping[str, Any] | None] = field(default=no_secret, compare=False)
+
+    def by_now(self) -> list[str]:
+        """The passwords that the Secret has and these have not: somebody rotates it, or has done so since."""
+        secret = self.secret() or {}
+        told = (value_of(secret, key) for key in ("password", NEXT_PASSWORD))
+        return [password for password in told if password not in ("", self.password)]
+
+
+def value_of(secret: Mapping[str, Any], key: str) -> str:
+    """A value of a Secret as the API gives it; empty where there is none."""
+    return base64.b64decode((secret.get("data") or {}).get(key) or "").decode()
+
+
+@contextmanager
+def logged_in(kube: Kube, pod: str, login: Credentials, timeout: float) -> Iterator[cql.Session]:
+    """A session with the node in that pod, see L(cql.connect); by another password of the Secret where it calls this
+    one wrong. A password is rotated while others are at work, and a node remembers the one before for a while.
+    """
+    with ExitStack() as stack:
+
+        def enter(password: str) -> cql.Session:
+            return stack.enter_context(cql.connect(kube, pod, login.username, password, timeout=timeout))
+
+        try:
+            session = enter(login.password)
+        except cql.LoginRefused as error:
+            others = login.by_now() if cql.is_wrong(str(error)) else []
+            entered = (attempt(partial(enter, password)) for password in others)
+            found = next((each for each in entered if not isinstance(each, CassopsError)), None)
+            if found is None:
+                raise
+            session = found
+        yield session
+
+
+def lets_in(kube: Kube, pod: str, login: Credentials, timeout: float) -> bool:
+    """L(cql.accepts), by any password of the Secret."""
+    try:
+        with logged_in(kube, pod, login, timeout):
+            return True
+    except cql.LoginRefused as error:
+        if not cql.is_wrong(str(error)):
+            raise
+        return False
 
 
 @dataclass(frozen=True)
@@ -547,7 +603,7 @@ def observation(
     :param alike: what was learned of other nodes in the same look.
     """
     alike = alike or Alike()
-    with cql.connect(kube, pod, credentials.username, credentials.password, timeout=ASK_LIMIT) as session:
+    with logged_in(kube, pod, credentials, ASK_LIMIT) as session:
         local = session.execute("SELECT * FROM system.local")[0]
         peers = session.execute("SELECT * FROM system.peers_v2")
         tables = alike.told(("tables", local["release_version"]), lambda: virtual_tables(session))
@@ -575,7 +631,7 @@ def observation(
 
 def members_with_tokens(kube: Kube, pod: str, credentials: Credentials) -> set[str]:
     """The addresses of the members that a node knows to have joined, its own among them."""
-    with cql.connect(kube, pod, credentials.username, credentials.password, timeout=ASK_LIMIT) as session:
+    with logged_in(kube, pod, credentials, ASK_LIMIT) as session:
         local = session.execute("SELECT * FROM system.local")
         peers = session.execute("SELECT * FROM system.peers_v2")
     joined = {str(row["broadcast_address"]) for row in local if row["tokens"]}

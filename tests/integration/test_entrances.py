@@ -48,7 +48,7 @@ REFUSED = {
 # Playbooks that find nothing to do on a datacenter that is as wanted, and then name no node.
 IDLE = {"playbooks/cleanup.yml", "playbooks/repair.yml", "playbooks/restart.yml"}
 # Playbooks that have something to do on every datacenter; they come last, in this order.
-CHANGING = ("playbooks/stop.yml", "playbooks/start.yml")
+CHANGING = ("playbooks/rotate_superuser.yml", "playbooks/stop.yml", "playbooks/start.yml")
 # Modules whose examples any datacenter may be given, and roles that change nothing on one that is as wanted.
 HARMLESS_MODULES = {"cql", "datacenter_info", "nodetool", "rollout_plan"}
 HARMLESS = {"deploy", "heal", "rollout", "status", "upgrade"}

@@ -20,6 +20,8 @@ import pytest
 from integration.harness import waiting
 from integration.harness.audit import Mark
 from integration.harness.datacenter import Datacenter, identities
+from integration.harness.good import assert_doors
+from integration.harness.killed import wait_for_words
 from integration.harness.kubernetes import Cluster
 from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
@@ -231,6 +233,49 @@ def test_a_second_run_is_refused_with_the_holders_name_until_the_lock_is_free(li
 
     waiting.until("the lock to be free again", refused, 300)
     assert living.namespace.get("lease", f"{living.cluster}-lock")["spec"]["holderIdentity"] == ""
+
+
+def test_the_superuser_gets_another_password(living: Datacenter) -> None:
+    before = living.login()
+    told = living.run("rotate_superuser", "--check", facts=True).ok().facts["dc1"]["changes"]
+    assert living.login() == before
+    result = living.run("rotate_superuser", "--diff", "-vvv", facts=True).ok()
+    assert result.facts["dc1"]["changes"] == told
+    assert sorted(result.facts["dc1"]["nodes"]) == living.nodes
+    after = living.login()
+    assert (after[0], len(after[1])) == (before[0], 32)
+    assert not [password for password in (before[1], after[1]) if password in result.output]
+    assert_refused(living, before)
+    assert_doors(living)
+    assert living.run("rotate_superuser", rotate_superuser_max_age=1).ok().changed == 0
+    assert living.login() == after
+    assert living.deploy().changed == 0
+
+
+def test_a_rotation_that_is_killed_before_the_secret_has_it_is_finished_by_the_next(living: Datacenter) -> None:
+    """When Cassandra has the new password, and nodes that remember the old one are waited for."""
+    before = living.login()
+    run = living.start("rotate_superuser")
+    wait_for_words(run, "waiting for every node to take the new password only")
+    assert run.process.poll() is None, run.output
+    run.kill()
+    assert living.login() == before
+    (problem,) = living.status(status_fail_on="down")["problems"]
+    assert "next_password" in problem["problem"]
+    assert living.deploy().changed == 0
+    finished = living.run("rotate_superuser", rotate_superuser_max_age=1, facts=True).ok()
+    (change,) = finished.facts["dc1"]["changes"]
+    assert change.startswith("move next_password to password"), change
+    assert_refused(living, before)
+    assert_doors(living)
+
+
+def assert_refused(living: Datacenter, login: tuple[str, str]) -> None:
+    visitor = Visitor.arrive(living.namespace)
+    try:
+        assert {visitor.attempt(node, *login) for node in living.nodes} == {DENIED}
+    finally:
+        visitor.leave()
 
 
 @pytest.mark.parametrize(

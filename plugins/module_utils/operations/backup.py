@@ -24,14 +24,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
-from .. import activity, backups, cql, gates, nodetool, report, schema_text, spec
+from .. import activity, backups, gates, nodetool, report, schema_text, spec
 from ..activity import ASK_LIMIT
 from ..backups import File, Manifest, NodeEntry, NodeManifest, Record, Schema, Table
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..lock import Lock
 from ..manifests.archive import LATE
-from ..observe import PARALLEL, attempt, together
+from ..observe import PARALLEL, attempt, logged_in, together
 from ..restic import CONTAINER, DATA, Job, list_of
 from ..restoring import limited
 from ..view import NodeView
@@ -432,8 +432,7 @@ class Run:
     # -- what Cassandra tells ---------------------------------------------------------------------------------------
 
     def session(self, pod: str) -> Any:
-        login = self.cluster.own.credentials
-        return cql.connect(self.kube, pod, login.username, login.password, timeout=ASK_LIMIT)
+        return logged_in(self.kube, pod, self.cluster.own.credentials, ASK_LIMIT)
 
     def schema_version(self, pod: str) -> str:
         with self.session(pod) as session:

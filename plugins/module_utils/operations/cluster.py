@@ -96,7 +96,7 @@ class Cluster:
         self._may_be_stopped = stopped
         self.kube = ctx.kube(params)
         self._ctx = ctx
-        self._secret: str = params.get("superuser_secret") or f"{self.name}-superuser"
+        self.secret: str = params.get("superuser_secret") or f"{self.name}-superuser"
         self._locks: list[Lock] = []
         living = self._living(self.kube, params["datacenter"])
         if living is None:
@@ -116,13 +116,13 @@ class Cluster:
         if ledger.stopped is not None and not self._may_be_stopped:
             way = "start it with the playbook start, or with deploy where it was destroyed"
             raise CassopsError(f"datacenter {datacenter} is stopped on purpose; {way}")
-        secret = kube.get("Secret", self._secret)
+        secret = kube.get("Secret", self.secret)
         if secret is None:
             raise CassopsError(
-                f"Secret {self._secret} in namespace {kube.namespace} with the superuser's username and password is "
+                f"Secret {self.secret} in namespace {kube.namespace} with the superuser's username and password is "
                 "gone; create it again"
             )
-        return Place(kube, self.name, datacenter, superuser.credentials(secret, self._secret))
+        return Place(kube, self.name, datacenter, superuser.credentials(secret, self.secret, kube))
 
     def _neighbours(self, listed: Collection[Mapping[str, Any]]) -> list[Place]:
         found = [attempt(partial(self._neighbour, options)) for options in listed]

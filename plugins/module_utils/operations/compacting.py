@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .. import cql, nodetool
+from .. import nodetool
 from ..activity import ASK_LIMIT
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import LOST, ExecTimeout
-from ..observe import attempt
+from ..observe import attempt, logged_in
 from .cluster import Cluster
 from .waiting import in_background, wait_for
 
@@ -132,7 +132,6 @@ class Compacting:
                 self.ctx.progress(f"{self.name(pod)}: {words}")
 
     def tasks(self, pod: str) -> list[Mapping[str, Any]]:
-        login = self.cluster.own.credentials
-        with cql.connect(self.cluster.kube, pod, login.username, login.password, timeout=ASK_LIMIT) as session:
+        with logged_in(self.cluster.kube, pod, self.cluster.own.credentials, ASK_LIMIT) as session:
             rows = session.execute("SELECT * FROM system_views.sstable_tasks")
         return [row for row in rows if self.kind in str(row["kind"]).lower()]

@@ -13,6 +13,7 @@ from .. import cql as client
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..kube import Kube
+from ..observe import logged_in
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from . import superuser
@@ -131,5 +132,5 @@ def _session(kube: Kube, node: str, params: Mapping[str, Any]) -> Any:
     found = kube.get("Secret", secret)
     if found is None:
         raise CassopsError(f"There is no Secret {secret} in namespace {kube.namespace} (login_secret).")
-    login = superuser.credentials(found, secret)
-    return client.connect(kube, node, login.username, login.password, timeout=params["timeout"])
+    login = superuser.credentials(found, secret, kube)
+    return logged_in(kube, node, login, params["timeout"])

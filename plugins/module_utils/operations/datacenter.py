@@ -824,7 +824,7 @@ class Deployment:
         secret = self.kube.get("Secret", name)
         if secret is None:
             raise CassopsError(f"Secret {name} with the superuser's username and password is gone; create it again")
-        return superuser.credentials(secret, name)
+        return superuser.credentials(secret, name, self.kube)
 
     def misplaced(self, options: Mapping[str, Any]) -> str:
         """Where a datacenter of the cluster is looked for, unless that is here, or it runs there."""

@@ -13,7 +13,7 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import ALL_KINDS, Credentials, Objects, attempt, objects, view
+from ..observe import ALL_KINDS, NEXT_PASSWORD, Credentials, Objects, attempt, objects, value_of, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from ..view import View
@@ -38,9 +38,9 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         raise CassopsError(
             f"namespace {kube.namespace} has no datacenter {datacenter} of cluster {cluster}; deploy it first"
         )
-    login = login_of(kube, cluster, params.get("superuser_secret"))
+    login, of_login = login_of(kube, cluster, params.get("superuser_secret"))
     seen = view(kube, found, cluster, datacenter, login)
-    told = told_of(seen, found)
+    told = told_of(seen, found, of_login)
     told["problems"] += late_repairs(kube, seen, login, ctx)
     lines = report.text(told)
     if params["show"]:
@@ -58,23 +58,30 @@ def facts(kube: Kube, found: Objects, cluster: str, datacenter: str, superuser_s
     :param superuser_secret: name of the Secret; None is the cluster's own.
     :raises CassopsError: the Secret has no login, or Kubernetes refuses.
     """
-    return told_of(view(kube, found, cluster, datacenter, login_of(kube, cluster, superuser_secret)), found)
+    login, of_login = login_of(kube, cluster, superuser_secret)
+    return told_of(view(kube, found, cluster, datacenter, login), found, of_login)
 
 
-def login_of(kube: Kube, cluster: str, superuser_secret: str | None) -> Credentials | None:
-    """Raises as L(facts) does."""
+def login_of(kube: Kube, cluster: str, superuser_secret: str | None) -> tuple[Credentials | None, list[dict[str, str]]]:
+    """The superuser's login, and what there is to tell of its Secret. Raises as L(facts) does."""
     name = superuser_secret or f"{cluster}-superuser"
     secret = kube.get("Secret", name)
-    return superuser.credentials(secret, name) if secret else None
+    if secret is None:
+        return None, []
+    problem = f"Secret {name} has a {NEXT_PASSWORD} beside the one in force"
+    advice = "run the playbook rotate_superuser, which puts it in force"
+    told = [{"problem": problem, "advice": advice}] if value_of(secret, NEXT_PASSWORD) else []
+    return superuser.credentials(secret, name, kube), told
 
 
-def told_of(seen: View, found: Objects) -> dict[str, Any]:
+def told_of(seen: View, found: Objects, of_login: list[dict[str, str]]) -> dict[str, Any]:
+    """:param of_login: problems of the superuser's Secret."""
     told = report.facts(seen)
     begun = attempt(lambda: unfinished.problems(found, seen.cluster, seen.datacenter))
     if isinstance(begun, CassopsError):
         # Somebody edited it, which must not hide everything else.
         begun = [{"problem": str(begun), "advice": "see that ConfigMap"}]
-    return {**told, "problems": [*begun, *told["problems"]]}
+    return {**told, "problems": [*begun, *of_login, *told["problems"]]}
 
 
 def late_repairs(kube: Kube, seen: View, login: Credentials | None, ctx: Context) -> list[dict[str, str]]:

@@ -16,12 +16,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from .. import cql, nodetool
+from .. import nodetool
 from ..activity import setting
 from ..errors import CassopsError
 from ..events import seconds_of
 from ..kube import Forbidden, Kube, Object
-from ..observe import Objects, attempt, condition, together
+from ..observe import Objects, attempt, condition, logged_in, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
@@ -305,8 +305,7 @@ def window_in(place: Place, view: View, datacenter: str) -> float | None:
 
 
 def hint_settings(place: Place, pod: str) -> dict[str, str | None]:
-    login = place.credentials
-    with cql.connect(place.kube, pod, login.username, login.password, timeout=ASK_LIMIT) as session:
+    with logged_in(place.kube, pod, place.credentials, ASK_LIMIT) as session:
         return {name: setting(session, name) for name in HINT_SETTINGS}
 
 

@@ -29,7 +29,7 @@ RIGHTS = tuple(
         ("Pod", "portforward", ("create", "get")),
         ("Service", "", ("get", "list", "create", "patch", "delete")),
         ("ConfigMap", "", ("get", "list", "create", "patch", "delete")),
-        ("Secret", "", ("get", "create", "delete")),
+        ("Secret", "", ("get", "create", "patch", "delete")),
         ("PersistentVolumeClaim", "", ("get", "list", "patch", "delete")),
         ("Event", "", ("list",)),
         ("StatefulSet", "", ("get", "list", "create", "patch", "delete")),

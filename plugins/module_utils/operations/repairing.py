@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .. import cql, gates, nodetool, repair_history, report
+from .. import gates, nodetool, repair_history, report
 from ..context import Context
 from ..errors import CassopsError
 from ..gates import UNCOUNTED_KEYSPACES
 from ..kube import LOST, ExecTimeout, Unreachable
-from ..observe import attempt
+from ..observe import attempt, logged_in
 from ..report import distributed
 from ..view import View
 from . import failures
@@ -74,8 +74,7 @@ class Record:
 
 def record(place: Place, pod: str) -> Record:
     """:raises CassopsError: it cannot be read."""
-    login = place.credentials
-    with cql.connect(place.kube, pod, login.username, login.password, timeout=READ_LIMIT) as session:
+    with logged_in(place.kube, pod, place.credentials, READ_LIMIT) as session:
         since = {row["keyspace_name"]: (row["since"] or 0) / 1e6 for row in session.execute(REPLICATED)}
         rows = session.execute(HISTORY)
         tables: dict[str, dict[str, float]] = {}

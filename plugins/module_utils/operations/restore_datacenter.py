@@ -25,12 +25,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from .. import cql, gates, nodetool, restore_scripts, restoring
+from .. import gates, nodetool, restore_scripts, restoring
 from ..backups import NodeManifest
 from ..context import Context
 from ..errors import CassopsError
 from ..ledger import Ledger, LedgerNode
-from ..observe import attempt, together
+from ..observe import attempt, lets_in, together
 from ..restoring import RETURN, RETURNED, Parcel, Plan
 from ..view import NodeView, View
 from . import draining, restore_volumes
@@ -307,7 +307,7 @@ class Swapping:
         :raises CassopsError: the login stays refused.
         """
         login, pod = self.cluster.own.credentials, view.nodes[0].pod
-        told = attempt(lambda: cql.accepts(self.cluster.kube, pod, login.username, login.password, LOGIN_LIMIT))
+        told = attempt(lambda: lets_in(self.cluster.kube, pod, login, LOGIN_LIMIT))
         if isinstance(told, CassopsError):
             self.refused_since = 0.0
             return [str(told)]

@@ -20,7 +20,7 @@ from ..backups import Schema, Statement
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import attempt, together
+from ..observe import attempt, logged_in, together
 from ..restoring import CREATE, LOAD, REPLACE, Parcel, Plan
 from ..view import View
 from . import described, restore_volumes
@@ -314,8 +314,7 @@ def named(statement: Statement) -> str:
 
 
 def session(place: Place, pod: str) -> AbstractContextManager[cql.Session]:
-    login = place.credentials
-    return cql.connect(place.kube, pod, login.username, login.password, timeout=DDL_LIMIT)
+    return logged_in(place.kube, pod, place.credentials, DDL_LIMIT)
 
 
 def describe(asked: cql.Session) -> Schema:

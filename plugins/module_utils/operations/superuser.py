@@ -11,17 +11,18 @@ There the superuser is made and the default login is closed, for good; then the 
 
 from __future__ import annotations
 
-import base64
 import secrets
 import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .. import cql
 from ..errors import CassopsError
 from ..kube import Conflict, Kube
-from ..observe import Credentials
+from ..observe import Credentials, lets_in, logged_in, value_of
 from ..scaling import SYSTEM_KEYSPACES
 from ..spec import Datacenter
 from .waiting import PAUSE
@@ -86,30 +87,29 @@ def both_refused(doorkeeper: str) -> str:
     )
 
 
-def credentials(secret: Mapping[str, Any], name: str) -> Credentials:
+def credentials(secret: Mapping[str, Any], name: str, kube: Kube | None = None) -> Credentials:
     """Username and password of a Secret as the API gives it.
 
+    :param kube: from which it was read, for a login to nodes: see L(observe.logged_in).
     :raises CassopsError: a key is missing or empty.
     """
-    data = secret.get("data") or {}
-    missing = [key for key in ("username", "password") if not data.get(key)]
+    missing = [key for key in ("username", "password") if not value_of(secret, key)]
     if missing:
         raise CassopsError(
             f"Secret {name} needs the keys username and password; missing or empty: {', '.join(missing)}"
         )
-    return Credentials(*(base64.b64decode(data[key]).decode() for key in ("username", "password")))
+    login = Credentials(value_of(secret, "username"), value_of(secret, "password"))
+    return replace(login, secret=partial(kube.get, "Secret", name)) if kube else login
 
 
 def make_secret(kube: Kube, datacenter: Datacenter, labels: Mapping[str, str]) -> None:
     """Create the Secret with a random password, labelled as such; one that appeared meanwhile stays as it is."""
-    alphabet = string.ascii_letters + string.digits
-    password = "".join(secrets.choice(alphabet) for dummy in range(PASSWORD_LENGTH))
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": datacenter.superuser_secret, "labels": {**labels, LABEL_CHOSEN: RANDOM}},
         "type": "Opaque",
-        "stringData": {"username": f"{datacenter.cluster}-superuser", "password": password},
+        "stringData": {"username": f"{datacenter.cluster}-superuser", "password": random_password()},
     }
     try:
         kube.create(secret)
@@ -117,11 +117,15 @@ def make_secret(kube: Kube, datacenter: Datacenter, labels: Mapping[str, str]) -
         pass
 
 
+def random_password() -> str:
+    alphabet = string.ascii_letters + string.digits
+    return "".join(secrets.choice(alphabet) for dummy in range(PASSWORD_LENGTH))
+
+
 def is_random(secret: Mapping[str, Any]) -> bool:
     """Whether the password is one of L(make_secret): somebody may have put another into the Secret since."""
-    password = base64.b64decode((secret.get("data") or {}).get("password") or "")
     labelled = secret["metadata"].get("labels", {}).get(LABEL_CHOSEN) == RANDOM
-    return labelled and len(password) == PASSWORD_LENGTH
+    return labelled and len(value_of(secret, "password")) == PASSWORD_LENGTH
 
 
 def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Mapping[str, int]) -> None:
@@ -135,7 +139,7 @@ def establish(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Map
         change and would ask replicas that never heard that it is closed.
     """
     is_spread = create(kube, doorkeeper, wanted, replication)
-    with cql.connect(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT) as session:
+    with logged_in(kube, doorkeeper, wanted, LIMIT) as session:
         if not is_spread:
             spread(session, doorkeeper, replication)
         if wanted.username != DEFAULT.username and is_open(session):
@@ -153,7 +157,7 @@ def create(kube: Kube, doorkeeper: str, wanted: Credentials, replication: Mappin
     """
 
     def stands() -> bool:
-        return cql.accepts(kube, doorkeeper, wanted.username, wanted.password, timeout=LIMIT)
+        return lets_in(kube, doorkeeper, wanted, LIMIT)
 
     try:
         with cql.connect(kube, doorkeeper, DEFAULT.username, DEFAULT.password, timeout=LIMIT) as session:
@@ -219,11 +223,15 @@ def superuser_statement(wanted: Credentials, exists: bool) -> str:
     Nobody may alter whether the own role is a superuser, so the default role, where it is the wanted one, only gets
     the password.
     """
-    role, password = cql.identifier(wanted.username), cql.text_literal(wanted.password)
     if wanted.username == DEFAULT.username:
-        return f"ALTER ROLE {role} WITH PASSWORD = {password}"
+        return password_statement(wanted.username, wanted.password)
+    role, password = cql.identifier(wanted.username), cql.text_literal(wanted.password)
     verb = "ALTER" if exists else "CREATE"
     return f"{verb} ROLE {role} WITH PASSWORD = {password} AND LOGIN = true AND SUPERUSER = true"
+
+
+def password_statement(username: str, password: str) -> str:
+    return f"ALTER ROLE {cql.identifier(username)} WITH PASSWORD = {cql.text_literal(password)}"
 
 
 def role_exists(session: cql.Session, name: str) -> bool:
@@ -316,7 +324,7 @@ def lets_default_in(kube: Kube, pod: str) -> bool:
 
 def replicate_at(kube: Kube, pod: str, wanted: Credentials, replication: Mapping[str, int]) -> None:
     """L(replicate), through a node of a datacenter that already serves."""
-    with cql.connect(kube, pod, wanted.username, wanted.password, timeout=LIMIT) as session:
+    with logged_in(kube, pod, wanted, LIMIT) as session:
         replicate(session, replication)
 
 

@@ -40,6 +40,7 @@ REGISTERED = {
     "list_backups": "list_backups_result",
     "verify_backup": "verify_backup_result",
     "purge_backups": "purge_backups_result",
+    "rotate_superuser": "rotate_superuser_result",
 }
 """Playbook -> the variable that its role leaves behind."""
 

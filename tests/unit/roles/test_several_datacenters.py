@@ -67,3 +67,15 @@ def test_a_datacenter_that_destroy_leaves_is_asked_who_has_replicas(
     told = played(tmp_path, tmp_path / "play.yml", "--limit", limit, "-e", json.dumps({"destroy_confirm": confirm}))
     of_first = told.partition("[dc1]")[2].partition("}")[0]
     assert f"goes on: {go_on}." in of_first
+
+
+@pytest.mark.parametrize(("limit", "turns"), [("all", "dc1"), ("dc2", "dc2")])
+def test_a_cluster_has_one_superuser_and_rotates_its_password_once(tmp_path: Path, limit: str, turns: str) -> None:
+    """By the first of its datacenters that the play is for, with one of them at a time."""
+    [task] = yaml.safe_load((ROOT / "roles/rotate_superuser/tasks/main.yml").read_text())
+    tell = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} does it."}, "when": task["when"]}
+    (tmp_path / "play.yml").write_text(
+        yaml.safe_dump([{"hosts": "all", "gather_facts": False, "serial": 1, "tasks": [tell]}])
+    )
+    told = played(tmp_path, tmp_path / "play.yml", "--limit", limit)
+    assert [host for host in ("dc1", "dc2") if f"{host} does it." in told] == [turns]

@@ -236,6 +236,8 @@ class FakeKube:
         item = sent(obj)
         for key, value in item.pop("stringData", {}).items():
             item.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
+        made = datetime.fromtimestamp(self.clock, timezone.utc)
+        item["metadata"]["creationTimestamp"] = made.strftime("%Y-%m-%dT%H:%M:%SZ")
         return self.done(item)
 
     @one_at_a_time
@@ -250,6 +252,9 @@ class FakeKube:
     def patch(self, kind: str, name: str, patch: Any, type: str = "merge") -> Object:
         self.before_write(f"patch {kind} {name}")
         item = copied(self.one(kind, name))
+        version = patch.get("metadata", {}).get("resourceVersion") if type == "merge" else None
+        if version not in (None, item["metadata"]["resourceVersion"]):
+            raise Conflict("it was changed in between", 409)
         if type == "merge":
             merge(item, patch)
         else:
