@@ -25,6 +25,7 @@ from .events import HANGING, seconds_of, why_it_hangs
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
+from .manifests import backup
 from .view import (
     SHORTEST_GC_GRACE,
     Activity,
@@ -279,6 +280,7 @@ def node_view(
         pending_restart=is_pending(stateful_set, pod),
         revision=pod["metadata"].get("labels", {}).get(REVISION),
         runs=runs(pod),
+        commit_log=commit_log(pod),
         version=pod["metadata"].get("labels", {}).get(VERSION),
         running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
         placed_for=seconds_since(placed_at(pod), now) if phase == "Pending" else None,
@@ -305,6 +307,7 @@ def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
         current_revision=status.get("currentRevision"),
         update_revision=status.get("updateRevision"),
         wants=runs(spec["template"]),
+        commit_log=commit_log(spec["template"]),
     )
 
 
@@ -315,6 +318,13 @@ def runs(template: Mapping[str, Any]) -> str:
     images = (item.get("image", "") for item in spec.get("containers", ()) if item["name"] == "cassandra")
     configurations = (item["configMap"]["name"] for item in spec.get("volumes", ()) if item["name"] == "config")
     return " ".join(word for word in (version, next(images, ""), next(configurations, "")) if word)
+
+
+def commit_log(template: Mapping[str, Any]) -> str | None:
+    """Where a pod, or one of a template, stores the commit log; None: it does not."""
+    containers = template.get("spec", {}).get("containers", ())
+    variables = (each for item in containers if item["name"] == backup.NAME for each in item.get("env", ()))
+    return next((each.get("value") for each in variables if each["name"] == backup.REPOSITORY), None)
 
 
 def budget(item: Mapping[str, Any]) -> Budget:

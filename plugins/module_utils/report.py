@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from . import backups, gates, ring
+from . import archive, backups, gates, ring
 from .view import Endpoint, Keyspace, NodeView, Schedule, View
 
 # Keyspaces that are local to each node and have no replication to speak of.
@@ -174,6 +174,20 @@ def schedule_problems(schedule: Schedule) -> list[dict[str, str]]:
     ]
 
 
+def commit_log_problems(seen: View) -> list[dict[str, str]]:
+    """Commit logs that do not go where a deploy has told the backups to go: nobody else would say so."""
+    reasons = []
+    for store in sorted({rack.commit_log for rack in seen.racks if rack.commit_log}):
+        racks = {rack.name for rack in seen.racks if rack.commit_log == store}
+        its = {node.pod: node.commit_log for node in seen.nodes if node.uid and node.rack in racks}
+        reasons += archive.astray(its, store)
+    advice = (
+        "run the playbook restart, then backup; until both are done no moment after the last backup can be restored "
+        "from there, only the backup itself"
+    )
+    return [{"problem": reason, "advice": advice} for reason in reasons]
+
+
 def problems(seen: View) -> list[dict[str, str]]:
     """What is the matter, each with what to do; empty when there is nothing to do.
 
@@ -187,6 +201,7 @@ def problems(seen: View) -> list[dict[str, str]]:
     reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
     found += schedule_problems(seen.schedule) if seen.schedule else []
+    found += commit_log_problems(seen)
     orphans = [node.pod for node in seen.nodes if seen.racks and seen.rack(node.rack) is None]
     if orphans:
         found.append(

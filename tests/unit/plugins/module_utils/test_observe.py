@@ -432,6 +432,17 @@ def test_a_pod_without_its_stateful_set_waits_for_nothing() -> None:
     assert observe.is_pending({"metadata": {}, "spec": {}}, pod("s-r1-0")) is False
 
 
+def test_where_a_pod_and_the_next_one_store_the_commit_log() -> None:
+    """By the container's environment: a pod keeps what it was started with."""
+    there = {"name": "backup", "env": [{"name": "HOME"}, {"name": "CASSOPS_REPOSITORY", "value": "s3:b/shop/dc1"}]}
+    for others, store in (([], None), ([{"name": "backup"}], None), ([there], "s3:b/shop/dc1")):
+        found = pod("s-r1-0")
+        found["spec"]["containers"] = [{"name": "cassandra", "env": [{"name": "CASSOPS_REPOSITORY"}]}, *others]
+        assert seen(found, "new").commit_log == store
+        item = {"metadata": {"name": "s-r1"}, "spec": {"template": {"spec": found["spec"]}}}
+        assert observe.rack_view(item).commit_log == store
+
+
 # --- held -------------------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import LATE
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.backup import REPOSITORY
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
     backup_info,
@@ -91,6 +92,13 @@ class World(Rolling):
 
     def run(self, other: Any, check: bool = False, **changes: Any) -> dict[str, Any]:
         return super().run(other, check, **{"backup": PLAN, "variable_prefix": "cassandra_", **changes})
+
+    def store_commit_log(self, pod: str, store: str) -> None:
+        """The pod was started with this in its container's environment."""
+        containers = self.kube.one("Pod", pod)["spec"]["containers"]
+        (beside,) = (item for item in containers if item["name"] == "backup")
+        others = [each for each in beside["env"] if each["name"] != REPOSITORY]
+        beside["env"] = [*others, {"name": REPOSITORY, "value": store}]
 
     def states(self) -> dict[str, str]:
         return {one["name"]: one["state"] for one in self.run(backup_info)["backups"]}
@@ -207,6 +215,8 @@ def test_a_file_of_an_old_name_takes_no_other_ones_place(world: World) -> None:
 
 def test_commit_logs_that_are_not_stored_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, _third = world.nodes
+    for pod in world.nodes:
+        world.store_commit_log(pod, f"{PLAN['repository']}/shop/dc1")
 
     def look(_kube: Any, pod: str, script: str) -> str:
         assert script == LATE
@@ -220,6 +230,30 @@ def test_commit_logs_that_are_not_stored_are_told(world: World, monkeypatch: pyt
         first,
         "whether its commit log is stored cannot be told",
     ]
+
+
+def test_commit_logs_that_go_to_another_store_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore_volumes, "run", lambda *dummy: "0\n")
+    plan = {**PLAN, "point_in_time": True}
+    first, second, third = world.nodes
+    for pod, bucket in ((first, PLAN["repository"]), (second, "s3:https://s3/old")):
+        world.store_commit_log(pod, f"{bucket}/shop/dc1")
+    world.back_up(check=True, backup=plan)
+    assert [text.partition(", as backups do: ")[0] for text in world.warnings] == [
+        f"the commit log of {second} goes to s3:https://s3/old/shop/dc1, needed {PLAN['repository']}/shop/dc1",
+        f"the commit log of {third} goes to nowhere, needed {PLAN['repository']}/shop/dc1",
+    ]
+    assert all("Run the playbooks deploy and restart, and then backup" in text for text in world.warnings)
+    for pod in world.nodes:
+        world.store_commit_log(pod, f"{PLAN['repository']}/shop/dc1")
+    world.back_up(backup={**plan, "repository": f"{PLAN['repository']}/"})
+    assert world.warnings == []
+
+
+def test_without_a_point_in_time_nobody_asks_where_commit_logs_go(world: World) -> None:
+    world.store_commit_log(world.nodes[0], "s3:https://s3/old/shop/dc1")
+    world.back_up()
+    assert world.warnings == []
 
 
 def test_one_rack_uploads_at_a_time(world: World) -> None:
