@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from . import activity, cql, nodetool
+from . import activity, cql, crontab, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .events import HANGING, seconds_of, why_it_hangs
@@ -51,6 +51,8 @@ REVISION = "controller-revision-hash"
 HELD_FILE = "/tmp/held"
 # Gossip remembers for three days who left.
 GONE = ("LEFT", "removed")
+# Seconds after which a Job that was due has begun, or does not any more: the CronJob's own limit is five minutes.
+LATE = 3600.0
 # Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
 PARALLEL = 16
 
@@ -340,7 +342,7 @@ def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:
     """C(lastScheduleTime) is when a Job was made, C(lastSuccessfulTime) when one ended well."""
     status = item.get("status", {})
     begun, ended_well = (status.get(f"last{which}Time") for which in ("Schedule", "Successful"))
-    return Schedule(
+    told = Schedule(
         name=item["metadata"]["name"],
         times=item["spec"]["schedule"],
         suspended=bool(item["spec"].get("suspend")),
@@ -348,7 +350,28 @@ def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:
         begun=seconds_of(begun) if begun else None,
         ended_well=seconds_of(ended_well) if ended_well else None,
         age=seconds_since(begun, now),
+        written_for=seconds_since(written_at(item), now),
     )
+    return replace(told, missed=missed(told, now.timestamp()))
+
+
+def written_at(item: Mapping[str, Any]) -> str | None:
+    """When somebody last wrote to an object, as Kubernetes notes it; its controllers write to its status."""
+    metadata = item["metadata"]
+    times = [each.get("time") for each in metadata.get("managedFields", ()) if each.get("subresource") != "status"]
+    return max((each for each in (metadata.get("creationTimestamp"), *times) if each), default=None)
+
+
+def missed(told: Schedule, now: float) -> float | None:
+    """When a Job was due of which nothing came.
+
+    What was due before somebody wrote to the CronJob does not count: it may have been suspended, or have had other
+    times. Nor does what was left out because the one before was still at work, if that ended well.
+    """
+    due = crontab.last_due(told.times, now - LATE)
+    if due is None or told.suspended or told.running or now - due > (told.written_for or 0.0):
+        return None
+    return due if max(told.begun or 0.0, told.ended_well or 0.0) < due else None
 
 
 def rack(

@@ -18,6 +18,7 @@ from .view import Endpoint, Keyspace, NodeView, Schedule, View
 # Keyspaces that are local to each node and have no replication to speak of.
 LOCAL_STRATEGY = "LocalStrategy"
 DAY = 86400.0
+RESUME = '{"spec": {"suspend": false}}'
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -151,27 +152,43 @@ def has_failed(schedule: Schedule) -> bool:
 
 def schedule_problems(schedule: Schedule) -> list[dict[str, str]]:
     """A backup by the clock that is missing, or that has kept the next ones from beginning for a day."""
-    stuck = schedule.running and (schedule.age or 0) > DAY
-    if not (has_failed(schedule) or stuck):
-        return []
     begun, ended = moment(schedule.begun), moment(schedule.ended_well)
     last = f"the last one that ended well did so at {ended}" if ended else "none has ended well yet"
     pods = "kubectl get pods -l app.kubernetes.io/name=cassops-backup"
-    if stuck:
-        return [
+    found = []
+    if schedule.suspended and (schedule.written_for or 0) > DAY:
+        found.append(
+            {
+                "problem": f"the scheduled backups are suspended, for {age(schedule.written_for)}; {last}",
+                "advice": f"kubectl patch cronjob {schedule.name} -p '{RESUME}' lets them go on, and so does the "
+                "playbook start where a stop has suspended them. Or take cassandra_backup.schedule out, and deploy",
+            }
+        )
+    if schedule.missed is not None:
+        found.append(
+            {
+                "problem": f"the scheduled backup of {moment(schedule.missed)} did not begin; {last}",
+                "advice": f"kubectl describe cronjob {schedule.name} shows why: a quota or a policy that refuses its "
+                "Job, mostly, or Kubernetes was away for more than five minutes then. Run the playbook backup",
+            }
+        )
+    if schedule.running and (schedule.age or 0) > DAY:
+        found.append(
             {
                 "problem": f"the scheduled backup of {begun} is still at work, or could not begin; {last}",
                 "advice": f"{pods} shows its pod, and kubectl describe pod what it waits for: its image, mostly. No "
                 f"other one begins before it ends: kubectl delete job, for one that cannot (CronJob {schedule.name})",
             }
-        ]
-    return [
-        {
-            "problem": f"the scheduled backup of {begun} did not end well; {last}",
-            "advice": f"{pods} shows its pod, and kubectl logs of that tells why (CronJob {schedule.name}); then the "
-            "playbooks backup and verify_backup",
-        }
-    ]
+        )
+    if has_failed(schedule):
+        found.append(
+            {
+                "problem": f"the scheduled backup of {begun} did not end well; {last}",
+                "advice": f"{pods} shows its pod, and kubectl logs of that tells why (CronJob {schedule.name}); then "
+                "the playbooks backup and verify_backup",
+            }
+        )
+    return found
 
 
 def commit_log_problems(seen: View) -> list[dict[str, str]]:

@@ -230,6 +230,10 @@ class Schedule:
     ended_well: float | None = None
     # Seconds since the last Job was begun.
     age: float | None = None
+    # Seconds since somebody made it, or changed what it is to do.
+    written_for: float | None = None
+    # When a Job of it was due last, since then and an hour ago or more, of which nothing came; None = none was.
+    missed: float | None = None
 
 
 @dataclass(frozen=True)

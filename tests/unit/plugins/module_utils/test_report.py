@@ -419,3 +419,23 @@ def test_a_scheduled_backup_that_cannot_begin_is_a_problem_after_a_day() -> None
     (told,) = report.problems(replace(views.whole(), schedule=replace(begun, age=report.DAY + 1)))
     assert "is still at work, or could not begin; none has ended well yet" in told["problem"]
     assert "kubectl describe pod" in told["advice"]
+
+
+def test_scheduled_backups_that_are_suspended_are_a_problem_after_a_day() -> None:
+    """Not tonight is a word; not for weeks is one that somebody forgot."""
+    waits = Schedule("shop-dc1-backup", "15 3 * * *", suspended=True, begun=NIGHT, ended_well=MORNING)
+    told = replace(waits, written_for=report.DAY)
+    assert problems(replace(views.whole(), schedule=told)) == []
+    told = replace(waits, written_for=3 * report.DAY)
+    (problem,) = report.problems(replace(views.whole(), schedule=told))
+    assert "the scheduled backups are suspended, for 3d0h; the last one that ended well did so at" in problem["problem"]
+    assert """patch cronjob shop-dc1-backup -p '{"spec": {"suspend": false}}'""" in problem["advice"]
+    stopped = problems(replace(views.whole(), schedule=told, stopped=1))
+    assert not any("suspended" in words for words in stopped), "a stop suspends them"
+
+
+def test_a_scheduled_backup_that_did_not_begin_is_a_problem() -> None:
+    missed = Schedule("shop-dc1-backup", "15 3 * * *", missed=NIGHT)
+    (problem,) = report.problems(replace(views.whole(), schedule=missed))
+    assert problem["problem"].endswith(" did not begin; none has ended well yet")
+    assert "kubectl describe cronjob shop-dc1-backup" in problem["advice"]

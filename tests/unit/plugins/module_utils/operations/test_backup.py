@@ -27,6 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
     FAILED,
     PARTIAL,
     SNAPSHOT,
+    Listed,
     Manifest,
     Schema,
     Statement,
@@ -1089,3 +1090,34 @@ def test_a_keyspace_that_is_made_while_snapshots_are_taken_is_in_them(
     ]
     assert "fresh" not in first
     assert "fresh" in second
+
+
+def test_a_newest_backup_that_is_too_old_fails(world: World) -> None:
+    with pytest.raises(Failed, match="there is no complete backup of it, needed is one of the last 26 hours"):
+        world.run(backup_info, max_age=26.0)
+    world.back_up("b1")
+    world.kube.clock += 26 * 3600
+    assert world.run(backup_info, max_age=27.0)["backups"]
+    assert world.run(backup_info, max_age=0.0)["backups"]
+    for check in (False, True):
+        with pytest.raises(
+            Failed, match=r"datacenter dc1 of cluster shop: its newest complete backup, b1, began 26\.\d"
+        ):
+            world.run(backup_info, check=check, max_age=25.5)
+    with pytest.raises(Failed) as failed:
+        world.run(backup_info, max_age=1.0, query="backups[0].name")
+    assert failed.value.result["query"] == "b1"
+
+
+def test_a_backup_that_nobody_could_go_back_to_is_not_the_newest(world: World) -> None:
+    """One of some tables, one that lacks a node, one that was found damaged, and that of another datacenter."""
+    listed = [
+        Listed("good", COMPLETE, 100.0, None, 3, ledger="own"),
+        Listed("tables", COMPLETE, 200.0, None, 3, tables=("shop.orders",), ledger="own"),
+        Listed("partial", PARTIAL, 300.0, None, 3, ledger="own"),
+        Listed("damaged", COMPLETE, 400.0, None, 3, damaged=True, ledger="own"),
+        Listed("other", COMPLETE, 500.0, None, 3, ledger="another"),
+    ]
+    assert "its newest complete backup, good, began 2.0 hours ago" in backup_info.too_old(listed, "own", 7300.0, 1)
+    assert backup_info.too_old(listed, "own", 7300.0, 2) == ""
+    assert "other" in backup_info.too_old(listed, "", 7300.0, 1), "without a ledger nobody knows whose it is"
