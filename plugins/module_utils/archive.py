@@ -11,7 +11,7 @@ in it, up to when everything is in (C(until)), and since when nothing is missing
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -80,6 +80,18 @@ class Type:
     name: str
     fields: int
     made: float
+
+
+def astray(stores: Mapping[str, str | None], wanted: str) -> list[str]:
+    """Which nodes do not store their commit logs where the backups are, by where they do.
+
+    :param stores: of each pod, see C(NodeView.commit_log).
+    """
+    pods: dict[str, list[str]] = {}
+    for pod, store in stores.items():
+        if store != wanted:
+            pods.setdefault(store or "nowhere", []).append(pod)
+    return [f"the commit log of {', '.join(its)} goes to {store}, needed {wanted}" for store, its in pods.items()]
 
 
 def behind(made: Sequence[Upload], to: float) -> bool:
@@ -162,8 +174,8 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
     if lost >= began:
         return (
             f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, as "
-            "it does with a node that replaces another one, or was off, the store was away for too long, or a restore "
-            "changed the data): take a backup that is newer"
+            "it does with a node that replaces another one and with another store, or was off, the store was away for "
+            "too long, or a restore changed the data): take a backup that is newer"
         )
     gap = _gap(needed)
     if gap:

@@ -21,13 +21,14 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
-from . import activity, cql, nodetool
+from . import activity, cql, crontab, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .events import HANGING, seconds_of, why_it_hangs
 from .kube import Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
+from .manifests import backup
 from .view import (
     SHORTEST_GC_GRACE,
     Activity,
@@ -55,6 +56,8 @@ HELD_FILE = "/tmp/held"
 NEXT_PASSWORD = "next_password"  # noqa: S105 - a name
 # Gossip remembers for three days who left.
 GONE = ("LEFT", "removed")
+# Seconds after which a Job that was due has begun, or does not any more: the CronJob's own limit is five minutes.
+LATE = 3600.0
 # Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
 PARALLEL = 16
 
@@ -336,6 +339,7 @@ def node_view(
         pending_restart=is_pending(stateful_set, pod),
         revision=pod["metadata"].get("labels", {}).get(REVISION),
         runs=runs(pod),
+        commit_log=commit_log(pod),
         version=pod["metadata"].get("labels", {}).get(VERSION),
         running_for=seconds_since(container.get("state", {}).get("running", {}).get("startedAt"), now),
         placed_for=seconds_since(placed_at(pod), now) if phase == "Pending" else None,
@@ -362,6 +366,7 @@ def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
         current_revision=status.get("currentRevision"),
         update_revision=status.get("updateRevision"),
         wants=runs(spec["template"]),
+        commit_log=commit_log(spec["template"]),
     )
 
 
@@ -372,6 +377,13 @@ def runs(template: Mapping[str, Any]) -> str:
     images = (item.get("image", "") for item in spec.get("containers", ()) if item["name"] == "cassandra")
     configurations = (item["configMap"]["name"] for item in spec.get("volumes", ()) if item["name"] == "config")
     return " ".join(word for word in (version, next(images, ""), next(configurations, "")) if word)
+
+
+def commit_log(template: Mapping[str, Any]) -> str | None:
+    """Where a pod, or one of a template, stores the commit log; None: it does not."""
+    containers = template.get("spec", {}).get("containers", ())
+    variables = (each for item in containers if item["name"] == backup.NAME for each in item.get("env", ()))
+    return next((each.get("value") for each in variables if each["name"] == backup.REPOSITORY), None)
 
 
 def budget(item: Mapping[str, Any]) -> Budget:
@@ -387,7 +399,7 @@ def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:
     """C(lastScheduleTime) is when a Job was made, C(lastSuccessfulTime) when one ended well."""
     status = item.get("status", {})
     begun, ended_well = (status.get(f"last{which}Time") for which in ("Schedule", "Successful"))
-    return Schedule(
+    told = Schedule(
         name=item["metadata"]["name"],
         times=item["spec"]["schedule"],
         suspended=bool(item["spec"].get("suspend")),
@@ -395,7 +407,28 @@ def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:
         begun=seconds_of(begun) if begun else None,
         ended_well=seconds_of(ended_well) if ended_well else None,
         age=seconds_since(begun, now),
+        written_for=seconds_since(written_at(item), now),
     )
+    return replace(told, missed=missed(told, now.timestamp()))
+
+
+def written_at(item: Mapping[str, Any]) -> str | None:
+    """When somebody last wrote to an object, as Kubernetes notes it; its controllers write to its status."""
+    metadata = item["metadata"]
+    times = [each.get("time") for each in metadata.get("managedFields", ()) if each.get("subresource") != "status"]
+    return max((each for each in (metadata.get("creationTimestamp"), *times) if each), default=None)
+
+
+def missed(told: Schedule, now: float) -> float | None:
+    """When a Job was due of which nothing came.
+
+    What was due before somebody wrote to the CronJob does not count: it may have been suspended, or have had other
+    times. Nor does what was left out because the one before was still at work, if that ended well.
+    """
+    due = crontab.last_due(told.times, now - LATE)
+    if due is None or told.suspended or told.running or now - due > (told.written_for or 0.0):
+        return None
+    return due if max(told.begun or 0.0, told.ended_well or 0.0) < due else None
 
 
 def rack(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from . import backups, gates, ring
+from . import archive, backups, gates, ring
 from .view import Endpoint, Keyspace, NodeView, Schedule, View
 
 # Keyspaces that are local to each node and have no replication to speak of.
@@ -24,6 +24,7 @@ BY_THE_CLOCK: Mapping[str, tuple[float, str]] = {
     "backup": (DAY, "playbooks backup and verify_backup"),
     "repair": (3 * DAY, "playbook repair"),
 }
+RESUME = '{"spec": {"suspend": false}}'
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -160,27 +161,57 @@ def has_failed(schedule: Schedule) -> bool:
 def schedule_problems(work: str, schedule: Schedule) -> list[dict[str, str]]:
     """A run by the clock that is missing, or that has kept the next ones from beginning for too long."""
     limit, playbooks = BY_THE_CLOCK[work]
-    stuck = schedule.running and (schedule.age or 0) > limit
-    if not (has_failed(schedule) or stuck):
-        return []
     begun, ended = moment(schedule.begun), moment(schedule.ended_well)
     last = f"the last one that ended well did so at {ended}" if ended else "none has ended well yet"
     pods = f"kubectl get pods -l app.kubernetes.io/name=cassops-{work}"
-    if stuck:
-        return [
+    found = []
+    if schedule.suspended and (schedule.written_for or 0) > DAY:
+        found.append(
+            {
+                "problem": f"the scheduled {work}s are suspended, for {age(schedule.written_for)}; {last}",
+                "advice": f"kubectl patch cronjob {schedule.name} -p '{RESUME}' lets them go on, and so does the "
+                f"playbook start where a stop has suspended them. Or take cassandra_{work}.schedule out, and deploy",
+            }
+        )
+    if schedule.missed is not None:
+        found.append(
+            {
+                "problem": f"the scheduled {work} of {moment(schedule.missed)} did not begin; {last}",
+                "advice": f"kubectl describe cronjob {schedule.name} shows why: a quota or a policy that refuses its "
+                f"Job, mostly, or Kubernetes was away for more than five minutes then. Run the {playbooks}",
+            }
+        )
+    if schedule.running and (schedule.age or 0) > limit:
+        found.append(
             {
                 "problem": f"the scheduled {work} of {begun} is still at work, or could not begin; {last}",
                 "advice": f"{pods} shows its pod, and kubectl describe pod what it waits for: its image, mostly. No "
                 f"other one begins before it ends: kubectl delete job, for one that cannot (CronJob {schedule.name})",
             }
-        ]
-    return [
-        {
-            "problem": f"the scheduled {work} of {begun} did not end well; {last}",
-            "advice": f"{pods} shows its pod, and kubectl logs of that tells why (CronJob {schedule.name}); then the "
-            f"{playbooks}",
-        }
-    ]
+        )
+    if has_failed(schedule):
+        found.append(
+            {
+                "problem": f"the scheduled {work} of {begun} did not end well; {last}",
+                "advice": f"{pods} shows its pod, and kubectl logs of that tells why (CronJob {schedule.name}); then "
+                f"the {playbooks}",
+            }
+        )
+    return found
+
+
+def commit_log_problems(seen: View) -> list[dict[str, str]]:
+    """Commit logs that do not go where a deploy has told the backups to go: nobody else would say so."""
+    reasons = []
+    for store in sorted({rack.commit_log for rack in seen.racks if rack.commit_log}):
+        racks = {rack.name for rack in seen.racks if rack.commit_log == store}
+        its = {node.pod: node.commit_log for node in seen.nodes if node.uid and node.rack in racks}
+        reasons += archive.astray(its, store)
+    advice = (
+        "run the playbook restart, then backup; until both are done no moment after the last backup can be restored "
+        "from there, only the backup itself"
+    )
+    return [{"problem": reason, "advice": advice} for reason in reasons]
 
 
 def problems(seen: View) -> list[dict[str, str]]:
@@ -197,6 +228,7 @@ def problems(seen: View) -> list[dict[str, str]]:
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
     for work in BY_THE_CLOCK:
         found += schedule_problems(work, seen.schedules[work]) if work in seen.schedules else []
+    found += commit_log_problems(seen)
     orphans = [node.pod for node in seen.nodes if seen.racks and seen.rack(node.rack) is None]
     if orphans:
         found.append(

@@ -162,6 +162,8 @@ class NodeView:
     running_for: float | None = None
     # Seconds since its pod got its worker; None where it has none, or where its container has started already.
     placed_for: float | None = None
+    # Where its pod stores the commit log, as long as it lives; None where it does not.
+    commit_log: str | None = None
     # Its worker does not answer: nobody can tell whether the node still runs, nor end it.
     worker_lost: bool = False
     # Its worker has answered a question about the pod a moment ago. Asked are pods that run and are not ready.
@@ -195,6 +197,8 @@ class RackView:
     update_revision: str | None = None
     # As NodeView.runs, of the newest template.
     wants: str | None = None
+    # As NodeView.commit_log, of the newest template.
+    commit_log: str | None = None
 
 
 @dataclass(frozen=True)
@@ -226,6 +230,10 @@ class Schedule:
     ended_well: float | None = None
     # Seconds since the last Job was begun.
     age: float | None = None
+    # Seconds since somebody made it, or changed what it is to do.
+    written_for: float | None = None
+    # When a Job of it was due last, since then and an hour ago or more, of which nothing came; None = none was.
+    missed: float | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,13 @@ options:
     description:
       - Tell the nodes of this backup too, in RV(backup).
     type: str
+  max_age:
+    description:
+      - Fail where the newest complete backup of the whole datacenter began longer ago than so many hours, or where
+        there is none. One that was found damaged does not count, nor one of some tables, nor one of another
+        datacenter of the same names.
+      - Not set, or 0, is no limit.
+    type: float
   show:
     description:
       - Print the lines of RV(report) as they are.
@@ -41,6 +48,14 @@ EXAMPLES = r"""
     datacenter: dc1
     backup: "{{ cassandra_backup }}"
     show: true
+
+- name: Fail where no good backup was made since yesterday
+  cassops.kubernetes.backup_info:
+    namespace: cassandra
+    cluster: shop
+    datacenter: dc1
+    backup: "{{ cassandra_backup }}"
+    max_age: 26
 
 - name: The newest complete backup
   cassops.kubernetes.backup_info:

@@ -36,6 +36,8 @@ PLACE = {
     "credentials": "{{ cassandra_awx_credentials | default(['Cassandra Kubernetes']) }}",
 }
 TYPES = {"int": "integer", "float": "float", "str": "text", "path": "text", "list": "text"}
+# Who is told of a job that failed: names of AWX's notification templates.
+NOTIFICATIONS = "{{ cassandra_awx_notifications | default([]) }}"
 # A text of a survey may be this long.
 LONGEST = 4096
 # Options that a role is given by another playbook, and that this one must not offer.
@@ -76,7 +78,7 @@ WORKFLOWS: Mapping[str, Sequence[Step]] = {
     ),
 }
 SCHEDULES = (
-    Schedule("status", "status", "FREQ=HOURLY;INTERVAL=1", "Fails when a node is down", {"status_fail_on": "down"}),
+    Schedule("status", "status", "FREQ=HOURLY;INTERVAL=1", "Fails on any problem", {"status_fail_on": "problem"}),
     Schedule(
         "heal",
         "heal",
@@ -276,6 +278,7 @@ def template(found: Playbook) -> dict[str, Any]:
         "description": found.description,
         "job_type": "run",
         **PLACE,
+        "notification_templates_error": NOTIFICATIONS,
         "playbook": f"playbooks/{found.name}.yml",
         "ask_inventory_on_launch": True,
         "ask_limit_on_launch": True,
@@ -299,6 +302,7 @@ def workflow(name: str, steps: Sequence[Step]) -> dict[str, Any]:
         "description": " -> ".join(step.playbook or "approval" for step in steps),
         "organization": PLACE["organization"],
         "inventory": PLACE["inventory"],
+        "notification_templates_error": NOTIFICATIONS,
         "ask_inventory_on_launch": True,
         "ask_limit_on_launch": True,
         "allow_simultaneous": False,

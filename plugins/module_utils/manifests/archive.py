@@ -14,6 +14,7 @@ Everything lies in C(.cassops/archive) on the volume:
     lost        its time: something that was written or changed before is in no archive; told with the next upload
     off         Cassandra was started without archiving; start.sh writes it
     host        the host id under which it was stored last
+    repository  the repository in which it was stored last
 """
 
 from __future__ import annotations
@@ -106,15 +107,22 @@ store_open() {
     if [ -n "$lost" ] && [ "$lost" = "$(stat -c %Y "$archive/lost")" ]; then rm -f "$archive/lost"; fi
 }
 
+# remember FILE VALUE: where it is stored. What is elsewhere, and the word that it was the beginning, is not here: it
+# begins once more.
+remember() {
+    known=$(cat "$archive/$1" 2>/dev/null) || known=$2
+    if [ "$known" != "$2" ]; then touch "$archive/lost"; fi
+    echo "$2" >"$archive/$1"
+}
+
 round() {
     host=$(node)
     if [ -z "$host" ] || [ ! -d "$archive/closed" ]; then return 0; fi
     mkdir -p "$spool"
-    # A node that replaces another one is stored under the host id of that one until the ledger knows its own. What is
-    # there, and the word that it was the beginning, is not in its own repository: it begins once more.
-    known=$(cat "$archive/host" 2>/dev/null) || known=$host
-    if [ "$known" != "$host" ]; then touch "$archive/lost"; fi
-    echo "$host" >"$archive/host"
+    # A node that replaces another one is stored under the host id of that one until the ledger knows its own.
+    remember host "$host"
+    # Somebody has chosen another store.
+    remember repository "$CASSOPS_REPOSITORY"
     # First of all: a wish that comes while the store is written to is for the next round, which reaches further.
     if [ -e "$spool/wanted" ]; then mv "$spool/wanted" "$spool/granted"; fi
     until=$(($(date +%s) - margin))

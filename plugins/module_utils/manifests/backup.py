@@ -11,6 +11,8 @@ from .archive import STORE
 from .common import Object
 
 NAME = "backup"
+REPOSITORY = "CASSOPS_REPOSITORY"
+"""Variable of the container: where it stores the commit log, the repositories of the datacenter's nodes below it."""
 KEY_VOLUME = "backup-password"
 STORE_VOLUME = "backup-credentials"
 SPOOL_VOLUME = "backup-spool"
@@ -70,12 +72,17 @@ def container(datacenter: Datacenter, plan: BackupPlan) -> Object:
 
 def _archive_environment(datacenter: Datacenter, plan: BackupPlan) -> list[Object]:
     return [
-        {
-            "name": "CASSOPS_REPOSITORY",
-            "value": f"{plan.repository.rstrip('/')}/{datacenter.cluster}/{datacenter.name}",
-        },
+        {"name": REPOSITORY, "value": commit_log_store(plan.repository, datacenter.cluster, datacenter.name)},
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
     ]
+
+
+def commit_log_store(base: str, cluster: str, datacenter: str) -> str:
+    """Where the nodes of a datacenter store their commit logs.
+
+    :param base: the repository that the inventory names.
+    """
+    return f"{base.rstrip('/')}/{cluster}/{datacenter}"
 
 
 def volumes(plan: BackupPlan) -> list[Object]:

@@ -24,17 +24,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
-from .. import activity, backups, gates, nodetool, report, schema_text, spec
+from .. import activity, archive, backups, gates, nodetool, report, schema_text, spec
 from ..activity import ASK_LIMIT
 from ..backups import File, Manifest, NodeEntry, NodeManifest, Record, Schema, Table
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..lock import Lock
 from ..manifests.archive import LATE
+from ..manifests.backup import commit_log_store
 from ..observe import PARALLEL, attempt, logged_in, together
 from ..restic import CONTAINER, DATA, Job, list_of
 from ..restoring import limited
-from ..view import NodeView
+from ..view import NodeView, View
 from . import catalogue, described, restore_volumes, unfinished
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
@@ -132,6 +133,8 @@ class Run:
         begun = catalogue.running(self.kube, *self.where)
         name = self.params.get("name") or backups.name_at(self.now())
         self.tell_namesakes(name, records)
+        if self.plan.point_in_time:
+            self.warn_of_stores(sight.view)
         if self.is_complete(name, records) and (begun is None or begun.backup != name):
             return self.result(self.same(self.store.manifest(name, records)), changed=False)
         self.manifest = self.fresh(name, sight)
@@ -190,6 +193,17 @@ class Run:
         names = backups.namesakes(listed, self.ledger)
         self.store.shared = bool(names)
         self.ctx.warnings.extend(backups.of_namesakes(names, *self.where))
+
+    def warn_of_stores(self, view: View) -> None:
+        """A pod keeps the repository that it was started with, while a backup goes to the one of the inventory."""
+        wanted = commit_log_store(self.plan.repository, *self.where)
+        stores = {node.pod: node.commit_log for node in view.nodes if node.uid}
+        self.ctx.warnings.extend(
+            f"{reason}, as backups do: pods keep what they were started with. Run the playbooks deploy and restart, "
+            "and then backup; until all three are done no moment after a backup can be restored from "
+            f"{self.plan.repository}, only the backup itself"
+            for reason in archive.astray(stores, wanted)
+        )
 
     def same(self, manifest: Manifest) -> Manifest:
         """A backup of the name that is asked for.

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import backups, report
 from ..backups import Listed
-from ..context import Context
+from ..context import Context, Failed
 from ..errors import CassopsError
 from ..observe import ledger_of, objects
 from ..options import DATACENTER, KUBERNETES, QUERY
@@ -21,12 +21,15 @@ from .backup import facts as facts_of_one
 from .backup import text as text_of_one
 from .catalogue import Catalogue
 
+HOUR = 3600.0
+
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
     **DATACENTER,
     **catalogue.OPTIONS,
     **QUERY,
     "name": {"type": "str"},
+    "max_age": {"type": "float"},
     "show": {"type": "bool", "default": False},
 }
 
@@ -56,7 +59,23 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     result = {"changed": False, **told, "report": lines}
     if params["query"] is not None:
         result["query"] = select(params["query"], told)
+    if params["max_age"] and (reason := too_old(listed, own, now, float(params["max_age"]))):
+        raise Failed(f"datacenter {where[1]} of cluster {where[0]}: {reason}", result)
     return result
+
+
+def too_old(listed: Sequence[Listed], ledger: str, now: float, hours: float) -> str:
+    """Why the newest backup that the whole datacenter could go back to is no good news; empty where it is one.
+
+    :param ledger: the id of the datacenter's; empty where it has none.
+    """
+    sound = [one for one in listed if one.state == backups.COMPLETE and not one.damaged and not one.tables]
+    newest = max((one for one in sound if is_own(one, ledger) is not False), key=lambda one: one.began, default=None)
+    needed = f"needed is one of the last {hours:g} hours (max_age)"
+    if newest is None:
+        return f"there is no complete backup of it, {needed}"
+    age = (now - newest.began) / HOUR
+    return f"its newest complete backup, {newest.name}, began {age:.1f} hours ago, {needed}" if age > hours else ""
 
 
 def is_own(one: Listed, ledger: str) -> bool | None:

@@ -239,6 +239,21 @@ def test_awx_takes_the_answers_of_schedules_and_workflows() -> None:
             assert accepted(surveys[each["unified_job_template"]][variable], value), variable
 
 
+def test_who_is_told_of_a_failure_is_a_variable_with_nobody_as_its_default() -> None:
+    """Of every job, and of every workflow: a step that fails ends it."""
+    told = {each["notification_templates_error"] for each in SHIPPED["controller_templates"]}
+    told |= {each["notification_templates_error"] for each in SHIPPED["controller_workflows"]}
+    assert told == {"{{ cassandra_awx_notifications | default([]) }}"}
+    assert "cassandra_awx_notifications" in (ROOT / "docs/awx.md").read_text()
+
+
+def test_the_status_of_every_hour_fails_on_what_nobody_would_look_at() -> None:
+    (status,) = (
+        each for each in SHIPPED["controller_schedules"] if each["unified_job_template"] == "Cassandra, status"
+    )
+    assert status["extra_data"] == {"status_fail_on": "problem"}
+
+
 def test_nothing_begins_by_itself() -> None:
     assert [each["enabled"] for each in SHIPPED["controller_schedules"]] == [False] * len(
         SHIPPED["controller_schedules"]

@@ -246,6 +246,21 @@ def test_a_node_that_replaced_another_one_begins_under_its_own_host_id(node: Nod
     assert ["lost" in call for call in node.store()] == [False]
 
 
+def test_a_node_whose_store_is_another_one_begins_there_and_again_where_it_was_before(node: Node) -> None:
+    """What was written meanwhile is in the other one, and nothing in the names of segments of two starts would tell."""
+    node.full(1)
+    assert ["lost" in call for call in node.store()] == [False, False]
+    for number, bucket in ((2, "new"), (3, "b")):
+        node.environment["CASSOPS_REPOSITORY"] = f"s3:https://s3/{bucket}/shop/dc1"
+        before = int(time.time())
+        node.full(number)
+        full, growing = node.store()
+        assert [call["to"].split("/")[3] for call in (full, growing)] == [bucket, bucket]
+        assert before <= int(growing["lost"]) <= time.time()
+    node.segment(4)
+    assert ["lost" in call for call in node.store()] == [False]
+
+
 def test_a_tenth_of_the_volume() -> None:
     assert archive.limit("10Gi") == 1024 * 1024
 

@@ -432,6 +432,17 @@ def test_a_pod_without_its_stateful_set_waits_for_nothing() -> None:
     assert observe.is_pending({"metadata": {}, "spec": {}}, pod("s-r1-0")) is False
 
 
+def test_where_a_pod_and_the_next_one_store_the_commit_log() -> None:
+    """By the container's environment: a pod keeps what it was started with."""
+    there = {"name": "backup", "env": [{"name": "HOME"}, {"name": "CASSOPS_REPOSITORY", "value": "s3:b/shop/dc1"}]}
+    for others, store in (([], None), ([{"name": "backup"}], None), ([there], "s3:b/shop/dc1")):
+        found = pod("s-r1-0")
+        found["spec"]["containers"] = [{"name": "cassandra", "env": [{"name": "CASSOPS_REPOSITORY"}]}, *others]
+        assert seen(found, "new").commit_log == store
+        item = {"metadata": {"name": "s-r1"}, "spec": {"template": {"spec": found["spec"]}}}
+        assert observe.rack_view(item).commit_log == store
+
+
 # --- held -------------------------------------------------------------------------------------------------------------
 
 
@@ -782,6 +793,55 @@ def test_how_the_scheduled_backups_went() -> None:
     }
     now = datetime(2026, 11, 22, 3, 16, 0, tzinfo=timezone.utc)
     assert observe.schedule(item, now) == Schedule("shop-dc1-backup", "@daily", False, True, 1795317300.0, None, 60.0)
+
+
+def cron_job(**spec: Any) -> dict[str, Any]:
+    """Made long ago, and begun every night."""
+    return {
+        "metadata": {"name": "n", "creationTimestamp": "2026-11-01T12:00:00Z"},
+        "spec": {"schedule": "15 3 * * *", **spec},
+        "status": {"lastScheduleTime": "2026-11-22T03:15:00Z", "lastSuccessfulTime": "2026-11-22T03:25:00Z"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("now", "change", "missed"),
+    [
+        ("22T12", {}, None),
+        ("23T03", {}, None),
+        # Due in this minute, or a moment ago: it is not late yet.
+        ("23T04", {}, None),
+        ("23T05", {}, "23T03"),
+        ("25T12", {}, "25T03"),
+        ("23T05", {"status": {}}, "23T03"),
+        # Of a fresh one nothing was due yet.
+        ("22T12", {"status": {}, "metadata": {"name": "n", "creationTimestamp": "2026-11-22T10:00:00Z"}}, None),
+        # The one before was at work when this one was due, and has ended well meanwhile.
+        ("23T12", {"status": {"lastScheduleTime": "2026-11-22T03:15:00Z", "active": [{}]}}, None),
+        ("23T12", {"status": {**cron_job()["status"], "lastSuccessfulTime": "2026-11-23T04:00:00Z"}}, None),
+        ("23T05", {"spec": {"schedule": "15 3 * * *", "suspend": True}}, None),
+        ("23T05", {"spec": {"schedule": "every night"}}, None),
+    ],
+)
+def test_a_scheduled_backup_that_did_not_begin(now: str, change: dict[str, Any], missed: str | None) -> None:
+    moment = datetime.fromisoformat(f"2026-11-{now}:00:00+00:00")
+    due = missed and datetime.fromisoformat(f"2026-11-{missed}:15:00+00:00").timestamp()
+    assert observe.schedule({**cron_job(), **change}, moment).missed == due
+
+
+def test_what_was_due_before_a_cron_job_was_written_to_is_not_missed() -> None:
+    """It was suspended that night, or has other times since."""
+    item = cron_job()
+    now = datetime(2026, 11, 23, 8, 0, 0, tzinfo=timezone.utc)
+    item["metadata"]["managedFields"] = [
+        {"manager": "cassops", "time": "2026-11-02T12:00:00Z"},
+        {"manager": "kubectl-patch", "time": "2026-11-23T07:00:00Z"},
+        {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-11-23T07:30:00Z"},
+    ]
+    told = observe.schedule(item, now)
+    assert (told.missed, told.written_for) == (None, 3600.0)
+    del item["metadata"]["managedFields"][1]
+    assert observe.schedule(item, now).missed is not None
 
 
 def test_a_row_of_a_member_that_was_written_in_pieces() -> None:

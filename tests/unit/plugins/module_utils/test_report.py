@@ -13,7 +13,7 @@ import pytest
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import gates, report
-from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Keyspace, Schedule, View
+from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Keyspace, RackView, Schedule, View
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
 TOPOLOGY = "org.apache.cassandra.locator.NetworkTopologyStrategy"
@@ -358,6 +358,28 @@ def test_what_is_kept() -> None:
     assert [report.kept(value) for value in (True, False, None)] == ["kept", "LOST", "-"]
 
 
+def test_commit_logs_that_go_to_another_store_are_a_problem_until_the_restart() -> None:
+    """Backups of tonight go to the new one, and the pods keep what they were started with."""
+    old, new = "s3:https://s3/old/shop/dc1", "s3:https://s3/new/shop/dc1"
+    racks = tuple(RackView(rack, f"shop-dc1-{rack}", 1, 1, 1, commit_log=new) for rack in views.RACKS)
+    seen = views.whole(racks=views.RACKS)
+    seen = replace(seen, racks=racks, nodes=tuple(replace(node, commit_log=new) for node in seen.nodes))
+    assert problems(seen) == []
+    first, second, third = (node.pod for node in seen.nodes)
+    for pod, store in ((first, old), (second, old), (third, None)):
+        seen = views.with_node(seen, pod, commit_log=store)
+    assert problems(seen) == [
+        f"the commit log of {first}, {second} goes to {old}, needed {new}",
+        f"the commit log of {third} goes to nowhere, needed {new}",
+    ]
+    assert "run the playbook restart, then backup" in report.problems(seen)[0]["advice"]
+    # It was turned off: what is left of it does no harm.
+    assert problems(replace(seen, racks=tuple(replace(rack, commit_log=None) for rack in racks))) == []
+    # A node without a pod stores nothing because of that.
+    gone = replace(views.with_node(seen, third, uid=None), observations={})
+    assert not any("goes to nowhere" in words for words in problems(gone))
+
+
 # --- backups by the clock ---------------------------------------------------------------------------------------------
 
 NIGHT, MORNING = 1_764_000_000.0, 1_764_010_000.0
@@ -413,3 +435,23 @@ def test_repairs_by_the_clock_are_told_as_backups_are() -> None:
     begun = replace(failed, running=True, age=3 * report.DAY)
     assert problems(replace(views.whole(), schedules={"repair": begun})) == []
     assert problems(replace(views.whole(), schedules={"repair": replace(begun, age=3 * report.DAY + 1)}))
+
+
+def test_scheduled_backups_that_are_suspended_are_a_problem_after_a_day() -> None:
+    """Not tonight is a word; not for weeks is one that somebody forgot."""
+    waits = Schedule("shop-dc1-backup", "15 3 * * *", suspended=True, begun=NIGHT, ended_well=MORNING)
+    told = replace(waits, written_for=report.DAY)
+    assert problems(replace(views.whole(), schedules={"backup": told})) == []
+    told = replace(waits, written_for=3 * report.DAY)
+    (problem,) = report.problems(replace(views.whole(), schedules={"backup": told}))
+    assert "the scheduled backups are suspended, for 3d0h; the last one that ended well did so at" in problem["problem"]
+    assert """patch cronjob shop-dc1-backup -p '{"spec": {"suspend": false}}'""" in problem["advice"]
+    stopped = problems(replace(views.whole(), schedules={"backup": told}, stopped=1))
+    assert not any("suspended" in words for words in stopped), "a stop suspends them"
+
+
+def test_a_scheduled_backup_that_did_not_begin_is_a_problem() -> None:
+    missed = Schedule("shop-dc1-backup", "15 3 * * *", missed=NIGHT)
+    (problem,) = report.problems(replace(views.whole(), schedules={"backup": missed}))
+    assert problem["problem"].endswith(" did not begin; none has ended well yet")
+    assert "kubectl describe cronjob shop-dc1-backup" in problem["advice"]

@@ -27,6 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
     FAILED,
     PARTIAL,
     SNAPSHOT,
+    Listed,
     Manifest,
     Schema,
     Statement,
@@ -37,6 +38,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import LATE
+from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.backup import REPOSITORY
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
     backup_info,
@@ -91,6 +93,13 @@ class World(Rolling):
 
     def run(self, other: Any, check: bool = False, **changes: Any) -> dict[str, Any]:
         return super().run(other, check, **{"backup": PLAN, "variable_prefix": "cassandra_", **changes})
+
+    def store_commit_log(self, pod: str, store: str) -> None:
+        """The pod was started with this in its container's environment."""
+        containers = self.kube.one("Pod", pod)["spec"]["containers"]
+        (beside,) = (item for item in containers if item["name"] == "backup")
+        others = [each for each in beside["env"] if each["name"] != REPOSITORY]
+        beside["env"] = [*others, {"name": REPOSITORY, "value": store}]
 
     def states(self) -> dict[str, str]:
         return {one["name"]: one["state"] for one in self.run(backup_info)["backups"]}
@@ -207,6 +216,8 @@ def test_a_file_of_an_old_name_takes_no_other_ones_place(world: World) -> None:
 
 def test_commit_logs_that_are_not_stored_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, _third = world.nodes
+    for pod in world.nodes:
+        world.store_commit_log(pod, f"{PLAN['repository']}/shop/dc1")
 
     def look(_kube: Any, pod: str, script: str) -> str:
         assert script == LATE
@@ -220,6 +231,30 @@ def test_commit_logs_that_are_not_stored_are_told(world: World, monkeypatch: pyt
         first,
         "whether its commit log is stored cannot be told",
     ]
+
+
+def test_commit_logs_that_go_to_another_store_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore_volumes, "run", lambda *dummy: "0\n")
+    plan = {**PLAN, "point_in_time": True}
+    first, second, third = world.nodes
+    for pod, bucket in ((first, PLAN["repository"]), (second, "s3:https://s3/old")):
+        world.store_commit_log(pod, f"{bucket}/shop/dc1")
+    world.back_up(check=True, backup=plan)
+    assert [text.partition(", as backups do: ")[0] for text in world.warnings] == [
+        f"the commit log of {second} goes to s3:https://s3/old/shop/dc1, needed {PLAN['repository']}/shop/dc1",
+        f"the commit log of {third} goes to nowhere, needed {PLAN['repository']}/shop/dc1",
+    ]
+    assert all("Run the playbooks deploy and restart, and then backup" in text for text in world.warnings)
+    for pod in world.nodes:
+        world.store_commit_log(pod, f"{PLAN['repository']}/shop/dc1")
+    world.back_up(backup={**plan, "repository": f"{PLAN['repository']}/"})
+    assert world.warnings == []
+
+
+def test_without_a_point_in_time_nobody_asks_where_commit_logs_go(world: World) -> None:
+    world.store_commit_log(world.nodes[0], "s3:https://s3/old/shop/dc1")
+    world.back_up()
+    assert world.warnings == []
 
 
 def test_one_rack_uploads_at_a_time(world: World) -> None:
@@ -1055,3 +1090,34 @@ def test_a_keyspace_that_is_made_while_snapshots_are_taken_is_in_them(
     ]
     assert "fresh" not in first
     assert "fresh" in second
+
+
+def test_a_newest_backup_that_is_too_old_fails(world: World) -> None:
+    with pytest.raises(Failed, match="there is no complete backup of it, needed is one of the last 26 hours"):
+        world.run(backup_info, max_age=26.0)
+    world.back_up("b1")
+    world.kube.clock += 26 * 3600
+    assert world.run(backup_info, max_age=27.0)["backups"]
+    assert world.run(backup_info, max_age=0.0)["backups"]
+    for check in (False, True):
+        with pytest.raises(
+            Failed, match=r"datacenter dc1 of cluster shop: its newest complete backup, b1, began 26\.\d"
+        ):
+            world.run(backup_info, check=check, max_age=25.5)
+    with pytest.raises(Failed) as failed:
+        world.run(backup_info, max_age=1.0, query="backups[0].name")
+    assert failed.value.result["query"] == "b1"
+
+
+def test_a_backup_that_nobody_could_go_back_to_is_not_the_newest(world: World) -> None:
+    """One of some tables, one that lacks a node, one that was found damaged, and that of another datacenter."""
+    listed = [
+        Listed("good", COMPLETE, 100.0, None, 3, ledger="own"),
+        Listed("tables", COMPLETE, 200.0, None, 3, tables=("shop.orders",), ledger="own"),
+        Listed("partial", PARTIAL, 300.0, None, 3, ledger="own"),
+        Listed("damaged", COMPLETE, 400.0, None, 3, damaged=True, ledger="own"),
+        Listed("other", COMPLETE, 500.0, None, 3, ledger="another"),
+    ]
+    assert "its newest complete backup, good, began 2.0 hours ago" in backup_info.too_old(listed, "own", 7300.0, 1)
+    assert backup_info.too_old(listed, "own", 7300.0, 2) == ""
+    assert "other" in backup_info.too_old(listed, "", 7300.0, 1), "without a ledger nobody knows whose it is"
