@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
-from . import activity, cql, crontab, nodetool
+from . import activity, cql, nodetool
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .events import HANGING, seconds_of, why_it_hangs
@@ -58,6 +58,8 @@ NEXT_PASSWORD = "next_password"  # noqa: S105 - a name
 GONE = ("LEFT", "removed")
 # Seconds after which a Job that was due has begun, or does not any more: the CronJob's own limit is five minutes.
 LATE = 3600.0
+DAY = 86400.0
+WEEK = 7 * DAY
 # Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
 PARALLEL = 16
 
@@ -409,7 +411,7 @@ def schedule(item: Mapping[str, Any], now: datetime) -> Schedule:
         age=seconds_since(begun, now),
         written_for=seconds_since(written_at(item), now),
     )
-    return replace(told, missed=missed(told, now.timestamp()))
+    return replace(told, idle=idle(told, now.timestamp()))
 
 
 def written_at(item: Mapping[str, Any]) -> str | None:
@@ -419,16 +421,27 @@ def written_at(item: Mapping[str, Any]) -> str | None:
     return max((each for each in (metadata.get("creationTimestamp"), *times) if each), default=None)
 
 
-def missed(told: Schedule, now: float) -> float | None:
-    """When a Job was due of which nothing came.
+def idle(told: Schedule, now: float) -> float | None:
+    """For how many seconds nothing came of it; None where that is no wonder.
 
     What was due before somebody wrote to the CronJob does not count: it may have been suspended, or have had other
-    times. Nor does what was left out because the one before was still at work, if that ended well.
+    times.
     """
-    due = crontab.last_due(told.times, now - LATE)
-    if due is None or told.suspended or told.running or now - due > (told.written_for or 0.0):
+    pause = longest_pause(told.times)
+    if pause is None or told.suspended or told.running:
         return None
-    return due if max(told.begun or 0.0, told.ended_well or 0.0) < due else None
+    silent = min(now - max(told.begun or 0.0, told.ended_well or 0.0), told.written_for or 0.0)
+    return silent if silent > pause + LATE else None
+
+
+def longest_pause(times: str) -> float | None:
+    """Seconds between two runs at most, of those that run each day, or on some days of each week; None of others."""
+    if times in ("@hourly", "@daily", "@midnight", "@weekly"):
+        return WEEK if times == "@weekly" else DAY
+    fields = times.split()
+    if fields[2:4] != ["*", "*"]:
+        return None
+    return DAY if fields[4:] == ["*"] else WEEK
 
 
 def rack(

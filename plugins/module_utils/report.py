@@ -173,12 +173,12 @@ def schedule_problems(work: str, schedule: Schedule) -> list[dict[str, str]]:
                 f"playbook start where a stop has suspended them. Or take cassandra_{work}.schedule out, and deploy",
             }
         )
-    if schedule.missed is not None:
+    if schedule.idle is not None:
         found.append(
             {
-                "problem": f"the scheduled {work} of {moment(schedule.missed)} did not begin; {last}",
+                "problem": f"the scheduled {work}s have not begun for {age(schedule.idle)}; {last}",
                 "advice": f"kubectl describe cronjob {schedule.name} shows why: a quota or a policy that refuses its "
-                f"Job, mostly, or Kubernetes was away for more than five minutes then. Run the {playbooks}",
+                f"Job, mostly. Run the {playbooks}",
             }
         )
     if schedule.running and (schedule.age or 0) > limit:

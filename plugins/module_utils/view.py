@@ -232,8 +232,8 @@ class Schedule:
     age: float | None = None
     # Seconds since somebody made it, or changed what it is to do.
     written_for: float | None = None
-    # When a Job of it was due last, since then and an hour ago or more, of which nothing came; None = none was.
-    missed: float | None = None
+    # Seconds for which nothing came of it, longer than its times allow; None = it is not so.
+    idle: float | None = None
 
 
 @dataclass(frozen=True)

@@ -805,43 +805,48 @@ def cron_job(**spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("now", "change", "missed"),
+    ("now", "change", "hours"),
     [
         ("22T12", {}, None),
-        ("23T03", {}, None),
         # Due in this minute, or a moment ago: it is not late yet.
         ("23T04", {}, None),
-        ("23T05", {}, "23T03"),
-        ("25T12", {}, "25T03"),
-        ("23T05", {"status": {}}, "23T03"),
+        ("23T05", {}, 26),
+        ("25T12", {}, 81),
+        ("23T05", {"status": {}}, 21 * 24 + 17),
         # Of a fresh one nothing was due yet.
         ("22T12", {"status": {}, "metadata": {"name": "n", "creationTimestamp": "2026-11-22T10:00:00Z"}}, None),
         # The one before was at work when this one was due, and has ended well meanwhile.
         ("23T12", {"status": {"lastScheduleTime": "2026-11-22T03:15:00Z", "active": [{}]}}, None),
         ("23T12", {"status": {**cron_job()["status"], "lastSuccessfulTime": "2026-11-23T04:00:00Z"}}, None),
-        ("23T05", {"spec": {"schedule": "15 3 * * *", "suspend": True}}, None),
-        ("23T05", {"spec": {"schedule": "every night"}}, None),
+        ("25T12", {"spec": {"schedule": "15 3 * * *", "suspend": True}}, None),
+        # Not every night.
+        ("28T12", {"spec": {"schedule": "15 3 * * 1-5"}}, None),
+        ("30T12", {"spec": {"schedule": "15 3 * * 1-5"}}, 201),
+        ("30T12", {"spec": {"schedule": "@weekly"}}, 201),
+        # That takes more than a look.
+        ("30T12", {"spec": {"schedule": "15 3 1 * *"}}, None),
+        ("30T12", {"spec": {"schedule": "@monthly"}}, None),
     ],
 )
-def test_a_scheduled_backup_that_did_not_begin(now: str, change: dict[str, Any], missed: str | None) -> None:
+def test_scheduled_backups_that_do_not_begin(now: str, change: dict[str, Any], hours: int | None) -> None:
     moment = datetime.fromisoformat(f"2026-11-{now}:00:00+00:00")
-    due = missed and datetime.fromisoformat(f"2026-11-{missed}:15:00+00:00").timestamp()
-    assert observe.schedule({**cron_job(), **change}, moment).missed == due
+    idle = observe.schedule({**cron_job(), **change}, moment).idle
+    assert (None if idle is None else round(idle / 3600)) == hours
 
 
 def test_what_was_due_before_a_cron_job_was_written_to_is_not_missed() -> None:
-    """It was suspended that night, or has other times since."""
+    """It was suspended for weeks, or has other times since."""
     item = cron_job()
-    now = datetime(2026, 11, 23, 8, 0, 0, tzinfo=timezone.utc)
+    now = datetime(2026, 11, 29, 8, 0, 0, tzinfo=timezone.utc)
     item["metadata"]["managedFields"] = [
         {"manager": "cassops", "time": "2026-11-02T12:00:00Z"},
-        {"manager": "kubectl-patch", "time": "2026-11-23T07:00:00Z"},
-        {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-11-23T07:30:00Z"},
+        {"manager": "kubectl-patch", "time": "2026-11-29T07:00:00Z"},
+        {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-11-29T07:30:00Z"},
     ]
     told = observe.schedule(item, now)
-    assert (told.missed, told.written_for) == (None, 3600.0)
+    assert (told.idle, told.written_for) == (None, 3600.0)
     del item["metadata"]["managedFields"][1]
-    assert observe.schedule(item, now).missed is not None
+    assert observe.schedule(item, now).idle is not None
 
 
 def test_a_row_of_a_member_that_was_written_in_pieces() -> None:

@@ -450,8 +450,8 @@ def test_scheduled_backups_that_are_suspended_are_a_problem_after_a_day() -> Non
     assert not any("suspended" in words for words in stopped), "a stop suspends them"
 
 
-def test_a_scheduled_backup_that_did_not_begin_is_a_problem() -> None:
-    missed = Schedule("shop-dc1-backup", "15 3 * * *", missed=NIGHT)
-    (problem,) = report.problems(replace(views.whole(), schedules={"backup": missed}))
-    assert problem["problem"].endswith(" did not begin; none has ended well yet")
+def test_scheduled_backups_that_do_not_begin_are_a_problem() -> None:
+    idle = Schedule("shop-dc1-backup", "15 3 * * *", idle=2 * report.DAY)
+    (problem,) = report.problems(replace(views.whole(), schedules={"backup": idle}))
+    assert problem["problem"] == "the scheduled backups have not begun for 2d0h; none has ended well yet"
     assert "kubectl describe cronjob shop-dc1-backup" in problem["advice"]
