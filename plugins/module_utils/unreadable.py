@@ -111,7 +111,7 @@ def _permissions(rows: Iterable[Row]) -> Iterator[str]:
         )
         yield (
             f"permissions: {roles} would get nothing but errors from 4.1, which does not know "
-            f"{' and '.join(PERMISSIONS)}: take them away first: {statements}"
+            f"{' and '.join(PERMISSIONS)}: take them away first, on a node of 5.0: {statements}"
         )
 
 

@@ -135,6 +135,7 @@ class Rollout:
     def refuse(self, sight: Sight) -> None:
         """Raise where the pending change is more than a restart, and that was not asked for, or may not be."""
         if self.params["rollback"]:
+            self.refuse_to_go_on_back(sight)
             return
         lost = rollout.lost(sight.view, self.settings)
         reasons = rollout_plan.unheard(sight, lost)
@@ -153,6 +154,14 @@ class Rollout:
         if reasons:
             raise CassopsError("; ".join(reasons))
         self.ctx.warnings.extend(change.warnings())
+
+    def refuse_to_go_on_back(self, sight: Sight) -> None:
+        """Raise where a way back to 4.1 that an earlier run began was closed since; its own is asked by C(way_back)."""
+        if self.returned or not rollout_plan.change_of(sight).leads_back:
+            return
+        reasons = unreadable.refusals(self.cluster, self.cluster.ask_all(sight).view)
+        if reasons:
+            raise CassopsError("; ".join(reasons))
 
     def open_gates_before_upgrade(self, sight: Sight) -> None:
         if self.params["rollback"] or not rollout_plan.change_of(sight).is_upgrade:

@@ -61,7 +61,7 @@ def test_each_permission_has_its_revoke() -> None:
     (told,) = unreadable.refusals(Contents(permissions=rows))
     assert told == (
         "permissions: loader, the app would get nothing but errors from 4.1, which does not know SELECT_MASKED and "
-        'UNMASK: take them away first: REVOKE SELECT_MASKED ON ALL KEYSPACES FROM "loader"; '
+        'UNMASK: take them away first, on a node of 5.0: REVOKE SELECT_MASKED ON ALL KEYSPACES FROM "loader"; '
         'REVOKE UNMASK ON ALL KEYSPACES FROM "loader"; REVOKE UNMASK ON TABLE "shop"."orders" FROM "the app"'
     )
 

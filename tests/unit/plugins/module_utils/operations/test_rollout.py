@@ -1163,6 +1163,17 @@ def test_no_way_back_from_the_canary_for_roles_that_4_1_would_shut_out(old: Roll
     assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
 
 
+def test_a_way_back_that_was_paused_is_closed_by_what_was_granted_since(old: Rolling) -> None:
+    for _rack in range(2):
+        old.roll(upgrade=True, pause_after="rack", canary=False)
+    assert old.roll(rollback=True, pause_after="rack")["paused"]
+    old.ring.permissions = [GRANTED]
+    assert REVOKED in blocked(old, rollback=True)
+    old.ring.permissions = []
+    assert len(old.roll(rollback=True)["restarted"]) == 1
+    old.assert_whole()
+
+
 def test_forward_nobody_asks_what_4_1_can_read(old: Rolling) -> None:
     old.ring.permissions = [GRANTED]
     old.ring.system_schema["column_masks"] = [{**ORDERS, "column_name": "card"}]
