@@ -107,9 +107,9 @@ def _check_key(key: str, value: Any, release: tuple[int, int, int], path: str) -
         yield f"{path}: cannot be set: {OWNED[key]}; take it out"
     elif key not in settings.KEYS[line] and key not in settings.RENAMED[line]:
         yield f"{path}: Cassandra {line[0]}.{line[1]} has no such key in cassandra.yaml{_nearest(key, line)}"
-    elif release < settings.SINCE.get(key, release):
-        since = ".".join(map(str, settings.SINCE[key]))
-        yield f"{path}: came with Cassandra {since}; {'.'.join(map(str, release))} would not start with it"
+    elif release[2] < (patch := settings.SINCE[line].get(key, 0)):
+        since, here = f"{_dotted(line)}.{patch}", ".".join(map(str, release))
+        yield f"{path}: came with Cassandra {since}; {here} would not start with it: take it out, or take {since}"
     elif value is None and key in NEEDED:
         yield f"{path}: must not be null, Cassandra's own default: {NEEDED[key]}; leave it out, or give it a value"
     elif value is not None:

@@ -5,7 +5,8 @@
 """The keys that cassandra.yaml may have, per Cassandra version. Data only.
 
 Extracted from `org.apache.cassandra.config.Config` in the jars of 4.0.19, 4.1.10 and 5.0.9: its public fields are
-what the YAML loader fills, and its @Replaces annotations are the old names that the loader still takes.
+what the YAML loader fills, and its @Replaces annotations are the old names that the loader still takes. The patch
+releases that brought some of them are from the same class of every release before, 4.0.0, 4.1.0 and 5.0.0 included.
 tests/unit/tools/extract_settings.py says how to repeat that for another release.
 """
 
@@ -334,6 +335,65 @@ _RENAMED_REMOVED_5_0 = """
 compaction_large_partition_warning_threshold_mb
 """
 
+# Key or old name -> number of the patch release of its line that brought it.
+
+_SINCE_4_0 = """
+allow_extra_insecure_udfs 2
+allow_insecure_udfs 2
+batchlog_endpoint_strategy 15
+cache_load_timeout_seconds 2
+concurrent_merkle_tree_requests 13
+force_new_prepared_statement_behaviour 2
+internode_recv_buff_size_in_bytes 2
+internode_send_buff_size_in_bytes 2
+log_out_of_token_range_requests 14
+native_transport_max_auth_threads 15
+otc_backlog_expiration_interval_ms 3
+reject_out_of_token_range_requests 14
+repair_request_timeout_in_ms 7
+transfer_hints_on_decommission 13
+use_creation_time_for_hint_ttl 16
+"""
+
+_SINCE_4_1 = """
+batchlog_endpoint_strategy 8
+concurrent_merkle_tree_requests 5
+cql_start_time 6
+enforce_native_deadline_for_hints 6
+invalid_legacy_protocol_magic_no_spam_enabled 9
+log_out_of_token_range_requests 7
+native_transport_max_auth_threads 8
+native_transport_max_backoff_on_queue_overload 6
+native_transport_max_message_size 8
+native_transport_min_backoff_on_queue_overload 6
+native_transport_queue_max_item_age_threshold 6
+native_transport_throw_on_overload 6
+native_transport_timeout 6
+paxos_repair_race_wait 10
+reject_out_of_token_range_requests 7
+streaming_slow_events_log_timeout 1
+streaming_stats_enabled 1
+transfer_hints_on_decommission 5
+use_creation_time_for_hint_ttl 8
+"""
+
+_SINCE_5_0 = """
+auto_repair 8
+batchlog_endpoint_strategy 3
+compressed_read_ahead_buffer_size 4
+force_optimized_index_status_format 7
+invalid_legacy_protocol_magic_no_spam_enabled 4
+key_cache_invalidate_after_sstable_deletion 3
+log_out_of_token_range_requests 1
+materialized_views_on_repair_enabled 8
+native_transport_max_message_size 3
+paxos_repair_race_wait 5
+reject_out_of_token_range_requests 1
+repair_disk_headroom_reject_ratio 8
+use_creation_time_for_hint_ttl 3
+vector_type_enabled 1
+"""
+
 
 def _keys() -> dict[Line, frozenset[str]]:
     line_4_0 = frozenset(_KEYS_4_0.split())
@@ -354,11 +414,17 @@ def _renamed() -> dict[Line, Mapping[str, str]]:
     return {(4, 0): _pairs(_RENAMED_4_0), (4, 1): line_4_1, (5, 0): line_5_0}
 
 
+def _since() -> dict[Line, Mapping[str, int]]:
+    texts = {(4, 0): _SINCE_4_0, (4, 1): _SINCE_4_1, (5, 0): _SINCE_5_0}
+    return {line: {key: int(patch) for key, patch in _pairs(text).items()} for line, text in texts.items()}
+
+
 KEYS: Mapping[Line, frozenset[str]] = _keys()
 """Per line: the keys under their present names."""
 
 RENAMED: Mapping[Line, Mapping[str, str]] = _renamed()
 """Per line: old name -> present name, for old names that are still accepted. Both at once stop Cassandra's start."""
 
-SINCE: Mapping[str, tuple[int, int, int]] = {"auto_repair": (5, 0, 8)}
-"""Keys that appeared in a patch release of their line: an earlier patch refuses to start with them."""
+SINCE: Mapping[Line, Mapping[str, int]] = _since()
+"""Per line: key or old name -> the patch release that brought it; with what has no entry the line began. An earlier
+patch refuses to start with such a key."""

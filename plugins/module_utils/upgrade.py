@@ -21,6 +21,8 @@ What Cassandra's sources say (read in 4.0.19, 4.1.10 and 5.0.9):
 - No DDL while lines are mixed: nodes do not pull schemas from another major version
   (`MigrationCoordinator.shouldPullFromEndpoint`), and what 5.0 pushes leaves 4.1 with tables without columns
   (CASSANDRA-21446).
+- No GRANT either: `GRANT ALL` on 5.0 gives permissions whose names 4.1 does not know, and it answers their role with
+  errors. What else of 5.0 closes the way back, whatever the format of the files, is in C(unreadable).
 """
 
 from __future__ import annotations
@@ -40,14 +42,19 @@ STEPS = (BEFORE, *MODES)
 KEY = "storage_compatibility_mode"
 
 MEANINGS: Mapping[str, str] = {
-    "CASSANDRA_4": "writes what Cassandra 4.1 can read: the way back to 4.1 is open",
+    "CASSANDRA_4": (
+        "writes what Cassandra 4.1 can read: the way back to 4.1 is open, until you use what only 5.0 has. Each GRANT "
+        "ALL and each CREATE closes it until a REVOKE (permissions UNMASK and SELECT_MASKED); "
+        "UnifiedCompactionStrategy, SAI, vectors and masks do until they are gone; allow_auto_snapshot or "
+        "incremental_backups = false of a table closes it for good"
+    ),
     "UPGRADING": "writes the formats of 5.0: from the first node on there is no way back but a backup",
     "NONE": "also takes expiration dates beyond 2038, and is the end: run upgradesstables afterwards",
 }
 
 MIXED = (
-    "until all nodes run one line of Cassandra: no change of the schema, no repair, and nobody joins, leaves or is "
-    "replaced"
+    "until all nodes run one line of Cassandra: no change of the schema, no GRANT, no repair, and nobody joins, leaves "
+    "or is replaced"
 )
 
 # Suffix of an old name (4.0) -> unit that its whole numbers are written with under the present name.
@@ -97,6 +104,11 @@ def refusals(current: str, target: str, mode: str | None = None) -> list[str]:
             f"{told}; 4.0 cannot read all of what 5.0 writes: go back to 4.1 (while {KEY} is {MODES[0]}), {otherwise}"
         ]
     return [f"{told}; an older line cannot read all of what a newer one wrote: {otherwise}"]
+
+
+def leads_back(current: str, target: str) -> bool:
+    """Whether it is the one way down: what 4.1 cannot read is looked for then, see C(unreadable)."""
+    return release(current)[:2] == (5, 0) and release(target)[:2] == (4, 1)
 
 
 def warnings(current: str, target: str) -> list[str]:

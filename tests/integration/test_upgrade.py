@@ -12,19 +12,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cassandra.policies import WhiteListRoundRobinPolicy
 from integration.harness import waiting
 from integration.harness.cargo import formats
 from integration.harness.datacenter import Datacenter
 from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
 from integration.harness.rollouts import QUICK, no_request_fails, restart, restarted, versions
-from integration.harness.workload import Workload
+from integration.harness.workload import KEYSPACE, Workload, connect
 from sandbox import Sandbox
 
 pytestmark = pytest.mark.soak
 
 # A number follows, which is another one at the next try.
 SNAPSHOT = "before-5.0.9-"
+# Those that 4.1 does not know.
+PERMISSIONS = ("SELECT_MASKED", "UNMASK")
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +103,24 @@ def test_the_canary_and_the_way_back(old: Datacenter, new: Datacenter, client: W
             waiting.until(f"{node} to be ready", lambda node=node: old.not_ready([node]), 300)  # type: ignore[misc]
             old.wait_up()
         assert versions(old) == half, "a pod that comes back by itself comes back as it was"
+        told(old, canary, "CREATE ROLE app", f"GRANT ALL ON KEYSPACE {KEYSPACE} TO app")
+        new.run("restart", rollout_rollback=True, **QUICK).refused(
+            "REVOKE SELECT_MASKED ON KEYSPACE", "REVOKE UNMASK ON KEYSPACE"
+        )
+        assert versions(old) == half
+        told(old, canary, *(f'REVOKE {each} ON KEYSPACE "{KEYSPACE}" FROM "app"' for each in PERMISSIONS))
         assert restarted(restart(new, rollout_rollback=True), new) == [canary]
         assert set(versions(old).values()) == {"4.1.10"}
         assert old.template_owners() == {"cassops Apply"}, "what another owns, deploy can never take away"
+
+
+def told(datacenter: Datacenter, node: str, *statements: str) -> None:
+    """Through this node alone: GRANT ALL gives what its version knows."""
+    address = datacenter.addresses()[node]
+    with connect(datacenter, balance=WhiteListRoundRobinPolicy([address])) as driver:
+        session = driver.connect()
+        for statement in statements:
+            session.execute(statement, timeout=60)
 
 
 def test_the_whole_way_to_5_0(new: Datacenter, client: Workload) -> None:

@@ -20,7 +20,7 @@ from .. import rollout
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..observe import Objects, attempt
-from . import rollout_plan, way_back
+from . import rollout_plan, unreadable, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
 from .rollout_plan import FORCED_SINCE, FORCED_UNTIL, MOMENT, done_since, forced_since
@@ -96,6 +96,7 @@ class Rollout:
             elif batch is None:
                 break
             else:
+                self.refuse_lost_tables(sight)
                 seen = self.restart(batch, len(plan.batches), sight)
                 if batch.pause:
                     return self.result(paused=True)
@@ -134,6 +135,7 @@ class Rollout:
     def refuse(self, sight: Sight) -> None:
         """Raise where the pending change is more than a restart, and that was not asked for, or may not be."""
         if self.params["rollback"]:
+            self.refuse_to_go_on_back(sight)
             return
         lost = rollout.lost(sight.view, self.settings)
         reasons = rollout_plan.unheard(sight, lost)
@@ -148,10 +150,18 @@ class Rollout:
                 "snapshots first"
             )
         everybody = self.cluster.ask_all(sight)
-        reasons = rollout_plan.change_of(everybody, lost).refusals()
+        reasons = rollout_plan.refusals(self.cluster, everybody, rollout_plan.change_of(everybody, lost))
         if reasons:
             raise CassopsError("; ".join(reasons))
         self.ctx.warnings.extend(change.warnings())
+
+    def refuse_to_go_on_back(self, sight: Sight) -> None:
+        """Raise where a way back to 4.1 that an earlier run began was closed since; its own is asked by C(way_back)."""
+        if self.returned or not rollout_plan.change_of(sight).leads_back:
+            return
+        reasons = unreadable.refusals(self.cluster, self.cluster.ask_all(sight).view)
+        if reasons:
+            raise CassopsError("; ".join(reasons))
 
     def open_gates_before_upgrade(self, sight: Sight) -> None:
         if self.params["rollback"] or not rollout_plan.change_of(sight).is_upgrade:
@@ -162,6 +172,20 @@ class Rollout:
             return rollout_plan.before_upgrade(self.cluster, seen, self.settings, self.params.get("snapshot"))
 
         self.restarts.wait_gates(look, "the gates before an upgrade to open")
+
+    def refuse_lost_tables(self, sight: Sight) -> None:
+        """Raise where a node that went back to 4.1 knows fewer tables than those that did not yet.
+
+        Of an upgrade that is taken back, nodes on 4.1 may never have left it: those of this run count.
+        """
+        if not rollout_plan.change_of(sight).leads_back:
+            return
+        done = [pod for each in self.restarts.done for pod in each.nodes]
+        older = unreadable.on(sight.view, newer=False)
+        back = [pod for pod in older if pod in done] if self.params["rollback"] else older
+        reasons = unreadable.lost_tables(self.cluster, sight.view, back)
+        if reasons:
+            raise CassopsError(f"The way back stops here: {'; '.join(reasons)}")
 
     # Forced
 

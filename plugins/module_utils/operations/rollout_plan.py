@@ -17,6 +17,7 @@ from ..context import Context
 from ..ledger import Ledger, ledger_name
 from ..observe import VERSION, Objects, revisions, runs, together
 from ..view import NodeView, View
+from . import unreadable
 from .cluster import CLUSTER, Cluster, Sight
 
 # Annotations of the ledger's ConfigMap: since when a forced rollout is under way, and when its last batch was done.
@@ -87,7 +88,7 @@ def predicted(
     snapshot = name if snapshot is None else snapshot
     held = snapshots(cluster, sight.view, change.nodes)
     if change.is_upgrade:
-        closed += change.refusals() + upgrade.before_upgrade((sight.view, *sight.others), lost)
+        closed += refusals(cluster, sight, change) + upgrade.before_upgrade((sight.view, *sight.others), lost)
         closed += gates.snapshot_taken(held, snapshot) if snapshot else []
     lines = text(sight.view, plan, closed, change)
     if show:
@@ -128,6 +129,14 @@ def forced_since(cluster: Cluster, found: Objects) -> str | None:
 def done_since(view: View, since: str | None) -> list[str]:
     """Pods that were made since then; in a forced rollout, those that are done."""
     return [node.pod for node in view.nodes if since and node.started and node.started >= since]
+
+
+def refusals(cluster: Cluster, sight: Sight, change: Change) -> list[str]:
+    """Why a change may not be, by what it is and by what the nodes hold.
+
+    :param sight: with every node's word.
+    """
+    return change.refusals() + (unreadable.refusals(cluster, sight.view) if change.leads_back else [])
 
 
 def before_upgrade(cluster: Cluster, sight: Sight, settings: rollout.Settings, snapshot: str | None) -> list[str]:
@@ -269,6 +278,10 @@ class Change:
     @property
     def lines(self) -> list[tuple[str, str]]:
         return [pair for pair in self.versions if gates.line(pair[0]) != gates.line(pair[1])]
+
+    @property
+    def leads_back(self) -> bool:
+        return any(upgrade.leads_back(old, new) for old, new in self.versions)
 
     @property
     def target(self) -> str | None:

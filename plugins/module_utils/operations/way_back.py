@@ -22,6 +22,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..observe import LABEL_RACK, ZONE, Objects, revisions, runs
 from ..rollout import Settings, lost
+from . import unreadable
 from .changes import template_of
 from .cluster import Cluster, Sight
 from .rollout_plan import mode_of, modes_of, version_of
@@ -125,6 +126,9 @@ def ways(cluster: Cluster, settings: Settings, sight: Sight) -> list[Return]:
         else:
             found.append(way)
             reasons += refusals(sight, way.template, lost(sight.view, settings))
+    pods = sight.found.all("Pod").values()
+    if any(upgrade.leads_back(version_of(pod), version_of(way.template)) for pod in pods for way in found):
+        reasons += unreadable.refusals(cluster, sight.view)
     if reasons:
         raise CassopsError(f"there is no way back: {'; '.join(dict.fromkeys(reasons))}. Instead {INSTEAD}")
     return found

@@ -10,13 +10,17 @@ Repeat for each version named in plugins/module_utils/settings.py, with a JDK an
     javap -v -cp /tmp/jars/cassandra-all-5.0.9.jar org.apache.cassandra.config.Config | python extract_settings.py
 
 A line is `key`, or `old-key new-key` for a name that the loader still accepts (annotation @Replaces, since 4.1).
+
+Given files with the output of javap for every release of a line, from its first (5.0.0) on and in their order, it
+prints the names that a later one brought, with that one's number: `key patch`.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 FIELD = re.compile(r"^  public (?!.*\b(?:static|transient|class|enum)\b)[^(]* (\w+);$")
 ANNOTATED_OLD_NAME = re.compile(r'oldName="(\w+)"')
@@ -37,5 +41,18 @@ def keys(lines: Iterable[str]) -> Iterator[str]:
             yield f"{old.group(1)} {current}"
 
 
+def brought(releases: Sequence[Iterable[str]]) -> dict[str, int]:
+    """Names that the first release does not know -> number of the first that does."""
+    found: dict[str, int] = {}
+    for patch, lines in enumerate(releases):
+        for key in keys(lines):
+            found.setdefault(key.split()[0], patch)
+    return {key: patch for key, patch in found.items() if patch}
+
+
 if __name__ == "__main__":
-    print("\n".join(sorted(set(keys(sys.stdin.read().splitlines())))))
+    if sys.argv[1:]:
+        told = [Path(name).read_text(encoding="utf-8").splitlines() for name in sys.argv[1:]]
+        print("\n".join(f"{key} {patch}" for key, patch in sorted(brought(told).items())))
+    else:
+        print("\n".join(sorted(set(keys(sys.stdin.read().splitlines())))))

@@ -112,6 +112,13 @@ class FakeCassandra:
         self.tables: list[tuple[str, int | None]] = [("system_auth", 7776000)]
         # The keyspace of each materialized view.
         self.viewed: list[str] = []
+        # Rows of system_auth.role_permissions, and of tables of system_schema that only a way back to 4.1 reads whole.
+        self.permissions: list[dict[str, Any]] = []
+        self.system_schema: dict[str, list[dict[str, Any]]] = {}
+        # Pod -> columns that 4.1 does not know, in the files of its schema.
+        self.schema_files: dict[str, str] = {}
+        # Tables that pods have lost.
+        self.lost_tables: set[tuple[str, str]] = set()
         # Rows of system_distributed.parent_repair_history.
         self.history: list[dict[str, Any]] = []
         # Keyspace -> when it was changed last, in microseconds since 1970; and when its tables were.
@@ -327,6 +334,9 @@ class FakeSession:
             (r"DESCRIBE SCHEMA WITH INTERNALS", self.describe),
             (r"SELECT .* FROM system_schema\.triggers", self.triggers),
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
+            (r"SELECT \* FROM system_schema\.(\w+)", self.whole_schema),
+            (r"SELECT role, resource, permissions FROM system_auth\.role_permissions", self.permissions),
+            (r"SELECT keyspace_name, table_name FROM system_schema\.tables", self.names_of_tables),
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
             (r"SELECT keyspace_name FROM system_schema\.views", self.materialized_views),
@@ -433,6 +443,22 @@ class FakeSession:
 
     def tables(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name, "gc_grace_seconds": grace} for name, grace in self.ring.tables]
+
+    def names_of_tables(self, consistency: str) -> list[dict[str, Any]]:
+        rows = self.ring.rows_of_tables()
+        return [row for row in rows if (self.pod, row["table_name"]) not in self.ring.lost_tables]
+
+    def whole_schema(self, table: str, consistency: str) -> list[dict[str, Any]]:
+        if table == "column_masks" and self.own_version < "5":
+            raise cql.InvalidStatement(f"{self.pod}: table column_masks does not exist")
+        return self.ring.system_schema.get(table, [])
+
+    def permissions(self, consistency: str) -> list[dict[str, Any]]:
+        replicas = self.ring.logins_factor
+        silent = sum(door == OFF or pod in self.ring.down for pod, door in self.ring.doors.items())
+        if consistency == "LOCAL_QUORUM" and replicas - silent < replicas // 2 + 1:
+            raise cql.Unavailable(f"{self.pod}: Cannot achieve consistency level LOCAL_QUORUM")
+        return self.ring.permissions
 
     def materialized_views(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name} for name in self.ring.viewed]

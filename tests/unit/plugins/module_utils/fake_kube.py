@@ -41,6 +41,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.doors import OPENED_FILE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.outage import NOTE_MISSED
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.sstable_upgrade import LOOK_AT_FORMATS
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.unreadable import LOOK_AT_SCHEMA
 
 Object = dict[str, Any]
 RACK = "cassops.kubernetes/rack"
@@ -366,6 +367,8 @@ class FakeKube:
             return ExecResult(0, "", "")
         if argv[-1] == LOOK_AT_FORMATS:
             return ExecResult(0, f"      4 {self.ring.members[pod].sstables.partition('-')[2]}\n", "")
+        if argv[-1] == LOOK_AT_SCHEMA:
+            return ExecResult(0, self.ring.schema_files.get(pod, ""), "")
         if argv[-1].startswith("sh /cassops/config/probe.sh"):
             return ExecResult(0, self.end_of_configuration(pod), "")
         raise AssertionError(f"the fake does not know the command {argv}")

@@ -94,9 +94,49 @@ def test_values_that_cannot_work_are_refused(config: dict[str, Any], fine: bool)
     assert (errors(config) == []) is fine
 
 
-def test_a_key_of_a_later_patch_is_refused() -> None:
-    assert "came with Cassandra 5.0.8" in configuration.check({"auto_repair": {}}, (5, 0, 7), "c")[0]
-    assert not configuration.check({"auto_repair": {}}, (5, 0, 8), "c")
+@pytest.mark.parametrize(
+    ("key", "since"),
+    [
+        ("auto_repair", (5, 0, 8)),
+        ("compressed_read_ahead_buffer_size", (5, 0, 4)),
+        ("concurrent_merkle_tree_requests", (4, 0, 13)),
+        ("concurrent_merkle_tree_requests", (4, 1, 5)),
+        ("internode_recv_buff_size_in_bytes", (4, 0, 2)),
+        ("native_transport_max_auth_threads", (4, 0, 15)),
+        ("native_transport_max_message_size", (4, 1, 8)),
+        ("native_transport_max_message_size", (5, 0, 3)),
+        ("native_transport_timeout", (4, 1, 6)),
+        ("repair_request_timeout_in_ms", (4, 0, 7)),
+        ("vector_type_enabled", (5, 0, 1)),
+    ],
+)
+def test_a_key_of_a_later_patch_is_refused(key: str, since: tuple[int, int, int]) -> None:
+    major, minor, patch = since
+    assert configuration.check({key: 1}, (major, minor, patch - 1), "c") == [
+        f"c.{key}: came with Cassandra {major}.{minor}.{patch}; {major}.{minor}.{patch - 1} would not start with it: "
+        f"take it out, or take {major}.{minor}.{patch}"
+    ]
+    assert not configuration.check({key: 1}, since, "c")
+
+
+def test_a_key_that_a_line_began_with_is_taken_from_its_first_patch() -> None:
+    assert not configuration.check({"concurrent_merkle_tree_requests": 1}, (5, 0, 0), "c")
+    assert not configuration.check({"repair_request_timeout_in_ms": 1}, (4, 1, 0), "c")
+
+
+def test_an_upgrade_takes_a_key_of_the_later_patch_and_the_way_back_does_not() -> None:
+    """The key comes with the version: what is checked is the version that the nodes are to have."""
+    config = {"use_creation_time_for_hint_ttl": True}
+    assert not configuration.check(config, (4, 0, 16), "c")
+    assert "came with Cassandra 4.1.8; 4.1.7" in configuration.check(config, (4, 1, 7), "c")[0]
+    assert "came with Cassandra 5.0.3; 5.0.2" in configuration.check(config, (5, 0, 2), "c")[0]
+
+
+def test_what_a_patch_brought_is_known() -> None:
+    assert {line: len(since) for line, since in settings.SINCE.items()} == {(4, 0): 15, (4, 1): 19, (5, 0): 14}
+    for line, since in settings.SINCE.items():
+        assert set(since) <= settings.KEYS[line] | set(settings.RENAMED[line])
+        assert all(1 <= patch <= RELEASES[f"{line[0]}.{line[1]}"][2] for patch in since.values())
 
 
 def test_every_fault_is_told_at_once() -> None:

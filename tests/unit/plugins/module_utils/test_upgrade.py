@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.plugins.module_utils import views
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import configuration, settings, upgrade
+from ansible_collections.cassops.kubernetes.plugins.module_utils import (
+    configuration,
+    settings,
+    unreadable,
+    upgrade,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.config_map import config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import parse
@@ -77,6 +82,22 @@ def test_what_a_person_should_know_first() -> None:
     assert upgrade.warnings("4.0.19", "4.1.10") == [upgrade.MIXED, "there is no way back to 4.0 but a backup"]
     assert len(upgrade.warnings("4.0.19", "5.0.9")) == 2
     assert upgrade.warnings("5.0.9", "4.1.10")[-1].startswith("drain each node before it goes back")
+
+
+def test_what_closes_the_way_back_is_told_before_it_does() -> None:
+    told = upgrade.MEANINGS["CASSANDRA_4"]
+    for words in ("the way back to 4.1 is open, until", "GRANT ALL", "REVOKE", *unreadable.PERMISSIONS):
+        assert words in told
+    for words in (unreadable.COMPACTION, "SAI", "vectors", "masks", *unreadable.COLUMNS[:2]):
+        assert words in told
+    assert "no GRANT" in upgrade.MIXED
+
+
+@given(VERSIONS, VERSIONS)
+def test_the_one_way_down_is_the_one_that_is_open(current: str, target: str) -> None:
+    here, there = upgrade.release(current)[:2], upgrade.release(target)[:2]
+    is_open = there < here and upgrade.refusals(current, target, "CASSANDRA_4") == []
+    assert upgrade.leads_back(current, target) is is_open
 
 
 # Steps of the storage format

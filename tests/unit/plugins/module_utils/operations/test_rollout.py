@@ -22,6 +22,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     patience,
     rollout,
     rollout_plan,
+    unreadable,
     waiting,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
@@ -1119,6 +1120,116 @@ def test_the_way_back_to_4_1_from_a_canary_that_does_not_start(old: Rolling) -> 
     canary_that_does_not_start(old)
     assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
     assert versions(old) == ["4.1.10"] * 3
+    old.assert_whole()
+
+
+ORDERS = {"keyspace_name": "shop", "table_name": "orders"}
+GRANTED = {"role": "app", "resource": "data/shop/orders", "permissions": {"SELECT", "UNMASK", "SELECT_MASKED"}}
+REVOKED = 'REVOKE SELECT_MASKED ON TABLE "shop"."orders" FROM "app"; REVOKE UNMASK ON TABLE "shop"."orders" FROM "app"'
+
+
+@pytest.fixture
+def upgraded(old: Rolling) -> Rolling:
+    """All on 5.0 in CASSANDRA_4, with 4.1 pending."""
+    old.roll(upgrade=True)
+    old.deploy(version="4.1.10")
+    return old
+
+
+def test_the_way_back_to_4_1_when_all_are_upgraded(upgraded: Rolling) -> None:
+    assert len(upgraded.roll(upgrade=True)["restarted"]) == 3
+    assert any("no GRANT" in text for text in upgraded.warnings)
+    assert versions(upgraded) == ["4.1.10"] * 3
+    upgraded.assert_whole()
+
+
+def test_no_way_back_for_roles_that_4_1_would_shut_out(upgraded: Rolling) -> None:
+    upgraded.ring.permissions = [GRANTED]
+    told = blocked(upgraded, upgrade=True)
+    assert "permissions: app would get nothing but errors from 4.1" in told
+    assert told.endswith(REVOKED)
+    assert blocked(upgraded, upgrade=True, check=True) == told
+    assert told in upgraded.run(rollout_plan)["gates"]
+    upgraded.ring.permissions = [{**GRANTED, "permissions": {"SELECT"}}]
+    assert len(upgraded.roll(upgrade=True)["restarted"]) == 3
+
+
+def test_no_way_back_from_the_canary_for_roles_that_4_1_would_shut_out(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    old.ring.permissions = [GRANTED]
+    assert REVOKED in blocked(old, rollback=True)
+    assert REVOKED in blocked(old, rollback=True, check=True)
+    old.ring.permissions = []
+    assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+
+
+def test_a_way_back_that_was_paused_is_closed_by_what_was_granted_since(old: Rolling) -> None:
+    for _rack in range(2):
+        old.roll(upgrade=True, pause_after="rack", canary=False)
+    assert old.roll(rollback=True, pause_after="rack")["paused"]
+    old.ring.permissions = [GRANTED]
+    assert REVOKED in blocked(old, rollback=True)
+    old.ring.permissions = []
+    assert len(old.roll(rollback=True)["restarted"]) == 1
+    old.assert_whole()
+
+
+def test_forward_nobody_asks_what_4_1_can_read(old: Rolling) -> None:
+    old.ring.permissions = [GRANTED]
+    old.ring.system_schema["column_masks"] = [{**ORDERS, "column_name": "card"}]
+    assert len(old.roll(upgrade=True)["restarted"]) == 3
+    assert unreadable.PERMISSIONS not in old.ring.statements
+
+
+def test_all_that_4_1_cannot_read_is_told_at_once(upgraded: Rolling) -> None:
+    upgraded.ring.permissions = [GRANTED]
+    upgraded.ring.system_schema = {
+        "tables": [{**ORDERS, "compaction": {"class": "org.apache.cassandra.db.compaction.UnifiedCompactionStrategy"}}],
+        "column_masks": [{**ORDERS, "column_name": "card"}],
+        "columns": [{"keyspace_name": "system", "table_name": "x", "column_name": "y", "type": "vector<float, 3>"}],
+    }
+    upgraded.ring.members["shop-dc1-r1-0"].storage_mode = "UPGRADING"
+    upgraded.ring.schema_files["shop-dc1-r3-0"] = "allow_auto_snapshot\n"
+    told = blocked(upgraded, upgrade=True)
+    for words in (
+        "and it is UPGRADING",
+        REVOKED,
+        "give another one to shop.orders",
+        "DROP MASKED",
+        f"_schema on {FAR}",
+    ):
+        assert words in told
+    assert "vectors" not in told
+
+
+def test_a_dead_canary_does_not_hide_the_permissions(old: Rolling) -> None:
+    """It is one of two replicas: no quorum of them answers, and the other one does."""
+    canary_that_does_not_start(old)
+    old.ring.replication["system_auth"] = {"class": "NetworkTopologyStrategy", "dc1": "2"}
+    old.ring.permissions = [GRANTED]
+    assert REVOKED in blocked(old, rollback=True)
+    old.ring.permissions = []
+    assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+
+
+def test_a_canary_that_lost_tables_on_the_way_back_is_the_last_one(upgraded: Rolling) -> None:
+    upgraded.ring.tables.append(("shop", 864000))
+    upgraded.ring.lost_tables = {("shop-dc1-r1-0", "table1")}
+    with pytest.raises(Failed, match=r"shop-dc1-r1-0 came back on 4\.1 without shop\.table1") as caught:
+        upgraded.roll(upgrade=True)
+    assert caught.value.result["restarted"] == ["shop-dc1-r1-0"]
+    with pytest.raises(Failed, match=r"without shop\.table1"):
+        upgraded.roll(upgrade=True)
+    upgraded.ring.lost_tables.clear()
+    assert len(upgraded.roll(upgrade=True)["restarted"]) == 2
+
+
+def test_a_node_that_never_left_4_1_need_not_know_all_tables(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="rack", canary=False)
+    old.roll(upgrade=True, pause_after="rack", canary=False)
+    old.ring.tables.append(("shop", 864000))
+    old.ring.lost_tables = {(FAR, "table1")}
+    assert len(old.roll(rollback=True)["restarted"]) == 2
     old.assert_whole()
 
 
