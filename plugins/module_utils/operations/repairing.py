@@ -26,7 +26,7 @@ from ..kube import LOST, ExecTimeout, Unreachable
 from ..observe import attempt
 from ..report import distributed
 from ..view import View
-from . import failures
+from . import failures, removed
 from .cluster import Cluster, Place
 from .waiting import SAY_AGAIN, in_background, until, wait_for
 
@@ -68,11 +68,14 @@ class Record:
     tables: Mapping[str, Sequence[str]]
 
 
-def record(place: Place, pod: str) -> Record:
-    """:raises CassopsError: it cannot be read."""
+def record(place: Place, pod: str, after: float = 0.0) -> Record:
+    """
+    :param after: repairs that began before do not count, of whatever keyspace (seconds since 1970).
+    :raises CassopsError: it cannot be read.
+    """
     login = place.credentials
     with cql.connect(place.kube, pod, login.username, login.password, timeout=READ_LIMIT) as session:
-        since = {row["keyspace_name"]: (row["since"] or 0) / 1e6 for row in session.execute(REPLICATED)}
+        since = {row["keyspace_name"]: max(after, (row["since"] or 0) / 1e6) for row in session.execute(REPLICATED)}
         found = repair_history.repairs(session.execute(HISTORY), since)
         tables: dict[str, list[str]] = {}
         for row in [*session.execute(TABLES), *session.execute(VIEWS)]:
@@ -206,7 +209,7 @@ class Repairing:
 
     def has(self, part: Part) -> bool:
         """When no repair works on the node any more, whether it has the part on record."""
-        view, started = self.wait_for_others(part.pod)
+        view, started, removal = self.wait_for_others(part.pod)
         self.starts.add(started)
         found = self.latest(part.pod)
         node = view.node(part.pod)
@@ -217,7 +220,7 @@ class Repairing:
         ranges = repair_history.primary_ranges if part.primary else repair_history.replica_ranges
         spans = ranges(members, replication).get(node.address, ())
         tables = part.tables or found.tables.get(part.keyspace, ())
-        since = max(self.since, started) + CLOCKS
+        since = max(self.since, started, removal) + CLOCKS
         return repair_history.compared(part.keyspace, tables, spans, found.repairs, since)
 
     def latest(self, pod: str) -> Record | None:
@@ -230,13 +233,13 @@ class Repairing:
             self._record, self._read_at = told, time.monotonic()
         return self._record
 
-    def wait_for_others(self, pod: str) -> tuple[View, float]:
+    def wait_for_others(self, pod: str) -> tuple[View, float, float]:
         """Until no repair works on the node: Cassandra goes on with one when the run that began it has died, and a
         second one beside it would take longer than both.
 
-        :return: the cluster then, and when the node was started (seconds since 1970).
+        :return: the cluster then, when the node was started, and when a member was removed last (seconds since 1970).
         """
-        latest: list[tuple[View, float]] = []
+        latest: list[tuple[View, float, float]] = []
         heard = time.monotonic()
 
         def look() -> list[str]:
@@ -252,7 +255,8 @@ class Repairing:
                     raise CassopsError(f"{pod} does not answer for {SILENCE:.0f} s. See its log, then run it again")
                 return [f"{pod} does not answer"]
             heard = now
-            latest[:] = [(view, failures.started_at(sight.found.get("Pod", pod)))]
+            started = failures.started_at(sight.found.get("Pod", pod))
+            latest[:] = [(view, started, removed.since(self.cluster.own, sight.found))]
             left = gates.no_repairs(view, pod)
             if left:
                 # How that one ends is not on the record that was read before.

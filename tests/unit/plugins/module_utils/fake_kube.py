@@ -365,7 +365,7 @@ class FakeKube:
             return ExecResult(0, self.end_of_configuration(pod), "")
         raise AssertionError(f"the fake does not know the command {argv}")
 
-    def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
+    def logs(self, pod: str, previous: bool = False, tail: int | None = None, *, since: float | None = None) -> str:
         return "the last words"
 
     # Pods.

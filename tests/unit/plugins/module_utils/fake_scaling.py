@@ -174,7 +174,7 @@ class ScalingKube(FakeKube):
             assert pod not in self.ring.members, f"{pod} is a member"
         return super().delete(kind, name, uid, propagation=propagation)
 
-    def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
+    def logs(self, pod: str, previous: bool = False, tail: int | None = None, *, since: float | None = None) -> str:
         if self.given_up(pod):
             return "WARN Stream failed: a source died\nWARN Some data streaming failed. Use nodetool to resume."
         if pod in self.half_way or pod in self.forgetful & self.gone:
@@ -183,7 +183,7 @@ class ScalingKube(FakeKube):
             return "INFO  [RMI TCP Connection(2)-127.0.0.1] StorageService.java:3871 - DECOMMISSIONED"
         if pod in self.gone:
             return f"ERROR This node {HAS_LEFT} the ring unless cassandra.override_decommission=true"
-        return super().logs(pod, previous, tail)
+        return super().logs(pod, previous, tail, since=since)
 
     def done(self, item: Object) -> Object:
         """The storage grows what asks for more, where its class allows that."""

@@ -423,6 +423,20 @@ def test_a_repair_before_its_last_start_is_none(world: World, monkeypatch: pytes
     assert world.ring.repaired.count((THIRD, "shop")) == 2
 
 
+def test_a_repair_before_a_removal_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the member held went to others since, or did not."""
+    world.kube.missed[THIRD] = "10801"
+    world.ring.keep_records()
+    with monkeypatch.context() as patch:
+        too_slow(world, patch)
+        world.refused()
+    world.kube.clock += 600
+    note = {"cassops.kubernetes/removed": f"host-ghost 198.19.9.9 {int(world.kube.clock)} -"}
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].setdefault("annotations", {}).update(note)
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.ring.repaired.count((THIRD, "shop")) == 2
+
+
 def test_a_start_in_between_has_all_repaired_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The note grew at that start, by what may be missing of the keyspaces that were done by then."""
     world.kube.missed[THIRD] = "10801"

@@ -204,6 +204,18 @@ def test_replicas_that_a_keyspace_has_got_since_are_not_repaired(world: Rolling)
     assert {each["keyspace"] for each in run(world)["repaired"]} == {"shop"}
 
 
+def test_what_was_repaired_before_a_removal_is_repaired_again(world: Rolling) -> None:
+    """Others have streamed to each other what the member held, or failed to."""
+    run(world)
+    world.kube.clock += 600
+    began = int(world.kube.server_time())
+    note = {"cassops.kubernetes/removed": f"host-ghost 198.19.9.9 {began} -"}
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].setdefault("annotations", {}).update(note)
+    world.kube.clock += 600
+    assert len(run(world)["repaired"]) == 6
+    assert run(world)["changed"] is False
+
+
 def test_a_view_that_came_later_is_not_repaired(world: Rolling) -> None:
     run(world)
     world.ring.viewed.append("shop")
