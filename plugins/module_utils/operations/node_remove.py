@@ -189,8 +189,7 @@ class Removal:
     def not_well(self, scene: Scene, member: Endpoint) -> list[str]:
         """Who takes over its ranges must be there, and agree."""
         others = [view.without([], {member.address}) for view in scene.views]
-        mixed = [words for view in others for words in gates.one_line(view)]
-        return [*mixed[:1], *replacement.obstacles(others)]
+        return [*gates.one_line(replacement.joined(others)), *replacement.obstacles(others)]
 
     def at_risk(self, scene: Scene, member: Endpoint) -> list[str]:
         lost = replacement.losses(scene, member.address)

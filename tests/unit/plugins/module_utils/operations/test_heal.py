@@ -21,7 +21,7 @@ import pytest
 from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OPEN, Member
 from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube, deployed
-from unit.plugins.module_utils.fake_kube import Killed
+from unit.plugins.module_utils.fake_kube import Killed, in_mode
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
@@ -204,6 +204,16 @@ def test_a_node_that_does_not_exist_is_told(world: World) -> None:
 
 def wiped(world: World) -> None:
     world.kube.wipe(FIRST)
+
+
+def test_none_streams_between_two_kinds_of_formats(world: World) -> None:
+    """Half-way through the step of 5.0 each attempt would stream for a while, and fail."""
+    in_mode(world.kube, SECOND, "CASSANDRA_4")
+    wiped(world)
+    failure = world.refused()
+    assert "the members run with different formats (storage_compatibility_mode CASSANDRA_4: " in str(failure)
+    assert f"playbook upgrade with -e rollout_without={FIRST}" in str(failure)
+    assert FIRST in world.kube.held
 
 
 def test_a_node_without_its_volume_is_replaced(world: World) -> None:

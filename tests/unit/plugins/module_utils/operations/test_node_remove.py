@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from unit.plugins.module_utils.fake_cassandra import Member
 from unit.plugins.module_utils.fake_failures import NTS, deployed
-from unit.plugins.module_utils.fake_kube import Killed
+from unit.plugins.module_utils.fake_kube import Killed, in_mode
 from unit.plugins.module_utils.fake_scaling import ROOM
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
@@ -235,6 +235,14 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(monkeypatch: pyte
         else:
             break
     assert lives >= 3
+
+
+def test_not_between_two_kinds_of_formats(world: World) -> None:
+    """The receivers would fail to stream, and Cassandra would end the removal all the same."""
+    in_mode(world.kube, SECOND, "CASSANDRA_4")
+    told = world.refused(host_id="host-ghost")
+    assert f"different formats (storage_compatibility_mode CASSANDRA_4: {SECOND}; NONE: " in told
+    assert "finish that step first, with the playbook upgrade" in told
 
 
 # --- what it leaves to do ---------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from unit.plugins.module_utils.fake_kube import in_mode
 from unit.plugins.module_utils.operations.rolling import Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import lock, nodetool
@@ -112,6 +113,7 @@ def test_it_ends_where_everything_fails(world: Rolling) -> None:
         (lambda world: world.ring.down.add(NODES[2]), f"sees {NODES[2]} down"),
         (lambda world: setattr(world.ring.members[NODES[2]], "status", "LEAVING"), "LEAVING"),
         (lambda world: setattr(world.ring.members[NODES[2]], "version", "4.1.10"), "different lines of Cassandra"),
+        (lambda world: in_mode(world.kube, NODES[2], "CASSANDRA_4"), "different formats"),
         (lambda world: world.ring.busy[NODES[0]].repairs.append(REPAIR), "repair"),
     ],
 )
