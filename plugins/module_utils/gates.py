@@ -33,6 +33,8 @@ ABANDONED = 120.0
 FROM_LEAVING = "Unbootstrap"
 # Letters that the SSTable formats of Cassandra 4.0 and later begin with: n (4.x), o and d (5.0).
 PRESENT_FORMATS = ("n", "o", "d")
+# storage_compatibility_mode of 5.0: the one that keeps to the formats of 4.x, and those that do not.
+FOR_FOUR, FOR_FIVE = "CASSANDRA_4", ("UPGRADING", "NONE")
 # Their replication is no client's quorum: Cassandra itself writes traces and histories there, at ONE.
 UNCOUNTED_KEYSPACES = ("system_distributed", "system_traces")
 
@@ -412,7 +414,13 @@ def live_seed(view: View) -> list[str]:
 
 
 def one_line(view: View) -> list[str]:
-    """G13: all members run one line of Cassandra. While they do not, no repair, no DDL, nobody joins or leaves."""
+    """G13: all members run one line of Cassandra, and of 5.0 one kind of formats. While they do not, no repair, and
+    nobody joins or leaves."""
+    return one_release(view) or one_format(view)
+
+
+def one_release(view: View) -> list[str]:
+    """G13, first half: one line. While there are two, no DDL either."""
     lines: dict[str, list[str]] = {}
     for address, endpoint in sorted(view.endpoints().items()):
         lines.setdefault(line(endpoint.version), []).append(named(view, address))
@@ -420,6 +428,25 @@ def one_line(view: View) -> list[str]:
         return []
     told = "; ".join(f"{name}: {', '.join(nodes)}" for name, nodes in sorted(lines.items()))
     return [f"the members run different lines of Cassandra ({told}): finish the upgrade, or take it back, first"]
+
+
+def one_format(view: View) -> list[str]:
+    """G13, second half: all take storage_compatibility_mode for CASSANDRA_4, or none does.
+
+    Those two speak different versions of the protocol, and streams take their own only
+    (C(MessagingService.accept_streaming), 5.0). Nodes of which the mode is not known do not count.
+    """
+    modes: dict[str, list[str]] = {}
+    for node in view.nodes:
+        if node.storage_mode in (FOR_FOUR, *FOR_FIVE):
+            modes.setdefault(node.storage_mode, []).append(node.pod)
+    if FOR_FOUR not in modes or len(modes) == 1:
+        return []
+    told = "; ".join(f"{mode}: {', '.join(modes[mode])}" for mode in (FOR_FOUR, *FOR_FIVE) if mode in modes)
+    return [
+        f"the members run with different formats (storage_compatibility_mode {told}), and nothing can be streamed "
+        "from one side to the other: finish that step first, with the playbook upgrade"
+    ]
 
 
 def sstables_present(view: View) -> list[str]:
@@ -528,6 +555,7 @@ def advice(reason: str) -> str:
         ("does not know", late),
         ("knows other tokens", late),
         ("is not known", "see that nodetool works there: nodetool netstats tells its mode"),
+        ("different formats", "there is no way back from it but a backup"),
         ("have the same", "one of them is a ghost; heal tells how to remove it"),
         ("no seed is up", "bring one of them back first"),
         ("schema versions", "wait a minute; if it stays so, restart the node that differs"),

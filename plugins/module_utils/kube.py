@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import email.utils
 import json
+import math
 import random
 import re
 import ssl
@@ -550,14 +551,18 @@ class Kube:
         previous: bool = False,
         tail: int | None = None,
         *,
+        since: float | None = None,
         namespace: str | None = None,
     ) -> str:
-        """A container's log, its last ``tail`` lines where given; ``previous``: of the run before this one."""
+        """A container's log, its last ``tail`` lines, or of the last ``since`` seconds, where given; ``previous``: of
+        the run before this one."""
         query = {"container": container}
         if previous:
             query["previous"] = "true"
         if tail is not None:
             query["tailLines"] = str(tail)
+        if since is not None:
+            query["sinceSeconds"] = str(max(1, math.ceil(since)))
         what = What("get", "Pod", pod, namespace, "log")
         data, _headers = self._send("GET", self.path("Pod", namespace, pod, "log"), query, what=what)
         return data.decode("utf-8", "replace")

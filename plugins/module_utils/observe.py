@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
-from . import activity, cql, nodetool
+from . import activity, cql, nodetool, upgrade
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .events import HANGING, seconds_of, why_it_hangs
@@ -280,7 +280,7 @@ def node_views(found: Objects, ledger: Ledger | None, now: datetime) -> tuple[No
         for ordinal in range(stateful_set["spec"].get("replicas", 1)):
             nodes[f"{name}-{ordinal}"] = stateful_set
     known = set(ledger.nodes) if ledger else set()
-    return tuple(
+    listed = (
         node_view(
             pod,
             nodes.get(pod),
@@ -291,6 +291,10 @@ def node_views(found: Objects, ledger: Ledger | None, now: datetime) -> tuple[No
             now,
         )
         for pod in sorted(set(nodes) | known, key=by_rack_and_ordinal)
+    )
+    pods = found.all("Pod")
+    return tuple(
+        replace(node, storage_mode=mode_of(found, pods[node.pod])) if node.pod in pods else node for node in listed
     )
 
 
@@ -386,6 +390,25 @@ def commit_log(template: Mapping[str, Any]) -> str | None:
     containers = template.get("spec", {}).get("containers", ())
     variables = (each for item in containers if item["name"] == backup.NAME for each in item.get("env", ()))
     return next((each.get("value") for each in variables if each["name"] == backup.REPOSITORY), None)
+
+
+def version_of(template: Mapping[str, Any]) -> str:
+    """The version of Cassandra that a pod, or a template of one, is made for."""
+    return str(template["metadata"].get("labels", {}).get(VERSION, ""))
+
+
+def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
+    """The storage_compatibility_mode of a pod's configuration; None where that is not there any more."""
+    version = version_of(template)
+    if version and upgrade.release(version) < (5, 0):
+        return upgrade.BEFORE
+    config_map = configuration_of(found, template)
+    return upgrade.mode_of(config_map) if config_map else None
+
+
+def configuration_of(found: Objects, template: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The ConfigMap of a pod's configuration; None where that is not there any more."""
+    return found.get("ConfigMap", runs(template).rpartition(" ")[2])
 
 
 def budget(item: Mapping[str, Any]) -> Budget:

@@ -860,9 +860,13 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     over = {address for address in scene.dead() if not under_way(scene.members[address])}
     beside = {*over, *scene.ghosts(), member.address}
     others = [view.without({node.pod, *scene.newcomers()}, beside) for view in scene.views]
-    mixed = [*(words for view in others for words in gates.one_line(view)), *another_line(node, others)]
+    rest = joined(others)
+    mixed = [*gates.one_release(rest), *another_line(node, rest)]
     if mixed:
         return ask(case, 20, f"{reason}; but {mixed[0]}", one_line_first(node))
+    apart = [*gates.one_format(rest), *another_format(node, rest)]
+    if apart:
+        return ask(case, 20, f"{reason}; but {apart[0]}", one_format_first(node))
     reasons = [*obstacles(others), *disagreement(scene, member)]
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -884,7 +888,8 @@ def unasked(scene: Scene) -> str:
 
 def safe_repair(scene: Scene, case: Case, reason: str) -> Decision:
     """A repair needs all replicas, and one line of Cassandra."""
-    reasons = [words for view in scene.views for words in (*gates.up_in_every_view(view), *gates.one_line(view))]
+    up = (words for view in scene.views for words in gates.up_in_every_view(view))
+    reasons = [*up, *gates.one_line(joined(scene.views))]
     if reasons:
         return wait(case, 2, f"{reason}; its ranges are repaired when all are up: {reasons[0]}")
     return Decision(case.node.pod, 2, REPAIR, reason)
@@ -929,11 +934,35 @@ def obstacles(others: Iterable[View]) -> Iterator[str]:
                 yield from gate(view)
 
 
-def another_line(node: NodeView, others: Iterable[View]) -> Iterator[str]:
+def joined(views: Sequence[View]) -> View:
+    """The view of the whole cluster."""
+    return views[0].joined(views[1:])
+
+
+def another_line(node: NodeView, living: View) -> Iterator[str]:
     """Why the living cannot give the node its data although they run one line of Cassandra: its pod runs another."""
-    lines = {gates.line(member.version) for view in others for member in view.endpoints().values()}
+    lines = {gates.line(member.version) for member in living.endpoints().values()}
     if node.version and lines and gates.line(node.version) not in lines:
         yield f"it would start with Cassandra {node.version}, and the others run {', '.join(sorted(lines))}"
+
+
+def another_format(node: NodeView, living: View) -> Iterator[str]:
+    """The same where it is another kind of formats, see L(gates.one_format)."""
+    known = (gates.FOR_FOUR, *gates.FOR_FIVE)
+    modes = {other.storage_mode for other in living.nodes if other.storage_mode in known}
+    own = node.storage_mode
+    if modes and own in known and (own == gates.FOR_FOUR) != (gates.FOR_FOUR in modes):
+        yield (
+            f"it would start with storage_compatibility_mode {own}, and the others run with "
+            f"{', '.join(each for each in known if each in modes)}: nothing can be streamed from one side to the other"
+        )
+
+
+def one_format_first(node: NodeView) -> str:
+    return (
+        f"finish that step without this node, then run it again: playbook upgrade with -e rollout_without={node.pod}. "
+        "There is no way back from it but a backup"
+    )
 
 
 def one_line_first(node: NodeView) -> str:

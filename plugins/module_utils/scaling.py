@@ -259,8 +259,28 @@ def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
     if not leaving:
         return []
     gained = gains(scene, [node.address for node in leaving if node.address])
+    names = ", ".join(node.pod for node in leaving)
+    who = f"{names} {'holds' if len(leaving) == 1 else 'hold'}"
+    return [gained] if isinstance(gained, str) else _too_full(scene, gained, who, "let fewer nodes leave")
+
+
+def no_room_without(scene: Scene, member: Endpoint) -> list[str]:
+    """The same where a dead member is removed: what it held, the living stream to each other."""
+    gained = gains(scene, [member.address], dead=True)
     if isinstance(gained, str):
-        return [gained]
+        return _ignorable(scene, SPACE, [gained])
+    # Who is down gets nothing (C(StorageService.removeNode)).
+    living = {address: more for address, more in gained.items() if scene.cluster.seen_up_by(address)}
+    who = f"{scene.name(member.address)} held"
+    return _ignorable(scene, SPACE, _too_full(scene, living, who, "have a new node take its place instead"))
+
+
+def _too_full(scene: Scene, gained: Mapping[str, float], who: str, otherwise: str) -> list[str]:
+    """
+    :param gained: address -> bytes that it gets.
+    :param who: held them, and the verb.
+    :param otherwise: what else can be done than to make room.
+    """
     observed = {seen.address for seen in scene.cluster.observations.values()}
     silent = sorted(address for address, more in gained.items() if more > 0 and address not in observed)
     reasons = [f"how much room the node at {address} has is not known: it was not heard" for address in silent]
@@ -275,35 +295,39 @@ def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
         used = sum(held.values())
         compacting = largest * (1 + more / used) if used else 0.0
         if more + compacting > disk.free:
-            names = ", ".join(node.pod for node in leaving)
             reasons.append(
-                f"{pod} would get {size(more)} of what {names} {'holds' if len(leaving) == 1 else 'hold'} and needs "
-                f"{size(compacting)} beside to compact its largest table, and has {size(disk.free)} free: enlarge "
-                "the volumes, delete old snapshots, or let fewer nodes leave"
+                f"{pod} would get {size(more)} of what {who} and needs {size(compacting)} beside to compact its "
+                f"largest table, and has {size(disk.free)} free: enlarge the volumes, delete old snapshots, or "
+                f"{otherwise}"
             )
     return reasons
 
 
-def gains(scene: Scene, leaving: Sequence[str]) -> dict[str, float] | str:
+def gains(scene: Scene, leaving: Sequence[str], dead: bool = False) -> dict[str, float] | str:
     """Address -> bytes that the member gets when these leave; or why that cannot be told.
 
     Who leaves sends its own copy of each range to who takes its place there
     (C(StorageService.getChangedRangesForLeaving)), as it is: one that has compacted more holds less of the same.
+
+    :param dead: they send nothing; another replica sends its copy instead.
     """
     members = scene.members()
     stay = {address: item for address, item in members.items() if address not in leaving}
     if not stay:
         return "nobody would be left to take the data over"
     held = {one.address: one.activity.sizes for one in scene.cluster.observations.values() if one.activity.sizes}
-    if any(address in members and address not in held for address in leaving):
+    if not held if dead else any(address in members and address not in held for address in leaving):
         return "how much data the nodes hold could not be read"
     found: dict[str, float] = {}
     for keyspace in scene.cluster.keyspaces:
         before = replicas(members, keyspace.replication)
         owned, find = ring.ownership(before), finder(stay, keyspace.replication)
         for span, nodes in before:
-            # Of several that leave each sends its own: the largest counts.
-            copies = [held[address].get(keyspace.name, 0) / owned[address] for address in nodes if address in leaving]
+            if not any(address in leaving for address in nodes):
+                continue
+            # Of several that leave each sends its own: the largest counts. And so it does where any may be asked.
+            givers = [address for address in nodes if address in held and (address in leaving) != dead]
+            copies = [held[address].get(keyspace.name, 0) / owned[address] for address in givers]
             for address in find(span[1]) if copies else ():
                 if address not in nodes:
                     found[address] = found.get(address, 0.0) + max(copies) * ring.width(span) / ring.RING

@@ -35,7 +35,7 @@ from typing import Any
 from . import configuration, gates, settings
 from .view import View
 
-MODES = ("CASSANDRA_4", "UPGRADING", "NONE")
+MODES = (gates.FOR_FOUR, *gates.FOR_FIVE)
 """storage_compatibility_mode of 5.0, in the order of its steps."""
 BEFORE = "4.x"
 STEPS = (BEFORE, *MODES)
@@ -56,6 +56,8 @@ MIXED = (
     "until all nodes run one line of Cassandra: no change of the schema, no GRANT, no repair, and nobody joins, leaves "
     "or is replaced"
 )
+
+SIDES = "until all nodes of all datacenters have that step: no repair, and nobody joins, leaves or is replaced"
 
 # Suffix of an old name (4.0) -> unit that its whole numbers are written with under the present name.
 _UNITS: Mapping[str, str] = {

@@ -158,6 +158,8 @@ class NodeView:
     runs: str | None = None
     # Version of Cassandra that the pod is made for.
     version: str | None = None
+    # The storage_compatibility_mode that its pod is made for, BEFORE (4.x) where there is none; None where unknown.
+    storage_mode: str | None = None
     # Seconds since its container started; None while it does not run.
     running_for: float | None = None
     # Seconds since its pod got its worker; None where it has none, or where its container has started already.

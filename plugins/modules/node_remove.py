@@ -14,9 +14,12 @@ description:
   - For a member that will not come back and that nobody is to replace. The others stream to each other what it held
     (C(nodetool removenode)), and then own its ranges. A node of another datacenter leads that where none is left in the
     member's own.
+  - Cassandra ends a removal also where a receiver's stream failed, and says so only in that one's log. So the logs of
+    all nodes since the beginning are read at the end, and the task fails where one has it. As logs are kept for a while
+    only, a repair is due after each removal; the playbook C(repair) does not count what was repaired before it.
   - Refused for a member that any view has alive, for a node that its StatefulSet still wants or that is another
-    datacenter's, while anybody else is down or leaves, in the middle of an upgrade, and where rows may be lost that
-    O(accept_loss) does not name.
+    datacenter's, while anybody else is down or leaves, in the middle of an upgrade, where rows may be lost that
+    O(accept_loss) does not name, where what it held has no room on the others, and below the replicas of a keyspace.
   - The ledger forgets the node; a volume that is left of it is held if it ever comes back.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes
@@ -34,7 +37,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - A member that nobody knows any more is removed.
+      - A member that nobody knows any more is removed. Where streams of it failed, that is warned of.
   in_process:
     support: full
 options:
@@ -52,11 +55,18 @@ options:
     type: list
     elements: str
     default: []
+  ignore:
+    description:
+      - Refusals to go past. V(space) - the others may not have room for what it held.
+    type: list
+    elements: str
+    choices: [space]
+    default: []
   force:
     description:
-      - End a removal that was begun and does not end, because a receiver failed (C(nodetool removenode force)). What
-        was not streamed must then be brought by a full repair. Others may be down then, but nobody may leave, since
-        Cassandra would end that too.
+      - End a removal that was begun and does not end, because a receiver died (C(nodetool removenode force)). One that
+        lives and whose stream failed does not keep it from ending. What was not streamed must then be brought by a full
+        repair. Others may be down then, but nobody may leave, since Cassandra would end that too.
     type: bool
     default: false
   assassinate:

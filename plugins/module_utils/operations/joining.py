@@ -155,7 +155,7 @@ class Joining(Moving):
             )
 
     def see_failed_stream(self, pod: str, stream: Stream) -> None:
-        why = streaming.failure(self.cluster.kube, pod) if stream.silent and stream.mode == "joining" else None
+        why = streaming.failure(self.cluster.kube, pod) if stream.may_have_failed else None
         if why is not None:
             raise HalfWay(f"{pod} could not stream all of its data: {why}.")
 

@@ -8,37 +8,52 @@ C(nodetool removenode) has the living stream to each other what the dead one hel
 blocks until all of them are done, and a second one for the same member goes on with the first. Any living member may
 lead it, of whatever datacenter. C(assassinate) only makes the others forget an address: nothing is streamed, so it is
 for addresses that own nothing, or the last resort.
+
+A receiver that dies keeps a removal from ending. One whose stream fails does not: it says that it is done all the same,
+and why not in its log alone (C(StorageService.restoreReplicaCount), 4.0 to 5.0). So the logs are read, and as they are
+kept for a while only, a repair is due after each removal.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from .. import gates, nodetool, replacement
-from ..context import Context
+from .. import gates, nodetool, replacement, ring, scaling
+from ..context import Context, Failed
 from ..errors import CassopsError
 from ..kube import ExecTimeout, Kube
 from ..observe import attempt, together
 from ..replacement import Scene, Settings, leaves
-from ..view import Endpoint, View
-from . import failures
-from .cluster import CLUSTER, Cluster, Sight
+from ..view import Endpoint, Keyspace, NodeView, View
+from . import failures, removed
+from .cluster import CLUSTER, Cluster, Place, Sight
+from .removed import Removed
 from .waiting import until
 
 VERB_LIMIT = 120.0
 # What C(removenode status) says on the node that leads a removal (C(StorageService.getRemovalStatus)).
 LEADS = re.compile(r"Removing token \((-?\d+)\)")
 FORCE = ("removenode", "force")
+# What a node says in its log whose stream failed, and one that found nobody to stream from.
+STREAM_FAILED = "Streaming to restore replica count failed"
+NO_SOURCE = "Didn't find live replica to restore replication"
+# Lines of a log that are read; it is read from the beginning of the removal.
+LOG_LINES = 100_000
+REPAIR = (
+    "run the playbook repair for all datacenters of the cluster; what was repaired before the removal does not count "
+    "there"
+)
 PAUSE = 1.0
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
     "host_id": {"type": "str"},
     "address": {"type": "str"},
     "accept_loss": {"type": "list", "elements": "str", "default": []},
+    "ignore": {"type": "list", "elements": "str", "choices": [scaling.SPACE], "default": []},
     "force": {"type": "bool", "default": False},
     "assassinate": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 86400},
@@ -94,7 +109,7 @@ class Removal:
         self.done: list[str] = []
 
     def predict(self) -> dict[str, Any]:
-        sight = self.look()
+        sight = self.look(everyone=True)
         member = self.member(sight)
         if member is not None:
             words = self.allowed(sight, member).words
@@ -103,16 +118,21 @@ class Removal:
         return self.result(member)
 
     def carry_out(self) -> dict[str, Any]:
-        sight = self.look()
+        sight = self.look(everyone=True)
         member = self.member(sight)
         if member is not None:
-            self.take(self.allowed(sight, member), member)
+            step = self.allowed(sight, member)
+            self.remember(sight, member)
+            self.take(step, member)
             self.prove(member)
         self.forget(self.cluster.look())
+        self.follow_up(member)
         return self.result(member)
 
-    def look(self) -> Sight:
-        return self.cluster.ask(self.cluster.look(), busy=False, gossip=True)
+    def look(self, everyone: bool = False) -> Sight:
+        """:param everyone: each that may take over says what room it has."""
+        sight = self.cluster.look()
+        return self.cluster.ask_all(sight) if everyone else self.cluster.ask(sight, busy=False, gossip=True)
 
     def scene(self, sight: Sight) -> Scene:
         return Scene(sight.view, sight.others, Settings(accept_loss=frozenset(self.params["accept_loss"])))
@@ -138,7 +158,7 @@ class Removal:
         reasons = [
             *self.not_dead(sight, scene, member),
             *(others_leave(scene, member) if ends else self.not_well(scene, member)),
-        ] or self.at_risk(scene, member)
+        ] or [*self.at_risk(scene, member), *(self.no_room(sight, member) if begins(step) else [])]
         if reasons:
             raise CassopsError(f"{member.address} is not removed: {'; '.join(reasons)}")
         return step
@@ -169,8 +189,7 @@ class Removal:
     def not_well(self, scene: Scene, member: Endpoint) -> list[str]:
         """Who takes over its ranges must be there, and agree."""
         others = [view.without([], {member.address}) for view in scene.views]
-        mixed = [words for view in others for words in gates.one_line(view)]
-        return [*mixed[:1], *replacement.obstacles(others)]
+        return [*gates.one_line(replacement.joined(others)), *replacement.obstacles(others)]
 
     def at_risk(self, scene: Scene, member: Endpoint) -> list[str]:
         lost = replacement.losses(scene, member.address)
@@ -179,6 +198,14 @@ class Removal:
             return []
         words = "; ".join(loss.words(scene) for loss in lost)
         return [f"{words}. Restore a backup, or accept the loss: {scene.settings.say('accept_loss', *names)}"]
+
+    def no_room(self, sight: Sight, member: Endpoint) -> list[str]:
+        """As before a node leaves (C(leaving.no_room)): Cassandra does not ask."""
+        scene = scaling.Scene(sight.view, sight.others, scaling.Settings(frozenset(self.params["ignore"])))
+        here = sight.view.datacenter
+        left = [item for item in scene.members().values() if item.datacenter == here and item.address != member.address]
+        few = scaling.too_few_nodes(scene, len(left)) if member.datacenter == here else []
+        return [*few, *scaling.no_room_without(scene, member)]
 
     # Doing it
 
@@ -217,7 +244,7 @@ class Removal:
             return
         self.cluster.check()
         self.note(step.words)
-        if step.verb == ("removenode", member.host_id):
+        if begins(step):
             self.hand_over(step, member)
         else:
             step.leader.run(step.verb)
@@ -229,8 +256,8 @@ class Removal:
         except ExecTimeout as error:
             raise CassopsError(
                 f"the others have not taken over all of {member.address} after {limit:.0f} s. It goes on by itself: "
-                "run it again to wait for it. If a receiver failed, mend that one; force ends it without the rest, "
-                "which a full repair then has to bring"
+                "run it again to wait for it. If a receiver died meanwhile, bring that one back; force ends it without "
+                "the rest, which a full repair then has to bring"
             ) from error
 
     def prove(self, member: Endpoint) -> None:
@@ -240,6 +267,55 @@ class Removal:
             return [f"{pod} still knows {member.address}" for pod, one in told if known(one.endpoints, member)]
 
         until(look, f"{member.address} to be forgotten", float(self.params["wait_timeout"]), self.ctx.progress, PAUSE)
+
+    # What is left to repair
+
+    def remember(self, sight: Sight, member: Endpoint) -> None:
+        """Since when it is removed. A run that finds the removal begun goes on with what the one before has written."""
+        last = removed.noted(self.cluster.own, sight.found)
+        again = last is not None and last.failed is None and last.host_id == member.host_id
+        if member.tokens and not again:
+            now = int(self.cluster.kube.server_time())
+            removed.note(self.cluster, Removed(member.host_id, member.address, now))
+
+    def follow_up(self, member: Endpoint | None) -> None:
+        """What the removal leaves to do.
+
+        :raises Failed: not all that it held was streamed to who owns it now.
+        """
+        last = removed.noted(self.cluster.own, self.cluster.look().found)
+        if last is None or not self.is_named(last.host_id, last.address):
+            return
+        if last.failed is not None:
+            # The run that saw it has failed for it, and somebody may have repaired since.
+            if last.failed:
+                self.ctx.warnings.append(f"{failed_words(last.failed)}. If that was not done since, {REPAIR}")
+            return
+        failed, unread = self.logs_told(last)
+        removed.note(self.cluster, replace(last, failed=tuple(failed)))
+        if failed:
+            raise Failed(f"{last.address} is removed, but {failed_words(failed)}: {REPAIR}", self.result(member))
+        silent = f" (the log of {', '.join(unread)} could not be read)" if unread else ""
+        self.ctx.warnings.append(
+            f"{last.address} is removed. Cassandra ends a removal also where a stream failed, and only a log tells"
+            f"{silent}: {REPAIR}"
+        )
+
+    def logs_told(self, last: Removed) -> tuple[list[str], list[str]]:
+        """Nodes whose logs have it that not all came that they own now; and those whose logs could not be read."""
+        sight = self.look()
+        # Of a keyspace with one replica there is nobody to stream from, and its loss was accepted.
+        single = any(sum(ring.replication_factors(item.replication).values()) == 1 for item in keyspaces(sight))
+        signs = (STREAM_FAILED,) if single else (STREAM_FAILED, NO_SOURCE)
+        places = zip((self.cluster.own, *self.cluster.peers), (sight.view, *sight.others), strict=True)
+        nodes = [(place, node) for place, view in places for node in view.nodes]
+        age = self.cluster.kube.server_time() - last.began
+        logs = together(lambda each: attempt(partial(log_of, *each, age)), nodes)
+        told = [(node.pod, log) for (_place, node), log in zip(nodes, logs, strict=True)]
+        return (
+            [pod for pod, log in told if isinstance(log, str) and any(sign in log for sign in signs)],
+            [pod for pod, log in told if not isinstance(log, str)],
+        )
 
     def forget(self, sight: Sight) -> None:
         """The ledger forgets a node that nobody wants; its volume, if one is left, is not its own any more."""
@@ -276,6 +352,29 @@ class Removal:
             there = f"{member.address}: host id {member.host_id}, {len(member.tokens)} tokens\n" if member else ""
             result["diff"] = {"before_header": "ring", "after_header": "ring", "before": there, "after": ""}
         return result
+
+
+def begins(step: Step) -> bool:
+    """Whether it makes the living stream to each other."""
+    return step.verb[:1] == ("removenode",) and step.verb != FORCE
+
+
+def failed_words(pods: Sequence[str]) -> str:
+    """What was found in the logs, for people."""
+    return f"{', '.join(pods)} did not get all that it held, as their logs have it, so rows may lack a replica"
+
+
+def keyspaces(sight: Sight) -> Sequence[Keyspace]:
+    return next((view.keyspaces for view in (sight.view, *sight.others) if view.keyspaces), ())
+
+
+def log_of(place: Place, node: NodeView, age: float) -> str:
+    """What a node has logged for so many seconds, in the run of its container before this one too."""
+    told = place.kube.logs(node.pod, tail=LOG_LINES, since=age)
+    if not node.restarts:
+        return told
+    before = attempt(lambda: place.kube.logs(node.pod, previous=True, tail=LOG_LINES, since=age))
+    return f"{before}\n{told}" if isinstance(before, str) else told
 
 
 def running(view: View) -> list[str]:

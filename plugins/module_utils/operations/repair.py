@@ -27,7 +27,7 @@ from ..kube import LOST, ExecTimeout, Unreachable
 from ..lock import Lock, each_once, who_holds
 from ..repair_history import Share
 from ..view import View
-from . import repairing
+from . import removed, repairing
 from .cluster import CLUSTER, Cluster, lock_name
 from .waiting import until
 
@@ -154,7 +154,9 @@ class Repair:
         if not sight.view.observations:
             raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(sight.view))}")
         names = self.names(view)
-        record = repairing.record(self.cluster.own, min(sight.view.observations))
+        removal = removed.since(self.cluster.own, sight.found)
+        after = removal + repairing.CLOCKS if removal else 0.0
+        record = repairing.record(self.cluster.own, min(sight.view.observations), after)
         keyspaces = [item for item in view.keyspaces if item.name in names]
         return Seen(
             {node.address: node.pod for node in sight.view.nodes if node.address},

@@ -26,7 +26,7 @@ from ..kube import LOST, ExecTimeout, Unreachable
 from ..observe import attempt, logged_in
 from ..report import distributed
 from ..view import View
-from . import failures
+from . import failures, removed
 from .cluster import Cluster, Place
 from .waiting import SAY_AGAIN, in_background, until, wait_for
 
@@ -62,7 +62,7 @@ def keyspaces(view: View) -> list[str]:
 class Record:
     """Cassandra's own, as one node tells it.
 
-    :ivar repairs: those since the keyspace was changed last.
+    :ivar repairs: those that count: since the keyspace was changed last, for one.
     :ivar every: those before that, too.
     :ivar tables: keyspace -> its tables and views -> when each was made or changed last (seconds since 1970).
     """
@@ -72,8 +72,11 @@ class Record:
     tables: Mapping[str, Mapping[str, float]]
 
 
-def record(place: Place, pod: str) -> Record:
-    """:raises CassopsError: it cannot be read."""
+def record(place: Place, pod: str, after: float = 0.0) -> Record:
+    """
+    :param after: repairs that began before do not count, of whatever keyspace (seconds since 1970).
+    :raises CassopsError: it cannot be read.
+    """
     with logged_in(place.kube, pod, place.credentials, READ_LIMIT) as session:
         since = {row["keyspace_name"]: (row["since"] or 0) / 1e6 for row in session.execute(REPLICATED)}
         rows = session.execute(HISTORY)
@@ -83,7 +86,8 @@ def record(place: Place, pod: str) -> Record:
             # Cassandra's own tables have a made up moment: they are as old as their replication.
             told = since.get(name, 0.0) if name.startswith("system") else (row["since"] or 0) / 1e6
             tables.setdefault(name, {})[table] = told
-    return Record(repair_history.repairs(rows, since), repair_history.repairs(rows), tables)
+    counted = {name: max(after, moment) for name, moment in since.items()}
+    return Record(repair_history.repairs(rows, counted), repair_history.repairs(rows), tables)
 
 
 def late(view: View, found: Record, now: float) -> list[dict[str, str]]:
@@ -223,7 +227,7 @@ class Repairing:
 
     def has(self, part: Part) -> bool:
         """When no repair works on the node any more, whether it has the part on record."""
-        view, started = self.wait_for_others(part.pod)
+        view, started, removal = self.wait_for_others(part.pod)
         self.starts.add(started)
         found = self.latest(part.pod)
         node = view.node(part.pod)
@@ -234,7 +238,7 @@ class Repairing:
         ranges = repair_history.primary_ranges if part.primary else repair_history.replica_ranges
         spans = ranges(members, replication).get(node.address, ())
         tables = part.tables or tuple(found.tables.get(part.keyspace, ()))
-        since = max(self.since, started) + CLOCKS
+        since = max(self.since, started, removal) + CLOCKS
         return repair_history.compared(part.keyspace, tables, spans, found.repairs, since)
 
     def latest(self, pod: str) -> Record | None:
@@ -247,13 +251,13 @@ class Repairing:
             self._record, self._read_at = told, time.monotonic()
         return self._record
 
-    def wait_for_others(self, pod: str) -> tuple[View, float]:
+    def wait_for_others(self, pod: str) -> tuple[View, float, float]:
         """Until no repair works on the node: Cassandra goes on with one when the run that began it has died, and a
         second one beside it would take longer than both.
 
-        :return: the cluster then, and when the node was started (seconds since 1970).
+        :return: the cluster then, when the node was started, and when a member was removed last (seconds since 1970).
         """
-        latest: list[tuple[View, float]] = []
+        latest: list[tuple[View, float, float]] = []
         heard = time.monotonic()
 
         def look() -> list[str]:
@@ -269,7 +273,8 @@ class Repairing:
                     raise CassopsError(f"{pod} does not answer for {SILENCE:.0f} s. See its log, then run it again")
                 return [f"{pod} does not answer"]
             heard = now
-            latest[:] = [(view, failures.started_at(sight.found.get("Pod", pod)))]
+            started = failures.started_at(sight.found.get("Pod", pod))
+            latest[:] = [(view, started, removed.since(self.cluster.own, sight.found))]
             left = gates.no_repairs(view, pod)
             if left:
                 # How that one ends is not on the record that was read before.

@@ -475,7 +475,7 @@ class Replacing:
     def look_at_streams(self, plan: Plan, stream: Stream) -> str:
         """Ask the new node, not too often: its CQL is closed, and nodetool costs a Java process."""
         words = stream.look(self.cluster.kube, plan.pod)
-        if stream.silent and stream.mode.startswith("joining"):
+        if stream.may_have_failed:
             self.see_failed_stream(plan)
         return words
 

@@ -15,7 +15,7 @@ from .. import gates, internode_encryption, rollout, upgrade
 from ..activity import look_at_volume, volume_snapshots
 from ..context import Context
 from ..ledger import Ledger, ledger_name
-from ..observe import VERSION, Objects, revisions, runs, together
+from ..observe import Objects, configuration_of, mode_of, revisions, together, version_of
 from ..view import NodeView, View
 from . import unreadable
 from .cluster import CLUSTER, Cluster, Sight
@@ -300,6 +300,7 @@ class Change:
     def warnings(self) -> list[str]:
         told = [text for old, new in self.lines for text in upgrade.warnings(old, new)]
         told += [f"{upgrade.KEY} {new} {upgrade.MEANINGS[new]}" for _old, new in self.mode_steps]
+        told += [upgrade.SIDES for old, _new in self.mode_steps if old == gates.FOR_FOUR]
         return list(dict.fromkeys(told))
 
     def __str__(self) -> str:
@@ -336,10 +337,6 @@ def differing(before: str | None, after: str | None) -> tuple[str, str] | None:
     return (before, after) if before and after and before != after else None
 
 
-def version_of(template: Mapping[str, Any]) -> str:
-    return str(template["metadata"].get("labels", {}).get(VERSION, ""))
-
-
 def modes_of(sight: Sight, without: Collection[str] = ()) -> dict[str, str | None]:
     """By pod, the storage_compatibility_mode that it runs in; None is not known.
 
@@ -352,20 +349,6 @@ def modes_of(sight: Sight, without: Collection[str] = ()) -> dict[str, str | Non
     silent = {name: pod for name, pod in sight.found.all("Pod").items() if told.get(name) is None}
     modes = {**told, **{name: mode_of(sight.found, pod) for name, pod in silent.items()}}
     return {name: mode for name, mode in modes.items() if name not in without}
-
-
-def mode_of(found: Objects, template: Mapping[str, Any]) -> str | None:
-    """The storage_compatibility_mode of a pod's configuration; None where that is not there any more."""
-    version = version_of(template)
-    if version and upgrade.release(version) < (5, 0):
-        return upgrade.BEFORE
-    config_map = configuration_of(found, template)
-    return upgrade.mode_of(config_map) if config_map else None
-
-
-def configuration_of(found: Objects, template: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The ConfigMap of a pod's configuration; None where that is not there any more."""
-    return found.get("ConfigMap", runs(template).rpartition(" ")[2])
 
 
 def unheard(sight: Sight, without: Collection[str] = ()) -> list[str]:

@@ -106,6 +106,11 @@ class Stream:
     silent: bool = False
 
     @property
+    def may_have_failed(self) -> bool:
+        """It joins, and nothing comes. 5.0 has a mode for one that has given up, C(JOINING_FAILED); 4.x has not."""
+        return self.silent and self.mode.startswith("joining")
+
+    @property
     def done(self) -> int:
         return sum(done for done, _total in self.sessions.values())
 

@@ -17,7 +17,7 @@ from .. import cql, unreadable, upgrade
 from ..activity import ASK_LIMIT
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import attempt, together
+from ..observe import attempt, logged_in, together
 from ..unreadable import Contents
 from ..view import View
 from .cluster import Cluster
@@ -85,8 +85,7 @@ def on(view: View, newer: bool) -> list[str]:
 
 def contents(cluster: Cluster, pod: str, newer: bool) -> Contents:
     """What a node tells. Of the schema only one on 5.0 knows all."""
-    login = cluster.own.credentials
-    with cql.connect(cluster.kube, pod, login.username, login.password, timeout=ASK_LIMIT) as session:
+    with logged_in(cluster.kube, pod, cluster.own.credentials, ASK_LIMIT) as session:
         given = permissions(session)
         if not newer:
             return Contents(given)
@@ -114,8 +113,7 @@ def permissions(session: cql.Session) -> list[dict[str, Any]]:
 
 
 def rows_of(cluster: Cluster, pod: str, statement: str) -> list[dict[str, Any]]:
-    login = cluster.own.credentials
-    with cql.connect(cluster.kube, pod, login.username, login.password, timeout=ASK_LIMIT) as session:
+    with logged_in(cluster.kube, pod, cluster.own.credentials, ASK_LIMIT) as session:
         return session.execute(statement)
 
 

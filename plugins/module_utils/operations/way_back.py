@@ -20,12 +20,12 @@ from typing import Any
 from .. import upgrade
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import LABEL_RACK, ZONE, Objects, revisions, runs
+from ..observe import LABEL_RACK, ZONE, Objects, mode_of, revisions, runs, version_of
 from ..rollout import Settings, lost
 from . import unreadable
 from .changes import template_of
 from .cluster import Cluster, Sight
-from .rollout_plan import mode_of, modes_of, version_of
+from .rollout_plan import modes_of
 
 # Annotation of a StatefulSet: the revision that the way back led to. While it is the update revision, a run that was
 # killed is gone on with; without it, the next would take the way back from the way back.

@@ -160,6 +160,10 @@ class FailingKube(FakeKube):
         self.joining: dict[str, int] = {}
         self.half_way: set[str] = set()
         self.missed: dict[str, str] = {}
+        # (pod, when, line) of logs; those of the container before this one have True as well.
+        self.logged: list[tuple[str, float, str, bool]] = []
+        # Pods whose container was started again.
+        self.restarted: set[str] = set()
         # Pods whose note cannot be read just now.
         self.unreadable: set[str] = set()
         # Workers and volumes belong to the cluster; a namespaced Role may not read them.
@@ -286,12 +290,19 @@ class FailingKube(FakeKube):
             return ExecResult(0, "", "")
         return super().exec(pod, argv, timeout)
 
-    def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
+    def logs(self, pod: str, previous: bool = False, tail: int | None = None, *, since: float | None = None) -> str:
         if pod in self.last_words:
             return self.last_words[pod]
+        lines = [
+            line
+            for name, when, line, before in self.logged
+            if name == pod and before == previous and (since is None or when >= self.clock - since)
+        ]
+        if lines:
+            return "\n".join(lines)
         if self.ring.failing_streams.get(pod):
             return "WARN Stream failed: a source died\nWARN Some data streaming failed. Use nodetool to resume."
-        return super().logs(pod, previous, tail)
+        return super().logs(pod, previous, tail, since=since)
 
     # Volumes.
 
@@ -494,6 +505,7 @@ class FailingKube(FakeKube):
             status["containerStatuses"] = [{**container, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]
         else:
             for container in status["containerStatuses"]:
+                container["restartCount"] = int(name in self.restarted)
                 if "running" in container["state"]:
                     container["state"]["running"]["startedAt"] = since
         return shown

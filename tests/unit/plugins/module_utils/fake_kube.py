@@ -96,6 +96,18 @@ class Disk:
     host_id: str
 
 
+def in_mode(kube: FakeKube, pod: str, mode: str) -> None:
+    """The pod has a configuration of its own, with this storage_compatibility_mode."""
+    volume = next(item for item in kube.one("Pod", pod)["spec"]["volumes"] if item["name"] == "config")
+    config_map = copied(kube.one("ConfigMap", volume["configMap"]["name"]))
+    lines = config_map["data"]["cassandra.yaml"].splitlines()
+    kept = [line for line in lines if not line.startswith("storage_compatibility_mode: ")]
+    text = "\n".join([*kept, f'storage_compatibility_mode: "{mode}"'])
+    config_map["data"] = {**config_map["data"], "cassandra.yaml": text}
+    config_map["metadata"]["name"] = volume["configMap"]["name"] = f"{config_map['metadata']['name']}-{mode.lower()}"
+    kube.put(config_map)
+
+
 class FakeKube:
     """One namespace. Several may share a ring."""
 
@@ -373,7 +385,7 @@ class FakeKube:
             return ExecResult(0, self.end_of_configuration(pod), "")
         raise AssertionError(f"the fake does not know the command {argv}")
 
-    def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
+    def logs(self, pod: str, previous: bool = False, tail: int | None = None, *, since: float | None = None) -> str:
         return "the last words"
 
     # Pods.

@@ -51,6 +51,8 @@ class ScalingCassandra(FakeCassandra):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.cleaned: list[str] = []
+        # Mode of a node whose streams failed: 4.x has no other than JOINING.
+        self.gives_up_as = "JOINING_FAILED"
 
     def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
         self.kube.reach(pod)
@@ -63,7 +65,7 @@ class ScalingCassandra(FakeCassandra):
 
     def mode(self, pod: str) -> str:
         if pod in self.kube.joining:
-            return "JOINING"
+            return self.gives_up_as if self.kube.given_up(pod) else "JOINING"
         if pod in self.kube.gone:
             return "DECOMMISSIONED"
         if pod in self.drained:
@@ -72,6 +74,8 @@ class ScalingCassandra(FakeCassandra):
 
     def sessions(self, pod: str) -> list[dict[str, Any]]:
         told = {"operation": "Bootstrap", "plan_id": "a", "peer": "x", "receiving": None, "sending": None}
+        if self.kube.given_up(pod):
+            return []
         if pod in self.kube.joining:
             return [{**told, "receiving": {"bytes": 100, "bytes_done": max(0, 100 - 10 * self.kube.joining[pod])}}]
         if pod in self.kube.leaving:
@@ -99,6 +103,8 @@ class ScalingKube(FakeKube):
         # Nodes that die before they have written down that they left.
         self.forgetful: set[str] = set()
         self.half_way: set[str] = set()
+        # Attempts to join left whose streams fail, by pod.
+        self.failing_streams: dict[str, int] = {}
         # (pod, why) of decommissions that Cassandra refused.
         self.refused: list[tuple[str, str]] = []
         # Pods that no worker takes, and those whose worker does not answer.
@@ -122,6 +128,10 @@ class ScalingKube(FakeKube):
             self.ring.members[pod].status = "NORMAL"
         elif pod in self.gone:
             self.crashed.add(pod)
+
+    def given_up(self, pod: str) -> bool:
+        """Its streams failed: it goes on without the data, and waits for somebody to notice."""
+        return bool(self.failing_streams.get(pod)) and self.joining.get(pod, 0) < 0
 
     # The client's interface
 
@@ -164,14 +174,16 @@ class ScalingKube(FakeKube):
             assert pod not in self.ring.members, f"{pod} is a member"
         return super().delete(kind, name, uid, propagation=propagation)
 
-    def logs(self, pod: str, previous: bool = False, tail: int | None = None) -> str:
+    def logs(self, pod: str, previous: bool = False, tail: int | None = None, *, since: float | None = None) -> str:
+        if self.given_up(pod):
+            return "WARN Stream failed: a source died\nWARN Some data streaming failed. Use nodetool to resume."
         if pod in self.half_way or pod in self.forgetful & self.gone:
             return f"ERROR Current data may be stale: -D{PARTIAL_BOOTSTRAP}"
         if pod in self.gone and pod not in self.crashed:
             return "INFO  [RMI TCP Connection(2)-127.0.0.1] StorageService.java:3871 - DECOMMISSIONED"
         if pod in self.gone:
             return f"ERROR This node {HAS_LEFT} the ring unless cassandra.override_decommission=true"
-        return super().logs(pod, previous, tail)
+        return super().logs(pod, previous, tail, since=since)
 
     def done(self, item: Object) -> Object:
         """The storage grows what asks for more, where its class allows that."""
@@ -240,7 +252,7 @@ class ScalingKube(FakeKube):
         super().kubelet()
         for pod in self.joining.keys() - self.lost:
             self.joining[pod] -= 1
-            if self.joining[pod] < 0:
+            if self.joining[pod] < 0 and not self.given_up(pod):
                 self.joined(pod)
         for pod in self.leaving.keys() - self.lost:
             self.leaving[pod] -= 1
@@ -262,9 +274,12 @@ class ScalingKube(FakeKube):
 
     def stop(self, pod: str) -> None:
         assert pod not in self.leaving, f"{pod} leaves"
+        failed = self.given_up(pod)
         if self.joining.pop(pod, None) is not None:
             del self.ring.members[pod]
             self.half_way.add(pod)
+        if failed:
+            self.failing_streams[pod] -= 1
         self.gone.discard(pod)
         super().stop(pod)
         claim = self.objects.get(("PersistentVolumeClaim", f"data-{pod}"))

@@ -427,6 +427,20 @@ def test_g13_two_lines() -> None:
     assert gates.one_line(view) == []
 
 
+def test_g13_two_kinds_of_formats() -> None:
+    """With CASSANDRA_4 a node of 5.0 speaks the protocol of 4.x, and streams nothing to one that does not."""
+    view = views.whole()
+    for pod, mode in ((FIRST, "NONE"), (SECOND, "UPGRADING"), (THIRD, "UPGRADING")):
+        view = views.with_node(view, pod, storage_mode=mode)
+    assert gates.one_line(view) == []
+    (reason,) = gates.one_line(views.with_node(view, THIRD, storage_mode="CASSANDRA_4"))
+    modes = f"CASSANDRA_4: {THIRD}; UPGRADING: {SECOND}; NONE: {FIRST}"
+    assert reason.startswith(f"the members run with different formats (storage_compatibility_mode {modes})")
+    assert gates.advice(reason) == "there is no way back from it but a backup"
+    for unknown in (None, "4.x"):
+        assert gates.one_line(views.with_node(view, THIRD, storage_mode=unknown)) == []
+
+
 def test_g14_older_sstables() -> None:
     view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", sstables=("big-me", "bti-da", "big-nb"))
     assert gates.sstables_present(view) == [f"{THIRD} holds SSTables of the format big-me: run upgradesstables first"]

@@ -176,6 +176,12 @@ def test_a_worker_that_was_deleted_cannot_be_asked_for_its_pods(api, kube):
     assert kube.get("Node", "w1") is None
 
 
+def test_a_log_is_read_from_a_moment_on(api, kube):
+    api.will(200, b"words")
+    assert kube.logs("p", tail=9, since=12.2) == "words"
+    assert {"tailLines=9", "sinceSeconds=13"} <= {*api.asked[0][1].partition("?")[2].split("&")}
+
+
 @pytest.mark.parametrize(
     ("said", "cause"),
     [

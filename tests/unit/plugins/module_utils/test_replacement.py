@@ -820,6 +820,47 @@ def test_row_20_what_the_dead_node_runs_counts_too() -> None:
     assert short(decided(patch)) == (6, REPLACE)
 
 
+def with_modes(view: View, *modes: str) -> View:
+    for pod, mode in zip((FIRST, SECOND, THIRD), modes, strict=True):
+        view = views.with_node(view, pod, storage_mode=mode)
+    return view
+
+
+@pytest.mark.parametrize(
+    ("modes", "told"),
+    [
+        (("UPGRADING", "UPGRADING", "CASSANDRA_4"), "the members run with different formats"),
+        (("CASSANDRA_4", "UPGRADING", "UPGRADING"), "it would start with storage_compatibility_mode CASSANDRA_4"),
+        (("UPGRADING", "CASSANDRA_4", "CASSANDRA_4"), "and the others run with CASSANDRA_4: nothing can be streamed"),
+    ],
+)
+def test_row_20_not_between_two_kinds_of_formats(modes: tuple[str, ...], told: str) -> None:
+    decision = decided(with_modes(dead(views.whole(), FIRST, held=EMPTY), *modes))
+    assert short(decision) == (20, ASK)
+    assert told in decision.reason
+    assert f"playbook upgrade with -e rollout_without={FIRST}. There is no way back" in decision.advice
+    assert "rollback" not in decision.advice
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        ("UPGRADING", "NONE", "NONE"),
+        ("CASSANDRA_4",) * 3,
+        ("4.x", "UPGRADING", "NONE"),
+        ("4.x", "CASSANDRA_4", "CASSANDRA_4"),
+    ],
+)
+def test_row_20_is_not_for_formats_of_one_kind(modes: tuple[str, ...]) -> None:
+    assert short(decided(with_modes(dead(views.whole(), FIRST, held=EMPTY), *modes))) == (6, REPLACE)
+
+
+def test_ranges_are_not_repaired_between_two_kinds_of_formats() -> None:
+    view = with_modes(views.whole(), "CASSANDRA_4", "CASSANDRA_4", "UPGRADING")
+    told = decided(view, missed=20_000.0)
+    assert (short(told), "different formats" in told.reason) == ((2, WAIT), True)
+
+
 def test_a_datacenter_that_never_ran_is_deploys_business() -> None:
     told = decided(replace(dead(views.whole(), FIRST, held=EMPTY), phase="new"))
     assert (told.action, told.advice) == (ASK, "run the playbook deploy")
@@ -925,6 +966,14 @@ def test_a_node_that_could_not_join_another_datacenter_is_not_waited_for() -> No
     gone = address_of(other, new)
     pair = [replace(each, observations=without(each, gone)) for each in (one, lacking)]
     assert short(decide(pair[0], cases(pair[0]), DEFAULT, peers=[pair[1]])[0]) == (6, REPLACE)
+
+
+def test_row_20_is_for_formats_of_another_datacenter_too() -> None:
+    one, other = dead_for_all(two_datacenters(), FIRST, held=EMPTY)
+    one = replace(one, nodes=tuple(replace(node, storage_mode="NONE") for node in one.nodes))
+    for mode, expected in (("NONE", (6, REPLACE)), ("CASSANDRA_4", (20, ASK))):
+        there = replace(other, nodes=tuple(replace(node, storage_mode=mode) for node in other.nodes))
+        assert short(decide(one, cases(one), DEFAULT, peers=[there])[0]) == expected
 
 
 def without(view: View, address: str) -> dict[str, Observation]:

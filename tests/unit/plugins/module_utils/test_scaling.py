@@ -388,6 +388,17 @@ def test_sizes_that_nobody_tells_are_a_reason() -> None:
     assert "how much data the nodes hold could not be read" in words
 
 
+def test_nobody_joins_or_leaves_between_two_kinds_of_formats() -> None:
+    where = scene()
+    first, *others = where.view.nodes
+    nodes = (replace(first, storage_mode="UPGRADING"), *(replace(each, storage_mode="CASSANDRA_4") for each in others))
+    where = replace(where, view=replace(where.view, nodes=nodes))
+    (reason,) = scaling.before_step(where)
+    assert "different formats" in reason
+    assert reason.endswith("; there is no way back from it but a backup")
+    assert scaling.before_step(where, [first.pod]) == []
+
+
 def test_joins_alone_are_not_refused() -> None:
     assert told(scene(free=0), SIX, {"r1": 3, "r2": 3, "r3": 3}) == ""
 

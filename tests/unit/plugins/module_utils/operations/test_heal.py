@@ -21,7 +21,7 @@ import pytest
 from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OPEN, Member
 from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube, deployed
-from unit.plugins.module_utils.fake_kube import Killed
+from unit.plugins.module_utils.fake_kube import Killed, in_mode
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
@@ -204,6 +204,16 @@ def test_a_node_that_does_not_exist_is_told(world: World) -> None:
 
 def wiped(world: World) -> None:
     world.kube.wipe(FIRST)
+
+
+def test_none_streams_between_two_kinds_of_formats(world: World) -> None:
+    """Half-way through the step of 5.0 each attempt would stream for a while, and fail."""
+    in_mode(world.kube, SECOND, "CASSANDRA_4")
+    wiped(world)
+    failure = world.refused()
+    assert "the members run with different formats (storage_compatibility_mode CASSANDRA_4: " in str(failure)
+    assert f"playbook upgrade with -e rollout_without={FIRST}" in str(failure)
+    assert FIRST in world.kube.held
 
 
 def test_a_node_without_its_volume_is_replaced(world: World) -> None:
@@ -419,6 +429,20 @@ def test_a_repair_before_its_last_start_is_none(world: World, monkeypatch: pytes
     made = datetime.fromtimestamp(world.kube.clock + 3600, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     world.kube.one("Pod", THIRD)["metadata"]["creationTimestamp"] = made
     world.kube.clock += 7200
+    assert world.heal()["repaired"] == [THIRD]
+    assert world.ring.repaired.count((THIRD, "shop")) == 2
+
+
+def test_a_repair_before_a_removal_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the member held went to others since, or did not."""
+    world.kube.missed[THIRD] = "10801"
+    world.ring.keep_records()
+    with monkeypatch.context() as patch:
+        too_slow(world, patch)
+        world.refused()
+    world.kube.clock += 600
+    note = {"cassops.kubernetes/removed": f"host-ghost 198.19.9.9 {int(world.kube.clock)} -"}
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].setdefault("annotations", {}).update(note)
     assert world.heal()["repaired"] == [THIRD]
     assert world.ring.repaired.count((THIRD, "shop")) == 2
 

@@ -13,12 +13,14 @@ from typing import Any, cast
 import pytest
 from unit.plugins.module_utils.fake_cassandra import Member
 from unit.plugins.module_utils.fake_failures import NTS, deployed
-from unit.plugins.module_utils.fake_kube import Killed
+from unit.plugins.module_utils.fake_kube import Killed, in_mode
+from unit.plugins.module_utils.fake_scaling import ROOM
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
-from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import attempt
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import node_remove
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
@@ -33,9 +35,19 @@ class World:
         self.ring = self.kube.ring
         self.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (5, 7), "dc1")
         self.ring.down.add("ghost")
+        for busy in self.ring.busy.values():
+            busy.disk = ROOM
+        self.warnings: list[str] = []
+        self.kube.logged += [(pod, self.kube.clock - 100, node_remove.STREAM_FAILED, False) for pod in (FIRST, SECOND)]
+
+    def logs(self, pod: str, line: str, before: bool = False) -> None:
+        self.kube.logged.append((pod, self.kube.clock, f"WARN  [Stream] StorageService.java:3762 - {line}", before))
 
     def remove(self, check: bool = False, **changes: Any) -> dict[str, Any]:
-        ctx = Context(check_mode=check, diff_mode=True, connect=lambda params: cast(Kube, self.kube))
+        self.warnings = []
+        ctx = Context(
+            check_mode=check, diff_mode=True, connect=lambda params: cast(Kube, self.kube), warnings=self.warnings
+        )
         defaults = {name: spec.get("default") for name, spec in node_remove.ARGUMENT_SPEC.items()}
         return node_remove.run({**defaults, "cluster": "shop", "datacenter": "dc1", "wait_timeout": 5, **changes}, ctx)
 
@@ -97,8 +109,8 @@ def test_a_node_of_another_datacenter_is_seen_to_there(world: World, monkeypatch
     look = node_remove.Removal.look
     node = NodeView("shop-dc2-r1-0", "r1", 0, address="198.19.9.9", host_id="host-ghost")
 
-    def with_another(self: node_remove.Removal) -> Any:
-        sight = look(self)
+    def with_another(self: node_remove.Removal, **asked: Any) -> Any:
+        sight = look(self, **asked)
         self.cluster.peers[:] = [self.cluster.own]
         return replace(sight, others=(replace(sight.view, datacenter="dc2", nodes=(node,), observations={}),))
 
@@ -111,8 +123,8 @@ def last(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The ghost was the last node of its datacenter; those that live are another one's."""
     look = node_remove.Removal.look
 
-    def elsewhere(self: node_remove.Removal) -> Any:
-        sight = look(self)
+    def elsewhere(self: node_remove.Removal, **asked: Any) -> Any:
+        sight = look(self, **asked)
         self.cluster.peers[:] = [self.cluster.own]
         own = replace(sight.view, datacenter="dc0", nodes=(), observations={})
         return replace(sight, view=own, others=(sight.view,))
@@ -223,6 +235,141 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(monkeypatch: pyte
         else:
             break
     assert lives >= 3
+
+
+def test_not_between_two_kinds_of_formats(world: World) -> None:
+    """The receivers would fail to stream, and Cassandra would end the removal all the same."""
+    in_mode(world.kube, SECOND, "CASSANDRA_4")
+    told = world.refused(host_id="host-ghost")
+    assert f"different formats (storage_compatibility_mode CASSANDRA_4: {SECOND}; NONE: " in told
+    assert "finish that step first, with the playbook upgrade" in told
+
+
+# --- what it leaves to do ---------------------------------------------------------------------------------------------
+
+
+REMOVED = "cassops.kubernetes/removed"
+
+
+def note_of(world: World) -> str:
+    annotations: dict[str, str] = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations", {})
+    return annotations.get(REMOVED, "")
+
+
+def test_a_repair_is_due_after_each_removal(world: World) -> None:
+    """Logs rotate: that none of them says so proves little."""
+    before = int(world.kube.clock)
+    world.remove(check=True, host_id="host-ghost")
+    assert (world.warnings, note_of(world)) == ([], "")
+    world.remove(host_id="host-ghost")
+    assert len(world.warnings) == 1
+    assert "198.19.9.9 is removed. Cassandra ends a removal also where a stream failed" in world.warnings[0]
+    assert "run the playbook repair for all datacenters" in world.warnings[0]
+    host_id, address, began, failed = note_of(world).split()
+    assert (host_id, address, failed) == ("host-ghost", "198.19.9.9", "-")
+    assert before <= int(began) <= world.kube.clock
+    assert world.remove(host_id="host-ghost")["changed"] is False
+    assert world.warnings == []
+
+
+@pytest.mark.parametrize("line", [node_remove.STREAM_FAILED, node_remove.NO_SOURCE])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_stream_of_it_that_failed_is_told(world: World, line: str, restarted: bool) -> None:
+    """Cassandra ends the removal all the same; what was logged before it, of another one, does not count."""
+    world.ring.after_change = lambda: world.logs(SECOND, line, restarted)
+    world.kube.restarted = {SECOND} if restarted else set()
+    with pytest.raises(Failed, match=f"is removed, but {SECOND} did not get all that it held") as failure:
+        world.remove(host_id="host-ghost")
+    assert failure.value.result["changed"] is True
+    assert "run the playbook repair for all datacenters" in str(failure.value)
+    assert note_of(world).endswith(f" {SECOND}")
+    for named in ({"host_id": "host-ghost"}, {"address": "198.19.9.9"}):
+        assert world.remove(**named)["changed"] is False
+        assert f"{SECOND} did not get all that it held" in world.warnings[0]
+
+
+def test_a_keyspace_of_one_replica_has_nobody_to_stream_from(world: World) -> None:
+    world.ring.replication["one"] = {"class": NTS, "dc1": "1"}
+    world.ring.after_change = lambda: world.logs(SECOND, node_remove.NO_SOURCE)
+    assert world.remove(host_id="host-ghost", accept_loss=["one"])["changed"] is True
+
+
+def test_a_log_that_cannot_be_read_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = world.kube.logs
+
+    def broken(pod: str, **options: Any) -> str:
+        if pod == SECOND:
+            raise CassopsError("the connection was reset")
+        return real(pod, **options)
+
+    monkeypatch.setattr(world.kube, "logs", broken)
+    world.remove(host_id="host-ghost")
+    assert f"only a log tells (the log of {SECOND} could not be read)" in world.warnings[0]
+
+
+def test_what_owned_nothing_leaves_nothing_to_repair(world: World) -> None:
+    world.ring.members["ghost"].tokens = ()
+    world.remove(host_id="host-ghost", assassinate=True)
+    assert (world.warnings, note_of(world)) == ([], "")
+
+
+def test_a_node_of_the_same_host_id_is_another_removal(world: World) -> None:
+    """One that took its place under its address had it, too."""
+    world.remove(host_id="host-ghost")
+    world.kube.clock += 1000
+    world.ring.members["ghost"] = Member("198.19.9.9", "r1", "host-ghost", (5, 7), "dc1")
+    world.ring.down.add("ghost")
+    before = note_of(world)
+    world.remove(host_id="host-ghost")
+    assert int(note_of(world).split()[2]) >= int(before.split()[2]) + 1000
+
+
+def test_a_stream_that_failed_while_no_run_listened_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = lives = 0
+    while True:
+        world = World(monkeypatch)
+        world.ring.after_change = lambda world=world: world.logs(SECOND, node_remove.STREAM_FAILED)  # type: ignore[misc]
+        world.kube.lives = lives
+        try:
+            world.remove(host_id="host-ghost")
+        except Killed:
+            world.kube.revive()
+            world.kube.clock += 3600
+            # Also a run that was killed when it had noted it, and had told nobody.
+            words = str(attempt(lambda world=world: world.remove(host_id="host-ghost")))  # type: ignore[misc]
+            assert f"{SECOND} did not get all that it held" in " ".join([words, *world.warnings])
+            told += 1
+        except Failed:
+            break
+        lives += 1
+    assert told >= 3
+
+
+# --- is there room? ---------------------------------------------------------------------------------------------------
+
+
+def test_not_where_what_it_held_has_no_room(world: World) -> None:
+    world.ring.tables.append(("shop", 864000))
+    world.ring.busy[FIRST].disk = (10_000, 2_000)
+    told = world.refused(host_id="host-ghost")
+    assert f"{FIRST} would get" in told
+    assert "of what 198.19.9.9 held" in told
+    assert "(or go past it with ignore: space)" in told
+    assert world.remove(host_id="host-ghost", ignore=["space"])["changed"] is True
+
+
+def test_not_below_the_replicas_of_a_keyspace(world: World) -> None:
+    world.ring.replication["shop"] = {"class": NTS, "dc1": "7"}
+    assert "keyspace shop keeps 7 replicas in datacenter dc1, and 6 nodes would be left" in world.refused(
+        host_id="host-ghost"
+    )
+
+
+def test_room_is_not_asked_about_where_nothing_is_streamed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(world, monkeypatch)
+    slow.leads = True
+    world.ring.busy[FIRST].disk = (10_000, 1)
+    assert world.remove(host_id="host-ghost", force=True)["changed"] is True
 
 
 # --- a removal that is under way --------------------------------------------------------------------------------------

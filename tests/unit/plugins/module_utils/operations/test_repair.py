@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from unit.plugins.module_utils.fake_kube import in_mode
 from unit.plugins.module_utils.operations.rolling import Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, lock, nodetool
@@ -117,6 +118,7 @@ def test_it_ends_where_everything_fails(world: Rolling) -> None:
         (lambda world: world.ring.down.add(NODES[2]), f"sees {NODES[2]} down"),
         (lambda world: setattr(world.ring.members[NODES[2]], "status", "LEAVING"), "LEAVING"),
         (lambda world: setattr(world.ring.members[NODES[2]], "version", "4.1.10"), "different lines of Cassandra"),
+        (lambda world: in_mode(world.kube, NODES[2], "CASSANDRA_4"), "different formats"),
         (lambda world: world.ring.busy[NODES[0]].repairs.append(REPAIR), "repair"),
     ],
 )
@@ -207,6 +209,18 @@ def test_replicas_that_a_keyspace_has_got_since_are_not_repaired(world: Rolling)
     world.ring.replicated["shop"] = int(1e6 * world.kube.server_time()) + 1
     world.kube.clock += 60
     assert {each["keyspace"] for each in run(world)["repaired"]} == {"shop"}
+
+
+def test_what_was_repaired_before_a_removal_is_repaired_again(world: Rolling) -> None:
+    """Others have streamed to each other what the member held, or failed to."""
+    run(world)
+    world.kube.clock += 600
+    began = int(world.kube.server_time())
+    note = {"cassops.kubernetes/removed": f"host-ghost 198.19.9.9 {began} -"}
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].setdefault("annotations", {}).update(note)
+    world.kube.clock += 600
+    assert len(run(world)["repaired"]) == 6
+    assert run(world)["changed"] is False
 
 
 def test_a_view_that_came_later_is_not_repaired(world: Rolling) -> None:

@@ -14,6 +14,7 @@ import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, OPEN
 from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolling
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import upgrade
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
@@ -1426,6 +1427,7 @@ def test_steps_of_the_storage_format_come_one_after_the_other(monkeypatch: pytes
     assert "storage_compatibility_mode CASSANDRA_4 to UPGRADING. Run the playbook upgrade" in blocked(world)
     world.roll(upgrade=True)
     assert any("no way back but a backup" in text for text in world.warnings)
+    assert upgrade.SIDES in world.warnings
     for member in world.ring.members.values():
         member.storage_mode = "UPGRADING"
     world.assert_whole()

@@ -511,6 +511,40 @@ def test_a_joining_node_that_dies_begins_again(three: Scaling) -> None:
     assert three.kube.made[LAST] == 2
 
 
+@pytest.mark.parametrize("mode", ["JOINING", "JOINING_FAILED"])
+def test_a_join_whose_streams_failed_begins_again(three: Scaling, mode: str) -> None:
+    """Cassandra goes on without the data; 5.0 has a mode of its own for that."""
+    three.ring.gives_up_as = mode
+    three.kube.failing_streams[LAST] = 1
+    three.run(scale, 2)
+    assert any("r1-1 could not stream all of its data: WARN Stream failed" in text for text in three.said)
+    three.assert_whole(2)
+    assert three.kube.made[LAST] == 2
+
+
+def test_a_join_whose_streams_failed_before_begins_again(three: Scaling) -> None:
+    """A run that was killed, or gave up, has left it like that."""
+    three.kube.failing_streams[LAST] = 1
+
+    def kill() -> None:
+        if three.kube.given_up(LAST):
+            raise Killed
+
+    three.kube.after_write = kill
+    with pytest.raises(Killed):
+        three.run(scale, 2)
+    three.kube.after_write = three.watch
+    three.kube.revive()
+    three.run(scale, 2)
+    three.assert_whole(2)
+
+
+def test_a_join_whose_streams_fail_each_time_is_told(three: Scaling) -> None:
+    three.kube.failing_streams[LAST] = 9
+    with pytest.raises(CassopsError, match=r"could not stream all of its data: .* This was attempt 3 of 3"):
+        three.run(scale, 2)
+
+
 def test_a_leaving_node_that_dies_leaves_again(six: Scaling) -> None:
     deaths = iter([LAST])
 
