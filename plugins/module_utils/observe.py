@@ -76,7 +76,7 @@ class Credentials:
     """:ivar secret: reads the Secret that they are from, as it is now."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
     secret: Callable[[], Mapping[str, Any] | None] = field(default=no_secret, compare=False)
 
     def by_now(self) -> list[str]:
@@ -87,8 +87,15 @@ class Credentials:
 
 
 def value_of(secret: Mapping[str, Any], key: str) -> str:
-    """A value of a Secret as the API gives it; empty where there is none."""
-    return base64.b64decode((secret.get("data") or {}).get(key) or "").decode()
+    """A value of a Secret as the API gives it; empty where there is none.
+
+    :raises CassopsError: it is no text.
+    """
+    try:
+        return base64.b64decode((secret.get("data") or {}).get(key) or "").decode()
+    except UnicodeDecodeError:
+        name = secret.get("metadata", {}).get("name")
+        raise CassopsError(f"the key {key} of Secret {name} is no text (UTF-8): write another value into it") from None
 
 
 @contextmanager
@@ -104,13 +111,24 @@ def logged_in(kube: Kube, pod: str, login: Credentials, timeout: float) -> Itera
         try:
             session = enter(login.password)
         except cql.LoginRefused as error:
-            others = login.by_now() if cql.is_wrong(str(error)) else []
-            entered = (attempt(partial(enter, password)) for password in others)
-            found = next((each for each in entered if not isinstance(each, CassopsError)), None)
-            if found is None:
+            if not cql.is_wrong(str(error)):
                 raise
-            session = found
+            session = by_another(enter, login.by_now(), error)
         yield session
+
+
+def by_another(enter: Callable[[str], cql.Session], passwords: Iterable[str], refused: CassopsError) -> cql.Session:
+    """A session by the first of these passwords that the node takes.
+
+    :raises CassopsError: it takes none: why, where it is not only that they are wrong.
+    """
+    for password in passwords:
+        told = attempt(partial(enter, password))
+        if not isinstance(told, CassopsError):
+            return told
+        if not cql.is_wrong(str(told)):
+            refused = told
+    raise refused
 
 
 def lets_in(kube: Kube, pod: str, login: Credentials, timeout: float) -> bool:

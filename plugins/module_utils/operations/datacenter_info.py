@@ -13,7 +13,7 @@ from .. import report
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import ALL_KINDS, NEXT_PASSWORD, Credentials, Objects, attempt, objects, value_of, view
+from ..observe import ALL_KINDS, NEXT_PASSWORD, Credentials, Objects, attempt, objects, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from ..view import View
@@ -70,7 +70,7 @@ def login_of(kube: Kube, cluster: str, superuser_secret: str | None) -> tuple[Cr
         return None, []
     problem = f"Secret {name} has a {NEXT_PASSWORD} beside the one in force"
     advice = "run the playbook rotate_superuser, which puts it in force"
-    told = [{"problem": problem, "advice": advice}] if value_of(secret, NEXT_PASSWORD) else []
+    told = [{"problem": problem, "advice": advice}] if (secret.get("data") or {}).get(NEXT_PASSWORD) else []
     return superuser.credentials(secret, name, kube), told
 
 

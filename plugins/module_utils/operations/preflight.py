@@ -19,7 +19,8 @@ from ..observe import ZONE, together
 from ..quantity import value
 from ..spec import Rack, from_json
 
-# What the automation may do in its namespace; extensions/kubernetes/rbac.yml grants just this (a test compares them).
+# What the automation does in its namespace; extensions/kubernetes/rbac.yml grants just this, and L(TO_ROTATE) (a test
+# compares them).
 RIGHTS = tuple(
     Right(verb, kind, subresource)
     for kind, subresource, verbs in (
@@ -29,7 +30,7 @@ RIGHTS = tuple(
         ("Pod", "portforward", ("create", "get")),
         ("Service", "", ("get", "list", "create", "patch", "delete")),
         ("ConfigMap", "", ("get", "list", "create", "patch", "delete")),
-        ("Secret", "", ("get", "create", "patch", "delete")),
+        ("Secret", "", ("get", "create", "delete")),
         ("PersistentVolumeClaim", "", ("get", "list", "patch", "delete")),
         ("Event", "", ("list",)),
         ("StatefulSet", "", ("get", "list", "create", "patch", "delete")),
@@ -41,6 +42,8 @@ RIGHTS = tuple(
     )
     for verb in verbs
 )
+TO_ROTATE = (Right("patch", "Secret"),)
+"""What rotate_superuser needs beside, and nobody else: who never rotates need not grant it."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ both (L(observe.logged_in)). So a run that was killed anywhere locks nobody out,
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -20,9 +21,9 @@ from ..backups import moment
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..events import seconds_of
-from ..kube import Kube
+from ..kube import Conflict, Kube
 from ..lock import each_once
-from ..observe import NEXT_PASSWORD, attempt, logged_in, together, value_of
+from ..observe import LABEL_CLUSTER, NEXT_PASSWORD, attempt, logged_in, together, value_of
 from . import superuser
 from .cluster import CLUSTER, Cluster, Place, Sight
 from .waiting import GATES_LIMIT, WAIT_LIMIT, until
@@ -74,13 +75,19 @@ class Rotation:
 
     def run(self) -> None:
         copies = self.copies()
+        self.refuse_another_clusters(copies)
         wanted = self.given(copies)
         if not wanted and not any(map(self.is_due, copies)):
             return
+        if not wanted:
+            self.refuse_to_draw(copies)
         nodes = self.nodes()
         wanted = wanted or superuser.random_password()
         old = {value_of(secret, "password") for dummy, secret in copies} - {wanted}
         copies = [self.announce(copy, wanted) for copy in copies]
+        if not self.ctx.check_mode:
+            time.sleep(PAUSE)
+            copies = [self.still_announced(copy, wanted) for copy in copies]
         self.alter(nodes, wanted)
         if not self.ctx.check_mode:
             self.prove(nodes, wanted, old)
@@ -104,12 +111,36 @@ class Rotation:
         :raises CassopsError: they are several.
         """
         found = {told: kube.namespace for kube, secret in copies if (told := value_of(secret, NEXT_PASSWORD))}
+        if any(told != told.strip() for told in found):
+            raise CassopsError(
+                f"the key {NEXT_PASSWORD} of Secret {self.cluster.secret} begins or ends with white space, which would "
+                "be part of the password: write it again without (printf %s, not echo)"
+            )
         if len(found) > 1:
             raise CassopsError(
                 f"the key {NEXT_PASSWORD} of Secret {self.cluster.secret} is not the same in the namespaces "
                 f"{' and '.join(sorted(found.values()))}: take away the one that is not to be"
             )
         return next(iter(found), "")
+
+    def refuse_another_clusters(self, copies: Sequence[Copy]) -> None:
+        """:raises CassopsError: the Secret is another cluster's too, which nobody would tell of the new password."""
+        labels = (secret["metadata"].get("labels") or {} for dummy, secret in copies)
+        others = sorted({name for each in labels if (name := each.get(LABEL_CLUSTER)) not in (None, self.cluster.name)})
+        if others:
+            raise CassopsError(
+                f"Secret {self.cluster.secret} was made for the cluster {', '.join(others)}, whose superuser would be "
+                "locked out: give each cluster a Secret of its own (cassandra_superuser_secret)"
+            )
+
+    def refuse_to_draw(self, copies: Sequence[Copy]) -> None:
+        """:raises CassopsError: something writes the Secret, and would write over a password that we have drawn."""
+        if any(secret["metadata"].get("ownerReferences") for dummy, secret in copies):
+            raise CassopsError(
+                f"something else writes Secret {self.cluster.secret} (it has an owner), and would take a new password "
+                f"out of it again: put {NEXT_PASSWORD} where it comes from, wait until it is in the Secret, and run it "
+                "again"
+            )
 
     def is_due(self, copy: Copy) -> bool:
         kube, secret = copy
@@ -145,6 +176,20 @@ class Rotation:
             return copy
         what = f"write {NEXT_PASSWORD} into {self.called(kube)}"
         return self.write(what, copy, {"data": {NEXT_PASSWORD: encoded(wanted)}})
+
+    def still_announced(self, copy: Copy, wanted: str) -> Copy:
+        """The Secret as it is after a moment, in which whoever else writes it has taken note of the change.
+
+        :raises CassopsError: it has the password no more, so that nobody would know it.
+        """
+        kube = copy[0]
+        secret = kube.get("Secret", self.cluster.secret) or {}
+        if value_of(secret, NEXT_PASSWORD) != wanted:
+            raise CassopsError(
+                f"something else writes {self.called(kube)}: {NEXT_PASSWORD} is gone, or another one. Cassandra was "
+                f"not told of it. Put {NEXT_PASSWORD} where the Secret comes from, and run it again when it is there"
+            )
+        return kube, secret
 
     def alter(self, nodes: Sequence[Node], wanted: str) -> None:
         """Tell Cassandra, unless a run that was killed has: 5.0 refuses to change a role twice within seconds."""
@@ -191,7 +236,17 @@ class Rotation:
             "metadata": {"annotations": {ROTATED: moment(kube.server_time())}},
             "data": {"password": encoded(wanted), NEXT_PASSWORD: None},
         }
-        self.write(f"move {NEXT_PASSWORD} to password in {self.called(kube)}", copy, patch)
+        try:
+            self.write(f"move {NEXT_PASSWORD} to password in {self.called(kube)}", copy, patch)
+        except Conflict:
+            self.keep(kube, wanted)
+            raise
+
+    def keep(self, kube: Kube, wanted: str) -> None:
+        """Somebody has written the Secret meanwhile. It must have the password that is in force, or it is lost."""
+        secret = kube.get("Secret", self.cluster.secret) or {}
+        if wanted not in (value_of(secret, "password"), value_of(secret, NEXT_PASSWORD)):
+            kube.patch("Secret", self.cluster.secret, {"data": {NEXT_PASSWORD: encoded(wanted)}})
 
     def write(self, what: str, copy: Copy, patch: Mapping[str, Any]) -> Copy:
         """A patch of the Secret, if nobody has changed it since it was read."""

@@ -283,7 +283,7 @@ def test_the_role_that_is_shipped_grants_what_is_checked_and_nothing_else() -> N
             KINDS[right.kind].plural + (f"/{right.subresource}" if right.subresource else ""),
             verb,
         )
-        for right in preflight.RIGHTS
+        for right in (*preflight.RIGHTS, *preflight.TO_ROTATE)
         for verb in [right.verb]
     }
     assert granted(role) == checked

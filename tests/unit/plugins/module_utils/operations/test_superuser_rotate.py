@@ -256,6 +256,75 @@ def test_a_secret_that_somebody_changes_meanwhile_is_not_written_over(world: Rot
     assert len([text for text in world.ring.statements if text.startswith(f'ALTER ROLE "{ROLE}"')]) == 1
 
 
+def written_by_another(world: Rotating, before: str) -> None:
+    """What External Secrets do: they know the old password, and nothing of another key."""
+    secret = world.kube.one("Secret", SECRET)
+    secret["data"].pop("next_password", None)
+    world.kube.put(secret)
+    world.put(before, key="password")
+
+
+def test_a_password_that_the_secret_has_lost_is_not_told_to_cassandra(
+    world: Rotating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.password()
+    monkeypatch.setattr(superuser_rotate.time, "sleep", lambda seconds: written_by_another(world, before))
+    with pytest.raises(Failed, match="something else writes Secret shop-superuser in namespace ns"):
+        world.rotate()
+    assert world.ring.roles[ROLE].password == before
+    world.assert_everybody_gets_in()
+
+
+def test_a_password_that_is_in_force_is_kept_though_somebody_writes_the_secret(world: Rotating) -> None:
+    before = world.password()
+    world.ring.before_change = lambda what: written_by_another(world, before)
+    with pytest.raises(Failed, match="it was changed in between"):
+        world.rotate()
+    world.ring.before_change = lambda what: None
+    assert world.ring.roles[ROLE].password == world.password(key="next_password") != before
+    world.assert_everybody_gets_in()
+    world.rotate()
+    world.assert_settled(before)
+
+
+def test_no_password_is_drawn_for_a_secret_that_something_else_writes(world: Rotating) -> None:
+    before, secret = world.password(), world.kube.one("Secret", SECRET)
+    secret["metadata"]["ownerReferences"] = [{"kind": "ExternalSecret", "name": "superuser"}]
+    world.kube.put(secret)
+    with pytest.raises(Failed, match="put next_password where it comes from"):
+        world.rotate()
+    assert world.ring.roles[ROLE].password == before
+    world.put("From the vault")
+    world.rotate()
+    world.assert_settled(before)
+
+
+def test_a_secret_of_another_cluster_is_not_rotated(world: Rotating) -> None:
+    secret = world.kube.one("Secret", SECRET)
+    secret["metadata"]["labels"]["cassops.kubernetes/cluster"] = "crm"
+    world.kube.put(secret)
+    with pytest.raises(Failed, match="was made for the cluster crm"):
+        world.rotate()
+
+
+def test_white_space_around_a_next_password_is_no_part_of_it(world: Rotating) -> None:
+    before = world.password()
+    world.put("new\n")
+    with pytest.raises(Failed, match="begins or ends with white space"):
+        world.rotate()
+    assert world.ring.roles[ROLE].password == before
+
+
+def test_a_next_password_that_is_no_text_is_told(world: Rotating) -> None:
+    secret = world.kube.one("Secret", SECRET)
+    secret["data"]["next_password"] = base64.b64encode(b"\xff\xfe").decode()
+    world.kube.put(secret)
+    told = world.run(datacenter_info)["datacenter"]["problems"]
+    assert any("next_password beside the one in force" in each["problem"] for each in told)
+    with pytest.raises(Failed, match="the key next_password of Secret shop-superuser is no text"):
+        world.rotate()
+
+
 def test_check_mode_tells_what_would_be_done(two: Rotating) -> None:
     before, writes = two.password(), [len(kube.writes) for kube in two.kubes]
     told = two.rotate(check=True)
