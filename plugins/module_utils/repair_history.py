@@ -109,11 +109,14 @@ def shares(
     keyspaces: Iterable[Keyspace],
     tables: Mapping[str, Collection[str]],
     done: Iterable[Repair],
+    *,
+    in_pieces: bool = False,
 ) -> list[Share]:
     """Every node's share of every keyspace that has tables, and several replicas.
 
     :param members: address -> member of the ring, of all datacenters.
     :param tables: keyspace -> its tables.
+    :param in_pieces: also ranges count that were repaired in pieces, such as those that grew since when nodes left.
     """
     by_keyspace: dict[str, list[Repair]] = {}
     for each in done:
@@ -126,7 +129,7 @@ def shares(
         if not wanted or not replicated(members, keyspace.replication):
             continue
         for node, ranges in primary_ranges(members, keyspace.replication).items():
-            moments = [repaired.covered(span) for span in ranges]
+            moments = [repaired.in_pieces(span) if in_pieces else repaired.covered(span) for span in ranges]
             known = [moment for moment in moments if moment is not None]
             last = min(known) if known and len(known) == len(moments) else None
             found.append(Share(keyspace.name, node, ranges, last))
@@ -199,6 +202,24 @@ class _Repaired:
             return self._latest[span]
         return max((self._latest[other] for other in self._around(span)), default=None)
 
+    def in_pieces(self, span: Range) -> float | None:
+        """The same, also where several that follow one another make it up."""
+        at, left = span[0], width(span)
+        moments: list[float] = []
+        while left:
+            rest = self.covered((at, span[1]))
+            if rest is not None:
+                return min([*moments, rest])
+            first = bisect.bisect_left(self._sorted, (at, -RING))
+            last = bisect.bisect_right(self._sorted, (at, RING))
+            inside = [each for each in self._sorted[first:last] if width(each) <= left]
+            if not inside:
+                return None
+            piece = max(inside, key=width)
+            moments.append(self._latest[piece])
+            at, left = piece[1], left - width(piece)
+        return min(moments)
+
     def _around(self, span: Range) -> Iterator[Range]:
         """Those that hold it; they begin at its beginning, or before it, around the end of the ring too."""
         last = bisect.bisect_right(self._sorted, (span[0], RING))
@@ -255,13 +276,20 @@ def late(
     :param since: keyspace -> table -> when it was made or changed last.
     :param done: also those before a keyspace was changed: this is about repairs that do not run any more.
     """
-    limits = alarms(keyspaces)
+    limits, done = alarms(keyspaces), list(done)
     # A new table has not been repaired, and neither was then its keyspace: what was there before tells.
     old = {
         name: [table for table, moment in since.get(name, {}).items() if now - moment > limit]
         for name, limit in limits.items()
     }
-    found = shares(members, [item for item in keyspaces if item.name in limits], old, done)
+    # Nobody tells when Cassandra's own tables were made: an upgrade brings some that no repair has met yet.
+    met = {name: {table for each in done if each.keyspace == name for table in each.tables} for name in old}
+    old = {
+        name: ([table for table in tables if table in met[name]] or tables) if name.startswith("system") else tables
+        for name, tables in old.items()
+    }
+    wanted = [item for item in keyspaces if item.name in limits]
+    found = shares(members, wanted, old, done, in_pieces=True)
     return [each for each in found if each.last is None] + outdated(found, limits, now)
 
 

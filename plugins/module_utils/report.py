@@ -173,7 +173,7 @@ def schedule_problems(work: str, schedule: Schedule) -> list[dict[str, str]]:
                 f"playbook start where a stop has suspended them. Or take cassandra_{work}.schedule out, and deploy",
             }
         )
-    if schedule.idle is not None:
+    if schedule.idle is not None and not has_failed(schedule):
         found.append(
             {
                 "problem": f"the scheduled {work}s have not begun for {age(schedule.idle)}; {last}",

@@ -33,6 +33,12 @@ options:
       - Print the tables of RV(report) as they are.
     type: bool
     default: false
+  late_repairs:
+    description:
+      - Call keyspaces whose repairs are late a problem. Turn it off where something else repairs, incrementally or in
+        pieces of its own, which Cassandra's record does not tell from none.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""

@@ -110,8 +110,10 @@ store_open() {
 # remember FILE VALUE: where it is stored. What is elsewhere, and the word that it was the beginning, is not here: it
 # begins once more.
 remember() {
-    known=$(cat "$archive/$1" 2>/dev/null) || known=$2
-    if [ "$known" != "$2" ]; then touch "$archive/lost"; fi
+    known=$(cat "$archive/$1" 2>/dev/null)
+    if [ "$known" = "$2" ]; then return 0; fi
+    # Empty it is where the volume was full, or the power went, while it was written.
+    if [ -n "$known" ]; then touch "$archive/lost"; fi
     echo "$2" >"$archive/$1"
 }
 

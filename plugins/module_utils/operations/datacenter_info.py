@@ -26,6 +26,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **QUERY,
     "superuser_secret": {"type": "str", "no_log": False},
     "show": {"type": "bool", "default": False},
+    "late_repairs": {"type": "bool", "default": True},
 }
 
 
@@ -41,7 +42,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     login, of_login = login_of(kube, cluster, params.get("superuser_secret"))
     seen = view(kube, found, cluster, datacenter, login)
     told = told_of(seen, found, of_login)
-    told["problems"] += late_repairs(kube, seen, login, ctx)
+    if params["late_repairs"]:
+        told["problems"] += late_repairs(kube, seen, login)
     lines = report.text(told)
     if params["show"]:
         # At once: other hosts show theirs at the same time.
@@ -84,13 +86,16 @@ def told_of(seen: View, found: Objects, of_login: list[dict[str, str]]) -> dict[
     return {**told, "problems": [*begun, *of_login, *told["problems"]]}
 
 
-def late_repairs(kube: Kube, seen: View, login: Credentials | None, ctx: Context) -> list[dict[str, str]]:
+def late_repairs(kube: Kube, seen: View, login: Credentials | None) -> list[dict[str, str]]:
     """What one node has on record tells it for all; a few reads of its tables."""
     if login is None or not seen.observations:
         return []
     place = Place(kube, seen.cluster, seen.datacenter, login)
-    found = attempt(lambda: repairing.record(place, min(seen.observations)))
-    if isinstance(found, CassopsError):
-        ctx.warnings.append(f"whether repairs are late is not known: {found}")
-        return []
-    return repairing.late(seen, found, kube.server_time())
+    errors = []
+    for pod in sorted(seen.observations):
+        found = attempt(lambda pod=pod: repairing.record(place, pod))  # type: ignore[misc]
+        if not isinstance(found, CassopsError):
+            return repairing.late(seen, found, kube.server_time())
+        errors.append(str(found))
+    problem = f"whether repairs are late is not known: {errors[0]}"
+    return [{"problem": problem, "advice": "see why the node does not tell; its log may say more"}]

@@ -336,6 +336,7 @@ class FakeSession:
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
             (r"SELECT \* FROM system_schema\.(\w+)", self.whole_schema),
             (r"SELECT role, resource, permissions FROM system_auth\.role_permissions", self.permissions),
+            (r"SELECT role, is_superuser FROM system_auth\.roles", self.all_roles),
             (r"SELECT keyspace_name, table_name FROM system_schema\.tables", self.names_of_tables),
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
@@ -452,6 +453,9 @@ class FakeSession:
         if table == "column_masks" and self.own_version < "5":
             raise cql.InvalidStatement(f"{self.pod}: table column_masks does not exist")
         return self.ring.system_schema.get(table, [])
+
+    def all_roles(self, consistency: str) -> list[dict[str, Any]]:
+        return [{"role": name, "is_superuser": role.superuser} for name, role in self.ring.roles.items()]
 
     def permissions(self, consistency: str) -> list[dict[str, Any]]:
         replicas = self.ring.logins_factor

@@ -246,6 +246,17 @@ def test_a_node_that_replaced_another_one_begins_under_its_own_host_id(node: Nod
     assert ["lost" in call for call in node.store()] == [False]
 
 
+@pytest.mark.parametrize("note", ["host", "repository"])
+def test_a_note_that_was_cut_off_is_no_other_store(node: Node, note: str) -> None:
+    """The volume was full, or the power went, just then."""
+    node.full(1)
+    assert ["lost" in call for call in node.store()] == [False, False]
+    (node.archive / note).write_text("")
+    node.full(2)
+    assert ["lost" in call for call in node.store()] == [False, False]
+    assert (node.archive / note).read_text()
+
+
 def test_a_node_whose_store_is_another_one_begins_there_and_again_where_it_was_before(node: Node) -> None:
     """What was written meanwhile is in the other one, and nothing in the names of segments of two starts would tell."""
     node.full(1)

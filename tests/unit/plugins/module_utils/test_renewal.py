@@ -72,7 +72,7 @@ def with_replicas(view: View, count: str) -> View:
 def test_data_and_its_largest_table_a_second_time_must_fit(size: str, fits: bool) -> None:
     """And the file system takes its part of the volume."""
     view = with_replicas(holding(whole(), {"shop": 50 * MIB, "system_auth": 10 * MIB}, 40 * MIB), "3")
-    reasons = renewal.refusals(Scene(view), view.nodes[:1], size)
+    reasons = renewal.refusals(Scene(view), view.nodes[:1], {view.nodes[0].pod: size})
     assert (reasons == []) is fits
     if not fits:
         assert (
@@ -82,16 +82,16 @@ def test_data_and_its_largest_table_a_second_time_must_fit(size: str, fits: bool
 
 def test_what_is_not_known_does_not_fit() -> None:
     view = with_replicas(holding(whole(), None, None), "3")
-    assert "is not known" in renewal.refusals(Scene(view), view.nodes[:1], "100Gi")[0]
+    assert "is not known" in renewal.refusals(Scene(view), view.nodes[:1], {view.nodes[0].pod: "100Gi"})[0]
 
 
 @pytest.mark.parametrize(("replicas", "refused"), [("1", True), ("2", True), ("3", False)])
 def test_a_volume_may_hold_the_last_copy_but_one(replicas: str, refused: bool) -> None:
     view = with_replicas(holding(whole(), {"shop": MIB}, MIB), replicas)
-    reasons = renewal.refusals(Scene(view), view.nodes[:1], "1Gi")
+    reasons = renewal.refusals(Scene(view), view.nodes[:1], {view.nodes[0].pod: "1Gi"})
     assert bool(reasons) is refused
     assert not refused or reasons[0].startswith("keyspace shop: with one node away")
 
 
 def test_nobody_is_asked_where_nothing_is_given_up() -> None:
-    assert renewal.refusals(Scene(with_replicas(whole(), "1")), [], "1Mi") == []
+    assert renewal.refusals(Scene(with_replicas(whole(), "1")), [], {}) == []

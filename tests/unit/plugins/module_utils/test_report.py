@@ -450,6 +450,12 @@ def test_scheduled_backups_that_are_suspended_are_a_problem_after_a_day() -> Non
     assert not any("suspended" in words for words in stopped), "a stop suspends them"
 
 
+def test_one_that_failed_after_a_day_is_told_once() -> None:
+    failed = Schedule("shop-dc1-repair", "15 1 * * *", begun=NIGHT, idle=33 * 3600.0)
+    (problem,) = report.problems(replace(views.whole(), schedules={"repair": failed}))
+    assert "did not end well" in problem["problem"]
+
+
 def test_scheduled_backups_that_do_not_begin_are_a_problem() -> None:
     idle = Schedule("shop-dc1-backup", "15 3 * * *", idle=2 * report.DAY)
     (problem,) = report.problems(replace(views.whole(), schedules={"backup": idle}))

@@ -342,15 +342,27 @@ def test_a_single_replica_has_nothing_to_repair(world: Rolling) -> None:
     assert [text for text in status(world) if "repair" in text] == []
 
 
-def test_a_record_that_cannot_be_read_is_a_note(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
-    days(world, 20)
+@pytest.mark.parametrize("silent", [1, 3])
+def test_where_a_record_cannot_be_read_another_node_is_asked(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch, silent: int
+) -> None:
+    days(world, 8)
     real = cql.connect
 
-    def refused(*arguments: Any, **options: Any) -> Any:
-        if options["timeout"] == repairing.READ_LIMIT:
-            raise CassopsError("no such table")
-        return real(*arguments, **options)
+    def refused(kube: Any, pod: str, *arguments: Any, **options: Any) -> Any:
+        if options["timeout"] == repairing.READ_LIMIT and pod in NODES[:silent]:
+            raise CassopsError(f"{pod}: no such table")
+        return real(kube, pod, *arguments, **options)
 
     monkeypatch.setattr(cql, "connect", refused)
-    assert status(world) == []
-    assert world.warnings == ["whether repairs are late is not known: no such table"]
+    (told,) = status(world)
+    expected = (
+        "keyspace shop: of some of it" if silent == 1 else f"whether repairs are late is not known: {NODES[0]}: no"
+    )
+    assert told.startswith(expected)
+
+
+def test_who_has_others_repair_turns_it_off(world: Rolling) -> None:
+    days(world, 8)
+    assert len(status(world)) == 1
+    assert world.run(datacenter_info, late_repairs=False)["datacenter"]["problems"] == []
