@@ -456,7 +456,7 @@ def test_a_datacenter_whose_kubernetes_is_gone_comes_back_elsewhere(namespaces: 
         namespace.apply([{key: login[key] for key in ("apiVersion", "kind", "data")} | {"metadata": named(login)}])
         regained = Datacenter(namespace, variables=lost.variables)
         regained.deploy()
-        wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_auth": "take"}
+        wanted: dict[str, Any] = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_auth": "take"}
         regained.run("restore", restore_to=moment(last + 1), **wanted).ok()
         after = regained.wait_up()
         assert {node: one.host_id for node, one in after.items()} == {node: one.host_id for node, one in before.items()}

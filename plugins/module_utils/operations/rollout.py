@@ -176,15 +176,14 @@ class Rollout:
     def refuse_lost_tables(self, sight: Sight) -> None:
         """Raise where a node that went back to 4.1 knows fewer tables than those that did not yet.
 
-        Of an upgrade that is taken back, nodes on 4.1 may never have left it: those of this run count. Before its first
-        batch all do, since a run before may have been killed.
+        Of an upgrade that is taken back, nodes on 4.1 may never have left it: those of this run count.
         """
         if not rollout_plan.change_of(sight).leads_back:
             return
         done = [pod for each in self.restarts.done for pod in each.nodes]
         sight = sight if done else self.cluster.ask_all(sight)
         older = unreadable.on(sight.view, newer=False)
-        back = [pod for pod in older if pod in done] if self.params["rollback"] and done else older
+        back = [pod for pod in older if pod in done] if self.params["rollback"] else older
         reasons = unreadable.lost_tables(self.cluster, sight.view, back)
         if reasons:
             raise CassopsError(f"The way back stops here: {'; '.join(reasons)}")
