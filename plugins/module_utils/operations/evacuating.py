@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ..kube import Forbidden, Object
 from ..observe import Objects, condition, outline, together
 from ..quantity import value
 from ..renewal import Wanted
-from ..replacement import LOCAL, NETWORK, UNKNOWN
+from ..replacement import LOCAL, NETWORK, UNKNOWN, Volume
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster
@@ -59,6 +58,7 @@ class Evacuating:
         self.option = f"{params.get('option_prefix', '')}leave_workers"
         self.prefix: str = params.get("variable_prefix", "")
         self.on_demand = bool(params.get("workers_on_demand"))
+        self.looked: dict[str | None, tuple[str, str | None]] = {}
 
     # Who is there
 
@@ -69,21 +69,39 @@ class Evacuating:
         nodes = outline(found, self.cluster.name, self.cluster.own.datacenter).nodes
         # A local volume is where its pod runs; where it is without a pod on a worker, it is asked itself.
         asked = [node for node in nodes if node.pod in known and node.worker in (None, *self.names)]
-        return [each for each in together(partial(self.look_at, found), asked) if each.worker in self.names]
+        looked = self.look_at(found, [node for node in asked if uid_of(found, node.pod) not in self.looked])
+        # A claim keeps its volume for life, and a volume its kind; what is not known yet may be known the next time.
+        self.looked.update({uid: told for uid, told in looked.items() if uid and told[0] != UNKNOWN})
+        told = {**looked, **self.looked}
+        there = [(node, *told[uid_of(found, node.pod)]) for node in asked]
+        listed = [There(node, node.worker or where or "", kind) for node, kind, where in there]
+        return [each for each in listed if each.worker in self.names]
 
-    def look_at(self, found: Objects, node: NodeView) -> There:
-        volume, where = failures.volume_of(self.kube, found, node)
-        stays = volume.kind == NETWORK and node.worker in self.names and not self.fits_elsewhere(volume.name)
-        return There(node, node.worker or where or "", LOCAL if stays else volume.kind)
+    def look_at(self, found: Objects, nodes: Sequence[NodeView]) -> dict[str | None, tuple[str, str | None]]:
+        """Uid of a node's claim -> what kind its volume is of, and the worker that it is on."""
+        others = self.others() if nodes else None
 
-    def fits_elsewhere(self, volume: str | None) -> bool:
-        """Whether any other worker could have the volume: drivers of local ones may use labels that nobody knows."""
+        def look(node: NodeView) -> tuple[str, str | None]:
+            volume, where = failures.volume_of(self.kube, found, node)
+            return self.kind_among(others, volume) if volume.kind == NETWORK else volume.kind, where
+
+        return dict(zip((uid_of(found, node.pod) for node in nodes), together(look, nodes), strict=True))
+
+    def others(self) -> list[Object] | None:
+        """The workers that are not to be left; None where they may not be read."""
         try:
-            pv, workers = failures.persistent_volume(self.kube, volume), self.kube.list("Node")
+            return [item for item in self.kube.list("Node") if item["metadata"]["name"] not in self.names]
         except Forbidden:
-            return True
-        others = [item for item in workers if item["metadata"]["name"] not in self.names]
-        return self.on_demand or pv is None or any(reaches(pv, item) for item in others)
+            return None
+
+    def kind_among(self, others: Sequence[Object] | None, volume: Volume) -> str:
+        """Whether a volume that counts as one of the network stays: drivers of local ones may use labels that nobody
+        knows."""
+        pv = failures.persistent_volume(self.kube, volume.name)
+        if self.on_demand or pv is None or others is None or any(reaches(pv, item) for item in others):
+            return NETWORK
+        # A worker that its driver has not registered on yet, such as one of a new pool, has no such label.
+        return LOCAL if any(labelled(pv, item) for item in others) else UNKNOWN
 
     def leaving(self, found: Objects) -> dict[str, str]:
         """Claim -> the worker that its volume stays on."""
@@ -149,7 +167,8 @@ class Evacuating:
     def not_known(self, there: Iterable[There]) -> list[str]:
         return [
             f"whether the volume of {each.node.pod} stays on worker {each.worker} is not known: see kubectl describe "
-            f"pvc data-{each.node.pod}"
+            f"pvc data-{each.node.pod}. If no other worker has the labels of its volume's node affinity yet, its "
+            "driver has to register there first"
             for each in there
             if each.kind == UNKNOWN
         ]
@@ -234,14 +253,32 @@ class Evacuating:
         )
 
 
+def uid_of(found: Objects, pod: str) -> str | None:
+    claim = found.get("PersistentVolumeClaim", f"data-{pod}")
+    return claim["metadata"]["uid"] if claim else None
+
+
 def reaches(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
     """Whether a volume's node affinity lets it be used on a worker, by the labels that it wants."""
-    labels = worker["metadata"].get("labels", {})
-    terms = pv["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", ())
+    labels, terms = worker["metadata"].get("labels", {}), rules_of(pv)
     return not terms or any(
-        all(rule["operator"] != "In" or labels.get(rule["key"]) in rule["values"] for rule in term["matchExpressions"])
-        for term in terms
+        all(rule["operator"] != "In" or labels.get(rule["key"]) in rule["values"] for rule in rules) for rules in terms
     )
+
+
+def labelled(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
+    """Whether a worker has the labels that a volume's node affinity asks for, of whatever values.
+
+    A driver puts its labels on each worker that it makes volumes for.
+    """
+    labels, terms = worker["metadata"].get("labels", {}), rules_of(pv)
+    return not terms or any(all(rule["key"] in labels for rule in rules) for rules in terms)
+
+
+def rules_of(pv: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:
+    """The labels that a volume wants of its worker, for each way to have it."""
+    terms = pv["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", ())
+    return [term.get("matchExpressions", ()) for term in terms]
 
 
 def takes(worker: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:

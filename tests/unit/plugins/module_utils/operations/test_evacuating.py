@@ -89,6 +89,15 @@ def follow(world: World, pod: str) -> None:
     del spec["local"], spec["nodeAffinity"]
 
 
+def bind(world: World, pod: str, key: str) -> dict[str, Any]:
+    """The driver of its volume has a label of its own for workers, and says m-1 of this one."""
+    spec: dict[str, Any] = world.kube.one("PersistentVolume", claim(world, pod)["spec"]["volumeName"])["spec"]
+    spec.pop("local")
+    rule = {"key": key, "operator": "In", "values": ["m-1"]}
+    spec["nodeAffinity"]["required"]["nodeSelectorTerms"] = [{"matchExpressions": [rule]}]
+    return spec
+
+
 # --- the whole way ----------------------------------------------------------------------------------------------------
 
 
@@ -320,10 +329,8 @@ def test_a_volume_that_no_other_worker_could_have_does_not_follow(world: World) 
     """A driver of local volumes that nobody knows; a label that others have too is that of a zone."""
     before, name = world.identities(), worker_of(world, FIRST)
     cordon(world, name)
-    pv, worker = world.kube.one("PersistentVolume", claim(world, FIRST)["spec"]["volumeName"]), "example.com/machine"
-    del pv["spec"]["local"]
-    rule = {"key": worker, "operator": "In", "values": ["m-1"]}
-    pv["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"] = [{"matchExpressions": [rule]}]
+    worker = "example.com/machine"
+    bind(world, FIRST, worker)
     for each in (name, "a3"):
         world.kube.one("Node", each)["metadata"]["labels"][worker] = "m-1"
     assert leave(world, name, check=True)["changed"] is False
@@ -331,6 +338,45 @@ def test_a_volume_that_no_other_worker_could_have_does_not_follow(world: World) 
     assert leave(world, name, check=True, workers_on_demand=True)["changed"] is False
     assert [each["node"] for each in leave(world, name)["replaced"]] == [FIRST]
     world.assert_whole(before)
+
+
+def test_workers_are_listed_once_for_all_that_follow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many nodes there are, and however often it is asked who is there."""
+    names, listed, read = [worker_of(world, FIRST), worker_of(world, NODES[2])], world.kube.list, []
+    cordon(world, *names)
+    for pod in (FIRST, NODES[2]):
+        follow(world, pod)
+
+    def counted(kind: str, *arguments: Any, **options: Any) -> list[Object]:
+        read.append(kind)
+        return listed(kind, *arguments, **options)
+
+    monkeypatch.setattr(world.kube, "list", counted)
+    assert world.run(volume, size="1Gi", leave_workers=names)["changed"] is False
+    assert len(world.warnings) == len(names)
+    # For who is there, and for where they could go.
+    assert read.count("Node") == 2
+
+
+def test_a_driver_that_has_not_registered_on_another_worker_yet(world: World) -> None:
+    """Such as on a new pool: nobody can tell that its volumes do not follow."""
+    name, key = worker_of(world, FIRST), "example.com/pool"
+    cordon(world, name)
+    bind(world, FIRST, key)
+    world.kube.one("Node", name)["metadata"]["labels"][key] = "m-1"
+    words = refused(world, name)
+    assert f"whether the volume of {FIRST} stays on worker {name} is not known" in words
+    assert "its driver has to register there first" in words
+    world.kube.one("Node", "a3")["metadata"]["labels"][key] = "m-1"
+    assert leave(world, name, check=True)["changed"] is False
+
+
+def test_a_volume_that_names_no_labels(world: World) -> None:
+    name = worker_of(world, FIRST)
+    cordon(world, name)
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}]
+    bind(world, FIRST, "")["nodeAffinity"]["required"]["nodeSelectorTerms"] = terms
+    assert leave(world, name, check=True)["changed"] is False
 
 
 # --- killed, and uncordoned -------------------------------------------------------------------------------------------
