@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from ..kube import Forbidden, Object
@@ -23,7 +24,7 @@ from ..replacement import LOCAL, NETWORK, UNKNOWN, Volume
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster
-from .preflight import allocatable, schedulable
+from .preflight import allocatable, is_default, schedulable
 
 MANIFEST = "extensions/kubernetes/rbac-workers.yml"
 # What kubectl cordon puts on a worker. Who tolerates it is not kept off by a cordon at all.
@@ -122,8 +123,11 @@ class Evacuating:
 
     # Whether
 
-    def refusals(self, found: Objects, wanted: Wanted) -> list[str]:
-        """Every reason why the nodes may not leave the workers."""
+    def refusals(self, found: Objects, wanted: Wanted, begun: bool = False) -> list[str]:
+        """Every reason why the nodes may not leave the workers.
+
+        :param begun: the run is under way: who deletes a worker meanwhile that is empty does not end it.
+        """
         if not self.names:
             return []
         try:
@@ -137,7 +141,7 @@ class Evacuating:
         there = self.there(found)
         going = [each for each in there if each.kind == LOCAL]
         return [
-            *self.unknown(found, workers),
+            *(() if begun else self.unknown(found, workers)),
             *self.open(workers),
             *self.not_known(there),
             *self.not_kept_off(found, going),
@@ -191,25 +195,45 @@ class Evacuating:
     def class_that_binds(self, found: Objects, there: There, wanted: Wanted) -> str:
         claim = found.all("PersistentVolumeClaim")[f"data-{there.node.pod}"]
         own = claim["spec"].get("storageClassName")
-        name = wanted.storage_class or own
-        # Kubernetes writes that only where it waited.
-        waits = name == own and failures.SELECTED in (claim["metadata"].get("annotations") or {})
+        name = self.named_class(found, there, wanted)
         try:
-            if name:
-                waits = (self.kube.get("StorageClass", name) or {}).get("volumeBindingMode") == WAITS
+            item = self.class_of(name)
         except Forbidden:
-            if not waits:
-                return (
-                    f"whether volumes of the StorageClass {name} wait for their pods ({WAITS}) is not known: these "
-                    "credentials may not read it. Run it with some that may"
-                )
-        if waits:
+            name = own if name is None else name
+            # Kubernetes writes that only where it waited.
+            if name == own and failures.SELECTED in (claim["metadata"].get("annotations") or {}):
+                return ""
+            return (
+                f"whether volumes of the StorageClass {name} wait for their pods ({WAITS}) is not known: these "
+                "credentials may not read it. Run it with some that may"
+            )
+        if name and item is None:
+            return f"storage_class: there is no StorageClass {name}"
+        if (item or {}).get("volumeBindingMode") == WAITS:
             return ""
-        which = f"volumes of the StorageClass {name}" if name else "volumes without a StorageClass"
+        which = f"volumes of the StorageClass {item['metadata']['name']}" if item else "volumes without a StorageClass"
         return (
             f"{which} are bound before their pods have workers, so a new one could be on the worker that is left: it "
             f"needs a class with volumeBindingMode: {WAITS}"
         )
+
+    def named_class(self, found: Objects, there: There, wanted: Wanted) -> str | None:
+        """The class that the node's next claim names; None where it gets the default one."""
+        stateful_set = found.get("StatefulSet", there.node.pod.rpartition("-")[0])
+        asked_for = stateful_set["spec"]["volumeClaimTemplates"][0]["spec"] if stateful_set else {}
+        name: str | None = wanted.storage_class or asked_for.get("storageClassName")
+        return name
+
+    def class_of(self, name: str | None) -> Object | None:
+        """The class of that name; without one that which is the default by now.
+
+        :raises Forbidden: classes may not be read.
+        """
+        if name is not None:
+            return self.kube.get("StorageClass", name) if name else None
+        # Of several defaults Kubernetes takes the newest.
+        defaults = [item for item in self.kube.list("StorageClass") if is_default(item)]
+        return max(defaults, key=lambda item: str(item["metadata"].get("creationTimestamp")), default=None)
 
     def set_aside(self, volumes: Iterable[Object], going: Iterable[There]) -> list[str]:
         """Volumes on those workers that somebody has set aside for the nodes' next claims: they bind at once."""
@@ -305,12 +329,30 @@ def tolerated(taint: Mapping[str, Any], tolerations: Iterable[Mapping[str, Any]]
     )
 
 
-def requests(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pod asks for, of all its containers."""
-    total: dict[str, Any] = {}
-    for container in spec["containers"]:
-        for resource, amount in container.get("resources", {}).get("requests", {}).items():
-            total[resource] = total.get(resource, 0) + value(str(amount))
+def requests(spec: Mapping[str, Any]) -> dict[str, Fraction]:
+    """What a pod asks for: what runs side by side in all, or what starts before it where that is more."""
+    before = spec.get("initContainers", ())
+    beside = [*spec["containers"], *(each for each in before if each.get("restartPolicy") == "Always")]
+    total = added(asked(each) for each in beside)
+    for each in before:
+        for resource, amount in asked(each).items():
+            total[resource] = max(total.get(resource, amount), amount)
+    return added([total, exact(spec.get("overhead", {}))])
+
+
+def asked(container: Mapping[str, Any]) -> dict[str, Fraction]:
+    return exact(container.get("resources", {}).get("requests", {}))
+
+
+def exact(amounts: Mapping[str, Any]) -> dict[str, Fraction]:
+    return {resource: value(str(amount)) for resource, amount in amounts.items()}
+
+
+def added(amounts: Iterable[Mapping[str, Fraction]]) -> dict[str, Fraction]:
+    total: dict[str, Fraction] = {}
+    for each in amounts:
+        for resource, amount in each.items():
+            total[resource] = total.get(resource, Fraction()) + amount
     return total
 
 
