@@ -19,7 +19,7 @@ from typing import Any
 from ..kube import Forbidden, Object
 from ..observe import Objects, condition, outline, together
 from ..quantity import value
-from ..renewal import Wanted
+from ..renewal import Wanted, less
 from ..replacement import LOCAL, NETWORK, UNKNOWN, Volume
 from ..view import NodeView
 from . import failures
@@ -29,6 +29,8 @@ from .preflight import allocatable, is_default, schedulable
 MANIFEST = "extensions/kubernetes/rbac-workers.yml"
 # What kubectl cordon puts on a worker. Who tolerates it is not kept off by a cordon at all.
 CORDON: Mapping[str, str] = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+# Of classes whose volumes somebody makes by hand.
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
 WAITS = "WaitForFirstConsumer"
 """The binding mode of classes whose volumes are chosen after their pods' workers."""
 
@@ -147,7 +149,7 @@ class Evacuating:
             *self.not_kept_off(found, going),
             *self.bound_at_once(found, going, wanted),
             *self.set_aside(volumes, going),
-            *self.without_place(found, workers, going),
+            *self.without_place(found, workers, volumes, going, wanted),
         ]
 
     def unknown(self, found: Objects, workers: Collection[str]) -> list[str]:
@@ -195,7 +197,7 @@ class Evacuating:
     def class_that_binds(self, found: Objects, there: There, wanted: Wanted) -> str:
         claim = found.all("PersistentVolumeClaim")[f"data-{there.node.pod}"]
         own = claim["spec"].get("storageClassName")
-        name = self.named_class(found, there, wanted)
+        name = self.named_class(found, there.node.pod, wanted)
         try:
             item = self.class_of(name)
         except Forbidden:
@@ -217,9 +219,9 @@ class Evacuating:
             f"needs a class with volumeBindingMode: {WAITS}"
         )
 
-    def named_class(self, found: Objects, there: There, wanted: Wanted) -> str | None:
+    def named_class(self, found: Objects, pod: str, wanted: Wanted) -> str | None:
         """The class that the node's next claim names; None where it gets the default one."""
-        stateful_set = found.get("StatefulSet", there.node.pod.rpartition("-")[0])
+        stateful_set = found.get("StatefulSet", pod.rpartition("-")[0])
         asked_for = stateful_set["spec"]["volumeClaimTemplates"][0]["spec"] if stateful_set else {}
         name: str | None = wanted.storage_class or asked_for.get("storageClassName")
         return name
@@ -248,33 +250,122 @@ class Evacuating:
             and (where := failures.worker_with(self.kube, failures.bound_to(pv))) in self.names
         ]
 
-    def without_place(self, found: Objects, workers: Mapping[str, Object], going: Iterable[There]) -> list[str]:
-        """Nodes that no other worker could take, by what the workers can allocate in all."""
+    def without_place(
+        self,
+        found: Objects,
+        workers: Mapping[str, Object],
+        volumes: Sequence[Object],
+        going: Iterable[There],
+        wanted: Wanted,
+    ) -> list[str]:
+        """Nodes that no other worker could take, by what the workers can allocate in all, or give a volume."""
         if self.on_demand:
             return []
         pods = {each.node.pod: pod["spec"] for each in going if (pod := found.get("Pod", each.node.pod))}
         taken = {pod["spec"].get("nodeName") for pod in found.all("Pod").values()}
         others = {name: item for name, item in workers.items() if name not in self.names}
+        sources = self.sources(found, others, volumes, [*pods], wanted)
         places = {
             name: frozenset(
                 worker
                 for worker, item in others.items()
-                if takes(item, spec) and not (stays_alone(spec) and worker in taken)
+                if takes(item, spec) and sources[name].gives(item) and not (stays_alone(spec) and worker in taken)
             )
             for name, spec in pods.items()
         }
         alone = {name for name, spec in pods.items() if stays_alone(spec)}
-        return [self.crowded(names, free, pods[names[0]]) for names, free in too_many(places, alone)]
+        return [self.crowded(names, free, pods[names[0]], sources[names[0]]) for names, free in too_many(places, alone)]
 
-    def crowded(self, names: Sequence[str], free: Collection[str], spec: Mapping[str, Any]) -> str:
-        labels = ", ".join(f"{key}={label}" for key, label in spec.get("nodeSelector", {}).items())
+    def sources(
+        self,
+        found: Objects,
+        others: Mapping[str, Object],
+        volumes: Sequence[Object],
+        pods: Sequence[str],
+        wanted: Wanted,
+    ) -> dict[str, Source]:
+        """Where nodes' next volumes come from, as far as it may be read."""
+        named = {pod: self.named_class(found, pod, wanted) for pod in pods}
+        classes = {name: self.class_if_readable(name) for name in named.values()}
+        offers = {
+            name: self.offered(item, others, volumes, pods, wanted.size)
+            for name, item in classes.items()
+            if item and item.get("provisioner") == NO_PROVISIONER
+        }
+        by_name = {pv["metadata"]["name"]: pv for pv in volumes}
+        sources = {}
+        for pod, name in named.items():
+            item = classes[name]
+            its_class = item["metadata"]["name"] if item else name
+            old = by_name.get(found.all("PersistentVolumeClaim")[f"data-{pod}"]["spec"].get("volumeName"))
+            same = old is not None and its_class in (None, old["spec"].get("storageClassName"))
+            sources[pod] = Source(f"{wanted.size} (class {its_class})", old if same else None, offers.get(name))
+        return sources
+
+    def class_if_readable(self, name: str | None) -> Object | None:
+        try:
+            return self.class_of(name)
+        except Forbidden:
+            return None
+
+    def offered(
+        self,
+        item: Object,
+        others: Mapping[str, Object],
+        volumes: Sequence[Object],
+        pods: Collection[str],
+        size: str,
+    ) -> frozenset[str]:
+        """The workers on which there is a volume of a class for the nodes that nobody has yet."""
+        claims = [(self.kube.namespace, f"data-{pod}") for pod in pods]
+        free = [
+            pv
+            for pv in volumes
+            if pv["spec"].get("storageClassName") == item["metadata"]["name"]
+            and pv.get("status", {}).get("phase") == "Available"
+            and not less(str(pv["spec"].get("capacity", {}).get("storage", "0")), size)
+            and (not (ref := pv["spec"].get("claimRef")) or (ref.get("namespace"), ref.get("name")) in claims)
+        ]
+        return frozenset(name for name, worker in others.items() if any(reaches(pv, worker) for pv in free))
+
+    def crowded(self, names: Sequence[str], free: Collection[str], spec: Mapping[str, Any], source: Source) -> str:
+        selector = spec.get("nodeSelector", {})
+        labels = ", ".join(f"{key}={label}" for key, label in selector.items())
         need = "needs another worker" if len(names) == 1 else f"need {len(names)} other workers"
         alone = ", and without a node of this datacenter" if stays_alone(spec) else ""
         return (
-            f"{', '.join(names)} {need}{f' with {labels}' if labels else ''}; ready, taking pods, large enough{alone} "
-            f"there is {', '.join(sorted(free)) or 'none'}. Add workers, or set {self.prefix}workers_on_demand where "
-            f"Kubernetes adds them, or {self.prefix}allow_shared_workers (then deploy and restart)"
+            f"{', '.join(names)} {need}{f' with {labels}' if labels else ''}; ready, taking pods, large enough"
+            f"{source.words(selector)}{alone} there is {', '.join(sorted(free)) or 'none'}. Add workers, or set "
+            f"{self.prefix}workers_on_demand where Kubernetes adds them, or {self.prefix}allow_shared_workers (then "
+            "deploy and restart)"
         )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a node's next volume comes from.
+
+    :param volume: what is wanted.
+    :param old: the volume that it has, where the next one is made by the same driver.
+    :param workers: those on which one is to be had; None where volumes are made when they are asked for.
+    """
+
+    volume: str
+    old: Mapping[str, Any] | None
+    workers: frozenset[str] | None
+
+    def gives(self, worker: Mapping[str, Any]) -> bool:
+        if self.workers is not None:
+            return worker["metadata"]["name"] in self.workers
+        return self.old is None or labelled(self.old, worker)
+
+    def words(self, known: Collection[str]) -> str:
+        """:param known: labels that are told anyway."""
+        if self.workers is not None:
+            return f", with an Available volume of {self.volume}"
+        keys = {rule["key"] for rules in rules_of(self.old) for rule in rules} if self.old else set()
+        told = sorted(keys - {failures.HOSTNAME, *known})
+        return f", with the label {', '.join(told)} of its volume's driver" if told else ""
 
 
 def uid_of(found: Objects, pod: str) -> str | None:

@@ -96,6 +96,7 @@ def bind(world: World, pod: str, key: str) -> dict[str, Any]:
     """The driver of its volume has a label of its own for workers, and says m-1 of this one."""
     spec: dict[str, Any] = world.kube.one("PersistentVolume", claim(world, pod)["spec"]["volumeName"])["spec"]
     spec.pop("local")
+    spec["storageClassName"] = "local"
     rule = {"key": key, "operator": "In", "values": ["m-1"]}
     spec["nodeAffinity"]["required"]["nodeSelectorTerms"] = [{"matchExpressions": [rule]}]
     return spec
@@ -252,6 +253,53 @@ def test_a_worker_that_is_not_ready(world: World) -> None:
     cordon(world, name)
     world.kube.off.add("a3")
     assert "needs another worker" in refused(world, name)
+
+
+def test_a_worker_that_the_driver_does_not_serve(world: World) -> None:
+    """Its volume would be gone, and no other could be made there."""
+    name, key = worker_of(world, FIRST), "topology.example.com/node"
+    cordon(world, name)
+    bind(world, FIRST, key)
+    labels = world.kube.one("Node", name)["metadata"]["labels"]
+    labels[key] = "m-1"
+    words = refused(world, name)
+    assert f"{FIRST} needs another worker with topology.kubernetes.io/zone=a; ready, taking pods, large enough" in words
+    assert f"large enough, with the label {key} of its volume's driver, and without a node of this datacenter" in words
+    # Another class is of another driver.
+    other = {"storage": {"size": "1Gi", "class": "fast"}, "replace_volumes": True}
+    assert len(leave(world, name, check=True, **other)["changes"]) > 1
+    world.kube.one("Node", "a3")["metadata"]["labels"][key] = "m-2"
+    assert len(leave(world, name, check=True)["changes"]) == 1
+
+
+def test_volumes_that_are_made_by_hand(world: World) -> None:
+    """There must be one to be had on the other worker."""
+    name = worker_of(world, FIRST)
+    cordon(world, name)
+    world.kube.one("StorageClass", "local")["provisioner"] = evacuating.NO_PROVISIONER
+    words = "large enough, with an Available volume of 1Gi (class local), and without a node of this datacenter there"
+    assert f"{words} is none" in refused(world, name)
+    rule = {"key": failures.HOSTNAME, "operator": "In", "values": ["a3"]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}
+    spec = {"storageClassName": "local", "capacity": {"storage": "1Gi"}, "nodeAffinity": affinity}
+    free = {"kind": "PersistentVolume", "metadata": {"name": "kept"}, "spec": spec, "status": {"phase": "Available"}}
+    world.kube.put(free)
+    assert len(leave(world, name, check=True)["changes"]) == 1
+    changes: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (spec, {"capacity": {"storage": "1Mi"}}),
+        (spec, {"storageClassName": "fast"}),
+        (spec, {"claimRef": {"namespace": "elsewhere", "name": f"data-{FIRST}"}}),
+        (rule, {"values": ["b3"]}),
+        (free, {"status": {"phase": "Released"}}),
+    ]
+    for where, change in changes:
+        before = {**where}
+        where.update(change)
+        assert words in refused(world, name)
+        where.clear()
+        where.update(before)
+    spec["claimRef"] = {"namespace": world.kube.namespace, "name": f"data-{FIRST}"}
+    assert len(leave(world, name, check=True)["changes"]) == 1
 
 
 def test_workers_that_may_not_be_read(world: World) -> None:
