@@ -13,22 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from fractions import Fraction
 from typing import Any
 
 from ..kube import Forbidden, Object
 from ..observe import Objects, condition, outline, together
 from ..quantity import value
-from ..renewal import Wanted
-from ..replacement import LOCAL, NETWORK, UNKNOWN
+from ..renewal import Wanted, less
+from ..replacement import LOCAL, NETWORK, UNKNOWN, Volume
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster
-from .preflight import allocatable, schedulable
+from .preflight import allocatable, is_default, schedulable
 
 MANIFEST = "extensions/kubernetes/rbac-workers.yml"
 # What kubectl cordon puts on a worker. Who tolerates it is not kept off by a cordon at all.
 CORDON: Mapping[str, str] = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+# Of classes whose volumes somebody makes by hand.
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
 WAITS = "WaitForFirstConsumer"
 """The binding mode of classes whose volumes are chosen after their pods' workers."""
 
@@ -59,6 +61,7 @@ class Evacuating:
         self.option = f"{params.get('option_prefix', '')}leave_workers"
         self.prefix: str = params.get("variable_prefix", "")
         self.on_demand = bool(params.get("workers_on_demand"))
+        self.looked: dict[str | None, tuple[str, str | None]] = {}
 
     # Who is there
 
@@ -69,21 +72,39 @@ class Evacuating:
         nodes = outline(found, self.cluster.name, self.cluster.own.datacenter).nodes
         # A local volume is where its pod runs; where it is without a pod on a worker, it is asked itself.
         asked = [node for node in nodes if node.pod in known and node.worker in (None, *self.names)]
-        return [each for each in together(partial(self.look_at, found), asked) if each.worker in self.names]
+        looked = self.look_at(found, [node for node in asked if uid_of(found, node.pod) not in self.looked])
+        # A claim keeps its volume for life, and a volume its kind; what is not known yet may be known the next time.
+        self.looked.update({uid: told for uid, told in looked.items() if uid and told[0] != UNKNOWN})
+        told = {**looked, **self.looked}
+        there = [(node, *told[uid_of(found, node.pod)]) for node in asked]
+        listed = [There(node, node.worker or where or "", kind) for node, kind, where in there]
+        return [each for each in listed if each.worker in self.names]
 
-    def look_at(self, found: Objects, node: NodeView) -> There:
-        volume, where = failures.volume_of(self.kube, found, node)
-        stays = volume.kind == NETWORK and node.worker in self.names and not self.fits_elsewhere(volume.name)
-        return There(node, node.worker or where or "", LOCAL if stays else volume.kind)
+    def look_at(self, found: Objects, nodes: Sequence[NodeView]) -> dict[str | None, tuple[str, str | None]]:
+        """Uid of a node's claim -> what kind its volume is of, and the worker that it is on."""
+        others = self.others() if nodes else None
 
-    def fits_elsewhere(self, volume: str | None) -> bool:
-        """Whether any other worker could have the volume: drivers of local ones may use labels that nobody knows."""
+        def look(node: NodeView) -> tuple[str, str | None]:
+            volume, where = failures.volume_of(self.kube, found, node)
+            return self.kind_among(others, volume) if volume.kind == NETWORK else volume.kind, where
+
+        return dict(zip((uid_of(found, node.pod) for node in nodes), together(look, nodes), strict=True))
+
+    def others(self) -> list[Object] | None:
+        """The workers that are not to be left; None where they may not be read."""
         try:
-            pv, workers = failures.persistent_volume(self.kube, volume), self.kube.list("Node")
+            return [item for item in self.kube.list("Node") if item["metadata"]["name"] not in self.names]
         except Forbidden:
-            return True
-        others = [item for item in workers if item["metadata"]["name"] not in self.names]
-        return self.on_demand or pv is None or any(reaches(pv, item) for item in others)
+            return None
+
+    def kind_among(self, others: Sequence[Object] | None, volume: Volume) -> str:
+        """Whether a volume that counts as one of the network stays: drivers of local ones may use labels that nobody
+        knows."""
+        pv = failures.persistent_volume(self.kube, volume.name)
+        if self.on_demand or pv is None or others is None or any(reaches(pv, item) for item in others):
+            return NETWORK
+        # A worker that its driver has not registered on yet, such as one of a new pool, has no such label.
+        return LOCAL if any(labelled(pv, item) for item in others) else UNKNOWN
 
     def leaving(self, found: Objects) -> dict[str, str]:
         """Claim -> the worker that its volume stays on."""
@@ -104,8 +125,11 @@ class Evacuating:
 
     # Whether
 
-    def refusals(self, found: Objects, wanted: Wanted) -> list[str]:
-        """Every reason why the nodes may not leave the workers."""
+    def refusals(self, found: Objects, wanted: Wanted, begun: bool = False) -> list[str]:
+        """Every reason why the nodes may not leave the workers.
+
+        :param begun: the run is under way: who deletes a worker meanwhile that is empty does not end it.
+        """
         if not self.names:
             return []
         try:
@@ -119,13 +143,13 @@ class Evacuating:
         there = self.there(found)
         going = [each for each in there if each.kind == LOCAL]
         return [
-            *self.unknown(found, workers),
+            *(() if begun else self.unknown(found, workers)),
             *self.open(workers),
             *self.not_known(there),
             *self.not_kept_off(found, going),
             *self.bound_at_once(found, going, wanted),
             *self.set_aside(volumes, going),
-            *self.without_place(found, workers, going),
+            *self.without_place(found, workers, volumes, going, wanted),
         ]
 
     def unknown(self, found: Objects, workers: Collection[str]) -> list[str]:
@@ -149,7 +173,8 @@ class Evacuating:
     def not_known(self, there: Iterable[There]) -> list[str]:
         return [
             f"whether the volume of {each.node.pod} stays on worker {each.worker} is not known: see kubectl describe "
-            f"pvc data-{each.node.pod}"
+            f"pvc data-{each.node.pod}. If no other worker has the labels of its volume's node affinity yet, its "
+            "driver has to register there first"
             for each in there
             if each.kind == UNKNOWN
         ]
@@ -172,25 +197,45 @@ class Evacuating:
     def class_that_binds(self, found: Objects, there: There, wanted: Wanted) -> str:
         claim = found.all("PersistentVolumeClaim")[f"data-{there.node.pod}"]
         own = claim["spec"].get("storageClassName")
-        name = wanted.storage_class or own
-        # Kubernetes writes that only where it waited.
-        waits = name == own and failures.SELECTED in (claim["metadata"].get("annotations") or {})
+        name = self.named_class(found, there.node.pod, wanted)
         try:
-            if name:
-                waits = (self.kube.get("StorageClass", name) or {}).get("volumeBindingMode") == WAITS
+            item = self.class_of(name)
         except Forbidden:
-            if not waits:
-                return (
-                    f"whether volumes of the StorageClass {name} wait for their pods ({WAITS}) is not known: these "
-                    "credentials may not read it. Run it with some that may"
-                )
-        if waits:
+            name = own if name is None else name
+            # Kubernetes writes that only where it waited.
+            if name == own and failures.SELECTED in (claim["metadata"].get("annotations") or {}):
+                return ""
+            return (
+                f"whether volumes of the StorageClass {name} wait for their pods ({WAITS}) is not known: these "
+                "credentials may not read it. Run it with some that may"
+            )
+        if name and item is None:
+            return f"storage_class: there is no StorageClass {name}"
+        if (item or {}).get("volumeBindingMode") == WAITS:
             return ""
-        which = f"volumes of the StorageClass {name}" if name else "volumes without a StorageClass"
+        which = f"volumes of the StorageClass {item['metadata']['name']}" if item else "volumes without a StorageClass"
         return (
             f"{which} are bound before their pods have workers, so a new one could be on the worker that is left: it "
             f"needs a class with volumeBindingMode: {WAITS}"
         )
+
+    def named_class(self, found: Objects, pod: str, wanted: Wanted) -> str | None:
+        """The class that the node's next claim names; None where it gets the default one."""
+        stateful_set = found.get("StatefulSet", pod.rpartition("-")[0])
+        asked_for = stateful_set["spec"]["volumeClaimTemplates"][0]["spec"] if stateful_set else {}
+        name: str | None = wanted.storage_class or asked_for.get("storageClassName")
+        return name
+
+    def class_of(self, name: str | None) -> Object | None:
+        """The class of that name; without one that which is the default by now.
+
+        :raises Forbidden: classes may not be read.
+        """
+        if name is not None:
+            return self.kube.get("StorageClass", name) if name else None
+        # Of several defaults Kubernetes takes the newest.
+        defaults = [item for item in self.kube.list("StorageClass") if is_default(item)]
+        return max(defaults, key=lambda item: str(item["metadata"].get("creationTimestamp")), default=None)
 
     def set_aside(self, volumes: Iterable[Object], going: Iterable[There]) -> list[str]:
         """Volumes on those workers that somebody has set aside for the nodes' next claims: they bind at once."""
@@ -205,43 +250,150 @@ class Evacuating:
             and (where := failures.worker_with(self.kube, failures.bound_to(pv))) in self.names
         ]
 
-    def without_place(self, found: Objects, workers: Mapping[str, Object], going: Iterable[There]) -> list[str]:
-        """Nodes that no other worker could take, by what the workers can allocate in all."""
+    def without_place(
+        self,
+        found: Objects,
+        workers: Mapping[str, Object],
+        volumes: Sequence[Object],
+        going: Iterable[There],
+        wanted: Wanted,
+    ) -> list[str]:
+        """Nodes that no other worker could take, by what the workers can allocate in all, or give a volume."""
         if self.on_demand:
             return []
         pods = {each.node.pod: pod["spec"] for each in going if (pod := found.get("Pod", each.node.pod))}
         taken = {pod["spec"].get("nodeName") for pod in found.all("Pod").values()}
         others = {name: item for name, item in workers.items() if name not in self.names}
+        sources = self.sources(found, others, volumes, [*pods], wanted)
         places = {
             name: frozenset(
                 worker
                 for worker, item in others.items()
-                if takes(item, spec) and not (stays_alone(spec) and worker in taken)
+                if takes(item, spec) and sources[name].gives(item) and not (stays_alone(spec) and worker in taken)
             )
             for name, spec in pods.items()
         }
         alone = {name for name, spec in pods.items() if stays_alone(spec)}
-        return [self.crowded(names, free, pods[names[0]]) for names, free in too_many(places, alone)]
+        return [self.crowded(names, free, pods[names[0]], sources[names[0]]) for names, free in too_many(places, alone)]
 
-    def crowded(self, names: Sequence[str], free: Collection[str], spec: Mapping[str, Any]) -> str:
-        labels = ", ".join(f"{key}={label}" for key, label in spec.get("nodeSelector", {}).items())
+    def sources(
+        self,
+        found: Objects,
+        others: Mapping[str, Object],
+        volumes: Sequence[Object],
+        pods: Sequence[str],
+        wanted: Wanted,
+    ) -> dict[str, Source]:
+        """Where nodes' next volumes come from, as far as it may be read."""
+        named = {pod: self.named_class(found, pod, wanted) for pod in pods}
+        classes = {name: self.class_if_readable(name) for name in named.values()}
+        offers = {
+            name: self.offered(item, others, volumes, pods, wanted.size)
+            for name, item in classes.items()
+            if item and item.get("provisioner") == NO_PROVISIONER
+        }
+        by_name = {pv["metadata"]["name"]: pv for pv in volumes}
+        sources = {}
+        for pod, name in named.items():
+            item = classes[name]
+            its_class = item["metadata"]["name"] if item else name
+            old = by_name.get(found.all("PersistentVolumeClaim")[f"data-{pod}"]["spec"].get("volumeName"))
+            same = old is not None and its_class in (None, old["spec"].get("storageClassName"))
+            sources[pod] = Source(f"{wanted.size} (class {its_class})", old if same else None, offers.get(name))
+        return sources
+
+    def class_if_readable(self, name: str | None) -> Object | None:
+        try:
+            return self.class_of(name)
+        except Forbidden:
+            return None
+
+    def offered(
+        self,
+        item: Object,
+        others: Mapping[str, Object],
+        volumes: Sequence[Object],
+        pods: Collection[str],
+        size: str,
+    ) -> frozenset[str]:
+        """The workers on which there is a volume of a class for the nodes that nobody has yet."""
+        claims = [(self.kube.namespace, f"data-{pod}") for pod in pods]
+        free = [
+            pv
+            for pv in volumes
+            if pv["spec"].get("storageClassName") == item["metadata"]["name"]
+            and pv.get("status", {}).get("phase") == "Available"
+            and not less(str(pv["spec"].get("capacity", {}).get("storage", "0")), size)
+            and (not (ref := pv["spec"].get("claimRef")) or (ref.get("namespace"), ref.get("name")) in claims)
+        ]
+        return frozenset(name for name, worker in others.items() if any(reaches(pv, worker) for pv in free))
+
+    def crowded(self, names: Sequence[str], free: Collection[str], spec: Mapping[str, Any], source: Source) -> str:
+        selector = spec.get("nodeSelector", {})
+        labels = ", ".join(f"{key}={label}" for key, label in selector.items())
         need = "needs another worker" if len(names) == 1 else f"need {len(names)} other workers"
         alone = ", and without a node of this datacenter" if stays_alone(spec) else ""
         return (
-            f"{', '.join(names)} {need}{f' with {labels}' if labels else ''}; ready, taking pods, large enough{alone} "
-            f"there is {', '.join(sorted(free)) or 'none'}. Add workers, or set {self.prefix}workers_on_demand where "
-            f"Kubernetes adds them, or {self.prefix}allow_shared_workers (then deploy and restart)"
+            f"{', '.join(names)} {need}{f' with {labels}' if labels else ''}; ready, taking pods, large enough"
+            f"{source.words(selector)}{alone} there is {', '.join(sorted(free)) or 'none'}. Add workers, or set "
+            f"{self.prefix}workers_on_demand where Kubernetes adds them, or {self.prefix}allow_shared_workers (then "
+            "deploy and restart)"
         )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a node's next volume comes from.
+
+    :param volume: what is wanted.
+    :param old: the volume that it has, where the next one is made by the same driver.
+    :param workers: those on which one is to be had; None where volumes are made when they are asked for.
+    """
+
+    volume: str
+    old: Mapping[str, Any] | None
+    workers: frozenset[str] | None
+
+    def gives(self, worker: Mapping[str, Any]) -> bool:
+        if self.workers is not None:
+            return worker["metadata"]["name"] in self.workers
+        return self.old is None or labelled(self.old, worker)
+
+    def words(self, known: Collection[str]) -> str:
+        """:param known: labels that are told anyway."""
+        if self.workers is not None:
+            return f", with an Available volume of {self.volume}"
+        keys = {rule["key"] for rules in rules_of(self.old) for rule in rules} if self.old else set()
+        told = sorted(keys - {failures.HOSTNAME, *known})
+        return f", with the label {', '.join(told)} of its volume's driver" if told else ""
+
+
+def uid_of(found: Objects, pod: str) -> str | None:
+    claim = found.get("PersistentVolumeClaim", f"data-{pod}")
+    return claim["metadata"]["uid"] if claim else None
 
 
 def reaches(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
     """Whether a volume's node affinity lets it be used on a worker, by the labels that it wants."""
-    labels = worker["metadata"].get("labels", {})
-    terms = pv["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", ())
+    labels, terms = worker["metadata"].get("labels", {}), rules_of(pv)
     return not terms or any(
-        all(rule["operator"] != "In" or labels.get(rule["key"]) in rule["values"] for rule in term["matchExpressions"])
-        for term in terms
+        all(rule["operator"] != "In" or labels.get(rule["key"]) in rule["values"] for rule in rules) for rules in terms
     )
+
+
+def labelled(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
+    """Whether a worker has the labels that a volume's node affinity asks for, of whatever values.
+
+    A driver puts its labels on each worker that it makes volumes for.
+    """
+    labels, terms = worker["metadata"].get("labels", {}), rules_of(pv)
+    return not terms or any(all(rule["key"] in labels for rule in rules) for rules in terms)
+
+
+def rules_of(pv: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:
+    """The labels that a volume wants of its worker, for each way to have it."""
+    terms = pv["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", ())
+    return [term.get("matchExpressions", ()) for term in terms]
 
 
 def takes(worker: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
@@ -268,12 +420,30 @@ def tolerated(taint: Mapping[str, Any], tolerations: Iterable[Mapping[str, Any]]
     )
 
 
-def requests(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pod asks for, of all its containers."""
-    total: dict[str, Any] = {}
-    for container in spec["containers"]:
-        for resource, amount in container.get("resources", {}).get("requests", {}).items():
-            total[resource] = total.get(resource, 0) + value(str(amount))
+def requests(spec: Mapping[str, Any]) -> dict[str, Fraction]:
+    """What a pod asks for: what runs side by side in all, or what starts before it where that is more."""
+    before = spec.get("initContainers", ())
+    beside = [*spec["containers"], *(each for each in before if each.get("restartPolicy") == "Always")]
+    total = added(asked(each) for each in beside)
+    for each in before:
+        for resource, amount in asked(each).items():
+            total[resource] = max(total.get(resource, amount), amount)
+    return added([total, exact(spec.get("overhead", {}))])
+
+
+def asked(container: Mapping[str, Any]) -> dict[str, Fraction]:
+    return exact(container.get("resources", {}).get("requests", {}))
+
+
+def exact(amounts: Mapping[str, Any]) -> dict[str, Fraction]:
+    return {resource: value(str(amount)) for resource, amount in amounts.items()}
+
+
+def added(amounts: Iterable[Mapping[str, Fraction]]) -> dict[str, Fraction]:
+    total: dict[str, Fraction] = {}
+    for each in amounts:
+        for resource, amount in each.items():
+            total[resource] = total.get(resource, Fraction()) + amount
     return total
 
 

@@ -121,13 +121,13 @@ class Renewing:
             raise
         done = replacing.carry_out(plan)
         self.done.append(done)
+        if done.repair:
+            self.repair(pod, self.cluster.ask(self.cluster.look()), 0.0)
         if wanted.leaves and done.worker in self.evacuating.names:
             raise CassopsError(
                 f"{pod} has come back to worker {done.worker}, which took pods again meanwhile: kubectl cordon "
                 f"{done.worker}, then run it again"
             )
-        if done.repair:
-            self.repair(pod, self.cluster.ask(self.cluster.look()), 0.0)
         self.members.say(f"{pod} has a volume of {wanted.words()}")
 
     def open_gates(self, pod: str, wanted: renewal.Wanted) -> Sight:
@@ -155,7 +155,7 @@ class Renewing:
         reasons = renewal.refusals(scene, [node], {node.pod: renewal.to_fit(renewal.capacity(claim), wanted)})
         if wanted.leaves:
             # Hours may have passed since the first look, and somebody may have uncordoned it.
-            reasons += self.evacuating.refusals(sight.found, wanted)
+            reasons += self.evacuating.refusals(sight.found, wanted, begun=True)
         if reasons:
             raise CassopsError(f"{node.pod} keeps its volume: {'; '.join(reasons)}")
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     streaming,
     volume,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.quantity import GIB
 
 Worlds = Callable[..., World]
 LIMITS = {"option_prefix": "scale_", "variable_prefix": "cassandra_", "cleanup_timeout": 5, "gate_timeout": 1}
@@ -40,6 +42,7 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> Worlds:
     def make() -> World:
         kube = deployed(monkeypatch, workers_a_zone=3)
         kube.put({"kind": "StorageClass", "metadata": {"name": "fast"}, "volumeBindingMode": "WaitForFirstConsumer"})
+        kube.one("StorageClass", "local")["volumeBindingMode"] = "WaitForFirstConsumer"
         return World(kube.ring, kube)
 
     return make
@@ -87,6 +90,16 @@ def follow(world: World, pod: str) -> None:
     """Its volume is one of the network."""
     spec = world.kube.one("PersistentVolume", claim(world, pod)["spec"]["volumeName"])["spec"]
     del spec["local"], spec["nodeAffinity"]
+
+
+def bind(world: World, pod: str, key: str) -> dict[str, Any]:
+    """The driver of its volume has a label of its own for workers, and says m-1 of this one."""
+    spec: dict[str, Any] = world.kube.one("PersistentVolume", claim(world, pod)["spec"]["volumeName"])["spec"]
+    spec.pop("local")
+    spec["storageClassName"] = "local"
+    rule = {"key": key, "operator": "In", "values": ["m-1"]}
+    spec["nodeAffinity"]["required"]["nodeSelectorTerms"] = [{"matchExpressions": [rule]}]
+    return spec
 
 
 # --- the whole way ----------------------------------------------------------------------------------------------------
@@ -242,6 +255,53 @@ def test_a_worker_that_is_not_ready(world: World) -> None:
     assert "needs another worker" in refused(world, name)
 
 
+def test_a_worker_that_the_driver_does_not_serve(world: World) -> None:
+    """Its volume would be gone, and no other could be made there."""
+    name, key = worker_of(world, FIRST), "topology.example.com/node"
+    cordon(world, name)
+    bind(world, FIRST, key)
+    labels = world.kube.one("Node", name)["metadata"]["labels"]
+    labels[key] = "m-1"
+    words = refused(world, name)
+    assert f"{FIRST} needs another worker with topology.kubernetes.io/zone=a; ready, taking pods, large enough" in words
+    assert f"large enough, with the label {key} of its volume's driver, and without a node of this datacenter" in words
+    # Another class is of another driver.
+    other = {"storage": {"size": "1Gi", "class": "fast"}, "replace_volumes": True}
+    assert len(leave(world, name, check=True, **other)["changes"]) > 1
+    world.kube.one("Node", "a3")["metadata"]["labels"][key] = "m-2"
+    assert len(leave(world, name, check=True)["changes"]) == 1
+
+
+def test_volumes_that_are_made_by_hand(world: World) -> None:
+    """There must be one to be had on the other worker."""
+    name = worker_of(world, FIRST)
+    cordon(world, name)
+    world.kube.one("StorageClass", "local")["provisioner"] = evacuating.NO_PROVISIONER
+    words = "large enough, with an Available volume of 1Gi (class local), and without a node of this datacenter there"
+    assert f"{words} is none" in refused(world, name)
+    rule = {"key": failures.HOSTNAME, "operator": "In", "values": ["a3"]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}
+    spec = {"storageClassName": "local", "capacity": {"storage": "1Gi"}, "nodeAffinity": affinity}
+    free = {"kind": "PersistentVolume", "metadata": {"name": "kept"}, "spec": spec, "status": {"phase": "Available"}}
+    world.kube.put(free)
+    assert len(leave(world, name, check=True)["changes"]) == 1
+    changes: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (spec, {"capacity": {"storage": "1Mi"}}),
+        (spec, {"storageClassName": "fast"}),
+        (spec, {"claimRef": {"namespace": "elsewhere", "name": f"data-{FIRST}"}}),
+        (rule, {"values": ["b3"]}),
+        (free, {"status": {"phase": "Released"}}),
+    ]
+    for where, change in changes:
+        before = {**where}
+        where.update(change)
+        assert words in refused(world, name)
+        where.clear()
+        where.update(before)
+    spec["claimRef"] = {"namespace": world.kube.namespace, "name": f"data-{FIRST}"}
+    assert len(leave(world, name, check=True)["changes"]) == 1
+
+
 def test_workers_that_may_not_be_read(world: World) -> None:
     world.kube.may_read_cluster = False
     words = refused(world, worker_of(world, FIRST))
@@ -264,13 +324,39 @@ def test_a_class_that_binds_at_once(world: World) -> None:
     world.kube.one("StorageClass", "fast")["volumeBindingMode"] = "Immediate"
     words = refused(world, name, storage={"size": "1Gi", "class": "fast"}, replace_volumes=True)
     assert "volumes of the StorageClass fast are bound before their pods have workers" in words
-    claim(world, FIRST)["metadata"]["annotations"].pop(failures.SELECTED)
+    del world.kube.objects["StorageClass", "local"]
     assert "volumes without a StorageClass are bound before their pods have workers" in refused(world, name)
+
+
+def test_the_default_class_of_today_counts(world: World) -> None:
+    """Nobody names a class: the old claim's was the default when it was made. Of several it is the newest."""
+    name = worker_of(world, FIRST)
+    cordon(world, name)
+    claim(world, FIRST)["spec"]["storageClassName"] = "fast"
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    metadata = {"name": "disks", "annotations": default, "creationTimestamp": "2026-02-01T00:00:00Z"}
+    world.kube.put({"kind": "StorageClass", "metadata": metadata, "volumeBindingMode": "Immediate"})
+    world.kube.one("StorageClass", "local")["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    assert "volumes of the StorageClass disks are bound before their pods have workers" in refused(world, name)
+    metadata["creationTimestamp"] = "2025-12-01T00:00:00Z"
+    assert len(leave(world, name, check=True)["changes"]) == 1
+
+
+def test_a_class_that_was_deleted(world: World) -> None:
+    """It does not bind at once: there is none."""
+    name = worker_of(world, FIRST)
+    cordon(world, name)
+    for each in ("r1", "r2", "r3"):
+        (template,) = world.kube.one("StatefulSet", f"shop-dc1-{each}")["spec"]["volumeClaimTemplates"]
+        template["spec"]["storageClassName"] = "gone"
+    assert refused(world, name) == "storage_class: there is no StorageClass gone"
+    words = refused(world, name, storage={"size": "1Gi", "class": "golden"}, replace_volumes=True)
+    assert words.count("there is no StorageClass golden") == 1
 
 
 def test_a_class_that_may_not_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Kubernetes has noted on the claim tells that it waited."""
-    name, get = worker_of(world, FIRST), world.kube.get
+    name, get, listed = worker_of(world, FIRST), world.kube.get, world.kube.list
     cordon(world, name)
     for pod in NODES:
         claim(world, pod)["spec"]["storageClassName"] = "fast"
@@ -280,7 +366,13 @@ def test_a_class_that_may_not_be_read(world: World, monkeypatch: pytest.MonkeyPa
             raise Forbidden(f"StorageClass {what}: these credentials may not get it", 403)
         return get(kind, what)
 
+    def not_listed(kind: str, *arguments: Any, **options: Any) -> list[Object]:
+        if kind == "StorageClass":
+            raise Forbidden("StorageClass: these credentials may not list them", 403)
+        return listed(kind, *arguments, **options)
+
     monkeypatch.setattr(world.kube, "get", forbidden)
+    monkeypatch.setattr(world.kube, "list", not_listed)
     assert len(world.run(volume, True, size="1Gi", leave_workers=[name])["changes"]) == 1
     claim(world, FIRST)["metadata"]["annotations"].pop(failures.SELECTED)
     with pytest.raises(SpecError, match="whether volumes of the StorageClass fast wait for their pods"):
@@ -320,10 +412,8 @@ def test_a_volume_that_no_other_worker_could_have_does_not_follow(world: World) 
     """A driver of local volumes that nobody knows; a label that others have too is that of a zone."""
     before, name = world.identities(), worker_of(world, FIRST)
     cordon(world, name)
-    pv, worker = world.kube.one("PersistentVolume", claim(world, FIRST)["spec"]["volumeName"]), "example.com/machine"
-    del pv["spec"]["local"]
-    rule = {"key": worker, "operator": "In", "values": ["m-1"]}
-    pv["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"] = [{"matchExpressions": [rule]}]
+    worker = "example.com/machine"
+    bind(world, FIRST, worker)
     for each in (name, "a3"):
         world.kube.one("Node", each)["metadata"]["labels"][worker] = "m-1"
     assert leave(world, name, check=True)["changed"] is False
@@ -331,6 +421,45 @@ def test_a_volume_that_no_other_worker_could_have_does_not_follow(world: World) 
     assert leave(world, name, check=True, workers_on_demand=True)["changed"] is False
     assert [each["node"] for each in leave(world, name)["replaced"]] == [FIRST]
     world.assert_whole(before)
+
+
+def test_workers_are_listed_once_for_all_that_follow(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many nodes there are, and however often it is asked who is there."""
+    names, listed, read = [worker_of(world, FIRST), worker_of(world, NODES[2])], world.kube.list, []
+    cordon(world, *names)
+    for pod in (FIRST, NODES[2]):
+        follow(world, pod)
+
+    def counted(kind: str, *arguments: Any, **options: Any) -> list[Object]:
+        read.append(kind)
+        return listed(kind, *arguments, **options)
+
+    monkeypatch.setattr(world.kube, "list", counted)
+    assert world.run(volume, size="1Gi", leave_workers=names)["changed"] is False
+    assert len(world.warnings) == len(names)
+    # For who is there, and for where they could go.
+    assert read.count("Node") == 2
+
+
+def test_a_driver_that_has_not_registered_on_another_worker_yet(world: World) -> None:
+    """Such as on a new pool: nobody can tell that its volumes do not follow."""
+    name, key = worker_of(world, FIRST), "example.com/pool"
+    cordon(world, name)
+    bind(world, FIRST, key)
+    world.kube.one("Node", name)["metadata"]["labels"][key] = "m-1"
+    words = refused(world, name)
+    assert f"whether the volume of {FIRST} stays on worker {name} is not known" in words
+    assert "its driver has to register there first" in words
+    world.kube.one("Node", "a3")["metadata"]["labels"][key] = "m-1"
+    assert leave(world, name, check=True)["changed"] is False
+
+
+def test_a_volume_that_names_no_labels(world: World) -> None:
+    name = worker_of(world, FIRST)
+    cordon(world, name)
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}]
+    bind(world, FIRST, "")["nodeAffinity"]["required"]["nodeSelectorTerms"] = terms
+    assert leave(world, name, check=True)["changed"] is False
 
 
 # --- killed, and uncordoned -------------------------------------------------------------------------------------------
@@ -376,8 +505,29 @@ def test_a_node_that_came_back_there_is_told(world: World, monkeypatch: pytest.M
         return clear(self, *arguments)
 
     monkeypatch.setattr(replacing.Replacing, "clear", late)
+    monkeypatch.setattr(replacing.Replacing, "must_repair", lambda *_arguments: True)
     with pytest.raises(CassopsError, match=f"{FIRST} has come back to worker {name}.*kubectl cordon {name}"):
-        leave(world, name)
+        leave(world, name, repair=False)
+    # It has another volume all the same, and what hints do not cover.
+    assert (FIRST, "shop") in world.ring.repaired
+
+
+def test_a_worker_that_is_empty_may_be_deleted_meanwhile(world: World) -> None:
+    """The machine is switched off before the others have left theirs."""
+    before, names = world.identities(), [worker_of(world, FIRST), worker_of(world, NODES[2])]
+    cordon(world, *names)
+    repair = world.ring.repair
+
+    def later(pod: str, keyspace: str) -> None:
+        repair(pod, keyspace)
+        if pod == NODES[2] and ("Node", names[0]) in world.kube.objects:
+            world.kube.delete_worker(names[0])
+
+    world.ring.repair = later  # type: ignore[method-assign]
+    assert [each["node"] for each in leave(world, *names)["replaced"]] == [FIRST, NODES[2]]
+    assert ("Node", names[0]) not in world.kube.objects
+    world.assert_whole(before)
+    assert f"there is no worker {names[0]}" in refused(world, *names)
 
 
 # --- small rules ------------------------------------------------------------------------------------------------------
@@ -403,3 +553,18 @@ def test_each_node_needs_a_worker_where_they_stay_alone() -> None:
     assert evacuating.too_many(places, {*places}) == [(["r1-0", "r1-1"], one)]
     assert evacuating.too_many(places, set()) == []
     assert evacuating.too_many({"r1-0": frozenset()}, set()) == [(["r1-0"], frozenset())]
+
+
+def test_what_a_pod_asks_for() -> None:
+    """As the scheduler reckons it."""
+
+    def container(**asked: str) -> dict[str, Any]:
+        return {"resources": {"requests": asked}}
+
+    sidecar = {**container(cpu="500m", memory="1Gi"), "restartPolicy": "Always"}
+    spec: dict[str, Any] = {"containers": [container(cpu="2", memory="4Gi"), container(cpu="500m"), {}]}
+    assert evacuating.requests(spec) == {"cpu": Fraction(5, 2), "memory": 4 * GIB}
+    spec["initContainers"] = [container(cpu="8", memory="1Gi"), sidecar]
+    assert evacuating.requests(spec) == {"cpu": 8, "memory": 5 * GIB}
+    spec["overhead"] = {"memory": "1Gi"}
+    assert evacuating.requests(spec) == {"cpu": 8, "memory": 6 * GIB}
