@@ -281,6 +281,7 @@ def template(found: Playbook) -> dict[str, Any]:
         "notification_templates_error": NOTIFICATIONS,
         "playbook": f"playbooks/{found.name}.yml",
         "ask_inventory_on_launch": True,
+        "ask_credential_on_launch": True,
         "ask_limit_on_launch": True,
         "ask_job_type_on_launch": True,
         "ask_diff_mode_on_launch": True,
