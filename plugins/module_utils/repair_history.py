@@ -203,19 +203,24 @@ class _Repaired:
         return max((self._latest[other] for other in self._around(span)), default=None)
 
     def in_pieces(self, span: Range) -> float | None:
-        """The same, also where several that follow one another make it up."""
+        """The same, or when the oldest of those was repaired that follow one another and make it up: the later."""
+        told = (self.covered(span), self._in_a_chain(span))
+        return max((moment for moment in told if moment is not None), default=None)
+
+    def _in_a_chain(self, span: Range) -> float | None:
+        """Of those that begin where one ends that which was repaired last is taken, or one that holds the rest."""
         at, left = span[0], width(span)
         moments: list[float] = []
         while left:
-            rest = self.covered((at, span[1]))
-            if rest is not None:
-                return min([*moments, rest])
+            rest = self.covered((at, span[1])) if moments else None
             first = bisect.bisect_left(self._sorted, (at, -RING))
             last = bisect.bisect_right(self._sorted, (at, RING))
-            inside = [each for each in self._sorted[first:last] if width(each) <= left]
-            if not inside:
+            pieces = [each for each in self._sorted[first:last] if width(each) <= left]
+            piece = max(pieces, key=self._latest.__getitem__, default=None)
+            if rest is not None and (piece is None or self._latest[piece] <= rest):
+                return min([*moments, rest])
+            if piece is None:
                 return None
-            piece = max(inside, key=width)
             moments.append(self._latest[piece])
             at, left = piece[1], left - width(piece)
         return min(moments)

@@ -253,19 +253,18 @@ def test_the_superuser_gets_another_password(living: Datacenter) -> None:
 
 
 def test_a_rotation_that_is_killed_before_the_secret_has_it_is_finished_by_the_next(living: Datacenter) -> None:
-    """When Cassandra has the new password, and nodes that remember the old one are waited for."""
+    """When Cassandra is just told of the new password."""
     before = living.login()
     run = living.start("rotate_superuser")
-    wait_for_words(run, "waiting for every node to take the new password only")
-    assert run.process.poll() is None, run.output
+    wait_for_words(run, "change the password of the role")
     run.kill()
     assert living.login() == before
     (problem,) = living.status(status_fail_on="down")["problems"]
     assert "next_password" in problem["problem"]
     assert living.deploy().changed == 0
     finished = living.run("rotate_superuser", rotate_superuser_max_age=1, facts=True).ok()
-    (change,) = finished.facts["dc1"]["changes"]
-    assert change.startswith("move next_password to password"), change
+    *_, last = finished.facts["dc1"]["changes"]
+    assert last.startswith("move next_password to password"), last
     assert_refused(living, before)
     assert_doors(living)
 

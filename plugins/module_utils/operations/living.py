@@ -74,8 +74,8 @@ def at_once(found: Objects, ledger: Ledger, desired: spec.Datacenter, prefix: st
 
 
 def unlike(desired: spec.Datacenter, peers: Iterable[Ledger], prefix: str) -> list[str]:
-    """Why a new datacenter cannot join those that run: with another line, or with files that these cannot read, nothing
-    is streamed between them, and the steps of an upgrade lead neither of them on.
+    """Why a new datacenter cannot join those that run: with another line, or from before and behind the first step of
+    5.0, nothing is streamed between them; and the steps of an upgrade lead all datacenters on together.
 
     :param peers: the ledgers of those that run.
     """
@@ -91,8 +91,8 @@ def unlike(desired: spec.Datacenter, peers: Iterable[Ledger], prefix: str) -> li
         elif peer.storage_mode and mode and peer.storage_mode != mode:
             reasons.append(
                 f"{prefix}config.{upgrade.KEY}: datacenter {peer.datacenter} is in {peer.storage_mode}, and this one "
-                f"would begin in {mode}: they could not stream to each other. Write {peer.storage_mode} into the "
-                "configuration of this one, or finish the steps of the other one first"
+                f"would begin in {mode}: the steps come in all datacenters one after the other. Write "
+                f"{peer.storage_mode} into the configuration of this one, or finish the steps of the other one first"
             )
     return reasons
 

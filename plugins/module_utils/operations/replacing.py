@@ -121,7 +121,8 @@ class Replacing:
         if member is None:
             raise CassopsError(f"{case.node.pod} is no member of the ring; there is nothing to take the place of")
         now = self.cluster.kube.server_time()
-        down = failures.downtime(self.cluster, sight, member.address)
+        # One that gives its volume up has been up in every view until now.
+        down = 0.0 if wished else failures.downtime(self.cluster, sight, member.address)
         keeps_volume = case.node.held is not None and replacement.held_because(case.node.held) == replacement.EMPTY
         given_up = "" if keeps_volume else case.volume.claim_uid or ""
         plan = Plan(

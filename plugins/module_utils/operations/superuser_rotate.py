@@ -251,12 +251,12 @@ class Rotation:
     def write(self, what: str, copy: Copy, patch: Mapping[str, Any]) -> Copy:
         """A patch of the Secret, if nobody has changed it since it was read."""
         kube, secret = copy
+        if not self.ctx.check_mode:
+            self.cluster.check()
+            metadata = {**patch.get("metadata", {}), "resourceVersion": secret["metadata"]["resourceVersion"]}
+            copy = kube, kube.patch("Secret", self.cluster.secret, {**patch, "metadata": metadata})
         self.note(what)
-        if self.ctx.check_mode:
-            return copy
-        self.cluster.check()
-        metadata = {**patch.get("metadata", {}), "resourceVersion": secret["metadata"]["resourceVersion"]}
-        return kube, kube.patch("Secret", self.cluster.secret, {**patch, "metadata": metadata})
+        return copy
 
     def called(self, kube: Kube) -> str:
         return f"Secret {self.cluster.secret} in namespace {kube.namespace}"

@@ -164,6 +164,9 @@ def test_what_has_grown_since_counts_by_its_pieces_where_that_is_asked_for() -> 
     assert pieces(*done)["b"] == 5.0
     assert pieces(done[0], done[2])["b"] is None
     assert pieces(repaired((-10, 0), (0, 20), (40, 60), (60, -50), at=3.0)) == {"a": 3.0, "b": None, "c": None}
+    newer = repaired((-50, -30), (-30, -10), at=9.0)
+    assert pieces(repaired((-50, -10), at=1.0), newer)["b"] == 9.0
+    assert pieces(repaired((-50, -20), at=1.0), newer)["b"] == 9.0
     assert pieces(repaired((-10, -10), at=3.0)) == {"a": 3.0, "b": 3.0, "c": 3.0}
 
 
