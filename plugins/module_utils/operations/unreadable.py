@@ -25,7 +25,9 @@ from .cluster import Cluster
 PERMISSIONS = "SELECT role, resource, permissions FROM system_auth.role_permissions"
 # 4.1 reads no permissions of theirs.
 SUPERUSERS = "SELECT role, is_superuser FROM system_auth.roles"
-SCHEMA = ("tables", "views", "indexes", "columns", "dropped_columns", "types", "column_masks")
+SCHEMA = ("tables", "views", "indexes", "columns", "types", "column_masks")
+# Of those that Cassandra itself has dropped the moment is none that a date can be made of.
+DROPPED = "SELECT keyspace_name, table_name, column_name, type FROM system_schema.dropped_columns"
 # A node writes their part of the schema anew when it starts (C(SchemaKeyspace.saveSystemKeyspacesSchema)).
 LOCAL = ("system", "system_schema")
 TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
@@ -99,11 +101,12 @@ def contents(cluster: Cluster, pod: str, newer: bool) -> Contents:
         if not newer:
             return Contents(given)
         schema = {name: foreign(session.execute(f"SELECT * FROM system_schema.{name}")) for name in SCHEMA}
+        dropped = foreign(session.execute(DROPPED))
     return Contents(
         given,
         tables=[*schema["tables"], *schema["views"]],
         indexes=schema["indexes"],
-        columns=[*schema["columns"], *schema["dropped_columns"]],
+        columns=[*schema["columns"], *dropped],
         types=schema["types"],
         masks=schema["column_masks"],
     )

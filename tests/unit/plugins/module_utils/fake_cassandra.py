@@ -335,6 +335,7 @@ class FakeSession:
             (r"SELECT .* FROM system_schema\.triggers", self.triggers),
             (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
             (r"SELECT \* FROM system_schema\.(\w+)", self.whole_schema),
+            (r"SELECT .*, type FROM system_schema\.dropped_columns", self.dropped_columns),
             (r"SELECT role, resource, permissions FROM system_auth\.role_permissions", self.permissions),
             (r"SELECT role, is_superuser FROM system_auth\.roles", self.all_roles),
             (r"SELECT keyspace_name, table_name FROM system_schema\.tables", self.names_of_tables),
@@ -450,9 +451,13 @@ class FakeSession:
         return [row for row in rows if (self.pod, row["table_name"]) not in self.ring.lost_tables]
 
     def whole_schema(self, table: str, consistency: str) -> list[dict[str, Any]]:
+        assert table != "dropped_columns", "the moment of what Cassandra has dropped itself is no date that Python has"
         if table == "column_masks" and self.own_version < "5":
             raise cql.InvalidStatement(f"{self.pod}: table column_masks does not exist")
         return self.ring.system_schema.get(table, [])
+
+    def dropped_columns(self, consistency: str) -> list[dict[str, Any]]:
+        return self.ring.system_schema.get("dropped_columns", [])
 
     def all_roles(self, consistency: str) -> list[dict[str, Any]]:
         return [{"role": name, "is_superuser": role.superuser} for name, role in self.ring.roles.items()]
