@@ -861,10 +861,11 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     beside = {*over, *scene.ghosts(), member.address}
     others = [view.without({node.pod, *scene.newcomers()}, beside) for view in scene.views]
     rest = joined(others)
-    mixed = [*gates.one_release(rest), *another_line(node, rest)]
+    fixed = not comes_changed(scene, node)
+    mixed = [*gates.one_release(rest), *(another_line(node, rest) if fixed else ())]
     if mixed:
         return ask(case, 20, f"{reason}; but {mixed[0]}", one_line_first(node))
-    apart = [*gates.one_format(rest), *another_format(node, rest)]
+    apart = [*gates.one_format(rest), *(another_format(node, rest) if fixed else ())]
     if apart:
         return ask(case, 20, f"{reason}; but {apart[0]}", one_format_first(node))
     reasons = [*obstacles(others), *disagreement(scene, member)]
@@ -937,6 +938,12 @@ def obstacles(others: Iterable[View]) -> Iterator[str]:
 def joined(views: Sequence[View]) -> View:
     """The view of the whole cluster."""
     return views[0].joined(views[1:])
+
+
+def comes_changed(scene: Scene, node: NodeView) -> bool:
+    """Whether its pod ends and the next one may be of another revision: what this one runs tells nothing then."""
+    rack = scene.seen.rack(node.rack)
+    return node.phase == "Terminating" and rack is not None and node.ordinal >= rack.partition
 
 
 def another_line(node: NodeView, living: View) -> Iterator[str]:

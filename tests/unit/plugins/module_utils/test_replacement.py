@@ -855,6 +855,17 @@ def test_row_20_is_not_for_formats_of_one_kind(modes: tuple[str, ...]) -> None:
     assert short(decided(with_modes(dead(views.whole(), FIRST, held=EMPTY), *modes))) == (6, REPLACE)
 
 
+def test_row_20_is_not_for_a_pod_whose_next_one_is_of_the_new_revision() -> None:
+    """It hangs on a worker that is off, and the step was finished without it."""
+    view = with_modes(dead(views.whole(), FIRST, phase="Terminating"), "CASSANDRA_4", "UPGRADING", "UPGRADING")
+    facts: dict[str, Any] = {"worker": Worker("worker1", GONE), "volume": Volume("claim", "pv", LOCAL, going=True)}
+    assert short(decided(view, **facts)) == (20, ASK)
+    view = replace(view, racks=views.racks_of(view.nodes))
+    assert short(decided(view, **facts)) == (20, ASK)
+    freed = replace(view, racks=tuple(replace(rack, partition=0) for rack in view.racks))
+    assert short(decided(freed, **facts)) == (6, MOVE)
+
+
 def test_ranges_are_not_repaired_between_two_kinds_of_formats() -> None:
     view = with_modes(views.whole(), "CASSANDRA_4", "CASSANDRA_4", "UPGRADING")
     told = decided(view, missed=20_000.0)
