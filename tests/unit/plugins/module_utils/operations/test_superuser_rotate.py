@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -41,8 +41,10 @@ class Rotating(Scaling):
     others: dict[str, FakeKube] = field(default_factory=dict)
 
     def context(self, check: bool = False) -> Context:
-        kubes = lambda params: cast(Kube, self.others.get(params.get("namespace") or "", self.kube))  # noqa: E731
-        return replace(super().context(check), connect=kubes)
+        def kube_of(params: Mapping[str, Any]) -> Kube:
+            return cast(Kube, self.others.get(params.get("namespace") or "", self.kube))
+
+        return replace(super().context(check), connect=kube_of)
 
     def add_second(self) -> None:
         self.others["far"] = FakeKube(self.ring, "far", subnet="198.19.7")
