@@ -356,20 +356,6 @@ def consistency_level(name: str) -> int:
         ) from None
 
 
-def accepts(kube: Kube, pod: str, username: str, password: str, timeout: float = 10.0) -> bool:
-    """Whether the node takes this login.
-
-    :raises CqlError: it cannot be asked, or cannot read the login: it refuses a right one too then.
-    """
-    try:
-        with connect(kube, pod, username, password, timeout=timeout):
-            return True
-    except LoginRefused as error:
-        if not is_wrong(str(error)):
-            raise
-        return False
-
-
 def is_wrong(refusal: str) -> bool:
     """Whether a node says that a login is wrong. One that cannot read the row refuses every login."""
     return any(words in refusal for words in WRONG)

@@ -132,7 +132,10 @@ def by_another(enter: Callable[[str], cql.Session], passwords: Iterable[str], re
 
 
 def lets_in(kube: Kube, pod: str, login: Credentials, timeout: float) -> bool:
-    """L(cql.accepts), by any password of the Secret."""
+    """Whether the node takes this login, by any password of the Secret that it is from.
+
+    :raises CqlError: it cannot be asked, or cannot read the login: it refuses a right one too then.
+    """
     try:
         with logged_in(kube, pod, login, timeout):
             return True

@@ -13,22 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from ..kube import Forbidden, Object
 from ..observe import Objects, condition, outline, together
-from ..quantity import value
+from ..placement import CORDON, labelled, reaches, rules_of, schedulable, stays_alone, takes, tolerated, too_many
 from ..renewal import Wanted, less
 from ..replacement import LOCAL, NETWORK, UNKNOWN, Volume
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster
-from .preflight import allocatable, is_default, schedulable
+from .preflight import is_default
 
 MANIFEST = "extensions/kubernetes/rbac-workers.yml"
-# What kubectl cordon puts on a worker. Who tolerates it is not kept off by a cordon at all.
-CORDON: Mapping[str, str] = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 # Of classes whose volumes somebody makes by hand.
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 WAITS = "WaitForFirstConsumer"
@@ -263,7 +260,7 @@ class Evacuating:
             return []
         pods = {each.node.pod: pod["spec"] for each in going if (pod := found.get("Pod", each.node.pod))}
         taken = {pod["spec"].get("nodeName") for pod in found.all("Pod").values()}
-        others = {name: item for name, item in workers.items() if name not in self.names}
+        others = {name: item for name, item in workers.items() if name not in self.names and is_ready(item)}
         sources = self.sources(found, others, volumes, [*pods], wanted)
         places = {
             name: frozenset(
@@ -373,96 +370,5 @@ def uid_of(found: Objects, pod: str) -> str | None:
     return claim["metadata"]["uid"] if claim else None
 
 
-def reaches(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
-    """Whether a volume's node affinity lets it be used on a worker, by the labels that it wants."""
-    labels, terms = worker["metadata"].get("labels", {}), rules_of(pv)
-    return not terms or any(
-        all(rule["operator"] != "In" or labels.get(rule["key"]) in rule["values"] for rule in rules) for rules in terms
-    )
-
-
-def labelled(pv: Mapping[str, Any], worker: Mapping[str, Any]) -> bool:
-    """Whether a worker has the labels that a volume's node affinity asks for, of whatever values.
-
-    A driver puts its labels on each worker that it makes volumes for.
-    """
-    labels, terms = worker["metadata"].get("labels", {}), rules_of(pv)
-    return not terms or any(all(rule["key"] in labels for rule in rules) for rules in terms)
-
-
-def rules_of(pv: Mapping[str, Any]) -> list[Sequence[Mapping[str, Any]]]:
-    """The labels that a volume wants of its worker, for each way to have it."""
-    terms = pv["spec"].get("nodeAffinity", {}).get("required", {}).get("nodeSelectorTerms", ())
-    return [term.get("matchExpressions", ()) for term in terms]
-
-
-def takes(worker: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
-    """Whether a worker could take a pod like this one, as far as it may be told without the scheduler."""
-    labels, taints = worker["metadata"].get("labels", {}), worker.get("spec", {}).get("taints", ())
-    return (
-        schedulable(worker)
-        and condition(worker, "Ready").get("status", "True") == "True"
-        and spec.get("nodeSelector", {}).items() <= labels.items()
-        and all(tolerated(taint, spec.get("tolerations", ())) for taint in taints if taint["effect"] in KEEP_OFF)
-        and all(allocatable(worker, resource) >= amount for resource, amount in requests(spec).items())
-    )
-
-
-KEEP_OFF = ("NoSchedule", "NoExecute")
-
-
-def tolerated(taint: Mapping[str, Any], tolerations: Iterable[Mapping[str, Any]]) -> bool:
-    return any(
-        each.get("effect") in (None, "", taint["effect"])
-        and each.get("key") in (None, "", taint["key"])
-        and (each.get("operator") == "Exists" or (each.get("key") and each.get("value", "") == taint.get("value", "")))
-        for each in tolerations
-    )
-
-
-def requests(spec: Mapping[str, Any]) -> dict[str, Fraction]:
-    """What a pod asks for: what runs side by side in all, or what starts before it where that is more."""
-    before = spec.get("initContainers", ())
-    beside = [*spec["containers"], *(each for each in before if each.get("restartPolicy") == "Always")]
-    total = added(asked(each) for each in beside)
-    for each in before:
-        for resource, amount in asked(each).items():
-            total[resource] = max(total.get(resource, amount), amount)
-    return added([total, exact(spec.get("overhead", {}))])
-
-
-def asked(container: Mapping[str, Any]) -> dict[str, Fraction]:
-    return exact(container.get("resources", {}).get("requests", {}))
-
-
-def exact(amounts: Mapping[str, Any]) -> dict[str, Fraction]:
-    return {resource: value(str(amount)) for resource, amount in amounts.items()}
-
-
-def added(amounts: Iterable[Mapping[str, Fraction]]) -> dict[str, Fraction]:
-    total: dict[str, Fraction] = {}
-    for each in amounts:
-        for resource, amount in each.items():
-            total[resource] = total.get(resource, Fraction()) + amount
-    return total
-
-
-def stays_alone(spec: Mapping[str, Any]) -> bool:
-    """Whether a pod shares its worker with no other node of the datacenter. Its own word counts: it comes back so."""
-    rules = spec.get("affinity", {}).get("podAntiAffinity", {})
-    return bool(rules.get("requiredDuringSchedulingIgnoredDuringExecution"))
-
-
-def too_many(places: Mapping[str, frozenset[str]], alone: Collection[str]) -> list[tuple[list[str], frozenset[str]]]:
-    """Groups of nodes for which there are too few workers, each with those.
-
-    :param places: node -> workers that could take it.
-    :param alone: nodes that need a worker for themselves.
-    """
-    found = []
-    for free in dict.fromkeys(places.values()):
-        names = [name for name, mine in places.items() if mine <= free]
-        needed = max(len([name for name in names if name in alone]), 1)
-        if needed > len(free):
-            found.append((names, free))
-    return found
+def is_ready(worker: Mapping[str, Any]) -> bool:
+    return bool(condition(worker, "Ready").get("status", "True") == "True")

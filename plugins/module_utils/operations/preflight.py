@@ -16,6 +16,7 @@ from typing import Any
 
 from ..kube import Forbidden, Kube, Right
 from ..observe import ZONE, together
+from ..placement import allocatable, schedulable
 from ..quantity import value
 from ..spec import Rack, from_json
 
@@ -234,11 +235,3 @@ def zone_room_errors(racks: Sequence[Rack], workers: Sequence[Mapping[str, Any]]
 def zone_of(worker: Mapping[str, Any]) -> str | None:
     zone: str | None = worker["metadata"].get("labels", {}).get(ZONE)
     return zone
-
-
-def schedulable(worker: Mapping[str, Any]) -> bool:
-    return not worker.get("spec", {}).get("unschedulable", False)
-
-
-def allocatable(worker: Mapping[str, Any], resource: str) -> Any:
-    return value(worker.get("status", {}).get("allocatable", {}).get(resource, "0"))

@@ -316,7 +316,7 @@ def prove_closed(kube: Kube, pod: str) -> None:
 
 def lets_default_in(kube: Kube, pod: str) -> bool:
     try:
-        return cql.accepts(kube, pod, DEFAULT.username, DEFAULT.password, timeout=LIMIT)
+        return lets_in(kube, pod, DEFAULT, LIMIT)
     except cql.LoginRefused:
         # It cannot read logins just now, and lets nobody in.
         return False

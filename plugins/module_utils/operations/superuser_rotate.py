@@ -16,14 +16,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .. import cql, gates
+from .. import gates, report
 from ..backups import moment
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..events import seconds_of
 from ..kube import Conflict, Kube
 from ..lock import each_once
-from ..observe import LABEL_CLUSTER, NEXT_PASSWORD, attempt, logged_in, together, value_of
+from ..observe import LABEL_CLUSTER, NEXT_PASSWORD, Credentials, attempt, lets_in, logged_in, together, value_of
 from . import superuser
 from .cluster import CLUSTER, Cluster, Place, Sight
 from .waiting import GATES_LIMIT, WAIT_LIMIT, until
@@ -77,7 +77,10 @@ class Rotation:
         copies = self.copies()
         self.refuse_another_clusters(copies)
         wanted = self.given(copies)
-        if not wanted and not any(map(self.is_due, copies)):
+        oldest = max(map(self.age, copies))
+        if not wanted and oldest < DAY * int(self.params["max_age"]):
+            told = f"the password of {self.username} came into force {report.age(oldest)} ago"
+            self.ctx.progress(f"{told}: due after {self.params['max_age']} days", important=True)
             return
         if not wanted:
             self.refuse_to_draw(copies)
@@ -142,11 +145,12 @@ class Rotation:
                 "again"
             )
 
-    def is_due(self, copy: Copy) -> bool:
+    def age(self, copy: Copy) -> float:
+        """For how many seconds its password is in force."""
         kube, secret = copy
         metadata = secret["metadata"]
         since = (metadata.get("annotations") or {}).get(ROTATED) or metadata["creationTimestamp"]
-        return kube.server_time() - seconds_of(since) >= DAY * int(self.params["max_age"])
+        return max(0.0, kube.server_time() - seconds_of(since))
 
     def nodes(self) -> list[Node]:
         """Every node of every datacenter, as soon as the gates are open."""
@@ -166,7 +170,7 @@ class Rotation:
     def takes(self, password: str, node: Node) -> bool:
         """:raises CqlError: it cannot be asked."""
         place, pod = node
-        return cql.accepts(place.kube, pod, self.username, password, timeout=superuser.LIMIT)
+        return lets_in(place.kube, pod, Credentials(self.username, password), superuser.LIMIT)
 
     # Changing.
 

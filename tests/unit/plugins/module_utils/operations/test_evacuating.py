@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -27,7 +26,6 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     streaming,
     volume,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.quantity import GIB
 
 Worlds = Callable[..., World]
 LIMITS = {"option_prefix": "scale_", "variable_prefix": "cassandra_", "cleanup_timeout": 5, "gate_timeout": 1}
@@ -531,40 +529,3 @@ def test_a_worker_that_is_empty_may_be_deleted_meanwhile(world: World) -> None:
 
 
 # --- small rules ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("toleration", "expected"),
-    [
-        ({"operator": "Exists"}, True),
-        ({"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}, True),
-        ({"key": "node.kubernetes.io/unschedulable"}, True),
-        ({"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoExecute"}, False),
-        ({"key": "pool", "value": "cassandra", "effect": "NoSchedule"}, False),
-    ],
-)
-def test_what_a_pod_tolerates(toleration: Mapping[str, str], expected: bool) -> None:
-    assert evacuating.tolerated(evacuating.CORDON, [toleration]) is expected
-
-
-def test_each_node_needs_a_worker_where_they_stay_alone() -> None:
-    one, two = frozenset({"a3"}), frozenset({"b3", "b4"})
-    places = {"r1-0": one, "r1-1": one, "r2-0": two, "r2-1": two}
-    assert evacuating.too_many(places, {*places}) == [(["r1-0", "r1-1"], one)]
-    assert evacuating.too_many(places, set()) == []
-    assert evacuating.too_many({"r1-0": frozenset()}, set()) == [(["r1-0"], frozenset())]
-
-
-def test_what_a_pod_asks_for() -> None:
-    """As the scheduler reckons it."""
-
-    def container(**asked: str) -> dict[str, Any]:
-        return {"resources": {"requests": asked}}
-
-    sidecar = {**container(cpu="500m", memory="1Gi"), "restartPolicy": "Always"}
-    spec: dict[str, Any] = {"containers": [container(cpu="2", memory="4Gi"), container(cpu="500m"), {}]}
-    assert evacuating.requests(spec) == {"cpu": Fraction(5, 2), "memory": 4 * GIB}
-    spec["initContainers"] = [container(cpu="8", memory="1Gi"), sidecar]
-    assert evacuating.requests(spec) == {"cpu": 8, "memory": 5 * GIB}
-    spec["overhead"] = {"memory": "1Gi"}
-    assert evacuating.requests(spec) == {"cpu": 8, "memory": 6 * GIB}

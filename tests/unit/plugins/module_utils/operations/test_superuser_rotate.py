@@ -134,7 +134,7 @@ def test_a_new_password_in_cassandra_and_in_the_secret(world: Rotating) -> None:
     after = world.assert_settled(before)
     assert len(after) == superuser.PASSWORD_LENGTH
     assert world.ring.roles[ROLE].superuser
-    assert not cql.accepts(cast(Kube, world.kube), FIRST, ROLE, before)
+    assert not observe.lets_in(cast(Kube, world.kube), FIRST, observe.Credentials(ROLE, before), 1.0)
     assert world.run(datacenter, state="present")["changed"] is False
     assert not any(secret in str([world.said, result]) for secret in (before, after))
 
@@ -153,6 +153,7 @@ def test_each_run_is_a_rotation_unless_an_age_is_given(world: Rotating) -> None:
     second = world.assert_settled(first)
     world.kube.clock += 89 * DAY
     assert world.rotate(max_age=90) == NOTHING
+    assert world.said[-1].endswith("came into force 89d0h ago: due after 90 days")
     world.kube.clock += DAY + 1
     assert world.rotate(max_age=90)["changed"]
     world.assert_settled(second)
