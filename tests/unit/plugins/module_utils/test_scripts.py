@@ -926,6 +926,14 @@ def test_a_pod_that_ends_while_it_starts_is_told_to_end_when_it_can_hear(node: N
     assert int(node.read("n")) == len(masks) + 1, "it looked twice at a process that hears it"
 
 
+def test_a_pod_that_is_held_ends_at_once(node: Node) -> None:
+    node.write("proc/net/tcp", "")
+    node.write("tmp/held", "its volume is empty\n")
+    node.write("bin/sleep", '#!/bin/sh\necho >>"$CASSOPS_ROOT/slept"\n').chmod(0o755)
+    assert pod_ends(node).returncode == 0
+    assert node.read("slept") == ""
+
+
 def test_a_pod_that_never_hears_it_ends_all_the_same(node: Node) -> None:
     node.write("proc/net/tcp", "")
     node.write("proc/1/status", f"SigCgt:\t{LAUNCHER}\n")
