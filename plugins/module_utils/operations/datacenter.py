@@ -252,7 +252,7 @@ class Deployment:
         if ledger is None:
             reasons += too_many_tokens(self.desired, self.prefix)
         if ledger is None or ledger.phase == PHASE_NEW:
-            reasons += unlike(self.desired, [peer.ledger for peer in self.peers], self.prefix)
+            reasons += unlike(self.desired, [peer.ledger for peer in self.peers], self.prefix) or self.between_lines()
         if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
@@ -261,6 +261,25 @@ class Deployment:
         self.ctx.warnings.extend(internode_encryption.advice(self.desired.config, path))
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
+
+    def between_lines(self) -> list[str]:
+        """Why nobody may join the cluster now: its members are between two lines of Cassandra, or two formats.
+
+        A ledger tells what was registered, so they are asked. Nodes of 5.0 have tables of C(system_auth) that the older
+        ones do not know, so nobody could replicate the logins either.
+        """
+        views = [seen for seen in map(self.as_seen, self.peers) if seen is not None]
+        told = gates.one_line(views[0].joined(views[1:])) if views else []
+        return [f"{self.desired.name} cannot join the cluster now: {reason}" for reason in told]
+
+    def as_seen(self, peer: Peer) -> View | None:
+        """Another datacenter by the words of its nodes; None where its login is gone."""
+        secret, name = peer_secret(peer, self.desired), peer.ledger.datacenter
+        if secret is None:
+            return None
+        login = superuser.credentials(secret, self.desired.superuser_secret, peer.kube)
+        found = objects(peer.kube, self.desired.cluster, name)
+        return view(peer.kube, found, self.desired.cluster, name, login)
 
     def out_of_reach(self) -> list[str]:
         """Datacenters that new nodes would not find by the names they are called by: they would be a second ring."""
@@ -451,7 +470,8 @@ class Deployment:
             return self.new_ledger()
         if ledger.stopped is not None:
             # Destroyed, or stopped before that: what is made now starts.
-            paused = pause(ledger, not self.peers and not self.unreached, int(self.kube.server_time()))
+            others = self.peers or self.unreached
+            paused = None if others else pause(ledger, (), int(self.kube.server_time()))
             ledger = replace(ledger, stopped=None, pause=paused, closed=ledger.closed if paused else None)
         return ledger
 

@@ -1235,6 +1235,17 @@ def test_a_second_datacenter_joins_the_first(two: World) -> None:
     assert two.run(**SECOND_DC)["changed"] is False
 
 
+def test_nobody_joins_a_cluster_that_is_between_two_lines(two: World) -> None:
+    """What was registered is 5.0.9 already, so only the members tell."""
+    two.ring.members["shop-dc1-r2-0"].version = "4.1.10"
+    before = len(two.others["far"].writes)
+    with pytest.raises(SpecError, match=r"dc2 cannot join the cluster now: .* different lines of Cassandra \(4\.1: "):
+        two.run(**SECOND_DC)
+    assert len(two.others["far"].writes) == before
+    two.ring.members["shop-dc1-r2-0"].version = None
+    two.run(**SECOND_DC)
+
+
 def test_the_first_of_several_datacenters_says_that_it_begins_the_ring(world: World) -> None:
     world.others["far"] = FakeKube(world.ring, "far", subnet="198.19.7")
     told = "no other datacenter of the cluster is there (dc2): dc1 begins the ring"
