@@ -86,6 +86,17 @@ def comes_out_as_is(kube: Kube, change: Change) -> bool:
     return not isinstance(would, CassopsError) and content(would) == content(change.live)
 
 
+def is_of_template(kube: Kube, change: Change) -> bool:
+    """Whether a change of a living StatefulSet is one of its pods' template, so that they wait for a restart.
+
+    What is taken away is in no path, and a webhook may have its say: the API server is asked by a dry run.
+    """
+    would = attempt(lambda: kube.apply(change.desired, dry_run=True))
+    if isinstance(would, CassopsError) or change.live is None:
+        return True
+    return bool(would["spec"]["template"] != change.live["spec"]["template"])
+
+
 def with_hash(item: dict[str, Any]) -> dict[str, Any]:
     """The object with the hash of itself.
 

@@ -16,7 +16,7 @@ State lives in the cluster only. Every step looks first, so a run that was kille
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -53,7 +53,7 @@ from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
 from ..scaling import system_replicas
 from ..view import NodeView, View
-from . import changes, preflight, removing, rollout_plan, superuser, unfinished
+from . import changes, midway, preflight, removing, rollout_plan, superuser, unfinished
 from .cluster import PEER, RELEASED, lock_name
 from .doors import OPEN_LIMIT, closed_door, turn_door
 from .living import at_once, living_datacenter, unlike
@@ -162,6 +162,7 @@ class Deployment:
                 self.lock_newcomers(stack)
             found = self.look()
             self.refuse_news(found)
+            self.refuse_between_revisions(found)
             ledger = self.prepare(found)
             self.apply(ledger, self.again(found))
             if ledger.phase == PHASE_NEW:
@@ -244,6 +245,7 @@ class Deployment:
             reasons += refused
         if living is not None and ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += at_once(found, ledger, self.desired, self.prefix)
+            reasons += self.between_revisions(found, ledger)
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
         reasons += self.locked_out(ledger)
@@ -261,6 +263,33 @@ class Deployment:
         self.ctx.warnings.extend(internode_encryption.advice(self.desired.config, path))
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
+
+    def between_revisions(self, found: Objects, ledger: Ledger) -> list[str]:
+        """Why the pods may not get another template now: nodes half way through an upgrade would fall behind it."""
+        half_way = self.half_way(found)
+        if not half_way:
+            return []
+        racks = self.templates_change(build(self.desired, ledger, half_way), found, half_way)
+        if not racks:
+            return []
+        made = revisions(self.kube, self.desired.cluster, self.desired.name)
+        templates = {item["metadata"]["name"]: changes.template_of(item) for item in made}
+        nodes = self.nodes(found)
+        reached = [
+            one
+            for name in (f"{self.desired.prefix}-{rack}" for rack in racks)
+            for one in midway.reached(found, nodes, name, templates.get(current_revision(found, name)))
+        ]
+        told = midway.warnings(reached)
+        self.ctx.warnings.extend(text for text in told if text not in self.ctx.warnings)
+        return midway.refusals(reached)
+
+    def refuse_between_revisions(self, found: Objects) -> None:
+        """Raise for the same under the lock: before it was taken, a rollout may have reached a node."""
+        ledger = ledger_of(found, self.desired.cluster, self.desired.name)
+        reasons = self.between_revisions(found, ledger) if ledger is not None else []
+        if reasons:
+            raise SpecError(reasons)
 
     def out_of_reach(self) -> list[str]:
         """Datacenters that new nodes would not find by the names they are called by: they would be a second ring."""
@@ -559,12 +588,18 @@ class Deployment:
         }
         half_way = {rack: lowered for rack, lowered in self.half_way(found).items() if rack not in partitions}
         items = build(self.desired, ledger, {**half_way, **partitions})
-        altered = {change.name for change in changes.wanted(self.kube, items, found)}
-        left = [rack.name for rack in self.desired.racks if self.desired.rack_name(rack) in altered]
-        if not set(left) & set(half_way):
+        left = self.templates_change(items, found, half_way)
+        if not left:
             return items
-        # Another template: with a low partition Kubernetes would restart nodes at once.
+        # With a low partition Kubernetes would restart nodes at once.
         return build(self.desired, ledger, {**{r: p for r, p in half_way.items() if r not in left}, **partitions})
+
+    def templates_change(self, items: Sequence[dict[str, Any]], found: Objects, racks: Collection[str]) -> list[str]:
+        """Those of the racks whose pods would be made of another template than of the one that is rolled out."""
+        names = {self.desired.rack_name(rack): rack.name for rack in self.desired.racks if rack.name in racks}
+        sets = [item for item in items if item["kind"] == "StatefulSet" and item["metadata"]["name"] in names]
+        altered = changes.wanted(self.kube, sets, found)
+        return [names[change.name] for change in altered if changes.is_of_template(self.kube, change)]
 
     def half_way(self, found: Objects) -> dict[str, int]:
         """Rack -> partition, where a rollout is half way: each pod must come back at the revision that it runs."""
@@ -992,6 +1027,11 @@ def broken(seen: View) -> list[str]:
         for node in seen.nodes
         if node.pending_restart and node.reason and not (node.ready or node.held or node.worker_lost)
     ]
+
+
+def current_revision(found: Objects, stateful_set: str) -> str:
+    """At which a rack's pods below the partition come back."""
+    return str(found.all("StatefulSet")[stateful_set].get("status", {}).get("currentRevision"))
 
 
 def is_changing(stateful_set: Mapping[str, Any]) -> bool:
