@@ -35,6 +35,7 @@ from ..observe import (
     ALL_KINDS,
     LABEL_CLUSTER,
     LABEL_DATACENTER,
+    Contents,
     Credentials,
     Objects,
     Reasons,
@@ -46,6 +47,7 @@ from ..observe import (
     node_views,
     objects,
     revisions,
+    template_of,
     together,
     view,
 )
@@ -143,6 +145,7 @@ class Deployment:
         self.opened_at = time.monotonic()
         self.patience = Patience(kube)
         self.reasons = Reasons(HELD_AGAIN)
+        self.contents = Contents()
         self.doubt = superuser.Doubt()
 
     def run(self) -> dict[str, Any]:
@@ -215,7 +218,7 @@ class Deployment:
         """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
         for lock in self.locks:
             lock.check()
-        return objects(self.kube, self.desired.cluster, self.desired.name, ALL_KINDS)
+        return objects(self.kube, self.desired.cluster, self.desired.name, ALL_KINDS, self.contents)
 
     def again(self, found: Objects) -> Objects:
         """L(look), but where this run has changed nothing: what it found under its lock still holds."""
@@ -225,7 +228,7 @@ class Deployment:
         """L(look) in the middle of a wait: what moves by itself is as it is now, the rest as it was found."""
         for lock in self.locks:
             lock.check()
-        moving = objects(self.kube, self.desired.cluster, self.desired.name, kinds=MOVING)
+        moving = objects(self.kube, self.desired.cluster, self.desired.name, MOVING, self.contents)
         return Objects({**found.by_kind, **moving.by_kind})
 
     def refuse(self, found: Objects) -> None:
@@ -273,7 +276,7 @@ class Deployment:
         if not racks:
             return []
         made = revisions(self.kube, self.desired.cluster, self.desired.name)
-        templates = {item["metadata"]["name"]: changes.template_of(item) for item in made}
+        templates = {item["metadata"]["name"]: template_of(item) for item in made}
         nodes = self.nodes(found)
         reached = [
             one

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, OPEN
+from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import observe, upgrade
@@ -559,6 +561,61 @@ def test_only_what_was_asked_for(pending: Rolling) -> None:
     assert {pod for pod, uid in pending.uids().items() if uids[pod] != uid} == {"shop-dc1-r2-0", "shop-dc1-r2-1"}
     assert pending.roll()["changed"] is True
     pending.assert_whole()
+
+
+# --- other revisions with nothing new in them -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rewritten(monkeypatch: pytest.MonkeyPatch) -> Rolling:
+    """The control plane was upgraded from 1.33 to 1.34.0: each StatefulSet got another newest revision."""
+    monkeypatch.setattr(FakeKube, "nulls", True)
+    world = Rolling.deployed(monkeypatch)
+    before = world.revisions()
+    monkeypatch.setattr(FakeKube, "nulls", False)
+    world.kube.kubelet()
+    assert (world.revisions(), world.pending()) == (before, world.nodes)
+    return world
+
+
+def test_a_revision_with_nothing_new_in_it_is_no_change(rewritten: Rolling) -> None:
+    result = rewritten.deploy()
+    assert (result["changes"], result["pending_restart"]) == ([], [])
+    assert rewritten.roll()["changed"] is False
+    assert rewritten.roll(check=True)["batches"] == []
+    with pytest.raises(CassopsError, match="no change is under way"):
+        rewritten.roll(rollback=True)
+
+
+def test_a_change_and_its_way_back_after_kubernetes_wrote_revisions_anew(rewritten: Rolling) -> None:
+    assert rewritten.deploy(**CHANGED)["pending_restart"] == rewritten.nodes
+    rewritten.roll(pause_after="canary")
+    assert rewritten.partitions() == [1, 2, 2]
+    (batch,) = rewritten.roll(check=True, rollback=True)["batches"]
+    assert batch["nodes"] == [FIRST]
+    assert rewritten.roll(rollback=True)["restarted"] == [FIRST]
+    assert rewritten.deploy()["pending_restart"] == []
+    rewritten.deploy(**CHANGED)
+    rewritten.roll()
+    rewritten.assert_whole()
+
+
+def test_what_revisions_hold_is_not_read_at_each_look(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, real = Counter[str](), world.kube.list
+
+    def counted(kind: str, *arguments: Any, **options: Any) -> Any:
+        listed[kind] += 1
+        return real(kind, *arguments, **options)
+
+    monkeypatch.setattr(world.kube, "list", counted)
+    world.deploy()
+    assert listed["ControllerRevision"] == 0
+    world.deploy(**CHANGED)
+    listed.clear()
+    world.roll()
+    assert listed["StatefulSet"] > 20
+    assert listed["ControllerRevision"] == 1
+    world.assert_whole()
 
 
 # --- fix forward, and back --------------------------------------------------------------------------------------------
