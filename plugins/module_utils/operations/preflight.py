@@ -10,12 +10,14 @@ be read is not checked, and that is said (the pods' own scheduling will tell lat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import CassopsError
 from ..kube import Forbidden, Kube, Right
-from ..observe import ZONE, together
+from ..observe import ZONE, attempt, together
 from ..placement import allocatable, schedulable
 from ..quantity import value
 from ..spec import Rack, from_json
@@ -45,6 +47,9 @@ RIGHTS = tuple(
 )
 TO_ROTATE = (Right("patch", "Secret"),)
 """What rotate_superuser needs beside, and nobody else: who never rotates need not grant it."""
+OLDEST = (1, 28, 5)
+"""Until 1.28.3 the controller of StatefulSets could take a rollout for finished while a pod was missing, and make that
+pod at the new revision (kubernetes#120731); until 1.28.4 it did not make evicted pods anew."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Facts:
     namespace_exists: bool | None
     storage_classes: tuple[Mapping[str, Any], ...] | None
     workers: tuple[Mapping[str, Any], ...] | None
+    # As the API server tells it; empty = not known.
+    kubernetes: str = ""
 
     @property
     def unread(self) -> list[str]:
@@ -69,15 +76,18 @@ class Facts:
 
 def facts(kube: Kube) -> Facts:
     """Read what may be read, at the same time."""
-    exists, classes, workers = together(
+    exists, classes, workers, version = together(
         readable,
         [
             lambda: kube.get("Namespace", kube.namespace) is not None,
             lambda: tuple(kube.list("StorageClass")),
             lambda: tuple(kube.list("Node")),
+            lambda: attempt(kube.version),
         ],
     )
-    return Facts(kube.namespace, exists, classes, workers)
+    # Some proxy may not let that through. An API server that does not answer is told by the others.
+    known = "" if isinstance(version, CassopsError) else version
+    return Facts(kube.namespace, exists, classes, workers, known)
 
 
 def readable(read: Callable[[], Any]) -> Any:
@@ -105,7 +115,8 @@ def errors(values: Mapping[str, Any], offered: Facts, prefix: str, living: Colle
     :param living: racks that are there already, see L(zone_errors).
     """
     racks = [rack for rack in map(structure, structure(values.get("racks")) or ()) if isinstance(rack, Mapping)]
-    found = namespace_errors(offered, "deploy_create_namespace" if prefix else "create_namespace")
+    found = version_errors(offered.kubernetes)
+    found += namespace_errors(offered, "deploy_create_namespace" if prefix else "create_namespace")
     found += storage_errors(structure(values.get("storage")), offered.storage_classes, prefix)
     if not values.get("workers_on_demand"):
         found += zone_errors(racks, offered.workers, prefix, living)
@@ -118,6 +129,20 @@ def structure(given: Any) -> Any:
         return from_json(given)
     except ValueError:
         return None
+
+
+def version_errors(kubernetes: str) -> list[str]:
+    """Where Kubernetes is too old. Vendors put their own behind its number; one without a patch level is not known."""
+    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", kubernetes)
+    told = tuple(int(number) for number in match.groups() if number) if match else OLDEST
+    if told >= OLDEST[: len(told)]:
+        return []
+    oldest = ".".join(map(str, OLDEST))
+    return [
+        f"Kubernetes {kubernetes} is too old: before {oldest} a pod that restarts by itself may come back at a change "
+        "that nobody has rolled out yet, and one that was evicted may not come back; upgrade the control plane to "
+        f"{oldest} or newer"
+    ]
 
 
 def namespace_errors(offered: Facts, option: str) -> list[str]:

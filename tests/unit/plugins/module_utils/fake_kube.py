@@ -132,6 +132,7 @@ class FakeKube:
         # What changes objects as they come in.
         self.webhook: Callable[[Object], None] = lambda item: None
         self.missing_rights: list[Right] = []
+        self.server_version = "v1.34.4"
         self.exists = True
         # Writes until the run is killed; None: never. Once it is killed, nothing answers until `revive`.
         self.lives: int | None = None
@@ -352,6 +353,10 @@ class FakeKube:
             self.disks.pop(name, None)
         self.changed()
         return True
+
+    def version(self) -> str:
+        self.alive()
+        return self.server_version
 
     def can(self, rights: Iterable[Right]) -> list[Right]:
         self.alive()

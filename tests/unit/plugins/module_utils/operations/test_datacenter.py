@@ -512,6 +512,16 @@ def test_before_any_node_is_made_everything_may_be_planned_anew(worlds: Callable
     assert sorted(world.kube.ledger().nodes) == result["nodes"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_kubernetes_that_is_too_old_is_refused_where_something_would_be_made(deployed: World, check: bool) -> None:
+    deployed.kube.server_version = "v1.28.3-gke.1203"
+    assert deployed.run(check)["changed"] is False
+    writes = deployed.writes()
+    with pytest.raises(SpecError, match=r"Kubernetes v1\.28\.3-gke\.1203 is too old"):
+        deployed.run(check, config={"concurrent_reads": 64})
+    assert deployed.writes() == writes
+
+
 # --- check mode -------------------------------------------------------------------------------------------------------
 
 
