@@ -332,6 +332,7 @@ class Deployment:
             offered = replace(offered, namespace_exists=True)
         values = {key: self.params.get(key) for key in ("racks", "storage", "workers_on_demand")}
         racks = [r.name for r in self.desired.racks if found.get("StatefulSet", self.desired.rack_name(r))]
+        self.ctx.warnings.extend(preflight.advice(values, offered, self.prefix, racks))
         reasons = preflight.errors(values, offered, self.prefix, racks)
         living = bool(found.all("StatefulSet"))
         reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix, living)
@@ -655,6 +656,8 @@ class Deployment:
     def start(self, ledger: Ledger) -> Ledger:
         """From started pods to a datacenter that serves; returns the ledger in phase C(running)."""
         wanted = self.credentials()
+        # The volumes were only just made. Later one may wait for its worker, which comes back.
+        self.patience = Patience(self.kube, elsewhere=True)
         seen = self.wait_for_ring(ledger, wanted)
         told = f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}"
         self.ctx.progress(told, important=True)
@@ -662,6 +665,7 @@ class Deployment:
             # Before this datacenter can log anybody in, the cluster's roles must be replicated to it.
             superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())
         superuser.establish(self.kube, ledger.first, wanted, self.replication())
+        self.patience = Patience(self.kube)
         self.note(f"create superuser {wanted.username}, close the default login")
         if ledger.hash_rounds and not self.hash_rounds():
             self.ctx.warnings.append(

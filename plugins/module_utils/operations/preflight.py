@@ -47,6 +47,7 @@ RIGHTS = tuple(
 )
 TO_ROTATE = (Right("patch", "Secret"),)
 """What rotate_superuser needs beside, and nobody else: who never rotates need not grant it."""
+IMMEDIATE = "Immediate"
 OLDEST = (1, 28, 5)
 """Until 1.28.3 the controller of StatefulSets could take a rollout for finished while a pod was missing, and make that
 pod at the new revision (kubernetes#120731); until 1.28.4 it did not make evicted pods anew."""
@@ -167,6 +168,32 @@ def storage_errors(storage: Any, classes: Sequence[Mapping[str, Any]] | None, pr
             f"choose one of: {', '.join(names) or 'none'}"
         ]
     return []
+
+
+def advice(values: Mapping[str, Any], offered: Facts, prefix: str, living: Collection[str] = ()) -> list[str]:
+    """What may not work on this cluster, as far as the values tell.
+
+    :param living: racks that are there already, and have their volumes.
+    """
+    storage = structure(values.get("storage"))
+    wanted = storage.get("class") if isinstance(storage, Mapping) else None
+    racks = [rack for rack in map(structure, structure(values.get("racks")) or ()) if isinstance(rack, Mapping)]
+    pinned = [str(rack.get("name")) for rack in racks if rack.get("zone") and rack.get("name") not in living]
+    hasty = [item["metadata"]["name"] for item in offered.storage_classes or () if is_meant(item, wanted)]
+    if not pinned or not hasty:
+        return []
+    return [
+        f"{prefix}storage.class: StorageClass {hasty[0]} makes volumes before their pods have a worker "
+        f"(volumeBindingMode {IMMEDIATE}), and the racks {', '.join(pinned)} are pinned to zones: a volume that is "
+        "made in another zone keeps its node from ever starting. Unless its volumes can be reached from every zone, "
+        "take a class with volumeBindingMode WaitForFirstConsumer"
+    ]
+
+
+def is_meant(storage_class: Mapping[str, Any], wanted: Any) -> bool:
+    """Whether it is the one that is wanted, or the default, and chooses zones for volumes without asking."""
+    chosen = storage_class["metadata"]["name"] == wanted if wanted else is_default(storage_class)
+    return chosen and storage_class.get("volumeBindingMode") == IMMEDIATE and not storage_class.get("allowedTopologies")
 
 
 def is_default(storage_class: Mapping[str, Any]) -> bool:

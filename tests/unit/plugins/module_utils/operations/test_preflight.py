@@ -168,6 +168,38 @@ def test_values_that_are_wrong_in_themselves_are_no_reason_to_fail(storage: Any)
     assert preflight.errors({"storage": storage, "racks": [7, "r1", None]}, offered(), PREFIX) == []
 
 
+IMMEDIATE = {**storage_class("quick", "true"), "volumeBindingMode": "Immediate"}
+PINNED = [{"name": "r1", "zone": "a"}, {"name": "r2", "zone": "b"}, {"name": "r3"}]
+
+
+@pytest.mark.parametrize("storage", [{"class": "quick"}, {"size": "1Gi"}])
+def test_volumes_that_are_made_before_their_pods_have_a_zone(storage: dict[str, str]) -> None:
+    facts = offered(storage_classes=(storage_class("slow"), IMMEDIATE))
+    (told,) = preflight.advice({"racks": PINNED, "storage": storage}, facts, PREFIX)
+    assert told.startswith("cassandra_storage.class: StorageClass quick makes volumes before their pods have a worker")
+    assert "the racks r1, r2 are pinned" in told
+    assert told.endswith("take a class with volumeBindingMode WaitForFirstConsumer")
+    (told,) = preflight.advice({"racks": PINNED, "storage": storage}, facts, PREFIX, living=("r1",))
+    assert "the racks r2 are pinned" in told
+
+
+@pytest.mark.parametrize(
+    ("racks", "storage", "changes"),
+    [
+        (PINNED[2:], {}, {}),
+        (PINNED, {"class": "slow"}, {}),
+        (PINNED, {}, {"volumeBindingMode": "WaitForFirstConsumer"}),
+        (PINNED, {}, {"allowedTopologies": [{"matchLabelExpressions": []}]}),
+        ("[broken", "{broken", {}),
+        ([7, None], "fast", {}),
+    ],
+)
+def test_volumes_that_find_their_zone(racks: Any, storage: Any, changes: dict[str, Any]) -> None:
+    facts = offered(storage_classes=(storage_class("slow"), {**IMMEDIATE, **changes}))
+    assert preflight.advice({"racks": racks, "storage": storage}, facts, PREFIX) == []
+    assert preflight.advice({"racks": racks, "storage": storage}, offered(storage_classes=None), PREFIX) == []
+
+
 # --- zones ------------------------------------------------------------------------------------------------------------
 
 
