@@ -600,6 +600,19 @@ def test_a_change_and_its_way_back_after_kubernetes_wrote_revisions_anew(rewritt
     rewritten.assert_whole()
 
 
+def test_the_way_back_where_kubernetes_writes_nulls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was killed has taken it for one rack: the live template is compared with the revisions of others."""
+    monkeypatch.setattr(FakeKube, "nulls", True)
+    world = Rolling.deployed(monkeypatch, 1)
+    world.deploy(**CHANGED)
+    world.roll(pause_after="rack", canary=False)
+    begun = len(world.kube.writes)
+    assert world.killed(3, lambda: world.roll(rollback=True))
+    assert [what for what in world.kube.writes[begun:] if what.startswith("apply")] == ["apply StatefulSet shop-dc1-r1"]
+    assert world.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+    world.assert_whole()
+
+
 def test_what_revisions_hold_is_not_read_at_each_look(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
     listed, real = Counter[str](), world.kube.list
 
