@@ -25,6 +25,8 @@ LASTING = 100.0
 NO_LOG = "unable to retrieve container logs"
 NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", *HANGS)
 NO_WORKER = "it cannot be scheduled"
+# Parts of what the scheduler says of a pod whose volume is where it may not run: until and since kubernetes#129887.
+ELSEWHERE = ("volume node affinity conflict", "didn't match PersistentVolume's node affinity")
 NO_POD = "has no pod"
 # Who waits for a worker that somebody adds is looked after again so often (seconds).
 COMES_AGAIN = 10.0
@@ -40,11 +42,13 @@ class Patience:
 
     :param hopeless: beginnings of Kubernetes' reasons that count. A first start on a cluster that adds workers by
         itself may wait long for one; a node that ran a moment ago had one, and waits only for one that is on its way.
+    :param elsewhere: a volume where the pod may not run counts too: it is a new one, and none is made in its place.
     """
 
-    def __init__(self, kube: Kube, hopeless: tuple[str, ...] = NO_START) -> None:
+    def __init__(self, kube: Kube, hopeless: tuple[str, ...] = NO_START, elsewhere: bool = False) -> None:
         self._kube = kube
         self._hopeless = hopeless
+        self._elsewhere = elsewhere
         # node -> since when (seconds, monotonic).
         self._since: dict[str, float] = {}
 
@@ -89,6 +93,8 @@ class Patience:
             return f"is held: {node.held}"
         # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".
         if re.sub(r"^its container \S+: ", "", node.reason or "").startswith(self._hopeless):
+            return f"cannot start: {node.reason}"
+        if self._elsewhere and any(words in (node.reason or "") for words in ELSEWHERE):
             return f"cannot start: {node.reason}"
         # Kubernetes puts its next start off for longer each time; when it runs for a moment, this counts anew.
         if re.match(r"its container \S+ ended with", node.reason or ""):

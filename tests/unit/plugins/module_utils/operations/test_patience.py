@@ -133,3 +133,20 @@ def test_who_got_his_worker_and_has_no_image_is_not_helped_by_another_one(clock:
     assert lost.lost([node]) == []
     clock[0] += 101
     assert lost.lost([node]) == [f"{node.pod} cannot start: ImagePullBackOff: no such image"]
+
+
+@pytest.mark.parametrize(
+    "words", ["2 node(s) had volume node affinity conflict", "2 node(s) didn't match PersistentVolume's node affinity"]
+)
+def test_a_new_volume_where_its_pod_may_not_run_will_not_move(clock: list[float], words: str) -> None:
+    """Of one that has data the worker may come back."""
+    (node,) = views.nodes(("r1",), 1)
+    reason = f"it cannot be scheduled: 0/3 nodes are available: 1 Insufficient cpu, {words}."
+    node = replace(node, ready=False, phase="Pending", reason=reason)
+    kube = Events(clock, str(node.uid))
+    new, old = patience.Patience(cast(Kube, kube), elsewhere=True), patience.Patience(cast(Kube, kube))
+    for some in (new, old):
+        assert some.lost([node]) == []
+    clock[0] += 101
+    assert new.lost([node]) == [f"{node.pod} cannot start: {reason}"]
+    assert old.lost([node]) == []
