@@ -29,9 +29,9 @@ from ..kube import ExecTimeout, Kube
 from ..observe import attempt, together
 from ..replacement import Scene, Settings, leaves
 from ..view import Endpoint, Keyspace, NodeView, View
-from . import failures, removed
+from . import departed, failures
 from .cluster import CLUSTER, Cluster, Place, Sight
-from .removed import Removed
+from .departed import Removed
 from .waiting import until
 
 VERB_LIMIT = 120.0
@@ -272,18 +272,18 @@ class Removal:
 
     def remember(self, sight: Sight, member: Endpoint) -> None:
         """Since when it is removed. A run that finds the removal begun goes on with what the one before has written."""
-        last = removed.noted(self.cluster.own, sight.found)
+        last = departed.removal(self.cluster.own, sight.found)
         again = last is not None and last.failed is None and last.host_id == member.host_id
         if member.tokens and not again:
             now = int(self.cluster.kube.server_time())
-            removed.note(self.cluster, Removed(member.host_id, member.address, now))
+            departed.note_removal(self.cluster, Removed(member.host_id, member.address, now))
 
     def follow_up(self, member: Endpoint | None) -> None:
         """What the removal leaves to do.
 
         :raises Failed: not all that it held was streamed to who owns it now.
         """
-        last = removed.noted(self.cluster.own, self.cluster.look().found)
+        last = departed.removal(self.cluster.own, self.cluster.look().found)
         if last is None or not self.is_named(last.host_id, last.address):
             return
         if last.failed is not None:
@@ -292,7 +292,7 @@ class Removal:
                 self.ctx.warnings.append(f"{failed_words(last.failed)}. If that was not done since, {REPAIR}")
             return
         failed, unread = self.logs_told(last)
-        removed.note(self.cluster, replace(last, failed=tuple(failed)))
+        departed.note_removal(self.cluster, replace(last, failed=tuple(failed)))
         if failed:
             raise Failed(f"{last.address} is removed, but {failed_words(failed)}: {REPAIR}", self.result(member))
         silent = f" (the log of {', '.join(unread)} could not be read)" if unread else ""

@@ -236,6 +236,19 @@ def test_a_node_without_its_volume_is_replaced(world: World) -> None:
     assert world.heal()["changed"] is False
 
 
+def test_that_hints_went_with_the_volume_is_noted_before_the_plan_goes(world: World) -> None:
+    """Those that the node kept for others, of any range: what was repaired before does not count any more."""
+    began = int(world.kube.clock)
+    wiped(world)
+    since = len(world.kube.writes)
+    world.heal()
+    ledger = world.kube.one("ConfigMap", "shop-dc1-ledger")
+    assert began <= int(ledger["metadata"]["annotations"]["cassops.kubernetes/hints-lost"]) <= world.kube.clock
+    assert world.writes(since)[-2:] == ["patch ConfigMap shop-dc1-ledger", "delete ConfigMap shop-dc1-replacement"]
+    assert any(f"hints that {FIRST} kept for others went with its volume" in line for line in world.said)
+    assert world.ring.repaired == [], "heal itself repairs no more than before"
+
+
 def test_check_mode_says_what_it_would_do_and_does_nothing(world: World) -> None:
     wiped(world)
     before = len(world.kube.writes)

@@ -20,6 +20,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Exe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
+    departed,
     renewing,
     replacing,
     scale,
@@ -88,6 +89,9 @@ def test_smaller_volumes(world: World) -> None:
     assert {pod: made - lives[pod] for pod, made in world.kube.made.items()} == dict.fromkeys(NODES, 1)
     # Nobody was cut off in the middle of a request.
     assert world.kube.cut_off == []
+    # No node kept a hint for another when it gave its volume up.
+    notes = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations", {})
+    assert departed.HINTS_LOST not in notes
     writes = len(world.kube.writes)
     assert volumes(world, **SMALLER)["changed"] is False
     assert world.writes(writes) == []
