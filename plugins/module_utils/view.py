@@ -101,6 +101,8 @@ class Activity:
     repairs: tuple[Repair, ...] | None = None
     # Compactions that wait.
     compactions: int | None = None
+    # Tables of which rows are deleted just now that the node has given away (nodetool cleanup).
+    cleanups: tuple[str, ...] | None = None
     # Host id -> files of hints that this node keeps for it. Nodes without hints are left out.
     hints: Mapping[str, int] | None = None
     disk: Disk | None = None

@@ -32,7 +32,7 @@ from ..view import Endpoint, Keyspace, NodeView, View
 from . import departed, failures
 from .cluster import CLUSTER, Cluster, Place, Sight
 from .departed import Removed
-from .waiting import until
+from .waiting import WAIT_LIMIT, until
 
 VERB_LIMIT = 120.0
 # What C(removenode status) says on the node that leads a removal (C(StorageService.getRemovalStatus)).
@@ -122,6 +122,10 @@ class Removal:
         member = self.member(sight)
         if member is not None:
             step = self.allowed(sight, member)
+            if begins(step) and cleanups(sight):
+                self.wait_for_cleanups(member)
+                # Hours may have passed.
+                return self.carry_out()
             self.remember(sight, member)
             self.take(step, member)
             self.prove(member)
@@ -249,6 +253,12 @@ class Removal:
         else:
             step.leader.run(step.verb)
 
+    def wait_for_cleanups(self, member: Endpoint) -> None:
+        """They would delete what receivers get of it; see L(gates.no_cleanups)."""
+        what = f"cleanups to end before {member.address} is removed"
+        limit = float(self.params["wait_timeout"])
+        until(lambda: cleanups(self.look(everyone=True)), what, limit, self.ctx.progress, PAUSE, option=WAIT_LIMIT)
+
     def hand_over(self, step: Step, member: Endpoint) -> None:
         limit = float(self.params["wait_timeout"])
         try:
@@ -357,6 +367,10 @@ class Removal:
 def begins(step: Step) -> bool:
     """Whether it makes the living stream to each other."""
     return step.verb[:1] == ("removenode",) and step.verb != FORCE
+
+
+def cleanups(sight: Sight) -> list[str]:
+    return gates.no_cleanups(sight.view.joined(sight.others))
 
 
 def failed_words(pods: Sequence[str]) -> str:
