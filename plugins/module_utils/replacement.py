@@ -17,6 +17,7 @@ The rows are those of the table in docs/operations/heal.md. What they rely on in
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -43,7 +44,7 @@ REPLACE = "replace"
 REPAIR = "repair"
 """Repair the node's ranges: it was down for longer than hints are kept."""
 ABANDON = "abandon"
-"""Withdraw a replacement that was begun: the node is alive again, with its volume."""
+"""Withdraw a replacement that was begun: the node is alive again, with its volume, or would be with it."""
 ASSASSINATE = "assassinate"
 """Take an address out of gossip that owns nothing and belongs to nobody."""
 
@@ -233,6 +234,15 @@ def first(decisions: Iterable[Decision], begun: str = "") -> Decision | None:
 def held_because(text: str) -> str:
     """The kind of hold, from the words of the start script."""
     return next((kind for sign, kind in HELD.items() if sign in text), NOT_ALLOWED)
+
+
+def given_up_last(held: str) -> bool:
+    """Whether a node is held for nothing but that the ledger counts its volume for given up, the last of them."""
+    found = re.search(r"its mark is '(.*?)(?: (\d+))?', this node is '(.*?)(?: (\d+))?'", held)
+    if found is None:
+        return False
+    its, number, own, own_number = found.groups()
+    return bool(its == own) and int(number or 0) + 1 == int(own_number or 0)
 
 
 def must_repair(down: float | None, settings: Settings) -> bool:
@@ -569,7 +579,12 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if with_its_volume and starts_again(scene, case) and not case.wished and node.pod not in scene.settings.named:
         otherwise = by_name(node, "if it does not come up")
         return wait(case, 12, f"its replacement was begun, and it may come up again with its volume; {otherwise}")
-    return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+    told = safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+    stands = with_its_volume and not case.volume.going and not case.volume.lost
+    if stands and told.row in (16, 17) and given_up_last(node.held or ""):
+        reason = "its replacement was begun, and rows would be lost by it; its volume stands, and is given back to it"
+        return Decision(node.pod, 12, ABANDON, reason)
+    return told
 
 
 def starts_again(scene: Scene, case: Case) -> bool:

@@ -214,16 +214,27 @@ class Replacing:
         return ledger.with_node(LedgerNode(plan.pod, ledger.address(plan.pod) or plan.address, plan.host_id))
 
     def abandon(self, plan: Plan) -> None:
-        """The node lives again with the volume that it was to give up: as if nothing had been begun.
+        """The node lives again with the volume that it was to give up, or may now: as if nothing had been begun.
 
         Its CQL may have been closed by a run that was killed before it drained; where it is open, that does nothing.
+
+        :raises CassopsError: it does not take its volume for its own again.
         """
         ledger = self.cluster.ledger(self.cluster.look().found)
         before = ledger.without_replacement(plan.pod).with_volume_number(plan.pod, plan.number - 1)
         self.cluster.write_ledger(ledger, before)
         attempt(lambda: nodetool.run_one(self.cluster.kube, plan.pod, ["enablebinary"], VERB_LIMIT))
+        # As long as it is held, it looks as if it had another node's volume.
+        what = f"{plan.pod} to take its volume for its own again"
+        until(lambda: self.held_back(plan), what, self.limit, self.ctx.progress)
         failures.close_plan(self.cluster)
-        self.say(f"{plan.pod} is alive with its volume: its replacement is withdrawn")
+        self.say(f"{plan.pod} keeps its volume: its replacement is withdrawn")
+
+    def held_back(self, plan: Plan) -> list[str]:
+        """What a node waits for whose volume was given up, and is given back to it."""
+        node = self.cluster.look().view.node(plan.pod)
+        held = node is not None and replacement.given_up_last(node.held or "")
+        return [f"the kubelet to bring {plan.pod} the ledger, within a minute or so"] if held else []
 
     def acquaint(self, plan: Plan, sight: Sight) -> None:
         """The living nodes gossip with the new one, as with a seed, until they start again.

@@ -548,6 +548,37 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     assert short(decided(dead(views.whole(), FIRST, held=FOREIGN), **facts)) == (12, REPLACE)
 
 
+def marks(before: str, now: str) -> str:
+    """Held over a volume of a node, by the numbers in the two marks."""
+    own = "id shop dc1 r1 shop-dc1-r1-0"
+    return f"the volume belongs to another node: its mark is '{own}{before}', this node is '{own}{now}'; put the right"
+
+
+def test_row_12_a_volume_is_given_back_where_rows_would_be_lost_without_it() -> None:
+    """A run was killed between the ledger and the claim, and another replica is gone for good since."""
+    view = with_keyspace(dead(views.whole(), FIRST, SECOND, held=EMPTY), "shop", dc1="3")
+    facts = {"open_plan": True, "old_volume": True}
+    for before, now in (("", " 1"), (" 1", " 2")):
+        told = decided(views.with_node(view, FIRST, held=marks(before, now)), **facts)
+        assert short(told) == (12, ABANDON)
+        assert "is given back to it" in told.reason
+        assert short(decided(views.with_node(view, FIRST, held=marks(before, now)), wished=True, **facts)) == (
+            12,
+            ABANDON,
+        )
+    own = views.with_node(view, FIRST, held=marks("", " 1"))
+    accepted = Settings(accept_loss=frozenset({"shop", "system_auth"}))
+    assert short(decided(own, settings=accepted, **facts)) == (12, REPLACE)
+    assert short(decided(own, again=True, **facts)) == (16, ASK)
+    for volume in (Volume("claim", "pv", LOCAL, going=True), Volume("claim", "pv", LOCAL, lost=True)):
+        assert short(decided(own, volume=volume, **facts)) == (16, ASK)
+    assert short(decided(own, open_plan=True)) == (16, ASK), "the claim is another one"
+    for held in (marks("", " 2"), marks(" 2", " 1"), FOREIGN, EMPTY):
+        assert short(decided(views.with_node(view, FIRST, held=held), **facts)) == (16, ASK)
+    alone = dead(views.whole(), FIRST, held=marks("", " 1"))
+    assert short(decided(alone, **facts)) == (12, REPLACE), "nothing is lost without it"
+
+
 @pytest.mark.parametrize(
     ("changes", "facts", "action"),
     [

@@ -993,6 +993,36 @@ def test_cassandra_4_0_tells_of_a_ghost_too(worlds: Callable[..., World]) -> Non
     assert "ghost" not in world.ring.members
 
 
+def killed_before_the_claim_goes(world: World) -> None:
+    """The ledger counts the volume for given up, and the worker comes back with it."""
+    lost = worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+
+    def approved() -> None:
+        if world.kube.ledger().volumes:
+            world.kube.lives = 0
+
+    world.kube.after_write = approved
+    with pytest.raises(Killed):
+        world.heal(workers_off=[lost])
+    world.kube.after_write = lambda: None
+    world.kube.revive()
+    world.kube.revive_worker(lost)
+
+
+def test_a_volume_is_given_back_where_rows_would_be_lost_without_it(world: World) -> None:
+    before = world.identities()
+    killed_before_the_claim_goes(world)
+    world.kube.wipe(SECOND)
+    assert decisions(world.heal(check=True)) == {FIRST: (12, "abandon"), SECOND: (16, "ask")}
+    result = world.heal(patience=5)
+    assert result["changes"][0] == f"withdraw the replacement of {FIRST}"
+    assert [done["node"] for done in result["replaced"]] == [SECOND]
+    assert world.kube.ledger().volumes == {SECOND: 1}
+    world.assert_whole(before)
+
+
 # --- 5 and 7: in the middle -------------------------------------------------------------------------------------------
 
 
