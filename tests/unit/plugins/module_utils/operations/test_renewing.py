@@ -189,6 +189,29 @@ def test_a_run_that_goes_on_repairs_only_what_is_left(world: World, monkeypatch:
     assert world.ring.repaired.count((FIRST, "shop")) == 2
 
 
+@pytest.mark.parametrize(("window", "times"), [("3h", 2), ("5h", 1)])
+def test_a_killed_runs_repair_counts_for_as_long_as_hints_are_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, window: str, times: int
+) -> None:
+    """Since then a replica may have been cut off for longer, without a start."""
+    world.ring.keep_records()
+    world.ring.settings["max_hint_window"] = window
+    run = nodetool.run_one
+
+    def cut(kube: Any, pod: str, verb: Sequence[str], limit: float) -> Any:
+        if verb[-1] == "system_auth":
+            raise ExecTimeout("nodetool repair was not done after 5 s and was ended.")
+        return run(kube, pod, verb, limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nodetool, "run_one", cut)
+        with pytest.raises(CassopsError, match="waits for longer"):
+            volumes(world, **SMALLER)
+    world.kube.clock += 4 * 3600
+    volumes(world, **SMALLER)
+    assert world.ring.repaired.count((FIRST, "shop")) == times
+
+
 def test_repairs_may_be_left_out(world: World) -> None:
     """What the new node missed while it streamed is covered by hints. It was up until then, whatever gossip tells: who
     has just started itself cannot tell for how long another one was down."""
