@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import gates, ring
+from .events import VOLUME_HANGS
 from .plan import Plan, hash_of
 from .view import Endpoint, NodeView, Observation, View
 
@@ -457,7 +458,7 @@ def by_table(scene: Scene, case: Case) -> Decision:
     if case.worker.state in (AWAY, GONE) or node.phase == "Terminating":
         return without_worker(scene, case)
     if node.phase == "Pending":
-        return placed(case)
+        return placed(scene, case)
     if node.phase == "Crashed":
         return crashed(scene, case)
     if node.phase == "Running":
@@ -739,11 +740,25 @@ def unplaced(scene: Scene, case: Case) -> Decision:
     )
 
 
-def placed(case: Case) -> Decision:
+def placed(scene: Scene, case: Case) -> Decision:
     """Its pod has a worker, and its container has not started."""
-    if case.node.reason is None:
+    node = case.node
+    if node.reason is None:
         return wait(case, 1, "its pod is being started")
-    return ask(case, 1, f"its pod does not start: {case.node.reason}", "correct the cause: kubectl describe pod")
+    if not volume_hangs(case):
+        return ask(case, 1, f"its pod does not start: {node.reason}", "correct the cause: kubectl describe pod")
+    reason = f"its volume does not come to its pod: {node.reason}"
+    if node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 7, reason)
+    return ask(case, 7, reason, by_name(node, "correct the cause (kubectl describe pod), or give the volume up"))
+
+
+def volume_hangs(case: Case) -> bool:
+    """Whether its pod waits for the node's volume, and not for another one, such as that of a ConfigMap."""
+    reason = case.node.reason or ""
+    one, several = (re.search(text, reason) for text in (r'for volume "([^"]+)"', r"unmounted volumes=\[([^]]*)\]"))
+    own = (one is None or one[1] == case.volume.name) and (several is None or "data" in several[1].split())
+    return reason.startswith(VOLUME_HANGS) and own
 
 
 def crashed(scene: Scene, case: Case) -> Decision:

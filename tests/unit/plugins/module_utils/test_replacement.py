@@ -417,6 +417,38 @@ def test_row_7_a_volume_that_is_not_its_own(held: str) -> None:
     assert short(decided(view, settings=Settings(named=frozenset({FIRST})))) == (7, REPLACE)
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'FailedMount: MountVolume.MountDevice failed for volume "pv" : structure needs cleaning',
+        'FailedAttachVolume: AttachVolume.Attach failed for volume "pv" : disk not found',
+        "FailedMapVolume: the device is gone",
+        "FailedMount: Unable to attach or mount volumes: unmounted volumes=[config data], unattached volumes=[]: timed out",
+    ],
+)
+def test_row_7_a_volume_that_cannot_be_mounted_is_replaced_only_by_name(reason: str) -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker="worker1", reason=reason)
+    volume = Volume("claim", "pv", LOCAL)
+    told = decided(view, volume=volume)
+    assert (short(told), reason in told.reason) == ((7, ASK), True)
+    assert f"give the volume up: playbook replace_node with -e replace_node_name={FIRST}" in told.advice
+    assert short(decided(view, volume=volume, settings=Settings(named=frozenset({FIRST})))) == (7, REPLACE)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'FailedMount: MountVolume.SetUp failed for volume "config" : configmap "x" not found',
+        "FailedMount: Unable to attach or mount volumes: unmounted volumes=[config], unattached volumes=[data]: timed out",
+        "ImagePullBackOff: no image",
+    ],
+)
+def test_row_1_what_another_volume_would_not_mend_is_no_reason_to_give_it_up(reason: str) -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker="worker1", reason=reason)
+    named = Settings(named=frozenset({FIRST}))
+    assert short(decided(view, volume=Volume("claim", "pv", LOCAL), settings=named)) == (1, ASK)
+
+
 def test_row_7_who_names_a_dead_node_has_it_replaced() -> None:
     named = Settings(named=frozenset({FIRST}))
     assert short(decided(dead(views.whole(), FIRST, phase="Crashed", restarts=9), settings=named)) == (7, REPLACE)
