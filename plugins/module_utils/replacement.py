@@ -594,7 +594,7 @@ def starts_again(scene: Scene, case: Case) -> bool:
     if node.held is not None or case.volume.going or case.volume.lost:
         return False
     if node.phase == "Crashed":
-        return node.restarts < CRASHES
+        return not keeps_crashing(node)
     if node.phase == "Running":
         return True
     if node.worker is None:
@@ -651,7 +651,7 @@ def newcomer(scene: Scene, case: Case) -> Decision:
     if node.phase == "Crashed" and PARTIAL_BOOTSTRAP in case.last_words:
         reason = "it died while it joined, and no node may go on over partial data"
         return Decision(node.pod, 13, BOOTSTRAP, reason)
-    if node.phase == "Crashed" and node.restarts >= CRASHES:
+    if node.phase == "Crashed" and keeps_crashing(node):
         return ask(case, 13, f"it crashes while it joins: {summary(case)}", "correct the cause and run deploy")
     return wait(case, 13, "it has not joined yet")
 
@@ -774,7 +774,7 @@ def crashed(scene: Scene, case: Case) -> Decision:
         return ask(case, 9, "it has left the ring", TAKEN_AWAY)
     if node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 7, f"it crashes: {summary(case)}")
-    if node.restarts < CRASHES:
+    if not keeps_crashing(node):
         return wait(case, 1, f"it crashed, and Kubernetes starts it again: {summary(case)}")
     return ask(
         case,
@@ -782,6 +782,11 @@ def crashed(scene: Scene, case: Case) -> Decision:
         f"it crashed {node.restarts} times: {summary(case)}",
         by_name(node, "correct the cause (playbooks deploy and restart); its data is there"),
     )
+
+
+def keeps_crashing(node: NodeView) -> bool:
+    """Whether it does not come up by itself. The count is that of its pod's life: those of last month do not count."""
+    return node.backing_off and node.restarts >= CRASHES
 
 
 def crossed(scene: Scene, case: Case) -> Decision:

@@ -149,7 +149,10 @@ class NodeView:
     ready: bool = False
     started: str | None = None
     age: float | None = None
+    # Over the life of its pod, which may be months.
     restarts: int = 0
+    # Its container crashed several times in a row: Kubernetes waits before it starts it again, longer each time.
+    backing_off: bool = False
     reason: str | None = None
     held: str | None = None
     pending_restart: bool = False
