@@ -59,6 +59,8 @@ ACTIONS = (ABANDON, MOVE, RECREATE, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
 
 READY, AWAY, GONE, UNKNOWN = "ready", "away", "gone", "unknown"
 LOCAL, NETWORK = "local", "network"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+"""Taint of a worker: who sets it says that the machine is off. Kubernetes ends its pods without its word then."""
 
 # --- held nodes, by the words of start.sh -----------------------------------------------------------------------------
 
@@ -105,11 +107,15 @@ WHOLE_VIEWS = 3
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker. C(state) is C(unknown) where these credentials may not read workers and nothing else tells."""
+    """A worker. C(state) is C(unknown) where these credentials may not read workers and nothing else tells.
+
+    :param out_of_service: somebody has said to Kubernetes that it is off, by a taint.
+    """
 
     name: str | None = None
     state: str = UNKNOWN
     cordoned: bool = False
+    out_of_service: bool = False
 
 
 @dataclass(frozen=True)
@@ -824,7 +830,11 @@ def off_for_good(settings: Settings, worker: Worker) -> str:
     """
     if worker.state == GONE:
         return "is gone from Kubernetes"
-    return "is off, as you said" if worker.name in settings.workers_off and worker.state != READY else ""
+    if worker.state == READY:
+        return ""
+    if worker.out_of_service:
+        return f"is off, as its taint {OUT_OF_SERVICE} says"
+    return "is off, as you said" if worker.name in settings.workers_off else ""
 
 
 def volume_lost(scene: Scene, case: Case) -> str:

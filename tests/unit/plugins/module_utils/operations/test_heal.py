@@ -54,6 +54,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     ASK,
     LOCAL,
     NETWORK,
+    OUT_OF_SERVICE,
     REPAIR,
     REPLACE,
     UNKNOWN,
@@ -726,6 +727,24 @@ def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) 
         assert done["old_volume"] == old_volume
         assert f"volume {old_volume} on worker {lost}" in done["left_over"]
         assert world.warnings == [done["left_over"]]
+
+
+def test_a_worker_that_is_off_by_kubernetes_own_word_loses_its_node_to_another(world: World) -> None:
+    """Who sets the taint says that the machine is off. One that answers is not, whatever it is called."""
+    before, lost = world.identities(), worker_of(world, FIRST)
+    world.kube.one("Node", lost)["spec"]["taints"] = [{"key": OUT_OF_SERVICE, "effect": "NoExecute"}]
+    assert world.heal()["changed"] is False
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.ring.down.discard(FIRST)
+    assert decisions(world.refused().result)[FIRST][1] in (ASK, WAIT), "somebody sees it up"
+    world.ring.down.add(FIRST)
+    result = world.heal()
+    assert result["changes"][0] == f"delete Pod {FIRST}: worker {lost} is off, as its taint {OUT_OF_SERVICE} says"
+    assert result["replaced"][0]["reason"].startswith(
+        f"its local volume is on worker {lost}, which is off, as its taint"
+    )
+    world.assert_whole(before)
 
 
 def test_a_static_volume_whose_worker_may_not_be_read(world: World) -> None:
