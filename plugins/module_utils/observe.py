@@ -455,6 +455,7 @@ def node_view(
         started=started,
         age=seconds_since(started, now),
         restarts=container.get("restartCount", 0),
+        backing_off=container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff",
         reason=why_not_ready(pod, container),
         pending_restart=is_pending(stateful_set, pod),
         revision=pod["metadata"].get("labels", {}).get(REVISION),

@@ -443,6 +443,11 @@ def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     return reasons + gates.no_streams(rest) + gates.no_repairs(rest)
 
 
+def before_leave(scene: Scene) -> list[str]:
+    """Why nobody may leave now. Every node of the cluster has to have said what it is busy with."""
+    return before_step(scene) + gates.no_cleanups(scene.cluster)
+
+
 # --- is it a member? --------------------------------------------------------------------------------------------------
 
 

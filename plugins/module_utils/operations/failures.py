@@ -24,7 +24,7 @@ from ..kube import Forbidden, Kube, Object
 from ..observe import Objects, attempt, condition, logged_in, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name
-from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
+from ..replacement import AWAY, GONE, LOCAL, NETWORK, OUT_OF_SERVICE, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
 from .cluster import Cluster, Place, Sight
 from .patience import last_words
@@ -145,8 +145,13 @@ def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
         return Worker(name, AWAY if node.worker_lost else READY if answers else UNKNOWN)
     if found is None:
         return Worker(name, GONE)
-    ready = condition(found, "Ready").get("status") == "True"
-    return Worker(name, READY if ready else AWAY, cordoned=bool(found.get("spec", {}).get("unschedulable")))
+    ready, spec = condition(found, "Ready").get("status") == "True", found.get("spec", {})
+    return Worker(
+        name,
+        READY if ready else AWAY,
+        cordoned=bool(spec.get("unschedulable")),
+        out_of_service=any(taint["key"] == OUT_OF_SERVICE for taint in spec.get("taints", ())),
+    )
 
 
 def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str | None]:

@@ -51,6 +51,8 @@ class Patience:
         self._elsewhere = elsewhere
         # node -> since when (seconds, monotonic).
         self._since: dict[str, float] = {}
+        # UID of a pod -> how often it had crashed when it was first looked at.
+        self._before: dict[str | None, int] = {}
 
     def lost(self, nodes: Iterable[NodeView]) -> list[str]:
         """The nodes that will not come up by themselves, each with the cause as far as it can be told."""
@@ -58,8 +60,9 @@ class Patience:
         listed = list(nodes)
         faults = {node.pod: fault for node in listed if (fault := self._fault(node))}
         self._since = {pod: self._since.get(pod, now) for pod in faults}
-        crashed = [node for node in listed if node.restarts >= CRASHES and node.phase == "Crashed"]
-        told = [f"{node.pod} crashed {node.restarts} times ({node.reason})" for node in crashed]
+        crashes = {node.pod: self._crashes(node) for node in listed}
+        crashed = [node for node in listed if crashes[node.pod] >= CRASHES and node.phase == "Crashed"]
+        told = [f"{node.pod} crashed {crashes[node.pod]} times ({node.reason})" for node in crashed]
         if crashed:
             # They mostly have the same to say.
             told[0] += f". The end of its log:\n{last_words(self._kube, crashed[0].pod)}\n"
@@ -72,6 +75,13 @@ class Patience:
         # Where Kubernetes may make a pod it does so within a second, and where it may not it says why. It may also be
         # away itself for a while.
         return told + [f"{pod} {faults[pod]}{event}" for pod, event in events.items() if event or faults[pod] != NO_POD]
+
+    def _crashes(self, node: NodeView) -> int:
+        """How often it crashed since the first look, as Kubernetes counts over its pod's life; all of them where it had
+        crashed several times in a row by then.
+        """
+        before = self._before.setdefault(node.uid, 0 if node.backing_off else node.restarts)
+        return node.restarts - before
 
     def _lasts(self, pod: str, now: float) -> bool:
         return pod in self._since and now - self._since[pod] > LASTING

@@ -415,7 +415,8 @@ class FakeSession:
         if not busy.compactions:
             return []
         busy.compactions -= 1
-        return [{"kind": busy.compaction, "progress": 1, "total": 2**21}]
+        table = {"keyspace_name": "shop", "table_name": "orders"}
+        return [{**table, "kind": busy.compaction, "progress": 1, "total": 2**21}]
 
     def pools(self, consistency: str) -> list[dict[str, Any]]:
         return [

@@ -151,6 +151,19 @@ def test_how_long_a_node_runs() -> None:
     assert seen(pod("s-r1-0", status=container(state={"waiting": {"reason": "CrashLoopBackOff"}}))).running_for is None
 
 
+@pytest.mark.parametrize(
+    ("state", "backs_off"),
+    [
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, True),
+        ({"waiting": {"reason": "ContainerCreating"}}, False),
+        ({"terminated": {"exitCode": 3}}, False),
+        ({"running": {}}, False),
+    ],
+)
+def test_whether_kubernetes_waits_before_it_starts_a_container_again(state: dict[str, Any], backs_off: bool) -> None:
+    assert seen(pod("s-r1-0", status=container(state=state))).backing_off is backs_off
+
+
 def test_by_when_a_pod_that_ends_should_be_gone() -> None:
     """Kubernetes adds the grace period to the moment in which somebody deleted it."""
     assert seen(pod("s-r1-0")).ends_by is None

@@ -464,6 +464,18 @@ def test_repairs_and_streams_go_first() -> None:
     assert "Repair with x" in words
 
 
+def test_a_cleanup_goes_first_where_one_leaves() -> None:
+    """By the ranges of before it would delete what it gets. Who joins takes ranges away from it."""
+    view = with_seeds(whole())
+    first = view.nodes[0].pod
+    busy = replace(IDLE, cleanups=("shop.orders",))
+    seen = {**view.observations, first: replace(view.observations[first], activity=busy)}
+    where = Scene(replace(view, observations=seen))
+    assert (scaling.before_step(where), scaling.before_leave(Scene(view))) == ([], [])
+    (reason,) = scaling.before_leave(where)
+    assert reason.startswith(f"{first} deletes rows that it has given away (nodetool cleanup), of shop.orders")
+
+
 def test_the_one_that_is_about_to_join_does_not_count() -> None:
     view = whole()
     last = view.nodes[2].pod

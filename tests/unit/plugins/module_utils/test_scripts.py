@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import replacement
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import scripts
 
@@ -240,6 +241,19 @@ def test_a_foreign_mark_is_held_and_nothing_is_touched(
     before = snapshot(node.root)
     assert "belongs to another node" in node.reason()
     assert snapshot(node.root) == before
+
+
+@pytest.mark.parametrize(
+    ("given_up", "mark", "is_last"), [(1, "", True), (2, " 1", True), (2, "", False), (1, "x", False)]
+)
+def test_a_volume_that_the_ledger_gave_up_last_is_told_from_others(
+    node: Node, given_up: int, mark: str, is_last: bool
+) -> None:
+    """Heal gives it back by these words."""
+    node.ledger(RUNNING.with_volume_number(POD, given_up))
+    node.mark(f"{RUNNING.id} shop dc1 r1 {POD}{mark}")
+    node.data()
+    assert replacement.given_up_last(node.reason()) is is_last
 
 
 def test_data_without_a_mark_is_held(node: Node) -> None:
