@@ -25,8 +25,9 @@ LASTING = 100.0
 NO_LOG = "unable to retrieve container logs"
 NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", *HANGS)
 NO_WORKER = "it cannot be scheduled"
-# Parts of what the scheduler says of a pod whose volume is where it may not run: until and since kubernetes#129887.
-ELSEWHERE = ("volume node affinity conflict", "didn't match PersistentVolume's node affinity")
+# Parts of what the scheduler says of a pod whose volume is where it may not run, on another worker or in another zone:
+# until and since kubernetes#129887.
+ELSEWHERE = ("volume node affinity conflict", "persistentvolume's node affinity")
 NO_POD = "has no pod"
 # Who waits for a worker that somebody adds is looked after again so often (seconds).
 COMES_AGAIN = 10.0
@@ -104,7 +105,7 @@ class Patience:
         # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".
         if re.sub(r"^its container \S+: ", "", node.reason or "").startswith(self._hopeless):
             return f"cannot start: {node.reason}"
-        if self._elsewhere and any(words in (node.reason or "") for words in ELSEWHERE):
+        if self._elsewhere and is_elsewhere(node.reason):
             return f"cannot start: {node.reason}"
         # Kubernetes puts its next start off for longer each time; when it runs for a moment, this counts anew.
         if re.match(r"its container \S+ ended with", node.reason or ""):
@@ -149,6 +150,11 @@ class Ending:
                 "again; nothing was undone."
             )
         return [f"{name} still runs{f': {silent(lost[name])}' if name in lost else ''}" for name in sorted(there)]
+
+
+def is_elsewhere(reason: str | None) -> bool:
+    """Whether a pod waits since its volume is where it may not run."""
+    return any(words in (reason or "").lower() for words in ELSEWHERE)
 
 
 def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:
