@@ -262,7 +262,9 @@ def _numbers(view: View, wish: Wish) -> list[str]:
         if isinstance(count, bool) or not re.fullmatch(r"[1-9]\d*", str(count)):
             reasons.append(f"{path}: must be a number of replicas from 1, got {count!r}")
         elif int(count) > nodes:
-            reasons.append(f"{path}: got {count} replicas, and datacenter {wish.here} has {nodes} nodes: at most as many")
+            reasons.append(
+                f"{path}: got {count} replicas, and datacenter {wish.here} has {nodes} nodes: at most as many"
+            )
         elif have and have != int(count):
             reasons.append(
                 f"{path}: got {count} replicas, and {name} has {have} in datacenter {wish.here} already, which may "
@@ -285,7 +287,7 @@ def _replicas(view: View, wish: Wish) -> list[str]:
                 f"keyspace {name} has no replicas in datacenter {wish.here}: say how many it gets, "
                 f"{wish.prefix}replication: {{{name}: 3}}"
             )
-        if origin and origin not in have:
+        if origin in elsewhere(view, wish.here) and origin not in have:
             others = ", ".join(sorted(set(have) - {wish.here})) or "nobody"
             reasons.append(
                 f"keyspace {name} has no replicas in datacenter {origin}, but in {others}: name another "
@@ -361,6 +363,6 @@ def warnings(view: View, names: Collection[str]) -> list[str]:
     if not simple:
         return []
     return [
-        f"{gates.keyspaces_named(simple)}: left alone, not of NetworkTopologyStrategy. Its replicas are anywhere in the "
-        "ring since it has nodes of several datacenters: ALTER it, and run the playbook repair for all of them"
+        f"{gates.keyspaces_named(simple)}: left alone, not of NetworkTopologyStrategy. Its replicas are anywhere in "
+        "the ring since it has nodes of several datacenters: ALTER it, and run the playbook repair for all of them"
     ]

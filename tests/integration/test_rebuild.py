@@ -22,7 +22,7 @@ from sandbox import Sandbox
 pytestmark = pytest.mark.soak
 
 # Of data that does not compress; at a trickle it takes minutes to get it to a node.
-MEBIBYTES = 32
+MEBIBYTES = 64
 PIECES = MEBIBYTES * cargo.MEBIBYTE // cargo.PIECE
 NOTE = "cassops.kubernetes/rebuilt"
 GIVEN = {"rebuild_replication": {KEYSPACE: 2}}

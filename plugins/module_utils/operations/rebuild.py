@@ -64,7 +64,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     :raises Failed: it was begun and could not be finished; the next run goes on.
     """
     rebuild = Rebuild(Cluster(params, ctx), params, ctx)
-    rebuild.refuse_room()
+    rebuild.refuse_room(of_who_answers=True)
     if ctx.check_mode:
         return rebuild.result()
     with rebuild.cluster.locked():
@@ -213,18 +213,23 @@ class Rebuild:
         limit = float(self.params[GATES_LIMIT])
         until(look, f"the gates before {what} to open", limit, self.progress, 1.0, option=GATES_LIMIT)
 
-    def refuse_room(self) -> None:
-        """:raises SpecError: what comes does not fit."""
+    def refuse_room(self, *, of_who_answers: bool = False) -> None:
+        """
+        :param of_who_answers: who does not is left to the gates, which wait for it and say better what is the matter.
+        :raises SpecError: what comes does not fit.
+        """
         scene = self.scene()
         if not self.seen.due or scaling.SPACE in scene.settings.ignore:
             return
-        if not rebuilding.copies(scene, self.source):
-            unknown = f"how much data the nodes of datacenter {self.source} hold could not be read"
-            raise SpecError(scaling.ignorable(scene, scaling.SPACE, [unknown]))
         gained = rebuilding.gains(scene, self.source, self.seen.due, self.seen.changes)
+        if of_who_answers:
+            heard = {seen.address for seen in self.seen.view.observations.values()}
+            gained = {address: more for address, more in gained.items() if address in heard}
         part = rebuilding.largest_part(scene, self.source)
         fewer = f"rebuild fewer keyspaces ({self.wish.prefix}keyspaces)"
         reasons = scaling.too_full(scene, gained, f"datacenter {self.source} holds", fewer, part)
+        if not of_who_answers and not rebuilding.copies(scene, self.source):
+            reasons.append(f"how much data the nodes of datacenter {self.source} hold could not be read")
         if reasons:
             raise SpecError(scaling.ignorable(scene, scaling.SPACE, reasons))
 
@@ -298,7 +303,8 @@ class Rebuild:
         if isinstance(answer, CassopsError):
             raise CassopsError(
                 f"{part.pod} did not get all rows of keyspace {part.keyspace} from datacenter {self.source}: "
-                f"{sentence(answer)} Its log tells more. See to the cause, then run it again: it goes on with this part."
+                f"{sentence(answer)} Its log tells more. See to the cause, then run it again, which goes on with this "
+                "part."
             )
 
     def answer(self, part: Part, words: str, limit: float) -> Any:

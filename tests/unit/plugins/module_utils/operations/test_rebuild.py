@@ -56,12 +56,8 @@ class Two(Scaling):
         for busy in world.ring.busy.values():
             busy.disk = ROOM
         world.ring.tables.append(("shop", 864000))
-        world.ring.after_change = world.on_change
         world.ring.nodetool.clear()
         return world
-
-    def on_change(self) -> None:
-        self.watch()
 
     def context(self, check: bool = False) -> Context:
         def kube_of(params: Mapping[str, Any]) -> Kube:
@@ -315,9 +311,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(world: Two) -> None:
         ),
     ],
 )
-def test_nothing_is_begun_while_the_cluster_is_not_well(
-    world: Two, trouble: Callable[[Two], Any], told: str
-) -> None:
+def test_nothing_is_begun_while_the_cluster_is_not_well(world: Two, trouble: Callable[[Two], Any], told: str) -> None:
     trouble(world)
     refused(world, Failed, f"the gates before anything changes to open: not so after 0 s(.|\n)*({told})", **SOON)
 
@@ -383,7 +377,7 @@ def test_one_that_is_lost_each_time_is_told(world: Two, monkeypatch: pytest.Monk
         return real(kube, pod, verb, *rest)
 
     monkeypatch.setattr(nodetool, "run_one", lost)
-    with pytest.raises(Failed, match="did not get all rows of keyspace shop .*: The connection was lost. Its log"):
+    with pytest.raises(Failed, match=r"did not get all rows of keyspace shop .*: The connection was lost\. Its log"):
         world.rebuild()
 
 
