@@ -238,7 +238,7 @@ class Rebuild:
     def alter(self) -> None:
         """The replications; and that keyspaces are begun, of which nobody has anything.
 
-        That is noted first: where a run is killed between the two, an older note would call a keyspace whole.
+        That is noted first: where a run is killed between the two, C(status) tells of replicas without rows.
         """
         begun = sorted({part.keyspace for part in self.seen.due if self.is_anew(part.keyspace)})
         self.write({**self.seen.noted, **dict.fromkeys(begun, Note())})

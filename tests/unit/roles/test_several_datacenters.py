@@ -103,7 +103,7 @@ def test_what_was_rebuilt_is_repaired_in_all_datacenters_of_its_cluster(
     tmp_path: Path, repaired: list[str], turns: list[str]
 ) -> None:
     told = yaml.safe_load((ROOT / "playbooks/rebuild.yml").read_text())[1]["vars"]
-    facts = {"rebuild_result": {"keyspaces": ["orders", "billing"]}, "rebuild_repaired": repaired}
+    facts = {"rebuild_result": {"keyspaces": ["orders", "billing"]}, "rebuild_cluster_hosts": repaired}
     plays = [
         {"hosts": "dc2", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": facts}]},
         {
@@ -137,7 +137,7 @@ def test_the_role_tells_the_playbook_where_to_repair(tmp_path: Path, repair: boo
     tasks[-1]["ansible.builtin.debug"]["msg"] = (
         f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/rebuild/templates/summary.j2').splitlines() }}}}"
     )
-    show = {"ansible.builtin.debug": {"msg": "to repair: {{ rebuild_repaired | join(',') }}."}}
+    show = {"ansible.builtin.debug": {"msg": "to repair: {{ rebuild_cluster_hosts | join(',') }}."}}
     play = {"hosts": "dc2", "gather_facts": False, "vars": {"rebuild_repair": repair}, "tasks": [*tasks, show]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     told = played(tmp_path, tmp_path / "play.yml")

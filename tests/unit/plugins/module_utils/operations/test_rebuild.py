@@ -445,6 +445,8 @@ def test_killed_before_any_write(monkeypatch: pytest.MonkeyPatch) -> None:
         world.ring.rebuilt.clear()
         if not world.killed_at(lives, lambda world=world: world.rebuild(**GIVEN)):  # type: ignore[misc]
             break
+        if "dc2" in world.ring.replication["shop"]:
+            assert world.note().startswith("shop "), "status tells that replicas have no rows"
         world.ring.replicated["shop"] += 1
         world.ring.written["shop"] = world.ring.replicated["shop"]
         world.rebuild(**GIVEN)
