@@ -95,6 +95,7 @@ def test_a_rebuild_is_for_one_datacenter_that_somebody_has_named(
 ) -> None:
     told = " ".join(played(tmp_path, ROOT / "playbooks/rebuild.yml", *options).split())
     assert ("127.0.0.1" in told) is asked
+    assert "Compare all replicas" not in told, "nothing is repaired where nothing was rebuilt"
     assert ("Which datacenter gets rows? This play is for dc1 and dc2 of cluster shop." in told) is not asked
 
 
