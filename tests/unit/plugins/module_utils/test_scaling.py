@@ -285,6 +285,15 @@ def test_no_room_is_refused_with_the_numbers() -> None:
     assert told(scene(free=150 * MIB, ignore=frozenset({"space"})), SIX, {"r1": 1, "r2": 2, "r3": 2}) == ""
 
 
+@pytest.mark.parametrize(("part", "fits"), [(0.0, True), (0.4, True), (0.6, False)])
+def test_a_node_that_has_nothing_yet_gets_its_largest_table_too(part: float, fits: bool) -> None:
+    where = scene(copy=MIB, free=1500 * MIB)
+    large = {pod: replace(one.activity, largest_table=0) for pod, one in where.view.observations.items()}
+    seen = {pod: replace(one, activity=large[pod]) for pod, one in where.view.observations.items()}
+    where = replace(where, view=replace(where.view, observations=seen))
+    assert (scaling.too_full(where, {"198.19.0.1": 1000.0 * MIB}, "dc2 holds", "wait", part) == []) is fits
+
+
 def test_who_leaves_sends_what_it_holds_and_not_what_others_hold() -> None:
     """It has not compacted for a while, so its copy is three times as large as the others'."""
     where = scene(free=350 * MIB)
