@@ -301,8 +301,8 @@ def no_cleanups(view: View) -> list[str]:
     """Nobody deletes rows that he has given away, by C(nodetool cleanup): before others are streamed to.
 
     It goes on when the run that began it has died, by the ranges that a node has until the other has left. Cassandra
-    asks once a keyspace only whether nodes are about to get more (C(StorageService.forceKeyspaceCleanup), 4.0 to 5.0);
-    what comes while its tables are gone through is deleted again.
+    asks since 4.0.8 and 4.1.1 only (CASSANDRA-16418) whether nodes are about to get more, before each table, and takes
+    what there is of it a moment later (C(CompactionManager.performCleanup)).
     """
     reasons = [
         f"{pod} deletes rows that it has given away (nodetool cleanup), of {', '.join(tables)}, and would delete what "

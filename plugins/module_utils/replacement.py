@@ -149,6 +149,7 @@ class Case:
     :param orphaned: there is no StatefulSet that could; the playbook that makes it again.
     :param open_plan: a replacement of this node was begun and is not finished.
     :param wished: that was begun although the node was well.
+    :param accepted: and a person has accepted that rows may be lost by it.
     :param old_volume: and the volume that it gives up is still there.
     :param again: that volume is what an attempt before has left, not the one that the dead node had.
     """
@@ -165,6 +166,7 @@ class Case:
     orphaned: str = ""
     open_plan: bool = False
     wished: bool = False
+    accepted: bool = False
     old_volume: bool = False
     again: bool = False
 
@@ -587,7 +589,8 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
         otherwise = by_name(node, "if it does not come up")
         return wait(case, 12, f"its replacement was begun, and it may come up again with its volume; {otherwise}")
     told = safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
-    stands = with_its_volume and not case.volume.going and not case.volume.lost
+    # What a person has given up knowingly, such as wrong data, nobody gives back unasked.
+    stands = with_its_volume and not (case.accepted or case.volume.going or case.volume.lost)
     if stands and told.row in (16, 17) and given_up_last(node.held or ""):
         reason = "its replacement was begun, and rows would be lost by it; its volume stands, and is given back to it"
         return Decision(node.pod, 12, ABANDON, reason)

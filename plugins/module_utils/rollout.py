@@ -284,7 +284,12 @@ def is_stuck(view: View, node: NodeView) -> bool:
 
     One that only starts is waited for, and one whose worker does not answer cannot be restarted.
     """
-    if not is_down(view, node) or node.worker_lost or node.phase == "Terminating":
+    return is_down(view, node) and needs_help(node)
+
+
+def needs_help(node: NodeView) -> bool:
+    """For Kubernetes: it is not well, and will not be by itself."""
+    if is_well(node) or node.worker_lost or node.phase == "Terminating":
         return False
     if node.held is not None or node.phase not in ("Pending", "Running"):
         return True

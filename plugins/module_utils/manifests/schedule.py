@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 from .. import pod_template
+from ..lock import DURATION
 from ..spec import BackupPlan, Datacenter, Scheduled, schedule_name
 from .common import Object, labels
 
 _PLAYBOOKS: Mapping[str, str] = {"backup": "backup verify_backup purge_backups", "repair": "repair"}
-# Each is done whatever becomes of the others; the job fails where one of them does.
-_RUN = """failed=0
+# Each is done whatever becomes of the others; the job fails where one of them does. A run that was evicted leaves its
+# lock, which is free after so many seconds; the one that begins again cannot tell that it does.
+_RUN = """sleep {lapse}
+failed=0
 for playbook in {playbooks}; do
     ansible-playbook -i "$DATACENTER," -e "$VARIABLES" "cassops.kubernetes.$playbook" || failed=1
 done
@@ -78,7 +81,7 @@ def _pod(datacenter: Datacenter, work: str, plan: Scheduled) -> Object:
                 "name": work,
                 "image": plan.schedule_image,
                 "imagePullPolicy": "IfNotPresent",
-                "command": ["sh", "-c", _RUN.format(playbooks=_PLAYBOOKS[work])],
+                "command": ["sh", "-c", _RUN.format(playbooks=_PLAYBOOKS[work], lapse=DURATION)],
                 "env": [
                     {"name": "HOME", "value": "/tmp"},
                     {"name": "ANSIBLE_NOCOLOR", "value": "1"},

@@ -91,6 +91,7 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         orphaned=orphaned(sight, node.pod),
         open_plan=begun is not None,
         wished=begun is not None and begun.wished,
+        accepted=begun is not None and bool(begun.accepted),
         old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
         again=begun is not None and begun.attempt > 1,
     )

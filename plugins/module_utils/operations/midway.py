@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import gates, upgrade
 from ..observe import Objects, mode_of, version_of
-from ..rollout import is_well
+from ..rollout import needs_help
 from ..view import NodeView
 
 
@@ -28,7 +28,7 @@ class Reached:
     :ivar runs: what it runs, in words.
     :ivar before: what it would come back with.
     :ivar serves: it is well, or will be by itself; another template is then no correction.
-    :ivar has_way_back: what it runs can be taken back.
+    :ivar has_way_back: the versions do not stand against taking it back.
     """
 
     pod: str
@@ -41,28 +41,38 @@ class Reached:
 def reached(
     found: Objects, nodes: Iterable[NodeView], stateful_set: str, before: Mapping[str, Any] | None
 ) -> list[Reached]:
-    """The nodes of a rack half way that run another line, or another mode of storage, than before the change.
+    """The nodes of a rack half way that run a newer line, or a later mode of storage, than before the change.
 
     :param before: the template of the rack's current revision; None where Kubernetes has it no more: no pod could come
         back at it.
     """
     if before is None:
         return []
-    mine = [(node, found.get("Pod", node.pod)) for node in nodes if node.pod.rpartition("-")[0] == stateful_set]
-    told = [node_reached(found, node, pod, before) for node, pod in mine if pod is not None]
+    mine = [node for node in nodes if node.pod.rpartition("-")[0] == stateful_set]
+    told = [node_reached(found, node, pod, before) for node in mine if (pod := made_of(found, node, stateful_set))]
     return [one for one in told if one is not None]
 
 
+def made_of(found: Objects, node: NodeView, stateful_set: str) -> Mapping[str, Any] | None:
+    """The pod; of one that Kubernetes cannot make again just now what it ran last, if the rollout has come to it."""
+    pod, owner = found.get("Pod", node.pod), found.get("StatefulSet", stateful_set)
+    if pod is not None or owner is None:
+        return pod
+    released = owner["spec"].get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0)
+    template: Mapping[str, Any] = owner["spec"]["template"]
+    return template if node.ordinal >= released else None
+
+
 def node_reached(found: Objects, node: NodeView, pod: Mapping[str, Any], before: Mapping[str, Any]) -> Reached | None:
-    """The node, where it runs another line or mode than before."""
-    # One whose pod ends comes back as it was.
-    serves = is_well(node) or node.phase == "Terminating"
+    """The node, where it runs a newer line or mode than before: what it writes is not for that one."""
+    # One without a pod may need a correction to get one.
+    serves = node.uid is not None and not needs_help(node)
     version, former = version_of(pod), version_of(before)
     mode, earlier = mode_of(found, pod), mode_of(found, before)
-    if version and former and gates.line(version) != gates.line(former):
+    if version and former and gates.line(version) > gates.line(former):
         can = not upgrade.refusals(version, former, mode)
         return Reached(node.pod, f"Cassandra {version}", f"Cassandra {former}", serves, can)
-    if mode and earlier and mode != earlier:
+    if mode and earlier and mode != earlier and gates.line(version or "") == gates.line(former or ""):
         # The steps lead one way.
         return Reached(node.pod, f"{upgrade.KEY} {mode}", f"{upgrade.KEY} {earlier}", serves, False)
     return None
@@ -71,14 +81,13 @@ def node_reached(found: Objects, node: NodeView, pod: Mapping[str, Any], before:
 def refusals(all_reached: Sequence[Reached]) -> list[str]:
     """Why the template may not be changed now.
 
-    A node that is not well may need just that. Where others of its rack serve already, the change is taken back first;
-    where it cannot be, nothing else is left than to correct it.
+    A node that does not come up by itself may need just that, and nothing else may be left: whether the change can be
+    taken back only the playbook restart knows.
     """
-    serving = [one for one in all_reached if one.serves]
-    has_way_back = all(one.has_way_back for one in all_reached)
-    if not serving or (len(serving) < len(all_reached) and not has_way_back):
+    if not all_reached or not all(one.serves for one in all_reached):
         return []
-    what, before = serving[0].runs, serving[0].before
+    has_way_back = all(one.has_way_back for one in all_reached)
+    serving, what, before = all_reached, all_reached[0].runs, all_reached[0].before
     back = ", or take it back with the playbook restart and -e rollout_rollback=true" if has_way_back else ""
     return [
         f"{names(serving)} {plural(serving, 'has', 'have')} {what} already, and the rest of the rack {before}: with "

@@ -105,7 +105,7 @@ class Patience:
         # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".
         if re.sub(r"^its container \S+: ", "", node.reason or "").startswith(self._hopeless):
             return f"cannot start: {node.reason}"
-        if self._elsewhere and is_elsewhere(node.reason):
+        if self._elsewhere and is_elsewhere(node.reason) and not has_its_place(node.reason):
             return f"cannot start: {node.reason}"
         # Kubernetes puts its next start off for longer each time; when it runs for a moment, this counts anew.
         if re.match(r"its container \S+ ended with", node.reason or ""):
@@ -155,6 +155,11 @@ class Ending:
 def is_elsewhere(reason: str | None) -> bool:
     """Whether a pod waits since its volume is where it may not run."""
     return any(words in (reason or "").lower() for words in ELSEWHERE)
+
+
+def has_its_place(reason: str | None) -> bool:
+    """Whether there may be a worker where it may run, which is full or takes no pods just now."""
+    return any(words in (reason or "") for words in ("Insufficient", "unschedulable", "taint", "Too many pods"))
 
 
 def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:

@@ -101,7 +101,9 @@ def late(view: View, found: Record, now: float, gone: float) -> list[dict[str, s
     own = {node.address for node in view.nodes}
     shares = repair_history.late(members, wanted, found.tables, found.every, now)
     told = repair_history.problems([each for each in shares if each.node in own], wanted, now)
-    left = repair_history.unrepaired_since(members, wanted, found.tables, found.every, gone + CLOCKS) if gone else []
+    # What was repaired longer ago is on record no more, and late by then.
+    recent = now - gone < repair_history.KEPT
+    left = repair_history.unrepaired_since(members, wanted, found.tables, found.every, gone + CLOCKS) if recent else []
     names = sorted({each.keyspace for each in left if each.node in own})
     return [*told, left_to_repair(names, gone)] if names else told
 

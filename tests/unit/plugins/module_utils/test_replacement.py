@@ -609,6 +609,7 @@ def test_row_12_a_volume_is_given_back_where_rows_would_be_lost_without_it() -> 
     accepted = Settings(accept_loss=frozenset({"shop", "system_auth"}))
     assert short(decided(own, settings=accepted, **facts)) == (12, REPLACE)
     assert short(decided(own, again=True, **facts)) == (16, ASK)
+    assert short(decided(own, accepted=True, **facts)) == (16, ASK), "a person gave it up knowing what may be lost"
     for volume in (Volume("claim", "pv", LOCAL, going=True), Volume("claim", "pv", LOCAL, lost=True)):
         assert short(decided(own, volume=volume, **facts)) == (16, ASK)
     assert short(decided(own, open_plan=True)) == (16, ASK), "the claim is another one"

@@ -170,7 +170,8 @@ def test_who_got_his_worker_and_has_no_image_is_not_helped_by_another_one(clock:
 def test_a_new_volume_where_its_pod_may_not_run_will_not_move(clock: list[float], words: str) -> None:
     """Of one that has data the worker may come back."""
     (node,) = views.nodes(("r1",), 1)
-    reason = f"it cannot be scheduled: 0/3 nodes are available: 1 Insufficient cpu, {words}."
+    other = "1 node(s) didn't match Pod's node affinity/selector"
+    reason = f"it cannot be scheduled: 0/3 nodes are available: {other}, {words}."
     node = replace(node, ready=False, phase="Pending", reason=reason)
     kube = Events(clock, str(node.uid))
     new, old = patience.Patience(cast(Kube, kube), elsewhere=True), patience.Patience(cast(Kube, kube))
@@ -179,3 +180,5 @@ def test_a_new_volume_where_its_pod_may_not_run_will_not_move(clock: list[float]
     clock[0] += 101
     assert new.lost([node]) == [f"{node.pod} cannot start: {reason}"]
     assert old.lost([node]) == []
+    full = replace(node, reason=f"{reason[:-1]}, 1 Insufficient cpu.")
+    assert new.lost([full]) == [], "the worker of its volume may be the one that is full"
