@@ -32,6 +32,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
     silent,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import secrets
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import plain
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
 
@@ -107,7 +108,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
     def _validated(self) -> tuple[dict[str, Any], set[str]]:
         """The options as the module would see them, and the texts never to be shown."""
         validator = ArgumentSpecValidator(dict(self.operation.ARGUMENT_SPEC), **rules(self.operation))
-        validation = validator.validate(dict(self._task.args))
+        validation = validator.validate(plain(self._task.args))
         hidden = set(validation._no_log_values)
         hidden.update(secrets(validation.validated_parameters))
         if validation.error_messages:

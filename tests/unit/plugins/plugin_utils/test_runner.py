@@ -12,8 +12,10 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils import basic
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.cassops.kubernetes.plugins.action.nodetool import ActionModule
 from ansible_collections.cassops.kubernetes.plugins.module_utils import entry
@@ -178,6 +180,26 @@ def test_progress_is_hidden_by_a_text_too(monkeypatch, said, visible):
     monkeypatch.setattr(runner, "end_with_controller", lambda: None)
     monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: {"told": ctx.progress is not runner.silent})
     assert as_twin({**WHERE, "command": ["x"]}, progress=said)["told"] is visible
+
+
+def test_an_operation_gets_plain_values(monkeypatch):
+    """Ansible's own texts know where they come from, and YAML writes none of them: C(--diff) does."""
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    seen = []
+    monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: seen.append(params["kubeconfig"]) or {})
+    loaded = DataLoader().load("users: [{name: me, user: {token: secret, days: 1.5, is: true, count: 3, none: }}]")
+    assert type(loaded["users"][0]["name"]) is not str, "a text that is plain already would show nothing"
+    as_twin({**WHERE, "command": ["x"], "kubeconfig": loaded})
+    assert seen == [loaded]
+    assert set(kinds(seen[0])) == {dict, list, str, float, bool, int, type(None)}
+    assert yaml.safe_dump(seen[0])
+
+
+def kinds(value):
+    """The exact types of a value and of all that is in it."""
+    yield type(value)
+    for each in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from kinds(each)
 
 
 def test_wrong_options_in_a_modules_words():
