@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import ipaddress
 import os
+import re
 import ssl
 import tempfile
 import threading
@@ -203,7 +204,7 @@ def _override(settings: _Settings, chosen: Mapping[str, Any]) -> None:
     if chosen.get("host"):
         settings.host = str(chosen["host"])
     if chosen.get("api_key"):
-        bearer = "Bearer " + str(chosen["api_key"])
+        bearer = _bearer(str(chosen["api_key"]), "api_key")
         settings.token, settings.refresh = (lambda: bearer), None
     elif chosen.get("username"):
         basic = _basic(str(chosen["username"]), str(chosen.get("password", "")))
@@ -361,7 +362,7 @@ def _user(settings: _Settings, user: Mapping[str, Any], source: str) -> None:
         file = _TokenFile(_existing(str(user["tokenFile"]), f"tokenFile in {source}"))
         settings.token, settings.refresh = file, file.again
     elif user.get("token"):
-        bearer = "Bearer " + str(user["token"])
+        bearer = _bearer(str(user["token"]), f"token in {source}")
         settings.token = lambda: bearer
     elif user.get("username"):
         basic = _basic(str(user["username"]), str(user.get("password") or ""))
@@ -439,7 +440,7 @@ class _TokenFile:
         if time.monotonic() - self._read_at > TOKEN_AGE:
             try:
                 with open(self.path, encoding="utf-8") as file:
-                    self._value = "Bearer " + file.read().strip()
+                    self._value = _bearer(file.read(), f"token file {self.path}")
             except OSError as error:
                 raise KubeconfigError(f"The token {self.path} cannot be read: {error.strerror}.") from None
             self._read_at = time.monotonic()
@@ -449,6 +450,20 @@ class _TokenFile:
         """Reads the file at the next request."""
         self._read_at = float("-inf")
         return self
+
+
+def _bearer(token: str, name: str) -> str:
+    """The header for a token. A file or a secret store often puts a line end behind it.
+
+    What cannot be in a header is refused here, without the token: the HTTP library would quote it.
+    """
+    token = token.strip()
+    if not re.fullmatch(r"[!-~]*", token):
+        raise KubeconfigError(
+            f"The {name} is no token: inside of it are spaces, line ends, or characters that no token has. Give the "
+            "token alone, as one word."
+        )
+    return "Bearer " + token
 
 
 def _basic(username: str, password: str) -> str:

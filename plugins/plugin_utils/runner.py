@@ -31,7 +31,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
     rules,
     silent,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import secrets
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import hidden
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import plain
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
@@ -109,11 +109,10 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         """The options as the module would see them, and the texts never to be shown."""
         validator = ArgumentSpecValidator(dict(self.operation.ARGUMENT_SPEC), **rules(self.operation))
         validation = validator.validate(plain(self._task.args))
-        hidden = set(validation._no_log_values)
-        hidden.update(secrets(validation.validated_parameters))
+        no_log_values = hidden(validation._no_log_values, validation.validated_parameters)
         if validation.error_messages:
-            raise AnsibleActionFail(remove_values(self._words(validation), hidden))
-        return validation.validated_parameters, hidden
+            raise AnsibleActionFail(remove_values(self._words(validation), no_log_values))
+        return validation.validated_parameters, no_log_values
 
     def _words(self, validation: Any) -> str:
         """All that is wrong with the options, in the words that a module uses."""

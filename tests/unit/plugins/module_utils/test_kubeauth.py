@@ -94,6 +94,26 @@ def test_options_beat_environment_beats_kubeconfig(tmp_path, monkeypatch):
     assert namespace == "given"
 
 
+@pytest.mark.parametrize("token", ["secret-token\n", " secret-token\r\n"])
+def test_the_line_end_behind_a_token_is_none_of_it(token):
+    for options in ({"host": "http://h", "api_key": token}, {"kubeconfig": kubeconfig(user={"token": token})}):
+        assert connection(options)[0].headers() == [("Authorization", "Bearer secret-token")]
+
+
+@pytest.mark.parametrize("token", ["secret token", "secret\ntoken", "secret\x00token", "secret-t\u00f6ken"])
+def test_what_is_no_token_is_refused_and_not_shown(tmp_path, token):
+    (tmp_path / "file").write_text(token, encoding="utf-8")
+    given = {
+        "api_key": {"host": "http://h", "api_key": token},
+        "token in ": {"kubeconfig": kubeconfig(user={"token": token})},
+        "token file ": {"kubeconfig": kubeconfig(user={"tokenFile": str(tmp_path / "file")})},
+    }
+    for name, options in given.items():
+        with pytest.raises(KubeconfigError, match=f"The {name}.*is no token") as caught:
+            connection(options)[0].headers()
+        assert "secret" not in str(caught.value)
+
+
 def test_kubeconfig_variable_is_merged_and_the_first_wins(tmp_path, monkeypatch):
     first = write(tmp_path, {"users": [{"name": "u", "user": {"token": "first"}}], "contexts": []}, "first")
     second = write(tmp_path, kubeconfig(), "second")

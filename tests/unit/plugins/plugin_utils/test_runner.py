@@ -224,6 +224,27 @@ def test_becoming_another_user_is_told(monkeypatch, connection, told):
     assert [text.endswith("set ansible_become: false.") for text in warnings] == [True] * told
 
 
+@pytest.mark.parametrize("verbosity", [0, 3])
+def test_an_unforeseen_exception_shows_no_secret(datacenter, monkeypatch, capsys, verbosity):
+    """Libraries quote what they were given, with the line end escaped."""
+    arguments = {**WHERE, "api_key": "very-secret\n", "command": ["version"]}
+
+    def quoting(*arguments, **options):
+        raise ValueError(f"Invalid header value {b'Bearer very-secret' + bytes([10])!r}")
+
+    monkeypatch.setattr(datacenter, "list", quoting)
+    monkeypatch.setattr(runner, "Display", lambda: SimpleNamespace(verbosity=verbosity))
+    monkeypatch.setattr(runner, "DisplayProgress", lambda name: None)
+    module = as_module({**arguments, "_ansible_verbosity": verbosity}, monkeypatch, capsys)
+    twin = as_twin(arguments, progress=True)
+    assert ("quoting" in twin.get("exception", "")) is (verbosity == 3)
+    for result in (twin, module):
+        assert result["failed"] is True
+        assert result["msg"].startswith("ValueError: Invalid header value b'Bearer ********")
+        assert "report it" in result["msg"]
+        assert "very-secret" not in json.dumps(result)
+
+
 def test_progress_is_prefixed_and_throttled(monkeypatch):
     shown = []
     monkeypatch.setattr(
