@@ -286,7 +286,8 @@ def _parsed(text: str, source: str, folder: str) -> dict[str, Any]:
         raise KubeconfigError("The Python library PyYAML is missing where this task runs: pip install PyYAML")
     try:
         # libyaml takes no subclass of str, and Ansible gives one: what it knows of a text (vault, trust) is part of it.
-        config = yaml.load(str(text), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # The first str() is for what is none, the second for a subclass whose own one gives itself.
+        config = yaml.load(str.__str__(str(text)), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         # The parser's own message quotes lines of the file, and those hold secrets.
         raise KubeconfigError(f"{source} is not valid YAML.") from None

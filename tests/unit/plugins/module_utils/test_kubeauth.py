@@ -64,6 +64,13 @@ class TaggedText(str):
     """As Ansible gives texts since 2.19; before, such as AnsibleUnicode."""
 
 
+class UnsafeText(str):
+    """As ansible-core before 2.19 gives what comes out of a vault or a lookup: it stays what it is."""
+
+    def __str__(self):
+        return self
+
+
 class VaultedText:
     """As Ansible before 2.19 gives an encrypted variable that nobody templated."""
 
@@ -74,7 +81,7 @@ class VaultedText:
         return self.text
 
 
-@pytest.mark.parametrize("kind", [TaggedText, VaultedText])
+@pytest.mark.parametrize("kind", [TaggedText, UnsafeText, VaultedText])
 def test_as_the_text_that_ansible_makes_of_it(kind):
     text = kind(yaml.safe_dump(kubeconfig()))
     assert connection({"kubeconfig": text})[0].headers() == [("Authorization", "Bearer secret-token")]
