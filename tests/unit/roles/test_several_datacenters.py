@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -33,8 +35,11 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-def played(folder: Path, playbook: Path, *options: str) -> str:
-    inventory = {"all": {"vars": VARIABLES, "hosts": {"dc1": {}, "dc2": {}}}}
+HOSTS: dict[str, Any] = {"dc1": {}, "dc2": {}}
+
+
+def played(folder: Path, playbook: Path, *options: str, hosts: Mapping[str, Any] = MappingProxyType(HOSTS)) -> str:
+    inventory = {"all": {"vars": VARIABLES, "hosts": dict(hosts)}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     words = ["-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(playbook), *options]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -67,6 +72,31 @@ def test_a_datacenter_that_destroy_leaves_is_asked_who_has_replicas(
     told = played(tmp_path, tmp_path / "play.yml", "--limit", limit, "-e", json.dumps({"destroy_confirm": confirm}))
     of_first = told.partition("[dc1]")[2].partition("}")[0]
     assert f"goes on: {go_on}." in of_first
+
+
+NAMESAKES = {
+    "shop1": {"cassandra_datacenter": "dc1"},
+    "blog1": {"cassandra_datacenter": "dc1", "cassandra_cluster": "blog"},
+    "dc2": {},
+}
+ASKED = "127.0.0.1:1 cannot be reached"
+
+
+@pytest.mark.parametrize("role", ["destroy", "restore"])
+def test_a_confirmation_that_names_several_datacenters_touches_none(tmp_path: Path, role: str) -> None:
+    options = ["-e", f"{role}_confirm=dc1", "-e", f"{role}_serial=3", "-e", "restore_mode=datacenter"]
+    told = " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml", *options, hosts=NAMESAKES).split())
+    assert told.count("names several datacenters of this play: blog1 (blog/dc1), shop1 (shop/dc1).") >= 3
+    assert ASKED not in told
+
+
+@pytest.mark.parametrize("role", ["destroy", "restore"])
+@pytest.mark.parametrize(("confirm", "limit"), [("shop/dc1", "all"), ("dc1", "shop1")])
+def test_a_confirmation_that_names_one_goes_on(tmp_path: Path, role: str, confirm: str, limit: str) -> None:
+    options = ["-e", f"{role}_confirm={confirm}", "-e", "restore_mode=datacenter", "--limit", limit]
+    told = " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml", *options, hosts=NAMESAKES).split())
+    assert "names several" not in told
+    assert ASKED in told
 
 
 @pytest.mark.parametrize(("limit", "turns"), [("all", "dc1"), ("dc2", "dc2")])

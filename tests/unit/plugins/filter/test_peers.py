@@ -39,7 +39,8 @@ def test_one_that_a_play_takes_away_too_is_none_that_goes_on() -> None:
     """Where its name was not repeated it stays, and its rows may have replicas where they are taken away."""
     both = [host("a", cassandra_cluster="shop"), host("b", cassandra_cluster="shop", cassandra_datacenter="dc2")]
     names = ["a", "b"]
-    for confirm, left in (("a", ["dc2"]), ("b", ["dc2"]), ("dc2", []), (None, ["dc2"])):
+    left_by = {"a": ["dc2"], "b": ["dc2"], "dc2": [], "shop/dc2": [], "games/dc2": ["dc2"], None: ["dc2"]}
+    for confirm, left in left_by.items():
         hosts = [{**each, "destroy_confirm": confirm} for each in both]
         assert [each["datacenter"] for each in module.peers(hosts, "a", "shop", names)] == left
         assert [each["datacenter"] for each in module.peers(hosts, "a", "shop", ["a"])] == ["dc2"]
