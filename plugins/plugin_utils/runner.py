@@ -22,6 +22,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
 from ansible.utils.display import Display
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import (
@@ -37,6 +38,8 @@ from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
 
 PR_SET_PDEATHSIG = 1
+# How the names of the collection's roles begin.
+ROLES = "cassops.kubernetes."
 
 
 def end_with_controller() -> None:
@@ -51,7 +54,7 @@ def end_with_controller() -> None:
 
 def warn_of_slips(task_vars: Mapping[str, Any]) -> None:
     """Warns of variables that look misspelt, in the collection's own roles: elsewhere names are anybody's."""
-    if str(task_vars.get("ansible_role_name", "")).startswith("cassops.kubernetes."):
+    if str(task_vars.get("ansible_role_name", "")).startswith(ROLES):
         for name, meant in slips(task_vars):
             Display().warning(f"nobody reads the variable {name}; is {meant} meant?")
 
@@ -74,6 +77,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         """Runs the operation here, or the module where the task belongs to another machine or user."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
+        self._refuse_hosts_of_inventory(task_vars)
         if not self._is_here():
             self._warn_of_become()
             answer: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
@@ -91,6 +95,33 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
             Display().warning(warning)
         cleaned: dict[str, Any] = remove_values(result, no_log_values)
         return cleaned
+
+    def _refuse_hosts_of_inventory(self, task_vars: Mapping[str, Any]) -> None:
+        """Which hosts a play is for it cannot read in the inventory, and nothing says so: C(stop_hosts: staging) in
+        there would stop every datacenter.
+
+        :raises AnsibleActionFail: the variable of this playbook is set, and this host is none of those.
+        """
+        ours = [name for name in task_vars.get("ansible_play_role_names", ()) if name.startswith(ROLES)]
+        if not ours:
+            return
+        # A playbook is called as its last role; its own variable is.
+        variable = ours[-1].removeprefix(ROLES) + "_hosts"
+        wanted = self._templar.template(task_vars.get(variable))
+        host = task_vars["inventory_hostname"]
+        if not wanted or host in self._matching(wanted, task_vars):
+            return
+        raise AnsibleActionFail(
+            f"{variable} is {plain(wanted)!r}, and {host} is none of these, but this play is for it all the same: a "
+            f"play does not see that variable in the inventory. Take it out there, and give it by -e {variable}=..., "
+            "or give --limit."
+        )
+
+    def _matching(self, pattern: str | list[str], task_vars: Mapping[str, Any]) -> list[str]:
+        """The hosts of a pattern as C(hosts) of a play takes it."""
+        lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
+        found: list[str] = lookup.run(plain(pattern if isinstance(pattern, list) else [pattern]), variables=task_vars)
+        return found
 
     def _is_here(self) -> bool:
         """Whether the task belongs to this machine and this user, and is waited for."""

@@ -36,6 +36,7 @@ VARIABLES: dict[str, Any] = {
 
 
 HOSTS: dict[str, Any] = {"dc1": {}, "dc2": {}}
+ASKED = "127.0.0.1:1 cannot be reached"
 
 
 def played(folder: Path, playbook: Path, *options: str, hosts: Mapping[str, Any] = MappingProxyType(HOSTS)) -> str:
@@ -74,12 +75,30 @@ def test_a_datacenter_that_destroy_leaves_is_asked_who_has_replicas(
     assert f"goes on: {go_on}." in of_first
 
 
+@pytest.mark.parametrize("name", ["stop", "upgrade", "restart", "status"])
+@pytest.mark.parametrize("wanted", ["dc2", "staging", ["dc2", "staging"], "all:!dc1"])
+def test_hosts_that_the_inventory_names_where_no_play_sees_it_are_refused(
+    tmp_path: Path, name: str, wanted: Any
+) -> None:
+    variable = "rollout_hosts" if name == "restart" else f"{name}_hosts"
+    told = " ".join(played(tmp_path, ROOT / f"playbooks/{name}.yml", hosts={"dc1": {variable: wanted}}).split())
+    assert f"{variable} is " in told
+    assert "and dc1 is none of these, but this play is for it all the same" in told
+    assert ASKED not in told
+
+
+@pytest.mark.parametrize("wanted", ["dc2", '["dc2"]', "all:!dc1", "{{ 'dc2' }}"])
+def test_hosts_that_are_given_on_the_command_line_count(tmp_path: Path, wanted: str) -> None:
+    words = json.dumps({"status_hosts": json.loads(wanted) if wanted.startswith("[") else wanted})
+    told = " ".join(played(tmp_path, ROOT / "playbooks/status.yml", "-e", words).split())
+    assert (told.count(ASKED) > 0, "fatal: [dc2]" in told, "[dc1]" in told) == (True, True, False)
+
+
 NAMESAKES = {
     "shop1": {"cassandra_datacenter": "dc1"},
     "blog1": {"cassandra_datacenter": "dc1", "cassandra_cluster": "blog"},
     "dc2": {},
 }
-ASKED = "127.0.0.1:1 cannot be reached"
 
 
 @pytest.mark.parametrize("role", ["destroy", "restore"])
