@@ -33,7 +33,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
     silent,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import hidden
-from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import plain
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import arguments, plain
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
 
@@ -80,7 +80,9 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         self._refuse_hosts_of_inventory(task_vars)
         if not self._is_here():
             self._warn_of_become()
-            answer: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
+            answer: dict[str, Any] = self._execute_module(
+                module_args=self._arguments(), task_vars=task_vars, wrap_async=self._task.async_val
+            )
             return answer
         # This process is the task's own fork, and a module would have the play's environment too.
         environment: dict[str, Any] = {}
@@ -139,11 +141,14 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
     def _validated(self) -> tuple[dict[str, Any], set[str]]:
         """The options as the module would see them, and the texts never to be shown."""
         validator = ArgumentSpecValidator(dict(self.operation.ARGUMENT_SPEC), **rules(self.operation))
-        validation = validator.validate(plain(self._task.args))
+        validation = validator.validate(self._arguments())
         no_log_values = hidden(validation._no_log_values, validation.validated_parameters)
         if validation.error_messages:
             raise AnsibleActionFail(remove_values(self._words(validation), no_log_values))
         return validation.validated_parameters, no_log_values
+
+    def _arguments(self) -> dict[str, Any]:
+        return arguments(self._task.args, self.operation.ARGUMENT_SPEC)
 
     def _words(self, validation: Any) -> str:
         """All that is wrong with the options, in the words that a module uses."""

@@ -195,6 +195,33 @@ def test_an_operation_gets_plain_values(monkeypatch):
     assert yaml.safe_dump(seen[0])
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ('["shop-dc1-r1-0", "shop-dc1-r1-1"]', ["shop-dc1-r1-0", "shop-dc1-r1-1"]),
+        (' ["shop-dc1-r1-0"]', ["shop-dc1-r1-0"]),
+        ("[]", []),
+        ("shop-dc1-r1-0,shop-dc1-r1-1", ["shop-dc1-r1-0", "shop-dc1-r1-1"]),
+        (["[a]"], ["[a]"]),
+        ("", [""]),
+    ],
+)
+def test_a_list_may_be_json_in_a_text(monkeypatch, given, taken):
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: {"taken": params["nodes"]})
+    assert as_twin({**WHERE, "command": ["x"], "nodes": given})["taken"] == taken
+    monkeypatch.setattr(ActionModule, "_execute_module", lambda self, module_args, **options: module_args)
+    sent = as_twin({**WHERE, "command": ["x"], "nodes": given}, transport="ssh")["nodes"]
+    assert sent in (taken, given)
+    assert not str(sent).strip().startswith('["')
+
+
+@pytest.mark.parametrize("given", ["['shop-dc1-r1-0']", '{"a": 1', "[a, b]"])
+def test_what_begins_like_json_and_is_none_is_refused(given):
+    with pytest.raises(AnsibleActionFail, match="nodes: begins like JSON and cannot be read: "):
+        as_twin({**WHERE, "command": ["x"], "nodes": given})
+
+
 def kinds(value):
     """The exact types of a value and of all that is in it."""
     yield type(value)
