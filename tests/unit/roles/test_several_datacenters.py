@@ -39,8 +39,14 @@ HOSTS: dict[str, Any] = {"dc1": {}, "dc2": {}}
 ASKED = "127.0.0.1:1 cannot be reached"
 
 
-def played(folder: Path, playbook: Path, *options: str, hosts: Mapping[str, Any] = MappingProxyType(HOSTS)) -> str:
-    inventory = {"all": {"vars": VARIABLES, "hosts": dict(hosts)}}
+def played(
+    folder: Path,
+    playbook: Path,
+    *options: str,
+    hosts: Mapping[str, Any] = MappingProxyType(HOSTS),
+    variables: Mapping[str, Any] = MappingProxyType(VARIABLES),
+) -> str:
+    inventory = {"all": {"vars": dict(variables), "hosts": dict(hosts)}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     words = ["-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(playbook), *options]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -94,6 +100,21 @@ def test_hosts_that_are_given_on_the_command_line_count(tmp_path: Path, wanted: 
     assert (told.count(ASKED) > 0, "fatal: [dc2]" in told, "[dc1]" in told) == (True, True, False)
 
 
+@pytest.mark.parametrize("name", ["deploy", "destroy"])
+def test_a_host_that_is_no_datacenter_is_told_what_it_lacks(tmp_path: Path, name: str) -> None:
+    """Before anything else: defaults of roles use the name of the cluster."""
+    without = {key: value for key, value in VARIABLES.items() if key != "cassandra_cluster"}
+    told = played(tmp_path, ROOT / f"playbooks/{name}.yml", variables=without)
+    assert "undefined" not in told
+    assert "missing required arguments: cassandra_cluster" in told
+
+
+def test_no_default_needs_the_name_of_the_cluster() -> None:
+    for path in ROOT.glob("roles/*/defaults/main.yml"):
+        used = path.read_text().replace("cassandra_cluster | default('')", "")
+        assert "cassandra_cluster" not in used, path
+
+
 NAMESAKES = {
     "shop1": {"cassandra_datacenter": "dc1"},
     "blog1": {"cassandra_datacenter": "dc1", "cassandra_cluster": "blog"},
@@ -107,6 +128,11 @@ def test_a_confirmation_that_names_several_datacenters_touches_none(tmp_path: Pa
     told = " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml", *options, hosts=NAMESAKES).split())
     assert told.count("names several datacenters of this play: blog1 (blog/dc1), shop1 (shop/dc1).") >= 3
     assert ASKED not in told
+
+
+@pytest.mark.parametrize(("role", "said"), [("destroy", "repeat its name: option confirm"), ("restore", ASKED)])
+def test_without_a_confirmation_it_is_asked_for_it(tmp_path: Path, role: str, said: str) -> None:
+    assert said in " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml").split())
 
 
 @pytest.mark.parametrize("role", ["destroy", "restore"])

@@ -65,4 +65,4 @@ def test_what_it_gives_the_module_takes() -> None:
 def test_it_is_loaded_under_the_name_that_the_role_uses() -> None:
     assert module.FilterModule().filters() == {"peers": module.peers}
     defaults = yaml.safe_load((ROOT / "roles/deploy/defaults/main.yml").read_text())
-    assert "cassops.kubernetes.peers(inventory_hostname, cassandra_cluster)" in defaults["deploy_peers"]
+    assert "cassops.kubernetes.peers(inventory_hostname, cassandra_cluster | default(''))" in defaults["deploy_peers"]
