@@ -69,6 +69,9 @@ _FILES: Mapping[str, Sequence[str]] = {
 Token = Callable[[], str]
 """Gives the value of the Authorization header, empty for none; called for each request."""
 
+Refresh = Callable[[], "tuple[Token, ssl.SSLContext | None]"]
+"""Gives credentials anew. With a context only where it holds another certificate than the one before."""
+
 
 class KubeconfigError(CassopsError):
     """The connection options, the kubeconfig or the environment are wrong."""
@@ -82,7 +85,8 @@ class Server:
     :ivar origin: where this came from, for messages: `` (context "a" of /x/y)``.
     :ivar ssl_context: None for plain http.
     :ivar proxy: URL of a proxy, empty for none.
-    :ivar renewals: how often credentials were replaced by others.
+    :ivar renewals: how often credentials were replaced by others. A connection keeps the certificate that it was made
+        with, so with another `ssl_context` new ones are needed.
     """
 
     host: str
@@ -92,7 +96,7 @@ class Server:
     tls_server_name: str = ""
     proxy: str = ""
     impersonation: tuple[tuple[str, str], ...] = ()
-    refresh: Callable[[], Token] | None = None
+    refresh: Refresh | None = None
     renewals: int = 0
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
@@ -121,8 +125,9 @@ class Server:
             if self.renewals != known:
                 return True
             before = self.token()
-            self.token = self.refresh()
-            given = self.token() != before
+            self.token, context = self.refresh()
+            given = self.token() != before or context is not None
+            self.ssl_context = context or self.ssl_context
             self.renewals += given
             return given
 
@@ -144,7 +149,7 @@ class _Settings:
     key_data: bytes = b""
     tls_server_name: str = ""
     proxy: str | None = None
-    refresh: Callable[[], Token] | None = None
+    refresh: Refresh | None = None
 
 
 def connection(options: Mapping[str, Any]) -> tuple[Server, str]:
@@ -407,9 +412,21 @@ def _from_library(settings: _Settings, config: Mapping[str, Any], paths: Sequenc
             f"The credentials{settings.origin} cannot be had: the exec plugin or provider gave neither a token nor a "
             "certificate. Run kubectl with the same context to see what it says."
         )
-    settings.token = token(first)
-    settings.refresh = lambda: token(load())
-    settings.cert_file, settings.key_file = first.cert_file or "", first.key_file or ""
+
+    def pair(loaded: Any) -> tuple[bytes, bytes]:
+        return _bytes(loaded.cert_file), _bytes(loaded.key_file)
+
+    def again() -> tuple[Token, ssl.SSLContext | None]:
+        loaded = load()
+        given = pair(loaded)
+        # Without data it has none, or an option of the task has taken its place.
+        if not (settings.cert_data and given[0]) or given == (settings.cert_data, settings.key_data):
+            return token(loaded), None
+        settings.cert_data, settings.key_data = given
+        return token(loaded), _tls(settings)
+
+    settings.token, settings.refresh = token(first), again
+    settings.cert_data, settings.key_data = pair(first)
 
 
 def _in_cluster() -> _Settings:
@@ -447,10 +464,10 @@ class _TokenFile:
             self._read_at = time.monotonic()
         return self._value
 
-    def again(self) -> Token:
+    def again(self) -> tuple[Token, None]:
         """Reads the file at the next request."""
         self._read_at = float("-inf")
-        return self
+        return self, None
 
 
 def _bearer(token: str, name: str) -> str:
@@ -476,6 +493,14 @@ def _decoded(entry: Mapping[str, Any], key: str, source: str) -> bytes:
         return base64.b64decode(entry.get(key) or "", validate=False)
     except (binascii.Error, ValueError):
         raise KubeconfigError(f"{key} in {source} is not base64.") from None
+
+
+def _bytes(path: str | None) -> bytes:
+    """What is in a file; the kubernetes package lays certificates that it was given into files of its own."""
+    if not path:
+        return b""
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _existing(path: str, name: str) -> str:

@@ -187,6 +187,31 @@ def test_an_exec_plugin_is_run_by_the_kubernetes_package(tmp_path):
     assert server.headers() == [("Authorization", "Bearer from-plugin")]
 
 
+def test_certificates_of_an_exec_plugin_are_renewed(tmp_path, monkeypatch):
+    """Some are good for five minutes, and a repair takes hours."""
+    pair = tmp_path / "pair"
+    pair.write_text('"clientCertificateData": "old", "clientKeyData": "old key"', encoding="utf-8")
+    plugin = tmp_path / "plugin"
+    plugin.write_text(
+        '#!/bin/sh\necho \'{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {\'\n'
+        f"cat {pair}\necho '}}}}'\n",
+        encoding="utf-8",
+    )
+    plugin.chmod(0o755)
+    monkeypatch.setattr(kubeauth, "_tls", lambda settings: (settings.cert_data, settings.key_data))
+    api = "client.authentication.k8s.io/v1"
+    config = kubeconfig(user={"exec": {"apiVersion": api, "command": str(plugin), "interactiveMode": "Never"}})
+    config["clusters"][0]["cluster"]["server"] = "https://h"
+    server = connection({"kubeconfig": write(tmp_path, config)})[0]
+    assert server.ssl_context == (b"old", b"old key")
+    assert server.renew(0) is False, "the same again is not worth another try"
+    pair.write_text('"clientCertificateData": "new", "clientKeyData": "new key"', encoding="utf-8")
+    assert server.renew(0) is True
+    assert server.ssl_context == (b"new", b"new key")
+    assert server.renew(0) is True, "another request with the old one was refused too"
+    assert server.renew(1) is False
+
+
 def test_an_exec_plugin_that_gives_nothing(tmp_path):
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}}
     with pytest.raises(KubeconfigError, match="cannot be had"):
