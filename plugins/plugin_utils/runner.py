@@ -16,7 +16,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -80,10 +80,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         self._refuse_hosts_of_inventory(task_vars)
         if not self._is_here():
             self._warn_of_become()
-            answer: dict[str, Any] = self._execute_module(
-                module_args=self._arguments(), task_vars=task_vars, wrap_async=self._task.async_val
-            )
-            return answer
+            return self._sent(task_vars)
         # This process is the task's own fork, and a module would have the play's environment too.
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
@@ -97,6 +94,21 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
             Display().warning(warning)
         cleaned: dict[str, Any] = remove_values(result, no_log_values)
         return cleaned
+
+    def _sent(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the module answers on the machine, or as the user, that the task belongs to."""
+        try:
+            answer: dict[str, Any] = self._execute_module(
+                module_args=self._arguments(), task_vars=task_vars, wrap_async=self._task.async_val
+            )
+        except AnsibleConnectionFailure as error:
+            if self._task.delegate_to:
+                raise
+            raise AnsibleConnectionFailure(
+                f"{error} (By {self._connection.transport}, since nothing says that this host is a datacenter and no "
+                "machine: set ansible_connection: local for it, or connection: local for the play.)"
+            ) from None
+        return answer
 
     def _refuse_hosts_of_inventory(self, task_vars: Mapping[str, Any]) -> None:
         """Which hosts a play is for it cannot read in the inventory, and nothing says so: C(stop_hosts: staging) in

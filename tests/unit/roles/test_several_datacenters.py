@@ -100,6 +100,21 @@ def test_hosts_that_are_given_on_the_command_line_count(tmp_path: Path, wanted: 
     assert (told.count(ASKED) > 0, "fatal: [dc2]" in told, "[dc1]" in told) == (True, True, False)
 
 
+@pytest.mark.parametrize(("said", "local"), [(None, True), ("ssh", False)])
+def test_a_datacenter_is_no_machine_unless_the_inventory_says_so(tmp_path: Path, said: str | None, local: bool) -> None:
+    given = {key: value for key, value in VARIABLES.items() if key != "ansible_connection"}
+    if said:
+        given |= {"ansible_connection": said, "ansible_host": "127.0.0.1", "ansible_port": 1}
+    told = " ".join(played(tmp_path, ROOT / "playbooks/status.yml", hosts={"dc1": {}}, variables=given).split())
+    assert (ASKED in told) is local
+    assert ("UNREACHABLE" in told and "set ansible_connection: local" in told) is not local
+
+
+def test_every_playbook_is_for_datacenters() -> None:
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        assert [play["connection"] for play in yaml.safe_load(path.read_text())] == ["local"], path
+
+
 @pytest.mark.parametrize("name", ["deploy", "destroy"])
 def test_a_host_that_is_no_datacenter_is_told_what_it_lacks(tmp_path: Path, name: str) -> None:
     """Before anything else: defaults of roles use the name of the cluster."""

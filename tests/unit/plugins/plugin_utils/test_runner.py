@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils import basic
 from ansible.parsing.dataloader import DataLoader
 
@@ -87,11 +87,12 @@ class Templar:
         return value.replace("{{ where }}", "here") if isinstance(value, str) else value
 
 
-def as_twin(arguments, *, check=False, environment=None, progress=False, **connection):
+def as_twin(arguments, *, check=False, environment=None, progress=False, delegate_to=None, **connection):
     task = SimpleNamespace(
         args=arguments,
         action="cassops.kubernetes.nodetool",
         async_val=0,
+        delegate_to=delegate_to,
         check_mode=check,
         diff=False,
         environment=environment,
@@ -240,6 +241,17 @@ def test_wrong_options_in_a_modules_words():
 def test_another_machine_or_user_gets_the_module(monkeypatch, connection):
     monkeypatch.setattr(ActionModule, "_execute_module", lambda self, **options: {"sent": True})
     assert as_twin({**WHERE, "command": ["version"]}, **connection) == {"sent": True}
+
+
+@pytest.mark.parametrize("delegate_to", [None, "bastion"])
+def test_a_datacenter_that_is_taken_for_a_machine_is_told(monkeypatch, delegate_to):
+    def unreachable(self, **options):
+        raise AnsibleConnectionFailure("Could not resolve hostname dc1")
+
+    monkeypatch.setattr(ActionModule, "_execute_module", unreachable)
+    with pytest.raises(AnsibleConnectionFailure, match="resolve hostname dc1") as caught:
+        as_twin({**WHERE, "command": ["version"]}, transport="ssh", delegate_to=delegate_to)
+    assert ("ansible_connection: local" in str(caught.value)) is (delegate_to is None)
 
 
 @pytest.mark.parametrize(("connection", "told"), [({"transport": "ssh"}, 0), ({"become": object()}, 1)])
