@@ -106,9 +106,15 @@ def execute(operation: Operation, params: Mapping[str, Any], ctx: Context) -> di
     """Runs an operation; a failure becomes a failed result.
 
     :param params: the options as they were given; see L(answered).
-    :return: always with ``changed``; a failed one with ``failed``, ``msg`` and ``errors`` (all of them, where there
-        are several).
+    :return: always with ``changed``; in check mode with ``check_mode``; a failed one with ``failed``, ``msg`` and
+        ``errors`` (all of them, where there are several).
     """
+    result = attempted(operation, params, ctx)
+    # By this roles know: their ansible_check_mode is that of the command line, and a task or a play may say otherwise.
+    return {**result, "check_mode": True} if ctx.check_mode else result
+
+
+def attempted(operation: Operation, params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     try:
         return {"changed": False, **operation.run(answered(operation, params), ctx)}
     except CassopsError as error:
