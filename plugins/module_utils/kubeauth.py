@@ -583,8 +583,12 @@ def _as_file(path: str, data: bytes) -> Iterator[str]:
 
 
 def _environment_proxy(host: str, no_proxy: str | None) -> str:
-    """The proxy that the environment names for this address, unless it is exempt."""
-    proxies = urllib.request.getproxies()
+    """The proxy that the environment names for this address, unless it is exempt.
+
+    Not what macOS has in its settings, as C(getproxies) tells where the environment is silent: asking for that ends a
+    process that was forked, as each task is.
+    """
+    proxies = urllib.request.getproxies_environment()
     address = urllib.parse.urlparse(host)
     proxy = proxies.get(address.scheme) or proxies.get("all") or ""
     exempt = no_proxy if no_proxy is not None else proxies.get("no", "")

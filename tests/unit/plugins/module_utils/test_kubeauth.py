@@ -268,6 +268,12 @@ def test_proxy_of_the_environment(monkeypatch, no_proxy, proxy):
     assert connection({"host": "https://api.local:6443"})[0].proxy == proxy
 
 
+def test_the_proxy_of_the_system_is_not_asked(monkeypatch):
+    """macOS ends a forked process for that."""
+    monkeypatch.setattr(kubeauth.urllib.request, "getproxies", lambda: {"https": "http://system:3128"})
+    assert connection({"host": "https://api.local:6443"})[0].proxy == ""
+
+
 @pytest.mark.parametrize(
     ("proxy", "headers"),
     [("http://proxy:3128", {}), ("http://me:p%40ss@proxy:3128", {"proxy-authorization": "Basic bWU6cEBzcw=="})],
