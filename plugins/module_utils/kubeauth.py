@@ -233,7 +233,7 @@ def _override(settings: _Settings, chosen: Mapping[str, Any]) -> None:
 
 def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
     """The kubeconfig, several files of KUBECONFIG merged as kubectl does; None where there is none."""
-    if _is_content(given):
+    if is_content(given):
         return _parsed(given, "the kubeconfig given as text", os.getcwd()), []
     if isinstance(given, Mapping):
         return dict(given), []
@@ -257,9 +257,12 @@ def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
     return merged, paths
 
 
-def _is_content(given: Any) -> bool:
-    """Whether it is a file's content, as a vault or a survey gives it."""
-    return given is not None and not isinstance(given, Mapping) and "\n" in str(given)
+def is_content(given: Any) -> bool:
+    """Whether it is a file's content, as a vault or a survey gives it; JSON may be one line."""
+    if given is None or isinstance(given, Mapping):
+        return False
+    text = str(given)
+    return "\n" in text or text.lstrip().startswith("{")
 
 
 def content(given: Any) -> Mapping[str, Any]:
@@ -267,7 +270,7 @@ def content(given: Any) -> Mapping[str, Any]:
     if isinstance(given, Mapping):
         return given
     with contextlib.suppress(KubeconfigError):
-        return _parsed(given, "the kubeconfig given as text", os.getcwd()) if _is_content(given) else {}
+        return _parsed(given, "the kubeconfig given as text", os.getcwd()) if is_content(given) else {}
     return {}
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import ssl
 
@@ -58,6 +59,8 @@ def test_as_a_mapping_and_as_text():
     content = kubeconfig()
     assert connection({"kubeconfig": content})[0].headers() == [("Authorization", "Bearer secret-token")]
     assert connection({"kubeconfig": yaml.safe_dump(content)})[0].host == "http://127.0.0.1:1"
+    assert connection({"kubeconfig": " " + json.dumps(content)})[0].host == "http://127.0.0.1:1"
+    assert kubeauth.content(json.dumps(content)) == content, "what is secret in it is hidden"
 
 
 class TaggedText(str):
@@ -241,6 +244,7 @@ def test_in_a_pod(tmp_path, monkeypatch):
         ({"kubeconfig": kubeconfig(user={"client-certificate-data": "!!!x"})}, "is not base64"),
         ({"kubeconfig": "a: [\nsecret: here"}, "is not valid YAML"),
         ({"kubeconfig": "just\ntext"}, "is not a kubeconfig"),
+        ({"kubeconfig": '{"secret": '}, "the kubeconfig given as text is not valid YAML"),
         ({"host": "https://h", "ca_cert": "/no/ca"}, "/no/ca .*does not exist"),
         ({}, "No Kubernetes cluster is configured"),
     ],
