@@ -20,7 +20,7 @@ def main(operation: Operation) -> None:
     module = AnsibleModule(
         argument_spec=dict(operation.ARGUMENT_SPEC), supports_check_mode=True, no_log=True, **rules(operation)
     )
-    module.no_log_values.update(hidden(module.no_log_values, module.params))
+    module.no_log_values.update(never_shown(module.no_log_values, module.params))
 
     def log(text: str, *, important: bool = False) -> None:  # noqa: ARG001 - all of it goes to the log
         module.log(text)
@@ -39,7 +39,7 @@ def main(operation: Operation) -> None:
     module.exit_json(**result)
 
 
-def hidden(words: Iterable[str], params: Mapping[str, Any]) -> set[str]:
+def never_shown(words: Iterable[str], params: Mapping[str, Any]) -> set[str]:
     """All that must never be shown: the words of options that are not logged, and L(secrets); also without the line end
     that a file or a secret store puts behind one, which nobody repeats as it is."""
     found = {*words, *secrets(params)}

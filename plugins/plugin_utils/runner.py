@@ -29,10 +29,11 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
     Context,
     Operation,
     execute,
+    hidden,
     rules,
     silent,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import hidden
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import never_shown
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import arguments, plain
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
@@ -90,7 +91,8 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         end_with_controller()
         ctx = self._context(task_vars)
         result = execute(self.operation, params, ctx)
-        for warning in ctx.warnings:
+        # With no_log Ansible hides the result, and only that.
+        for warning in ctx.warnings if not self._task.no_log else ():
             Display().warning(warning)
         cleaned: dict[str, Any] = remove_values(result, no_log_values)
         return cleaned
@@ -154,7 +156,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         """The options as the module would see them, and the texts never to be shown."""
         validator = ArgumentSpecValidator(dict(self.operation.ARGUMENT_SPEC), **rules(self.operation))
         validation = validator.validate(self._arguments())
-        no_log_values = hidden(validation._no_log_values, validation.validated_parameters)
+        no_log_values = never_shown(validation._no_log_values, validation.validated_parameters)
         if validation.error_messages:
             raise AnsibleActionFail(remove_values(self._words(validation), no_log_values))
         return validation.validated_parameters, no_log_values
@@ -170,12 +172,13 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         )
 
     def _context(self, task_vars: dict[str, Any]) -> Context:
-        visible = boolean(self._templar.template(task_vars.get("cassandra_progress", True)), strict=False)
+        secret = bool(self._task.no_log)
+        wanted = boolean(self._templar.template(task_vars.get("cassandra_progress", True)), strict=False)
         name = str(task_vars.get("inventory_hostname", "localhost"))
         return Context(
             check_mode=bool(self._task.check_mode),
             diff_mode=bool(self._task.diff),
-            progress=DisplayProgress(name) if visible else silent,
-            display=show,
+            progress=DisplayProgress(name) if wanted and not secret else silent,
+            display=hidden if secret else show,
             verbosity=Display().verbosity,
         )

@@ -87,12 +87,13 @@ class Templar:
         return value.replace("{{ where }}", "here") if isinstance(value, str) else value
 
 
-def as_twin(arguments, *, check=False, environment=None, progress=False, delegate_to=None, **connection):
+def as_twin(arguments, *, check=False, environment=None, progress=False, delegate_to=None, no_log=False, **connection):
     task = SimpleNamespace(
         args=arguments,
         action="cassops.kubernetes.nodetool",
         async_val=0,
         delegate_to=delegate_to,
+        no_log=no_log,
         check_mode=check,
         diff=False,
         environment=environment,
@@ -261,6 +262,25 @@ def test_becoming_another_user_is_told(monkeypatch, connection, told):
     monkeypatch.setattr(ActionModule, "_execute_module", lambda self, **options: {})
     as_twin({**WHERE, "command": ["version"]}, **connection)
     assert [text.endswith("set ansible_become: false.") for text in warnings] == [True] * told
+
+
+@pytest.mark.parametrize("no_log", [False, True])
+def test_a_task_with_no_log_shows_nothing(monkeypatch, no_log):
+    shown = []
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    monkeypatch.setattr(runner, "Display", lambda: SimpleNamespace(warning=shown.append, verbosity=0))
+    monkeypatch.setattr(runner, "DisplayProgress", lambda name: shown.append)
+    monkeypatch.setattr(runner, "show", shown.append)
+
+    def told(operation, params, ctx):
+        ctx.progress("progress")
+        ctx.display("a report")
+        ctx.warnings.append("a warning")
+        return {}
+
+    monkeypatch.setattr(runner, "execute", told)
+    as_twin({**WHERE, "command": ["x"]}, progress=True, no_log=no_log)
+    assert shown == ([] if no_log else ["progress", "a report", "a warning"])
 
 
 @pytest.mark.parametrize("verbosity", [0, 3])
