@@ -53,6 +53,7 @@ def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], st
         streams=streams,
         repairs=repairs(session) if "repairs" in tables else busy_repair_pools(pools),
         compactions=pools["CompactionExecutor"]["pending_tasks"] if "CompactionExecutor" in pools else None,
+        cleanups=cleanups(session.execute("SELECT * FROM system_views.sstable_tasks")),
         hints=volume_hints(volume),
         disk=volume_disk(volume),
         sizes=sizes(tables_on_disk),
@@ -113,6 +114,12 @@ def busy_repair_pools(pools: Mapping[str, Mapping[str, Any]]) -> tuple[Repair, .
         for name, row in sorted(pools.items())
         if name.startswith(REPAIR_POOLS) and (row["active_tasks"] or row["pending_tasks"])
     )
+
+
+def cleanups(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Those of L(Activity). In the moment between two tables there is none."""
+    own = (row for row in rows if "cleanup" in str(row["kind"]).lower())
+    return tuple(sorted({f"{row['keyspace_name']}.{row['table_name']}" for row in own}))
 
 
 def setting(session: cql.Session, name: str) -> str | None:

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 # What keeps a pod on its worker from starting its first container, and shows in events only.
-HANGS = ("FailedMount", "FailedMapVolume", "FailedAttachVolume", "FailedCreatePodSandBox")
+VOLUME_HANGS = ("FailedMount", "FailedMapVolume", "FailedAttachVolume")
+HANGS = (*VOLUME_HANGS, "FailedCreatePodSandBox")
 # What comes after that. (A sandbox that is made again and again comes with a SandboxChanged each time.)
 GOES_ON = ("SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started")
 # The kubelet says this of whatever keeps a volume away for two minutes, such as a disk that is only slow to come.

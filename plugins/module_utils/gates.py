@@ -297,6 +297,22 @@ def no_repairs(view: View, only: str = "") -> list[str]:
     )
 
 
+def no_cleanups(view: View) -> list[str]:
+    """Nobody deletes rows that he has given away, by C(nodetool cleanup): before others are streamed to.
+
+    It goes on when the run that began it has died, by the ranges that a node has until the other has left. Cassandra
+    asks once a keyspace only whether nodes are about to get more (C(StorageService.forceKeyspaceCleanup), 4.0 to 5.0);
+    what comes while its tables are gone through is deleted again.
+    """
+    reasons = [
+        f"{pod} deletes rows that it has given away (nodetool cleanup), of {', '.join(tables)}, and would delete what "
+        "is streamed to it: wait until it is done, or end it there (nodetool stop CLEANUP)"
+        for pod, tables in _facts(view, lambda activity: activity.cleanups)
+        if tables
+    ]
+    return reasons + _unknown(view, "whether a cleanup runs", lambda activity: activity.cleanups)
+
+
 def no_hints(view: View, host_ids: Collection[str] | None = None) -> list[str]:
     """G9: no node keeps hints for a living member, which would lack writes until it has them.
 

@@ -574,6 +574,11 @@ class Kube:
         """Seconds since 1970 on the API server's clock, to a second or so (from its last answer's Date header)."""
         return time.time() + self._clock_offset
 
+    def version(self) -> str:
+        """What the API server calls itself, such as ``v1.34.4``, or with a vendor's own ``v1.28.3-gke.1203``."""
+        answer = self._json("GET", "/version", what=What("get", "", "version", None))
+        return str(answer.get("gitVersion", ""))
+
     def can(self, rights: Iterable[Right | tuple[str, ...]], *, namespace: str | None = None) -> Rights:
         """Those of the rights that the credentials do not have, in the order given.
 

@@ -11,6 +11,7 @@ C(nodetool status): where one of three nodes is down each read is refused, and n
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from . import activity, cql, nodetool, upgrade
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .events import HANGING, seconds_of, why_it_hangs
-from .kube import Kube, WorkerUnreachable
+from .kube import Forbidden, Kube, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
 from .manifests import backup
@@ -167,14 +168,106 @@ def labels(cluster: str, datacenter: str) -> dict[str, str]:
     return {LABEL_CLUSTER: cluster, LABEL_DATACENTER: datacenter}
 
 
-def objects(kube: Kube, cluster: str, datacenter: str, kinds: Iterable[str] = KINDS) -> Objects:
-    """LIST each kind once, at the same time."""
+def objects(
+    kube: Kube, cluster: str, datacenter: str, kinds: Iterable[str] = KINDS, contents: Contents | None = None
+) -> Objects:
+    """LIST each kind once, at the same time.
+
+    :param contents: of the revisions, of whoever looks again and again.
+    """
     wanted = list(kinds)
     selector = labels(cluster, datacenter)
     lists = together(lambda kind: kube.list(kind, labels=selector), wanted)
-    return Objects(
+    found = Objects(
         {kind: {item["metadata"]["name"]: item for item in items} for kind, items in zip(wanted, lists, strict=True)}
     )
+    return (contents or Contents()).named_alike(found, lambda: revisions(kube, cluster, datacenter))
+
+
+class Contents:
+    """What the revisions of StatefulSets hold: two of different names may hold the same.
+
+    Kubernetes 1.34.0 and 1.34.1 write templates without the C(creationTimestamp: null) of those before (kubernetes
+    #134773). So each StatefulSet got another newest revision with nothing new in it, for which no node is to restart.
+    What a revision holds never changes: it is read once, and only where names differ.
+    """
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, str] = {}
+
+    def named_alike(self, found: Objects, read: Callable[[], Iterable[Mapping[str, Any]]]) -> Objects:
+        """The objects, in which a revision that holds the same as the newest one has the name of that.
+
+        :param read: lists the ControllerRevisions.
+        """
+        sets = found.all("StatefulSet").items()
+        asked = {name: older for name, item in sets if (older := older_revisions(found, item))}
+        if not asked:
+            return found
+        newest = {name: found.all("StatefulSet")[name]["status"]["updateRevision"] for name in asked}
+        self._learn({*newest.values()}.union(*asked.values()), read)
+        same = {
+            older: newest[name]
+            for name, revisions_before in asked.items()
+            for older in revisions_before
+            if self._by_name[older] == self._by_name[newest[name]]
+        }
+        return renamed(found, same) if same else found
+
+    def _learn(self, names: Collection[str], read: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        if all(name in self._by_name for name in names):
+            return
+        try:
+            made = {item["metadata"]["name"]: json.dumps(template_of(item), sort_keys=True) for item in read()}
+        except Forbidden:
+            # Who only looks may not have this right. Then names are all there is.
+            made = {}
+        self._by_name |= {name: made.get(name, name) for name in names}
+
+
+def older_revisions(found: Objects, stateful_set: Mapping[str, Any]) -> set[str]:
+    """The revisions beside the newest one that a StatefulSet and its pods name."""
+    status = stateful_set.get("status", {})
+    newest, name = status.get("updateRevision"), stateful_set["metadata"]["name"]
+    if not newest:
+        return set()
+    pods = (pod for pod_name, pod in found.all("Pod").items() if pod_name.rpartition("-")[0] == name)
+    named = {status.get("currentRevision"), *(pod["metadata"].get("labels", {}).get(REVISION) for pod in pods)}
+    return {revision for revision in named if revision and revision != newest}
+
+
+def renamed(found: Objects, names: Mapping[str, str]) -> Objects:
+    """The objects with other names of revisions."""
+
+    def of_set(item: dict[str, Any]) -> dict[str, Any]:
+        status = item.get("status", {})
+        current = status.get("currentRevision")
+        return {**item, "status": {**status, "currentRevision": names[current]}} if current in names else item
+
+    def of_pod(item: dict[str, Any]) -> dict[str, Any]:
+        told = item["metadata"].get("labels", {})
+        if told.get(REVISION) not in names:
+            return item
+        return {**item, "metadata": {**item["metadata"], "labels": {**told, REVISION: names[told[REVISION]]}}}
+
+    sets = {name: of_set(item) for name, item in found.all("StatefulSet").items()}
+    pods = {name: of_pod(item) for name, item in found.all("Pod").items()}
+    return Objects({**found.by_kind, "StatefulSet": sets, **({"Pod": pods} if "Pod" in found.by_kind else {})})
+
+
+def template_of(revision: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod template of a ControllerRevision, which is stored as a patch; without nulls, see L(Contents)."""
+    template = revision["data"]["spec"]["template"]
+    return {key: without_nulls(value) for key, value in template.items() if key != "$patch" and value is not None}
+
+
+def without_nulls(value: Any) -> Any:
+    """A value of an object, to be compared: a null says as much as nothing, and one version writes it."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value]
+    return value
 
 
 def revisions(kube: Kube, cluster: str, datacenter: str) -> list[dict[str, Any]]:
@@ -362,6 +455,7 @@ def node_view(
         started=started,
         age=seconds_since(started, now),
         restarts=container.get("restartCount", 0),
+        backing_off=container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff",
         reason=why_not_ready(pod, container),
         pending_restart=is_pending(stateful_set, pod),
         revision=pod["metadata"].get("labels", {}).get(REVISION),

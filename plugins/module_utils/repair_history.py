@@ -282,20 +282,43 @@ def late(
     :param done: also those before a keyspace was changed: this is about repairs that do not run any more.
     """
     limits, done = alarms(keyspaces), list(done)
-    # A new table has not been repaired, and neither was then its keyspace: what was there before tells.
-    old = {
-        name: [table for table, moment in since.get(name, {}).items() if now - moment > limit]
-        for name, limit in limits.items()
-    }
-    # Nobody tells when Cassandra's own tables were made: an upgrade brings some that no repair has met yet.
-    met = {name: {table for each in done if each.keyspace == name for table in each.tables} for name in old}
-    old = {
-        name: ([table for table in tables if table in met[name]] or tables) if name.startswith("system") else tables
-        for name, tables in old.items()
-    }
+    old = tables_before({name: now - limit for name, limit in limits.items()}, since, done)
     wanted = [item for item in keyspaces if item.name in limits]
     found = shares(members, wanted, old, done, in_pieces=True)
     return [each for each in found if each.last is None] + outdated(found, limits, now)
+
+
+def unrepaired_since(
+    members: Mapping[str, Endpoint],
+    keyspaces: Sequence[Keyspace],
+    since: Mapping[str, Mapping[str, float]],
+    done: Iterable[Repair],
+    moment: float,
+) -> list[Share]:
+    """Those of which some part was not repaired since a moment, in seconds since 1970; the rest as L(late) has it."""
+    done = list(done)
+    old = tables_before({item.name: moment for item in keyspaces}, since, done)
+    counted = [each for each in done if each.began > moment]
+    return [each for each in shares(members, keyspaces, old, counted, in_pieces=True) if each.last is None]
+
+
+def tables_before(
+    moments: Mapping[str, float], since: Mapping[str, Mapping[str, float]], done: Sequence[Repair]
+) -> dict[str, list[str]]:
+    """Keyspace -> those of its tables that were there before its moment, as they are now.
+
+    A new table has not been repaired, and neither was then its keyspace: what was there before tells.
+    """
+    old = {
+        name: [table for table, made in since.get(name, {}).items() if made < moment]
+        for name, moment in moments.items()
+    }
+    # Nobody tells when Cassandra's own tables were made: an upgrade brings some that no repair has met yet.
+    met = {name: {table for each in done if each.keyspace == name for table in each.tables} for name in old}
+    return {
+        name: ([table for table in tables if table in met[name]] or tables) if name.startswith("system") else tables
+        for name, tables in old.items()
+    }
 
 
 def problems(found: Sequence[Share], keyspaces: Sequence[Keyspace], now: float) -> list[dict[str, str]]:

@@ -17,10 +17,12 @@ The rows are those of the table in docs/operations/heal.md. What they rely on in
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from . import gates, ring
+from .events import VOLUME_HANGS
 from .plan import Plan, hash_of
 from .view import Endpoint, NodeView, Observation, View
 
@@ -43,7 +45,7 @@ REPLACE = "replace"
 REPAIR = "repair"
 """Repair the node's ranges: it was down for longer than hints are kept."""
 ABANDON = "abandon"
-"""Withdraw a replacement that was begun: the node is alive again, with its volume."""
+"""Withdraw a replacement that was begun: the node is alive again, with its volume, or would be with it."""
 ASSASSINATE = "assassinate"
 """Take an address out of gossip that owns nothing and belongs to nobody."""
 
@@ -57,6 +59,8 @@ ACTIONS = (ABANDON, MOVE, RECREATE, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
 
 READY, AWAY, GONE, UNKNOWN = "ready", "away", "gone", "unknown"
 LOCAL, NETWORK = "local", "network"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+"""Taint of a worker: who sets it says that the machine is off. Kubernetes ends its pods without its word then."""
 
 # --- held nodes, by the words of start.sh -----------------------------------------------------------------------------
 
@@ -103,11 +107,15 @@ WHOLE_VIEWS = 3
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker. C(state) is C(unknown) where these credentials may not read workers and nothing else tells."""
+    """A worker. C(state) is C(unknown) where these credentials may not read workers and nothing else tells.
+
+    :param out_of_service: somebody has said to Kubernetes that it is off, by a taint.
+    """
 
     name: str | None = None
     state: str = UNKNOWN
     cordoned: bool = False
+    out_of_service: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,6 +241,15 @@ def first(decisions: Iterable[Decision], begun: str = "") -> Decision | None:
 def held_because(text: str) -> str:
     """The kind of hold, from the words of the start script."""
     return next((kind for sign, kind in HELD.items() if sign in text), NOT_ALLOWED)
+
+
+def given_up_last(held: str) -> bool:
+    """Whether a node is held for nothing but that the ledger counts its volume for given up, the last of them."""
+    found = re.search(r"its mark is '(.*?)(?: (\d+))?', this node is '(.*?)(?: (\d+))?'", held)
+    if found is None:
+        return False
+    its, number, own, own_number = found.groups()
+    return bool(its == own) and int(number or 0) + 1 == int(own_number or 0)
 
 
 def must_repair(down: float | None, settings: Settings) -> bool:
@@ -447,7 +464,7 @@ def by_table(scene: Scene, case: Case) -> Decision:
     if case.worker.state in (AWAY, GONE) or node.phase == "Terminating":
         return without_worker(scene, case)
     if node.phase == "Pending":
-        return placed(case)
+        return placed(scene, case)
     if node.phase == "Crashed":
         return crashed(scene, case)
     if node.phase == "Running":
@@ -569,7 +586,12 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
     if with_its_volume and starts_again(scene, case) and not case.wished and node.pod not in scene.settings.named:
         otherwise = by_name(node, "if it does not come up")
         return wait(case, 12, f"its replacement was begun, and it may come up again with its volume; {otherwise}")
-    return safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+    told = safe(scene, case, REPLACE, 12, "its replacement was begun and is not finished")
+    stands = with_its_volume and not case.volume.going and not case.volume.lost
+    if stands and told.row in (16, 17) and given_up_last(node.held or ""):
+        reason = "its replacement was begun, and rows would be lost by it; its volume stands, and is given back to it"
+        return Decision(node.pod, 12, ABANDON, reason)
+    return told
 
 
 def starts_again(scene: Scene, case: Case) -> bool:
@@ -578,7 +600,7 @@ def starts_again(scene: Scene, case: Case) -> bool:
     if node.held is not None or case.volume.going or case.volume.lost:
         return False
     if node.phase == "Crashed":
-        return node.restarts < CRASHES
+        return not keeps_crashing(node)
     if node.phase == "Running":
         return True
     if node.worker is None:
@@ -635,7 +657,7 @@ def newcomer(scene: Scene, case: Case) -> Decision:
     if node.phase == "Crashed" and PARTIAL_BOOTSTRAP in case.last_words:
         reason = "it died while it joined, and no node may go on over partial data"
         return Decision(node.pod, 13, BOOTSTRAP, reason)
-    if node.phase == "Crashed" and node.restarts >= CRASHES:
+    if node.phase == "Crashed" and keeps_crashing(node):
         return ask(case, 13, f"it crashes while it joins: {summary(case)}", "correct the cause and run deploy")
     return wait(case, 13, "it has not joined yet")
 
@@ -724,11 +746,25 @@ def unplaced(scene: Scene, case: Case) -> Decision:
     )
 
 
-def placed(case: Case) -> Decision:
+def placed(scene: Scene, case: Case) -> Decision:
     """Its pod has a worker, and its container has not started."""
-    if case.node.reason is None:
+    node = case.node
+    if node.reason is None:
         return wait(case, 1, "its pod is being started")
-    return ask(case, 1, f"its pod does not start: {case.node.reason}", "correct the cause: kubectl describe pod")
+    if not volume_hangs(case):
+        return ask(case, 1, f"its pod does not start: {node.reason}", "correct the cause: kubectl describe pod")
+    reason = f"its volume does not come to its pod: {node.reason}"
+    if node.pod in scene.settings.named:
+        return safe(scene, case, REPLACE, 7, reason)
+    return ask(case, 7, reason, by_name(node, "correct the cause (kubectl describe pod), or give the volume up"))
+
+
+def volume_hangs(case: Case) -> bool:
+    """Whether its pod waits for the node's volume, and not for another one, such as that of a ConfigMap."""
+    reason = case.node.reason or ""
+    one, several = (re.search(text, reason) for text in (r'for volume "([^"]+)"', r"unmounted volumes=\[([^]]*)\]"))
+    own = (one is None or one[1] == case.volume.name) and (several is None or "data" in several[1].split())
+    return reason.startswith(VOLUME_HANGS) and own
 
 
 def crashed(scene: Scene, case: Case) -> Decision:
@@ -744,7 +780,7 @@ def crashed(scene: Scene, case: Case) -> Decision:
         return ask(case, 9, "it has left the ring", TAKEN_AWAY)
     if node.pod in scene.settings.named:
         return safe(scene, case, REPLACE, 7, f"it crashes: {summary(case)}")
-    if node.restarts < CRASHES:
+    if not keeps_crashing(node):
         return wait(case, 1, f"it crashed, and Kubernetes starts it again: {summary(case)}")
     return ask(
         case,
@@ -752,6 +788,11 @@ def crashed(scene: Scene, case: Case) -> Decision:
         f"it crashed {node.restarts} times: {summary(case)}",
         by_name(node, "correct the cause (playbooks deploy and restart); its data is there"),
     )
+
+
+def keeps_crashing(node: NodeView) -> bool:
+    """Whether it does not come up by itself. The count is that of its pod's life: those of last month do not count."""
+    return node.backing_off and node.restarts >= CRASHES
 
 
 def crossed(scene: Scene, case: Case) -> Decision:
@@ -789,7 +830,11 @@ def off_for_good(settings: Settings, worker: Worker) -> str:
     """
     if worker.state == GONE:
         return "is gone from Kubernetes"
-    return "is off, as you said" if worker.name in settings.workers_off and worker.state != READY else ""
+    if worker.state == READY:
+        return ""
+    if worker.out_of_service:
+        return f"is off, as its taint {OUT_OF_SERVICE} says"
+    return "is off, as you said" if worker.name in settings.workers_off else ""
 
 
 def volume_lost(scene: Scene, case: Case) -> str:

@@ -236,12 +236,13 @@ done
 SNAPSHOTS = (
     HEAD
     + r"""
-# SNAPSHOTS NAME, in Cassandra's container: keyspace and name of each table that has a snapshot of that name.
+# SNAPSHOTS NAME, in Cassandra's container: keyspace and name of each table that has a snapshot of that name or of one
+# that goes on with a number, and its name.
 cd "$volume/data"
-for folder in */*/snapshots/"$1"; do
+for folder in */*/snapshots/"$1" */*/snapshots/"$1"-*; do
     [ -d "$folder" ] || continue
     table=${folder#*/}
-    echo "${folder%%/*} ${table%%-*}"
+    echo "${folder%%/*} ${table%%-*} ${folder##*/}"
 done
 """
 )

@@ -194,16 +194,17 @@ def refusals(scene: Scene, steps: Sequence[Step], target: Mapping[str, int], goi
     if not leaving:
         return []
     reasons = too_few_nodes(scene, sum(target.values()))
-    reasons += _ignorable(scene, RACKS, too_few_racks(scene, [name for name, count in target.items() if count]))
+    reasons += ignorable(scene, RACKS, too_few_racks(scene, [name for name, count in target.items() if count]))
     if not any(step.kind == JOIN for step in steps):
         # Which tokens new nodes will have nobody knows; then each node is asked about when its turn comes.
         named = {(step.rack, step.ordinal) for step in leaving}
         nodes = [node for node in scene.view.nodes if (node.rack, node.ordinal) in named and node.pod not in going]
-        reasons += _ignorable(scene, SPACE, no_room(scene, nodes))
+        reasons += ignorable(scene, SPACE, no_room(scene, nodes))
     return reasons
 
 
-def _ignorable(scene: Scene, name: str, reasons: Sequence[str]) -> list[str]:
+def ignorable(scene: Scene, name: str, reasons: Sequence[str]) -> list[str]:
+    """The reasons, with how to go past them; none where somebody does."""
     if name in scene.settings.ignore:
         return []
     return [f"{reason} (or go past it with {scene.settings.prefix}ignore: {name})" for reason in reasons]
@@ -261,25 +262,27 @@ def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
     gained = gains(scene, [node.address for node in leaving if node.address])
     names = ", ".join(node.pod for node in leaving)
     who = f"{names} {'holds' if len(leaving) == 1 else 'hold'}"
-    return [gained] if isinstance(gained, str) else _too_full(scene, gained, who, "let fewer nodes leave")
+    return [gained] if isinstance(gained, str) else too_full(scene, gained, who, "let fewer nodes leave")
 
 
 def no_room_without(scene: Scene, member: Endpoint) -> list[str]:
     """The same where a dead member is removed: what it held, the living stream to each other."""
     gained = gains(scene, [member.address], dead=True)
     if isinstance(gained, str):
-        return _ignorable(scene, SPACE, [gained])
+        return ignorable(scene, SPACE, [gained])
     # Who is down gets nothing (C(StorageService.removeNode)).
     living = {address: more for address, more in gained.items() if scene.cluster.seen_up_by(address)}
     who = f"{scene.name(member.address)} held"
-    return _ignorable(scene, SPACE, _too_full(scene, living, who, "have a new node take its place instead"))
+    return ignorable(scene, SPACE, too_full(scene, living, who, "have a new node take its place instead"))
 
 
-def _too_full(scene: Scene, gained: Mapping[str, float], who: str, otherwise: str) -> list[str]:
+def too_full(scene: Scene, gained: Mapping[str, float], who: str, otherwise: str, part: float = 0.0) -> list[str]:
     """
     :param gained: address -> bytes that it gets.
     :param who: held them, and the verb.
     :param otherwise: what else can be done than to make room.
+    :param part: of what comes, that is one table, where that is known; what a node has tells it only where it has
+        as much of everything.
     """
     observed = {seen.address for seen in scene.cluster.observations.values()}
     silent = sorted(address for address, more in gained.items() if more > 0 and address not in observed)
@@ -293,7 +296,7 @@ def _too_full(scene: Scene, gained: Mapping[str, float], who: str, otherwise: st
             reasons.append(f"how much room {pod} has is not known: see its log, and that nodetool works there")
             continue
         used = sum(held.values())
-        compacting = largest * (1 + more / used) if used else 0.0
+        compacting = max(largest * (1 + more / used) if used else 0.0, more * part)
         if more + compacting > disk.free:
             reasons.append(
                 f"{pod} would get {size(more)} of what {who} and needs {size(compacting)} beside to compact its "
@@ -441,6 +444,11 @@ def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
         told = gate(own) if gate is gates.no_strangers else gate(rest)
         reasons += [f"{reason}; {gates.advice(reason)}" for reason in told]
     return reasons + gates.no_streams(rest) + gates.no_repairs(rest)
+
+
+def before_leave(scene: Scene) -> list[str]:
+    """Why nobody may leave now. Every node of the cluster has to have said what it is busy with."""
+    return before_step(scene) + gates.no_cleanups(scene.cluster)
 
 
 # --- is it a member? --------------------------------------------------------------------------------------------------

@@ -101,6 +101,8 @@ class Activity:
     repairs: tuple[Repair, ...] | None = None
     # Compactions that wait.
     compactions: int | None = None
+    # Tables of which rows are deleted just now that the node has given away (nodetool cleanup).
+    cleanups: tuple[str, ...] | None = None
     # Host id -> files of hints that this node keeps for it. Nodes without hints are left out.
     hints: Mapping[str, int] | None = None
     disk: Disk | None = None
@@ -147,7 +149,10 @@ class NodeView:
     ready: bool = False
     started: str | None = None
     age: float | None = None
+    # Over the life of its pod, which may be months.
     restarts: int = 0
+    # Its container crashed several times in a row: Kubernetes waits before it starts it again, longer each time.
+    backing_off: bool = False
     reason: str | None = None
     held: str | None = None
     pending_restart: bool = False

@@ -35,8 +35,8 @@ options:
     default: false
   late_repairs:
     description:
-      - Call keyspaces whose repairs are late a problem. Turn it off where something else repairs, incrementally or in
-        pieces of its own, which Cassandra's record does not tell from none.
+      - Call keyspaces whose repairs are late, or due since a node was replaced or removed, a problem. Turn it off where
+        something else repairs, incrementally or in pieces of its own, which Cassandra's record does not tell from none.
     type: bool
     default: true
 """

@@ -20,6 +20,7 @@ description:
   - Refused for a member that any view has alive, for a node that its StatefulSet still wants or that is another
     datacenter's, while anybody else is down or leaves, in the middle of an upgrade, where rows may be lost that
     O(accept_loss) does not name, where what it held has no room on the others, and below the replicas of a keyspace.
+  - It does not begin before all cleanups (C(nodetool cleanup)) have ended, which would delete what others get.
   - The ledger forgets the node; a volume that is left of it is held if it ever comes back.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes

@@ -18,7 +18,8 @@ description:
   - The name is the consent to give up a volume that M(cassops.kubernetes.heal) would ask about, such as one that is
     corrupt, or on a worker that is cordoned. Nothing else is consent. A node that any view has alive is left as it
     is; where a quorum of the replicas of a range is dead O(accept_loss) has to name the keyspaces; a worker that does
-    not answer has to be deleted from Kubernetes or named in O(workers_off).
+    not answer has to be deleted from Kubernetes, named in O(workers_off), or have the taint
+    C(node.kubernetes.io/out-of-service).
   - The run may be killed at any moment; the next one goes on with the same dead node. A second run at the same time is
     refused.
 extends_documentation_fragment:

@@ -40,6 +40,7 @@ TEMPLATES = {template["playbook"]: template for template in controller.data(ROOT
 REFUSED = {
     "playbooks/destroy.yml": "repeat its name",
     "playbooks/replace_node.yml": "there is no node",
+    "playbooks/rebuild.yml": "is the only one of its cluster",
     **{
         f"playbooks/{name}.yml": "is not set; say where the backups are"
         for name in ("backup", "backup_drill", "list_backups", "purge_backups", "restore", "verify_backup")

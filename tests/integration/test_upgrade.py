@@ -102,8 +102,8 @@ def test_the_canary_and_the_way_back(old: Datacenter, new: Datacenter, client: W
             waiting.until(f"{node} to be ready", lambda node=node: old.not_ready([node]), 300)  # type: ignore[misc]
             old.wait_up()
         assert versions(old) == half, "a pod that comes back by itself comes back as it was"
-        # As a GRANT ALL on 5.0 leaves it, written by a node of 4.1: those of two lines may refuse each other's reads
-        # (INCOMPATIBLE_SCHEMA), and then no role can be made while they are mixed.
+        # As a GRANT ALL on 5.0 leaves it, written through a node of 4.1: 5.0 makes a role only where the others know
+        # tables of its own (INCOMPATIBLE_SCHEMA), which they get or not as the canary's first start goes.
         given = "{'SELECT', 'SELECT_MASKED', 'UNMASK'}"
         told(
             old, other, f"INSERT INTO {GIVEN} (role, resource, permissions) VALUES ('app', 'data/{KEYSPACE}', {given})"

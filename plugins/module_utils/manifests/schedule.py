@@ -22,6 +22,10 @@ for playbook in {playbooks}; do
 done
 exit "$failed"
 """
+# The pod had to go: its worker is drained, or somebody more important needs the room.
+_EVICTED = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+# Whoever saves workers at night, when little runs but this, leaves them to it: Karpenter, and the cluster autoscaler.
+_STAYS = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 # What the largest datacenter that was measured takes (docs/benchmarks.md, growth).
 _REQUESTS = {"cpu": "100m", "memory": "256Mi"}
 
@@ -45,8 +49,12 @@ def cron_job(datacenter: Datacenter, work: str, plan: Scheduled) -> Object:
             "successfulJobsHistoryLimit": 1,
             "failedJobsHistoryLimit": 3,
             "jobTemplate": {
-                # A run that failed says why; the next one is the next try.
-                "spec": {"backoffLimit": 0, "template": _template(datacenter, work, plan)}
+                # A run that failed says why; the next one is the next try. One that was evicted begins again.
+                "spec": {
+                    "backoffLimit": 0,
+                    "podFailurePolicy": {"rules": [_EVICTED]},
+                    "template": _template(datacenter, work, plan),
+                }
             },
         },
     }
@@ -55,7 +63,7 @@ def cron_job(datacenter: Datacenter, work: str, plan: Scheduled) -> Object:
 def _template(datacenter: Datacenter, work: str, plan: Scheduled) -> Object:
     # Its pods must not carry the labels of the datacenter's objects: Services and the disruption budget select by them.
     own = {"app.kubernetes.io/name": f"cassops-{work}", "app.kubernetes.io/managed-by": "cassops"}
-    ours = {"metadata": {"labels": own}, "spec": _pod(datacenter, work, plan)}
+    ours = {"metadata": {"labels": own, "annotations": dict(_STAYS)}, "spec": _pod(datacenter, work, plan)}
     template: Object = pod_template.merge(ours, plan.schedule_pod_template)
     return template
 

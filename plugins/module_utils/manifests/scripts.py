@@ -560,6 +560,8 @@ wait_for_java() {{
     done
 }}
 
+# Cassandra does not run in one that is held, and the start script takes TERM.
+[ ! -e "$root/tmp/held" ] || exit 0
 # No client is on a node that is not ready, and nodetool would only wait for one that does not run.
 sh "$config/probe.sh" >/dev/null || {{
     wait_for_java

@@ -20,7 +20,7 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..manifests import differences, with_applied_annotation
 from ..manifests.common import APPLIED_ANNOTATION
-from ..observe import Objects, attempt
+from ..observe import Objects, attempt, template_of, without_nulls
 
 try:
     import yaml
@@ -86,6 +86,17 @@ def comes_out_as_is(kube: Kube, change: Change) -> bool:
     return not isinstance(would, CassopsError) and content(would) == content(change.live)
 
 
+def is_of_template(kube: Kube, change: Change) -> bool:
+    """Whether a change of a living StatefulSet is one of its pods' template, so that they wait for a restart.
+
+    What is taken away is in no path, and a webhook may have its say: the API server is asked by a dry run.
+    """
+    would = attempt(lambda: kube.apply(change.desired, dry_run=True))
+    if isinstance(would, CassopsError) or change.live is None:
+        return True
+    return not same_template(would, change.live)
+
+
 def with_hash(item: dict[str, Any]) -> dict[str, Any]:
     """The object with the hash of itself.
 
@@ -125,7 +136,7 @@ def foreseen(found: Objects, would: Iterable[Mapping[str, Any]], revisions: Sequ
         live, there = found.get(kind, name), dict(item)
         if kind == "StatefulSet" and live is not None:
             status = dict(live.get("status", {}))
-            if item["spec"]["template"] != live["spec"]["template"]:
+            if not same_template(item, live):
                 newest = _next_revision(name, item["spec"]["template"], numbered)
                 status["updateRevision"] = newest["metadata"]["name"]
                 numbered[status["updateRevision"]] = newest
@@ -147,12 +158,13 @@ def _next_revision(
         "metadata": {"name": f"{stateful_set}-to-come"},
         "data": {"spec": {"template": template}},
     }
-    return {**next((item for item in mine if template_of(item) == template), new), "revision": number}
+    same = (item for item in mine if template_of(item) == without_nulls(template))
+    return {**next(same, new), "revision": number}
 
 
-def template_of(revision: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod template of a ControllerRevision, which is stored as a patch."""
-    return {key: value for key, value in revision["data"]["spec"]["template"].items() if key != "$patch"}
+def same_template(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Of two StatefulSets; API servers of two versions may have answered."""
+    return bool(without_nulls(one["spec"]["template"]) == without_nulls(other["spec"]["template"]))
 
 
 def diff(changes: Iterable[Change], configuration: Callable[[], Mapping[str, Any] | None]) -> list[dict[str, str]]:

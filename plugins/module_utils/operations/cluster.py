@@ -19,7 +19,19 @@ from ..kube import Kube
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock, each_once
 from ..manifests import ledger_config_map, pod_disruption_budget
-from ..observe import Credentials, Objects, Reasons, ask, attempt, ledger_of, objects, revisions, together, view
+from ..observe import (
+    Contents,
+    Credentials,
+    Objects,
+    Reasons,
+    ask,
+    attempt,
+    ledger_of,
+    objects,
+    revisions,
+    together,
+    view,
+)
 from ..observe_nodetool import ask_without_login
 from ..options import DATACENTER, KUBERNETES
 from ..view import View
@@ -52,9 +64,10 @@ class Place:
     datacenter: str
     credentials: Credentials
     reasons: Reasons = field(default_factory=Reasons)
+    contents: Contents = field(default_factory=Contents)
 
     def objects(self) -> Objects:
-        return objects(self.kube, self.cluster, self.datacenter)
+        return objects(self.kube, self.cluster, self.datacenter, contents=self.contents)
 
     def view(self, found: Objects) -> View:
         """As Kubernetes has it."""

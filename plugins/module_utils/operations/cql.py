@@ -78,7 +78,9 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
                 )
             except CassopsError as error:
                 which = f"Statement {position + 1} of {len(statements)}: " if len(statements) > 1 else ""
-                raise Failed(f"{which}{error}", {"changed": changed, "node": node, "results": results}) from error
+                raise Failed(
+                    f"{which}{error}{advice(error)}", {"changed": changed, "node": node, "results": results}
+                ) from error
             changed = changed or writes
             results.append({"statement": text, "skipped": False, "rows": client.plain(rows)})
         ctx.warnings.extend(session.warnings)
@@ -86,6 +88,16 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     if params.get("query") is not None:
         result["query"] = select(params["query"], {"node": node, "results": results, "rows": results[-1]["rows"]})
     return result
+
+
+def advice(error: CassopsError) -> str:
+    """What to do where other members do not know a table that the node has, such as three of 5.0's C(system_auth)."""
+    if "INCOMPATIBLE_SCHEMA" not in str(error):
+        return ""
+    return (
+        " Members of an older line do not know a table that the node asked of them: name a node of that line "
+        "(option node), or finish the upgrade first."
+    )
 
 
 def is_read_only(statement: str) -> bool:

@@ -16,7 +16,7 @@ State lives in the cluster only. Every step looks first, so a run that was kille
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -35,6 +35,7 @@ from ..observe import (
     ALL_KINDS,
     LABEL_CLUSTER,
     LABEL_DATACENTER,
+    Contents,
     Credentials,
     Objects,
     Reasons,
@@ -46,6 +47,7 @@ from ..observe import (
     node_views,
     objects,
     revisions,
+    template_of,
     together,
     view,
 )
@@ -53,7 +55,7 @@ from ..options import DATACENTER, KUBERNETES
 from ..replacement import single_copies
 from ..scaling import system_replicas
 from ..view import NodeView, View
-from . import changes, preflight, removing, rollout_plan, superuser, unfinished
+from . import changes, midway, preflight, removing, rollout_plan, superuser, unfinished
 from .cluster import PEER, RELEASED, lock_name
 from .doors import OPEN_LIMIT, closed_door, turn_door
 from .living import at_once, living_datacenter, unlike
@@ -143,6 +145,7 @@ class Deployment:
         self.opened_at = time.monotonic()
         self.patience = Patience(kube)
         self.reasons = Reasons(HELD_AGAIN)
+        self.contents = Contents()
         self.doubt = superuser.Doubt()
 
     def run(self) -> dict[str, Any]:
@@ -162,6 +165,7 @@ class Deployment:
                 self.lock_newcomers(stack)
             found = self.look()
             self.refuse_news(found)
+            self.refuse_between_revisions(found)
             ledger = self.prepare(found)
             self.apply(ledger, self.again(found))
             if ledger.phase == PHASE_NEW:
@@ -214,7 +218,7 @@ class Deployment:
         """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
         for lock in self.locks:
             lock.check()
-        return objects(self.kube, self.desired.cluster, self.desired.name, ALL_KINDS)
+        return objects(self.kube, self.desired.cluster, self.desired.name, ALL_KINDS, self.contents)
 
     def again(self, found: Objects) -> Objects:
         """L(look), but where this run has changed nothing: what it found under its lock still holds."""
@@ -224,7 +228,7 @@ class Deployment:
         """L(look) in the middle of a wait: what moves by itself is as it is now, the rest as it was found."""
         for lock in self.locks:
             lock.check()
-        moving = objects(self.kube, self.desired.cluster, self.desired.name, kinds=MOVING)
+        moving = objects(self.kube, self.desired.cluster, self.desired.name, MOVING, self.contents)
         return Objects({**found.by_kind, **moving.by_kind})
 
     def refuse(self, found: Objects) -> None:
@@ -244,6 +248,7 @@ class Deployment:
             reasons += refused
         if living is not None and ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += at_once(found, ledger, self.desired, self.prefix)
+            reasons += self.between_revisions(found, ledger)
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
         reasons += self.locked_out(ledger)
@@ -252,7 +257,7 @@ class Deployment:
         if ledger is None:
             reasons += too_many_tokens(self.desired, self.prefix)
         if ledger is None or ledger.phase == PHASE_NEW:
-            reasons += unlike(self.desired, [peer.ledger for peer in self.peers], self.prefix)
+            reasons += unlike(self.desired, [peer.ledger for peer in self.peers], self.prefix) or self.between_lines()
         if ledger is not None and ledger.stopped is not None and found.all("StatefulSet"):
             reasons.append("the datacenter is stopped on purpose: start it first, with the playbook start")
         if reasons:
@@ -261,6 +266,52 @@ class Deployment:
         self.ctx.warnings.extend(internode_encryption.advice(self.desired.config, path))
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
+
+    def between_lines(self) -> list[str]:
+        """Why nobody may join the cluster now: its members are between two lines of Cassandra, or two formats.
+
+        A ledger tells what was registered, so they are asked. Nodes of 5.0 have tables of C(system_auth) that the older
+        ones do not know, so nobody could replicate the logins either.
+        """
+        views = [seen for seen in map(self.as_seen, self.peers) if seen is not None]
+        told = gates.one_line(views[0].joined(views[1:])) if views else []
+        return [f"{self.desired.name} cannot join the cluster now: {reason}" for reason in told]
+
+    def as_seen(self, peer: Peer) -> View | None:
+        """Another datacenter by the words of its nodes; None where its login is gone."""
+        secret, name = peer_secret(peer, self.desired), peer.ledger.datacenter
+        if secret is None:
+            return None
+        login = superuser.credentials(secret, self.desired.superuser_secret, peer.kube)
+        found = objects(peer.kube, self.desired.cluster, name)
+        return view(peer.kube, found, self.desired.cluster, name, login)
+
+    def between_revisions(self, found: Objects, ledger: Ledger) -> list[str]:
+        """Why the pods may not get another template now: nodes half way through an upgrade would fall behind it."""
+        half_way = self.half_way(found)
+        if not half_way:
+            return []
+        racks = self.templates_change(build(self.desired, ledger, half_way), found, half_way)
+        if not racks:
+            return []
+        made = revisions(self.kube, self.desired.cluster, self.desired.name)
+        templates = {item["metadata"]["name"]: template_of(item) for item in made}
+        nodes = self.nodes(found)
+        reached = [
+            one
+            for name in (f"{self.desired.prefix}-{rack}" for rack in racks)
+            for one in midway.reached(found, nodes, name, templates.get(current_revision(found, name)))
+        ]
+        told = midway.warnings(reached)
+        self.ctx.warnings.extend(text for text in told if text not in self.ctx.warnings)
+        return midway.refusals(reached)
+
+    def refuse_between_revisions(self, found: Objects) -> None:
+        """Raise for the same under the lock: before it was taken, a rollout may have reached a node."""
+        ledger = ledger_of(found, self.desired.cluster, self.desired.name)
+        reasons = self.between_revisions(found, ledger) if ledger is not None else []
+        if reasons:
+            raise SpecError(reasons)
 
     def out_of_reach(self) -> list[str]:
         """Datacenters that new nodes would not find by the names they are called by: they would be a second ring."""
@@ -300,6 +351,7 @@ class Deployment:
             offered = replace(offered, namespace_exists=True)
         values = {key: self.params.get(key) for key in ("racks", "storage", "workers_on_demand")}
         racks = [r.name for r in self.desired.racks if found.get("StatefulSet", self.desired.rack_name(r))]
+        self.ctx.warnings.extend(preflight.advice(values, offered, self.prefix, racks))
         reasons = preflight.errors(values, offered, self.prefix, racks)
         living = bool(found.all("StatefulSet"))
         reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix, living)
@@ -451,7 +503,8 @@ class Deployment:
             return self.new_ledger()
         if ledger.stopped is not None:
             # Destroyed, or stopped before that: what is made now starts.
-            paused = pause(ledger, not self.peers and not self.unreached, int(self.kube.server_time()))
+            others = self.peers or self.unreached
+            paused = None if others else pause(ledger, (), int(self.kube.server_time()))
             ledger = replace(ledger, stopped=None, pause=paused, closed=ledger.closed if paused else None)
         return ledger
 
@@ -559,12 +612,18 @@ class Deployment:
         }
         half_way = {rack: lowered for rack, lowered in self.half_way(found).items() if rack not in partitions}
         items = build(self.desired, ledger, {**half_way, **partitions})
-        altered = {change.name for change in changes.wanted(self.kube, items, found)}
-        left = [rack.name for rack in self.desired.racks if self.desired.rack_name(rack) in altered]
-        if not set(left) & set(half_way):
+        left = self.templates_change(items, found, half_way)
+        if not left:
             return items
-        # Another template: with a low partition Kubernetes would restart nodes at once.
+        # With a low partition Kubernetes would restart nodes at once.
         return build(self.desired, ledger, {**{r: p for r, p in half_way.items() if r not in left}, **partitions})
+
+    def templates_change(self, items: Sequence[dict[str, Any]], found: Objects, racks: Collection[str]) -> list[str]:
+        """Those of the racks whose pods would be made of another template than of the one that is rolled out."""
+        names = {self.desired.rack_name(rack): rack.name for rack in self.desired.racks if rack.name in racks}
+        sets = [item for item in items if item["kind"] == "StatefulSet" and item["metadata"]["name"] in names]
+        altered = changes.wanted(self.kube, sets, found)
+        return [names[change.name] for change in altered if changes.is_of_template(self.kube, change)]
 
     def half_way(self, found: Objects) -> dict[str, int]:
         """Rack -> partition, where a rollout is half way: each pod must come back at the revision that it runs."""
@@ -617,6 +676,8 @@ class Deployment:
     def start(self, ledger: Ledger) -> Ledger:
         """From started pods to a datacenter that serves; returns the ledger in phase C(running)."""
         wanted = self.credentials()
+        # The volumes were only just made. Later one may wait for its worker, which comes back.
+        self.patience = Patience(self.kube, elsewhere=True)
         seen = self.wait_for_ring(ledger, wanted)
         told = f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}"
         self.ctx.progress(told, important=True)
@@ -624,6 +685,7 @@ class Deployment:
             # Before this datacenter can log anybody in, the cluster's roles must be replicated to it.
             superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())
         superuser.establish(self.kube, ledger.first, wanted, self.replication())
+        self.patience = Patience(self.kube)
         self.note(f"create superuser {wanted.username}, close the default login")
         if ledger.hash_rounds and not self.hash_rounds():
             self.ctx.warnings.append(
@@ -992,6 +1054,11 @@ def broken(seen: View) -> list[str]:
         for node in seen.nodes
         if node.pending_restart and node.reason and not (node.ready or node.held or node.worker_lost)
     ]
+
+
+def current_revision(found: Objects, stateful_set: str) -> str:
+    """At which a rack's pods below the partition come back."""
+    return str(found.all("StatefulSet")[stateful_set].get("status", {}).get("currentRevision"))
 
 
 def is_changing(stateful_set: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from ..observe import ALL_KINDS, NEXT_PASSWORD, Credentials, Objects, attempt, o
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from ..view import View
-from . import repairing, superuser, unfinished
+from . import departed, repairing, superuser, unfinished
 from .cluster import Place
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
@@ -43,7 +43,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     seen = view(kube, found, cluster, datacenter, login)
     told = told_of(seen, found, of_login)
     if params["late_repairs"]:
-        told["problems"] += late_repairs(kube, seen, login)
+        told["problems"] += late_repairs(kube, seen, found, login)
     lines = report.text(told)
     if params["show"]:
         # At once: other hosts show theirs at the same time.
@@ -86,16 +86,16 @@ def told_of(seen: View, found: Objects, of_login: list[dict[str, str]]) -> dict[
     return {**told, "problems": [*begun, *of_login, *told["problems"]]}
 
 
-def late_repairs(kube: Kube, seen: View, login: Credentials | None) -> list[dict[str, str]]:
+def late_repairs(kube: Kube, seen: View, found: Objects, login: Credentials | None) -> list[dict[str, str]]:
     """What one node has on record tells it for all; a few reads of its tables. Another one is asked where it cannot."""
     if login is None or not seen.observations:
         return []
     place = Place(kube, seen.cluster, seen.datacenter, login)
     errors = []
     for pod in sorted(seen.observations)[:2]:
-        found = attempt(lambda pod=pod: repairing.record(place, pod))  # type: ignore[misc]
-        if not isinstance(found, CassopsError):
-            return repairing.late(seen, found, kube.server_time())
-        errors.append(str(found))
+        record = attempt(lambda pod=pod: repairing.record(place, pod))  # type: ignore[misc]
+        if not isinstance(record, CassopsError):
+            return repairing.late(seen, record, kube.server_time(), departed.since(place, found))
+        errors.append(str(record))
     problem = f"whether repairs are late is not known: {errors[0]}"
     return [{"problem": problem, "advice": "see why the node does not tell; its log may say more"}]

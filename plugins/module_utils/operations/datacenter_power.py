@@ -37,7 +37,7 @@ from ..report import utc
 from ..view import NodeView
 from . import draining, failures, outage, rollout_plan
 from .cluster import CLUSTER, Cluster
-from .members import Members, pause
+from .members import Members, Neighbour, neighbour, pause
 from .patience import Ending, Patience
 from .waiting import until
 
@@ -96,6 +96,10 @@ class Power:
             now = self.now()
             self.cluster.write_ledger(ledger, replace(ledger, stopped=now, closed=now, pause=None))
             self.members.say("the ledger says stopped")
+        elif any(node.ready for node in self.cluster.look().view.nodes):
+            # A run that was killed left nodes that went on: who was away by then missed what they took.
+            now = self.now()
+            self.cluster.write_ledger(ledger, replace(ledger, stopped=now, closed=now))
         for name in self.schedules(suspended=False):
             self.suspend(name, True)
         running = [node.pod for node in self.cluster.look().view.nodes if node.phase == "Running" and node.held is None]
@@ -168,8 +172,9 @@ class Power:
                 self.stop()
                 found, ledger = self.members.look()
             # Before the first pod: with pods beside it, "stopped" tells of a stop that was not finished.
-            paused = pause(ledger, not self.cluster.peers, self.now())
-            closed = ledger.closed if paused else None
+            paused = pause(ledger, self.neighbours(), self.now())
+            # Where others went on for a while, nodes here served until their own end and not until that of all.
+            closed = ledger.closed if paused and paused[0] == ledger.stopped else None
             self.cluster.write_ledger(ledger, replace(ledger, pause=paused, closed=closed, stopped=None))
             self.members.say("the ledger does not say stopped any more")
         for rack, nodes in self.short(found, ledger).items():
@@ -182,6 +187,11 @@ class Power:
             # A node that does not come up is told of, and healed: nobody would start again for the sake of these.
             for name in self.schedules(suspended=True):
                 self.suspend(name, False)
+
+    def neighbours(self) -> list[Neighbour]:
+        """The other datacenters of the cluster, which may be stopped as well."""
+        found = [neighbour(place.kube, self.cluster.name, place.datacenter) for place in self.cluster.peers]
+        return [each for each in found if each is not None]
 
     def release(self, nodes: Sequence[NodeView]) -> None:
         """Those that are held because the whole cluster was away go on."""

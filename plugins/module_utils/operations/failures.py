@@ -24,10 +24,10 @@ from ..kube import Forbidden, Kube, Object
 from ..observe import Objects, attempt, condition, logged_in, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name
-from ..replacement import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
+from ..replacement import AWAY, GONE, LOCAL, NETWORK, OUT_OF_SERVICE, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
 from .cluster import Cluster, Place, Sight
-from .patience import last_words
+from .patience import is_elsewhere, last_words
 
 MARKS = "/var/lib/cassandra/.cassops"
 # The note, or a word instead of none: a node that does not answer must not look like one that missed nothing.
@@ -49,8 +49,6 @@ LOCAL_PROVISIONER = re.compile(
     r".+/local-path|kubernetes\.io/no-provisioner|microk8s\.io/hostpath|openebs\.io/local"
     r"|(local|zfs|device|rawfile)\.csi\.openebs\.io|topolvm\.(io|cybozu\.com)|directpv-min-io"
 )
-# The scheduler's words for a volume that is on another worker, or in another zone, before and since Kubernetes 1.30.
-ELSEWHERE = ("persistentvolume's node affinity", "volume node affinity conflict")
 LOG_LINES = 60
 ASK_LIMIT = 20.0
 # A node that was started so short a time (seconds) before it saw another one down may not have seen when that was.
@@ -145,8 +143,13 @@ def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
         return Worker(name, AWAY if node.worker_lost else READY if answers else UNKNOWN)
     if found is None:
         return Worker(name, GONE)
-    ready = condition(found, "Ready").get("status") == "True"
-    return Worker(name, READY if ready else AWAY, cordoned=bool(found.get("spec", {}).get("unschedulable")))
+    ready, spec = condition(found, "Ready").get("status") == "True", found.get("spec", {})
+    return Worker(
+        name,
+        READY if ready else AWAY,
+        cordoned=bool(spec.get("unschedulable")),
+        out_of_service=any(taint["key"] == OUT_OF_SERVICE for taint in spec.get("taints", ())),
+    )
 
 
 def volume_of(kube: Kube, found: Objects, node: NodeView) -> tuple[Volume, str | None]:
@@ -216,9 +219,7 @@ def kind_by_claim(notes: Mapping[str, str], reason: str | None) -> str:
     The scheduler says the same of a disk of a zone that has no worker just now. One that was made by hand counts as
     local, since nothing tells its worker: then who names the node has to name that worker too.
     """
-    told = (reason or "").lower()
-    elsewhere = any(words in told for words in ELSEWHERE)
-    return LOCAL if elsewhere and (made_locally(notes) or provisioner(notes) is None) else UNKNOWN
+    return LOCAL if is_elsewhere(reason) and (made_locally(notes) or provisioner(notes) is None) else UNKNOWN
 
 
 def made_locally(notes: Mapping[str, str]) -> bool:

@@ -93,7 +93,7 @@ class Leaving(Moving):
             if node is not None and (let_go(sight, node) or goes(self.cluster, sight, node)):
                 return []
             scene = self.scene(sight)
-            return scaling.before_step(scene) or self.no_room(scene, pod)
+            return scaling.before_leave(scene) or self.no_room(scene, pod)
 
         def look() -> Sequence[str]:
             return closed(self.cluster.ask_all(self.cluster.look()))
@@ -154,7 +154,7 @@ class Leaving(Moving):
             failed = told[:1] not in (["none"], ["0"]) and attempts > 0
             if failed and STILL not in " ".join(told):
                 self.see_failure(pod, told, attempts)
-            if mode not in ON_THE_WAY and attempts and (closed := self.closed(pod)):
+            if mode not in ON_THE_WAY and attempts and (closed := self.closed()):
                 # It was restarted in the middle, and is a member like any other again.
                 return closed
             if attempts == 0 or STILL not in " ".join(told):
@@ -181,8 +181,8 @@ class Leaving(Moving):
             "which can leave then."
         )
 
-    def closed(self, pod: str) -> list[str]:
-        return scaling.before_step(self.scene(self.cluster.ask(self.cluster.look(), also=[pod])))
+    def closed(self) -> list[str]:
+        return scaling.before_leave(self.scene(self.cluster.ask_all(self.cluster.look())))
 
     def see_failure(self, pod: str, told: Sequence[str], attempts: int) -> None:
         """:raises CassopsError: Cassandra refuses, or it failed too often."""

@@ -12,16 +12,16 @@ left. So a look tells where a killed run stopped.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import spec
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import Object
+from ..kube import Kube, Object
 from ..ledger import Ledger, LedgerNode, ledger_name, rack_of
 from ..manifests import build, node_service
-from ..observe import LABEL_RACK, Objects, by_pod, labels
+from ..observe import LABEL_RACK, Objects, by_pod, labels, ledger_of, objects
 from . import changes, failures
 from .cluster import Cluster, Place, Sight
 from .patience import Ending
@@ -378,12 +378,41 @@ def was_member(claim: Mapping[str, Any]) -> bool:
     return bool(claim["metadata"]["annotations"][LEFT] != NO_MEMBER)
 
 
-def pause(ledger: Ledger, alone: bool, now: int) -> tuple[int, int] | None:
-    """From when to when nobody in the whole cluster served; None where other datacenters may have gone on.
+@dataclass(frozen=True)
+class Neighbour:
+    """Another datacenter of the cluster, by what Kubernetes has of it.
 
-    :param alone: no other datacenter of the cluster is known to the run.
+    :ivar empty: it has no pods, so nobody serves there.
     """
-    return (ledger.stopped, now) if ledger.stopped is not None and is_alone(ledger, alone) else None
+
+    ledger: Ledger
+    empty: bool
+
+    def away(self, now: int) -> tuple[int, int] | None:
+        """From when to when it served nobody last; None where it goes on."""
+        if self.ledger.stopped is None:
+            return self.ledger.pause
+        return (self.ledger.stopped, now) if self.empty else None
+
+
+def neighbour(kube: Kube, cluster: str, datacenter: str) -> Neighbour | None:
+    """None while it was never deployed."""
+    found = objects(kube, cluster, datacenter, kinds=("ConfigMap", "Pod"))
+    ledger = ledger_of(found, cluster, datacenter)
+    return None if ledger is None else Neighbour(ledger, empty=not found.all("Pod"))
+
+
+def pause(ledger: Ledger, others: Sequence[Neighbour], now: int) -> tuple[int, int] | None:
+    """From when to when nobody in the whole cluster served; None where somebody may have gone on.
+
+    :param others: all other datacenters that the run knows.
+    """
+    known = {seed for other in others for seed in own_seeds(other.ledger)}
+    spans = [(ledger.stopped, now) if ledger.stopped is not None else None, *(other.away(now) for other in others)]
+    if None in spans or set(ledger.seeds) - set(own_seeds(ledger)) - known:
+        return None
+    begin, end = max(span[0] for span in spans if span), min(span[1] for span in spans if span)
+    return (begin, end) if begin <= end else None
 
 
 def is_alone(ledger: Ledger, alone: bool) -> bool:

@@ -29,10 +29,10 @@ from ..kube import ExecTimeout, Kube
 from ..observe import attempt, together
 from ..replacement import Scene, Settings, leaves
 from ..view import Endpoint, Keyspace, NodeView, View
-from . import failures, removed
+from . import departed, failures
 from .cluster import CLUSTER, Cluster, Place, Sight
-from .removed import Removed
-from .waiting import until
+from .departed import Removed
+from .waiting import WAIT_LIMIT, until
 
 VERB_LIMIT = 120.0
 # What C(removenode status) says on the node that leads a removal (C(StorageService.getRemovalStatus)).
@@ -122,6 +122,10 @@ class Removal:
         member = self.member(sight)
         if member is not None:
             step = self.allowed(sight, member)
+            if begins(step) and cleanups(sight):
+                self.wait_for_cleanups(member)
+                # Hours may have passed.
+                return self.carry_out()
             self.remember(sight, member)
             self.take(step, member)
             self.prove(member)
@@ -249,6 +253,12 @@ class Removal:
         else:
             step.leader.run(step.verb)
 
+    def wait_for_cleanups(self, member: Endpoint) -> None:
+        """They would delete what receivers get of it; see L(gates.no_cleanups)."""
+        what = f"cleanups to end before {member.address} is removed"
+        limit = float(self.params["wait_timeout"])
+        until(lambda: cleanups(self.look(everyone=True)), what, limit, self.ctx.progress, PAUSE, option=WAIT_LIMIT)
+
     def hand_over(self, step: Step, member: Endpoint) -> None:
         limit = float(self.params["wait_timeout"])
         try:
@@ -272,18 +282,18 @@ class Removal:
 
     def remember(self, sight: Sight, member: Endpoint) -> None:
         """Since when it is removed. A run that finds the removal begun goes on with what the one before has written."""
-        last = removed.noted(self.cluster.own, sight.found)
+        last = departed.removal(self.cluster.own, sight.found)
         again = last is not None and last.failed is None and last.host_id == member.host_id
         if member.tokens and not again:
             now = int(self.cluster.kube.server_time())
-            removed.note(self.cluster, Removed(member.host_id, member.address, now))
+            departed.note_removal(self.cluster, Removed(member.host_id, member.address, now))
 
     def follow_up(self, member: Endpoint | None) -> None:
         """What the removal leaves to do.
 
         :raises Failed: not all that it held was streamed to who owns it now.
         """
-        last = removed.noted(self.cluster.own, self.cluster.look().found)
+        last = departed.removal(self.cluster.own, self.cluster.look().found)
         if last is None or not self.is_named(last.host_id, last.address):
             return
         if last.failed is not None:
@@ -292,7 +302,7 @@ class Removal:
                 self.ctx.warnings.append(f"{failed_words(last.failed)}. If that was not done since, {REPAIR}")
             return
         failed, unread = self.logs_told(last)
-        removed.note(self.cluster, replace(last, failed=tuple(failed)))
+        departed.note_removal(self.cluster, replace(last, failed=tuple(failed)))
         if failed:
             raise Failed(f"{last.address} is removed, but {failed_words(failed)}: {REPAIR}", self.result(member))
         silent = f" (the log of {', '.join(unread)} could not be read)" if unread else ""
@@ -357,6 +367,10 @@ class Removal:
 def begins(step: Step) -> bool:
     """Whether it makes the living stream to each other."""
     return step.verb[:1] == ("removenode",) and step.verb != FORCE
+
+
+def cleanups(sight: Sight) -> list[str]:
+    return gates.no_cleanups(sight.view.joined(sight.others))
 
 
 def failed_words(pods: Sequence[str]) -> str:

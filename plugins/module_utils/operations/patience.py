@@ -25,6 +25,9 @@ LASTING = 100.0
 NO_LOG = "unable to retrieve container logs"
 NO_START = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", *HANGS)
 NO_WORKER = "it cannot be scheduled"
+# Parts of what the scheduler says of a pod whose volume is where it may not run, on another worker or in another zone:
+# until and since kubernetes#129887.
+ELSEWHERE = ("volume node affinity conflict", "persistentvolume's node affinity")
 NO_POD = "has no pod"
 # Who waits for a worker that somebody adds is looked after again so often (seconds).
 COMES_AGAIN = 10.0
@@ -40,13 +43,17 @@ class Patience:
 
     :param hopeless: beginnings of Kubernetes' reasons that count. A first start on a cluster that adds workers by
         itself may wait long for one; a node that ran a moment ago had one, and waits only for one that is on its way.
+    :param elsewhere: a volume where the pod may not run counts too: it is a new one, and none is made in its place.
     """
 
-    def __init__(self, kube: Kube, hopeless: tuple[str, ...] = NO_START) -> None:
+    def __init__(self, kube: Kube, hopeless: tuple[str, ...] = NO_START, elsewhere: bool = False) -> None:
         self._kube = kube
         self._hopeless = hopeless
+        self._elsewhere = elsewhere
         # node -> since when (seconds, monotonic).
         self._since: dict[str, float] = {}
+        # UID of a pod -> how often it had crashed when it was first looked at.
+        self._before: dict[str | None, int] = {}
 
     def lost(self, nodes: Iterable[NodeView]) -> list[str]:
         """The nodes that will not come up by themselves, each with the cause as far as it can be told."""
@@ -54,8 +61,9 @@ class Patience:
         listed = list(nodes)
         faults = {node.pod: fault for node in listed if (fault := self._fault(node))}
         self._since = {pod: self._since.get(pod, now) for pod in faults}
-        crashed = [node for node in listed if node.restarts >= CRASHES and node.phase == "Crashed"]
-        told = [f"{node.pod} crashed {node.restarts} times ({node.reason})" for node in crashed]
+        crashes = {node.pod: self._crashes(node) for node in listed}
+        crashed = [node for node in listed if crashes[node.pod] >= CRASHES and node.phase == "Crashed"]
+        told = [f"{node.pod} crashed {crashes[node.pod]} times ({node.reason})" for node in crashed]
         if crashed:
             # They mostly have the same to say.
             told[0] += f". The end of its log:\n{last_words(self._kube, crashed[0].pod)}\n"
@@ -68,6 +76,13 @@ class Patience:
         # Where Kubernetes may make a pod it does so within a second, and where it may not it says why. It may also be
         # away itself for a while.
         return told + [f"{pod} {faults[pod]}{event}" for pod, event in events.items() if event or faults[pod] != NO_POD]
+
+    def _crashes(self, node: NodeView) -> int:
+        """How often it crashed since the first look, as Kubernetes counts over its pod's life; all of them where it had
+        crashed several times in a row by then.
+        """
+        before = self._before.setdefault(node.uid, 0 if node.backing_off else node.restarts)
+        return node.restarts - before
 
     def _lasts(self, pod: str, now: float) -> bool:
         return pod in self._since and now - self._since[pod] > LASTING
@@ -89,6 +104,8 @@ class Patience:
             return f"is held: {node.held}"
         # Its container beside Cassandra's says the same: "its container backup: ImagePullBackOff: ...".
         if re.sub(r"^its container \S+: ", "", node.reason or "").startswith(self._hopeless):
+            return f"cannot start: {node.reason}"
+        if self._elsewhere and is_elsewhere(node.reason):
             return f"cannot start: {node.reason}"
         # Kubernetes puts its next start off for longer each time; when it runs for a moment, this counts anew.
         if re.match(r"its container \S+ ended with", node.reason or ""):
@@ -133,6 +150,11 @@ class Ending:
                 "again; nothing was undone."
             )
         return [f"{name} still runs{f': {silent(lost[name])}' if name in lost else ''}" for name in sorted(there)]
+
+
+def is_elsewhere(reason: str | None) -> bool:
+    """Whether a pod waits since its volume is where it may not run."""
+    return any(words in (reason or "").lower() for words in ELSEWHERE)
 
 
 def last_words(kube: Kube, pod: str, lines: int = LOG_LINES) -> str:

@@ -10,12 +10,14 @@ be read is not checked, and that is said (the pods' own scheduling will tell lat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import CassopsError
 from ..kube import Forbidden, Kube, Right
-from ..observe import ZONE, together
+from ..observe import ZONE, attempt, together
 from ..placement import allocatable, schedulable
 from ..quantity import value
 from ..spec import Rack, from_json
@@ -45,6 +47,10 @@ RIGHTS = tuple(
 )
 TO_ROTATE = (Right("patch", "Secret"),)
 """What rotate_superuser needs beside, and nobody else: who never rotates need not grant it."""
+IMMEDIATE = "Immediate"
+OLDEST = (1, 28, 5)
+"""Until 1.28.3 the controller of StatefulSets could take a rollout for finished while a pod was missing, and make that
+pod at the new revision (kubernetes#120731); until 1.28.4 it did not make evicted pods anew."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Facts:
     namespace_exists: bool | None
     storage_classes: tuple[Mapping[str, Any], ...] | None
     workers: tuple[Mapping[str, Any], ...] | None
+    # As the API server tells it; empty = not known.
+    kubernetes: str = ""
 
     @property
     def unread(self) -> list[str]:
@@ -69,15 +77,18 @@ class Facts:
 
 def facts(kube: Kube) -> Facts:
     """Read what may be read, at the same time."""
-    exists, classes, workers = together(
+    exists, classes, workers, version = together(
         readable,
         [
             lambda: kube.get("Namespace", kube.namespace) is not None,
             lambda: tuple(kube.list("StorageClass")),
             lambda: tuple(kube.list("Node")),
+            lambda: attempt(kube.version),
         ],
     )
-    return Facts(kube.namespace, exists, classes, workers)
+    # Some proxy may not let that through. An API server that does not answer is told by the others.
+    known = "" if isinstance(version, CassopsError) else version
+    return Facts(kube.namespace, exists, classes, workers, known)
 
 
 def readable(read: Callable[[], Any]) -> Any:
@@ -105,7 +116,8 @@ def errors(values: Mapping[str, Any], offered: Facts, prefix: str, living: Colle
     :param living: racks that are there already, see L(zone_errors).
     """
     racks = [rack for rack in map(structure, structure(values.get("racks")) or ()) if isinstance(rack, Mapping)]
-    found = namespace_errors(offered, "deploy_create_namespace" if prefix else "create_namespace")
+    found = version_errors(offered.kubernetes)
+    found += namespace_errors(offered, "deploy_create_namespace" if prefix else "create_namespace")
     found += storage_errors(structure(values.get("storage")), offered.storage_classes, prefix)
     if not values.get("workers_on_demand"):
         found += zone_errors(racks, offered.workers, prefix, living)
@@ -118,6 +130,20 @@ def structure(given: Any) -> Any:
         return from_json(given)
     except ValueError:
         return None
+
+
+def version_errors(kubernetes: str) -> list[str]:
+    """Where Kubernetes is too old. Vendors put their own behind its number; one without a patch level is not known."""
+    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", kubernetes)
+    told = tuple(int(number) for number in match.groups() if number) if match else OLDEST
+    if told >= OLDEST[: len(told)]:
+        return []
+    oldest = ".".join(map(str, OLDEST))
+    return [
+        f"Kubernetes {kubernetes} is too old: before {oldest} a pod that restarts by itself may come back at a change "
+        "that nobody has rolled out yet, and one that was evicted may not come back; upgrade the control plane to "
+        f"{oldest} or newer"
+    ]
 
 
 def namespace_errors(offered: Facts, option: str) -> list[str]:
@@ -142,6 +168,32 @@ def storage_errors(storage: Any, classes: Sequence[Mapping[str, Any]] | None, pr
             f"choose one of: {', '.join(names) or 'none'}"
         ]
     return []
+
+
+def advice(values: Mapping[str, Any], offered: Facts, prefix: str, living: Collection[str] = ()) -> list[str]:
+    """What may not work on this cluster, as far as the values tell.
+
+    :param living: racks that are there already, and have their volumes.
+    """
+    storage = structure(values.get("storage"))
+    wanted = storage.get("class") if isinstance(storage, Mapping) else None
+    racks = [rack for rack in map(structure, structure(values.get("racks")) or ()) if isinstance(rack, Mapping)]
+    pinned = [str(rack.get("name")) for rack in racks if rack.get("zone") and rack.get("name") not in living]
+    hasty = [item["metadata"]["name"] for item in offered.storage_classes or () if is_meant(item, wanted)]
+    if not pinned or not hasty:
+        return []
+    return [
+        f"{prefix}storage.class: StorageClass {hasty[0]} makes volumes before their pods have a worker "
+        f"(volumeBindingMode {IMMEDIATE}), and the racks {', '.join(pinned)} are pinned to zones: a volume that is "
+        "made in another zone keeps its node from ever starting. Unless its volumes can be reached from every zone, "
+        "take a class with volumeBindingMode WaitForFirstConsumer"
+    ]
+
+
+def is_meant(storage_class: Mapping[str, Any], wanted: Any) -> bool:
+    """Whether it is the one that is wanted, or the default, and chooses zones for volumes without asking."""
+    chosen = storage_class["metadata"]["name"] == wanted if wanted else is_default(storage_class)
+    return chosen and storage_class.get("volumeBindingMode") == IMMEDIATE and not storage_class.get("allowedTopologies")
 
 
 def is_default(storage_class: Mapping[str, Any]) -> bool:

@@ -168,12 +168,14 @@ class Renewing:
         """When the repair before the node gives up its volume began, by this run or one that was killed.
 
         Nobody else's counts, however fresh: since then a replica may have been cut off for longer than hints are kept,
-        without a start. Nor does one of ours that began longer ago than the repair of a keyspace may take.
+        without a start. Nor does one of ours that began longer ago than hints are kept, for the same reason, or than
+        the repair of a keyspace may take.
         """
         now = self.cluster.kube.server_time()
+        limit = min(float(self.params["repair_timeout"]), failures.hint_window(self.cluster, sight) or 0.0)
         name, _space, told = (self.members.noted(sight.found, REPAIR_BEGAN) or "").partition(" ")
         began = float(told) if name == pod and told.isdigit() else 0.0
-        if now - began > float(self.params["repair_timeout"]):
+        if now - began > limit:
             began = float(int(now))
             self.members.note(REPAIR_BEGAN, f"{pod} {int(began)}")
         return max(self.last_start(), began - repairing.CLOCKS)

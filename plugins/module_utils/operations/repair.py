@@ -27,7 +27,7 @@ from ..kube import LOST, ExecTimeout, Unreachable
 from ..lock import Lock, each_once, who_holds
 from ..repair_history import Share
 from ..view import View
-from . import removed, repairing
+from . import departed, repairing
 from .cluster import CLUSTER, Cluster, lock_name
 from .waiting import until
 
@@ -80,6 +80,7 @@ class Seen:
     :ivar shares: those of all nodes of all datacenters.
     :ivar graces: see L(repair_history.graces).
     :ivar late: what C(status) tells of it, where nothing will be done.
+    :ivar gone: see L(departed.since).
     :ivar at: when it was looked (seconds, monotonic).
     """
 
@@ -87,6 +88,7 @@ class Seen:
     shares: Sequence[Share]
     graces: Mapping[str, float]
     late: Sequence[Mapping[str, str]]
+    gone: float
     at: float
 
 
@@ -154,20 +156,21 @@ class Repair:
         if not sight.view.observations:
             raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(sight.view))}")
         names = self.names(view)
-        removal = removed.since(self.cluster.own, sight.found)
-        after = removal + repairing.CLOCKS if removal else 0.0
+        gone = departed.since(self.cluster.own, sight.found)
+        after = gone + repairing.CLOCKS if gone else 0.0
         record = repairing.record(self.cluster.own, min(sight.view.observations), after)
         keyspaces = [item for item in view.keyspaces if item.name in names]
         return Seen(
             {node.address: node.pod for node in sight.view.nodes if node.address},
             repair_history.shares(report.members(view), keyspaces, record.tables, record.repairs),
             repair_history.graces(keyspaces),
-            self.late(replace(sight.view, keyspaces=tuple(keyspaces)), record),
+            self.late(replace(sight.view, keyspaces=tuple(keyspaces)), record, gone),
+            gone,
             time.monotonic(),
         )
 
-    def late(self, view: View, record: repairing.Record) -> list[dict[str, str]]:
-        return repairing.late(view, record, self.cluster.kube.server_time()) if self.ctx.check_mode else []
+    def late(self, view: View, record: repairing.Record, gone: float) -> list[dict[str, str]]:
+        return repairing.late(view, record, self.cluster.kube.server_time(), gone) if self.ctx.check_mode else []
 
     def names(self, view: View) -> list[str]:
         known, wanted = repairing.keyspaces(view), self.params["keyspaces"]
@@ -306,6 +309,9 @@ class Repair:
                 "back where a replica missed the deletion"
             )
         if unknown:
+            gone = self.seen.gone
+            why = f" (what was repaired before {report.utc(gone)} does not count: a node was replaced or removed)"
             self.ctx.warnings.append(
                 f"not repaired yet, or not for 30 days, on some nodes: {', '.join(sorted(unknown))}; run it again"
+                f"{why if gone else ''}"
             )

@@ -21,12 +21,12 @@ from typing import Any
 from .. import gates, nodetool, repair_history, report
 from ..context import Context
 from ..errors import CassopsError
-from ..gates import UNCOUNTED_KEYSPACES
+from ..gates import UNCOUNTED_KEYSPACES, keyspaces_named
 from ..kube import LOST, ExecTimeout, Unreachable
 from ..observe import attempt, logged_in
 from ..report import distributed
 from ..view import View
-from . import failures, removed
+from . import departed, failures
 from .cluster import Cluster, Place
 from .waiting import SAY_AGAIN, in_background, until, wait_for
 
@@ -90,15 +90,30 @@ def record(place: Place, pod: str, after: float = 0.0) -> Record:
     return Record(repair_history.repairs(rows, counted), repair_history.repairs(rows), tables)
 
 
-def late(view: View, found: Record, now: float) -> list[dict[str, str]]:
-    """Keyspaces whose repairs by the clock seem to have ended, as far as a datacenter's own nodes repair them.
+def late(view: View, found: Record, now: float, gone: float) -> list[dict[str, str]]:
+    """Keyspaces whose repairs by the clock seem to have ended, and those that a node has left to repair which went, as
+    far as a datacenter's own nodes repair them.
 
     :param now: seconds since 1970.
+    :param gone: see L(departed.since).
     """
-    wanted = [item for item in view.keyspaces if item.name in keyspaces(view)]
+    wanted, members = [item for item in view.keyspaces if item.name in keyspaces(view)], report.members(view)
     own = {node.address for node in view.nodes}
-    shares = repair_history.late(report.members(view), wanted, found.tables, found.every, now)
-    return repair_history.problems([each for each in shares if each.node in own], wanted, now)
+    shares = repair_history.late(members, wanted, found.tables, found.every, now)
+    told = repair_history.problems([each for each in shares if each.node in own], wanted, now)
+    left = repair_history.unrepaired_since(members, wanted, found.tables, found.every, gone + CLOCKS) if gone else []
+    names = sorted({each.keyspace for each in left if each.node in own})
+    return [*told, left_to_repair(names, gone)] if names else told
+
+
+def left_to_repair(names: Sequence[str], gone: float) -> dict[str, str]:
+    """As C(report.problems) tells it. :param gone: see L(departed.since)."""
+    return {
+        "problem": f"{keyspaces_named(names)}: some of it was not repaired since a node was replaced or removed "
+        f"({report.utc(gone)})",
+        "advice": "the next run of the playbook repair does it, by the clock or by hand, for all datacenters of the "
+        "cluster: hints that the node kept for others are lost, so rows may lack a replica until then",
+    }
 
 
 def answer_of(run: Callable[[], Any], words: str, check: Callable[[], None], say: Callable[[str], None]) -> Any:
@@ -227,7 +242,7 @@ class Repairing:
 
     def has(self, part: Part) -> bool:
         """When no repair works on the node any more, whether it has the part on record."""
-        view, started, removal = self.wait_for_others(part.pod)
+        view, started, gone = self.wait_for_others(part.pod)
         self.starts.add(started)
         found = self.latest(part.pod)
         node = view.node(part.pod)
@@ -238,7 +253,7 @@ class Repairing:
         ranges = repair_history.primary_ranges if part.primary else repair_history.replica_ranges
         spans = ranges(members, replication).get(node.address, ())
         tables = part.tables or tuple(found.tables.get(part.keyspace, ()))
-        since = max(self.since, started, removal) + CLOCKS
+        since = max(self.since, started, gone) + CLOCKS
         return repair_history.compared(part.keyspace, tables, spans, found.repairs, since)
 
     def latest(self, pod: str) -> Record | None:
@@ -255,7 +270,8 @@ class Repairing:
         """Until no repair works on the node: Cassandra goes on with one when the run that began it has died, and a
         second one beside it would take longer than both.
 
-        :return: the cluster then, when the node was started, and when a member was removed last (seconds since 1970).
+        :return: the cluster then, when the node was started, and when one was removed or replaced last (L(departed),
+            seconds since 1970).
         """
         latest: list[tuple[View, float, float]] = []
         heard = time.monotonic()
@@ -274,7 +290,7 @@ class Repairing:
                 return [f"{pod} does not answer"]
             heard = now
             started = failures.started_at(sight.found.get("Pod", pod))
-            latest[:] = [(view, started, removed.since(self.cluster.own, sight.found))]
+            latest[:] = [(view, started, departed.since(self.cluster.own, sight.found))]
             left = gates.no_repairs(view, pod)
             if left:
                 # How that one ends is not on the record that was read before.

@@ -11,7 +11,8 @@
 4. Volume claim and pod are deleted by their UIDs. Kubernetes makes both again, on a worker that is there.
 5. The start script finds the volume empty and the approval in the ledger; Cassandra streams.
 6. The proof: up and NORMAL in every view, with the dead node's tokens, nothing of the dead one left, no stream open.
-7. The ledger takes the host id and withdraws the approval; the note of what was missed goes if hints cover it.
+7. The ledger takes the host id and withdraws the approval; the note of what was missed goes if hints cover it. That
+   the hints which the dead one kept for others went with its volume is noted (L(departed)).
 8. The plan is deleted.
 
 Each step looks first and can be repeated, so a run that was killed is taken up at the step that is not done. A new node
@@ -36,7 +37,7 @@ from ..observe import attempt, together
 from ..plan import GivenUp, Plan, hash_of, plan_name
 from ..replacement import AWAY, LOCAL, READY, UNKNOWN, Case, Decision, Scene, Settings, Volume
 from ..view import NodeView
-from . import failures, streaming
+from . import departed, failures, streaming
 from .cluster import Cluster, Sight
 from .members import Members
 from .patience import NO_START, NO_WORKER, Patience, last_words
@@ -213,16 +214,27 @@ class Replacing:
         return ledger.with_node(LedgerNode(plan.pod, ledger.address(plan.pod) or plan.address, plan.host_id))
 
     def abandon(self, plan: Plan) -> None:
-        """The node lives again with the volume that it was to give up: as if nothing had been begun.
+        """The node lives again with the volume that it was to give up, or may now: as if nothing had been begun.
 
         Its CQL may have been closed by a run that was killed before it drained; where it is open, that does nothing.
+
+        :raises CassopsError: it does not take its volume for its own again.
         """
         ledger = self.cluster.ledger(self.cluster.look().found)
         before = ledger.without_replacement(plan.pod).with_volume_number(plan.pod, plan.number - 1)
         self.cluster.write_ledger(ledger, before)
         attempt(lambda: nodetool.run_one(self.cluster.kube, plan.pod, ["enablebinary"], VERB_LIMIT))
+        # As long as it is held, it looks as if it had another node's volume.
+        what = f"{plan.pod} to take its volume for its own again"
+        until(lambda: self.held_back(plan), what, self.limit, self.ctx.progress)
         failures.close_plan(self.cluster)
-        self.say(f"{plan.pod} is alive with its volume: its replacement is withdrawn")
+        self.say(f"{plan.pod} keeps its volume: its replacement is withdrawn")
+
+    def held_back(self, plan: Plan) -> list[str]:
+        """What a node waits for whose volume was given up, and is given back to it."""
+        node = self.cluster.look().view.node(plan.pod)
+        held = node is not None and replacement.given_up_last(node.held or "")
+        return [f"the kubelet to bring {plan.pod} the ledger, within a minute or so"] if held else []
 
     def acquaint(self, plan: Plan, sight: Sight) -> None:
         """The living nodes gossip with the new one, as with a seed, until they start again.
@@ -550,7 +562,7 @@ class Replacing:
         return latest[0]
 
     def finish(self, plan: Plan, sight: Sight, done: Done) -> None:
-        """The ledger, the note of what was missed, and the plan, in this order."""
+        """The ledger, the notes of what was missed and of hints that are lost, and the plan, in this order."""
         claim = sight.found.get("PersistentVolumeClaim", f"data-{plan.pod}")
         if claim and claim["metadata"]["uid"] == plan.claim_uid:
             # Somebody has helped an attempt before: this volume is in use, and was not given up.
@@ -567,6 +579,8 @@ class Replacing:
         done.repair = self.must_repair(plan)
         if not done.repair:
             failures.forget_missed(self.cluster.kube, plan.pod)
+        if not plan.wished:
+            self.note_hints_lost(plan)
         done.left_over = failures.left_over(self.cluster, plan)
         if done.left_over:
             self.ctx.warnings.append(done.left_over)
@@ -574,6 +588,14 @@ class Replacing:
         failures.close_plan(self.cluster)
         took = self.cluster.kube.server_time() - plan.began
         self.say(f"{plan.pod} has taken its place on {done.worker} after {took:.0f} s")
+
+    def note_hints_lost(self, plan: Plan) -> None:
+        """Of a dead node only: one that was well gave its volume up when no node kept a hint for another."""
+        departed.note_hints_lost(self.cluster, plan.began)
+        self.say(
+            f"hints that {plan.pod} kept for others went with its volume: for the playbook repair, what was repaired "
+            "before does not count any more"
+        )
 
     def tell_of_views(self, sight: Sight) -> None:
         """Once for all nodes: a replica of a view can miss what was written while another one's was streamed."""

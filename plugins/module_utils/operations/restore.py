@@ -552,7 +552,8 @@ class Restore:
         if plan.emptied:
             self.ctx.warnings.append(
                 f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; snapshot "
-                f"{restoring.snapshot_of(plan)} of them on each node holds what was there"
+                f"{restoring.snapshot_of(plan)} of them on each node holds what was there (and one that goes on with "
+                "-2, where the restore was taken up again before they were empty)"
             )
         self.forget()
 

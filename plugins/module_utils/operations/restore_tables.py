@@ -66,6 +66,8 @@ class Filling:
         # All nodes that the inventory names, of every datacenter: TRUNCATE empties a table in all of them.
         self.nodes: list[tuple[Kube, str]] = []
         self.counters = restoring.counters(schema)
+        # Snapshots of what was there before.
+        self.kept = {restoring.snapshot_of(plan)}
 
     def run(self) -> Plan:
         view = self.open_gates()
@@ -176,7 +178,7 @@ class Filling:
         if tables:
             self.ctx.warnings.append(
                 f"what was in {', '.join(tables)} before is kept on each node in snapshot "
-                f"{restoring.snapshot_of(self.plan)}; when it is not needed any more, nodetool clearsnapshot -t with "
+                f"{', '.join(sorted(self.kept))}; when it is not needed any more, nodetool clearsnapshot -t with "
                 "that name gives its space back"
             )
 
@@ -193,6 +195,7 @@ class Filling:
         self.ctx.progress(f"take snapshot {name} of what is there", important=True)
         told = together(lambda node: attempt(lambda: keep_on(*node, name, tables)), self.nodes)
         failed = [str(answer) for answer in told if isinstance(answer, CassopsError)]
+        self.kept |= {answer for answer in told if isinstance(answer, str)}
         if failed:
             raise CassopsError(
                 f"what is in {', '.join(tables)} could not be kept in a snapshot on every node, so it is not emptied: "
@@ -284,17 +287,21 @@ class Filling:
             drop_loader(self.cluster.own, pod, self.plan)
 
 
-def keep_on(kube: Kube, pod: str, name: str, tables: Sequence[str]) -> None:
-    """A snapshot of a node's tables, of each that has none of that name: a run that died has taken it, maybe, and the
-    table may be empty by now. Cassandra refuses a second one of a name."""
+def keep_on(kube: Kube, pod: str, name: str, tables: Sequence[str]) -> str:
+    """A snapshot of a node's tables. Where a run that died has taken one, the tables may have been emptied by it and
+    written to since, or written to since it was taken: they get another one. Cassandra refuses a second of a name.
+
+    :return: its name.
+    """
     told = kube.exec(pod, ["sh", "-c", restore_scripts.SNAPSHOTS, "sh", name], timeout=restore_volumes.LIMIT)
     if told.rc:
         raise CassopsError(f"{pod}: its snapshots cannot be listed: {told.stderr.strip() or told.rc}")
-    kept = {".".join(line.split()) for line in told.stdout.splitlines()}
-    left = [table for table in tables if table not in kept]
-    for portion in nodetool.portions(left):
-        verb = ["snapshot", "-t", name, "-kt", ",".join(portion)]
+    taken = {line.split()[2] for line in told.stdout.splitlines() if ".".join(line.split()[:2]) in tables}
+    free = f"{name}-{len(taken) + 1}" if taken else name
+    for portion in nodetool.portions(tables):
+        verb = ["snapshot", "-t", free, "-kt", ",".join(portion)]
         nodetool.run_one(kube, pod, verb, restore_volumes.LONG)
+    return free
 
 
 def loader_name(plan: Plan) -> str:

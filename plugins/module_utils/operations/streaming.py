@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far a node is that streams: one that joins, takes another's place, or leaves; and whether its streams failed."""
+"""How far a node is that streams: one that joins, takes another's place, leaves, or is given rows that it lacks; and
+whether its streams failed."""
 
 from __future__ import annotations
 
@@ -89,6 +90,7 @@ class Stream:
     """How far a node is, as nodetool netstats tells it.
 
     :param direction: L(RECEIVING) or L(SENDING).
+    :param serves: it is a member already, and gets rows that it lacks: its mode says nothing of that.
     :ivar silent: it was asked just now, and no stream is open.
     """
 
@@ -104,6 +106,7 @@ class Stream:
     # Not at once: whoever starts needs its processors for that, and nodetool is one more JVM.
     looked: float = field(default_factory=time.monotonic)
     silent: bool = False
+    serves: bool = False
 
     @property
     def may_have_failed(self) -> bool:
@@ -127,7 +130,7 @@ class Stream:
         self.looked = now
         told = attempt(lambda: nodetool.run(kube, pod, [["netstats"]], VERB_LIMIT, check=True)[0].data)
         if isinstance(told, CassopsError):
-            return self.mode or "starting"
+            return self.words(now) if self.serves else self.mode or "starting"
         before = self.done
         self.take(told, now)
         self.building = self.look_at_builds(kube, pod) if self.total and self.done == before else ()
@@ -150,11 +153,11 @@ class Stream:
         return self.building if isinstance(told, CassopsError) else builds(told["active"])
 
     def words(self, now: float) -> str:
-        if self.direction == RECEIVING and self.mode == "normal":
+        if self.direction == RECEIVING and self.mode == "normal" and not self.serves:
             return "has its data, and does not serve clients yet"
         done, total = self.done, self.total
         if not total:
-            return self.mode or "starting"
+            return "nothing has come yet" if self.serves else self.mode or "starting"
         words = f"streaming {100 * done / total:.0f} %, {size(done)} of {size(total)}"
         if self.building:
             return f"{words}; {self.building[0][1]}"

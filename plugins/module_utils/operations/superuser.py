@@ -268,9 +268,13 @@ def set_replication(session: cql.Session, replication: Mapping[str, int], *keysp
         living = living_replication(session, keyspace)
         desired = wanted_replication(living, replication)
         if living != desired:
-            options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in desired.items())
-            statement = f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}"
-            session.execute(statement, timeout=LIMIT, agree=False)
+            session.execute(replication_statement(keyspace, desired), timeout=LIMIT, agree=False)
+
+
+def replication_statement(keyspace: str, replication: Mapping[str, str]) -> str:
+    """:param keyspace: as CQL takes its name."""
+    options = ", ".join(f"{cql.text_literal(key)}: {cql.text_literal(value)}" for key, value in replication.items())
+    return f"ALTER KEYSPACE {keyspace} WITH replication = {{{options}}}"
 
 
 def living_replication(session: cql.Session, keyspace: str) -> dict[str, str]:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .. import plan, renewal, restoring
+from .. import gates, plan, rebuilding, renewal, restoring
 from ..ledger import ledger_name
 from ..observe import Objects
 from ..report import utc
@@ -39,7 +39,22 @@ def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, st
     if item is not None:
         problem = f"StatefulSet {item['data']['name']}, which asks for other volumes now, is not made again yet"
         told.append({"problem": problem, "advice": AGAIN.format("scale")})
-    return told
+    return told + rebuild(found, cluster, datacenter)
+
+
+def rebuild(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
+    """Keyspaces whose rows some nodes have yet to get."""
+    item = found.get("ConfigMap", ledger_name(cluster, datacenter)) or {"metadata": {}}
+    noted = rebuilding.notes((item["metadata"].get("annotations") or {}).get(rebuilding.REBUILT))
+    names = rebuilding.unfinished(noted)
+    if not names:
+        return []
+    return [
+        {
+            "problem": f"{gates.keyspaces_named(names)}: not all nodes of the datacenter have been given the rows yet",
+            "advice": "run the playbook rebuild again, which finishes it; until then clients stay in the other one",
+        }
+    ]
 
 
 def destruction(found: Objects, cluster: str, datacenter: str) -> bool:

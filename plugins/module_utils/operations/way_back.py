@@ -11,7 +11,6 @@ restart, and the rollout that follows restarts only them.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +19,9 @@ from typing import Any
 from .. import upgrade
 from ..context import Context
 from ..errors import CassopsError
-from ..observe import LABEL_RACK, ZONE, Objects, mode_of, revisions, runs, version_of
+from ..observe import LABEL_RACK, ZONE, Objects, mode_of, revisions, runs, template_of, version_of, without_nulls
 from ..rollout import Settings, lost
 from . import unreadable
-from .changes import template_of
 from .cluster import Cluster, Sight
 from .rollout_plan import modes_of
 
@@ -36,12 +34,16 @@ RACK_VARIABLE = "CASSOPS_RACK"
 
 @dataclass(frozen=True)
 class Return:
-    """A StatefulSet and the ControllerRevision that it goes back to, with its template."""
+    """A StatefulSet and the ControllerRevision that it goes back to, with its template.
+
+    :ivar alike: the names of all revisions that hold the same.
+    """
 
     stateful_set: str
     replicas: int
     revision: str
     template: dict[str, Any]
+    alike: frozenset[str]
 
 
 def take(cluster: Cluster, settings: Settings, ctx: Context) -> list[str]:
@@ -97,9 +99,11 @@ def predicted(cluster: Cluster, settings: Settings, sight: Sight) -> Sight:
         else rack
         for rack in sight.view.racks
     )
-    wanted = {rack.name: rack.update_revision for rack in racks}
+    wanted = {
+        rack.name: way.alike if (way := found.get(rack.stateful_set)) else {rack.update_revision} for rack in racks
+    }
     nodes = tuple(
-        replace(node, pending_restart=node.revision is not None and node.revision != wanted.get(node.rack))
+        replace(node, pending_restart=node.revision is not None and node.revision not in wanted.get(node.rack, ()))
         for node in sight.view.nodes
     )
     return replace(sight, view=replace(sight.view, nodes=nodes, racks=racks))
@@ -170,12 +174,13 @@ def way_of(stateful_set: Mapping[str, Any], revisions: Sequence[Mapping[str, Any
     if not fitting:
         return None
     latest = max(fitting, key=lambda item: item.get("revision", 0))
-    return Return(name, stateful_set["spec"].get("replicas", 1), latest["metadata"]["name"], template_of(latest))
+    alike = frozenset(item["metadata"]["name"] for item in fitting)
+    return Return(name, stateful_set["spec"].get("replicas", 1), latest["metadata"]["name"], template_of(latest), alike)
 
 
 def content(template: Mapping[str, Any]) -> str:
     """A pod template without what is its rack's own, to be compared."""
-    own = copy.deepcopy(dict(template))
+    own = without_nulls(template)
     own.get("metadata", {}).get("labels", {}).pop(LABEL_RACK, None)
     own.get("spec", {}).get("nodeSelector", {}).pop(ZONE, None)
     if not own.get("spec", {}).get("nodeSelector"):

@@ -30,6 +30,7 @@ REGISTERED = {
     "scale": "scale_result",
     "cleanup": "cleanup_result",
     "repair": "repair_result",
+    "rebuild": "rebuild_result",
     "stop": "stop_result",
     "start": "start_result",
     "restore": "restore_result",

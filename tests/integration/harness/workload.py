@@ -71,6 +71,7 @@ class Workload:
 
     :param rate: writes a second, each followed by a read of some acknowledged row.
     :param elsewhere: a request that a node did not take is sent to another one, as drivers do by themselves.
+    :param consistency: of all its requests. With several datacenters QUORUM counts the replicas of all of them.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Workload:
         table: str = "rows",
         *,
         elsewhere: bool = False,
+        consistency: str = "QUORUM",
     ) -> None:
         self.datacenter = datacenter
         self.table = f"{KEYSPACE}.{table}"
@@ -90,7 +92,9 @@ class Workload:
         self._rng = rng(f"workload/{datacenter.namespace.name}/{table}")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="workload", daemon=True)
-        self._cluster = connect(datacenter, Elsewhere(self.record.moved) if elsewhere else None)
+        self._cluster = connect(
+            datacenter, Elsewhere(self.record.moved) if elsewhere else None, consistency=consistency
+        )
         self._last_success = time.monotonic()
 
     def __enter__(self) -> Workload:
@@ -199,17 +203,19 @@ def connect(
     retry_policy: FallthroughRetryPolicy | None = None,
     balance: LoadBalancingPolicy | None = None,
     tls: ssl.SSLContext | None = None,
+    consistency: str = "QUORUM",
 ) -> Cluster:
     """A driver that knows every node by its own address.
 
     :param retry_policy: default is to try nothing again, since that would hide a failure.
     :param balance: which nodes it asks; default is those that have the row.
     :param tls: default is to speak in the clear.
+    :param consistency: of requests that name none.
     """
     profile = ExecutionProfile(
         load_balancing_policy=balance or TokenAwarePolicy(DCAwareRoundRobinPolicy(datacenter.name)),
         retry_policy=retry_policy or FallthroughRetryPolicy(),
-        consistency_level=ConsistencyLevel.QUORUM,
+        consistency_level=getattr(ConsistencyLevel, consistency),
         request_timeout=ANSWER_SECONDS,
     )
     return Cluster(

@@ -169,3 +169,70 @@ def test_a_cluster_has_one_superuser_and_rotates_its_password_once(tmp_path: Pat
     )
     told = played(tmp_path, tmp_path / "play.yml", "--limit", limit)
     assert [host for host in ("dc1", "dc2") if f"{host} does it." in told] == [turns]
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ((), False),
+        (("--limit", "dc2"), True),
+        (("-e", "rebuild_hosts=dc2"), True),
+        (("-e", "rebuild_hosts=all"), False),
+    ],
+)
+def test_a_rebuild_is_for_one_datacenter_that_somebody_has_named(
+    tmp_path: Path, options: tuple[str, ...], asked: bool
+) -> None:
+    told = " ".join(played(tmp_path, ROOT / "playbooks/rebuild.yml", *options).split())
+    assert ("127.0.0.1" in told) is asked
+    assert "Compare all replicas" not in told, "nothing is repaired where nothing was rebuilt"
+    assert ("Which datacenter gets rows? This play is for dc1 and dc2 of cluster shop." in told) is not asked
+
+
+@pytest.mark.parametrize(("repaired", "turns"), [(["dc1", "dc2"], ["dc1", "dc2"]), ([], [])])
+def test_what_was_rebuilt_is_repaired_in_all_datacenters_of_its_cluster(
+    tmp_path: Path, repaired: list[str], turns: list[str]
+) -> None:
+    told = yaml.safe_load((ROOT / "playbooks/rebuild.yml").read_text())[1]["vars"]
+    facts = {"rebuild_result": {"keyspaces": ["orders", "billing"]}, "rebuild_cluster_hosts": repaired}
+    plays = [
+        {"hosts": "dc2", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": facts}]},
+        {
+            "hosts": told["repair_hosts"],
+            "gather_facts": False,
+            "vars": told,
+            "tasks": [
+                {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }}: {{ repair_keyspaces | join(',') }}."}}
+            ],
+        },
+    ]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
+    found = played(tmp_path, tmp_path / "play.yml")
+    assert [host for host in ("dc1", "dc2") if f"{host}: orders,billing." in found] == turns
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_the_role_tells_the_playbook_where_to_repair(tmp_path: Path, repair: bool) -> None:
+    """Without Kubernetes: what the module would have told is given."""
+    tasks = yaml.safe_load((ROOT / "roles/rebuild/tasks/main.yml").read_text())
+    done = {"node": "shop-dc2-r1-0", "keyspace": "orders", "seconds": 3.4}
+    result = {
+        "keyspaces": ["orders"],
+        "source": "dc1",
+        "rebuilt": [done],
+        "altered": [],
+        "due": [],
+        "left_out": ["old"],
+    }
+    tasks[1] = {"ansible.builtin.set_fact": {"rebuild_result": result}}
+    tasks[-1]["ansible.builtin.debug"]["msg"] = (
+        f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/rebuild/templates/summary.j2').splitlines() }}}}"
+    )
+    show = {"ansible.builtin.debug": {"msg": "to repair: {{ rebuild_cluster_hosts | join(',') }}."}}
+    play = {"hosts": "dc2", "gather_facts": False, "vars": {"rebuild_repair": repair}, "tasks": [*tasks, show]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    told = played(tmp_path, tmp_path / "play.yml")
+    assert f"to repair: {'dc1,dc2' if repair else ''}." in told
+    assert "dc2: every node has the rows of orders, as one replica in dc1 had them (3 s)." in told
+    assert "No replicas here, so left as they are: old. rebuild_replication gives them some." in told
+    assert ("their repair in dc1, dc2, by the playbook rebuild itself" in told) is repair

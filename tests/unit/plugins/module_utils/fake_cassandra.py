@@ -30,6 +30,15 @@ OPTIONS = rf"WITH PASSWORD = {LITERAL}(?: AND LOGIN = (true|false))?(?: AND SUPE
 # When keyspaces are made, in microseconds since 1970: about when the clock of FakeKube begins.
 MADE = 1_800_000_000_000_000
 
+REBUILD = {
+    "operation": "Rebuild",
+    "peers": ["/198.19.0.1:7000"],
+    "progress_percentage": 40.0,
+    "status": "started",
+    "duration_millis": 1000,
+}
+"""A row of system_views.streaming."""
+
 
 @dataclass
 class Busy:
@@ -121,6 +130,12 @@ class FakeCassandra:
         self.lost_tables: set[tuple[str, str]] = set()
         # Rows of system_distributed.parent_repair_history.
         self.history: list[dict[str, Any]] = []
+        # Pods and keyspaces whose ranges stand in system.available_ranges_v2; and those of which a rebuild has streamed
+        # the rows -> when the keyspace had been changed last.
+        self.streamed: set[tuple[str, str]] = set()
+        self.rebuilt: dict[tuple[str, str], int] = {}
+        # For how many looks more pods are at a rebuild that nobody listens to.
+        self.rebuilding: dict[str, int] = {}
         # Keyspace -> when it was changed last, in microseconds since 1970; and when its tables were.
         self.replicated: dict[str, int] = {}
         self.written: dict[str, int] = {}
@@ -205,13 +220,16 @@ class FakeCassandra:
             return self.change(f"nodetool {verb[0]} on {pod}", lambda: self.act(pod, verb))
         if verb[:2] == ["repair", "-pr"]:
             return self.change(f"nodetool repair {verb[-1]} on {pod}", lambda: self.compare(pod, verb[-1], kube))
+        if verb[0] == "rebuild":
+            return self.change(f"nodetool rebuild {verb[2]} on {pod}", lambda: self.rebuild(pod, verb[2], verb[-1]))
         if list(verb) == ["status"]:
             up = {True: "up", False: "down"}
             lines = ((name, item.address) for name, item in self.members.items())
             return {"nodes": [{"address": address, "status": up[self.sees(pod, name)]} for name, address in lines]}
         if list(verb) == ["netstats"]:
             mode = "DRAINED" if pod in self.drained else "NORMAL"
-            return {"mode": mode, "sessions": [{"operation": "Repair", "peer": "198.19.0.9"}] * self.streams_of(pod)}
+            repairs = [{"operation": "Repair", "peer": "198.19.0.9"}] * self.streams_of(pod)
+            return {"mode": mode, "sessions": repairs + self.rebuild_sessions(pod)}
         if list(verb) == ["compactionstats"]:
             return {"active": []}
         if list(verb) == ["gossipinfo"]:
@@ -247,6 +265,30 @@ class FakeCassandra:
                 "options": {"incremental": "false", "primaryRange": "true", "dataCenters": "", "hosts": ""},
             }
         )
+
+    def rebuild(self, pod: str, keyspace: str, source: str) -> None:
+        """Every range that is on record is left out: 4.x does so silently, 5.0 refuses (RangeStreamer.fetchAsync)."""
+        assert source in {member.datacenter for member in self.members.values()} - {self.members[pod].datacenter}
+        if self.rebuilding.get(pod):
+            self.refuse(pod, "Node is still rebuilding. Check nodetool netstats.")
+        if (pod, keyspace) in self.streamed:
+            if (self.members[pod].version or self.version) >= "5":
+                self.refuse(pod, "Discovered existing bootstrap data and ... is not configured; aborting bootstrap.")
+            return
+        self.streamed.add((pod, keyspace))
+        self.rebuilt[pod, keyspace] = self.replicated.get(keyspace, MADE)
+
+    def refuse(self, pod: str, words: str) -> None:
+        result = nodetool.Result(("rebuild",), 2, "", f"error: {words}")
+        raise nodetool.NodetoolError(f"{pod}: {result.failure}", [result])
+
+    def rebuild_sessions(self, pod: str) -> list[dict[str, Any]]:
+        """As nodetool netstats shows them, a look more."""
+        if not self.rebuilding.get(pod):
+            return []
+        self.rebuilding[pod] -= 1
+        told = {"operation": "Rebuild", "plan_id": "r", "peer": "198.19.0.1", "sending": None}
+        return [{**told, "receiving": {"bytes": 100, "bytes_done": 40}}]
 
     def rows_of_tables(self, keyspace: str = "") -> list[dict[str, Any]]:
         return [
@@ -346,7 +388,7 @@ class FakeSession:
             (r"SELECT \* FROM system_auth\.\w+", self.read_all),
             (rf"(CREATE|ALTER) ROLE {NAME} {OPTIONS}", self.set_role),
             (rf"DROP ROLE IF EXISTS {NAME}", self.drop_role),
-            (r"ALTER KEYSPACE (\w+) WITH replication = \{(.*)\}", self.alter_keyspace),
+            (r'ALTER KEYSPACE "?(\w+)"? WITH replication = \{(.*)\}', self.alter_keyspace),
         ):
             if found := re.fullmatch(pattern, statement):
                 return answer(*found.groups(), consistency)
@@ -365,6 +407,10 @@ class FakeSession:
             ]
         if statement.endswith("FROM system_distributed.parent_repair_history"):
             return list(self.ring.history)
+        if statement == "DELETE FROM system.available_ranges_v2 WHERE keyspace_name = ?":
+            name = str((parameters or ())[0])
+            self.ring.change(f"forget {name} on {self.pod}", lambda: self.ring.streamed.discard((self.pod, name)))
+            return []
         if statement == "SELECT can_login, is_superuser FROM system_auth.roles WHERE role = ?":
             role = self.ring.roles.get(str((parameters or ())[0]))
             return [{"can_login": role.login, "is_superuser": role.superuser}] if role else []
@@ -408,14 +454,16 @@ class FakeSession:
 
     def doing(self, table: str, consistency: str) -> list[dict[str, Any]]:
         busy = self.ring.busy[self.pod]
-        return {"streaming": busy.streams, "repairs": busy.repairs, "repair_participates": busy.participates}[table]
+        streams = [*busy.streams, *([REBUILD] if self.ring.rebuilding.get(self.pod) else [])]
+        return {"streaming": streams, "repairs": busy.repairs, "repair_participates": busy.participates}[table]
 
     def compactions(self, consistency: str) -> list[dict[str, Any]]:
         busy = self.ring.busy[self.pod]
         if not busy.compactions:
             return []
         busy.compactions -= 1
-        return [{"kind": busy.compaction, "progress": 1, "total": 2**21}]
+        table = {"keyspace_name": "shop", "table_name": "orders"}
+        return [{**table, "kind": busy.compaction, "progress": 1, "total": 2**21}]
 
     def pools(self, consistency: str) -> list[dict[str, Any]]:
         return [

@@ -111,6 +111,9 @@ def in_mode(kube: FakeKube, pod: str, mode: str) -> None:
 class FakeKube:
     """One namespace. Several may share a ring."""
 
+    # Templates are written with "creationTimestamp: null", as Kubernetes up to 1.33 does.
+    nulls = False
+
     def __init__(
         self,
         ring: FakeCassandra,
@@ -129,6 +132,7 @@ class FakeKube:
         # What changes objects as they come in.
         self.webhook: Callable[[Object], None] = lambda item: None
         self.missing_rights: list[Right] = []
+        self.server_version = "v1.34.4"
         self.exists = True
         # Writes until the run is killed; None: never. Once it is killed, nothing answers until `revive`.
         self.lives: int | None = None
@@ -350,6 +354,10 @@ class FakeKube:
         self.changed()
         return True
 
+    def version(self) -> str:
+        self.alive()
+        return self.server_version
+
     def can(self, rights: Iterable[Right]) -> list[Right]:
         self.alive()
         return [right for right in rights if right in self.missing_rights]
@@ -518,6 +526,7 @@ class FakeKube:
                 break
 
     def revision(self, name: str, template: Object, labels: Mapping[str, str]) -> str:
+        template = self.written(template)
         digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
         revision = f"{name}-{digest}"
         if ("ControllerRevision", revision) not in self.objects:
@@ -531,6 +540,10 @@ class FakeKube:
         if not item["revision"] or any(other["revision"] > item["revision"] for other in mine):
             item["revision"] = 1 + max((other["revision"] for other in mine), default=0)
         return revision
+
+    def written(self, template: Object) -> Object:
+        metadata = {**template["metadata"], "creationTimestamp": None} if self.nulls else template["metadata"]
+        return {**template, "metadata": metadata}
 
     def make_pod(self, pod: str, revision: str, stateful_set: Object) -> None:
         template = copied(self.one("ControllerRevision", revision)["data"]["spec"]["template"])
@@ -575,6 +588,8 @@ class FakeKube:
     def seen(self, item: Object) -> Object:
         """A copy; a pod's with the status of the moment."""
         shown = copied(item)
+        if shown["kind"] == "StatefulSet":
+            shown["spec"]["template"] = self.written(shown["spec"]["template"])
         if shown["kind"] == "Pod":
             name = self.name(shown)
             running = name not in self.starting

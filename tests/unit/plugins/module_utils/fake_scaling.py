@@ -80,7 +80,7 @@ class ScalingCassandra(FakeCassandra):
             return [{**told, "receiving": {"bytes": 100, "bytes_done": max(0, 100 - 10 * self.kube.joining[pod])}}]
         if pod in self.kube.leaving:
             return [{**told, "sending": {"bytes": 100, "bytes_done": max(0, 100 - 10 * self.kube.leaving[pod])}}]
-        return []
+        return self.rebuild_sessions(pod)
 
     def moving(self) -> list[str]:
         return [*self.kube.joining, *self.kube.leaving]

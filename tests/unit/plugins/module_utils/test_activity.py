@@ -58,6 +58,7 @@ def test_an_idle_node(ring: FakeCassandra, version: str) -> None:
         streams=(),
         repairs=(),
         compactions=0,
+        cleanups=(),
         hints={},
         disk=Disk(free=9000 * 1024, total=10000 * 1024),
         sizes={"system_auth": 3 * 2**20},
@@ -92,6 +93,13 @@ def test_streams_that_are_over_do_not_count(ring: FakeCassandra) -> None:
     streams = told(ring).activity.streams
     assert streams == (Stream("Repair", ("198.19.0.2",), 43.2, 776.046),) * 2
     assert str(streams[0]) == "Repair with 198.19.0.2, 43 %"
+
+
+def test_tables_that_are_cleaned(ring: FakeCassandra) -> None:
+    ring.busy[POD].compactions = 1
+    assert told(ring).activity.cleanups == ("shop.orders",)
+    ring.busy[POD].compactions, ring.busy[POD].compaction = 1, "compaction"
+    assert told(ring).activity.cleanups == ()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ import pytest
 from cassandra import cqltypes
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cql import is_read_only
+from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cql import advice, is_read_only
 
 READY, ERROR, AUTHENTICATE, SUCCESS, RESULT = 0x02, 0x00, 0x03, 0x10, 0x08
 
@@ -285,3 +286,12 @@ def test_token_as_cassandra_makes_it():
 )
 def test_statements_that_only_read(statement, read_only):
     assert is_read_only(statement) is read_only
+
+
+def test_what_to_do_where_other_members_do_not_know_a_table():
+    """As 5.0 says it when C(CREATE ROLE) asks for C(identity_to_role) among members of 4.1."""
+    words = "Operation failed - received 0 responses and 2 failures: INCOMPATIBLE_SCHEMA from /198.19.0.4:7000"
+    assert "name a node of that line (option node)" in advice(CassopsError(words))
+    assert (
+        advice(CassopsError("Operation failed - received 0 responses and 2 failures: UNKNOWN from /198.19.0.4")) == ""
+    )

@@ -27,6 +27,7 @@ GATES = (
     gates.one_schema_a_line,
     gates.no_streams,
     gates.no_repairs,
+    gates.no_cleanups,
     gates.no_hints,
     gates.free_disk,
     gates.room_to_rewrite,
@@ -233,6 +234,7 @@ def test_g4_each_line_may_have_its_schema_while_an_upgrade_is_half_done() -> Non
 FACTS = [
     (gates.no_streams, "streams", "what streams run could not be read"),
     (gates.no_repairs, "repairs", "what repairs run could not be read"),
+    (gates.no_cleanups, "cleanups", "whether a cleanup runs could not be read"),
     (gates.no_hints, "hints", "which hints wait could not be read"),
     (gates.free_disk, "disk", "the free space of the volume could not be read"),
     (gates.room_to_rewrite, "disk", "the free space of the volume could not be read"),
@@ -247,6 +249,14 @@ def test_what_could_not_be_read_is_no_good_news(gate: Callable[[View], list[str]
     view = views.with_activity(views.with_activity(view, FIRST, **{fact: None}), THIRD, **{fact: None})
     (reason,) = gate(view)
     assert reason.startswith(f"{words} on {FIRST}, {THIRD}: ")
+
+
+def test_a_cleanup_that_runs_is_told() -> None:
+    view = views.with_activity(views.whole(), SECOND, cleanups=("shop.items", "shop.orders"))
+    assert gates.no_cleanups(view) == [
+        f"{SECOND} deletes rows that it has given away (nodetool cleanup), of shop.items, shop.orders, and would "
+        "delete what is streamed to it: wait until it is done, or end it there (nodetool stop CLEANUP)"
+    ]
 
 
 def test_g6_and_g7_what_runs_is_told() -> None:

@@ -171,6 +171,12 @@ def test_list_begins_anew_when_its_snapshot_is_gone(api, kube):
     assert "limit" not in api.asked[2][1]
 
 
+def test_the_server_tells_its_version(api, kube):
+    api.will(200, {"major": "1", "minor": "28+", "gitVersion": "v1.28.3-gke.1203"})
+    assert kube.version() == "v1.28.3-gke.1203"
+    assert api.asked[0][:2] == ("GET", "/version")
+
+
 def test_apply_is_server_side_and_may_be_dry(api, kube):
     api.will(200, config_map())
     kube.apply(config_map(), dry_run=True)

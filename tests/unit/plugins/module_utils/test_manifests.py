@@ -393,7 +393,7 @@ def test_a_schedules_pods_are_none_of_the_datacenters_and_fit_a_restricted_names
 
 def test_a_schedules_pods_take_what_the_cluster_wants_of_them() -> None:
     template = {
-        "metadata": {"annotations": {"sidecar.istio.io/inject": "false"}},
+        "metadata": {"annotations": {"sidecar.istio.io/inject": "false", "karpenter.sh/do-not-disrupt": None}},
         "spec": {
             "securityContext": {"runAsUser": None},
             "containers": [{"name": "backup", "resources": {"limits": {"cpu": "2"}}}],
@@ -401,10 +401,23 @@ def test_a_schedules_pods_take_what_the_cluster_wants_of_them() -> None:
     }
     (job,) = built(desired(backup={**SCHEDULED, "schedule_pod_template": template}), kind="CronJob")
     made = job["spec"]["jobTemplate"]["spec"]["template"]
-    assert made["metadata"]["annotations"] == {"sidecar.istio.io/inject": "false"}
+    assert made["metadata"]["annotations"] == {
+        "sidecar.istio.io/inject": "false",
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    }
     assert made["metadata"]["labels"] == scheduled()["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
     assert "runAsUser" not in made["spec"]["securityContext"]
     assert made["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "1Gi"}
+
+
+def test_a_scheduled_run_that_is_evicted_begins_again() -> None:
+    """Other failures are not tried again: C(backoffLimit) does not count what the policy ignores."""
+    job = scheduled()["spec"]["jobTemplate"]["spec"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert (job["backoffLimit"], rule["action"]) == (0, "Ignore")
+    assert rule["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    annotations = job["template"]["metadata"]["annotations"]
+    assert annotations["karpenter.sh/do-not-disrupt"] == "true"
 
 
 def test_repairs_by_the_clock_are_a_cronjob_of_their_own() -> None:

@@ -151,6 +151,19 @@ def test_how_long_a_node_runs() -> None:
     assert seen(pod("s-r1-0", status=container(state={"waiting": {"reason": "CrashLoopBackOff"}}))).running_for is None
 
 
+@pytest.mark.parametrize(
+    ("state", "backs_off"),
+    [
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, True),
+        ({"waiting": {"reason": "ContainerCreating"}}, False),
+        ({"terminated": {"exitCode": 3}}, False),
+        ({"running": {}}, False),
+    ],
+)
+def test_whether_kubernetes_waits_before_it_starts_a_container_again(state: dict[str, Any], backs_off: bool) -> None:
+    assert seen(pod("s-r1-0", status=container(state=state))).backing_off is backs_off
+
+
 def test_by_when_a_pod_that_ends_should_be_gone() -> None:
     """Kubernetes adds the grace period to the moment in which somebody deleted it."""
     assert seen(pod("s-r1-0")).ends_by is None
@@ -855,3 +868,56 @@ def test_a_row_of_a_member_that_was_written_in_pieces() -> None:
     told = observe.endpoint("198.19.0.9", row, {"198.19.0.9": {"release_version": "4.1.10", "dc": "dc1"}})
     assert (told.version, told.datacenter, told.host_id, told.tokens) == ("4.1.10", "dc1", "", ())
     assert observe.endpoint("198.19.0.9", row, {}).version == ""
+
+
+# --- revisions that hold the same -------------------------------------------------------------------------------------
+
+
+def revision(name: str, image: str, **metadata: Any) -> dict[str, Any]:
+    template = {"$patch": "replace", "metadata": metadata, "spec": {"containers": [{"image": image, "args": None}]}}
+    return {"metadata": {"name": name}, "data": {"spec": {"template": template}}}
+
+
+def half_rewritten() -> Objects:
+    rack = stateful_set("s-r1", replicas=3, revision="s-r1-new")
+    rack["status"]["currentRevision"] = "s-r1-null"
+    pods = [pod(f"s-r1-{number}") for number in range(3)]
+    for item, name in zip(pods, ("s-r1-new", "s-r1-null", "s-r1-old"), strict=True):
+        item["metadata"]["labels"][observe.REVISION] = name
+    return found(("StatefulSet", rack), *(("Pod", item) for item in pods))
+
+
+def pending(objects: Objects) -> list[bool]:
+    return [node.pending_restart for node in observe.node_views(objects, None, NOW)]
+
+
+def test_a_pod_waits_for_what_its_revision_does_not_hold() -> None:
+    reads: list[int] = []
+
+    def read() -> list[dict[str, Any]]:
+        reads.append(1)
+        null = revision("s-r1-null", "a", creationTimestamp=None)
+        return [revision("s-r1-new", "a"), null, revision("s-r1-old", "b")]
+
+    contents = observe.Contents()
+    assert pending(half_rewritten()) == [False, True, True]
+    for _look in range(3):
+        objects = contents.named_alike(half_rewritten(), read)
+        assert pending(objects) == [False, False, True]
+        (rack,) = map(observe.rack_view, objects.all("StatefulSet").values())
+        assert (rack.current_revision, rack.update_revision) == ("s-r1-new", "s-r1-new")
+    assert len(reads) == 1
+
+
+def test_who_may_not_read_revisions_goes_by_their_names() -> None:
+    def read() -> list[dict[str, Any]]:
+        raise Forbidden("Not allowed to list ControllerRevision", 403)
+
+    assert pending(observe.Contents().named_alike(half_rewritten(), read)) == [False, True, True]
+
+
+def test_where_all_have_one_name_nobody_asks_what_it_holds() -> None:
+    rack = stateful_set("s-r1", revision="new")
+    rack["status"]["currentRevision"] = "new"
+    same = found(("StatefulSet", rack), ("Pod", pod("s-r1-0")))
+    assert observe.Contents().named_alike(same, lambda: pytest.fail("it was asked")) is same

@@ -148,8 +148,15 @@ def test_row_1_a_crash_is_kubernetes_own_business_at_first() -> None:
     assert short(decided(view, last_words="java.lang.OutOfMemoryError: Java heap space")) == (1, WAIT)
 
 
+def test_row_1_crashes_of_long_ago_do_not_count() -> None:
+    """Kubernetes counts over the life of a pod, and starts this one again at once."""
+    view = dead(views.whole(), FIRST, phase="Crashed", restarts=9)
+    assert short(decided(view, last_words="java.lang.OutOfMemoryError: Java heap space")) == (1, WAIT)
+    assert short(decided(newcomer(phase="Crashed", restarts=9))) == (13, WAIT)
+
+
 def test_row_1_a_crash_loop_is_told_with_its_cause() -> None:
-    view = dead(views.whole(), FIRST, phase="Crashed", restarts=5)
+    view = dead(views.whole(), FIRST, phase="Crashed", restarts=5, backing_off=True)
     told = decided(view, last_words="INFO begin\nERROR Invalid yaml: unknown property foo\nINFO end")
     assert short(told) == (1, ASK)
     assert "crashed 5 times: ERROR Invalid yaml: unknown property foo" in told.reason
@@ -417,6 +424,38 @@ def test_row_7_a_volume_that_is_not_its_own(held: str) -> None:
     assert short(decided(view, settings=Settings(named=frozenset({FIRST})))) == (7, REPLACE)
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'FailedMount: MountVolume.MountDevice failed for volume "pv" : structure needs cleaning',
+        'FailedAttachVolume: AttachVolume.Attach failed for volume "pv" : disk not found',
+        "FailedMapVolume: the device is gone",
+        "FailedMount: Unable to attach or mount volumes: unmounted volumes=[config data], unattached=[]",
+    ],
+)
+def test_row_7_a_volume_that_cannot_be_mounted_is_replaced_only_by_name(reason: str) -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker="worker1", reason=reason)
+    volume = Volume("claim", "pv", LOCAL)
+    told = decided(view, volume=volume)
+    assert (short(told), reason in told.reason) == ((7, ASK), True)
+    assert f"give the volume up: playbook replace_node with -e replace_node_name={FIRST}" in told.advice
+    assert short(decided(view, volume=volume, settings=Settings(named=frozenset({FIRST})))) == (7, REPLACE)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'FailedMount: MountVolume.SetUp failed for volume "config" : configmap "x" not found',
+        "FailedMount: Unable to attach or mount volumes: unmounted volumes=[config], unattached=[data]",
+        "ImagePullBackOff: no image",
+    ],
+)
+def test_row_1_what_another_volume_would_not_mend_is_no_reason_to_give_it_up(reason: str) -> None:
+    view = dead(views.whole(), FIRST, phase="Pending", worker="worker1", reason=reason)
+    named = Settings(named=frozenset({FIRST}))
+    assert short(decided(view, volume=Volume("claim", "pv", LOCAL), settings=named)) == (1, ASK)
+
+
 def test_row_7_who_names_a_dead_node_has_it_replaced() -> None:
     named = Settings(named=frozenset({FIRST}))
     assert short(decided(dead(views.whole(), FIRST, phase="Crashed", restarts=9), settings=named)) == (7, REPLACE)
@@ -548,6 +587,37 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     assert short(decided(dead(views.whole(), FIRST, held=FOREIGN), **facts)) == (12, REPLACE)
 
 
+def marks(before: str, now: str) -> str:
+    """Held over a volume of a node, by the numbers in the two marks."""
+    own = "id shop dc1 r1 shop-dc1-r1-0"
+    return f"the volume belongs to another node: its mark is '{own}{before}', this node is '{own}{now}'; put the right"
+
+
+def test_row_12_a_volume_is_given_back_where_rows_would_be_lost_without_it() -> None:
+    """A run was killed between the ledger and the claim, and another replica is gone for good since."""
+    view = with_keyspace(dead(views.whole(), FIRST, SECOND, held=EMPTY), "shop", dc1="3")
+    facts = {"open_plan": True, "old_volume": True}
+    for before, now in (("", " 1"), (" 1", " 2")):
+        told = decided(views.with_node(view, FIRST, held=marks(before, now)), **facts)
+        assert short(told) == (12, ABANDON)
+        assert "is given back to it" in told.reason
+        assert short(decided(views.with_node(view, FIRST, held=marks(before, now)), wished=True, **facts)) == (
+            12,
+            ABANDON,
+        )
+    own = views.with_node(view, FIRST, held=marks("", " 1"))
+    accepted = Settings(accept_loss=frozenset({"shop", "system_auth"}))
+    assert short(decided(own, settings=accepted, **facts)) == (12, REPLACE)
+    assert short(decided(own, again=True, **facts)) == (16, ASK)
+    for volume in (Volume("claim", "pv", LOCAL, going=True), Volume("claim", "pv", LOCAL, lost=True)):
+        assert short(decided(own, volume=volume, **facts)) == (16, ASK)
+    assert short(decided(own, open_plan=True)) == (16, ASK), "the claim is another one"
+    for held in (marks("", " 2"), marks(" 2", " 1"), FOREIGN, EMPTY):
+        assert short(decided(views.with_node(view, FIRST, held=held), **facts)) == (16, ASK)
+    alone = dead(views.whole(), FIRST, held=marks("", " 1"))
+    assert short(decided(alone, **facts)) == (12, REPLACE), "nothing is lost without it"
+
+
 @pytest.mark.parametrize(
     ("changes", "facts", "action"),
     [
@@ -558,7 +628,9 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
         ({"phase": "Pending", "worker": "w1"}, {"worker": Worker("w1", GONE)}, REPLACE),
         ({"phase": "Terminating", "worker": "w1"}, {"worker": Worker("w1", AWAY)}, WAIT),
         ({"phase": "Crashed", "restarts": 1}, {}, WAIT),
-        ({"phase": "Crashed", "restarts": 5}, {}, REPLACE),
+        ({"phase": "Crashed", "restarts": 1, "backing_off": True}, {}, WAIT),
+        ({"phase": "Crashed", "restarts": 5}, {}, WAIT),
+        ({"phase": "Crashed", "restarts": 5, "backing_off": True}, {}, REPLACE),
         ({"phase": "Running"}, {"volume": Volume("claim", lost=True)}, REPLACE),
         ({"phase": "Running"}, {"again": True}, REPLACE),
         ({"phase": "Pending", "worker": "w1"}, {"wished": True}, REPLACE),
@@ -628,7 +700,7 @@ def test_row_13_a_node_that_never_joined_joins_anew() -> None:
     words = "Discovered existing bootstrap data and cassandra.reset_bootstrap_progress is not configured"
     assert short(decided(newcomer(phase="Crashed", restarts=2), last_words=words)) == (13, BOOTSTRAP)
     assert short(decided(newcomer(phase="Crashed", restarts=2))) == (13, WAIT)
-    assert short(decided(newcomer(phase="Crashed", restarts=3))) == (13, ASK)
+    assert short(decided(newcomer(phase="Crashed", restarts=3, backing_off=True))) == (13, ASK)
     assert short(decided(newcomer(phase="Running"))) == (13, WAIT)
     assert short(decided(newcomer(held="the ledger has no address for this node yet"))) == (13, ASK)
 

@@ -285,6 +285,15 @@ def test_no_room_is_refused_with_the_numbers() -> None:
     assert told(scene(free=150 * MIB, ignore=frozenset({"space"})), SIX, {"r1": 1, "r2": 2, "r3": 2}) == ""
 
 
+@pytest.mark.parametrize(("part", "fits"), [(0.0, True), (0.4, True), (0.6, False)])
+def test_a_node_that_has_nothing_yet_gets_its_largest_table_too(part: float, fits: bool) -> None:
+    where = scene(copy=MIB, free=1500 * MIB)
+    large = {pod: replace(one.activity, largest_table=0) for pod, one in where.view.observations.items()}
+    seen = {pod: replace(one, activity=large[pod]) for pod, one in where.view.observations.items()}
+    where = replace(where, view=replace(where.view, observations=seen))
+    assert (scaling.too_full(where, {"198.19.0.1": 1000.0 * MIB}, "dc2 holds", "wait", part) == []) is fits
+
+
 def test_who_leaves_sends_what_it_holds_and_not_what_others_hold() -> None:
     """It has not compacted for a while, so its copy is three times as large as the others'."""
     where = scene(free=350 * MIB)
@@ -462,6 +471,18 @@ def test_repairs_and_streams_go_first() -> None:
     words = "; ".join(scaling.before_step(Scene(replace(view, observations=seen))))
     assert "full repair of shop" in words
     assert "Repair with x" in words
+
+
+def test_a_cleanup_goes_first_where_one_leaves() -> None:
+    """By the ranges of before it would delete what it gets. Who joins takes ranges away from it."""
+    view = with_seeds(whole())
+    first = view.nodes[0].pod
+    busy = replace(IDLE, cleanups=("shop.orders",))
+    seen = {**view.observations, first: replace(view.observations[first], activity=busy)}
+    where = Scene(replace(view, observations=seen))
+    assert (scaling.before_step(where), scaling.before_leave(Scene(view))) == ([], [])
+    (reason,) = scaling.before_leave(where)
+    assert reason.startswith(f"{first} deletes rows that it has given away (nodetool cleanup), of shop.orders")
 
 
 def test_the_one_that_is_about_to_join_does_not_count() -> None:

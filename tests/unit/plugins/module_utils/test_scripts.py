@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import replacement
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import scripts
 
@@ -240,6 +241,19 @@ def test_a_foreign_mark_is_held_and_nothing_is_touched(
     before = snapshot(node.root)
     assert "belongs to another node" in node.reason()
     assert snapshot(node.root) == before
+
+
+@pytest.mark.parametrize(
+    ("given_up", "mark", "is_last"), [(1, "", True), (2, " 1", True), (2, "", False), (1, "x", False)]
+)
+def test_a_volume_that_the_ledger_gave_up_last_is_told_from_others(
+    node: Node, given_up: int, mark: str, is_last: bool
+) -> None:
+    """Heal gives it back by these words."""
+    node.ledger(RUNNING.with_volume_number(POD, given_up))
+    node.mark(f"{RUNNING.id} shop dc1 r1 {POD}{mark}")
+    node.data()
+    assert replacement.given_up_last(node.reason()) is is_last
 
 
 def test_data_without_a_mark_is_held(node: Node) -> None:
@@ -924,6 +938,14 @@ def test_a_pod_that_ends_while_it_starts_is_told_to_end_when_it_can_hear(node: N
     node.write("proc/1/status", after[0])
     assert pod_ends(node).returncode == 0
     assert int(node.read("n")) == len(masks) + 1, "it looked twice at a process that hears it"
+
+
+def test_a_pod_that_is_held_ends_at_once(node: Node) -> None:
+    node.write("proc/net/tcp", "")
+    node.write("tmp/held", "its volume is empty\n")
+    node.write("bin/sleep", '#!/bin/sh\necho >>"$CASSOPS_ROOT/slept"\n').chmod(0o755)
+    assert pod_ends(node).returncode == 0
+    assert node.read("slept") == ""
 
 
 def test_a_pod_that_never_hears_it_ends_all_the_same(node: Node) -> None:

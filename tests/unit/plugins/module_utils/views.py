@@ -31,6 +31,7 @@ IDLE = Activity(
     streams=(),
     repairs=(),
     compactions=0,
+    cleanups=(),
     hints={},
     disk=Disk(60, 100),
     largest_table=10,

@@ -512,6 +512,16 @@ def test_before_any_node_is_made_everything_may_be_planned_anew(worlds: Callable
     assert sorted(world.kube.ledger().nodes) == result["nodes"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_kubernetes_that_is_too_old_is_refused_where_something_would_be_made(deployed: World, check: bool) -> None:
+    deployed.kube.server_version = "v1.28.3-gke.1203"
+    assert deployed.run(check)["changed"] is False
+    writes = deployed.writes()
+    with pytest.raises(SpecError, match=r"Kubernetes v1\.28\.3-gke\.1203 is too old"):
+        deployed.run(check, config={"concurrent_reads": 64})
+    assert deployed.writes() == writes
+
+
 # --- check mode -------------------------------------------------------------------------------------------------------
 
 
@@ -905,6 +915,35 @@ def test_an_image_that_is_not_there_ends_the_wait(world: World, monkeypatch: pyt
         world.run()
 
 
+def unscheduled(world: World, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
+    """The scheduler finds no worker for the pods."""
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    seen = world.kube.seen
+
+    def waiting(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["kind"] == "Pod":
+            scheduled = {"type": "PodScheduled", "status": "False", "message": message}
+            shown["status"].update(phase="Pending", containerStatuses=[], conditions=[scheduled])
+        return shown
+
+    monkeypatch.setattr(world.kube, "seen", waiting)
+
+
+def test_a_volume_in_another_zone_ends_the_wait_of_a_first_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.kube.one("StorageClass", "local")["volumeBindingMode"] = "Immediate"
+    unscheduled(world, monkeypatch, "0/3 nodes are available: 3 node(s) had volume node affinity conflict.")
+    with pytest.raises(CassopsError, match=r"cannot start: it cannot be scheduled: .* volume node affinity conflict"):
+        world.run()
+    assert any("makes volumes before their pods have a worker" in text for text in world.warnings)
+
+
+def test_a_volume_with_data_may_wait_for_its_worker(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    unscheduled(deployed, monkeypatch, "0/3 nodes are available: 3 node(s) had volume node affinity conflict.")
+    with pytest.raises(WaitedTooLong, match="volume node affinity conflict"):
+        deployed.run(wait_timeout=0)
+
+
 def test_a_container_that_crashes_again_and_again_ends_the_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = world.kube.seen
 
@@ -1237,6 +1276,17 @@ def test_a_second_datacenter_joins_the_first(two: World) -> None:
         assert (replication["dc1"], replication["dc2"]) == ("3", "2")
     assert set(two.ring.doors.values()) == {OPEN}
     assert two.run(**SECOND_DC)["changed"] is False
+
+
+def test_nobody_joins_a_cluster_that_is_between_two_lines(two: World) -> None:
+    """What was registered is 5.0.9 already, so only the members tell."""
+    two.ring.members["shop-dc1-r2-0"].version = "4.1.10"
+    before = len(two.others["far"].writes)
+    with pytest.raises(SpecError, match=r"dc2 cannot join the cluster now: .* different lines of Cassandra \(4\.1: "):
+        two.run(**SECOND_DC)
+    assert len(two.others["far"].writes) == before
+    two.ring.members["shop-dc1-r2-0"].version = None
+    two.run(**SECOND_DC)
 
 
 def test_the_first_of_several_datacenters_says_that_it_begins_the_ring(world: World) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from unit.plugins.module_utils.fake_cassandra import OPEN
 from unit.plugins.module_utils.operations.rolling import CHANGED, WANTED, Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, datacenter_power, heal
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import Neighbour, pause
 
 Worlds = Callable[[], Rolling]
 
@@ -98,6 +101,59 @@ def test_no_pause_where_another_datacenter_goes_on(world: Rolling) -> None:
     power(world, "stopped")
     power(world, "started")
     assert world.kube.ledger().pause is None
+
+
+def neighbour_of(world: Rolling, empty: bool = True, **changes: Any) -> Neighbour:
+    """Another datacenter whose seed the ledger knows."""
+    there = {"far-0": LedgerNode("far-0", "198.19.9.9", "host-far")}
+    return Neighbour(
+        replace(world.kube.ledger(), datacenter="dc2", nodes=there, seeds=("198.19.9.9",), **changes), empty
+    )
+
+
+def own_ledger(world: Rolling) -> Ledger:
+    """Stopped at 1000 s, with a seed of the other datacenter."""
+    ledger = world.kube.ledger()
+    return replace(ledger, stopped=1000, seeds=(*ledger.seeds, "198.19.9.9"))
+
+
+@pytest.mark.parametrize(
+    ("away", "paused"),
+    [
+        ({"stopped": 1060}, (1060, 9000)),
+        ({"stopped": 900}, (1000, 9000)),
+        # It was started again before this one: from there on it served.
+        ({"stopped": None, "pause": (1060, 8000)}, (1060, 8000)),
+        ({"stopped": None, "pause": (100, 900)}, None),
+        ({"stopped": None, "pause": None}, None),
+        # A stop that was killed: its nodes may serve.
+        ({"stopped": 1060, "empty": False}, None),
+    ],
+)
+def test_the_pause_of_several_datacenters_is_when_none_of_them_served(
+    world: Rolling, away: dict[str, Any], paused: tuple[int, int] | None
+) -> None:
+    assert pause(own_ledger(world), [neighbour_of(world, **away)], 9000) == paused
+
+
+def test_no_pause_where_a_seed_is_of_a_datacenter_that_nobody_knows(world: Rolling) -> None:
+    assert pause(own_ledger(world), [], 9000) is None
+
+
+def test_a_stop_that_was_killed_and_is_finished_later_closes_then(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nodes went on meanwhile: who was away by then missed what they took."""
+    with monkeypatch.context() as patched:
+        patched.setattr(datacenter_power.Power, "drain", lambda power, pods: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            power(world, "stopped")
+    world.kube.clock += 5000
+    at = world.kube.clock
+    power(world, "stopped")
+    closed = world.kube.ledger().closed
+    assert closed is not None
+    assert closed >= at
 
 
 @pytest.mark.parametrize("state", ["stopped", "started"])

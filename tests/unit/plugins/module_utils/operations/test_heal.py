@@ -54,6 +54,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     ASK,
     LOCAL,
     NETWORK,
+    OUT_OF_SERVICE,
     REPAIR,
     REPLACE,
     UNKNOWN,
@@ -234,6 +235,19 @@ def test_a_node_without_its_volume_is_replaced(world: World) -> None:
     assert world.ring.repaired == []
     assert any("streaming" in line and "of 3.9 KiB" in line for line in world.said), world.said
     assert world.heal()["changed"] is False
+
+
+def test_that_hints_went_with_the_volume_is_noted_before_the_plan_goes(world: World) -> None:
+    """Those that the node kept for others, of any range: what was repaired before does not count any more."""
+    began = int(world.kube.clock)
+    wiped(world)
+    since = len(world.kube.writes)
+    world.heal()
+    ledger = world.kube.one("ConfigMap", "shop-dc1-ledger")
+    assert began <= int(ledger["metadata"]["annotations"]["cassops.kubernetes/hints-lost"]) <= world.kube.clock
+    assert world.writes(since)[-2:] == ["patch ConfigMap shop-dc1-ledger", "delete ConfigMap shop-dc1-replacement"]
+    assert any(f"hints that {FIRST} kept for others went with its volume" in line for line in world.said)
+    assert world.ring.repaired == [], "heal itself repairs no more than before"
 
 
 def test_check_mode_says_what_it_would_do_and_does_nothing(world: World) -> None:
@@ -715,6 +729,24 @@ def test_a_worker_that_is_off_loses_its_node_to_another(world: World, how: str) 
         assert world.warnings == [done["left_over"]]
 
 
+def test_a_worker_that_is_off_by_kubernetes_own_word_loses_its_node_to_another(world: World) -> None:
+    """Who sets the taint says that the machine is off. One that answers is not, whatever it is called."""
+    before, lost = world.identities(), worker_of(world, FIRST)
+    world.kube.one("Node", lost)["spec"]["taints"] = [{"key": OUT_OF_SERVICE, "effect": "NoExecute"}]
+    assert world.heal()["changed"] is False
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+    world.ring.down.discard(FIRST)
+    assert decisions(world.refused().result)[FIRST][1] in (ASK, WAIT), "somebody sees it up"
+    world.ring.down.add(FIRST)
+    result = world.heal()
+    assert result["changes"][0] == f"delete Pod {FIRST}: worker {lost} is off, as its taint {OUT_OF_SERVICE} says"
+    assert result["replaced"][0]["reason"].startswith(
+        f"its local volume is on worker {lost}, which is off, as its taint"
+    )
+    world.assert_whole(before)
+
+
 def test_a_static_volume_whose_worker_may_not_be_read(world: World) -> None:
     """Nothing tells where it is: who names the node and says that a worker is off means that one."""
     before, lost = world.identities(), worker_of(world, FIRST)
@@ -978,6 +1010,36 @@ def test_cassandra_4_0_tells_of_a_ghost_too(worlds: Callable[..., World]) -> Non
     world.ring.down.add("ghost")
     assert world.heal()["changed"] is True
     assert "ghost" not in world.ring.members
+
+
+def killed_before_the_claim_goes(world: World) -> None:
+    """The ledger counts the volume for given up, and the worker comes back with it."""
+    lost = worker_of(world, FIRST)
+    world.kube.kill_worker(lost)
+    world.kube.evict(FIRST)
+
+    def approved() -> None:
+        if world.kube.ledger().volumes:
+            world.kube.lives = 0
+
+    world.kube.after_write = approved
+    with pytest.raises(Killed):
+        world.heal(workers_off=[lost])
+    world.kube.after_write = lambda: None
+    world.kube.revive()
+    world.kube.revive_worker(lost)
+
+
+def test_a_volume_is_given_back_where_rows_would_be_lost_without_it(world: World) -> None:
+    before = world.identities()
+    killed_before_the_claim_goes(world)
+    world.kube.wipe(SECOND)
+    assert decisions(world.heal(check=True)) == {FIRST: (12, "abandon"), SECOND: (16, "ask")}
+    result = world.heal(patience=5)
+    assert result["changes"][0] == f"withdraw the replacement of {FIRST}"
+    assert [done["node"] for done in result["replaced"]] == [SECOND]
+    assert world.kube.ledger().volumes == {SECOND: 1}
+    world.assert_whole(before)
 
 
 # --- 5 and 7: in the middle -------------------------------------------------------------------------------------------

@@ -345,6 +345,24 @@ def test_a_stream_that_failed_while_no_run_listened_is_told(monkeypatch: pytest.
     assert told >= 3
 
 
+def test_it_waits_for_cleanups(world: World) -> None:
+    """They go on when the run that began them has died, and would delete what is streamed to them."""
+    busy, left = world.ring.busy[SECOND], []
+    busy.compactions = 4
+    world.ring.after_change = lambda: left.append(busy.compactions)
+    assert world.remove(host_id="host-ghost")["changed"] is True
+    assert left == [0]
+    busy.compactions = 99
+    assert world.remove(host_id="host-ghost")["changed"] is False, "nothing is streamed any more"
+
+
+def test_it_does_not_wait_for_a_cleanup_for_ever(world: World) -> None:
+    world.ring.busy[SECOND].compactions = 10**6
+    assert f"{SECOND} deletes rows that it has given away (nodetool cleanup)" in world.refused(
+        host_id="host-ghost", wait_timeout=0
+    )
+
+
 # --- is there room? ---------------------------------------------------------------------------------------------------
 
 

@@ -250,7 +250,8 @@ def test_the_latest_warning_of_kubernetes_is_told(world: Rolling) -> None:
 
 
 def test_the_log_is_told_once(world: Rolling) -> None:
-    crashed = [replace(node, phase="Crashed", restarts=3, reason="exit code 3") for node in views.nodes()]
+    exits = {"phase": "Crashed", "restarts": 3, "backing_off": True, "reason": "exit code 3"}
+    crashed = [replace(node, **exits) for node in views.nodes()]
     told = patience.Patience(cast(Kube, world.kube)).lost(crashed)
     assert [text.count("the last words") for text in told] == [1, 0, 0]
 

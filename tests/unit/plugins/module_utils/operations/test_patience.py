@@ -59,6 +59,35 @@ def test_a_worker_that_answers_again_counts_anew(clock: list[float]) -> None:
     assert ending.left([pod("a", lost=True)])
 
 
+class Logs:
+    """Kubernetes, of which only the logs are asked."""
+
+    def logs(self, pod: str, **_options: Any) -> str:
+        return "the last words"
+
+
+@pytest.mark.parametrize("first", [("Running", 7), ("Crashed", 7), ("Running", 0)])
+def test_crashes_count_from_the_first_look(first: tuple[str, int]) -> None:
+    """Kubernetes counts over the life of a pod."""
+    (node,) = views.nodes(("r1",), 1)
+    phase, count = first
+    lost = patience.Patience(cast(Kube, Logs()))
+    assert lost.lost([replace(node, ready=False, phase=phase, restarts=count)]) == []
+    again = replace(node, ready=False, phase="Crashed", backing_off=True)
+    for more in range(1, patience.CRASHES):
+        assert lost.lost([replace(again, restarts=count + more)]) == []
+    (told,) = lost.lost([replace(again, restarts=count + patience.CRASHES)])
+    assert told.startswith(f"{node.pod} crashed {patience.CRASHES} times (")
+    assert lost.lost([replace(again, uid="another", backing_off=False, restarts=3)]) == []
+
+
+def test_one_that_crashes_again_and_again_is_told_at_the_first_look() -> None:
+    (node,) = views.nodes(("r1",), 1)
+    lost = patience.Patience(cast(Kube, Logs()))
+    node = replace(node, ready=False, phase="Crashed", restarts=4, backing_off=True)
+    assert lost.lost([node])[0].startswith(f"{node.pod} crashed 4 times")
+
+
 class Events:
     """Kubernetes, of which only the events are asked."""
 
@@ -133,3 +162,20 @@ def test_who_got_his_worker_and_has_no_image_is_not_helped_by_another_one(clock:
     assert lost.lost([node]) == []
     clock[0] += 101
     assert lost.lost([node]) == [f"{node.pod} cannot start: ImagePullBackOff: no such image"]
+
+
+@pytest.mark.parametrize(
+    "words", ["2 node(s) had volume node affinity conflict", "2 node(s) didn't match PersistentVolume's node affinity"]
+)
+def test_a_new_volume_where_its_pod_may_not_run_will_not_move(clock: list[float], words: str) -> None:
+    """Of one that has data the worker may come back."""
+    (node,) = views.nodes(("r1",), 1)
+    reason = f"it cannot be scheduled: 0/3 nodes are available: 1 Insufficient cpu, {words}."
+    node = replace(node, ready=False, phase="Pending", reason=reason)
+    kube = Events(clock, str(node.uid))
+    new, old = patience.Patience(cast(Kube, kube), elsewhere=True), patience.Patience(cast(Kube, kube))
+    for some in (new, old):
+        assert some.lost([node]) == []
+    clock[0] += 101
+    assert new.lost([node]) == [f"{node.pod} cannot start: {reason}"]
+    assert old.lost([node]) == []

@@ -79,6 +79,10 @@ class Api:
         if kind in self.hidden:
             raise Forbidden(f"Not allowed to list {kind}", 403)
 
+    def version(self) -> str:
+        self.allow("version")
+        return "v1.34.4"
+
     def can(self, rights: Iterable[Right]) -> list[Right]:
         return [right for right in rights if right in self.missing]
 
@@ -88,6 +92,7 @@ def test_everything_may_be_read() -> None:
     assert (facts.namespace, facts.namespace_exists) == ("ns", True)
     assert facts.storage_classes == (storage_class("fast"),)
     assert facts.workers == (worker("w1"),)
+    assert facts.kubernetes == "v1.34.4"
     assert facts.unread == []
 
 
@@ -115,6 +120,27 @@ def test_a_namespace_that_does_not_exist() -> None:
     assert told == [[f"{words} deploy_create_namespace: true"], [f"{words} create_namespace: true"]]
 
 
+# --- Kubernetes' version ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["v1.28.4", "v1.28.3-gke.1203000", "v1.28.0+k3s1", "v1.27.16", "v1.27", "1.26+"])
+def test_a_kubernetes_that_is_too_old(version: str) -> None:
+    (told,) = preflight.errors({}, offered(kubernetes=version), PREFIX)
+    assert told.startswith(f"Kubernetes {version} is too old: ")
+    assert told.endswith("upgrade the control plane to 1.28.5 or newer")
+
+
+@pytest.mark.parametrize(
+    "version", ["v1.28.5", "v1.28.15-eks-1", "v1.29.0", "v1.34.4", "v1.28", "v1.28+", "v2.0.0", "", "of our own"]
+)
+def test_a_kubernetes_that_is_new_enough_or_does_not_tell(version: str) -> None:
+    assert preflight.errors({}, offered(kubernetes=version), PREFIX) == []
+
+
+def test_a_version_that_may_not_be_read_is_not_known() -> None:
+    assert preflight.facts(cast(Kube, Api(hidden=("version",)))).kubernetes == ""
+
+
 # --- storage ----------------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +166,38 @@ def test_no_default_storage_class(default: str | None) -> None:
 def test_values_that_are_wrong_in_themselves_are_no_reason_to_fail(storage: Any) -> None:
     """spec.py has told them already."""
     assert preflight.errors({"storage": storage, "racks": [7, "r1", None]}, offered(), PREFIX) == []
+
+
+IMMEDIATE = {**storage_class("quick", "true"), "volumeBindingMode": "Immediate"}
+PINNED = [{"name": "r1", "zone": "a"}, {"name": "r2", "zone": "b"}, {"name": "r3"}]
+
+
+@pytest.mark.parametrize("storage", [{"class": "quick"}, {"size": "1Gi"}])
+def test_volumes_that_are_made_before_their_pods_have_a_zone(storage: dict[str, str]) -> None:
+    facts = offered(storage_classes=(storage_class("slow"), IMMEDIATE))
+    (told,) = preflight.advice({"racks": PINNED, "storage": storage}, facts, PREFIX)
+    assert told.startswith("cassandra_storage.class: StorageClass quick makes volumes before their pods have a worker")
+    assert "the racks r1, r2 are pinned" in told
+    assert told.endswith("take a class with volumeBindingMode WaitForFirstConsumer")
+    (told,) = preflight.advice({"racks": PINNED, "storage": storage}, facts, PREFIX, living=("r1",))
+    assert "the racks r2 are pinned" in told
+
+
+@pytest.mark.parametrize(
+    ("racks", "storage", "changes"),
+    [
+        (PINNED[2:], {}, {}),
+        (PINNED, {"class": "slow"}, {}),
+        (PINNED, {}, {"volumeBindingMode": "WaitForFirstConsumer"}),
+        (PINNED, {}, {"allowedTopologies": [{"matchLabelExpressions": []}]}),
+        ("[broken", "{broken", {}),
+        ([7, None], "fast", {}),
+    ],
+)
+def test_volumes_that_find_their_zone(racks: Any, storage: Any, changes: dict[str, Any]) -> None:
+    facts = offered(storage_classes=(storage_class("slow"), {**IMMEDIATE, **changes}))
+    assert preflight.advice({"racks": racks, "storage": storage}, facts, PREFIX) == []
+    assert preflight.advice({"racks": racks, "storage": storage}, offered(storage_classes=None), PREFIX) == []
 
 
 # --- zones ------------------------------------------------------------------------------------------------------------

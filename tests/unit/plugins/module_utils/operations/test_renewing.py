@@ -20,6 +20,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Exe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
+    departed,
     renewing,
     replacing,
     scale,
@@ -88,6 +89,9 @@ def test_smaller_volumes(world: World) -> None:
     assert {pod: made - lives[pod] for pod, made in world.kube.made.items()} == dict.fromkeys(NODES, 1)
     # Nobody was cut off in the middle of a request.
     assert world.kube.cut_off == []
+    # No node kept a hint for another when it gave its volume up.
+    notes = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations", {})
+    assert departed.HINTS_LOST not in notes
     writes = len(world.kube.writes)
     assert volumes(world, **SMALLER)["changed"] is False
     assert world.writes(writes) == []
@@ -183,6 +187,29 @@ def test_a_run_that_goes_on_repairs_only_what_is_left(world: World, monkeypatch:
     world.kube.clock += 2 * 86400
     volumes(world, **FAST)
     assert world.ring.repaired.count((FIRST, "shop")) == 2
+
+
+@pytest.mark.parametrize(("window", "times"), [("3h", 2), ("5h", 1)])
+def test_a_killed_runs_repair_counts_for_as_long_as_hints_are_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, window: str, times: int
+) -> None:
+    """Since then a replica may have been cut off for longer, without a start."""
+    world.ring.keep_records()
+    world.ring.settings["max_hint_window"] = window
+    run = nodetool.run_one
+
+    def cut(kube: Any, pod: str, verb: Sequence[str], limit: float) -> Any:
+        if verb[-1] == "system_auth":
+            raise ExecTimeout("nodetool repair was not done after 5 s and was ended.")
+        return run(kube, pod, verb, limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nodetool, "run_one", cut)
+        with pytest.raises(CassopsError, match="waits for longer"):
+            volumes(world, **SMALLER)
+    world.kube.clock += 4 * 3600
+    volumes(world, **SMALLER)
+    assert world.ring.repaired.count((FIRST, "shop")) == times
 
 
 def test_repairs_may_be_left_out(world: World) -> None:

@@ -223,6 +223,30 @@ def test_what_was_repaired_before_a_removal_is_repaired_again(world: Rolling) ->
     assert run(world)["changed"] is False
 
 
+def test_what_was_repaired_before_a_replacement_is_repaired_again(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hints that the node kept for others, of any range, went with its volume."""
+    run(world)
+    hints_lost(world)
+    assert len(run(world, check=True)["due"]) == 6
+    with monkeypatch.context() as patch:
+        patch.setattr(repair.Repair, "is_late", lambda self: len(self.done) == 3)
+        run(world, begin_within=1)
+    assert "run it again (what was repaired before 2" in world.warnings[0]
+    assert "does not count: a node was replaced or removed)" in world.warnings[0]
+    assert len(run(world)["repaired"]) == 3
+    assert (run(world)["changed"], world.warnings) == (False, [])
+
+
+def hints_lost(world: Rolling) -> None:
+    """A node was replaced meanwhile."""
+    world.kube.clock += 600
+    note = {"cassops.kubernetes/hints-lost": str(int(world.kube.server_time()))}
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].setdefault("annotations", {}).update(note)
+    world.kube.clock += 600
+
+
 def test_a_view_that_came_later_is_not_repaired(world: Rolling) -> None:
     run(world)
     world.ring.viewed.append("shop")
@@ -281,6 +305,25 @@ def test_repairs_that_have_ended_are_a_problem(world: Rolling) -> None:
     assert world.warnings == [told["problem"]], "check tells it too"
     run(world)
     assert status(world) == []
+
+
+def test_that_a_repair_is_due_since_a_node_was_replaced_is_told_and_is_not_called_late(world: Rolling) -> None:
+    run(world)
+    hints_lost(world)
+    (told,) = world.run(datacenter_info)["datacenter"]["problems"]
+    assert told["problem"].startswith(
+        "keyspaces shop, system_auth: some of it was not repaired since a node was replaced or removed (2"
+    )
+    assert told["advice"].startswith("the next run of the playbook repair does it")
+    run(world, check=True)
+    assert world.warnings == [told["problem"]], "check tells it too"
+    run(world, keyspaces=["shop"])
+    assert [text.split(":")[0] for text in status(world)] == ["keyspace system_auth"]
+    run(world)
+    assert status(world) == []
+    world.ring.viewed.append("shop")
+    world.ring.written["shop"] = int(1e6 * world.kube.server_time())
+    assert status(world) == [], "what came later has lost no hint"
 
 
 @pytest.mark.parametrize("between", [1, 7])

@@ -537,8 +537,12 @@ def test_nothing_is_emptied_that_a_node_cannot_keep(world: Restorable, monkeypat
         world.restore(tables=["shop"], rows="replace")
     assert not [event for event in world.events if event.startswith("TRUNCATE")]
     monkeypatch.setattr(world, "keep", plain)
-    world.restore(tables=["shop"], rows="replace")
-    assert [world.kept(pod) for pod in world.nodes] == [THERE] * 3
+    for pod in world.nodes:
+        world.write(pod, f"data/shop/orders-{ORDERS}/nb-3-big-Data.db", "between the runs")
+    result = world.restore(tables=["shop"], rows="replace")
+    there = {**THERE, "orders/nb-3-big-Data.db": "between the runs"}
+    assert [world.kept(pod) for pod in world.nodes] == [there] * 3, "nothing goes that no snapshot keeps"
+    assert f"before-restore-{result['id']}, before-restore-{result['id']}-2;" in world.warnings[-1]
 
 
 LOST = (

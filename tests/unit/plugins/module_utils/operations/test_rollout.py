@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, OPEN
+from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import observe, upgrade
@@ -27,6 +29,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     waiting,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import Deployment
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.patience import NO_LOG
 
 FIRST, SECOND = "shop-dc1-r1-1", "shop-dc1-r1-0"
@@ -445,12 +448,187 @@ def test_a_deploy_of_another_change_half_way_restarts_nothing(pending: Rolling) 
     pending.assert_whole()
 
 
+def upgrading(monkeypatch: pytest.MonkeyPatch, before: str = "4.1.10", deadly: str | None = None) -> Rolling:
+    """Two nodes a rack; an upgrade to 5.0 has reached the canary of the first."""
+    world = Rolling.deployed(monkeypatch, version=before)
+    world.deploy(version="5.0.9")
+    if deadly is not None:
+        world.kube.deadly.add(deadly)
+        with pytest.raises(CassopsError, match="The rollout stops here"):
+            world.roll(upgrade=True)
+    else:
+        world.roll(upgrade=True, pause_after="canary")
+    assert world.partitions() == [1, 2, 2]
+    return world
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "way"),
+    [
+        ("4.0.19", {"version": "5.0.9", **CHANGED}, "finish it with the playbook upgrade. Then change it"),
+        ("4.1.10", {"version": "5.0.8"}, "or take it back with the playbook restart and -e rollout_rollback=true"),
+        ("4.1.10", {"version": "4.1.10"}, "or take it back with the playbook restart and -e rollout_rollback=true"),
+    ],
+)
+def test_half_way_through_an_upgrade_no_other_template_is_registered(
+    monkeypatch: pytest.MonkeyPatch, before: str, changes: dict[str, Any], way: str
+) -> None:
+    """The canary would come back on the line before: a StatefulSet knows two revisions."""
+    world = upgrading(monkeypatch, before)
+    writes = world.writes()
+    for check in (True, False):
+        with pytest.raises(SpecError) as refused:
+            world.deploy(check, **changes)
+        (told,) = refused.value.errors
+        assert told.startswith(f"{FIRST} has Cassandra 5.0.9 already, and the rest of the rack Cassandra {before}: ")
+        assert way in told
+    assert (world.writes(), world.partitions()) == (writes, [1, 2, 2])
+    world.comes_back(FIRST)
+    assert world.ring.members[FIRST].version == "5.0.9"
+    assert world.deploy(version="5.0.9")["changes"] == []
+    assert len(world.roll(upgrade=True)["restarted"]) == 5
+    world.deploy(version="5.0.9", **CHANGED)
+    world.roll()
+    world.assert_whole()
+
+
+def test_half_way_to_another_mode_of_storage_no_other_template_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = upgrading(monkeypatch)
+    world.roll(upgrade=True)
+    mode = {"storage_compatibility_mode": "UPGRADING"}
+    world.deploy(version="5.0.9", config=mode)
+    world.roll(upgrade=True, pause_after="canary")
+    with pytest.raises(SpecError) as refused:
+        world.deploy(version="5.0.9", config={**mode, "concurrent_reads": 64})
+    (told,) = refused.value.errors
+    assert f"{FIRST} has storage_compatibility_mode UPGRADING already" in told
+    assert "would come back with storage_compatibility_mode CASSANDRA_4" in told
+    assert "rollback" not in told
+    assert world.deploy(version="5.0.9", config=mode)["changes"] == []
+
+
+def test_half_way_through_an_upgrade_what_is_of_no_template_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = upgrading(monkeypatch)
+    uids = world.uids()
+    somebody = world.kube.objects["StatefulSet", "shop-dc1-r1"]
+    somebody["spec"]["revisionHistoryLimit"] = 3
+    told = world.deploy(version="5.0.9", self_replace=True)["changes"]
+    assert [text.partition(" (")[0] for text in told] == [
+        "update ConfigMap shop-dc1-ledger",
+        "update StatefulSet shop-dc1-r1",
+    ]
+    assert (world.partitions(), world.uids()) == ([1, 2, 2], uids)
+
+
+def test_a_canary_of_an_upgrade_that_is_not_well_can_be_corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = upgrading(monkeypatch, "4.0.19", deadly="5.0.9")
+    world.kube.deadly.clear()
+    world.deploy(version="5.0.9", **CHANGED)
+    (told,) = [text for text in world.warnings if "until the correction has reached" in text]
+    assert f"reached {FIRST} (playbook upgrade, at once), it would come back with Cassandra 4.0.19" in told
+    assert world.roll(upgrade=True)["restarted"][0] == FIRST
+    world.assert_whole()
+
+
+def test_a_canary_of_an_upgrade_whose_pod_ends_is_as_good_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes back, and must not come back at what was before."""
+    world = upgrading(monkeypatch)
+    world.kube.slow_end = 20
+    world.kube.end(FIRST)
+    with pytest.raises(SpecError, match=r"has Cassandra 5\.0\.9 already"):
+        world.deploy(version="5.0.9", **CHANGED)
+
+
+def test_a_rollout_that_reaches_a_node_before_the_lock_is_taken_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Rolling.deployed(monkeypatch, version="4.1.10")
+    world.deploy(version="5.0.9")
+    lock, others = Deployment.lock, iter([True])
+
+    def late(self: Deployment, place: Any) -> Any:
+        if next(others, False):
+            world.roll(upgrade=True, pause_after="canary")
+        return lock(self, place)
+
+    monkeypatch.setattr(Deployment, "lock", late)
+    with pytest.raises(SpecError, match=r"has Cassandra 5\.0\.9 already"):
+        world.deploy(version="5.0.9", **CHANGED)
+    assert world.partitions() == [1, 2, 2]
+
+
 def test_only_what_was_asked_for(pending: Rolling) -> None:
     uids = pending.uids()
     assert pending.roll(limit="r2")["restarted"] == ["shop-dc1-r2-1", "shop-dc1-r2-0"]
     assert {pod for pod, uid in pending.uids().items() if uids[pod] != uid} == {"shop-dc1-r2-0", "shop-dc1-r2-1"}
     assert pending.roll()["changed"] is True
     pending.assert_whole()
+
+
+# --- other revisions with nothing new in them -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rewritten(monkeypatch: pytest.MonkeyPatch) -> Rolling:
+    """The control plane was upgraded from 1.33 to 1.34.0: each StatefulSet got another newest revision."""
+    monkeypatch.setattr(FakeKube, "nulls", True)
+    world = Rolling.deployed(monkeypatch)
+    before = world.revisions()
+    monkeypatch.setattr(FakeKube, "nulls", False)
+    world.kube.kubelet()
+    assert (world.revisions(), world.pending()) == (before, world.nodes)
+    return world
+
+
+def test_a_revision_with_nothing_new_in_it_is_no_change(rewritten: Rolling) -> None:
+    result = rewritten.deploy()
+    assert (result["changes"], result["pending_restart"]) == ([], [])
+    assert rewritten.roll()["changed"] is False
+    assert rewritten.roll(check=True)["batches"] == []
+    with pytest.raises(CassopsError, match="no change is under way"):
+        rewritten.roll(rollback=True)
+
+
+def test_a_change_and_its_way_back_after_kubernetes_wrote_revisions_anew(rewritten: Rolling) -> None:
+    assert rewritten.deploy(**CHANGED)["pending_restart"] == rewritten.nodes
+    rewritten.roll(pause_after="canary")
+    assert rewritten.partitions() == [1, 2, 2]
+    (batch,) = rewritten.roll(check=True, rollback=True)["batches"]
+    assert batch["nodes"] == [FIRST]
+    assert rewritten.roll(rollback=True)["restarted"] == [FIRST]
+    assert rewritten.deploy()["pending_restart"] == []
+    rewritten.deploy(**CHANGED)
+    rewritten.roll()
+    rewritten.assert_whole()
+
+
+def test_the_way_back_where_kubernetes_writes_nulls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was killed has taken it for one rack: the live template is compared with the revisions of others."""
+    monkeypatch.setattr(FakeKube, "nulls", True)
+    world = Rolling.deployed(monkeypatch, 1)
+    world.deploy(**CHANGED)
+    world.roll(pause_after="rack", canary=False)
+    begun = len(world.kube.writes)
+    assert world.killed(3, lambda: world.roll(rollback=True))
+    assert [what for what in world.kube.writes[begun:] if what.startswith("apply")] == ["apply StatefulSet shop-dc1-r1"]
+    assert world.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+    world.assert_whole()
+
+
+def test_what_revisions_hold_is_not_read_at_each_look(world: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, real = Counter[str](), world.kube.list
+
+    def counted(kind: str, *arguments: Any, **options: Any) -> Any:
+        listed[kind] += 1
+        return real(kind, *arguments, **options)
+
+    monkeypatch.setattr(world.kube, "list", counted)
+    world.deploy()
+    assert listed["ControllerRevision"] == 0
+    world.deploy(**CHANGED)
+    listed.clear()
+    world.roll()
+    assert listed["StatefulSet"] > 20
+    assert listed["ControllerRevision"] == 1
+    world.assert_whole()
 
 
 # --- fix forward, and back --------------------------------------------------------------------------------------------

@@ -545,6 +545,18 @@ def test_a_join_whose_streams_fail_each_time_is_told(three: Scaling) -> None:
         three.run(scale, 2)
 
 
+def test_a_node_leaves_when_no_cleanup_runs_any_more(six: Scaling) -> None:
+    """It goes on when the run that began it has died, and would delete what is streamed to it."""
+    busy, left = six.ring.busy["shop-dc1-r2-0"], []
+    busy.compactions = 9
+    six.kube.after_write = lambda: left.append(busy.compactions) if six.kube.leaving else None
+    six.run(scale, {"r1": 1, "r2": 2, "r3": 2}, gate_timeout=60)
+    six.assert_whole({"r1": 1, "r2": 2, "r3": 2})
+    assert left[0] == 0
+    words = "r2-0 deletes rows that it has given away (nodetool cleanup), of shop.orders"
+    assert any(words in line for line in six.said)
+
+
 def test_a_leaving_node_that_dies_leaves_again(six: Scaling) -> None:
     deaths = iter([LAST])
 

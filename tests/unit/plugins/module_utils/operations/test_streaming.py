@@ -217,3 +217,15 @@ def test_in_the_first_minutes_it_is_asked_as_often_as_ever(node: Node) -> None:
     for _look in range(900):
         node.look(stream, 1)
     assert len(node.asked) >= 900 / streaming.LOOK_AGAIN - 1
+
+
+def test_a_node_that_serves_and_is_given_rows_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mode is that of a member like any other, and says nothing."""
+    node, stream = Node(monkeypatch), Stream(serves=True)
+    node.mode = "NORMAL"
+    assert node.look(stream) == "nothing has come yet"
+    node.sessions = [session("x", GIB, 4 * GIB)]
+    assert node.look(stream).startswith("streaming 25 %, 1.0 GiB of 4.0 GiB")
+    node.sessions = [session("x", 2 * GIB, 4 * GIB)]
+    assert node.look(stream) == "streaming 50 %, 2.0 GiB of 4.0 GiB, about 20 min left"
+    assert node.look(Stream(mode="normal"), 0) == "has its data, and does not serve clients yet"

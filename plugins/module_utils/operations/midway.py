@@ -1,0 +1,108 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Nodes that an upgrade has reached while their rack is half way, and what yet another template would do to them.
+
+A StatefulSet knows two revisions. With a third one, pods that run the one between are below the partition, and whenever
+they are made anew by themselves (a drain, a deletion) they come back at the first: an older Cassandra, or an earlier
+mode of storage, on data that the newer one wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import gates, upgrade
+from ..observe import Objects, mode_of, version_of
+from ..rollout import is_well
+from ..view import NodeView
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A node that an upgrade has reached.
+
+    :ivar runs: what it runs, in words.
+    :ivar before: what it would come back with.
+    :ivar serves: it is well, or will be by itself; another template is then no correction.
+    :ivar has_way_back: what it runs can be taken back.
+    """
+
+    pod: str
+    runs: str
+    before: str
+    serves: bool
+    has_way_back: bool
+
+
+def reached(
+    found: Objects, nodes: Iterable[NodeView], stateful_set: str, before: Mapping[str, Any] | None
+) -> list[Reached]:
+    """The nodes of a rack half way that run another line, or another mode of storage, than before the change.
+
+    :param before: the template of the rack's current revision; None where Kubernetes has it no more: no pod could come
+        back at it.
+    """
+    if before is None:
+        return []
+    mine = [(node, found.get("Pod", node.pod)) for node in nodes if node.pod.rpartition("-")[0] == stateful_set]
+    told = [node_reached(found, node, pod, before) for node, pod in mine if pod is not None]
+    return [one for one in told if one is not None]
+
+
+def node_reached(found: Objects, node: NodeView, pod: Mapping[str, Any], before: Mapping[str, Any]) -> Reached | None:
+    """The node, where it runs another line or mode than before."""
+    # One whose pod ends comes back as it was.
+    serves = is_well(node) or node.phase == "Terminating"
+    version, former = version_of(pod), version_of(before)
+    mode, earlier = mode_of(found, pod), mode_of(found, before)
+    if version and former and gates.line(version) != gates.line(former):
+        can = not upgrade.refusals(version, former, mode)
+        return Reached(node.pod, f"Cassandra {version}", f"Cassandra {former}", serves, can)
+    if mode and earlier and mode != earlier:
+        # The steps lead one way.
+        return Reached(node.pod, f"{upgrade.KEY} {mode}", f"{upgrade.KEY} {earlier}", serves, False)
+    return None
+
+
+def refusals(all_reached: Sequence[Reached]) -> list[str]:
+    """Why the template may not be changed now.
+
+    A node that is not well may need just that. Where others of its rack serve already, the change is taken back first;
+    where it cannot be, nothing else is left than to correct it.
+    """
+    serving = [one for one in all_reached if one.serves]
+    has_way_back = all(one.has_way_back for one in all_reached)
+    if not serving or (len(serving) < len(all_reached) and not has_way_back):
+        return []
+    what, before = serving[0].runs, serving[0].before
+    back = ", or take it back with the playbook restart and -e rollout_rollback=true" if has_way_back else ""
+    return [
+        f"{names(serving)} {plural(serving, 'has', 'have')} {what} already, and the rest of the rack {before}: with "
+        f"another pod template than the one that is being rolled out {plural(serving, 'it', 'they')} would come back "
+        f"with {before} when somebody drains a worker or deletes a pod, on data that {what} wrote. First put what is "
+        f"being rolled out back into the inventory and finish it with the playbook upgrade{back}. Then change it"
+    ]
+
+
+def warnings(all_reached: Sequence[Reached]) -> list[str]:
+    """What to mind where the template is changed all the same, as a correction."""
+    if not all_reached or refusals(all_reached):
+        return []
+    what, before = all_reached[0].runs, all_reached[0].before
+    return [
+        f"until the correction has reached {names(all_reached)} (playbook upgrade, at once), "
+        f"{plural(all_reached, 'it', 'they')} would come back with {before} when somebody drains a worker or deletes a "
+        f"pod, on data that {what} may have written: do neither before"
+    ]
+
+
+def names(some: Sequence[Reached]) -> str:
+    return ", ".join(one.pod for one in some)
+
+
+def plural(some: Sequence[Reached], one: str, many: str) -> str:
+    return one if len(some) == 1 else many

@@ -1,0 +1,368 @@
+# Copyright (c) 2026, cassops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which nodes of a datacenter have yet to get the rows of which keyspaces, from where, and why not. Pure.
+
+A keyspace that is replicated to a datacenter has replicas there at once, and they are empty: Cassandra streams nothing
+by itself. So what was given to whom is noted. When all nodes have a keyspace's rows it is whole, and stays so: who
+joins later gets them from its neighbours.
+
+The note has the moment of the keyspace's last change. One that was taken away from the datacenter and given back has
+missed what was written meanwhile, and is begun anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import gates, ring
+from .report import replicas
+from .scaling import Scene
+from .view import Keyspace, View
+
+# Annotation of the ledger's ConfigMap: a line a keyspace, see L(text_of).
+REBUILT = "cassops.kubernetes/rebuilt"
+WHOLE, NOBODY = "all", "-"
+
+
+# --- what is noted ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was rebuilt of one keyspace.
+
+    :ivar changed: the moment of the keyspace's last change then (microseconds since 1970); 0 before it is known.
+    :ivar done: host ids of the nodes that have its rows; None is all of them.
+    """
+
+    changed: int = 0
+    done: frozenset[str] | None = frozenset()
+
+    def __str__(self) -> str:
+        return f"{self.changed} {WHOLE if self.done is None else ','.join(sorted(self.done)) or NOBODY}"
+
+    def with_node(self, host_id: str, all_nodes: Collection[str]) -> Note:
+        """:param all_nodes: host ids of the nodes that there are."""
+        done = (self.done or frozenset()) | {host_id}
+        return Note(self.changed, None if self.done is None or done >= set(all_nodes) else done)
+
+
+Notes = Mapping[str, Note]
+"""By keyspace."""
+
+
+def notes(text: str | None) -> dict[str, Note]:
+    """What L(text_of) has written. What cannot be read counts as not noted: then it is rebuilt once more."""
+    found = {}
+    for line in (text or "").splitlines():
+        if match := re.fullmatch(r"(\w+) (\d+) (\S+)", line):
+            names = frozenset(match[3].split(",")) - {NOBODY}
+            found[match[1]] = Note(int(match[2]), None if match[3] == WHOLE else names)
+    return found
+
+
+def text_of(noted: Notes) -> str | None:
+    """A line a keyspace; None where there is none."""
+    return "\n".join(f"{name} {note}" for name, note in sorted(noted.items())) or None
+
+
+def of_now(noted: Notes, view: View) -> dict[str, Note]:
+    """Those of keyspaces that have replicas here. Others were taken away, and are begun anew when they come back."""
+    known = users(view)
+    return {name: note for name, note in noted.items() if name in known and view.datacenter in factors(known[name])}
+
+
+def unfinished(noted: Notes) -> list[str]:
+    """Keyspaces whose rows some nodes have yet to get."""
+    return sorted(name for name, note in noted.items() if note.done is not None)
+
+
+# --- what is due ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Changed:
+    """When a keyspace was changed last.
+
+    :ivar at: microseconds since 1970.
+    :ivar tables: when its tables and views were.
+    """
+
+    at: int
+    tables: frozenset[int] = frozenset()
+
+    def is_since(self, noted: int) -> bool:
+        """Whether its replication may be another one since a note was written.
+
+        Cassandra writes a keyspace anew with each of its tables. A change that one of these has made is none of the
+        replication, and a repair tells whether there was another one before it: it counts none from before the last.
+        """
+        return self.at != noted and not (self.at > noted > 0 and self.at in self.tables)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one keyspace for one node."""
+
+    keyspace: str
+    pod: str
+    host_id: str
+
+
+def has(note: Note | None, changed: Changed | None, host_id: str) -> bool:
+    """Whether a node has the rows of a keyspace."""
+    if note is None or changed is None or changed.is_since(note.changed):
+        return False
+    return note.done is None or host_id in note.done
+
+
+def due(
+    names: Iterable[str], changed: Mapping[str, Changed], noted: Notes, nodes: Sequence[tuple[str, str]]
+) -> list[Part]:
+    """What is left, keyspace by keyspace, so that the first ones can be used before the last ones are done.
+
+    :param changed: by keyspace; one that has no replicas here yet is not in it.
+    :param nodes: pod and host id of the nodes that there are.
+    """
+    return [
+        Part(name, pod, host_id)
+        for name in names
+        for pod, host_id in nodes
+        if not has(noted.get(name), changed.get(name), host_id)
+    ]
+
+
+# --- what is wanted, and why not --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person has said.
+
+    :ivar here: the datacenter that gets rows.
+    :ivar source: the one that has them; empty is the only other one.
+    :ivar keyspaces: only these; empty is all that L(chosen) finds.
+    :ivar replication: keyspace -> number of replicas here, or its digits.
+    :ivar prefix: of the options' names in messages.
+    """
+
+    here: str
+    source: str = ""
+    keyspaces: tuple[str, ...] = ()
+    replication: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+
+
+def elsewhere(view: View, here: str) -> list[str]:
+    """The other datacenters that have members."""
+    return sorted({item.datacenter for item in view.endpoints().values() if item.tokens} - {here})
+
+
+def source(view: View, wish: Wish) -> str:
+    """From where; empty where that is not clear."""
+    others = elsewhere(view, wish.here)
+    return wish.source or (others[0] if len(others) == 1 else "")
+
+
+def users(view: View) -> dict[str, Keyspace]:
+    """The users' keyspaces that place replicas. Those of Cassandra's own that matter are seen to by deploy."""
+    return {
+        item.name: item
+        for item in sorted(view.keyspaces, key=lambda each: each.name)
+        if not item.name.startswith("system") and ring.replication_factors(item.replication)
+    }
+
+
+def factors(keyspace: Keyspace) -> dict[str, int]:
+    """Datacenter -> replicas, of those that have some; that of SimpleStrategy stands under an empty name."""
+    return {name: count for name, count in ring.replication_factors(keyspace.replication).items() if count}
+
+
+def chosen(view: View, wish: Wish) -> list[str]:
+    """The keyspaces to rebuild: those that are named, else all that have replicas here and elsewhere."""
+    known = users(view)
+    shared = [name for name, item in known.items() if wish.here in factors(item) and len(factors(item)) > 1]
+    return sorted({*(wish.keyspaces or shared), *wish.replication})
+
+
+def changes(view: View, wish: Wish) -> dict[str, dict[str, str]]:
+    """Keyspace -> the replication that it gets, of those that have no replicas here yet."""
+    known = users(view)
+    return {
+        name: {**plainly(known[name]), wish.here: str(count)}
+        for name, count in sorted(wish.replication.items())
+        if wish.here not in factors(known[name])
+    }
+
+
+def plainly(keyspace: Keyspace) -> dict[str, str]:
+    """Its replication with the short name of its class."""
+    options = {name: value for name, value in keyspace.replication.items() if name != "class"}
+    return {"class": keyspace.replication["class"].rpartition(".")[2], **dict(sorted(options.items()))}
+
+
+def left_out(view: View, wish: Wish) -> list[str]:
+    """Keyspaces of the users that have no replicas here, and that nobody gives any."""
+    placed = {name for name, item in users(view).items() if {wish.here, ""} & set(factors(item))}
+    return [name for name in users(view) if name not in placed and name not in wish.replication]
+
+
+def is_simple(keyspace: Keyspace) -> bool:
+    return "" in ring.replication_factors(keyspace.replication)
+
+
+def refusals(view: View, wish: Wish) -> list[str]:
+    """Everything that is wrong with what was said."""
+    return [*_source(view, wish), *_names(view, wish), *_numbers(view, wish), *_replicas(view, wish)]
+
+
+def _source(view: View, wish: Wish) -> list[str]:
+    others, option = elsewhere(view, wish.here), f"{wish.prefix}source"
+    if not others:
+        return [f"datacenter {wish.here} is the only one of its cluster: nobody else has rows to give"]
+    if not wish.source and len(others) > 1:
+        return [f"{option}: name the datacenter that has the rows; there are {', '.join(others)}"]
+    if wish.source and wish.source not in others:
+        return [f"{option}: got {wish.source}, needed another datacenter that has nodes; there are {', '.join(others)}"]
+    return []
+
+
+def _names(view: View, wish: Wish) -> list[str]:
+    """Keyspaces that are not there, or whose replicas no datacenter has a number of."""
+    known = users(view)
+    named = {f"{wish.prefix}keyspaces[{number}]": name for number, name in enumerate(wish.keyspaces)}
+    named |= {f"{wish.prefix}replication.{name}": name for name in wish.replication}
+    there = ", ".join(known) or "none"
+    reasons = [
+        f"{path}: there is no keyspace {name} of yours; there are {there}"
+        for path, name in named.items()
+        if name not in known
+    ]
+    return reasons + [
+        f"{path}: keyspace {name} is not of NetworkTopologyStrategy, so no datacenter has replicas of its own. First "
+        f"ALTER KEYSPACE {name} to that class with replicas in the other datacenter only, and run the playbook repair "
+        "for all datacenters"
+        for path, name in named.items()
+        if name in known and is_simple(known[name])
+    ]
+
+
+def _numbers(view: View, wish: Wish) -> list[str]:
+    known = users(view)
+    nodes = sum(1 for item in view.endpoints().values() if item.tokens and item.datacenter == wish.here)
+    reasons = []
+    for name, count in wish.replication.items():
+        path = f"{wish.prefix}replication.{name}"
+        have = factors(known[name]).get(wish.here, 0) if name in known else 0
+        if isinstance(count, bool) or not re.fullmatch(r"[1-9]\d*", str(count)):
+            reasons.append(f"{path}: must be a number of replicas from 1, got {count!r}")
+        elif int(count) > nodes:
+            reasons.append(
+                f"{path}: got {count} replicas, and datacenter {wish.here} has {nodes} nodes: at most as many"
+            )
+        elif have and have != int(count):
+            reasons.append(
+                f"{path}: got {count} replicas, and {name} has {have} in datacenter {wish.here} already, which may "
+                f"serve. Leave it out here, or say {have}; another number is ALTER KEYSPACE {name}, by one at a time, "
+                "with the playbook repair after each"
+            )
+    return reasons
+
+
+def _replicas(view: View, wish: Wish) -> list[str]:
+    """Keyspaces that cannot be got, or have nowhere to go."""
+    known, origin = users(view), source(view, wish)
+    reasons = []
+    for name in chosen(view, wish):
+        if name not in known or is_simple(known[name]):
+            continue
+        have = factors(known[name])
+        if wish.here not in have and name not in wish.replication:
+            reasons.append(
+                f"keyspace {name} has no replicas in datacenter {wish.here}: say how many it gets, "
+                f"{wish.prefix}replication: {{{name}: 3}}"
+            )
+        if origin in elsewhere(view, wish.here) and origin not in have:
+            others = ", ".join(sorted(set(have) - {wish.here})) or "nobody"
+            reasons.append(
+                f"keyspace {name} has no replicas in datacenter {origin}, but in {others}: name another "
+                f"{wish.prefix}source, or by {wish.prefix}keyspaces those that it has"
+            )
+    return reasons
+
+
+# --- room -------------------------------------------------------------------------------------------------------------
+
+
+def gains(scene: Scene, origin: str, left: Iterable[Part], wanted: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
+    """Address -> bytes that the node gets: of each range the largest copy in the datacenter that has the rows.
+
+    :param left: what nodes get.
+    :param wanted: replications that keyspaces have only then.
+    """
+    members, pods = scene.members(), {node.pod: node.address for node in scene.view.nodes}
+    getting: dict[str, set[str | None]] = {}
+    for part in left:
+        getting.setdefault(part.keyspace, set()).add(pods.get(part.pod))
+    known = {item.name: item.replication for item in scene.cluster.keyspaces}
+    sizes = copies(scene, origin)
+    found: dict[str, float] = {}
+    for name, addresses in getting.items():
+        ranges = replicas(members, wanted.get(name, known[name]))
+        owned = ring.ownership(ranges)
+        for span, nodes in ranges:
+            largest = max((sizes[node].get(name, 0) / owned[node] for node in nodes if node in sizes), default=0.0)
+            for address in addresses.intersection(nodes):
+                found[str(address)] = found.get(str(address), 0.0) + largest * ring.width(span) / ring.RING
+    return found
+
+
+def copies(scene: Scene, origin: str) -> dict[str, Mapping[str, int]]:
+    """Address -> keyspace -> bytes, of the nodes of a datacenter that told it."""
+    members = scene.members()
+    return {
+        seen.address: seen.activity.sizes
+        for seen in scene.cluster.observations.values()
+        if seen.activity.sizes and seen.address in members and members[seen.address].datacenter == origin
+    }
+
+
+def largest_part(scene: Scene, origin: str) -> float:
+    """How much of what a node there has is one table, at most."""
+    told = (
+        (seen.activity.largest_table, sum(seen.activity.sizes.values()))
+        for seen in scene.cluster.observations.values()
+        if seen.address in copies(scene, origin) and seen.activity.sizes
+    )
+    return max((table / every for table, every in told if table and every), default=0.0)
+
+
+# --- what is under way, and what is not -------------------------------------------------------------------------------
+
+# What Cassandra calls the streams of a rebuild (StreamOperation.REBUILD).
+OPERATION = "Rebuild"
+
+
+def rebuilds(view: View) -> list[str]:
+    """Nodes of the datacenter that are given rows just now, by whomever."""
+    return [
+        pod
+        for pod, seen in sorted(view.observations.items())
+        if any(stream.operation == OPERATION for stream in seen.activity.streams or ())
+    ]
+
+
+def warnings(view: View, names: Collection[str]) -> list[str]:
+    """What somebody may take for rebuilt, and is not."""
+    simple = [name for name, item in users(view).items() if is_simple(item) and name not in names]
+    if not simple:
+        return []
+    return [
+        f"{gates.keyspaces_named(simple)}: left alone, not of NetworkTopologyStrategy. Its replicas are anywhere in "
+        "the ring since it has nodes of several datacenters: ALTER it, and run the playbook repair for all of them"
+    ]
