@@ -11,7 +11,8 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: In check mode nothing is changed, and what would change is told.
+    description:
+      - In check mode nothing is changed, and what would change is told. The result then has C(check_mode=true).
   diff_mode:
     description: In diff mode the difference between what is and what is wanted is returned.
   idempotent:

@@ -33,7 +33,7 @@ options:
   going:
     description:
       - Hosts of a play that takes datacenters away. Those of them whose C(destroy_confirm) repeats their own name are
-        left out; the play leaves the others as they are.
+        left out, with or without the cluster's before it; the play leaves the others as they are.
     type: list
     elements: str
     default: []
@@ -57,6 +57,8 @@ _value:
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import confirmation
+
 OPTIONS = ("kubeconfig", "context", "namespace")
 
 
@@ -72,7 +74,7 @@ def peers(
 
 
 def is_confirmed(host: Mapping[str, Any]) -> bool:
-    return bool(host.get("destroy_confirm") == peer(host)["datacenter"])
+    return confirmation.names(host.get("destroy_confirm"), host["cassandra_cluster"], peer(host)["datacenter"])
 
 
 def peer(host: Mapping[str, Any]) -> dict[str, Any]:

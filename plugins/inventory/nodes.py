@@ -102,6 +102,7 @@ from ansible import template
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
+from ansible_collections.cassops.kubernetes.plugins.module_utils import kubeauth
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.nodes import look
@@ -204,4 +205,4 @@ def _plain(value: Any) -> Any:
 
 def _is_path(kubeconfig: Any) -> bool:
     """Whether it names files; a kubeconfig's content holds secrets, and must not become a variable of hosts."""
-    return isinstance(kubeconfig, str) and "\n" not in kubeconfig
+    return isinstance(kubeconfig, str) and not kubeauth.is_content(kubeconfig)

@@ -20,12 +20,16 @@ nothing else that it foresees.
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from .errors import CassopsError
 from .kube import Kube
 from .lock import holder
+
+TRACEBACK = 3
+"""The number of -v from which Ansible shows where an exception comes from."""
 
 
 class Progress(Protocol):
@@ -99,12 +103,18 @@ def rules(operation: Operation) -> dict[str, Any]:
 
 
 def execute(operation: Operation, params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
-    """Runs an operation; a failure that is meant for people becomes a failed result.
+    """Runs an operation; a failure becomes a failed result.
 
     :param params: the options as they were given; see L(answered).
-    :return: always with ``changed``; a failed one with ``failed``, ``msg`` and ``errors`` (all of them, where there
-        are several).
+    :return: always with ``changed``; in check mode with ``check_mode``; a failed one with ``failed``, ``msg`` and
+        ``errors`` (all of them, where there are several).
     """
+    result = attempted(operation, params, ctx)
+    # By this roles know: their ansible_check_mode is that of the command line, and a task or a play may say otherwise.
+    return {**result, "check_mode": True} if ctx.check_mode else result
+
+
+def attempted(operation: Operation, params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     try:
         return {"changed": False, **operation.run(answered(operation, params), ctx)}
     except CassopsError as error:
@@ -115,6 +125,17 @@ def execute(operation: Operation, params: Mapping[str, Any], ctx: Context) -> di
             "msg": str(error),
             "errors": list(getattr(error, "errors", None) or [str(error)]),
         }
+    except Exception as error:
+        return {"changed": False, "failed": True, **unforeseen(error, ctx.verbosity)}
+
+
+def unforeseen(error: Exception, verbosity: int) -> dict[str, Any]:
+    """What is told of an exception that nobody thought of, as a result: from results Ansible takes what must not be
+    shown, from exceptions it takes nothing, and libraries quote what they were given."""
+    words = f"{type(error).__name__}: {error}"
+    advice = "That was not foreseen, so it is a defect of the collection: report it, with what -vvv shows."
+    told = {"msg": f"{words} ({advice})", "errors": [words]}
+    return {**told, "exception": traceback.format_exc()} if verbosity >= TRACEBACK else told
 
 
 def answered(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:

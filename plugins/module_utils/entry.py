@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -20,7 +20,7 @@ def main(operation: Operation) -> None:
     module = AnsibleModule(
         argument_spec=dict(operation.ARGUMENT_SPEC), supports_check_mode=True, no_log=True, **rules(operation)
     )
-    module.no_log_values.update(secrets(module.params))
+    module.no_log_values.update(never_shown(module.no_log_values, module.params))
 
     def log(text: str, *, important: bool = False) -> None:  # noqa: ARG001 - all of it goes to the log
         module.log(text)
@@ -37,6 +37,13 @@ def main(operation: Operation) -> None:
     if result.pop("failed", False):
         module.fail_json(**result)
     module.exit_json(**result)
+
+
+def never_shown(words: Iterable[str], params: Mapping[str, Any]) -> set[str]:
+    """All that must never be shown: the words of options that are not logged, and L(secrets); also without the line end
+    that a file or a secret store puts behind one, which nobody repeats as it is."""
+    found = {*words, *secrets(params)}
+    return {text for word in found for text in (word, word.strip()) if text}
 
 
 def secrets(params: Mapping[str, Any]) -> Iterator[str]:

@@ -261,6 +261,7 @@ class Kube:
         self.requests = Requests()
         self._lock = threading.Lock()
         self._pool = _pool(server)
+        self._pool_context = server.ssl_context
         self._answered = False
         self._clock_offset = 0.0
 
@@ -724,7 +725,7 @@ class Kube:
         merged["User-Agent"] = "cassops.kubernetes"
         for name, value in self.server.headers():
             merged.add(name, value)
-        return self._pool.request(
+        return self._connections().request(
             method,
             url,
             body=content,
@@ -733,6 +734,13 @@ class Kube:
             retries=False,
             preload_content=not stream,
         )
+
+    def _connections(self) -> Any:
+        """The pool; another one once the server got another certificate, since connections keep theirs."""
+        with self._lock:
+            if self._pool_context is not self.server.ssl_context:
+                self._pool, self._pool_context = _pool(self.server), self.server.ssl_context
+            return self._pool
 
     def _stream(self, path: str, query: Mapping[str, str], what: What, left: float) -> Generator[Event, None, None]:
         """The events of one watch request; ends when the server or the time ends it."""

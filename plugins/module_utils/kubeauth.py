@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import ipaddress
 import os
+import re
 import ssl
 import tempfile
 import threading
@@ -68,6 +69,9 @@ _FILES: Mapping[str, Sequence[str]] = {
 Token = Callable[[], str]
 """Gives the value of the Authorization header, empty for none; called for each request."""
 
+Refresh = Callable[[], "tuple[Token, ssl.SSLContext | None]"]
+"""Gives credentials anew. With a context only where it holds another certificate than the one before."""
+
 
 class KubeconfigError(CassopsError):
     """The connection options, the kubeconfig or the environment are wrong."""
@@ -81,7 +85,8 @@ class Server:
     :ivar origin: where this came from, for messages: `` (context "a" of /x/y)``.
     :ivar ssl_context: None for plain http.
     :ivar proxy: URL of a proxy, empty for none.
-    :ivar renewals: how often credentials were replaced by others.
+    :ivar renewals: how often credentials were replaced by others. A connection keeps the certificate that it was made
+        with, so with another `ssl_context` new ones are needed.
     """
 
     host: str
@@ -91,7 +96,7 @@ class Server:
     tls_server_name: str = ""
     proxy: str = ""
     impersonation: tuple[tuple[str, str], ...] = ()
-    refresh: Callable[[], Token] | None = None
+    refresh: Refresh | None = None
     renewals: int = 0
     _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
@@ -120,8 +125,9 @@ class Server:
             if self.renewals != known:
                 return True
             before = self.token()
-            self.token = self.refresh()
-            given = self.token() != before
+            self.token, context = self.refresh()
+            given = self.token() != before or context is not None
+            self.ssl_context = context or self.ssl_context
             self.renewals += given
             return given
 
@@ -143,7 +149,7 @@ class _Settings:
     key_data: bytes = b""
     tls_server_name: str = ""
     proxy: str | None = None
-    refresh: Callable[[], Token] | None = None
+    refresh: Refresh | None = None
 
 
 def connection(options: Mapping[str, Any]) -> tuple[Server, str]:
@@ -203,7 +209,7 @@ def _override(settings: _Settings, chosen: Mapping[str, Any]) -> None:
     if chosen.get("host"):
         settings.host = str(chosen["host"])
     if chosen.get("api_key"):
-        bearer = "Bearer " + str(chosen["api_key"])
+        bearer = _bearer(str(chosen["api_key"]), "api_key")
         settings.token, settings.refresh = (lambda: bearer), None
     elif chosen.get("username"):
         basic = _basic(str(chosen["username"]), str(chosen.get("password", "")))
@@ -227,7 +233,7 @@ def _override(settings: _Settings, chosen: Mapping[str, Any]) -> None:
 
 def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
     """The kubeconfig, several files of KUBECONFIG merged as kubectl does; None where there is none."""
-    if _is_content(given):
+    if is_content(given):
         return _parsed(given, "the kubeconfig given as text", os.getcwd()), []
     if isinstance(given, Mapping):
         return dict(given), []
@@ -251,9 +257,12 @@ def _kubeconfig(given: Any) -> tuple[dict[str, Any] | None, list[str]]:
     return merged, paths
 
 
-def _is_content(given: Any) -> bool:
-    """Whether it is a file's content, as a vault or a survey gives it."""
-    return given is not None and not isinstance(given, Mapping) and "\n" in str(given)
+def is_content(given: Any) -> bool:
+    """Whether it is a file's content, as a vault or a survey gives it; JSON may be one line."""
+    if given is None or isinstance(given, Mapping):
+        return False
+    text = str(given)
+    return "\n" in text or text.lstrip().startswith("{")
 
 
 def content(given: Any) -> Mapping[str, Any]:
@@ -261,7 +270,7 @@ def content(given: Any) -> Mapping[str, Any]:
     if isinstance(given, Mapping):
         return given
     with contextlib.suppress(KubeconfigError):
-        return _parsed(given, "the kubeconfig given as text", os.getcwd()) if _is_content(given) else {}
+        return _parsed(given, "the kubeconfig given as text", os.getcwd()) if is_content(given) else {}
     return {}
 
 
@@ -285,7 +294,8 @@ def _parsed(text: str, source: str, folder: str) -> dict[str, Any]:
         raise KubeconfigError("The Python library PyYAML is missing where this task runs: pip install PyYAML")
     try:
         # libyaml takes no subclass of str, and Ansible gives one: what it knows of a text (vault, trust) is part of it.
-        config = yaml.load(str(text), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # The first str() is for what is none, the second for a subclass whose own one gives itself.
+        config = yaml.load(str.__str__(str(text)), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError:
         # The parser's own message quotes lines of the file, and those hold secrets.
         raise KubeconfigError(f"{source} is not valid YAML.") from None
@@ -361,7 +371,7 @@ def _user(settings: _Settings, user: Mapping[str, Any], source: str) -> None:
         file = _TokenFile(_existing(str(user["tokenFile"]), f"tokenFile in {source}"))
         settings.token, settings.refresh = file, file.again
     elif user.get("token"):
-        bearer = "Bearer " + str(user["token"])
+        bearer = _bearer(str(user["token"]), f"token in {source}")
         settings.token = lambda: bearer
     elif user.get("username"):
         basic = _basic(str(user["username"]), str(user.get("password") or ""))
@@ -405,9 +415,21 @@ def _from_library(settings: _Settings, config: Mapping[str, Any], paths: Sequenc
             f"The credentials{settings.origin} cannot be had: the exec plugin or provider gave neither a token nor a "
             "certificate. Run kubectl with the same context to see what it says."
         )
-    settings.token = token(first)
-    settings.refresh = lambda: token(load())
-    settings.cert_file, settings.key_file = first.cert_file or "", first.key_file or ""
+
+    def pair(loaded: Any) -> tuple[bytes, bytes]:
+        return _bytes(loaded.cert_file), _bytes(loaded.key_file)
+
+    def again() -> tuple[Token, ssl.SSLContext | None]:
+        loaded = load()
+        given = pair(loaded)
+        # Without data it has none, or an option of the task has taken its place.
+        if not (settings.cert_data and given[0]) or given == (settings.cert_data, settings.key_data):
+            return token(loaded), None
+        settings.cert_data, settings.key_data = given
+        return token(loaded), _tls(settings)
+
+    settings.token, settings.refresh = token(first), again
+    settings.cert_data, settings.key_data = pair(first)
 
 
 def _in_cluster() -> _Settings:
@@ -439,16 +461,30 @@ class _TokenFile:
         if time.monotonic() - self._read_at > TOKEN_AGE:
             try:
                 with open(self.path, encoding="utf-8") as file:
-                    self._value = "Bearer " + file.read().strip()
+                    self._value = _bearer(file.read(), f"token file {self.path}")
             except OSError as error:
                 raise KubeconfigError(f"The token {self.path} cannot be read: {error.strerror}.") from None
             self._read_at = time.monotonic()
         return self._value
 
-    def again(self) -> Token:
+    def again(self) -> tuple[Token, None]:
         """Reads the file at the next request."""
         self._read_at = float("-inf")
-        return self
+        return self, None
+
+
+def _bearer(token: str, name: str) -> str:
+    """The header for a token. A file or a secret store often puts a line end behind it.
+
+    What cannot be in a header is refused here, without the token: the HTTP library would quote it.
+    """
+    token = token.strip()
+    if not re.fullmatch(r"[!-~]*", token):
+        raise KubeconfigError(
+            f"The {name} is no token: inside of it are spaces, line ends, or characters that no token has. Give the "
+            "token alone, as one word."
+        )
+    return "Bearer " + token
 
 
 def _basic(username: str, password: str) -> str:
@@ -460,6 +496,14 @@ def _decoded(entry: Mapping[str, Any], key: str, source: str) -> bytes:
         return base64.b64decode(entry.get(key) or "", validate=False)
     except (binascii.Error, ValueError):
         raise KubeconfigError(f"{key} in {source} is not base64.") from None
+
+
+def _bytes(path: str | None) -> bytes:
+    """What is in a file; the kubernetes package lays certificates that it was given into files of its own."""
+    if not path:
+        return b""
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _existing(path: str, name: str) -> str:
@@ -542,8 +586,12 @@ def _as_file(path: str, data: bytes) -> Iterator[str]:
 
 
 def _environment_proxy(host: str, no_proxy: str | None) -> str:
-    """The proxy that the environment names for this address, unless it is exempt."""
-    proxies = urllib.request.getproxies()
+    """The proxy that the environment names for this address, unless it is exempt.
+
+    Not what macOS has in its settings, as C(getproxies) tells where the environment is silent: asking for that ends a
+    process that was forked, as each task is.
+    """
+    proxies = urllib.request.getproxies_environment()
     address = urllib.parse.urlparse(host)
     proxy = proxies.get(address.scheme) or proxies.get("all") or ""
     exempt = no_proxy if no_proxy is not None else proxies.get("no", "")

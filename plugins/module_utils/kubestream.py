@@ -385,11 +385,13 @@ class PodSocket:
             self._wait(deadline, selectors.EVENT_READ)
 
     def _wait(self, deadline: float, events: int) -> None:
-        left = deadline - time.monotonic()
         with _selector() as selector:
             selector.register(self._stream, events)
-            if left <= 0 or not selector.select(left):
-                raise TimeoutError
+            while (left := deadline - time.monotonic()) > 0:
+                if selector.select(min(left, PING)):
+                    return
+                self._stream.ping()
+        raise TimeoutError
 
 
 @contextlib.contextmanager
@@ -496,7 +498,10 @@ class _Forwarder:
                 remote_events = _watch(
                     selector, remote, remote_events, len(inbound) < HIGH_WATER and not remote.ended, remote.waiting > 0
                 )
-                if any(key.fileobj is self._end_reader for key, _events in selector.select()):
+                ready = selector.select(PING)
+                if not ready:
+                    remote.ping()
+                if any(key.fileobj is self._end_reader for key, _events in ready):
                     return
 
 

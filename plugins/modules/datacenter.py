@@ -79,7 +79,7 @@ options:
     default: 1800
   confirm:
     description:
-      - For O(state=absent), the name of the datacenter once more.
+      - For O(state=absent), the name of the datacenter once more, or C(cluster/datacenter).
     type: str
   delete_volumes:
     description:

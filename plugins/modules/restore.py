@@ -106,7 +106,7 @@ options:
   confirm:
     description:
       - With O(mode=datacenter), and with O(abandon) where its data was exchanged already, the name of the datacenter
-        once more.
+        once more, or C(cluster/datacenter).
     type: str
   again:
     description:

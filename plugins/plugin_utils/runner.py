@@ -16,26 +16,31 @@ import signal
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
 from ansible.utils.display import Display
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import (
     Context,
     Operation,
     execute,
+    hidden,
     rules,
     silent,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import secrets
+from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import never_shown
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import arguments, plain
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
 
 PR_SET_PDEATHSIG = 1
+# How the names of the collection's roles begin.
+ROLES = "cassops.kubernetes."
 
 
 def end_with_controller() -> None:
@@ -50,7 +55,7 @@ def end_with_controller() -> None:
 
 def warn_of_slips(task_vars: Mapping[str, Any]) -> None:
     """Warns of variables that look misspelt, in the collection's own roles: elsewhere names are anybody's."""
-    if str(task_vars.get("ansible_role_name", "")).startswith("cassops.kubernetes."):
+    if str(task_vars.get("ansible_role_name", "")).startswith(ROLES):
         for name, meant in slips(task_vars):
             Display().warning(f"nobody reads the variable {name}; is {meant} meant?")
 
@@ -73,10 +78,10 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         """Runs the operation here, or the module where the task belongs to another machine or user."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
+        self._refuse_hosts_of_inventory(task_vars)
         if not self._is_here():
             self._warn_of_become()
-            answer: dict[str, Any] = self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
-            return answer
+            return self._sent(task_vars)
         # This process is the task's own fork, and a module would have the play's environment too.
         environment: dict[str, Any] = {}
         self._compute_environment_string(environment)
@@ -86,10 +91,53 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         end_with_controller()
         ctx = self._context(task_vars)
         result = execute(self.operation, params, ctx)
-        for warning in ctx.warnings:
+        # With no_log Ansible hides the result, and only that.
+        for warning in ctx.warnings if not self._task.no_log else ():
             Display().warning(warning)
         cleaned: dict[str, Any] = remove_values(result, no_log_values)
         return cleaned
+
+    def _sent(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the module answers on the machine, or as the user, that the task belongs to."""
+        try:
+            answer: dict[str, Any] = self._execute_module(
+                module_args=self._arguments(), task_vars=task_vars, wrap_async=self._task.async_val
+            )
+        except AnsibleConnectionFailure as error:
+            if self._task.delegate_to:
+                raise
+            raise AnsibleConnectionFailure(
+                f"{error} (By {self._connection.transport}, since nothing says that this host is a datacenter and no "
+                "machine: set ansible_connection: local for it, or connection: local for the play.)"
+            ) from None
+        return answer
+
+    def _refuse_hosts_of_inventory(self, task_vars: Mapping[str, Any]) -> None:
+        """Which hosts a play is for it cannot read in the inventory, and nothing says so: C(stop_hosts: staging) in
+        there would stop every datacenter.
+
+        :raises AnsibleActionFail: the variable of this playbook is set, and this host is none of those.
+        """
+        ours = [name for name in task_vars.get("ansible_play_role_names", ()) if name.startswith(ROLES)]
+        if not ours:
+            return
+        # A playbook is called as its last role; its own variable is.
+        variable = ours[-1].removeprefix(ROLES) + "_hosts"
+        wanted = self._templar.template(task_vars.get(variable))
+        host = task_vars["inventory_hostname"]
+        if not wanted or host in self._matching(wanted, task_vars):
+            return
+        raise AnsibleActionFail(
+            f"{variable} is {plain(wanted)!r}, and {host} is none of these, but this play is for it all the same: a "
+            f"play does not see that variable in the inventory. Take it out there, and give it by -e {variable}=..., "
+            "or give --limit."
+        )
+
+    def _matching(self, pattern: str | list[str], task_vars: Mapping[str, Any]) -> list[str]:
+        """The hosts of a pattern as C(hosts) of a play takes it."""
+        lookup = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
+        found: list[str] = lookup.run(plain(pattern if isinstance(pattern, list) else [pattern]), variables=task_vars)
+        return found
 
     def _is_here(self) -> bool:
         """Whether the task belongs to this machine and this user, and is waited for."""
@@ -107,12 +155,14 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
     def _validated(self) -> tuple[dict[str, Any], set[str]]:
         """The options as the module would see them, and the texts never to be shown."""
         validator = ArgumentSpecValidator(dict(self.operation.ARGUMENT_SPEC), **rules(self.operation))
-        validation = validator.validate(dict(self._task.args))
-        hidden = set(validation._no_log_values)
-        hidden.update(secrets(validation.validated_parameters))
+        validation = validator.validate(self._arguments())
+        no_log_values = never_shown(validation._no_log_values, validation.validated_parameters)
         if validation.error_messages:
-            raise AnsibleActionFail(remove_values(self._words(validation), hidden))
-        return validation.validated_parameters, hidden
+            raise AnsibleActionFail(remove_values(self._words(validation), no_log_values))
+        return validation.validated_parameters, no_log_values
+
+    def _arguments(self) -> dict[str, Any]:
+        return arguments(self._task.args, self.operation.ARGUMENT_SPEC)
 
     def _words(self, validation: Any) -> str:
         """All that is wrong with the options, in the words that a module uses."""
@@ -122,12 +172,13 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         )
 
     def _context(self, task_vars: dict[str, Any]) -> Context:
-        visible = boolean(self._templar.template(task_vars.get("cassandra_progress", True)), strict=False)
+        secret = bool(self._task.no_log)
+        wanted = boolean(self._templar.template(task_vars.get("cassandra_progress", True)), strict=False)
         name = str(task_vars.get("inventory_hostname", "localhost"))
         return Context(
             check_mode=bool(self._task.check_mode),
             diff_mode=bool(self._task.diff),
-            progress=DisplayProgress(name) if visible else silent,
-            display=show,
+            progress=DisplayProgress(name) if wanted and not secret else silent,
+            display=hidden if secret else show,
             verbosity=Display().verbosity,
         )

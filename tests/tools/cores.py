@@ -1,7 +1,7 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unit tests, and the syntax of the playbooks, on the other supported ansible-core. ``make cores``.
+"""Unit tests, the syntax of the playbooks, and a play, on the other supported ansible-core. ``make cores``.
 
 `make units` runs all of them on the newest one. Here those that import Ansible run on each; the others, whose code only
 depends on the version of Python, run once more with the oldest. Those of the operations and of scripts take minutes and
@@ -11,11 +11,14 @@ depend on neither. Arguments are versions to run, such as 2.17; default is all.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import venvs
+import yaml
 from report import ROOT, Report, command
 
 OLDEST = "2.17.14"
@@ -27,6 +30,16 @@ CORES = {
 PLUGINS = "tests/unit/plugins"
 WITH_ANSIBLE = tuple(f"{PLUGINS}/{kind}" for kind in ("filter", "inventory", "plugin_utils"))
 NOT_HERE = ("operations", "test_archive_scripts.py", "test_restore_scripts.py", "test_scripts.py")
+# Nobody listens there.
+KUBECONFIG = {
+    "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}],
+    "contexts": [{"name": "none", "context": {"cluster": "none", "user": "me", "namespace": "ns"}}],
+    "current-context": "none",
+    "users": [{"name": "me", "user": {"token": "very-secret-token"}}],
+}
+NO_ANSWER = "The Kubernetes API server http://127.0.0.1:1 cannot be reached"
+# Seconds that a play may take to find that out.
+SOON = 60
 NEEDED = ("cassandra-driver", "hypothesis", "jmespath", "kubernetes", "pytest", "PyYAML")
 
 
@@ -39,7 +52,7 @@ def programs(core: str) -> Path:
 
 
 def check(report: Report, core: str) -> None:
-    """Unit tests, and the syntax of every playbook."""
+    """Unit tests, the syntax of every playbook, and a play whose kubeconfig comes as each core gives texts."""
     env = {**os.environ, "NO_COLOR": "1"}
 
     def units() -> list[str]:
@@ -52,8 +65,53 @@ def check(report: Report, core: str) -> None:
         inventory = ("-i", ROOT / "inventories" / "sandbox")
         return command(programs(core) / "ansible-playbook", "--syntax-check", *inventory, *playbooks, env=env)()
 
+    def play() -> list[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            return played(programs(core), Path(folder), env)
+
     report.check(f"ansible-core {core}: unit tests", units)
     report.check(f"ansible-core {core}: syntax of the playbooks", syntax)
+    report.check(f"ansible-core {core}: a kubeconfig out of a vault, and by a lookup", play)
+
+
+def played(program: Path, folder: Path, env: Mapping[str, str]) -> list[str]:
+    """The playbook status, for a datacenter whose kubeconfig is vaulted and one that looks it up: both must be read."""
+    inventory(program, folder)
+    words = (program / "ansible-playbook", "-i", folder / "inventory.yml", "--vault-password-file", folder / "password")
+    done = subprocess.run(
+        [*words, "playbooks/status.yml"],
+        cwd=ROOT,
+        env={**env, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SOON,
+        check=False,
+    )
+    said = [line for line in done.stdout.splitlines() if line.startswith("fatal: ")]
+    if [NO_ANSWER in line for line in said] == [True, True] and "very-secret" not in done.stdout:
+        return []
+    return [*done.stdout.splitlines(), f"wanted of dc1 and of dc2: {NO_ANSWER}"]
+
+
+def inventory(program: Path, folder: Path) -> None:
+    """An inventory with its vault's password beside it."""
+    text = yaml.safe_dump(KUBECONFIG)
+    (folder / "password").write_text("anything")
+    (folder / "kubeconfig").write_text(text)
+    vaulted = subprocess.run(
+        [program / "ansible-vault", "encrypt_string", "--vault-password-file", folder / "password", text],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    lookup = "{{ lookup('ansible.builtin.file', '" + str(folder / "kubeconfig") + "') }}"
+    variables = {"ansible_connection": "local", "cassandra_cluster": "shop"}
+    hosts = {"dc1": {}, "dc2": {"cassandra_kubeconfig": lookup}}
+    (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"vars": variables, "hosts": hosts}}))
+    (folder / "host_vars").mkdir()
+    (folder / "host_vars" / "dc1.yml").write_text(f"cassandra_kubeconfig: {vaulted}")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from .. import restoring
+from .. import confirmation, restoring
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
@@ -44,7 +44,7 @@ class Removal:
         self.lock = Lock(kube, lock_name(self.cluster), ctx.holder)
 
     def run(self) -> dict[str, Any]:
-        if self.params.get("confirm") != self.name:
+        if not confirmation.names(self.params.get("confirm"), self.cluster, self.name):
             raise CassopsError(
                 f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: option confirm, "
                 f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"

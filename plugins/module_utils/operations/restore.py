@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .. import archive, backups, cql, gates, restic, restoring, spec, upgrade
+from .. import archive, backups, confirmation, cql, gates, restic, restoring, spec, upgrade
 from ..archive import Chain, Column, Type
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
@@ -266,7 +266,7 @@ class Restore:
 
     def plan(self, wish: Wish, source: Source, scene: Scene) -> Plan:
         """:raises CassopsError: with every reason why not."""
-        if wish.mode == DATACENTER and self.params.get("confirm") != self.cluster.own.datacenter:
+        if wish.mode == DATACENTER and not self.is_confirmed():
             raise CassopsError(
                 f"a whole datacenter goes back: all its nodes stop, and what was written since {source.manifest.taken} "
                 f"is gone. Repeat its name: {wish.say('confirm', self.cluster.own.datacenter)}"
@@ -282,6 +282,9 @@ class Restore:
         self.ctx.warnings.extend(restoring.returning(plan, source, scene.schema, now))
         self.ctx.warnings.extend(restoring.not_made(plan, source, scene.schema))
         return plan
+
+    def is_confirmed(self) -> bool:
+        return confirmation.names(self.params.get("confirm"), self.cluster.name, self.cluster.own.datacenter)
 
     def scene(self, wish: Wish, sight: Sight) -> Scene:
         # All of them: a node's tokens are what its own word says.
@@ -584,7 +587,7 @@ class Restore:
                 "with the options of that time"
             )
         exchanged = plan.way == SWAP and plan.step not in ("download", "stop")
-        if exchanged and self.params.get("confirm") != self.cluster.own.datacenter:
+        if exchanged and not self.is_confirmed():
             raise CassopsError(
                 f"the restore of backup {plan.backup} has changed data already (step {plan.step}). Run it again, which "
                 "finishes it; or go back to what was there before it: all nodes stop, and what was written since is "

@@ -315,6 +315,7 @@ def said_by_the_code() -> set[str]:
                 texts.add("".join(str(part) for part in parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.add(node.value)
+    texts.update(" ".join(path.read_text().split()) for path in (ROOT / "roles").glob("*/tasks/*.yml"))
     return texts
 
 

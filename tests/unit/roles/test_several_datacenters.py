@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -33,8 +35,18 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-def played(folder: Path, playbook: Path, *options: str) -> str:
-    inventory = {"all": {"vars": VARIABLES, "hosts": {"dc1": {}, "dc2": {}}}}
+HOSTS: dict[str, Any] = {"dc1": {}, "dc2": {}}
+ASKED = "127.0.0.1:1 cannot be reached"
+
+
+def played(
+    folder: Path,
+    playbook: Path,
+    *options: str,
+    hosts: Mapping[str, Any] = MappingProxyType(HOSTS),
+    variables: Mapping[str, Any] = MappingProxyType(VARIABLES),
+) -> str:
+    inventory = {"all": {"vars": dict(variables), "hosts": dict(hosts)}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     words = ["-m", "ansible", "playbook", "-i", str(folder / "inventory.yml"), str(playbook), *options]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -67,6 +79,84 @@ def test_a_datacenter_that_destroy_leaves_is_asked_who_has_replicas(
     told = played(tmp_path, tmp_path / "play.yml", "--limit", limit, "-e", json.dumps({"destroy_confirm": confirm}))
     of_first = told.partition("[dc1]")[2].partition("}")[0]
     assert f"goes on: {go_on}." in of_first
+
+
+@pytest.mark.parametrize("name", ["stop", "upgrade", "restart", "status"])
+@pytest.mark.parametrize("wanted", ["dc2", "staging", ["dc2", "staging"], "all:!dc1"])
+def test_hosts_that_the_inventory_names_where_no_play_sees_it_are_refused(
+    tmp_path: Path, name: str, wanted: Any
+) -> None:
+    variable = "rollout_hosts" if name == "restart" else f"{name}_hosts"
+    told = " ".join(played(tmp_path, ROOT / f"playbooks/{name}.yml", hosts={"dc1": {variable: wanted}}).split())
+    assert f"{variable} is " in told
+    assert "and dc1 is none of these, but this play is for it all the same" in told
+    assert ASKED not in told
+
+
+@pytest.mark.parametrize("wanted", ["dc2", '["dc2"]', "all:!dc1", "{{ 'dc2' }}"])
+def test_hosts_that_are_given_on_the_command_line_count(tmp_path: Path, wanted: str) -> None:
+    words = json.dumps({"status_hosts": json.loads(wanted) if wanted.startswith("[") else wanted})
+    told = " ".join(played(tmp_path, ROOT / "playbooks/status.yml", "-e", words).split())
+    assert (told.count(ASKED) > 0, "fatal: [dc2]" in told, "[dc1]" in told) == (True, True, False)
+
+
+@pytest.mark.parametrize(("said", "local"), [(None, True), ("ssh", False)])
+def test_a_datacenter_is_no_machine_unless_the_inventory_says_so(tmp_path: Path, said: str | None, local: bool) -> None:
+    given = {key: value for key, value in VARIABLES.items() if key != "ansible_connection"}
+    if said:
+        given |= {"ansible_connection": said, "ansible_host": "127.0.0.1", "ansible_port": 1}
+    told = " ".join(played(tmp_path, ROOT / "playbooks/status.yml", hosts={"dc1": {}}, variables=given).split())
+    assert (ASKED in told) is local
+    assert ("UNREACHABLE" in told and "set ansible_connection: local" in told) is not local
+
+
+def test_every_playbook_is_for_datacenters() -> None:
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        assert [play["connection"] for play in yaml.safe_load(path.read_text())] == ["local"], path
+
+
+@pytest.mark.parametrize("name", ["deploy", "destroy"])
+def test_a_host_that_is_no_datacenter_is_told_what_it_lacks(tmp_path: Path, name: str) -> None:
+    """Before anything else: defaults of roles use the name of the cluster."""
+    without = {key: value for key, value in VARIABLES.items() if key != "cassandra_cluster"}
+    told = played(tmp_path, ROOT / f"playbooks/{name}.yml", variables=without)
+    assert "undefined" not in told
+    assert "missing required arguments: cassandra_cluster" in told
+
+
+def test_no_default_needs_the_name_of_the_cluster() -> None:
+    for path in ROOT.glob("roles/*/defaults/main.yml"):
+        used = path.read_text().replace("cassandra_cluster | default('')", "")
+        assert "cassandra_cluster" not in used, path
+
+
+NAMESAKES = {
+    "shop1": {"cassandra_datacenter": "dc1"},
+    "blog1": {"cassandra_datacenter": "dc1", "cassandra_cluster": "blog"},
+    "dc2": {},
+}
+
+
+@pytest.mark.parametrize("role", ["destroy", "restore"])
+def test_a_confirmation_that_names_several_datacenters_touches_none(tmp_path: Path, role: str) -> None:
+    options = ["-e", f"{role}_confirm=dc1", "-e", f"{role}_serial=3", "-e", "restore_mode=datacenter"]
+    told = " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml", *options, hosts=NAMESAKES).split())
+    assert told.count("names several datacenters of this play: blog1 (blog/dc1), shop1 (shop/dc1).") >= 3
+    assert ASKED not in told
+
+
+@pytest.mark.parametrize(("role", "said"), [("destroy", "repeat its name: option confirm"), ("restore", ASKED)])
+def test_without_a_confirmation_it_is_asked_for_it(tmp_path: Path, role: str, said: str) -> None:
+    assert said in " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml").split())
+
+
+@pytest.mark.parametrize("role", ["destroy", "restore"])
+@pytest.mark.parametrize(("confirm", "limit"), [("shop/dc1", "all"), ("dc1", "shop1")])
+def test_a_confirmation_that_names_one_goes_on(tmp_path: Path, role: str, confirm: str, limit: str) -> None:
+    options = ["-e", f"{role}_confirm={confirm}", "-e", "restore_mode=datacenter", "--limit", limit]
+    told = " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml", *options, hosts=NAMESAKES).split())
+    assert "names several" not in told
+    assert ASKED in told
 
 
 @pytest.mark.parametrize(("limit", "turns"), [("all", "dc1"), ("dc2", "dc2")])

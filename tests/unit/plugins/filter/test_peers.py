@@ -39,7 +39,8 @@ def test_one_that_a_play_takes_away_too_is_none_that_goes_on() -> None:
     """Where its name was not repeated it stays, and its rows may have replicas where they are taken away."""
     both = [host("a", cassandra_cluster="shop"), host("b", cassandra_cluster="shop", cassandra_datacenter="dc2")]
     names = ["a", "b"]
-    for confirm, left in (("a", ["dc2"]), ("b", ["dc2"]), ("dc2", []), (None, ["dc2"])):
+    left_by = {"a": ["dc2"], "b": ["dc2"], "dc2": [], "shop/dc2": [], "games/dc2": ["dc2"], None: ["dc2"]}
+    for confirm, left in left_by.items():
         hosts = [{**each, "destroy_confirm": confirm} for each in both]
         assert [each["datacenter"] for each in module.peers(hosts, "a", "shop", names)] == left
         assert [each["datacenter"] for each in module.peers(hosts, "a", "shop", ["a"])] == ["dc2"]
@@ -64,4 +65,4 @@ def test_what_it_gives_the_module_takes() -> None:
 def test_it_is_loaded_under_the_name_that_the_role_uses() -> None:
     assert module.FilterModule().filters() == {"peers": module.peers}
     defaults = yaml.safe_load((ROOT / "roles/deploy/defaults/main.yml").read_text())
-    assert "cassops.kubernetes.peers(inventory_hostname, cassandra_cluster)" in defaults["deploy_peers"]
+    assert "cassops.kubernetes.peers(inventory_hostname, cassandra_cluster | default(''))" in defaults["deploy_peers"]

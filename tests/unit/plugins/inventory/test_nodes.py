@@ -212,7 +212,14 @@ def test_options_may_be_templates(
     assert variables(found, NODES[0])["cassandra_node_kubeconfig"] == path
 
 
-@pytest.mark.parametrize("kubeconfig", ["users:\n- token: very-secret\n", {"users": [{"token": "very-secret"}]}])
+@pytest.mark.parametrize(
+    "kubeconfig",
+    [
+        "users:\n- token: very-secret\n",
+        '{"users": [{"token": "very-secret"}]}',
+        {"users": [{"token": "very-secret"}]},
+    ],
+)
 def test_the_content_of_a_kubeconfig_is_no_variable(read: Read, kubeconfig: Any) -> None:
     found = read(kubeconfig=kubeconfig, api_key="very-secret")
     assert "very-secret" not in json.dumps([variables(found, node) for node in NODES], default=str)

@@ -42,6 +42,14 @@ def test_lists_of_other_things_stay(given: list[Any]) -> None:
     assert taken({"parameters": given}) == {"parameters": given}
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_result_tells_that_nothing_was_changed(check_mode: bool) -> None:
+    """Whoever asked for check mode: the command line, a play, or a task."""
+    operation = cast(Operation, SimpleNamespace(ARGUMENT_SPEC={}, run=lambda params, ctx: {"changed": True}))
+    told = execute(operation, {}, Context(check_mode=check_mode))
+    assert told == {"changed": True, **({"check_mode": True} if check_mode else {})}
+
+
 def test_a_command_of_nothing_is_no_command() -> None:
     answer = execute(cast(Operation, nodetool), {"command": [""], "commands": None}, Context())
     assert answer["failed"] is True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -101,7 +102,7 @@ def test_a_token_that_ends_between_two_tries_is_renewed_once(api, kube):
 
     def refresh():
         token = next(tokens)
-        return lambda: token
+        return lambda: token, None
 
     kube.server.refresh = refresh
     api.status(503)
@@ -122,6 +123,19 @@ def test_a_token_that_ends_between_two_tries_is_renewed_once(api, kube):
     api.status(401)
     with pytest.raises(module.Unauthorized):
         kube.get("ConfigMap", "cm")
+
+
+def test_another_certificate_needs_other_connections(api, kube):
+    """They keep the one that they were made with."""
+    first, context = kube._connections(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    kube.server.refresh = lambda: (lambda: "", context)
+    api.status(401)
+    api.will(200, config_map())
+    assert kube.get("ConfigMap", "cm") == config_map()
+    second = kube._connections()
+    assert second is not first
+    assert second.connection_pool_kw["ssl_context"] is kube.server.ssl_context is context
+    assert kube._connections() is second
 
 
 @pytest.mark.parametrize(

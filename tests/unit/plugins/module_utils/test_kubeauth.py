@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import ssl
 
@@ -58,10 +59,19 @@ def test_as_a_mapping_and_as_text():
     content = kubeconfig()
     assert connection({"kubeconfig": content})[0].headers() == [("Authorization", "Bearer secret-token")]
     assert connection({"kubeconfig": yaml.safe_dump(content)})[0].host == "http://127.0.0.1:1"
+    assert connection({"kubeconfig": " " + json.dumps(content)})[0].host == "http://127.0.0.1:1"
+    assert kubeauth.content(json.dumps(content)) == content, "what is secret in it is hidden"
 
 
 class TaggedText(str):
     """As Ansible gives texts since 2.19; before, such as AnsibleUnicode."""
+
+
+class UnsafeText(str):
+    """As ansible-core before 2.19 gives what comes out of a vault or a lookup: it stays what it is."""
+
+    def __str__(self):
+        return self
 
 
 class VaultedText:
@@ -74,7 +84,7 @@ class VaultedText:
         return self.text
 
 
-@pytest.mark.parametrize("kind", [TaggedText, VaultedText])
+@pytest.mark.parametrize("kind", [TaggedText, UnsafeText, VaultedText])
 def test_as_the_text_that_ansible_makes_of_it(kind):
     text = kind(yaml.safe_dump(kubeconfig()))
     assert connection({"kubeconfig": text})[0].headers() == [("Authorization", "Bearer secret-token")]
@@ -92,6 +102,26 @@ def test_options_beat_environment_beats_kubeconfig(tmp_path, monkeypatch):
     server, namespace = connection({"api_key": "given", "namespace": "given", "context": None})
     assert server.headers() == [("Authorization", "Bearer given")]
     assert namespace == "given"
+
+
+@pytest.mark.parametrize("token", ["secret-token\n", " secret-token\r\n"])
+def test_the_line_end_behind_a_token_is_none_of_it(token):
+    for options in ({"host": "http://h", "api_key": token}, {"kubeconfig": kubeconfig(user={"token": token})}):
+        assert connection(options)[0].headers() == [("Authorization", "Bearer secret-token")]
+
+
+@pytest.mark.parametrize("token", ["secret token", "secret\ntoken", "secret\x00token", "secret-t\u00f6ken"])
+def test_what_is_no_token_is_refused_and_not_shown(tmp_path, token):
+    (tmp_path / "file").write_text(token, encoding="utf-8")
+    given = {
+        "api_key": {"host": "http://h", "api_key": token},
+        "token in ": {"kubeconfig": kubeconfig(user={"token": token})},
+        "token file ": {"kubeconfig": kubeconfig(user={"tokenFile": str(tmp_path / "file")})},
+    }
+    for name, options in given.items():
+        with pytest.raises(KubeconfigError, match=f"The {name}.*is no token") as caught:
+            connection(options)[0].headers()
+        assert "secret" not in str(caught.value)
 
 
 def test_kubeconfig_variable_is_merged_and_the_first_wins(tmp_path, monkeypatch):
@@ -160,6 +190,31 @@ def test_an_exec_plugin_is_run_by_the_kubernetes_package(tmp_path):
     assert server.headers() == [("Authorization", "Bearer from-plugin")]
 
 
+def test_certificates_of_an_exec_plugin_are_renewed(tmp_path, monkeypatch):
+    """Some are good for five minutes, and a repair takes hours."""
+    pair = tmp_path / "pair"
+    pair.write_text('"clientCertificateData": "old", "clientKeyData": "old key"', encoding="utf-8")
+    plugin = tmp_path / "plugin"
+    plugin.write_text(
+        '#!/bin/sh\necho \'{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {\'\n'
+        f"cat {pair}\necho '}}}}'\n",
+        encoding="utf-8",
+    )
+    plugin.chmod(0o755)
+    monkeypatch.setattr(kubeauth, "_tls", lambda settings: (settings.cert_data, settings.key_data))
+    api = "client.authentication.k8s.io/v1"
+    config = kubeconfig(user={"exec": {"apiVersion": api, "command": str(plugin), "interactiveMode": "Never"}})
+    config["clusters"][0]["cluster"]["server"] = "https://h"
+    server = connection({"kubeconfig": write(tmp_path, config)})[0]
+    assert server.ssl_context == (b"old", b"old key")
+    assert server.renew(0) is False, "the same again is not worth another try"
+    pair.write_text('"clientCertificateData": "new", "clientKeyData": "new key"', encoding="utf-8")
+    assert server.renew(0) is True
+    assert server.ssl_context == (b"new", b"new key")
+    assert server.renew(0) is True, "another request with the old one was refused too"
+    assert server.renew(1) is False
+
+
 def test_an_exec_plugin_that_gives_nothing(tmp_path):
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}}
     with pytest.raises(KubeconfigError, match="cannot be had"):
@@ -189,6 +244,7 @@ def test_in_a_pod(tmp_path, monkeypatch):
         ({"kubeconfig": kubeconfig(user={"client-certificate-data": "!!!x"})}, "is not base64"),
         ({"kubeconfig": "a: [\nsecret: here"}, "is not valid YAML"),
         ({"kubeconfig": "just\ntext"}, "is not a kubeconfig"),
+        ({"kubeconfig": '{"secret": '}, "the kubeconfig given as text is not valid YAML"),
         ({"host": "https://h", "ca_cert": "/no/ca"}, "/no/ca .*does not exist"),
         ({}, "No Kubernetes cluster is configured"),
     ],
@@ -214,6 +270,12 @@ def test_proxy_of_the_environment(monkeypatch, no_proxy, proxy):
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
     assert connection({"host": "https://api.local:6443"})[0].proxy == proxy
+
+
+def test_the_proxy_of_the_system_is_not_asked(monkeypatch):
+    """macOS ends a forked process for that."""
+    monkeypatch.setattr(kubeauth.urllib.request, "getproxies", lambda: {"https": "http://system:3128"})
+    assert connection({"host": "https://api.local:6443"})[0].proxy == ""
 
 
 @pytest.mark.parametrize(

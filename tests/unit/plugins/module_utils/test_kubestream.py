@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -39,3 +39,17 @@ def test_a_silent_command_keeps_its_connection_alive(monkeypatch: pytest.MonkeyP
     assert bytes(out[kubestream.STATUS]) == SUCCESS
     theirs.close()
     stream.close()
+
+
+def test_a_port_that_says_nothing_for_long_keeps_its_connection_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement of CQL may take minutes, and TRUNCATE waits for every node."""
+    monkeypatch.setattr(kubestream, "PING", 0.02)
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(kubestream, "connect", lambda *where: kubestream.Stream(SimpleNamespace(sock=ours)))
+    with kubestream.PodSocket(cast(Any, None), "shop-dc1-r1-0", 9042, "ns") as port:
+        with pytest.raises(TimeoutError):
+            port.receive(1)
+        assert theirs.recv(4096).count(bytes([PING])) >= 3
+        theirs.sendall(bytes([BINARY, 3, 0]) + b"\x52\x23" + bytes([BINARY, 6, 0]) + b"hello")
+        assert port.receive(5) == b"hello"
+    theirs.close()

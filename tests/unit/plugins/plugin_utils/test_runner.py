@@ -12,8 +12,10 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-from ansible.errors import AnsibleActionFail
+import yaml
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils import basic
+from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.cassops.kubernetes.plugins.action.nodetool import ActionModule
 from ansible_collections.cassops.kubernetes.plugins.module_utils import entry
@@ -85,11 +87,13 @@ class Templar:
         return value.replace("{{ where }}", "here") if isinstance(value, str) else value
 
 
-def as_twin(arguments, *, check=False, environment=None, progress=False, **connection):
+def as_twin(arguments, *, check=False, environment=None, progress=False, delegate_to=None, no_log=False, **connection):
     task = SimpleNamespace(
         args=arguments,
         action="cassops.kubernetes.nodetool",
         async_val=0,
+        delegate_to=delegate_to,
+        no_log=no_log,
         check_mode=check,
         diff=False,
         environment=environment,
@@ -180,6 +184,53 @@ def test_progress_is_hidden_by_a_text_too(monkeypatch, said, visible):
     assert as_twin({**WHERE, "command": ["x"]}, progress=said)["told"] is visible
 
 
+def test_an_operation_gets_plain_values(monkeypatch):
+    """Ansible's own texts know where they come from, and YAML writes none of them: C(--diff) does."""
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    seen = []
+    monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: seen.append(params["kubeconfig"]) or {})
+    loaded = DataLoader().load("users: [{name: me, user: {token: secret, days: 1.5, is: true, count: 3, none: }}]")
+    assert type(loaded["users"][0]["name"]) is not str, "a text that is plain already would show nothing"
+    as_twin({**WHERE, "command": ["x"], "kubeconfig": loaded})
+    assert seen == [loaded]
+    assert set(kinds(seen[0])) == {dict, list, str, float, bool, int, type(None)}
+    assert yaml.safe_dump(seen[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ('["shop-dc1-r1-0", "shop-dc1-r1-1"]', ["shop-dc1-r1-0", "shop-dc1-r1-1"]),
+        (' ["shop-dc1-r1-0"]', ["shop-dc1-r1-0"]),
+        ("[]", []),
+        ("shop-dc1-r1-0,shop-dc1-r1-1", ["shop-dc1-r1-0", "shop-dc1-r1-1"]),
+        (["[a]"], ["[a]"]),
+        ("", [""]),
+    ],
+)
+def test_a_list_may_be_json_in_a_text(monkeypatch, given, taken):
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: {"taken": params["nodes"]})
+    assert as_twin({**WHERE, "command": ["x"], "nodes": given})["taken"] == taken
+    monkeypatch.setattr(ActionModule, "_execute_module", lambda self, module_args, **options: module_args)
+    sent = as_twin({**WHERE, "command": ["x"], "nodes": given}, transport="ssh")["nodes"]
+    assert sent in (taken, given)
+    assert not str(sent).strip().startswith('["')
+
+
+@pytest.mark.parametrize("given", ["['shop-dc1-r1-0']", '{"a": 1', "[a, b]"])
+def test_what_begins_like_json_and_is_none_is_refused(given):
+    with pytest.raises(AnsibleActionFail, match="nodes: begins like JSON and cannot be read: "):
+        as_twin({**WHERE, "command": ["x"], "nodes": given})
+
+
+def kinds(value):
+    """The exact types of a value and of all that is in it."""
+    yield type(value)
+    for each in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from kinds(each)
+
+
 def test_wrong_options_in_a_modules_words():
     with pytest.raises(AnsibleActionFail, match=r"Unsupported parameters for .*nodetool\) module: comand"):
         as_twin({**WHERE, "comand": ["x"]})
@@ -193,6 +244,17 @@ def test_another_machine_or_user_gets_the_module(monkeypatch, connection):
     assert as_twin({**WHERE, "command": ["version"]}, **connection) == {"sent": True}
 
 
+@pytest.mark.parametrize("delegate_to", [None, "bastion"])
+def test_a_datacenter_that_is_taken_for_a_machine_is_told(monkeypatch, delegate_to):
+    def unreachable(self, **options):
+        raise AnsibleConnectionFailure("Could not resolve hostname dc1")
+
+    monkeypatch.setattr(ActionModule, "_execute_module", unreachable)
+    with pytest.raises(AnsibleConnectionFailure, match="resolve hostname dc1") as caught:
+        as_twin({**WHERE, "command": ["version"]}, transport="ssh", delegate_to=delegate_to)
+    assert ("ansible_connection: local" in str(caught.value)) is (delegate_to is None)
+
+
 @pytest.mark.parametrize(("connection", "told"), [({"transport": "ssh"}, 0), ({"become": object()}, 1)])
 def test_becoming_another_user_is_told(monkeypatch, connection, told):
     warnings = []
@@ -200,6 +262,46 @@ def test_becoming_another_user_is_told(monkeypatch, connection, told):
     monkeypatch.setattr(ActionModule, "_execute_module", lambda self, **options: {})
     as_twin({**WHERE, "command": ["version"]}, **connection)
     assert [text.endswith("set ansible_become: false.") for text in warnings] == [True] * told
+
+
+@pytest.mark.parametrize("no_log", [False, True])
+def test_a_task_with_no_log_shows_nothing(monkeypatch, no_log):
+    shown = []
+    monkeypatch.setattr(runner, "end_with_controller", lambda: None)
+    monkeypatch.setattr(runner, "Display", lambda: SimpleNamespace(warning=shown.append, verbosity=0))
+    monkeypatch.setattr(runner, "DisplayProgress", lambda name: shown.append)
+    monkeypatch.setattr(runner, "show", shown.append)
+
+    def told(operation, params, ctx):
+        ctx.progress("progress")
+        ctx.display("a report")
+        ctx.warnings.append("a warning")
+        return {}
+
+    monkeypatch.setattr(runner, "execute", told)
+    as_twin({**WHERE, "command": ["x"]}, progress=True, no_log=no_log)
+    assert shown == ([] if no_log else ["progress", "a report", "a warning"])
+
+
+@pytest.mark.parametrize("verbosity", [0, 3])
+def test_an_unforeseen_exception_shows_no_secret(datacenter, monkeypatch, capsys, verbosity):
+    """Libraries quote what they were given, with the line end escaped."""
+    arguments = {**WHERE, "api_key": "very-secret\n", "command": ["version"]}
+
+    def quoting(*arguments, **options):
+        raise ValueError(f"Invalid header value {b'Bearer very-secret' + bytes([10])!r}")
+
+    monkeypatch.setattr(datacenter, "list", quoting)
+    monkeypatch.setattr(runner, "Display", lambda: SimpleNamespace(verbosity=verbosity))
+    monkeypatch.setattr(runner, "DisplayProgress", lambda name: None)
+    module = as_module({**arguments, "_ansible_verbosity": verbosity}, monkeypatch, capsys)
+    twin = as_twin(arguments, progress=True)
+    assert ("quoting" in twin.get("exception", "")) is (verbosity == 3)
+    for result in (twin, module):
+        assert result["failed"] is True
+        assert result["msg"].startswith("ValueError: Invalid header value b'Bearer ********")
+        assert "report it" in result["msg"]
+        assert "very-secret" not in json.dumps(result)
 
 
 def test_progress_is_prefixed_and_throttled(monkeypatch):

@@ -1047,7 +1047,11 @@ def test_nodes_that_cannot_read_a_login_call_none_wrong(deployed: World, monkeyp
 # --- absent -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("confirm", [None, "", "dc2", "shop"])
+def test_absent_takes_the_name_with_its_clusters(deployed: World) -> None:
+    assert deployed.remove(confirm="shop/dc1")["changed"]
+
+
+@pytest.mark.parametrize("confirm", [None, "", "dc2", "shop", "blog/dc1", "shop/"])
 def test_absent_needs_the_name_once_more(deployed: World, confirm: str | None) -> None:
     writes = len(deployed.kube.writes)
     with pytest.raises(CassopsError, match="repeat its name: option confirm"):

@@ -1081,9 +1081,14 @@ def test_a_whole_datacenter_goes_back(world: Restorable) -> None:
 
 
 def test_it_needs_the_datacenters_name(world: Restorable) -> None:
-    with pytest.raises(CassopsError, match="-e restore_confirm=dc1"):
-        world.restore(mode="datacenter")
+    for confirm in ("", "blog/dc1"):
+        with pytest.raises(CassopsError, match="-e restore_confirm=dc1"):
+            world.restore(mode="datacenter", confirm=confirm)
     assert world.events == []
+
+
+def test_the_name_may_have_its_clusters_before_it(world: Restorable) -> None:
+    assert world.restore(mode="datacenter", confirm="shop/dc1")["step"] == "finish"
 
 
 def test_a_restore_leaves_nothing_that_a_later_node_would_read(world: Restorable) -> None:
