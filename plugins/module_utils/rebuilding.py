@@ -9,14 +9,15 @@ by itself. So what was given to whom is noted. When all nodes have a keyspace's 
 joins later gets them from its neighbours.
 
 The note has the moment of the keyspace's last change. One that was taken away from the datacenter and given back has
-missed what was written meanwhile, and is begun anew.
+missed what was written meanwhile, and is begun anew. So is one where a node has gone that had yet to get its rows:
+others have taken over ranges from it then, and lack what it lacked.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import gates, ring
@@ -38,18 +39,40 @@ class Note:
 
     :ivar changed: the moment of the keyspace's last change then (microseconds since 1970); 0 before it is known.
     :ivar done: host ids of the nodes that have its rows; None is all of them.
+    :ivar left: host ids of the nodes that had yet to get them.
+    :ivar source: the datacenter that they come from.
     """
 
     changed: int = 0
     done: frozenset[str] | None = frozenset()
+    left: frozenset[str] = frozenset()
+    source: str = ""
 
     def __str__(self) -> str:
-        return f"{self.changed} {WHOLE if self.done is None else ','.join(sorted(self.done)) or NOBODY}"
+        return f"{self.changed} {WHOLE if self.done is None else listed(self.done)} {listed(self.left)} {self.source}"
 
     def with_node(self, host_id: str, all_nodes: Collection[str]) -> Note:
         """:param all_nodes: host ids of the nodes that there are."""
-        done = (self.done or frozenset()) | {host_id}
-        return Note(self.changed, None if self.done is None or done >= set(all_nodes) else done)
+        done = None if self.done is None else self.done | {host_id}
+        return replace(self, done=done, left=self.left - {host_id}).among(all_nodes)
+
+    def among(self, all_nodes: Collection[str]) -> Note:
+        """What it is worth with the nodes that there are, by their host ids."""
+        if self.done is None:
+            return self
+        nodes = frozenset(all_nodes)
+        done = self.done if self.left <= nodes else frozenset()
+        if done and done >= nodes:
+            return replace(self, done=None, left=frozenset())
+        return replace(self, done=done, left=nodes - done - {""})
+
+
+def listed(host_ids: Iterable[str]) -> str:
+    return ",".join(sorted(host_ids)) or NOBODY
+
+
+def unlisted(text: str) -> frozenset[str]:
+    return frozenset(text.split(",")) - {NOBODY}
 
 
 Notes = Mapping[str, Note]
@@ -60,9 +83,9 @@ def notes(text: str | None) -> dict[str, Note]:
     """What L(text_of) has written. What cannot be read counts as not noted: then it is rebuilt once more."""
     found = {}
     for line in (text or "").splitlines():
-        if match := re.fullmatch(r"(\w+) (\d+) (\S+)", line):
-            names = frozenset(match[3].split(",")) - {NOBODY}
-            found[match[1]] = Note(int(match[2]), None if match[3] == WHOLE else names)
+        if match := re.fullmatch(r"(\w+) (\d+) (\S+) (\S+) (.*)", line):
+            done = None if match[3] == WHOLE else unlisted(match[3])
+            found[match[1]] = Note(int(match[2]), done, unlisted(match[4]), match[5])
     return found
 
 
@@ -71,10 +94,17 @@ def text_of(noted: Notes) -> str | None:
     return "\n".join(f"{name} {note}" for name, note in sorted(noted.items())) or None
 
 
-def of_now(noted: Notes, view: View) -> dict[str, Note]:
-    """Those of keyspaces that have replicas here. Others were taken away, and are begun anew when they come back."""
+def of_now(noted: Notes, view: View, all_nodes: Collection[str]) -> dict[str, Note]:
+    """Those of keyspaces that have replicas here. Others were taken away, and are begun anew when they come back.
+
+    :param all_nodes: host ids of the nodes that there are.
+    """
     known = users(view)
-    return {name: note for name, note in noted.items() if name in known and view.datacenter in factors(known[name])}
+    return {
+        name: note.among(all_nodes)
+        for name, note in noted.items()
+        if name in known and view.datacenter in factors(known[name])
+    }
 
 
 def unfinished(noted: Notes) -> list[str]:
@@ -146,9 +176,10 @@ class Wish:
 
     :ivar here: the datacenter that gets rows.
     :ivar source: the one that has them; empty is the only other one.
-    :ivar keyspaces: only these; empty is all that L(chosen) finds.
+    :ivar keyspaces: only these, and those of C(replication); where both are empty, all that L(chosen) finds.
     :ivar replication: keyspace -> number of replicas here, or its digits.
     :ivar prefix: of the options' names in messages.
+    :ivar again: whatever was done before.
     """
 
     here: str
@@ -156,6 +187,7 @@ class Wish:
     keyspaces: tuple[str, ...] = ()
     replication: Mapping[str, Any] = field(default_factory=dict)
     prefix: str = ""
+    again: bool = False
 
 
 def elsewhere(view: View, here: str) -> list[str]:
@@ -183,11 +215,13 @@ def factors(keyspace: Keyspace) -> dict[str, int]:
     return {name: count for name, count in ring.replication_factors(keyspace.replication).items() if count}
 
 
-def chosen(view: View, wish: Wish) -> list[str]:
-    """The keyspaces to rebuild: those that are named, else all that have replicas here and elsewhere."""
-    known = users(view)
+def chosen(view: View, wish: Wish, noted: Notes) -> list[str]:
+    """The keyspaces to rebuild: those that are named. Where only replications are, also what is not finished; where
+    nothing is, all that have replicas here and elsewhere."""
+    known, begun = users(view), unfinished(noted)
     shared = [name for name, item in known.items() if wish.here in factors(item) and len(factors(item)) > 1]
-    return sorted({*(wish.keyspaces or shared), *wish.replication})
+    unnamed = [name for name in shared if name in begun or not wish.replication]
+    return sorted({*(wish.keyspaces or unnamed), *wish.replication})
 
 
 def changes(view: View, wish: Wish) -> dict[str, dict[str, str]]:
@@ -216,9 +250,37 @@ def is_simple(keyspace: Keyspace) -> bool:
     return "" in ring.replication_factors(keyspace.replication)
 
 
-def refusals(view: View, wish: Wish) -> list[str]:
+def refusals(view: View, wish: Wish, noted: Notes) -> list[str]:
     """Everything that is wrong with what was said."""
-    return [*_source(view, wish), *_names(view, wish), *_numbers(view, wish), *_replicas(view, wish)]
+    return [*_source(view, wish), *_names(view, wish), *_numbers(view, wish), *_replicas(view, wish, noted)]
+
+
+def by_others(view: View, wish: Wish, names: Sequence[str], noted: Notes, theirs: Mapping[str, Notes]) -> list[str]:
+    """Why no rows may come, by what the other datacenters have noted.
+
+    :param names: keyspaces that nodes have yet to get.
+    :param theirs: by datacenter.
+    """
+    origin, known = source(view, wish), users(view)
+    halves = [name for name in unfinished(theirs.get(origin, {})) if name in names]
+    reasons = []
+    if halves:
+        reasons.append(
+            f"{gates.keyspaces_named(halves)}: not all nodes of datacenter {origin} have been given the rows "
+            f"themselves. Run the playbook rebuild for {origin} first, which finishes it, or name another "
+            f"{wish.prefix}source"
+        )
+    # What was begun here on purpose goes on, and what has no replicas here yet serves nobody.
+    serving = [name for name in names if name not in unfinished(noted) and wish.here in factors(known[name])]
+    for other, their in sorted(theirs.items()):
+        gave = [name for name in serving if name in their and their[name].source == wish.here]
+        if gave and not wish.again:
+            reasons.append(
+                f"{gates.keyspaces_named(gave)}: streamed from datacenter {wish.here} to {other} before, so "
+                f"{wish.here} is the one that has the rows. Name the datacenter that lacks them; if it is {wish.here} "
+                f"that has lost them since, say {wish.prefix}again=true"
+            )
+    return reasons
 
 
 def _source(view: View, wish: Wish) -> list[str]:
@@ -274,11 +336,11 @@ def _numbers(view: View, wish: Wish) -> list[str]:
     return reasons
 
 
-def _replicas(view: View, wish: Wish) -> list[str]:
+def _replicas(view: View, wish: Wish, noted: Notes) -> list[str]:
     """Keyspaces that cannot be got, or have nowhere to go."""
     known, origin = users(view), source(view, wish)
     reasons = []
-    for name in chosen(view, wish):
+    for name in chosen(view, wish, noted):
         if name not in known or is_simple(known[name]):
             continue
         have = factors(known[name])

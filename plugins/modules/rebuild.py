@@ -16,7 +16,9 @@ description:
     datacenter.
   - It can give the keyspaces their replicas first (O(replication)).
   - What was done is noted in the ledger, so a run that was killed is finished by the next, and what all nodes have is
-    not streamed again. A keyspace whose replication was changed since, by a person as well, is begun anew.
+    not streamed again. A keyspace whose replication was changed since, by a person as well, is begun anew; so is one
+    where a node has gone that had yet to get its rows.
+  - It refuses to stream from a datacenter that has yet to get rows itself, and back into one that gave them.
   - Before each node it waits until all nodes of all datacenters are up, with one schema and one line of Cassandra, and
     nothing is streamed or repaired. What would not fit on the volumes is refused before anything is changed.
   - A rebuild streams from one replica, and a row may be on two others. So M(cassops.kubernetes.repair) in all
@@ -50,8 +52,9 @@ options:
     type: str
   keyspaces:
     description:
-      - Only these keyspaces, and those of O(replication). Default is all of the users' that have replicas in this
-        datacenter and in another one.
+      - Only these keyspaces, and those of O(replication). Default is those of O(replication) and what an earlier run
+        has not finished; without O(replication) all of the users' that have replicas in this datacenter and in another
+        one.
     type: list
     elements: str
     default: []
@@ -65,7 +68,8 @@ options:
     default: {}
   again:
     description:
-      - Stream all of it once more, whatever was done before. After a run of this that was killed, leave it out.
+      - Stream all of it once more, whatever was done before; also into a datacenter that others got the rows from.
+        After a run of this that was killed, leave it out.
     type: bool
     default: false
   ignore:

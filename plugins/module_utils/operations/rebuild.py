@@ -29,8 +29,8 @@ from ..ledger import ledger_name
 from ..observe import attempt, logged_in
 from ..rebuilding import Changed, Note, Part, Wish
 from ..view import View
-from . import repairing, superuser
-from .cluster import CLUSTER, Cluster, Sight
+from . import departed, repairing, superuser
+from .cluster import CLUSTER, Cluster, Place, Sight
 from .streaming import VERB_LIMIT, Stream
 from .waiting import GATES_LIMIT, in_background, until, wait_for
 
@@ -63,11 +63,18 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     :raises SpecError: what was said cannot be done, with every reason.
     :raises Failed: it was begun and could not be finished; the next run goes on.
     """
-    rebuild = Rebuild(Cluster(params, ctx), params, ctx)
-    rebuild.refuse_room(of_who_answers=True)
+    cluster = Cluster(params, ctx)
+    try:
+        rebuild = Rebuild(cluster, params, ctx)
+        rebuild.refuse_room(of_who_answers=True)
+    except SpecError:
+        if not ctx.check_mode:
+            # The refusal says more than why this cannot be.
+            attempt(partial(forget_gone, cluster))
+        raise
     if ctx.check_mode:
         return rebuild.result()
-    with rebuild.cluster.locked():
+    with cluster.locked():
         try:
             rebuild.run()
         except CassopsError as error:
@@ -99,9 +106,11 @@ class Seen:
     @property
     def nodes(self) -> list[tuple[str, str]]:
         """Pods and host ids of the datacenter."""
-        # A node that has replaced itself is another one than the ledger knows.
-        told = {pod: seen.own.host_id for pod, seen in self.sight.view.observations.items()}
-        return [(node.pod, told.get(node.pod) or node.host_id or "") for node in self.sight.view.nodes]
+        return nodes_of(self.sight)
+
+    @property
+    def host_ids(self) -> list[str]:
+        return [host_id for _pod, host_id in self.nodes]
 
     @property
     def due(self) -> list[Part]:
@@ -123,12 +132,15 @@ class Rebuild:
             tuple(params["keyspaces"]),
             params["replication"],
             params["option_prefix"],
+            params["again"],
         )
         # Whether what is noted of these keyspaces counts.
         self.counts = not params["again"]
         self.altered: list[str] = []
         self.rebuilt: list[dict[str, Any]] = []
         self.seen = self.look()
+        # Also what is finished on the way: a repair comes behind all of it.
+        self.names = self.seen.names
         self.source = rebuilding.source(self.seen.view, self.wish)
         # Before and after.
         known = rebuilding.users(self.seen.view)
@@ -137,7 +149,8 @@ class Rebuild:
 
     def run(self) -> None:
         self.seen = self.look()
-        self.write(self.seen.noted)
+        if self.counts:
+            self.write(self.seen.noted)
         if not self.seen.due:
             return
         self.wait_for_rebuilds()
@@ -164,14 +177,20 @@ class Rebuild:
         view = sight.view.joined(sight.others)
         if not sight.view.observations:
             raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(sight.view))}")
-        reasons = rebuilding.refusals(view, self.wish)
+        noted = of_now(self.cluster, sight)
+        reasons = rebuilding.refusals(view, self.wish, noted)
         if reasons:
             raise SpecError(reasons)
         changed = changed or self.moments(min(sight.view.observations))
-        names = tuple(name for name in rebuilding.chosen(view, self.wish) if name in changed)
-        noted = rebuilding.of_now(rebuilding.notes(noted_in(sight.found.get("ConfigMap", self.ledger_name))), view)
+        names = tuple(name for name in rebuilding.chosen(view, self.wish, noted) if name in changed)
         told = {name: note for name, note in noted.items() if self.counts or name not in names}
-        return Seen(sight, told, names, rebuilding.changes(view, self.wish), changed)
+        seen = Seen(sight, told, names, rebuilding.changes(view, self.wish), changed)
+        due = sorted({part.keyspace for part in seen.due})
+        theirs = {place.datacenter: rebuilding.notes(noted_in(place)) for place in self.cluster.peers if due}
+        reasons = rebuilding.by_others(view, self.wish, due, noted, theirs)
+        if reasons:
+            raise SpecError(reasons)
+        return seen
 
     def moments(self, pod: str) -> dict[str, Changed]:
         """Keyspace -> when it was changed last, in the word of a node."""
@@ -188,10 +207,6 @@ class Rebuild:
 
     def session(self, pod: str) -> Any:
         return logged_in(self.cluster.kube, pod, self.cluster.own.credentials, ASK_LIMIT)
-
-    @property
-    def ledger_name(self) -> str:
-        return ledger_name(self.cluster.name, self.cluster.own.datacenter)
 
     # May it be?
 
@@ -241,7 +256,7 @@ class Rebuild:
         That is noted first: where a run is killed between the two, C(status) tells of replicas without rows.
         """
         begun = sorted({part.keyspace for part in self.seen.due if self.is_anew(part.keyspace)})
-        self.write({**self.seen.noted, **dict.fromkeys(begun, Note())})
+        self.write({**self.seen.noted, **dict.fromkeys(begun, self.begun())})
         self.counts = True
         if self.seen.changes:
             with self.session(min(self.seen.sight.view.observations)) as session:
@@ -253,8 +268,12 @@ class Rebuild:
                     self.altered.append(statement)
             self.open_gates("rows come")
         self.seen = self.look()
-        since = {name: Note(self.seen.changed[name].at) for name in begun if name in self.seen.changed}
+        since = {name: self.begun(self.seen.changed[name].at) for name in begun if name in self.seen.changed}
         self.write({**self.seen.noted, **since})
+
+    def begun(self, changed: int = 0) -> Note:
+        """:param changed: when the keyspace was changed last."""
+        return Note(changed, source=self.source).among(self.seen.host_ids)
 
     def is_anew(self, keyspace: str) -> bool:
         """Whether what is noted of it, if anything, does not count any more."""
@@ -270,11 +289,10 @@ class Rebuild:
         self.stream(part, words)
         seconds = round(time.monotonic() - began, 1)
         self.rebuilt.append({"node": part.pod, "keyspace": part.keyspace, "seconds": seconds})
-        # Another node may have been replaced meanwhile, and lack what it has streamed from.
+        # Another node may have gone meanwhile, or been replaced, and lack what it has streamed from.
+        note = self.seen.noted.get(part.keyspace) or self.begun(self.seen.changed[part.keyspace].at)
         self.seen = self.look(self.seen.changed)
-        note = self.seen.noted.get(part.keyspace) or Note(self.seen.changed[part.keyspace].at)
-        everybody = [host_id for _pod, host_id in self.seen.nodes]
-        self.write({**self.seen.noted, part.keyspace: note.with_node(part.host_id, everybody)})
+        self.write({**self.seen.noted, part.keyspace: note.with_node(part.host_id, self.seen.host_ids)})
 
     def stream(self, part: Part, words: str) -> None:
         """As often as it takes: Cassandra goes on with a rebuild when nobody listens any more, and nobody tells how it
@@ -371,12 +389,7 @@ class Rebuild:
             self.wait_idle(pod, "done with the rebuild that works on it", lambda: None)
 
     def write(self, noted: Mapping[str, Note]) -> None:
-        """Note it, where that differs from what is noted."""
-        text = rebuilding.text_of(noted)
-        if text != noted_in(self.cluster.kube.get("ConfigMap", self.ledger_name)):
-            self.cluster.check()
-            patch = {"metadata": {"annotations": {rebuilding.REBUILT: text}}}
-            self.cluster.kube.patch("ConfigMap", self.ledger_name, patch)
+        write(self.cluster, noted)
         self.seen = replace(self.seen, noted=noted)
 
     # For people
@@ -391,7 +404,7 @@ class Rebuild:
         result: dict[str, Any] = {
             "changed": bool(altered or self.rebuilt or (self.ctx.check_mode and left)),
             "source": self.source,
-            "keyspaces": list(self.seen.names),
+            "keyspaces": sorted({*self.names, *self.seen.names}),
             "altered": altered,
             "rebuilt": self.rebuilt,
             "due": [{"node": part.pod, "keyspace": part.keyspace} for part in left],
@@ -407,11 +420,43 @@ class Rebuild:
         return any((each["node"], each["keyspace"]) == (part.pod, part.keyspace) for each in self.rebuilt)
 
 
-def noted_in(ledger: Mapping[str, Any] | None) -> str | None:
+def nodes_of(sight: Sight) -> list[tuple[str, str]]:
+    """Pods and host ids of the datacenter."""
+    # A node that has replaced itself is another one than the ledger knows.
+    told = {pod: seen.own.host_id for pod, seen in sight.view.observations.items()}
+    return [(node.pod, told.get(node.pod) or node.host_id or "") for node in sight.view.nodes]
+
+
+def of_now(cluster: Cluster, sight: Sight) -> dict[str, Note]:
+    """What is noted and counts, with the nodes and keyspaces that there are."""
+    noted = rebuilding.notes(departed.noted(cluster.own, sight.found, rebuilding.REBUILT))
+    return rebuilding.of_now(noted, sight.view, [host_id for _pod, host_id in nodes_of(sight)])
+
+
+def noted_in(place: Place) -> str | None:
     """What the ledger's ConfigMap has noted."""
-    metadata = (ledger or {}).get("metadata", {})
+    metadata = (place.kube.get("ConfigMap", ledger_name(place.cluster, place.datacenter)) or {}).get("metadata", {})
     text: str | None = (metadata.get("annotations") or {}).get(rebuilding.REBUILT)
     return text
+
+
+def write(cluster: Cluster, noted: Mapping[str, Note]) -> None:
+    """Note it, where that differs from what is noted."""
+    own, text = cluster.own, rebuilding.text_of(noted)
+    if text != noted_in(own):
+        cluster.check()
+        patch = {"metadata": {"annotations": {rebuilding.REBUILT: text}}}
+        own.kube.patch("ConfigMap", ledger_name(own.cluster, own.datacenter), patch)
+
+
+def forget_gone(cluster: Cluster) -> None:
+    """What is noted of keyspaces that are gone goes also where nothing can be rebuilt: no run would finish it."""
+    if not noted_in(cluster.own):
+        return
+    with cluster.locked():
+        sight = cluster.ask_all(cluster.look())
+        if sight.view.observations:
+            write(cluster, of_now(cluster, sight))
 
 
 def statement_of(keyspace: str, replication: Mapping[str, str]) -> str:

@@ -214,8 +214,6 @@ def test_what_was_rebuilt_is_repaired_in_all_datacenters_of_its_cluster(
 
 @pytest.mark.parametrize("repair", [True, False])
 def test_the_role_tells_the_playbook_where_to_repair(tmp_path: Path, repair: bool) -> None:
-    """Without Kubernetes: what the module would have told is given."""
-    tasks = yaml.safe_load((ROOT / "roles/rebuild/tasks/main.yml").read_text())
     done = {"node": "shop-dc2-r1-0", "keyspace": "orders", "seconds": 3.4}
     result = {
         "keyspaces": ["orders"],
@@ -225,15 +223,32 @@ def test_the_role_tells_the_playbook_where_to_repair(tmp_path: Path, repair: boo
         "due": [],
         "left_out": ["old"],
     }
+    told = told_by_the_role(tmp_path, result, rebuild_repair=repair)
+    assert f"to repair: {'dc1,dc2' if repair else ''}." in told
+    assert "dc2: every node has the rows of orders, as one replica in dc1 had them (3 s)." in told
+    assert "No replicas here, so left as they are: old. rebuild_replication gives them some." in told
+    assert ("their repair in dc1, dc2, by the playbook rebuild itself" in told) is repair
+
+
+@pytest.mark.parametrize(("altered", "turns"), [([], "dc1,dc2"), (["ALTER KEYSPACE orders"], "")])
+def test_check_mode_repairs_nothing_of_what_has_no_replicas_yet_for_a_rebuild(
+    tmp_path: Path, altered: list[str], turns: str
+) -> None:
+    due = [{"node": "shop-dc2-r1-0", "keyspace": "orders"}]
+    result = {"keyspaces": ["orders"], "source": "dc1", "rebuilt": [], "altered": altered, "due": due, "left_out": []}
+    told = told_by_the_role(tmp_path, result, "--check", rebuild_repair=True)
+    assert f"to repair: {turns}." in told
+    assert ("What would come next: their repair, in all datacenters of the cluster. --check" in told) is bool(altered)
+
+
+def told_by_the_role(tmp_path: Path, result: dict[str, Any], *options: str, **variables: Any) -> str:
+    """Without Kubernetes: what the module would have told is given."""
+    tasks = yaml.safe_load((ROOT / "roles/rebuild/tasks/main.yml").read_text())
     tasks[1] = {"ansible.builtin.set_fact": {"rebuild_result": result}}
     tasks[-1]["ansible.builtin.debug"]["msg"] = (
         f"{{{{ lookup('ansible.builtin.template', '{ROOT}/roles/rebuild/templates/summary.j2').splitlines() }}}}"
     )
     show = {"ansible.builtin.debug": {"msg": "to repair: {{ rebuild_cluster_hosts | join(',') }}."}}
-    play = {"hosts": "dc2", "gather_facts": False, "vars": {"rebuild_repair": repair}, "tasks": [*tasks, show]}
+    play = {"hosts": "dc2", "gather_facts": False, "vars": variables, "tasks": [*tasks, show]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    told = played(tmp_path, tmp_path / "play.yml")
-    assert f"to repair: {'dc1,dc2' if repair else ''}." in told
-    assert "dc2: every node has the rows of orders, as one replica in dc1 had them (3 s)." in told
-    assert "No replicas here, so left as they are: old. rebuild_replication gives them some." in told
-    assert ("their repair in dc1, dc2, by the playbook rebuild itself" in told) is repair
+    return played(tmp_path, tmp_path / "play.yml", *options)

@@ -23,20 +23,23 @@ SIMPLE = "org.apache.cassandra.locator.SimpleStrategy"
 MIB = 2**20
 NODES = [("x1-0", "host-1"), ("x2-0", "host-2"), ("x3-0", "host-3")]
 
+HOST_IDS = st.frozensets(st.uuids().map(str), max_size=3)
+HOSTS = [host_id for _pod, host_id in NODES]
+
 # --- notes ------------------------------------------------------------------------------------------------------------
 
 
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z_]\w{0,9}", fullmatch=True).filter(str.isascii),
-        st.builds(Note, st.integers(0, 2**60), st.none() | st.frozensets(st.uuids().map(str), max_size=3)),
+        st.builds(Note, st.integers(0, 2**60), st.none() | HOST_IDS, HOST_IDS, st.sampled_from(["dc1", "DC 1", ""])),
     )
 )
 def test_what_is_noted_is_read_again(noted: dict[str, Note]) -> None:
     assert rebuilding.notes(rebuilding.text_of(noted)) == noted
 
 
-@pytest.mark.parametrize("text", [None, "", "shop", "shop soon all", "shop 5"])
+@pytest.mark.parametrize("text", [None, "", "shop", "shop soon all - dc1", "shop 5 all"])
 def test_what_cannot_be_read_is_not_noted(text: str | None) -> None:
     assert rebuilding.notes(text) == {}
 
@@ -46,17 +49,47 @@ def test_no_notes_are_no_annotation() -> None:
 
 
 def test_a_keyspace_is_whole_when_all_nodes_have_it() -> None:
-    note = Note(5)
-    for _pod, host_id in NODES[:2]:
-        note = note.with_node(host_id, [host_id for _pod, host_id in NODES])
-    assert note.done == {"host-1", "host-2"}
+    note = Note(5, source="dc1")
+    for host_id in HOSTS[:2]:
+        note = note.with_node(host_id, HOSTS)
+    assert (note.done, note.left) == ({"host-1", "host-2"}, {"host-3"})
     assert rebuilding.unfinished({"shop": note, "billing": Note(5, None)}) == ["shop"]
-    assert note.with_node("host-3", [host_id for _pod, host_id in NODES]) == Note(5, None)
+    assert note.with_node("host-3", HOSTS) == Note(5, None, source="dc1")
 
 
 def test_one_that_was_replaced_meanwhile_keeps_it_from_being_whole() -> None:
-    note = Note(5, frozenset({"host-1", "host-2"})).with_node("host-3", ["host-9", "host-2", "host-3"])
-    assert note.done == {"host-1", "host-2", "host-3"}
+    note = Note(5, frozenset(HOSTS[:2]), frozenset(HOSTS[2:])).with_node("host-3", ["host-9", "host-2", "host-3"])
+    assert (note.done, note.left) == (frozenset(HOSTS), {"host-9"})
+
+
+HALF = Note(5, frozenset(HOSTS[:2]), frozenset(HOSTS[2:]))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "done", "left"),
+    [
+        pytest.param(HOSTS, HOSTS[:2], HOSTS[2:], id="the same"),
+        pytest.param([*HOSTS, "host-4"], HOSTS[:2], ["host-3", "host-4"], id="one has joined"),
+        pytest.param(HOSTS[1:], HOSTS[:2], HOSTS[2:], id="one that had the rows has gone"),
+        pytest.param(HOSTS[:2], [], HOSTS[:2], id="one that had none has gone"),
+        pytest.param([*HOSTS[:2], "host-4"], [], [*HOSTS[:2], "host-4"], id="one that had none was replaced"),
+        pytest.param([*HOSTS, ""], HOSTS[:2], HOSTS[2:], id="of one nobody knows the host id"),
+    ],
+)
+def test_who_goes_without_rows_hands_on_what_it_lacks(nodes: list[str], done: list[str], left: list[str]) -> None:
+    assert HALF.among(nodes) == Note(5, frozenset(done), frozenset(left))
+
+
+def test_a_node_is_not_done_where_another_went_without_rows_meanwhile() -> None:
+    assert HALF.with_node("host-3", [*HOSTS[:2], "host-3"]).done is None
+    four = HALF.among([*HOSTS, "host-4"])
+    assert four.with_node("host-3", HOSTS) == Note(5, frozenset(), frozenset(HOSTS))
+
+
+def test_it_is_whole_when_all_that_there_are_have_the_rows() -> None:
+    assert replace(HALF, left=frozenset()).among(HOSTS[:2]) == Note(5, None)
+    assert Note(5).among([]) == Note(5)
+    assert Note(5, None).among(HOSTS) == Note(5, None)
 
 
 # --- due --------------------------------------------------------------------------------------------------------------
@@ -130,7 +163,7 @@ BOTH = {"shop": {"class": NTS, "dc1": "3", "dc2": "3"}}
 
 def told(known: Mapping[str, Mapping[str, str]], third: bool = False, **wish: Any) -> list[str]:
     view = scene(known, third=third).cluster
-    return rebuilding.refusals(view, Wish("dc1", prefix="rebuild_", **wish))
+    return rebuilding.refusals(view, Wish("dc1", prefix="rebuild_", **wish), {})
 
 
 @pytest.mark.parametrize(
@@ -192,8 +225,45 @@ def test_of_several_datacenters_one_is_named() -> None:
 
 def test_the_only_datacenter_has_nobody_to_ask() -> None:
     view = replace(whole(), keyspaces=(Keyspace("shop", {"class": NTS, "dc1": "3"}),))
-    (reason,) = rebuilding.refusals(view, Wish("dc1"))
+    (reason,) = rebuilding.refusals(view, Wish("dc1"), {})
     assert reason == "datacenter dc1 is the only one of its cluster: nobody else has rows to give"
+
+
+# --- what other datacenters have noted --------------------------------------------------------------------------------
+
+
+def by_others(theirs: Note, noted: rebuilding.Notes, known: Mapping[str, Mapping[str, str]], **wish: Any) -> list[str]:
+    view = scene(known).cluster
+    asked = Wish("dc1", prefix="rebuild_", **wish)
+    return rebuilding.by_others(view, asked, ["shop"], noted, {"dc2": {"shop": theirs}})
+
+
+GIVEN_BY_US = Note(5, None, source="dc1")
+
+
+def test_nothing_is_streamed_back_into_the_datacenter_that_gave_it() -> None:
+    (reason,) = by_others(GIVEN_BY_US, {}, BOTH)
+    assert reason == (
+        "keyspace shop: streamed from datacenter dc1 to dc2 before, so dc1 is the one that has the rows. Name the "
+        "datacenter that lacks them; if it is dc1 that has lost them since, say rebuild_again=true"
+    )
+    assert by_others(GIVEN_BY_US, {"shop": Note(4, None, source="dc2")}, BOTH) == [reason]
+
+
+def test_it_may_be_where_somebody_says_so_or_has_begun_it_or_it_has_no_replicas() -> None:
+    assert by_others(GIVEN_BY_US, {}, BOTH, again=True) == []
+    assert by_others(GIVEN_BY_US, {"shop": Note(5, source="dc2")}, BOTH) == []
+    assert by_others(GIVEN_BY_US, {}, SHOP, replication={"shop": 3}) == []
+    assert by_others(replace(GIVEN_BY_US, source="dc3"), {}, BOTH) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_who_lacks_rows_has_none_to_give(again: bool) -> None:
+    (reason,) = by_others(Note(5, frozenset({"host-7"}), source="dc3"), {}, BOTH, again=again)
+    assert reason == (
+        "keyspace shop: not all nodes of datacenter dc2 have been given the rows themselves. Run the playbook rebuild "
+        "for dc2 first, which finishes it, or name another rebuild_source"
+    )
 
 
 # --- what is chosen ---------------------------------------------------------------------------------------------------
@@ -209,7 +279,7 @@ MIXED = {
 
 def test_what_both_have_is_rebuilt() -> None:
     view = scene(MIXED).cluster
-    assert rebuilding.chosen(view, Wish("dc1")) == ["shop"]
+    assert rebuilding.chosen(view, Wish("dc1"), {}) == ["shop"]
     assert rebuilding.left_out(view, Wish("dc1")) == ["theirs"]
     (warning,) = rebuilding.warnings(view, ["shop"])
     assert warning.startswith("keyspace old: left alone, not of NetworkTopologyStrategy")
@@ -217,14 +287,31 @@ def test_what_both_have_is_rebuilt() -> None:
 
 def test_what_gets_replicas_is_rebuilt_too() -> None:
     view, wish = scene(MIXED).cluster, Wish("dc1", replication={"theirs": "2", "shop": 3})
-    assert rebuilding.chosen(view, wish) == ["shop", "theirs"]
+    assert rebuilding.chosen(view, wish, {}) == ["shop", "theirs"]
     assert rebuilding.changes(view, wish) == {"theirs": {"class": "NetworkTopologyStrategy", "dc2": "3", "dc1": "2"}}
     assert rebuilding.left_out(view, wish) == []
 
 
+@pytest.mark.parametrize(
+    ("note", "keyspaces", "chosen"),
+    [
+        (None, (), ["theirs"]),
+        (Note(5, None), (), ["theirs"]),
+        (HALF, (), ["shop", "theirs"]),
+        (HALF, ("mine",), ["mine", "theirs"]),
+    ],
+)
+def test_what_nobody_has_spoken_of_is_left_alone_unless_it_is_half_done(
+    note: Note | None, keyspaces: tuple[str, ...], chosen: list[str]
+) -> None:
+    wish = Wish("dc1", keyspaces=keyspaces, replication={"theirs": 2})
+    noted = {name: note for name in ("shop", "mine") if note}
+    assert rebuilding.chosen(scene(MIXED).cluster, wish, noted) == chosen
+
+
 def test_notes_of_keyspaces_that_were_taken_away_are_dropped() -> None:
-    noted = {name: Note(5, None) for name in ("shop", "theirs", "gone")}
-    assert set(rebuilding.of_now(noted, scene(MIXED).cluster)) == {"shop"}
+    noted = dict.fromkeys(("shop", "theirs", "gone"), HALF)
+    assert rebuilding.of_now(noted, scene(MIXED).cluster, HOSTS) == {"shop": HALF}
 
 
 # --- room -------------------------------------------------------------------------------------------------------------

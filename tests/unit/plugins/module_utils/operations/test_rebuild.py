@@ -81,6 +81,14 @@ class Two(Scaling):
         annotations: dict[str, str] = self.far.one("ConfigMap", "shop-dc2-ledger")["metadata"].get("annotations", {})
         return annotations.get(NOTE, "")
 
+    def put_note(self, text: str | None, datacenter: str = "dc2") -> None:
+        kube = self.far if datacenter == "dc2" else self.kube
+        kube.patch("ConfigMap", f"shop-{datacenter}-ledger", {"metadata": {"annotations": {NOTE: text}}})
+
+    @property
+    def host_ids(self) -> list[str]:
+        return [self.ring.members[pod].host_id for pod in NODES]
+
     def streamed(self) -> list[tuple[str, str]]:
         """What was begun, in this order."""
         return [(pod, verb[2]) for pod, verb in self.ring.nodetool if verb[0] == "rebuild"]
@@ -164,7 +172,7 @@ def test_a_keyspace_gets_replicas_and_their_rows_once(world: Two) -> None:
     assert world.ring.replication["shop"] == {"class": NTS, "dc1": "3", "dc2": "2"}
     assert world.streamed() == [(pod, "shop") for pod in NODES]
     assert ("shop-dc2-r1-0", ("rebuild", "-ks", "shop", "--", "dc1")) in world.ring.nodetool
-    assert world.note() == f"shop {MADE + 1} all"
+    assert world.note() == f"shop {MADE + 1} all - dc1"
     again = world.rebuild(**GIVEN)
     assert (again["changed"], again["due"], again["altered"]) == (False, [], [])
     assert world.rebuild(check=True, **GIVEN)["changed"] is False
@@ -231,16 +239,64 @@ def test_once_more_if_asked(world: Two) -> None:
     assert world.rebuild()["changed"] is False
 
 
+def test_once_more_forgets_nothing_before_it_begins(world: Two) -> None:
+    """A run that is killed while it waits leaves what was noted, and what status tells of it."""
+    world.alter(dc1="3", dc2="2")
+    half = f"shop {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1"
+    world.put_note(half)
+    world.ring.down.add("shop-dc1-r3-0")
+    with pytest.raises(Failed):
+        world.rebuild(again=True, gate_timeout=0)
+    assert world.note() == half
+
+
 def test_a_node_that_takes_a_place_half_way_gets_its_rows(world: Two) -> None:
     world.alter(dc1="3", dc2="2")
-    host_ids = [world.ring.members[pod].host_id for pod in NODES]
-    world.far.patch(
-        "ConfigMap",
-        "shop-dc2-ledger",
-        {"metadata": {"annotations": {NOTE: f"shop {MADE + 1} gone,{host_ids[0]}"}}},
-    )
+    world.put_note(f"shop {MADE + 1} gone,{world.host_ids[0]} - dc1")
     assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES[1:]
-    assert world.note() == f"shop {MADE + 1} all"
+    assert world.note() == f"shop {MADE + 1} all - dc1"
+
+
+def test_a_node_that_goes_half_way_without_rows_hands_on_what_it_lacks(world: Two) -> None:
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {','.join(sorted(world.host_ids))} gone dc1")
+    assert [each["node"] for each in world.rebuild(check=True)["due"]] == NODES
+    assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES
+    assert world.note() == f"shop {MADE + 1} all - dc1"
+
+
+def test_one_that_goes_while_another_gets_rows_hands_on_what_it_lacks(world: Two) -> None:
+    """The first was given its rows before it took over the ranges of the one that has gone."""
+    world.alter(dc1="3", dc2="2")
+    real, ring = world.ring.rebuild, world.ring
+
+    def goes(pod: str, keyspace: str, source: str) -> None:
+        real(pod, keyspace, source)
+        if len(world.streamed()) == 1:
+            ring.members[NODES[1]].host_id = "another"
+
+    ring.rebuild = goes  # type: ignore[method-assign]
+    world.rebuild()
+    assert world.streamed() == [(pod, "shop") for pod in (NODES[0], *NODES)]
+    assert world.note().endswith(" all - dc1")
+
+
+def test_what_all_that_there_are_have_is_whole(world: Two) -> None:
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {','.join([*world.host_ids, 'gone'])} - dc1")
+    assert world.rebuild()["changed"] is False
+    assert world.note() == f"shop {MADE + 1} all - dc1"
+
+
+def test_what_gets_replicas_and_what_is_half_done_and_no_more(world: Two) -> None:
+    """All of it is told in the end: a repair comes behind."""
+    for name in ("half", "serving"):
+        world.alter(name, dc1="3", dc2="2")
+        world.ring.tables.append((name, 864000))
+    world.put_note(f"half {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1")
+    assert world.rebuild(check=True, **GIVEN)["keyspaces"] == ["half", "shop"]
+    assert world.rebuild(**GIVEN)["keyspaces"] == ["half", "shop"]
+    assert world.streamed() == [(NODES[1], "half"), *((pod, "shop") for pod in NODES)]
 
 
 def test_one_keyspace_is_whole_before_the_next_is_begun(world: Two) -> None:
@@ -280,6 +336,50 @@ def refused(world: Two, kind: type[Exception], words: str, **changes: Any) -> No
 def test_what_cannot_be_is_told_all_at_once(world: Two) -> None:
     words = r"rebuild_source: got dc9(.|\n)*rebuild_replication\.shop: got 3 replicas, and datacenter dc2 has 2 nodes"
     refused(world, SpecError, words, source="dc9", replication={"shop": 3})
+
+
+def back(world: Two, **changes: Any) -> dict[str, Any]:
+    """For the datacenter that has the rows."""
+    return world.run(rebuild, peers=[{"datacenter": "dc2", "namespace": "far"}], option_prefix="rebuild_", **changes)
+
+
+def test_nothing_is_streamed_back_by_mistake(world: Two) -> None:
+    world.rebuild(**GIVEN)
+    world.ring.nodetool.clear()
+    with pytest.raises(SpecError, match="keyspace shop: streamed from datacenter dc1 to dc2 before"):
+        back(world)
+    assert world.streamed() == []
+    assert len(back(world, again=True)["rebuilt"]) == 3
+    assert back(world)["changed"] is False, "what was done on purpose needs nothing any more"
+
+
+def test_what_was_begun_on_purpose_goes_on(world: Two) -> None:
+    world.rebuild(**GIVEN)
+    assert world.killed_at(5, lambda: back(world, again=True))
+    assert back(world)["changed"] is True
+    assert back(world)["changed"] is False
+
+
+def test_a_datacenter_that_lacks_rows_gives_none(world: Two) -> None:
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} - - dc3", "dc1")
+    words = "keyspace shop: not all nodes of datacenter dc1 have been given the rows themselves"
+    refused(world, SpecError, words)
+    refused(world, SpecError, words, again=True)
+    world.put_note(f"shop {MADE + 1} all - dc3", "dc1")
+    assert len(world.rebuild()["rebuilt"]) == 2
+
+
+def test_what_is_noted_of_a_dropped_keyspace_goes_although_nobody_has_rows_any_more(world: Two) -> None:
+    world.alter(dc1="3", dc2="2")
+    noted = f"gone {MADE} - - dc1\nshop {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1"
+    world.put_note(noted)
+    for pod in [pod for pod, member in world.ring.members.items() if member.datacenter == "dc1"]:
+        del world.ring.members[pod]
+    for check, left in ((True, noted), (False, noted.splitlines()[1])):
+        with pytest.raises(SpecError, match="datacenter dc2 is the only one of its cluster"):
+            world.rebuild(check=check, peers=[])
+        assert world.note() == left
 
 
 def test_what_does_not_fit_is_refused_with_the_numbers(world: Two) -> None:
@@ -432,7 +532,7 @@ def test_a_node_that_was_replaced_meanwhile_keeps_the_keyspace_from_being_whole(
     ring.rebuild = replaced  # type: ignore[method-assign]
     world.rebuild()
     assert world.streamed() == [(pod, "shop") for pod in (*NODES, NODES[0])]
-    assert world.note().endswith(" all")
+    assert world.note().endswith(" all - dc1")
 
 
 def test_killed_before_any_write(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +551,7 @@ def test_killed_before_any_write(monkeypatch: pytest.MonkeyPatch) -> None:
         world.ring.written["shop"] = world.ring.replicated["shop"]
         world.rebuild(**GIVEN)
         world.assert_rows("shop")
-        assert world.note().endswith(" all")
+        assert world.note().endswith(" all - dc1")
         assert world.rebuild(**GIVEN)["changed"] is False
     else:
         pytest.fail("the run never ends")
