@@ -67,11 +67,8 @@ class TaggedText(str):
     """As Ansible gives texts since 2.19; before, such as AnsibleUnicode."""
 
 
-class UnsafeText(str):
-    """As ansible-core before 2.19 gives what comes out of a vault or a lookup: it stays what it is."""
-
-    def __str__(self):
-        return self
+# As ansible-core before 2.19 gives what comes out of a vault or a lookup: it stays what it is.
+UnsafeText = type("UnsafeText", (str,), {"__str__": lambda self: self})
 
 
 class VaultedText:

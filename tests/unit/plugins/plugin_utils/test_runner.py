@@ -190,7 +190,7 @@ def test_an_operation_gets_plain_values(monkeypatch):
     seen = []
     monkeypatch.setattr(runner, "execute", lambda operation, params, ctx: seen.append(params["kubeconfig"]) or {})
     loaded = DataLoader().load("users: [{name: me, user: {token: secret, days: 1.5, is: true, count: 3, none: }}]")
-    assert type(loaded["users"][0]["name"]) is not str, "a text that is plain already would show nothing"
+    assert loaded["users"][0]["name"].__class__ is not str, "a text that is plain already would show nothing"
     as_twin({**WHERE, "command": ["x"], "kubeconfig": loaded})
     assert seen == [loaded]
     assert set(kinds(seen[0])) == {dict, list, str, float, bool, int, type(None)}

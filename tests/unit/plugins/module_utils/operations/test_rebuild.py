@@ -314,7 +314,9 @@ def test_status_tells_what_is_half_done(world: Two, monkeypatch: pytest.MonkeyPa
 
     world.alter(dc1="3", dc2="2")
     assert told() == []
-    monkeypatch.setattr(rebuild.Rebuild, "stream", lambda self, part, words: (_ for _ in ()).throw(Killed("here")))
+    monkeypatch.setattr(
+        rebuild.Rebuild, "stream", lambda self, part, words: (each for each in ()).throw(Killed("here"))
+    )
     with pytest.raises(Killed):
         world.rebuild()
     assert told() == ["keyspace shop: not all nodes of the datacenter have been given the rows yet"]
