@@ -236,7 +236,7 @@ def test_check_mode_repairs_nothing_of_what_has_no_replicas_yet_for_a_rebuild(
 ) -> None:
     due = [{"node": "shop-dc2-r1-0", "keyspace": "orders"}]
     result = {"keyspaces": ["orders"], "source": "dc1", "rebuilt": [], "altered": altered, "due": due, "left_out": []}
-    told = told_by_the_role(tmp_path, result, "--check", rebuild_repair=True)
+    told = told_by_the_role(tmp_path, {**result, "check_mode": True}, "--check", rebuild_repair=True)
     assert f"to repair: {turns}." in told
     assert ("What would come next: their repair, in all datacenters of the cluster. --check" in told) is bool(altered)
 
