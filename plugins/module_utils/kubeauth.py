@@ -407,7 +407,11 @@ def _from_library(settings: _Settings, config: Mapping[str, Any], paths: Sequenc
         return loaded
 
     def token(loaded: Any) -> Token:
-        return lambda: str((loaded.auth_settings().get("BearerToken") or {}).get("value") or "")
+        def header() -> str:
+            told = str((loaded.auth_settings().get("BearerToken") or {}).get("value") or "")
+            return told and _bearer(told.removeprefix("Bearer "), "token of the exec plugin or provider")
+
+        return header
 
     first = load()
     if not token(first)() and not first.cert_file:

@@ -45,6 +45,9 @@ def plain(value: Any) -> Any:
     Ansible's values are subclasses of Python's, and libraries that look at the exact type take none: YAML cannot write
     such a text, nor, before ansible-core 2.19, read it.
     """
+    # As ansible-core before 2.19 gives a text that is encrypted in place; it is no text for Python.
+    if getattr(value, "__ENCRYPTED__", False):
+        return str(value)
     if isinstance(value, Mapping):
         return {plain(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple, set)):

@@ -34,13 +34,15 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
     silent,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import never_shown
-from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import arguments, plain
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import arguments, plain, structure
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
 
 PR_SET_PDEATHSIG = 1
 # How the names of the collection's roles begin.
 ROLES = "cassops.kubernetes."
+# Variable of a playbook: the name of the one that its hosts are given by.
+PLAY_HOSTS = "cassandra_play_hosts"
 
 
 def end_with_controller() -> None:
@@ -118,12 +120,11 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
 
         :raises AnsibleActionFail: the variable of this playbook is set, and this host is none of those.
         """
-        ours = [name for name in task_vars.get("ansible_play_role_names", ()) if name.startswith(ROLES)]
-        if not ours:
+        # Each of our playbooks names its own there. A play of somebody else reads none of them.
+        variable = task_vars.get(PLAY_HOSTS)
+        if not variable:
             return
-        # A playbook is called as its last role; its own variable is.
-        variable = ours[-1].removeprefix(ROLES) + "_hosts"
-        wanted = self._templar.template(task_vars.get(variable))
+        wanted = structure(variable, self._templar.template(task_vars.get(variable)))
         host = task_vars["inventory_hostname"]
         if not wanted or host in self._matching(wanted, task_vars):
             return

@@ -100,6 +100,28 @@ def test_hosts_that_are_given_on_the_command_line_count(tmp_path: Path, wanted: 
     assert (told.count(ASKED) > 0, "fatal: [dc2]" in told, "[dc1]" in told) == (True, True, False)
 
 
+@pytest.mark.parametrize(
+    ("read", "asked"),
+    [
+        ({}, True),
+        ({"cassandra_play_hosts": "status_hosts"}, False),
+        ({"cassandra_play_hosts": "status_hosts", "status_hosts": '["dc1"]'}, True),
+    ],
+)
+def test_a_play_of_ones_own_reads_no_such_variable(tmp_path: Path, read: dict[str, str], asked: bool) -> None:
+    """Nor does a role that another playbook includes."""
+    play = {"hosts": "all", "gather_facts": False, "vars": read, "roles": ["cassops.kubernetes.status"]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    told = " ".join(played(tmp_path, tmp_path / "play.yml", hosts={"dc1": {"status_hosts": "nas"}}).split())
+    assert (ASKED in told) is asked
+
+
+def test_every_playbook_names_the_variable_that_its_hosts_are_given_by() -> None:
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        (play,) = (play for play in yaml.safe_load(path.read_text()) if "hosts" in play)
+        assert play["hosts"] == f"{{{{ {play['vars']['cassandra_play_hosts']} | default('all') }}}}", path
+
+
 @pytest.mark.parametrize(("said", "local"), [(None, True), ("ssh", False)])
 def test_a_datacenter_is_no_machine_unless_the_inventory_says_so(tmp_path: Path, said: str | None, local: bool) -> None:
     given = {key: value for key, value in VARIABLES.items() if key != "ansible_connection"}

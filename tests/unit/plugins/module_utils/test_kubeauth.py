@@ -168,11 +168,12 @@ def test_a_token_file_is_relative_to_its_kubeconfig_and_read_again(tmp_path):
     assert server.renew(server.renewals) is False, "the same again is not worth another try"
 
 
-def test_an_exec_plugin_is_run_by_the_kubernetes_package(tmp_path):
+@pytest.mark.parametrize("end", ["", "\\n"])
+def test_an_exec_plugin_is_run_by_the_kubernetes_package(tmp_path, end):
     plugin = tmp_path / "plugin"
     plugin.write_text(
-        '#!/bin/sh\necho \'{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", '
-        '"status": {"token": "from-plugin"}}\'\n',
+        '#!/bin/sh\nprintf "%s" \'{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", '
+        '"status": {"token": "from-plugin' + end + "\"}}'\n",
         encoding="utf-8",
     )
     plugin.chmod(0o755)

@@ -22,6 +22,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import entry
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, ObjectList
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import nodetool
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils import progress, runner
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import plain
 
 try:
     from ansible.module_utils.testing import patch_module_args
@@ -229,6 +230,19 @@ def kinds(value):
     yield type(value)
     for each in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []:
         yield from kinds(each)
+
+
+class Vaulted:
+    """As ansible-core before 2.19 gives a text that is encrypted in place."""
+
+    __ENCRYPTED__ = True
+
+    def __str__(self):
+        return "secret"
+
+
+def test_a_text_out_of_a_vault_is_a_text():
+    assert plain({"users": [{"user": {"token": Vaulted()}}]}) == {"users": [{"user": {"token": "secret"}}]}
 
 
 def test_wrong_options_in_a_modules_words():
