@@ -94,17 +94,30 @@ def text_of(noted: Notes) -> str | None:
     return "\n".join(f"{name} {note}" for name, note in sorted(noted.items())) or None
 
 
-def of_now(noted: Notes, view: View, all_nodes: Collection[str]) -> dict[str, Note]:
-    """Those of keyspaces that have replicas here. Others were taken away, and are begun anew when they come back.
+def of_now(noted: Notes, view: View) -> dict[str, Note]:
+    """What counts of them with the keyspaces and the nodes that there are: those of keyspaces that have replicas here
+    and elsewhere. Others were taken away, and are begun anew when they come back; or nobody else has rows to give.
 
-    :param all_nodes: host ids of the nodes that there are.
+    :param view: of the datacenter.
     """
-    known = users(view)
+    known, host_ids = users(view), [host_id for _pod, host_id in nodes_of(view)]
     return {
-        name: note.among(all_nodes)
+        name: note.among(host_ids)
         for name, note in noted.items()
-        if name in known and view.datacenter in factors(known[name])
+        if name in known and is_shared(known[name], view.datacenter)
     }
+
+
+def is_shared(keyspace: Keyspace, here: str) -> bool:
+    """Whether it has replicas in this datacenter and in another one."""
+    return here in factors(keyspace) and len(factors(keyspace)) > 1
+
+
+def nodes_of(view: View) -> list[tuple[str, str]]:
+    """Pods and host ids of the datacenter."""
+    # A node that has replaced itself is another one than the ledger knows.
+    told = {pod: seen.own.host_id for pod, seen in view.observations.items()}
+    return [(node.pod, told.get(node.pod) or node.host_id or "") for node in view.nodes]
 
 
 def unfinished(noted: Notes) -> list[str]:
@@ -219,7 +232,7 @@ def chosen(view: View, wish: Wish, noted: Notes) -> list[str]:
     """The keyspaces to rebuild: those that are named. Where only replications are, also what is not finished; where
     nothing is, all that have replicas here and elsewhere."""
     known, begun = users(view), unfinished(noted)
-    shared = [name for name, item in known.items() if wish.here in factors(item) and len(factors(item)) > 1]
+    shared = [name for name, item in known.items() if is_shared(item, wish.here)]
     unnamed = [name for name in shared if name in begun or not wish.replication]
     return sorted({*(wish.keyspaces or unnamed), *wish.replication})
 

@@ -83,7 +83,7 @@ def told_of(seen: View, found: Objects, of_login: list[dict[str, str]]) -> dict[
     if isinstance(begun, CassopsError):
         # Somebody edited it, which must not hide everything else.
         begun = [{"problem": str(begun), "advice": "see that ConfigMap"}]
-    return {**told, "problems": [*begun, *of_login, *told["problems"]]}
+    return {**told, "problems": [*begun, *unfinished.rebuild(found, seen), *of_login, *told["problems"]]}
 
 
 def late_repairs(kube: Kube, seen: View, found: Objects, login: Credentials | None) -> list[dict[str, str]]:

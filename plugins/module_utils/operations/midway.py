@@ -87,13 +87,14 @@ def refusals(all_reached: Sequence[Reached]) -> list[str]:
     if not all_reached or not all(one.serves for one in all_reached):
         return []
     has_way_back = all(one.has_way_back for one in all_reached)
-    serving, what, before = all_reached, all_reached[0].runs, all_reached[0].before
+    what, before = all_reached[0].runs, all_reached[0].before
     back = ", or take it back with the playbook restart and -e rollout_rollback=true" if has_way_back else ""
     return [
-        f"{names(serving)} {plural(serving, 'has', 'have')} {what} already, and the rest of the rack {before}: with "
-        f"another pod template than the one that is being rolled out {plural(serving, 'it', 'they')} would come back "
-        f"with {before} when somebody drains a worker or deletes a pod, on data that {what} wrote. First put what is "
-        f"being rolled out back into the inventory and finish it with the playbook upgrade{back}. Then change it"
+        f"{names(all_reached)} {plural(all_reached, 'has', 'have')} {what} already, and the rest of the rack {before}: "
+        "with another pod template than the one that is being rolled out "
+        f"{plural(all_reached, 'it', 'they')} would come back with {before} when somebody drains a worker or deletes a "
+        f"pod, on data that {what} wrote. First put what is being rolled out back into the inventory and finish it with "
+        f"the playbook upgrade{back}. Then change it"
     ]
 
 

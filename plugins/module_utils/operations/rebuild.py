@@ -63,18 +63,11 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     :raises SpecError: what was said cannot be done, with every reason.
     :raises Failed: it was begun and could not be finished; the next run goes on.
     """
-    cluster = Cluster(params, ctx)
-    try:
-        rebuild = Rebuild(cluster, params, ctx)
-        rebuild.refuse_room(of_who_answers=True)
-    except SpecError:
-        if not ctx.check_mode:
-            # The refusal says more than why this cannot be.
-            attempt(partial(forget_gone, cluster))
-        raise
+    rebuild = Rebuild(Cluster(params, ctx), params, ctx)
+    rebuild.refuse_room(of_who_answers=True)
     if ctx.check_mode:
         return rebuild.result()
-    with cluster.locked():
+    with rebuild.cluster.locked():
         try:
             rebuild.run()
         except CassopsError as error:
@@ -106,7 +99,7 @@ class Seen:
     @property
     def nodes(self) -> list[tuple[str, str]]:
         """Pods and host ids of the datacenter."""
-        return nodes_of(self.sight)
+        return rebuilding.nodes_of(self.sight.view)
 
     @property
     def host_ids(self) -> list[str]:
@@ -139,6 +132,7 @@ class Rebuild:
         self.altered: list[str] = []
         self.rebuilt: list[dict[str, Any]] = []
         self.seen = self.look()
+        self.refuse_by_others()
         # Also what is finished on the way: a repair comes behind all of it.
         self.names = self.seen.names
         self.source = rebuilding.source(self.seen.view, self.wish)
@@ -149,6 +143,8 @@ class Rebuild:
 
     def run(self) -> None:
         self.seen = self.look()
+        # Another run may have ended before the lock was taken.
+        self.refuse_by_others()
         if self.counts:
             self.write(self.seen.noted)
         if not self.seen.due:
@@ -177,20 +173,23 @@ class Rebuild:
         view = sight.view.joined(sight.others)
         if not sight.view.observations:
             raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(sight.view))}")
-        noted = of_now(self.cluster, sight)
+        noted = notes_of(self.cluster.own, sight)
         reasons = rebuilding.refusals(view, self.wish, noted)
         if reasons:
             raise SpecError(reasons)
         changed = changed or self.moments(min(sight.view.observations))
         names = tuple(name for name in rebuilding.chosen(view, self.wish, noted) if name in changed)
         told = {name: note for name, note in noted.items() if self.counts or name not in names}
-        seen = Seen(sight, told, names, rebuilding.changes(view, self.wish), changed)
-        due = sorted({part.keyspace for part in seen.due})
+        return Seen(sight, told, names, rebuilding.changes(view, self.wish), changed)
+
+    def refuse_by_others(self) -> None:
+        """:raises SpecError: what the other datacenters have noted stands against it."""
+        due = sorted({part.keyspace for part in self.seen.due})
         theirs = {place.datacenter: rebuilding.notes(noted_in(place)) for place in self.cluster.peers if due}
-        reasons = rebuilding.by_others(view, self.wish, due, noted, theirs)
+        noted = notes_of(self.cluster.own, self.seen.sight)
+        reasons = rebuilding.by_others(self.seen.view, self.wish, due, noted, theirs)
         if reasons:
             raise SpecError(reasons)
-        return seen
 
     def moments(self, pod: str) -> dict[str, Changed]:
         """Keyspace -> when it was changed last, in the word of a node."""
@@ -389,7 +388,12 @@ class Rebuild:
             self.wait_idle(pod, "done with the rebuild that works on it", lambda: None)
 
     def write(self, noted: Mapping[str, Note]) -> None:
-        write(self.cluster, noted)
+        """Note it, where that differs from what is noted."""
+        own, text = self.cluster.own, rebuilding.text_of(noted)
+        if text != noted_in(own):
+            self.cluster.check()
+            patch = {"metadata": {"annotations": {rebuilding.REBUILT: text}}}
+            own.kube.patch("ConfigMap", ledger_name(own.cluster, own.datacenter), patch)
         self.seen = replace(self.seen, noted=noted)
 
     # For people
@@ -420,17 +424,9 @@ class Rebuild:
         return any((each["node"], each["keyspace"]) == (part.pod, part.keyspace) for each in self.rebuilt)
 
 
-def nodes_of(sight: Sight) -> list[tuple[str, str]]:
-    """Pods and host ids of the datacenter."""
-    # A node that has replaced itself is another one than the ledger knows.
-    told = {pod: seen.own.host_id for pod, seen in sight.view.observations.items()}
-    return [(node.pod, told.get(node.pod) or node.host_id or "") for node in sight.view.nodes]
-
-
-def of_now(cluster: Cluster, sight: Sight) -> dict[str, Note]:
-    """What is noted and counts, with the nodes and keyspaces that there are."""
-    noted = rebuilding.notes(departed.noted(cluster.own, sight.found, rebuilding.REBUILT))
-    return rebuilding.of_now(noted, sight.view, [host_id for _pod, host_id in nodes_of(sight)])
+def notes_of(place: Place, sight: Sight) -> dict[str, Note]:
+    """What is noted and counts."""
+    return rebuilding.of_now(rebuilding.notes(departed.noted(place, sight.found, rebuilding.REBUILT)), sight.view)
 
 
 def noted_in(place: Place) -> str | None:
@@ -438,25 +434,6 @@ def noted_in(place: Place) -> str | None:
     metadata = (place.kube.get("ConfigMap", ledger_name(place.cluster, place.datacenter)) or {}).get("metadata", {})
     text: str | None = (metadata.get("annotations") or {}).get(rebuilding.REBUILT)
     return text
-
-
-def write(cluster: Cluster, noted: Mapping[str, Note]) -> None:
-    """Note it, where that differs from what is noted."""
-    own, text = cluster.own, rebuilding.text_of(noted)
-    if text != noted_in(own):
-        cluster.check()
-        patch = {"metadata": {"annotations": {rebuilding.REBUILT: text}}}
-        own.kube.patch("ConfigMap", ledger_name(own.cluster, own.datacenter), patch)
-
-
-def forget_gone(cluster: Cluster) -> None:
-    """What is noted of keyspaces that are gone goes also where nothing can be rebuilt: no run would finish it."""
-    if not noted_in(cluster.own):
-        return
-    with cluster.locked():
-        sight = cluster.ask_all(cluster.look())
-        if sight.view.observations:
-            write(cluster, of_now(cluster, sight))
 
 
 def statement_of(keyspace: str, replication: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from .. import gates, plan, rebuilding, renewal, restoring
 from ..ledger import ledger_name
 from ..observe import Objects
 from ..report import utc
+from ..view import View
 
 AGAIN = "run the playbook {0} again with the options of that time, which finishes it"
 ENDING = "cassops.kubernetes/volumes-end"
@@ -39,14 +40,17 @@ def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, st
     if item is not None:
         problem = f"StatefulSet {item['data']['name']}, which asks for other volumes now, is not made again yet"
         told.append({"problem": problem, "advice": AGAIN.format("scale")})
-    return told + rebuild(found, cluster, datacenter)
+    return told
 
 
-def rebuild(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
-    """Keyspaces whose rows some nodes have yet to get."""
-    item = found.get("ConfigMap", ledger_name(cluster, datacenter)) or {"metadata": {}}
+def rebuild(found: Objects, view: View) -> list[dict[str, str]]:
+    """Keyspaces whose rows some nodes have yet to get.
+
+    :param view: where no node was asked, what is noted counts as it is.
+    """
+    item = found.get("ConfigMap", ledger_name(view.cluster, view.datacenter)) or {"metadata": {}}
     noted = rebuilding.notes((item["metadata"].get("annotations") or {}).get(rebuilding.REBUILT))
-    names = rebuilding.unfinished(noted)
+    names = rebuilding.unfinished(rebuilding.of_now(noted, view) if view.keyspaces else noted)
     if not names:
         return []
     return [

@@ -16,6 +16,7 @@ import yaml
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, settings, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import DURATION
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.cassandra_yaml import cassandra_yaml, history
 
 VALUES: dict[str, Any] = {
@@ -416,6 +417,8 @@ def test_a_scheduled_run_that_is_evicted_begins_again() -> None:
     (rule,) = job["podFailurePolicy"]["rules"]
     assert (job["backoffLimit"], rule["action"]) == (0, "Ignore")
     assert rule["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    (ran,) = job["template"]["spec"]["containers"]
+    assert ran["command"][-1].startswith(f"sleep {DURATION}\n"), "until then the lock of that one is not free"
     annotations = job["template"]["metadata"]["annotations"]
     assert annotations["karpenter.sh/do-not-disrupt"] == "true"
 

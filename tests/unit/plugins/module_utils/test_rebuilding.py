@@ -311,7 +311,7 @@ def test_what_nobody_has_spoken_of_is_left_alone_unless_it_is_half_done(
 
 def test_notes_of_keyspaces_that_were_taken_away_are_dropped() -> None:
     noted = dict.fromkeys(("shop", "theirs", "gone"), HALF)
-    assert rebuilding.of_now(noted, scene(MIXED).cluster, HOSTS) == {"shop": HALF}
+    assert rebuilding.of_now(noted, scene(MIXED).view) == {"shop": HALF}
 
 
 # --- room -------------------------------------------------------------------------------------------------------------
