@@ -93,8 +93,8 @@ def refusals(all_reached: Sequence[Reached]) -> list[str]:
         f"{names(all_reached)} {plural(all_reached, 'has', 'have')} {what} already, and the rest of the rack {before}: "
         "with another pod template than the one that is being rolled out "
         f"{plural(all_reached, 'it', 'they')} would come back with {before} when somebody drains a worker or deletes a "
-        f"pod, on data that {what} wrote. First put what is being rolled out back into the inventory and finish it with "
-        f"the playbook upgrade{back}. Then change it"
+        f"pod, on data that {what} wrote. First put what is being rolled out back into the inventory and finish it "
+        f"with the playbook upgrade{back}. Then change it"
     ]
 
 
