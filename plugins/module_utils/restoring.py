@@ -54,6 +54,8 @@ IDENTITY = ("system", "system_schema")
 STEPS = ("download", "stop", "swap", "start", "change", "prove", "finish", "return", "returned")
 # All is proved and repaired; what was there before goes from the volumes, and with it the way back.
 FINISH = "finish"
+# Nothing that serves has changed yet.
+DOWNLOAD = "download"
 # It is given up after data of a datacenter was exchanged: nothing of it is ever carried out again.
 RETURN, RETURNED = "return", "returned"
 NETWORK = "NetworkTopologyStrategy"

@@ -225,17 +225,9 @@ class Run:
     # -- before -----------------------------------------------------------------------------------------------------
 
     def refuse_half_restored(self) -> None:
-        """While a restore changes the data, what there is is neither what was nor what is to be.
-
-        :raises CassopsError: so it is, or a run left it so.
-        """
-        plan = catalogue.being_restored(self.kube, *self.where)
-        if plan is not None and plan.step != "download":
-            raise CassopsError(
-                f"a restore of backup {plan.backup} was begun at {backups.moment(plan.began)} and is not finished "
-                f"(step {plan.step}): a backup would keep what is half restored. Where no run is at work on it, "
-                f"{unfinished.way_on(plan)}; then back up"
-            )
+        """:raises CassopsError: a restore is changing the data, or a run of one left it so."""
+        for reason in unfinished.half_restored(catalogue.being_restored(self.kube, *self.where), "back up"):
+            raise CassopsError(reason)
 
     def refuse(self, sight: Sight, lacking: Sequence[str]) -> None:
         """What makes a backup of the ring as it is worthless, or impossible.

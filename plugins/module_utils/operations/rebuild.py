@@ -29,7 +29,7 @@ from ..ledger import ledger_name
 from ..observe import attempt, logged_in
 from ..rebuilding import Changed, Note, Part, Wish
 from ..view import View
-from . import departed, repairing, superuser
+from . import catalogue, departed, repairing, superuser, unfinished
 from .cluster import CLUSTER, Cluster, Place, Sight
 from .streaming import VERB_LIMIT, Stream
 from .waiting import GATES_LIMIT, in_background, until, wait_for
@@ -183,11 +183,14 @@ class Rebuild:
         return Seen(sight, told, names, rebuilding.changes(view, self.wish), changed)
 
     def refuse_by_others(self) -> None:
-        """:raises SpecError: what the other datacenters have noted stands against it."""
+        """:raises SpecError: what is noted of the other datacenters stands against it, or a restore anywhere."""
         due = sorted({part.keyspace for part in self.seen.due})
         theirs = {place.datacenter: rebuilding.notes(noted_in(place)) for place in self.cluster.peers if due}
         noted = notes_of(self.cluster.own, self.seen.sight)
         reasons = rebuilding.by_others(self.seen.view, self.wish, due, noted, theirs)
+        for place in (self.cluster.own, *self.cluster.peers) if due else ():
+            begun = catalogue.being_restored(place.kube, place.cluster, place.datacenter)
+            reasons += unfinished.half_restored(begun, "rebuild")
         if reasons:
             raise SpecError(reasons)
 

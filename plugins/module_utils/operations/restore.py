@@ -538,7 +538,7 @@ class Restore:
 
     def give_up(self, plan: Plan) -> None:
         self.ctx.progress(f"the restore of backup {plan.backup} is given up (step {plan.step})", important=True)
-        if plan.way == SWAP and plan.step != "download":
+        if plan.way == SWAP and plan.step != restoring.DOWNLOAD:
             with self.cluster.locked():
                 self.return_datacenter(plan)
             return
@@ -586,7 +586,7 @@ class Restore:
                 f"backup {plan.backup} is restored, and only what was downloaded stays to be removed: run it again "
                 "with the options of that time"
             )
-        exchanged = plan.way == SWAP and plan.step not in ("download", "stop")
+        exchanged = plan.way == SWAP and plan.step not in (restoring.DOWNLOAD, "stop")
         if exchanged and not self.is_confirmed():
             raise CassopsError(
                 f"the restore of backup {plan.backup} has changed data already (step {plan.step}). Run it again, which "

@@ -82,6 +82,20 @@ def beside_restore(found: Objects, cluster: str, datacenter: str) -> list[str]:
     ]
 
 
+def half_restored(restore: restoring.Plan | None, then: str) -> list[str]:
+    """Why rows cannot be taken for what they seem: while a restore changes them they are neither what was nor what is
+    to be.
+
+    :param then: what waits for its end, as in C(then back up).
+    """
+    if restore is None or restore.step == restoring.DOWNLOAD:
+        return []
+    return [
+        f"datacenter {restore.datacenter}: {words(restore)} is not finished, and its rows are half restored. Where no "
+        f"run is at work on it, {way_on(restore)}; then {then}"
+    ]
+
+
 def restore_of(found: Objects, cluster: str, datacenter: str) -> restoring.Plan | None:
     item = found.get("ConfigMap", restoring.plan_name(cluster, datacenter))
     return None if item is None else restoring.from_config_map(item)

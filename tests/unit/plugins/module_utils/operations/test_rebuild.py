@@ -16,7 +16,7 @@ from unit.plugins.module_utils.fake_cassandra import MADE, Busy
 from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 from unit.plugins.module_utils.fake_scaling import NTS, ROOM, Scaling
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, restoring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube, Unreachable
@@ -343,6 +343,15 @@ def refused(world: Two, kind: type[Exception], words: str, **changes: Any) -> No
 def test_what_cannot_be_is_told_all_at_once(world: Two) -> None:
     words = r"rebuild_source: got dc9(.|\n)*rebuild_replication\.shop: got 3 replicas, and datacenter dc2 has 2 nodes"
     refused(world, SpecError, words, source="dc9", replication={"shop": 3})
+
+
+@pytest.mark.parametrize("half", ["dc1", "dc2"])
+def test_nothing_is_streamed_of_or_to_what_is_half_restored(world: Two, half: str) -> None:
+    begun = restoring.Plan("1", "", restoring.SWAP, "b1", "shop", half, (), step="swap")
+    metadata = {"name": restoring.plan_name("shop", half)}
+    kube = world.kube if half == "dc1" else world.far
+    kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": begun.to_data()})
+    refused(world, SpecError, rf"datacenter {half}: the restore of backup b1 .* half restored.*; then rebuild", **GIVEN)
 
 
 def back(world: Two, **changes: Any) -> dict[str, Any]:

@@ -987,7 +987,7 @@ def test_what_is_half_restored_is_not_backed_up(world: Restorable, check: bool) 
     half_restored(world, tables=["shop"], rows="replace")
     before = world.writes()
     with pytest.raises(
-        CassopsError, match=r"restore of backup b1 was begun at .* \(step change\).*run the playbook restore"
+        CassopsError, match=r"restore of backup b1 that began at .* \(step change\).*run the playbook restore"
     ):
         world.run(backup, check=check, name="b2")
     assert world.writes() == before
@@ -1007,7 +1007,7 @@ def test_a_restore_that_came_to_be_meanwhile_is_noticed_under_the_lock(
         return plain(self)
 
     monkeypatch.setattr(Lock, "__enter__", enter)
-    with pytest.raises(CassopsError, match="a backup would keep what is half restored"):
+    with pytest.raises(CassopsError, match="its rows are half restored.*; then back up"):
         world.run(backup, name="b2")
     assert world.kube.get("ConfigMap", "shop-dc1-backup") is None
 
