@@ -544,25 +544,34 @@ class _Planner:
     def _low_replication(self) -> list[str]:
         """Warnings; blockers are added where the settings want them."""
         restarting = {node.pod for queue in self._queues for node in queue if node.pod not in self._down}
-        addresses = self._view.addresses(restarting)
-        mask = self._rules.mask(addresses)
-        warnings = []
-        for rule in self._rules.fragile if self._settings.low_rf != "ignore" else ():
-            if not self._rules.holds(rule, mask):
-                continue
-            words = f"{gates.keyspaces_named(rule.keyspaces)}: {_what_is_lost(rule)} while one of its nodes restarts"
-            if self._settings.low_rf == "block" and not self._is_as_good_as_it_gets(rule):
-                self._blockers.append(
-                    f"{words}; give {'it' if len(rule.keyspaces) == 1 else 'them'} {ENOUGH_REPLICAS} replicas and "
-                    f"repair, or accept it with {self._prefix}low_rf: warn"
-                )
-            else:
-                warnings.append(words)
+        blockers, warnings = low_replication(self._view, self._rules, self._settings, restarting)
+        self._blockers += blockers
         return warnings
 
-    def _is_as_good_as_it_gets(self, rule: ring.Rule) -> bool:
-        """Only logins, and every node holds all of them: nobody but a third node could do better."""
-        return rule.keyspaces == (LOGINS,) and rule.factor >= len(self._view.nodes)
+
+def low_replication(
+    view: View, rules: ring.Availability, settings: Settings, pods: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Why these nodes may not restart, whatever the order, and what clients may notice if they do."""
+    mask = rules.mask(view.addresses(pods))
+    blockers, warnings = [], []
+    for rule in rules.fragile if settings.low_rf != "ignore" else ():
+        if not rules.holds(rule, mask):
+            continue
+        words = f"{gates.keyspaces_named(rule.keyspaces)}: {_what_is_lost(rule)} while one of its nodes restarts"
+        if settings.low_rf == "block" and not _is_as_good_as_it_gets(view, rule):
+            blockers.append(
+                f"{words}; give {'it' if len(rule.keyspaces) == 1 else 'them'} {ENOUGH_REPLICAS} replicas and "
+                f"repair, or accept it with {settings.prefix}low_rf: warn"
+            )
+        else:
+            warnings.append(words)
+    return blockers, warnings
+
+
+def _is_as_good_as_it_gets(view: View, rule: ring.Rule) -> bool:
+    """Only logins, and every node holds all of them: nobody but a third node could do better."""
+    return rule.keyspaces == (LOGINS,) and rule.factor >= len(view.nodes)
 
 
 def keyspaces_short(shortfalls: Sequence[ring.Shortfall]) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from ..context import Context, silent
 from ..errors import CassopsError
 from ..ledger import ledger_name
 from ..view import NodeView, RackView, View
+from . import rollout_plan
 from .cluster import CLUSTER, RELEASED, Cluster, Sight, unasked
 from .delivery import Delivery
 from .patience import NO_START, NO_WORKER, Patience, last_words
@@ -66,20 +67,44 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     settings = rollout.parse({**params, "max_unavailable": rollout.WHOLE_RACK}, prefix="")
     cluster = Cluster(params, ctx)
     if ctx.check_mode:
-        batch = wanted_batch(cluster.look().view, params["nodes"], params["force"], bool(params["soak"]))
+        batch, _sight = admitted_batch(cluster, settings, params, ctx)
         return {"changed": batch is not None, "nodes": list(batch.nodes) if batch else []}
     with cluster.locked():
         restarts = Restarts(cluster, settings, Limits.of(params), ctx)
         restarts.settle()
         restarts.wait_well([node.pod for node in cluster.look().view.nodes if node.is_ending])
-        batch = wanted_batch(cluster.look().view, params["nodes"], params["force"], bool(params["soak"]))
+        batch, sight = admitted_batch(cluster, settings, params, ctx)
         if batch is not None:
-            restarts.batch(batch)
+            restarts.batch(batch, sight)
     return {
         "changed": bool(restarts.done),
         "nodes": [pod for each in restarts.done for pod in each.nodes],
         "batches": [each.facts() for each in restarts.done],
     }
+
+
+def admitted_batch(
+    cluster: Cluster, settings: rollout.Settings, params: Mapping[str, Any], ctx: Context
+) -> tuple[rollout.Batch | None, Sight]:
+    """See L(wanted_batch); and what was seen.
+
+    :raises CassopsError: also, by the rules of a rollout: what is pending for them is more than a restart, or a
+        keyspace has too few replicas for one.
+    """
+    sight = cluster.look()
+    batch = wanted_batch(sight.view, params["nodes"], params["force"], bool(params["soak"]))
+    if batch is None:
+        return None, sight
+    sight = cluster.ask(sight, also=batch.nodes)
+    nodes = [node for node in sight.view.nodes if node.pod in batch.nodes]
+    reasons = rollout_plan.not_mere(sight) if any(rollout.needs_restart(sight.view, node) for node in nodes) else []
+    rules = gates.availability((sight.view, *sight.others), settings.low_rf != "ignore")
+    up = {node.pod for node in nodes if not rollout.is_stuck(sight.view, node)}
+    blockers, warnings = rollout.low_replication(sight.view, rules, settings, up)
+    if reasons or blockers:
+        raise CassopsError("; ".join([*reasons, *blockers]))
+    ctx.warnings.extend(warnings)
+    return batch, sight
 
 
 def wanted_batch(view: View, pods: Sequence[str], force: bool, canary: bool) -> rollout.Batch | None:

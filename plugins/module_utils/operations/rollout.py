@@ -138,17 +138,12 @@ class Rollout:
             self.refuse_to_go_on_back(sight)
             return
         lost = rollout.lost(sight.view, self.settings)
-        reasons = rollout_plan.unheard(sight, lost)
+        reasons = (rollout_plan.unheard if self.params["upgrade"] else rollout_plan.not_mere)(sight, lost)
         if reasons:
             raise CassopsError("; ".join(reasons))
         change = rollout_plan.change_of(sight)
         if not change.is_upgrade:
             return
-        if not self.params["upgrade"]:
-            raise CassopsError(
-                f"what is pending is no mere restart: {change}. Run the playbook upgrade, which checks more and takes "
-                "snapshots first"
-            )
         everybody = self.cluster.ask_all(sight)
         reasons = rollout_plan.refusals(self.cluster, everybody, rollout_plan.change_of(everybody, lost))
         if reasons:

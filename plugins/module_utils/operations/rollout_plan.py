@@ -131,6 +131,21 @@ def done_since(view: View, since: str | None) -> list[str]:
     return [node.pod for node in view.nodes if since and node.started and node.started >= since]
 
 
+def not_mere(sight: Sight, lost: Collection[str] = ()) -> list[str]:
+    """Why what is pending may not be restarted just so.
+
+    :param lost: pods that are lost.
+    """
+    change = change_of(sight)
+    reasons = unheard(sight, lost)
+    if reasons or not change.is_upgrade:
+        return reasons
+    return [
+        f"what is pending is no mere restart: {change}. Run the playbook upgrade, which checks more and takes "
+        "snapshots first"
+    ]
+
+
 def refusals(cluster: Cluster, sight: Sight, change: Change) -> list[str]:
     """Why a change may not be, by what it is and by what the nodes hold.
 

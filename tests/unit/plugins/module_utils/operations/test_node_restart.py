@@ -94,6 +94,87 @@ def test_two_nodes_that_may_not_be_down_together(world: Rolling) -> None:
     assert "QUORUM needs 3" in told
 
 
+# --- what is more than a restart --------------------------------------------------------------------------------------
+
+
+def refused_unwritten(world: Rolling, **options: Any) -> str:
+    """It says the same in check mode; nothing restarts, and nothing is released."""
+    partitions = world.partitions()
+    told = refused(world, **options)
+    with pytest.raises(CassopsError) as foreseen:
+        world.run(node_restart, check=True, **options)
+    assert (str(foreseen.value), world.partitions()) == (told, partitions)
+    return told
+
+
+def test_another_line_is_no_mere_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Rolling.deployed(monkeypatch, version="4.1.10")
+    world.deploy(version="5.0.9")
+    told = refused_unwritten(world, nodes=["r2-1"])
+    assert "what is pending is no mere restart: Cassandra 4.1.10 to 5.0.9. Run the playbook upgrade" in told
+    assert refused_unwritten(world, nodes=["r2-1"], force=True) == told
+
+
+def test_a_step_of_the_storage_format_is_no_mere_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Rolling.deployed(monkeypatch, 1, version="4.1.10")
+    world.deploy(version="5.0.9")
+    world.roll(upgrade=True)
+    world.kube.made.clear()
+    world.deploy(version="5.0.9", config={"storage_compatibility_mode": "NONE"})
+    told = refused_unwritten(world, nodes=[NODE])
+    assert "storage_compatibility_mode CASSANDRA_4 to NONE. Run the playbook upgrade" in told
+
+
+def test_a_node_that_waits_for_nothing_restarts_half_way_through_an_upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary comes back as it is."""
+    world = Rolling.deployed(monkeypatch, version="4.1.10")
+    world.deploy(version="5.0.9")
+    world.roll(upgrade=True, pause_after="canary")
+    canary = "shop-dc1-r1-1"
+    assert world.run(node_restart, nodes=[canary], force=True)["nodes"] == [canary]
+    assert {pod for pod, member in world.ring.members.items() if member.version == "5.0.9"} == {canary}
+
+
+def test_a_patch_is_a_mere_restart(world: Rolling) -> None:
+    world.deploy(version="5.0.9")
+    assert world.run(node_restart, nodes=[ABOVE])["nodes"] == [ABOVE]
+    assert world.ring.members[ABOVE].version == "5.0.9"
+
+
+def test_a_leap_to_tls_between_nodes(world: Rolling) -> None:
+    files = {"keystore": "/tls/tls-combined.pem", "truststore": "/tls/ca.crt"}
+    options = {"internode_encryption": "all", "optional": False, **files}
+    world.deploy(config={"server_encryption_options": options})
+    assert "would call shop-dc1-r1-0 by TLS, and it takes none" in refused_unwritten(world, nodes=[ABOVE])
+
+
+def replicated(world: Rolling, replicas: int) -> None:
+    strategy = "org.apache.cassandra.locator.NetworkTopologyStrategy"
+    world.ring.replication["shop"] = {"class": strategy, "dc1": str(replicas)}
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_keyspaces_that_lose_their_quorum(world: Rolling, replicas: int) -> None:
+    replicated(world, replicas)
+    told = refused_unwritten(world, nodes=[NODE], force=True)
+    assert "keyspace shop: with " in told
+    assert "or accept it with low_rf: warn" in told
+    assert world.run(node_restart, nodes=[NODE], force=True, low_rf="warn")["nodes"] == [NODE]
+    assert any(text.startswith("keyspace shop: with ") for text in world.warnings)
+    assert world.run(node_restart, nodes=[NODE], force=True, low_rf="ignore")["nodes"] == [NODE]
+
+
+def test_keyspaces_that_lose_nothing_by_a_node_that_is_down_already(world: Rolling) -> None:
+    replicated(world, 1)
+    world.deploy(**CHANGED)
+    volumes = world.kube.one("StatefulSet", "shop-dc1-r2")["spec"]["template"]["spec"]["volumes"]
+    world.kube.deadly.add(next(item["configMap"]["name"] for item in volumes if item["name"] == "config"))
+    with pytest.raises(CassopsError, match=f"{ABOVE} crashed"):
+        world.run(node_restart, nodes=[ABOVE], low_rf="warn")
+    world.deploy(config={"concurrent_reads": 96})
+    assert world.run(node_restart, nodes=[ABOVE])["nodes"] == [ABOVE]
+
+
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
