@@ -302,6 +302,11 @@ def lost(view: View, settings: Settings) -> set[str]:
     return {node.pod for node in view.nodes if not _names(node).isdisjoint(settings.without)}
 
 
+def nobody(view: View, names: Collection[str]) -> list[str]:
+    """The names that no rack or node has, sorted."""
+    return sorted({*names} - {name for node in view.nodes for name in _names(node)})
+
+
 def proves_change(view: View, node: NodeView) -> bool:
     """The node is well and runs already what others wait for."""
     if needs_restart(view, node) or not is_well(node):
@@ -386,11 +391,9 @@ class _Planner:
     def _lost_pods(self, views: Sequence[View]) -> set[str]:
         """Nobody is left behind who is only not well: what is lost is down for Kubernetes and for all the others."""
         named = lost(self._view, self._settings)
-        known = {name for node in self._view.nodes for name in _names(node)}
         self._blockers += [
             f"{self._prefix}without: there is no rack or node {name}"
-            for name in self._settings.without
-            if name not in known
+            for name in nobody(self._view, self._settings.without)
         ]
         up = {address for view in views for address in view.endpoints() if view.seen_up_by(address)}
         alive = {
@@ -445,8 +448,8 @@ class _Planner:
         limit = set(self._settings.limit)
         if not limit:
             return dict(racks)
-        known = {name for node in self._view.nodes for name in _names(node)}
-        self._blockers += [f"{self._prefix}limit: there is no rack or node {name}" for name in sorted(limit - known)]
+        unknown = nobody(self._view, limit)
+        self._blockers += [f"{self._prefix}limit: there is no rack or node {name}" for name in unknown]
         return {rack: list(self._chosen(queue, limit)) for rack, queue in racks.items()}
 
     def _chosen(self, queue: Sequence[NodeView], limit: Collection[str]) -> Iterator[NodeView]:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from integration.harness import faults, losses, shared
+from integration.harness import faults, losses, rollouts, shared
 from integration.harness.datacenter import Datacenter, identities
 from integration.harness.kubernetes import Cluster
 from integration.harness.namespace import Namespaces
@@ -47,14 +49,16 @@ def test_a_volume_on_the_network_follows_its_node(
             losses.nothing_left(living)
 
 
-@pytest.mark.parametrize("rack", ["r1", "r2"])
-def test_half_way_through_an_upgrade_nothing_streams(namespaces: Namespaces, sandbox: Sandbox, rack: str) -> None:
+@pytest.mark.parametrize(("rack", "way"), [("r1", "back"), ("r2", "back"), ("r2", "on")])
+def test_half_way_through_an_upgrade_nothing_streams(
+    namespaces: Namespaces, sandbox: Sandbox, rack: str, way: str
+) -> None:
     """9. One node runs 5.0, and one of those on 4.1 loses its volume: refused until all run one line again.
 
     The canary is of rack r1: beside a lost node of its own rack it may go back, and no range loses its quorum. Beside
-    one of another rack that is to be accepted, and requests fail for a while; no row is lost.
+    one of another rack that is to be accepted, and requests fail for a while; no row is lost. So it is on the way on.
     """
-    with namespaces.fresh(f"h-mixed-{rack}") as namespace:
+    with namespaces.fresh(f"h-mixed-{rack}-{way}") as namespace:
         old = Datacenter(namespace, racks={"r1": 2, "r2": 1, "r3": 1}, variables={"cassandra_version": "4.1.10"})
         old.deploy()
         new = old.changed(cassandra_version="5.0.9")
@@ -71,6 +75,9 @@ def test_half_way_through_an_upgrade_nothing_streams(namespaces: Namespaces, san
             before = losses.versions(old)
             old.run("replace_node", replace_node_name=lost).refused("finish the upgrade or take it back")
             assert losses.versions(old) == before
+            if way == "on":
+                finish_without(new, replace(living, datacenter=new), lost)
+                return
             new.run("restart", **QUICK, rollout_rollback=True, rollout_gate_timeout=5).refused(f"{lost} is held")
             accepted = {}
             if rack != "r1":
@@ -84,3 +91,22 @@ def test_half_way_through_an_upgrade_nothing_streams(namespaces: Namespaces, san
             old.deploy()
             assert restarted(restart(old), old) == []
             assert identities(old.wait_up()) == identities(living.members)
+
+
+def finish_without(new: Datacenter, living: Living, lost: str) -> None:
+    """The playbook upgrade, whose deploy does not wait for the lost node; then it is replaced."""
+    canary = f"{new.prefix}-r1-1"
+    new.run("upgrade", **QUICK).refused(f"{lost} is held")
+    without = {**QUICK, "rollout_without": lost}
+    new.run("upgrade", **without).refused(
+        f"{lost} is lost, as you said, and was not waited for",
+        "would keep 1 of 3 replicas",
+        "rollout_accept_outage: system_auth,workload",
+    )
+    result = new.run("upgrade", facts=True, **without, rollout_accept_outage="system_auth,workload").ok()
+    assert sorted(restarted(result, new)) == sorted({*new.nodes} - {canary})
+    assert list(losses.replaced(losses.heal(living), new)) == [lost]
+    living.client.check("ALL")
+    new.run("upgrade").ok()
+    assert set(rollouts.versions(new).values()) == {"5.0.9"}
+    assert identities(new.wait_up()) == identities(living.members)

@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import configuration, cql, gates, internode_encryption, nodetool, ring, spec, upgrade
+from .. import configuration, cql, gates, internode_encryption, nodetool, ring, rollout, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube, NotFound
@@ -95,11 +95,13 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "create_namespace": {"type": "bool", "default": False},
     "peers": {"type": "list", "elements": "dict", "default": [], "options": PEER},
     "wait_timeout": {"type": "int", "default": 1800},
+    "without": {"type": "list", "elements": "str", "default": []},
     "confirm": {"type": "str"},
     "delete_volumes": {"type": "bool", "default": False},
     "variable_prefix": {"type": "str", "default": ""},
 }
 OPEN_AGAIN = 30.0
+HELD = "the playbook heal decides what is safe (--check shows what it would do); then run this one again."
 # Seconds for Kubernetes to look at a StatefulSet.
 REVISION_LIMIT = 60.0
 # Seconds between two looks at nodes that start: they need the processors more than we do.
@@ -135,6 +137,8 @@ class Deployment:
         self.ctx = ctx
         self.prefix: str = params.get("variable_prefix") or ""
         self.limit = float(params["wait_timeout"])
+        lost = tuple(name.strip() for name in params.get("without") or () if name.strip())
+        self.lost = rollout.Settings(without=lost)
         self.done: list[str] = []
         self.diffs: list[dict[str, str]] = []
         self.namespace_missing = False
@@ -249,6 +253,8 @@ class Deployment:
         if living is not None and ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += at_once(found, ledger, self.desired, self.prefix)
             reasons += self.between_revisions(found, ledger)
+        if living is not None:
+            reasons += self.lost_and_unknown(found)
         if not found.all("StatefulSet") or self.outline(found, ledger):
             reasons += self.unfit(found)
         reasons += self.locked_out(ledger)
@@ -266,6 +272,12 @@ class Deployment:
         self.ctx.warnings.extend(internode_encryption.advice(self.desired.config, path))
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
+
+    def lost_and_unknown(self, found: Objects) -> list[str]:
+        """Names of lost nodes that nobody here has."""
+        option = "rollout_without" if self.prefix else "without"
+        unknown = rollout.nobody(self.snapshot(found), self.lost.without) if self.lost.without else []
+        return [f"{option}: there is no rack or node {name}" for name in unknown]
 
     def between_lines(self) -> list[str]:
         """Why nobody may join the cluster now: its members are between two lines of Cassandra, or two formats.
@@ -766,7 +778,8 @@ class Deployment:
         """End a wait that cannot succeed: no image, a node that is held, a container that crashes again and again."""
         lost = self.patience.lost(seen.nodes)
         if lost:
-            raise CassopsError(f"{'; '.join(lost)}. Waiting does not help: correct the cause and run deploy again.")
+            way = HELD if gates.held(seen) else "correct the cause and run deploy again."
+            raise CassopsError(f"{'; '.join(lost)}. Waiting does not help: {way}")
 
     def replication(self) -> dict[str, int]:
         """Datacenter -> replicas of Cassandra's own keyspaces: three, or as many as there are nodes."""
@@ -808,7 +821,12 @@ class Deployment:
         run looks.
         """
         seen = self.snapshot(found)
-        closed = [node for node in seen.nodes if node.phase == "Running" and not node.ready and node.held is None]
+        left = self.left_out(seen)
+        closed = [
+            node
+            for node in seen.nodes
+            if node.phase == "Running" and not node.ready and node.held is None and node.pod not in left
+        ]
         if not closed:
             return
         self.opened_at = time.monotonic()
@@ -837,7 +855,7 @@ class Deployment:
         def look() -> list[str]:
             found = self.glance(first) if latest else first
             seen = self.snapshot(found)
-            others = seen.without(broken(seen))
+            others = seen.without(self.left_out(seen))
             self.give_up(others)
             reasons = gates.running(others)
             if reasons and time.monotonic() - self.opened_at > OPEN_AGAIN:
@@ -845,14 +863,18 @@ class Deployment:
             if not reasons:
                 seen = ask(self.kube, seen, wanted)
                 self.give_up_login(seen)
-                reasons = gates.whole(seen.without(broken(seen)))
+                reasons = gates.whole(seen.without(self.left_out(seen)))
             latest[:] = [(found, seen)]
             return reasons
 
         until(look, f"{len(ledger.nodes)} nodes to be whole", self.limit, self.ctx.progress)
         found, seen = latest[0]
+        lost = self.not_waited_for(seen)
         for node in seen.nodes:
-            if node.pod in broken(seen):
+            if node.pod in lost:
+                why = node.held or node.reason or "it is not ready"
+                self.ctx.warnings.append(f"{node.pod} is lost, as you said, and was not waited for ({why})")
+            elif node.pod in broken(seen):
                 what = f"{node.pod} is not well ({node.held or node.reason}), and its correction waits for a restart"
                 self.ctx.warnings.append(f"{what}: run the playbook restart, which begins with it")
         noted = rollout_plan.noted(ledger, found)
@@ -867,9 +889,18 @@ class Deployment:
             self.write_ledger(learned, found)
         self.settle(learned, found)
         if self.done:
-            well = seen.without(broken(seen)).nodes
+            well = seen.without(self.left_out(seen)).nodes
             together(lambda node: superuser.prove_closed(self.kube, node.pod), well)
         return self.result(seen, pending=[node.pod for node in seen.nodes if node.pending_restart])
+
+    def not_waited_for(self, seen: View) -> set[str]:
+        """Nodes that are lost, as the person says. One that is well counts like the others."""
+        named = rollout.lost(seen, self.lost)
+        return {node.pod for node in seen.nodes if node.pod in named and not rollout.is_well(node)}
+
+    def left_out(self, seen: View) -> set[str]:
+        """Nodes that need not be well now: a rollout sees to them, or goes on without them."""
+        return {*broken(seen), *self.not_waited_for(seen)}
 
     def give_up_login(self, seen: View) -> None:
         """End the proof's wait where every node that was asked calls the login wrong."""
@@ -971,7 +1002,7 @@ class Deployment:
             "phase": seen.phase,
             "nodes": [node.pod for node in seen.nodes],
             "pending_restart": list(pending),
-            "unwell": broken(seen),
+            "unwell": [node.pod for node in seen.nodes if node.pod in self.left_out(seen)],
             "connection": {
                 "service": service,
                 "port": 9042,

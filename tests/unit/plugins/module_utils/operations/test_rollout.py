@@ -19,6 +19,7 @@ from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolli
 from ansible_collections.cassops.kubernetes.plugins.module_utils import observe, upgrade
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     node_restart,
@@ -55,7 +56,7 @@ Worlds = Callable[..., Rolling]
 @pytest.fixture
 def worlds(monkeypatch: pytest.MonkeyPatch) -> Worlds:
     """Makes datacenters; the clients lead to the one that was made last."""
-    return lambda per_rack=1: Rolling.deployed(monkeypatch, per_rack)
+    return lambda per_rack=1, **changes: Rolling.deployed(monkeypatch, per_rack, **changes)
 
 
 # --- the whole way ----------------------------------------------------------------------------------------------------
@@ -1542,6 +1543,96 @@ def test_an_upgrade_is_finished_without_a_lost_node_which_gets_the_version_too(o
     assert old.roll(upgrade=True, **lost)["changed"] is False
 
 
+def worker_dies(world: Rolling, pod: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody sees the node up, Kubernetes cannot ask its worker for anything, and its pod cannot end."""
+    world.ring.doors[pod] = OFF
+    world.ring.down.add(pod)
+    world.ring.deaf.add(pod)
+    kube, dead, deleted = world.kube, world.uids()[pod], set()
+    seen, stop, make_pod, delete, answer = kube.seen, kube.stop, kube.make_pod, kube.delete, kube.exec
+
+    def ending(item: dict[str, Any]) -> dict[str, Any]:
+        shown = seen(item)
+        if shown["metadata"].get("uid") in deleted:
+            shown["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        return shown
+
+    def unreachable(asked: str, *arguments: Any, **options: Any) -> Any:
+        if asked == pod:
+            raise WorkerUnreachable("no route to host", 500)
+        return answer(asked, *arguments, **options)
+
+    monkeypatch.setattr(kube, "seen", ending)
+    monkeypatch.setattr(kube, "exec", unreachable)
+    monkeypatch.setattr(kube, "stop", lambda name: deleted.add(dead) if name == pod else stop(name))
+    monkeypatch.setattr(kube, "make_pod", lambda name, *how: None if name == pod else make_pod(name, *how))
+    monkeypatch.setattr(
+        kube, "delete", lambda kind, name, uid: deleted.add(dead) if uid == dead else delete(kind, name, uid)
+    )
+
+
+def half_way_to_5_0(worlds: Worlds) -> tuple[Rolling, dict[str, Any]]:
+    """Those of the canary's line, and what is registered."""
+    world, wanted = worlds(1, version="4.1.10"), {"version": "5.0.9"}
+    world.deploy(**wanted)
+    return world, wanted
+
+
+def half_way_to_upgrading(worlds: Worlds) -> tuple[Rolling, dict[str, Any]]:
+    world, wanted = half_way_to_5_0(worlds)
+    world.roll(upgrade=True)
+    wanted = {**wanted, "config": {"storage_compatibility_mode": "UPGRADING"}}
+    world.deploy(**wanted)
+    return world, wanted
+
+
+@pytest.mark.parametrize("half_way", [half_way_to_5_0, half_way_to_upgrading])
+@pytest.mark.parametrize("loss", ["held", "worker"])
+def test_the_deploy_of_the_playbook_upgrade_goes_on_without_a_lost_node(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch, half_way: Any, loss: str
+) -> None:
+    """As that playbook does it: role deploy, then role upgrade."""
+    monkeypatch.setattr(patience, "LASTING", -1.0)
+    world, wanted = half_way(worlds)
+    world.roll(upgrade=True, pause_after="canary")
+    if loss == "held":
+        is_lost(world, FAR)
+    else:
+        worker_dies(world, FAR, monkeypatch)
+    with pytest.raises(CassopsError, match=f"{FAR} is held|{FAR} is not ready: its worker .* does not answer"):
+        world.deploy(**wanted, wait_timeout=0)
+    for name in (FAR, "r3-0", "r3"):
+        result = world.deploy(**wanted, without=[f" {name}"], wait_timeout=0)
+        assert (result["changed"], result["pending_restart"]) == (False, ["shop-dc1-r2-0", FAR])
+        (told,) = [text for text in world.warnings if FAR in text]
+        assert told.startswith(f"{FAR} is lost, as you said, and was not waited for (")
+        assert ("its volume is empty" if loss == "held" else "does not answer") in told
+    lost = {"without": [FAR], "accept_outage": ["system_auth"]}
+    assert "shop-dc1-r2-0" in world.roll(upgrade=True, **lost)["restarted"]
+
+
+def test_a_deploy_without_a_node_that_is_well_proves_it_too(world: Rolling) -> None:
+    world.deploy(without=["r1-1"])
+    assert not any("as you said" in text for text in world.warnings)
+    world.ring.down.add(FIRST)
+    with pytest.raises(CassopsError, match=f"{FIRST}"):
+        world.deploy(without=["r1-1"], wait_timeout=0)
+
+
+def test_a_deploy_without_a_node_still_proves_the_others(world: Rolling) -> None:
+    is_lost(world, FAR)
+    world.ring.down.add(SECOND)
+    with pytest.raises(CassopsError, match=SECOND):
+        world.deploy(without=["r3-0"], wait_timeout=0)
+
+
+@pytest.mark.parametrize(("prefix", "option"), [("cassandra_", "rollout_without"), ("", "without")])
+def test_a_deploy_without_nobody(world: Rolling, prefix: str, option: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        world.deploy(without=["r3-0", "r4-7", "r5"], variable_prefix=prefix)
+    assert caught.value.errors == [f"{option}: there is no rack or node {name}" for name in ("r4-7", "r5")]
+
+
 def test_a_lost_canary_goes_back_without_anybody_waiting_for_it(old: Rolling) -> None:
     old.roll(upgrade=True, pause_after="canary")
     is_lost(old, "shop-dc1-r1-0")
@@ -1595,6 +1686,40 @@ def test_a_run_goes_on_without_a_node_whose_worker_died_when_it_was_deleted(
     assert set(result["restarted"]) >= {FAR, SECOND, "shop-dc1-r2-0", "shop-dc1-r2-1"}
     assert set(pending.pending()) <= {above}
     assert pending.note() == {}
+
+
+def test_the_silent_worker_of_a_node_that_is_done_is_not_waited_for_in_vain(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run, and the same run at its next batch."""
+    pending.roll(pause_after="canary")
+    worker_dies(pending, FIRST, monkeypatch)
+    monkeypatch.setattr(patience, "SILENT", -1.0)
+    made = dict(pending.kube.made)
+    told = blocked(pending, wait_timeout=10_000)
+    assert f"{FIRST} is not ready: its worker worker does not answer" in told
+    assert "bring that worker back" in told
+    assert f"playbook heal with --check tells what to do, -e heal_workers_off=worker" in told
+    assert "run the rollout again" in told
+    assert dict(pending.kube.made) == made
+
+
+def test_a_worker_that_answers_again_in_time_is_waited_for(pending: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    pending.roll(pause_after="canary")
+    with monkeypatch.context() as patched:
+        worker_dies(pending, FIRST, patched)
+        looks = iter(range(5))
+
+        def comes_back(_seconds: float) -> None:
+            if next(looks, None) is None:
+                patched.undo()
+                pending.ring.doors[FIRST] = OPEN
+                pending.ring.down.discard(FIRST)
+                pending.ring.deaf.discard(FIRST)
+
+        patched.setattr(time, "sleep", comes_back)
+        assert len(pending.roll()["restarted"]) == 5
+    pending.assert_whole()
 
 
 def test_no_way_back_once_the_formats_are_those_of_5_0(old: Rolling) -> None:
