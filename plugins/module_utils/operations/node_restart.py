@@ -34,7 +34,7 @@ from ..view import NodeView, RackView, View
 from . import rollout_plan
 from .cluster import CLUSTER, RELEASED, Cluster, Sight, unasked
 from .delivery import Delivery
-from .patience import NO_START, NO_WORKER, Patience, last_words
+from .patience import NO_START, NO_WORKER, Patience, Silence, last_words
 from .waiting import GATES_LIMIT, WAIT_LIMIT, Look, Mark, until
 
 # Seconds.
@@ -142,6 +142,10 @@ CORRECT = (
 )
 HEAL = (
     "The playbook heal decides what is safe for a node that is held (--check shows what it would do); then run the "
+    "rollout again. To go on without the node first, name it in rollout_without."
+)
+WORKER = (
+    "Bring that worker back; where it is off for good, the playbook heal with --check tells what to do. Then run the "
     "rollout again. To go on without the node first, name it in rollout_without."
 )
 
@@ -322,14 +326,16 @@ class Restarts:
         self, pods: Sequence[str], what: str, before: View | None, proved: Callable[[Sight], Sequence[str]]
     ) -> None:
         old = {node.pod: node.uid for node in before.nodes} if before else {}
-        patience = Patience(self.cluster.kube, (*NO_START, NO_WORKER))
+        patience, silence = Patience(self.cluster.kube, (*NO_START, NO_WORKER)), Silence()
         came = Coming()
 
         def look() -> Sequence[str]:
             sight = self.cluster.look()
             mine = only(sight.view, pods)
             came.see(mine.nodes, old)
-            self._give_up(patience.lost(mine.nodes), mine, sight.view)
+            self._give_up(patience.lost(mine.nodes), HEAL if gates.held(mine) else CORRECT, sight.view)
+            gone = [f"{node.pod}: {node.reason}" for node in mine.nodes if node.worker_lost]
+            self._give_up(gone if silence.lasts(bool(gone)) else (), WORKER, sight.view)
             stays = [node for node in mine.nodes if node.uid and node.uid == old.get(node.pod)]
             late = self._late(mine.nodes)
             return [still_there(node, late) for node in stays] or gates.running(mine) or proved(sight)
@@ -349,10 +355,9 @@ class Restarts:
         self.ctx.warnings.extend(text for text in told if text not in self.ctx.warnings)
         return late
 
-    def _give_up(self, lost: Sequence[str], mine: View, view: View) -> None:
+    def _give_up(self, lost: Sequence[str], way: str, view: View) -> None:
         if not lost:
             return
-        way = HEAL if gates.held(mine) else CORRECT
         waiting = [node.pod for node in view.nodes if rollout.needs_restart(view, node)]
         left = f" Not touched, at the older revision: {short(waiting)}." if waiting else ""
         raise CassopsError(f"{'; '.join(lost)}. The rollout stops here.{left} {way}")
