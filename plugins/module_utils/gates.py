@@ -557,6 +557,10 @@ def advice(reason: str) -> str:
     late = "wait a minute: gossip may only be late; if it stays so, look at the network between the two"
     moving = "a node joins, leaves or moves: wait, or run the playbook scale again if its run died"
     rules = (
+        (
+            "its worker",
+            "see to that worker; where it is off for good, the playbook heal with --check tells what to do",
+        ),
         ("is held", "run the playbook heal with --check: it decides what is safe, and tells what it would do"),
         ("cannot be scheduled", "see to workers, zones and volumes: kubectl describe pod"),
         ("does not run", "kubectl describe pod, and the pod's log, tell the cause"),
