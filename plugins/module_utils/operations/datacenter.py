@@ -15,6 +15,7 @@ State lives in the cluster only. Every step looks first, so a run that was kille
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -100,6 +101,8 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "delete_volumes": {"type": "bool", "default": False},
     "variable_prefix": {"type": "str", "default": ""},
 }
+# Values that can be wrong by themselves: what they are is compared with no living datacenter and no worker.
+BY_ITSELF = {"image", "heap", "config", "jvm_options", "pod_template", "tokens", "backup", "repair"}
 OPEN_AGAIN = 30.0
 HELD = "the playbook heal decides what is safe (--check shows what it would do); then run this one again."
 # Seconds for Kubernetes to look at a StatefulSet.
@@ -204,9 +207,53 @@ class Deployment:
         except SpecError as error:
             if (desired := self.past_its_tokens(values)) is not None:
                 return desired
-            offered = attempt(lambda: preflight.facts(self.kube))
-            more = [] if isinstance(offered, CassopsError) else preflight.errors(values, offered, self.prefix)
-            raise SpecError([*error.errors, *more]) from error
+            more = attempt(lambda: self.beside(values, error.errors))
+            raise SpecError([*error.errors, *([] if isinstance(more, CassopsError) else more)]) from error
+
+    def beside(self, values: Mapping[str, Any], faults: Sequence[str]) -> list[str]:
+        """What else stands against the desired datacenter, as far as it can be told beside faults of its values."""
+        offered = self.offered()
+        rest = self.past_its_faults(values, faults)
+        found = attempt(lambda: objects(self.kube, rest.cluster, rest.name, ALL_KINDS, self.contents)) if rest else None
+        if rest is None or not isinstance(found, Objects):
+            return preflight.errors(values, offered, self.prefix) + preflight.missing_rights(self.kube)
+        sets = found.all("StatefulSet")
+        living = [rack.name for rack in rest.racks if rest.rack_name(rack) in sets]
+        return [
+            *preflight.errors(values, offered, self.prefix, living),
+            *preflight.capacity_errors(rest, offered.workers, self.prefix, bool(sets)),
+            *preflight.missing_rights(self.kube),
+            *self.unlike_living(rest, found),
+        ]
+
+    def past_its_faults(self, values: Mapping[str, Any], faults: Sequence[str]) -> spec.Datacenter | None:
+        """The desired datacenter without the faulty values that neither the living one nor workers are asked about; None
+        where others are faulty too."""
+        faulty = {re.split(r"[:.\[]", fault.removeprefix(self.prefix), maxsplit=1)[0] for fault in faults}
+        kept = {key: value for key, value in values.items() if key not in faulty & BY_ITSELF}
+        given = preflight.structure(values.get("config"))
+        if "config" in faulty and isinstance(given, Mapping) and "num_tokens" in given:
+            # It is compared with that of the living one.
+            kept["config"] = {"num_tokens": given["num_tokens"]}
+        rest = attempt(lambda: spec.parse(kept, self.prefix))
+        return None if isinstance(rest, CassopsError) else rest
+
+    def unlike_living(self, desired: spec.Datacenter, found: Objects) -> list[str]:
+        """Why what lives cannot become the desired datacenter."""
+        ledger = ledger_of(found, desired.cluster, desired.name)
+        living = living_datacenter(found, ledger, desired)
+        if living is None or ledger is None:
+            return []
+        refused = spec.refusals(living, desired, self.prefix)
+        return spec.unserved_refusals(refused, desired.name) if ledger.phase == PHASE_NEW else refused
+
+    def offered(self) -> preflight.Facts:
+        """What the Kubernetes cluster offers; a namespace that this run will make counts as there."""
+        offered = preflight.facts(self.kube)
+        if offered.namespace_exists is False and self.params.get("create_namespace"):
+            self.namespace_missing = True
+            offered = replace(offered, namespace_exists=True)
+        return offered
 
     def past_its_tokens(self, values: Mapping[str, Any]) -> spec.Datacenter | None:
         """The desired datacenter where only its tokens are wrong, and it runs: they were for its first start.
@@ -246,10 +293,7 @@ class Deployment:
             reasons.append(ledger_gone(self.desired.cluster, self.desired.name))
         living = living_datacenter(found, ledger, self.desired)
         if living is not None:
-            refused = spec.refusals(living, self.desired, self.prefix)
-            if ledger is not None and ledger.phase == PHASE_NEW:
-                refused = spec.unserved_refusals(refused, self.desired.name)
-            reasons += refused
+            reasons += self.unlike_living(self.desired, found)
         if living is not None and ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += at_once(found, ledger, self.desired, self.prefix)
             reasons += self.between_revisions(found, ledger)
@@ -356,11 +400,8 @@ class Deployment:
 
     def unfit(self, found: Objects) -> list[str]:
         """Why this Kubernetes cluster cannot take the datacenter, or these credentials cannot deploy it."""
-        offered = preflight.facts(self.kube)
+        offered = self.offered()
         self.ctx.warnings.extend(offered.unread)
-        if offered.namespace_exists is False and self.params.get("create_namespace"):
-            self.namespace_missing = True
-            offered = replace(offered, namespace_exists=True)
         values = {key: self.params.get(key) for key in ("racks", "storage", "workers_on_demand")}
         racks = [r.name for r in self.desired.racks if found.get("StatefulSet", self.desired.rack_name(r))]
         self.ctx.warnings.extend(preflight.advice(values, offered, self.prefix, racks))

@@ -619,6 +619,53 @@ def refused(world: World, **changes: Any) -> list[str]:
     return caught.value.errors
 
 
+def test_a_misspelt_key_hides_nothing_of_what_the_living_datacenter_refuses(world: World) -> None:
+    kept = {"num_tokens": 8}
+    world.run(storage={"size": "20Gi"}, config=kept)
+    world.kube.missing_rights.append(Right("create", "Pod", "exec"))
+    told = refused(world, storage={"size": "10Gi"}, version="4.1.10", config={**kept, "concurent_reads": 1})
+    beginnings = (
+        "cassandra_config.concurent_reads: ",
+        "these credentials may not create pods/exec in namespace ns",
+        "cassandra_storage.size: ",
+        "cassandra_version: ",
+    )
+    assert len(told) == len(beginnings), "num_tokens is as it was"
+    for text, words in zip(told, beginnings, strict=True):
+        assert text.startswith(words)
+
+
+def test_a_misspelt_key_hides_nothing_of_what_the_cluster_lacks(world: World) -> None:
+    world.kube.missing_rights.append(Right("create", "Pod", "exec"))
+    resources = {"requests": {"memory": "900Gi"}}
+    told = refused(world, resources=resources, config={"concurent_reads": 1}, jvm_options="-Xmx1G")
+    for words in (
+        "cassandra_config.concurent_reads: ",
+        "cassandra_jvm_options",
+        "these credentials may not create pods/exec",
+        "cassandra_resources.requests.memory: 900Gi fits on no worker of rack r1",
+    ):
+        assert any(text.startswith(words) for text in told), (words, told)
+
+
+def test_a_namespace_that_will_be_made_is_not_missed_beside_an_error(world: World) -> None:
+    world.kube.exists = False
+    told = refused(world, create_namespace=True, config={"concurent_reads": 1})
+    assert [text.split(":")[0] for text in told] == ["cassandra_config.concurent_reads"]
+
+
+def test_where_kubernetes_does_not_answer_the_errors_of_the_values_are_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*arguments: Any, **options: Any) -> Any:
+        raise Unreachable("no route to host")
+
+    for verb in ("get", "list", "can"):
+        monkeypatch.setattr(world.kube, verb, silent)
+    told = refused(world, config={"concurent_reads": 1})
+    assert [text.split(":")[0] for text in told] == ["cassandra_config.concurent_reads"]
+
+
 def test_all_errors_at_once(world: World) -> None:
     racks = [{"name": "r1", "zone": "nowhere", "nodes": 0}, {"name": "r1", "nodes": 1}]
     told = refused(world, version="3.11.19", racks=racks, storage={"class": "quick"}, config={"concurent_reads": 1})
