@@ -79,9 +79,9 @@ options:
     default: 1800
   without:
     description:
-      - Racks or nodes that are lost, such as half way through an upgrade, which M(cassops.kubernetes.rollout) then finishes
-        without them. As long as they are not well, the proof at the end neither asks about them nor waits for them, and a
-        warning names them.
+      - Racks or nodes that are lost, such as half way through an upgrade, which M(cassops.kubernetes.rollout) then
+        finishes without them. As long as they are not well, the proof at the end neither asks about them nor waits for
+        them, and a warning names them.
     type: list
     elements: str
     default: []
@@ -164,8 +164,8 @@ registered:
   sample: []
 unwell:
   description:
-    - The nodes that do not come up by themselves and whose correction waits for the restart, and those of O(without) that are
-      not well.
+    - The nodes that do not come up by themselves and whose correction waits for the restart, and those of O(without)
+      that are not well.
   returned: O(state=present)
   type: list
   elements: str

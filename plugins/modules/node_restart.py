@@ -14,8 +14,8 @@ description:
   - One batch of what M(cassops.kubernetes.rollout) does, for playbooks of your own.
   - Waits for the gates, restarts the nodes, which close CQL and drain first, and ends when they are up in every view,
     serve clients and have got their hints.
-  - Refuses, as that one does, where what is pending is more than a restart (another line of Cassandra, another step of its
-    storage format, a leap to TLS between nodes), and where O(low_rf) does not allow it.
+  - Refuses, as that one does, where what is pending is more than a restart (another line of Cassandra, another step
+    of its storage format, a leap to TLS between nodes), and where O(low_rf) does not allow it.
   - First it holds back what a run that was killed had released and not restarted yet, also where O(nodes) is empty.
 extends_documentation_fragment:
   - cassops.kubernetes.kubernetes

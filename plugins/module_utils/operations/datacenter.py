@@ -207,7 +207,7 @@ class Deployment:
         except SpecError as error:
             if (desired := self.past_its_tokens(values)) is not None:
                 return desired
-            more = attempt(lambda: self.beside(values, error.errors))
+            more = attempt(partial(self.beside, values, error.errors))
             raise SpecError([*error.errors, *([] if isinstance(more, CassopsError) else more)]) from error
 
     def beside(self, values: Mapping[str, Any], faults: Sequence[str]) -> list[str]:
@@ -227,8 +227,10 @@ class Deployment:
         ]
 
     def past_its_faults(self, values: Mapping[str, Any], faults: Sequence[str]) -> spec.Datacenter | None:
-        """The desired datacenter without the faulty values that neither the living one nor workers are asked about; None
-        where others are faulty too."""
+        """The desired datacenter without the faulty values that neither the living one nor workers are asked about.
+
+        None where others are faulty too.
+        """
         faulty = {re.split(r"[:.\[]", fault.removeprefix(self.prefix), maxsplit=1)[0] for fault in faults}
         kept = {key: value for key, value in values.items() if key not in faulty & BY_ITSELF}
         given = preflight.structure(values.get("config"))

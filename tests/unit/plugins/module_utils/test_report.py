@@ -218,8 +218,14 @@ def test_cassandras_own_keyspaces_and_tiny_datacenters_are_not_blamed() -> None:
         ("n is held: it is empty", "playbook heal"),
         ("n does not run: it cannot be scheduled: no room", "workers, zones and volumes"),
         ("n does not run: CrashLoopBackOff", "log"),
-        ("n does not run: its worker w does not answer", "see to that worker; where it is off for good, the playbook heal"),
-        ("n is not ready: its worker w does not answer", "see to that worker; where it is off for good, the playbook heal"),
+        (
+            "n does not run: its worker w does not answer",
+            "see to that worker; where it is off for good, the playbook heal",
+        ),
+        (
+            "n is not ready: its worker w does not answer",
+            "see to that worker; where it is off for good, the playbook heal",
+        ),
         ("n is not ready: Cassandra does not serve clients yet", "starting"),
         ("n cannot be asked for its view: refused", "port-forward"),
         ("no node could be asked for its view", "Secret"),
