@@ -118,7 +118,9 @@ def test_a_node_that_others_see_down_blocks(three: Datacenter, client: Workload)
     lives = three.lives()
     three.nodetool(victim, "disablegossip")
     try:
-        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=20).refused(victim, "Still missing")
+        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=20).refused(
+            f"sees {victim} down; wait a minute: gossip may only be late", "Still missing"
+        )
     finally:
         three.nodetool(victim, "enablegossip")
     three.wait_up()

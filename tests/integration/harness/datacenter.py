@@ -135,7 +135,11 @@ class Datacenter:
     def lives(self) -> dict[str, tuple[str, int]]:
         """Pod -> UID and restarts: the same twice means that nothing was restarted between."""
         return {
-            name: (pod["metadata"]["uid"], sum(one["restartCount"] for one in pod["status"]["containerStatuses"]))
+            # One that waits for a worker has no containers yet.
+            name: (
+                pod["metadata"]["uid"],
+                sum(one["restartCount"] for one in pod["status"].get("containerStatuses", ())),
+            )
             for name, pod in self.pods().items()
         }
 
