@@ -59,6 +59,9 @@ MIXED = (
 
 SIDES = "until all nodes of all datacenters have that step: no repair, and nobody joins, leaves or is replaced"
 
+MEANWHILE = (MIXED, SIDES)
+"""What a warning says only as long as it is so."""
+
 # Suffix of an old name (4.0) -> unit that its whole numbers are written with under the present name.
 _UNITS: Mapping[str, str] = {
     "_in_ms": "ms",

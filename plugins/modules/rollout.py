@@ -120,6 +120,14 @@ pending_restart:
   type: list
   elements: str
   sample: []
+one_line:
+  description:
+    - Whether this was an upgrade, a step of the storage format or its way back, nothing is pending any more, no node
+      was named as lost, and all members of the cluster run one line of Cassandra in formats of one kind.
+    - So repair and changes of the schema may go on.
+  returned: not in check mode, when no batch is left
+  type: bool
+  sample: false
 paused:
   description: The run ended at a pause; the next one goes on.
   returned: not in check mode

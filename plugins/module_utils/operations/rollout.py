@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import rollout
+from .. import gates, rollout, upgrade
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..observe import Objects, attempt
@@ -63,11 +63,14 @@ class Rollout:
         self.finished = 0
         self.left = 0
         self.returned: list[str] = []
+        # What must not be done until all members are alike again.
+        self.meanwhile: list[str] = []
 
     def run(self) -> dict[str, Any]:
         try:
             return self.go()
         except CassopsError as error:
+            self.ctx.warnings.extend(self.meanwhile)
             # What was done is done, and a person wants to know it, also where the lock is lost or nothing answers.
             told = attempt(self.result)
             done = self.done() if isinstance(told, CassopsError) else told
@@ -80,6 +83,7 @@ class Rollout:
         self.restarts.wait_observed()
         sight = self.cluster.ask(self.cluster.look())
         self.refuse(sight)
+        was_more = self.params["upgrade"] or rollout_plan.change_of(sight).is_upgrade
         self.open_gates_before_upgrade(sight)
         # Before the first node: this run may die.
         self.note(sight.found)
@@ -99,6 +103,7 @@ class Rollout:
                 self.refuse_lost_tables(sight)
                 seen = self.restart(batch, len(plan.batches), sight)
                 if batch.pause:
+                    self.ctx.warnings.extend(self.meanwhile)
                     return self.result(paused=True)
             sight = self.cluster.again(seen)
         # An earlier one that was left half way is no measure of what another change has restarted since.
@@ -108,7 +113,19 @@ class Rollout:
         if not self.params["rollback"]:
             way_back.forget(self.cluster, sight.found)
         self.note(self.cluster.look().found)
-        return self.result()
+        return self.ended(sight, was_more)
+
+    def ended(self, sight: Sight, was_more: bool) -> dict[str, Any]:
+        """The result of a run after which no batch is left.
+
+        :param was_more: it was more than a restart.
+        """
+        lost = rollout.lost(sight.view, self.settings)
+        unlike = gates.one_line(sight.view.joined(sight.others).without(lost))
+        if unlike:
+            self.ctx.warnings.extend(self.meanwhile)
+        result = self.result()
+        return {**result, "one_line": bool(was_more and not (unlike or lost or result["pending_restart"]))}
 
     def restart(self, batch: rollout.Batch, left: int, sight: Sight) -> Sight | None:
         """What was seen when its nodes were back."""
@@ -148,7 +165,11 @@ class Rollout:
         reasons = rollout_plan.refusals(self.cluster, everybody, rollout_plan.change_of(everybody, lost))
         if reasons:
             raise CassopsError("; ".join(reasons))
-        self.ctx.warnings.extend(change.warnings())
+        told = change.warnings()
+        self.ctx.warnings.extend(text for text in told if self.ctx.check_mode or text not in upgrade.MEANWHILE)
+        self.meanwhile = [text for text in told if text in upgrade.MEANWHILE]
+        for text in self.meanwhile:
+            self.ctx.progress(text, important=True)
 
     def refuse_to_go_on_back(self, sight: Sight) -> None:
         """Raise where a way back to 4.1 that an earlier run began was closed since; its own is asked by C(way_back)."""

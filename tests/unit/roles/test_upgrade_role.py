@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2 import Environment
 from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -103,3 +104,20 @@ def test_a_snapshot_counts_when_it_is_whole(ttl: bool, end: list[str]) -> None:
     for task in asked:
         assert rendered(task[NODETOOL]["nodes"], ttl) == ["shop-dc1-r1-0"]
         assert not {"ignore_errors", "failed_when"} & set(task), "where the first fails there is no second"
+
+
+# --- how it ends ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("alike", "last"), [(True, "repair and changes of the schema may go on"), (False, "Still pending: r2-0")]
+)
+def test_the_summary_ends_with_what_may_go_on(alike: bool, last: str) -> None:
+    result = {"batches": [], "restarted": ["r1-0"], "seconds": 1, "pending_restart": [] if alike else ["r2-0"]}
+    text = (ROOT / "roles/rollout/templates/summary.j2").read_text()
+    told = (
+        Environment(trim_blocks=True)
+        .from_string(text)
+        .render(inventory_hostname="dc1", rollout_result={**result, "paused": False, "one_line": alike})
+    )
+    assert last in told.splitlines()[-1]

@@ -1121,11 +1121,40 @@ def test_an_upgrade_wants_its_snapshot(old: Rolling) -> None:
         busy.snapshots.append("before-5.0.9")
     result = old.roll(upgrade=True, snapshot="before-5.0.9")
     assert len(result["restarted"]) == 3
-    assert any("no change of the schema" in text for text in old.warnings)
+    assert upgrade.MIXED in old.said
     assert any(
         "CASSANDRA_4 writes what Cassandra 4.1 can read: the way back to 4.1 is open" in text for text in old.warnings
     )
     old.assert_whole()
+
+
+def test_what_must_not_be_done_meanwhile_is_warned_of_as_long_as_it_is_so(old: Rolling) -> None:
+    def warned() -> bool:
+        return upgrade.MIXED in old.warnings
+
+    assert (old.roll(check=True, upgrade=True).get("one_line"), warned()) == (None, True)
+    assert (old.roll(upgrade=True, pause_after="canary").get("one_line"), warned()) == (None, True)
+    assert (old.roll(upgrade=True, limit="r2")["one_line"], warned()) == (False, True)
+    old.ring.down.add(SECOND)
+    blocked(old, upgrade=True)
+    assert warned()
+    old.ring.down.discard(SECOND)
+    assert (old.roll(upgrade=True)["one_line"], warned()) == (True, False)
+    assert (old.roll(upgrade=True)["one_line"], warned()) == (True, False)
+    assert (old.roll(force=True)["one_line"], warned()) == (False, False), "a mere restart"
+
+
+def test_when_an_upgrade_is_taken_back_repair_may_go_on(old: Rolling) -> None:
+    old.roll(upgrade=True, pause_after="canary")
+    assert old.roll(rollback=True)["one_line"] is True
+
+
+def test_while_a_step_of_the_storage_format_is_half_done_it_is_warned_of(worlds: Worlds) -> None:
+    world, _wanted = half_way_to_upgrading(worlds)
+    world.roll(upgrade=True, pause_after="canary")
+    assert upgrade.SIDES in world.warnings
+    assert world.roll(upgrade=True)["one_line"] is True
+    assert upgrade.SIDES not in world.warnings
 
 
 @pytest.mark.parametrize("mode", ["UPGRADING", "NONE"])
@@ -1537,6 +1566,7 @@ def test_an_upgrade_is_finished_without_a_lost_node_which_gets_the_version_too(o
     plan = old.run(rollout_plan, snapshot="before-5.0.9", **lost)
     assert (plan["snapshot_missing"], plan["gates"]) == ([], [])
     result = old.roll(upgrade=True, snapshot="before-5.0.9", **lost)
+    assert (result["one_line"], upgrade.MIXED in old.warnings) == (False, False), "heal is next"
     assert sorted(result["restarted"]) == ["shop-dc1-r2-0", FAR]
     assert versions(old) == ["5.0.9"] * 3
     assert FAR in old.kube.held
@@ -1733,7 +1763,7 @@ def test_steps_of_the_storage_format_come_one_after_the_other(monkeypatch: pytes
     assert "storage_compatibility_mode CASSANDRA_4 to UPGRADING. Run the playbook upgrade" in blocked(world)
     world.roll(upgrade=True)
     assert any("no way back but a backup" in text for text in world.warnings)
-    assert upgrade.SIDES in world.warnings
+    assert (upgrade.SIDES in world.said, upgrade.SIDES in world.warnings) == (True, False)
     for member in world.ring.members.values():
         member.storage_mode = "UPGRADING"
     world.assert_whole()
