@@ -106,6 +106,16 @@ def test_a_snapshot_counts_when_it_is_whole(ttl: bool, end: list[str]) -> None:
         assert not {"ignore_errors", "failed_when"} & set(task), "where the first fails there is no second"
 
 
+@pytest.mark.parametrize(("known", "lost"), [({}, []), ({"rollout_without": "r2-0,r3"}, "r2-0,r3")])
+def test_its_deploy_goes_on_without_the_same_lost_nodes(known: dict[str, Any], lost: Any) -> None:
+    (play,) = yaml.safe_load((ROOT / "playbooks/upgrade.yml").read_text())
+    assert [each["role"].rpartition(".")[2] for each in play["roles"]] == ["deploy", "upgrade"]
+    (deploy, *_more) = yaml.safe_load((ROOT / "roles/deploy/tasks/main.yml").read_text())
+    upgrade = yaml.safe_load((ROOT / "roles/upgrade/tasks/main.yml").read_text())[1]["block"]
+    for asked in (deploy["cassops.kubernetes.datacenter"], upgrade[0]["cassops.kubernetes.rollout_plan"]):
+        assert NativeEnvironment().from_string(asked["without"]).render(known) == lost
+
+
 # --- how it ends ------------------------------------------------------------------------------------------------------
 
 
