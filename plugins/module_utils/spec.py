@@ -740,7 +740,8 @@ class _Parser:
                 "heap",
                 f"{self._text('heap')} does not fit into the memory limit of {quantity.human(limit)}: beside its heap "
                 f"Cassandra needs {quantity.human(needed - heap)} (a quarter of the heap, at least "
-                f"{quantity.human(MIN_HEADROOM)}); lower heap, or raise resources.limits.memory to {quantity.human(needed)} or more",
+                f"{quantity.human(MIN_HEADROOM)}); lower heap, or raise resources.limits.memory to "
+                f"{quantity.human(needed)} or more",
             )
         return quantity.jvm_size(heap)
 
