@@ -524,6 +524,9 @@ def test_the_ledger_says_as_long_as_an_upgrade_is_half_way(monkeypatch: pytest.M
     world.roll(upgrade=True, pause_after="canary")
     assert world.kube.ledger().mixed == "storage_compatibility_mode CASSANDRA_4 and UPGRADING"
     world.roll(upgrade=True)
+    assert world.kube.ledger().mixed == ""
+    for member in world.ring.members.values():
+        member.storage_mode = "UPGRADING"
     world.deploy(version="5.0.9", config={"storage_compatibility_mode": "NONE"})
     world.roll(upgrade=True, pause_after="canary")
     assert world.kube.ledger().mixed == "", "these stream to each other"
