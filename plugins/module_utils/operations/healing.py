@@ -149,6 +149,7 @@ class Healing:
         :param seen: a look that was just made.
         """
         deadline = time.monotonic() + self.params["patience"]
+        self.cluster.learn(seen.sight)
         while True:
             step = replacement.first(seen.decisions)
             if step is not None:

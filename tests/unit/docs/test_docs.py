@@ -300,8 +300,8 @@ def test_every_room_is_on_the_map() -> None:
 
 
 def test_the_keys_of_the_ledger_are_told() -> None:
-    stop: dict[str, Any] = {"stopped": 1, "pause": (1, 2), "closed": 1}
-    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, version="5", storage_mode="NONE", **stop)
+    rest: dict[str, Any] = {"stopped": 1, "pause": (1, 2), "closed": 1, "mixed": "4.1 and 5.0"}
+    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, version="5", storage_mode="NONE", **rest)
     section = (DOCS / "architecture.md").read_text().partition("\n## The ledger\n")[2].partition("\n## ")[0]
     told = {
         key

@@ -49,6 +49,16 @@ def test_those_that_lost_ranges_are_cleaned(world: Scaling) -> None:
     assert world.run(cleanup)["changed"] is False
 
 
+def test_a_run_notes_what_tables_ask_for(world: Scaling) -> None:
+    world.ring.tables.append(("shop", 172800))
+    world.run(scale, 2, cleanup=False)
+    assert world.kube.ledger().gc_grace_seconds == 172800
+    assert len(world.kube.ledger().nodes) == 6, "what was read before the nodes were asked is not written over it"
+    world.ring.tables[-1] = ("shop", 100000)
+    world.run(cleanup)
+    assert world.kube.ledger().gc_grace_seconds == 100000
+
+
 def test_all_of_them_if_asked(world: Scaling) -> None:
     assert world.run(cleanup, all=True)["nodes"] == OLD
 

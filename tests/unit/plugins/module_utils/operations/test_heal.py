@@ -962,6 +962,31 @@ def two_racks(world: World) -> None:
     world.kube.wipe(SECOND)
 
 
+def test_a_run_without_anything_to_do_notes_what_tables_ask_for(world: World) -> None:
+    """A table that an application has made since the last deploy. It is no change of the run's."""
+    world.ring.tables.append(("shop", 172800))
+    world.ring.replication["logs"] = {"class": "NetworkTopologyStrategy", "dc1": "1"}
+    since = len(world.kube.writes)
+    world.heal(check=True)
+    assert world.kube.writes[since:] == []
+    assert world.heal()["changed"] is False
+    ledger = world.kube.ledger()
+    assert (ledger.gc_grace_seconds, ledger.single_copies) == (172800, ("logs",))
+    assert "noted: gc_grace_seconds is 172800 at least, keyspaces with one replica are logs" in world.said
+    since = len(world.kube.writes)
+    assert world.heal()["changed"] is False
+    assert world.kube.writes[since:] == []
+
+
+def test_a_replacement_keeps_what_was_noted_meanwhile(world: World) -> None:
+    before = world.identities()
+    world.ring.tables.append(("shop", 172800))
+    world.kube.wipe(FIRST)
+    assert world.heal()["changed"] is True
+    world.assert_whole(before)
+    assert world.kube.ledger().gc_grace_seconds == 172800
+
+
 def test_two_nodes_that_share_ranges_are_refused_with_what_is_at_risk(world: World) -> None:
     two_racks(world)
     since = len(world.kube.writes)
