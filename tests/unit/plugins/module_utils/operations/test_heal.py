@@ -1632,6 +1632,22 @@ def test_a_dead_node_is_replaced_though_another_gave_up_joining(world: World) ->
     assert world.kube.ledger().nodes[NEW] == LedgerNode(NEW, "198.19.7.7")
 
 
+def test_killed_before_any_write_beside_one_that_gave_up_joining(worlds: Callable[[], World]) -> None:
+    for lives in range(1, 99):
+        world = worlds()
+        before = world.identities()
+        wiped(world)
+        gives_up_joining(world)
+        killed = world.killed(lives, lambda world=world: world.refused(patience=5))  # type: ignore[misc]
+        refusal = world.refused(patience=5)
+        assert world.identities() == before
+        assert decisions(refusal.result) == {NEW: (13, "ask")}, lives
+        if not killed:
+            break
+    else:
+        raise AssertionError("it never came to an end")
+
+
 def test_who_replaces_by_name_beside_one_that_gave_up_joining_is_told(world: World) -> None:
     wiped(world)
     gives_up_joining(world)
