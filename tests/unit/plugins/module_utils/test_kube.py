@@ -412,7 +412,7 @@ def test_the_servers_clock(api, kube):
 def test_an_answer_of_somebody_else_is_none(api, kube, answer):
     """A page of a proxy with status 200 must end neither the renewal of a lock nor the watch of an event source."""
     api.will(200, answer)
-    with pytest.raises(module.Unreachable, match="What answers as the Kubernetes API server .* Check the address"):
+    with pytest.raises(module.Unreachable, match=r"What answers as the Kubernetes API server .* Check the address"):
         kube.get("ConfigMap", "cm")
 
 
