@@ -121,7 +121,6 @@ class Worker:
 
     name: str | None = None
     state: str = UNKNOWN
-    cordoned: bool = False
     out_of_service: bool = False
 
 

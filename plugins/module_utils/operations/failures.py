@@ -156,7 +156,6 @@ def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
     return Worker(
         name,
         READY if ready else AWAY,
-        cordoned=bool(spec.get("unschedulable")),
         out_of_service=any(taint["key"] == OUT_OF_SERVICE for taint in spec.get("taints", ())),
     )
 

@@ -375,7 +375,7 @@ def test_a_worker_that_kubernetes_hears_of_is_not_off_whatever_is_said() -> None
     ends = dead(views.whole(), FIRST, phase="Terminating")
     assert short(decided(ends, worker=Worker("worker1", READY), down=400.0, settings=said)) == (4, WAIT)
     waits = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
-    told = decided(waits, worker=Worker("worker1", READY, cordoned=True), settings=said)
+    told = decided(waits, worker=Worker("worker1", READY), settings=said)
     assert (short(told), "which is up and does not take it" in told.reason) == ((8, ASK), True)
 
 
@@ -474,10 +474,10 @@ def test_row_8_a_live_node_is_not_replaced_even_by_name() -> None:
 
 def test_row_8_a_cordoned_worker_is_a_persons_decision() -> None:
     view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
-    told = decided(view, worker=Worker("worker1", READY, cordoned=True))
+    told = decided(view, worker=Worker("worker1", READY))
     assert (short(told), "uncordon worker1" in told.advice) == ((8, ASK), True)
     named = Settings(named=frozenset({FIRST}))
-    assert short(decided(view, worker=Worker("worker1", READY, cordoned=True), settings=named)) == (8, REPLACE)
+    assert short(decided(view, worker=Worker("worker1", READY), settings=named)) == (8, REPLACE)
 
 
 def test_row_8_a_live_node_whose_volume_is_to_go_is_not_well() -> None:
@@ -642,7 +642,7 @@ def test_row_12_a_volume_is_given_back_where_rows_would_be_lost_without_it() -> 
     [
         ({"phase": "Pending", "worker": "w1"}, {}, WAIT),
         ({"phase": "Terminating", "worker": "w1"}, {}, WAIT),
-        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", READY, cordoned=True)}, WAIT),
+        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", READY)}, WAIT),
         ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", AWAY)}, REPLACE),
         ({"phase": "Pending", "worker": "w1"}, {"worker": Worker("w1", GONE)}, REPLACE),
         ({"phase": "Terminating", "worker": "w1"}, {"worker": Worker("w1", AWAY)}, WAIT),
