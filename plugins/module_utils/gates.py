@@ -437,12 +437,13 @@ def one_line(view: View) -> list[str]:
 
 def one_release(view: View) -> list[str]:
     """G13, first half: one line. While there are two, no DDL either."""
-    lines: dict[str, list[str]] = {}
-    for address, endpoint in sorted(view.endpoints().items()):
-        lines.setdefault(line(endpoint.version), []).append(named(view, address))
-    if len(lines) <= 1:
+    lines = {version: line(version) for version in {endpoint.version for endpoint in view.endpoints().values()}}
+    if len(set(lines.values())) <= 1:
         return []
-    told = "; ".join(f"{name}: {', '.join(nodes)}" for name, nodes in sorted(lines.items()))
+    nodes: dict[str, list[str]] = {}
+    for address, endpoint in sorted(view.endpoints().items()):
+        nodes.setdefault(lines[endpoint.version], []).append(named(view, address))
+    told = "; ".join(f"{name}: {', '.join(pods)}" for name, pods in sorted(nodes.items()))
     return [f"the members run different lines of Cassandra ({told}): finish the upgrade, or take it back, first"]
 
 
@@ -585,4 +586,4 @@ def advice(reason: str) -> str:
 
 def named(view: View, address: str) -> str:
     """The node behind an address, or the address itself (a node of another datacenter)."""
-    return next((node.pod for node in view.nodes if node.address == address), address)
+    return view.pods_by_address.get(address, address)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import gates, ring
-from .report import replicas
+from .report import placed
 from .scaling import Scene
 from .view import Keyspace, View
 
@@ -406,7 +406,7 @@ def gains(scene: Scene, origin: str, left: Iterable[Part], wanted: Mapping[str, 
     :param left: what nodes get.
     :param wanted: replications that keyspaces have only then.
     """
-    members, pods = scene.members(), {node.pod: node.address for node in scene.view.nodes}
+    pods = {node.pod: node.address for node in scene.view.nodes}
     getting: dict[str, set[str | None]] = {}
     for part in left:
         getting.setdefault(part.keyspace, set()).add(pods.get(part.pod))
@@ -414,7 +414,7 @@ def gains(scene: Scene, origin: str, left: Iterable[Part], wanted: Mapping[str, 
     sizes = copies(scene, origin)
     found: dict[str, float] = {}
     for name, addresses in getting.items():
-        ranges = replicas(members, wanted.get(name, known[name]))
+        ranges = placed(scene.cluster, wanted.get(name, known[name]))
         owned = ring.ownership(ranges)
         for span, nodes in ranges:
             largest = max((sizes[node].get(name, 0) / owned[node] for node in nodes if node in sizes), default=0.0)
@@ -435,10 +435,11 @@ def copies(scene: Scene, origin: str) -> dict[str, Mapping[str, int]]:
 
 def largest_part(scene: Scene, origin: str) -> float:
     """How much of what a node there has is one table, at most."""
+    known = copies(scene, origin)
     told = (
         (seen.activity.largest_table, sum(seen.activity.sizes.values()))
         for seen in scene.cluster.observations.values()
-        if seen.address in copies(scene, origin) and seen.activity.sizes
+        if seen.address in known and seen.activity.sizes
     )
     return max((table / every for table, every in told if table and every), default=0.0)
 
