@@ -282,6 +282,11 @@ class View:
         return next((node for node in self.nodes if node.pod == pod), None)
 
     @functools.cached_property
+    def observers(self) -> list[tuple[str, Observation]]:
+        """Each pod that was asked, with what it said; by their names."""
+        return sorted(self.observations.items())
+
+    @functools.cached_property
     def pods_by_address(self) -> dict[str, str]:
         """The first of them where several have one address."""
         return {node.address: node.pod for node in reversed(self.nodes) if node.address}
@@ -387,7 +392,7 @@ class View:
 
     def seen_up_by(self, address: str) -> list[str]:
         """The observers whose failure detector takes C(address) for alive (a node is alive to itself)."""
-        return [pod for pod, seen in sorted(self.observations.items()) if seen.alive.get(address)]
+        return [pod for pod, seen in self.observers if seen.alive.get(address)]
 
 
 def observers(nodes: Iterable[NodeView], also: Collection[str] = ()) -> list[NodeView]:
