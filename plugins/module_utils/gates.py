@@ -37,6 +37,11 @@ PRESENT_FORMATS = ("n", "o", "d")
 FOR_FOUR, FOR_FIVE = "CASSANDRA_4", ("UPGRADING", "NONE")
 # Their replication is no client's quorum: Cassandra itself writes traces and histories there, at ONE.
 UNCOUNTED_KEYSPACES = ("system_distributed", "system_traces")
+# So many observers are named that say the same of a node; of more of them one, with their number. Where a rack of
+# hundreds is down each of hundreds says so of each.
+FEW_VIEWS = 6
+# Stands for the observer in what several of them may say.
+POD = "{pod}"
 
 
 def running(view: View) -> list[str]:
@@ -67,11 +72,13 @@ def up_in_every_view(view: View) -> list[str]:
         if node.address is None:
             reasons.append(f"{node.pod} has no address yet")
             continue
-        for pod, seen in sorted(view.observations.items()):
+        said = []
+        for pod, seen in view.observers:
             if node.address not in seen.endpoints:
-                reasons.append(f"{pod} does not know {node.pod} ({node.address})")
+                said.append((pod, f"{POD} does not know {node.pod} ({node.address})"))
             elif not seen.alive.get(node.address):
-                reasons.append(f"{pod} sees {node.pod} down")
+                said.append((pod, f"{POD} sees {node.pod} down"))
+        reasons += _said(view, said)
     if view.nodes and not view.observations:
         reasons.append("no node could be asked for its view")
     return reasons
@@ -82,17 +89,37 @@ def normal(view: View, only: Collection[str] | None = None) -> list[str]:
 
     :param only: addresses; ask about these members alone.
     """
-    reasons = []
-    for pod, seen in sorted(view.observations.items()):
+    said = []
+    for pod, seen in view.observers:
         if not seen.bootstrapped and (only is None or seen.address in only):
-            reasons.append(f"{pod} has not finished joining")
+            said.append((pod, f"{pod} has not finished joining"))
         for address, endpoint in sorted(seen.endpoints.items()):
             if only is not None and address not in only:
                 continue
             if endpoint.status not in (None, "NORMAL"):
-                reasons.append(f"{pod} sees {named(view, address)} as {endpoint.status}, needed NORMAL")
+                said.append((pod, f"{POD} sees {named(view, address)} as {endpoint.status}, needed NORMAL"))
             elif not endpoint.tokens:
-                reasons.append(f"{pod} knows no tokens of {named(view, address)}")
+                said.append((pod, f"{POD} knows no tokens of {named(view, address)}"))
+    return _said(view, said)
+
+
+def _said(view: View, said: Iterable[tuple[str, str]]) -> list[str]:
+    """What observers say, in this order; once for all where they are many.
+
+    :param said: each with the pod that says it, for which L(POD) stands there.
+    """
+    listed = list(said)
+    pods: dict[str, list[str]] = {}
+    for pod, words in listed:
+        pods.setdefault(words, []).append(pod)
+    many = {words: each for words, each in pods.items() if len(each) > FEW_VIEWS}
+    reasons = []
+    for pod, words in listed:
+        told = words.replace(POD, pod)
+        if words not in many:
+            reasons.append(told)
+        elif pod == many[words][0]:
+            reasons.append(f"{told}, and so it is in {len(many[words])} of {len(view.observations)} views")
     return reasons
 
 
@@ -177,14 +204,15 @@ def neighbours_up(view: View) -> list[str]:
         for address, endpoint in sorted(view.endpoints().items())
         if endpoint.datacenter != view.datacenter and address not in ours
     }
-    return [
-        f"{pod} sees {address} of datacenter {datacenter} down"
+    said = (
+        (pod, f"{POD} sees {address} of datacenter {datacenter} down")
         if address in seen.endpoints
-        else f"{pod} does not know {address} of datacenter {datacenter}"
+        else (pod, f"{POD} does not know {address} of datacenter {datacenter}")
         for address, datacenter in members.items()
-        for pod, seen in sorted(view.observations.items())
+        for pod, seen in view.observers
         if not seen.alive.get(address)
-    ]
+    )
+    return _said(view, said)
 
 
 def operating(view: View) -> list[str]:
@@ -400,12 +428,14 @@ def _unknown(view: View, what: str, fact: Callable[[Activity], Fact | None]) -> 
 def ring_agreed(view: View) -> list[str]:
     """G12, second half: observers agree on who has which tokens and host id, and no two members share one."""
     merged = view.endpoints()
-    reasons = []
-    for pod, seen in sorted(view.observations.items()):
+    said = []
+    for pod, seen in view.observers:
         for address, endpoint in sorted(seen.endpoints.items()):
             truth = merged[address]
             if (endpoint.host_id, endpoint.tokens) != (truth.host_id, truth.tokens):
-                reasons.append(f"{pod} knows other tokens or another host id of {named(view, address)} than it has")
+                words = f"{POD} knows other tokens or another host id of {named(view, address)} than it has"
+                said.append((pod, words))
+    reasons = _said(view, said)
     for what, owners in (("host id", _owners(view, tokens=False)), ("token", _owners(view, tokens=True))):
         for value, addresses in sorted(owners.items()):
             if len(addresses) > 1:
@@ -437,12 +467,13 @@ def one_line(view: View) -> list[str]:
 
 def one_release(view: View) -> list[str]:
     """G13, first half: one line. While there are two, no DDL either."""
-    lines: dict[str, list[str]] = {}
-    for address, endpoint in sorted(view.endpoints().items()):
-        lines.setdefault(line(endpoint.version), []).append(named(view, address))
-    if len(lines) <= 1:
+    lines = {version: line(version) for version in {endpoint.version for endpoint in view.endpoints().values()}}
+    if len(set(lines.values())) <= 1:
         return []
-    told = "; ".join(f"{name}: {', '.join(nodes)}" for name, nodes in sorted(lines.items()))
+    nodes: dict[str, list[str]] = {}
+    for address, endpoint in sorted(view.endpoints().items()):
+        nodes.setdefault(lines[endpoint.version], []).append(named(view, address))
+    told = "; ".join(f"{name}: {', '.join(pods)}" for name, pods in sorted(nodes.items()))
     return [f"the members run different lines of Cassandra ({told}): finish the upgrade, or take it back, first"]
 
 
@@ -482,17 +513,17 @@ def sstables_present(view: View) -> list[str]:
 
 def serving(view: View, pods: Collection[str]) -> list[str]:
     """G15: these nodes serve clients, in the word of every observer."""
-    reasons = []
+    said = []
     for node in view.nodes:
         if node.pod not in pods:
             continue
-        for pod, seen in sorted(view.observations.items()):
+        for pod, seen in view.observers:
             endpoint = seen.endpoints.get(node.address or "")
             if endpoint is None or endpoint.serves is None:
-                reasons.append(f"whether {node.pod} serves clients is not known to {pod}")
+                said.append((pod, f"whether {node.pod} serves clients is not known to {POD}"))
             elif not endpoint.serves:
-                reasons.append(f"{node.pod} does not serve clients yet, {pod} says")
-    return reasons
+                said.append((pod, f"{node.pod} does not serve clients yet, {POD} says"))
+    return _said(view, said)
 
 
 def snapshot_taken(held: Mapping[str, Collection[str] | None], name: str) -> list[str]:
@@ -589,4 +620,4 @@ def advice(reason: str) -> str:
 
 def named(view: View, address: str) -> str:
     """The node behind an address, or the address itself (a node of another datacenter)."""
-    return next((node.pod for node in view.nodes if node.address == address), address)
+    return view.pods_by_address.get(address, address)

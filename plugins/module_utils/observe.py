@@ -375,12 +375,16 @@ def attempt(call: Callable[[], Result]) -> Result | CassopsError:
         return error
 
 
-def together(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Call for every item at the same time; results in the order of the items."""
+def together(call: Callable[[Item], Result], items: Iterable[Item], width: int = PARALLEL) -> list[Result]:
+    """Call for every item at the same time; results in the order of the items. What is raised keeps those from being
+    begun that were not yet.
+
+    :param width: so many at once; more than by default for what only waits, such as a command that a node works on.
+    """
     listed = list(items)
     if not listed:
         return []
-    with ThreadPoolExecutor(max_workers=min(PARALLEL, len(listed))) as pool:
+    with ThreadPoolExecutor(max_workers=min(width, len(listed))) as pool:
         return list(pool.map(call, listed))
 
 

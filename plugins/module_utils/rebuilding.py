@@ -17,17 +17,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import gates, ring
-from .report import replicas
+from .report import placed
 from .scaling import Scene
 from .view import Keyspace, View
 
-# Annotation of the ledger's ConfigMap: a line a keyspace, see L(text_of).
+# Annotation of the ledger's ConfigMap: see L(text_of). All annotations of an object may have 256 KiB.
 REBUILT = "cassops.kubernetes/rebuilt"
 WHOLE, NOBODY = "all", "-"
+# Before the list of the nodes that the lines of the keyspaces are about.
+NODES = "* "
 
 
 # --- what is noted ----------------------------------------------------------------------------------------------------
@@ -48,9 +51,6 @@ class Note:
     left: frozenset[str] = frozenset()
     source: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.changed} {WHOLE if self.done is None else listed(self.done)} {listed(self.left)} {self.source}"
-
     def with_node(self, host_id: str, all_nodes: Collection[str]) -> Note:
         """:param all_nodes: host ids of the nodes that there are."""
         done = None if self.done is None else self.done | {host_id}
@@ -67,31 +67,57 @@ class Note:
         return replace(self, done=done, left=nodes - done - {""})
 
 
-def listed(host_ids: Iterable[str]) -> str:
-    return ",".join(sorted(host_ids)) or NOBODY
-
-
-def unlisted(text: str) -> frozenset[str]:
-    return frozenset(text.split(",")) - {NOBODY}
-
-
 Notes = Mapping[str, Note]
 """By keyspace."""
 
 
 def notes(text: str | None) -> dict[str, Note]:
     """What L(text_of) has written. What cannot be read counts as not noted: then it is rebuilt once more."""
+    lines = (text or "").splitlines()
+    listed = next((line.removeprefix(NODES).split(",") for line in lines if line.startswith(NODES)), None)
     found = {}
-    for line in (text or "").splitlines():
+    for line in lines:
         if match := re.fullmatch(r"(\w+) (\d+) (\S+) (\S+) (.*)", line):
-            done = None if match[3] == WHOLE else unlisted(match[3])
-            found[match[1]] = Note(int(match[2]), done, unlisted(match[4]), match[5])
+            with suppress(ValueError):
+                done = None if match[3] == WHOLE else unlisted(match[3], listed)
+                found[match[1]] = Note(int(match[2]), done, unlisted(match[4], listed), match[5])
     return found
 
 
+def unlisted(text: str, nodes: Sequence[str] | None) -> frozenset[str]:
+    """Host ids, from their places in the list.
+
+    :param nodes: the list; None where there is none: then they stand there themselves, as they did at first.
+    :raises ValueError: it has no such places.
+    """
+    if text == NOBODY:
+        return frozenset()
+    if nodes is None:
+        return frozenset(text.split(","))
+    places = int(text, 16) if re.fullmatch(r"[0-9a-f]+", text) else -1
+    if places < 0 or places >> len(nodes):
+        raise ValueError(text)
+    return frozenset(host_id for place, host_id in enumerate(nodes) if places >> place & 1)
+
+
 def text_of(noted: Notes) -> str | None:
-    """A line a keyspace; None where there is none."""
-    return "\n".join(f"{name} {note}" for name, note in sorted(noted.items())) or None
+    """A line a keyspace: its name, when it was changed last, the nodes that are done, those that are left, and the
+    source; None where there is none.
+
+    The nodes stand in a list of their own, once, since all of them are in each keyspace that is not finished. The lines
+    have their places there: the bits of a hexadecimal number, of which the last is the first node's.
+    """
+    nodes = sorted({host_id for note in noted.values() for host_id in (*(note.done or ()), *note.left)})
+    bits = {host_id: 1 << place for place, host_id in enumerate(nodes)}
+
+    def listed(host_ids: Collection[str]) -> str:
+        return f"{sum(bits[host_id] for host_id in host_ids):x}" if host_ids else NOBODY
+
+    lines = [
+        f"{name} {note.changed} {WHOLE if note.done is None else listed(note.done)} {listed(note.left)} {note.source}"
+        for name, note in sorted(noted.items())
+    ]
+    return "\n".join([*lines, f"{NODES}{','.join(nodes)}"] if nodes else lines) or None
 
 
 def of_now(noted: Notes, view: View) -> dict[str, Note]:
@@ -380,7 +406,7 @@ def gains(scene: Scene, origin: str, left: Iterable[Part], wanted: Mapping[str, 
     :param left: what nodes get.
     :param wanted: replications that keyspaces have only then.
     """
-    members, pods = scene.members(), {node.pod: node.address for node in scene.view.nodes}
+    pods = {node.pod: node.address for node in scene.view.nodes}
     getting: dict[str, set[str | None]] = {}
     for part in left:
         getting.setdefault(part.keyspace, set()).add(pods.get(part.pod))
@@ -388,7 +414,7 @@ def gains(scene: Scene, origin: str, left: Iterable[Part], wanted: Mapping[str, 
     sizes = copies(scene, origin)
     found: dict[str, float] = {}
     for name, addresses in getting.items():
-        ranges = replicas(members, wanted.get(name, known[name]))
+        ranges = placed(scene.cluster, wanted.get(name, known[name]))
         owned = ring.ownership(ranges)
         for span, nodes in ranges:
             largest = max((sizes[node].get(name, 0) / owned[node] for node in nodes if node in sizes), default=0.0)
@@ -409,10 +435,11 @@ def copies(scene: Scene, origin: str) -> dict[str, Mapping[str, int]]:
 
 def largest_part(scene: Scene, origin: str) -> float:
     """How much of what a node there has is one table, at most."""
+    known = copies(scene, origin)
     told = (
         (seen.activity.largest_table, sum(seen.activity.sizes.values()))
         for seen in scene.cluster.observations.values()
-        if seen.address in copies(scene, origin) and seen.activity.sizes
+        if seen.address in known and seen.activity.sizes
     )
     return max((table / every for table, every in told if table and every), default=0.0)
 

@@ -19,6 +19,7 @@ The rows are those of the table in docs/operations/heal.md. What they rely on in
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -311,35 +312,69 @@ class Scene:
 
     def member(self, node: NodeView) -> Endpoint | None:
         """The node in the ring: by its host id, since its address may have changed; else by its address."""
-        by_id = [item for item in self.members.values() if node.host_id and item.host_id == node.host_id]
+        by_id = self._by_host_id.get(node.host_id or "", ())
         # A node that came back under another address is known by both for a while.
-        by_id.sort(key=lambda item: (not self.up_in(item.address), item.address != node.address))
-        return by_id[0] if by_id else self.members.get(node.address or "")
+        known = min(by_id, key=lambda item: (not self.up_in(item.address), item.address != node.address), default=None)
+        return known or self.members.get(node.address or "")
 
-    def dead(self) -> set[str]:
+    def dead(self) -> frozenset[str]:
         """Members that own tokens and that nobody sees up."""
-        return {address for address, item in self.members.items() if item.tokens and not self.up_in(address)}
+        return self._dead
 
-    def strangers(self) -> list[Endpoint]:
+    def strangers(self) -> tuple[Endpoint, ...]:
         """Members of this datacenter that are none of its nodes, by their addresses."""
+        return self._strangers
+
+    def ghosts(self) -> frozenset[str]:
+        """Strangers that nobody sees up and that own nothing, neither come nor go: nobody has to wait for them."""
+        return self._ghosts
+
+    def newcomers(self) -> frozenset[str]:
+        """Nodes of any datacenter that never joined and do not try to now: they cannot join while a member is dead."""
+        return self._newcomers
+
+    def doubtful(self) -> frozenset[str]:
+        """Members that own tokens and that not everybody sees up."""
+        return self._doubtful
+
+    def availability(self) -> ring.Availability:
+        """What may be down together in the cluster."""
+        return self._availability
+
+    # What is asked about each node is worked out once.
+
+    @functools.cached_property
+    def _by_host_id(self) -> dict[str, list[Endpoint]]:
+        found: dict[str, list[Endpoint]] = {}
+        for item in self.members.values():
+            if item.host_id:
+                found.setdefault(item.host_id, []).append(item)
+        return found
+
+    @functools.cached_property
+    def _dead(self) -> frozenset[str]:
+        return frozenset(address for address, item in self.members.items() if item.tokens and not self.up_in(address))
+
+    @functools.cached_property
+    def _strangers(self) -> tuple[Endpoint, ...]:
         ids = {node.host_id for node in self.seen.nodes if node.host_id}
         addresses = {node.address for node in self.seen.nodes}
-        return [
+        return tuple(
             member
             for address, member in sorted(self.members.items())
             if member.datacenter == self.seen.datacenter and address not in addresses and member.host_id not in ids
-        ]
+        )
 
-    def ghosts(self) -> set[str]:
-        """Strangers that nobody sees up and that own nothing, neither come nor go: nobody has to wait for them."""
-        return {
+    @functools.cached_property
+    def _ghosts(self) -> frozenset[str]:
+        return frozenset(
             member.address
             for member in self.strangers()
             if not member.tokens and not under_way(member) and not self.up_in(member.address)
-        }
+        )
 
-    def newcomers(self) -> set[str]:
-        """Nodes of any datacenter that never joined and do not try to now: they cannot join while a member is dead."""
+    @functools.cached_property
+    def _newcomers(self) -> frozenset[str]:
         found = set()
         for node in (node for view in self.views for node in view.nodes):
             member = self.member(node)
@@ -347,22 +382,36 @@ class Scene:
                 member is None or not (member.tokens or under_way(member) or self.up_in(member.address))
             ):
                 found.add(node.pod)
-        return found
+        return frozenset(found)
 
-    def doubtful(self) -> set[str]:
-        """Members that own tokens and that not everybody sees up."""
-        return {
+    @functools.cached_property
+    def _doubtful(self) -> frozenset[str]:
+        return frozenset(
             address
             for address, item in self.members.items()
             if item.tokens and len(self.up_in(address)) < self.observers
-        }
+        )
+
+    @functools.cached_property
+    def _availability(self) -> ring.Availability:
+        return gates.availability(self.views)
+
+    @functools.cached_property
+    def _names(self) -> dict[str, str]:
+        nodes = [node for view in reversed(self.views) for node in reversed(view.nodes)]
+        ids = {node.host_id: place for place, node in enumerate(nodes) if node.host_id}
+        places = {node.address: place for place, node in enumerate(nodes) if node.address}
+        found = {}
+        for address in {*places, *self.members}:
+            member = self.members.get(address)
+            place = max(places.get(address, -1), ids.get(member.host_id, -1) if member else -1)
+            if place >= 0:
+                found[address] = nodes[place].pod
+        return found
 
     def name(self, address: str) -> str:
-        for view in self.views:
-            for node in view.nodes:
-                if node.address == address or (node.host_id and node.host_id == self.members[address].host_id):
-                    return node.pod
-        return address
+        """The first node that has the address, or the host id of the member there."""
+        return self._names.get(address, address)
 
 
 def under_way(member: Endpoint) -> bool:
@@ -414,12 +463,11 @@ def losses(scene: Scene, target: str) -> list[Loss]:
 
     Who is not up in every view counts as dead.
     """
-    rules = gates.availability(scene.views)
+    rules = scene.availability()
     dead = rules.mask({*scene.doubtful(), target})
-    own = rules.mask([target])
     found = []
     for rule in rules.rules:
-        lost = [mask for mask in rules.sets(rule) if mask & own and (mask & dead).bit_count() >= rule.quorum]
+        lost = [mask for mask in rules.sets_with(rule, target) if (mask & dead).bit_count() >= rule.quorum]
         if lost:
             gone = rule.level == "QUORUM" and any(not mask & ~dead for mask in lost)
             found.append(
@@ -1094,7 +1142,7 @@ def disagreement(scene: Scene, member: Endpoint) -> Iterator[str]:
                 yield f"{pod} knows another host id or other tokens of {scene.name(member.address)} than the others"
             else:
                 known += 1
-    alive = sum(1 for address, item in scene.members.items() if item.tokens and scene.up_in(address))
+    alive = sum(1 for item in scene.members.values() if item.tokens) - len(scene.dead())
     if known < min(WHOLE_VIEWS, alive):
         yield f"{known} living nodes agree on {scene.name(member.address)}, needed {min(WHOLE_VIEWS, alive)}"
 

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from . import archive, backups, gates, ring
@@ -110,7 +111,7 @@ def owns(seen: View) -> dict[str, float]:
     users = [item.replication for item in distributed(seen) if not item.name.startswith("system")]
     logins = [item.replication for item in distributed(seen) if item.name == "system_auth"]
     agreed = users if users and all(item == users[0] for item in users) else logins
-    return ring.ownership(replicas(members(seen), agreed[0])) if agreed else {}
+    return ring.ownership(placed(seen, agreed[0])) if agreed else {}
 
 
 def replicas(ends: Mapping[str, Endpoint], replication: Mapping[str, str]) -> Any:
@@ -122,15 +123,35 @@ def replicas(ends: Mapping[str, Endpoint], replication: Mapping[str, str]) -> An
     )
 
 
-def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
-    """Its replication, and whether every range keeps its QUORUM without any one node, without any one rack."""
+def once(seen: View, what: str, replication: Mapping[str, str], work_out: Callable[[], Any]) -> Any:
+    """What follows from a replication: worked out once for all keyspaces that are replicated alike."""
+    key = what, frozenset(ring.replication_factors(replication).items())
+    if key not in seen.worked_out:
+        seen.worked_out[key] = work_out()
+    return seen.worked_out[key]
+
+
+def placed(seen: View, replication: Mapping[str, str]) -> ring.Replicas:
+    """Who holds which range."""
+    found: ring.Replicas = once(seen, "placed", replication, lambda: replicas(members(seen), replication))
+    return found
+
+
+def survival(seen: View, replication: Mapping[str, str]) -> ring.Survival:
+    """Whether every range keeps its QUORUM without any one node, without any one rack."""
     ends = members(seen)
-    survives = ring.survives(
-        replicas(ends, keyspace.replication),
+    return ring.survives(
+        placed(seen, replication),
         {address: item.rack for address, item in ends.items()},
         {address: item.datacenter for address, item in ends.items()},
-        keyspace.replication,
+        replication,
     )
+
+
+def keyspace_facts(seen: View, keyspace: Keyspace) -> dict[str, Any]:
+    """Its replication, and what it survives."""
+    replication = keyspace.replication
+    survives = once(seen, "survives", replication, lambda: survival(seen, replication))
     return {
         "name": keyspace.name,
         "replication": dict(keyspace.replication),
@@ -248,9 +269,10 @@ def problems(seen: View) -> list[dict[str, str]]:
             }
         )
     found += lost_quorum(seen)
+    many = len(members(seen)) > 2
     for keyspace in distributed(seen):
         survives = keyspace_facts(seen, keyspace)["survives_node"]
-        if survives is False and not keyspace.name.startswith("system") and len(members(seen)) > 2:
+        if survives is False and not keyspace.name.startswith("system") and many:
             found.append(
                 {
                     "problem": f"keyspace {keyspace.name} loses QUORUM when one node is down",
@@ -268,10 +290,11 @@ def lost_quorum(seen: View) -> list[dict[str, str]]:
     for keyspace in distributed(seen) if down else ():
         if keyspace.name in gates.UNCOUNTED_KEYSPACES:
             continue
-        left = ring.without(replicas(ends, keyspace.replication), down)
-        if not ring.has_quorum(left, keyspace.replication):
+        replication = keyspace.replication
+        has, would_have = once(seen, "quorums", replication, partial(quorums, seen, replication, down))
+        if not has:
             gone.append(keyspace.name)
-        elif not ring.has_quorum(left, keyspace.replication, lost=1):
+        elif not would_have:
             next_to_go.append(keyspace.name)
     told = (
         (
@@ -290,6 +313,12 @@ def lost_quorum(seen: View) -> list[dict[str, str]]:
         for names, what, advice in told
         if names
     ]
+
+
+def quorums(seen: View, replication: Mapping[str, str], down: Container[str]) -> tuple[bool, bool]:
+    """Whether every range has its QUORUM without those that are down, and without one more."""
+    left = ring.without(placed(seen, replication), down)
+    return ring.has_quorum(left, replication), ring.has_quorum(left, replication, lost=1)
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

@@ -477,6 +477,12 @@ class Availability:
         """The different sets of replicas (bit masks) of the ranges that the rule is about."""
         return self._sets[rule.parts[0]].distinct if len(rule.parts) == 1 else self._over(rule)[0]
 
+    def sets_with(self, rule: Rule, node: str) -> list[int]:
+        """Those of them, in the same order, that the node belongs to."""
+        bit = self._bits.get(node, 0)
+        of = self._sets[rule.parts[0]].of if len(rule.parts) == 1 else self._over(rule)[1]
+        return of.get(bit, [])
+
     def holds(self, rule: Rule, mask: int) -> bool:
         """Whether any of these nodes (a bit mask) is a replica of a range that the rule is about."""
         return any(replicas & mask for part in rule.parts for replicas in self._sets[part].distinct)

@@ -20,11 +20,12 @@ The plan is made anew before each step, from what there is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import gates, ring
-from .report import replicas, size
+from .report import placed, replicas, size
 from .view import Endpoint, Keyspace, NodeView, View
 
 TIDY = "tidy"
@@ -173,7 +174,7 @@ class Scene:
     others: tuple[View, ...] = ()
     settings: Settings = field(default_factory=Settings)
 
-    @property
+    @functools.cached_property
     def cluster(self) -> View:
         return self.view.joined(self.others)
 
@@ -306,7 +307,11 @@ def too_full(scene: Scene, gained: Mapping[str, float], who: str, otherwise: str
     return reasons
 
 
-def gains(scene: Scene, leaving: Sequence[str], dead: bool = False) -> dict[str, float] | str:
+Heritage = tuple[int, Mapping[str, float], Sequence[str]]
+"""The width of a range that others take over; who sends it, with what he owns of the keyspace; who gets it."""
+
+
+def gains(scene: Scene, leaving: Collection[str], dead: bool = False) -> dict[str, float] | str:
     """Address -> bytes that the member gets when these leave; or why that cannot be told.
 
     Who leaves sends its own copy of each range to who takes its place there
@@ -314,26 +319,36 @@ def gains(scene: Scene, leaving: Sequence[str], dead: bool = False) -> dict[str,
 
     :param dead: they send nothing; another replica sends its copy instead.
     """
-    members = scene.members()
-    stay = {address: item for address, item in members.items() if address not in leaving}
+    going, known = frozenset(leaving), scene.members()
+    stay = {address: item for address, item in known.items() if address not in going}
     if not stay:
         return "nobody would be left to take the data over"
     held = {one.address: one.activity.sizes for one in scene.cluster.observations.values() if one.activity.sizes}
-    if not held if dead else any(address in members and address not in held for address in leaving):
+    if not held if dead else any(address in known and address not in held for address in going):
         return "how much data the nodes hold could not be read"
-    found: dict[str, float] = {}
-    for keyspace in scene.cluster.keyspaces:
-        before = replicas(members, keyspace.replication)
-        owned, find = ring.ownership(before), finder(stay, keyspace.replication)
+
+    def heritages(before: ring.Replicas, find: Callable[[int], tuple[str, ...]]) -> Iterator[Heritage]:
+        owned = ring.ownership(before)
         for span, nodes in before:
-            if not any(address in leaving for address in nodes):
+            if going.isdisjoint(nodes):
                 continue
             # Of several that leave each sends its own: the largest counts. And so it does where any may be asked.
-            givers = [address for address in nodes if address in held and (address in leaving) != dead]
-            copies = [held[address].get(keyspace.name, 0) / owned[address] for address in givers]
-            for address in find(span[1]) if copies else ():
-                if address not in nodes:
-                    found[address] = found.get(address, 0.0) + max(copies) * ring.width(span) / ring.RING
+            givers = {address: owned[address] for address in nodes if address in held and (address in going) != dead}
+            takers = [address for address in find(span[1]) if address not in nodes] if givers else []
+            if takers:
+                yield ring.width(span), givers, takers
+
+    alike: dict[frozenset[tuple[str, int]], list[Heritage]] = {}
+    found: dict[str, float] = {}
+    for keyspace in scene.cluster.keyspaces:
+        factors = frozenset(ring.replication_factors(keyspace.replication).items())
+        if factors not in alike:
+            before = placed(scene.cluster, keyspace.replication)
+            alike[factors] = list(heritages(before, finder(stay, keyspace.replication)))
+        for width, givers, takers in alike[factors]:
+            largest = max(held[address].get(keyspace.name, 0) / share for address, share in givers.items())
+            for address in takers:
+                found[address] = found.get(address, 0.0) + largest * width / ring.RING
     return found
 
 

@@ -10,8 +10,9 @@ C(observe.py) fills it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .ledger import DEFAULT_GC_GRACE_SECONDS
 
@@ -280,6 +281,16 @@ class View:
     def node(self, pod: str) -> NodeView | None:
         return next((node for node in self.nodes if node.pod == pod), None)
 
+    @functools.cached_property
+    def observers(self) -> list[tuple[str, Observation]]:
+        """Each pod that was asked, with what it said; by their names."""
+        return sorted(self.observations.items())
+
+    @functools.cached_property
+    def pods_by_address(self) -> dict[str, str]:
+        """The first of them where several have one address."""
+        return {node.address: node.pod for node in reversed(self.nodes) if node.address}
+
     def endpoints(self) -> dict[str, Endpoint]:
         """Every member any observer knows, by address; a node's word about itself goes before what others say of it."""
         return self._merged
@@ -292,6 +303,11 @@ class View:
                 if address == observation.address or address not in merged:
                     merged[address] = endpoint
         return merged
+
+    @functools.cached_property
+    def worked_out(self) -> dict[Hashable, Any]:
+        """What rooms that decide have worked out from it, for whoever asks the same again; see C(report.once)."""
+        return {}
 
     def owners(self) -> set[str]:
         """Addresses of members that any observer knows tokens of."""
@@ -376,7 +392,7 @@ class View:
 
     def seen_up_by(self, address: str) -> list[str]:
         """The observers whose failure detector takes C(address) for alive (a node is alive to itself)."""
-        return [pod for pod, seen in sorted(self.observations.items()) if seen.alive.get(address)]
+        return [pod for pod, seen in self.observers if seen.alive.get(address)]
 
 
 def observers(nodes: Iterable[NodeView], also: Collection[str] = ()) -> list[NodeView]:

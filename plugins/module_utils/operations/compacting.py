@@ -22,7 +22,7 @@ from ..activity import ASK_LIMIT
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import LOST, ExecTimeout
-from ..observe import attempt, logged_in
+from ..observe import attempt, logged_in, together
 from .cluster import Cluster
 from .waiting import in_background, wait_for
 
@@ -120,9 +120,11 @@ class Compacting:
             time.sleep(PAUSE)
 
     def tell(self, pods: Sequence[str]) -> None:
-        """How far they are, by their own count."""
-        for pod in pods:
-            told = attempt(partial(self.tasks, pod))
+        """How far they are, by their own count.
+
+        :raises CassopsError: the lock is lost.
+        """
+        for pod, told in zip(pods, together(self.count, pods), strict=True):
             if isinstance(told, CassopsError):
                 self.ctx.progress(f"{self.name(pod)} does not tell how far it is: {told}")
             elif told:
@@ -130,6 +132,10 @@ class Compacting:
                 part = 100 * done / total if total else 0.0
                 words = f"{self.word} {len(told)} tables, {part:.0f} % of {total / 2**20:.0f} MiB"
                 self.ctx.progress(f"{self.name(pod)}: {words}")
+
+    def count(self, pod: str) -> list[Mapping[str, Any]] | CassopsError:
+        self.cluster.check()
+        return attempt(partial(self.tasks, pod))
 
     def tasks(self, pod: str) -> list[Mapping[str, Any]]:
         with logged_in(self.cluster.kube, pod, self.cluster.own.credentials, ASK_LIMIT) as session:

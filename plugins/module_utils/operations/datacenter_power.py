@@ -146,9 +146,8 @@ class Power:
     def drain(self, pods: list[str]) -> None:
         """Clients first, on every node, then the data."""
         self.ctx.progress(f"closing CQL on {len(pods)} nodes, then draining them", important=True)
-        self.cluster.check()
         # A node that was not done drains again when its pod ends.
-        self.ctx.warnings.extend(draining.drain(self.cluster.kube, pods, self.drain_limit))
+        self.ctx.warnings.extend(draining.drain(self.cluster.kube, pods, self.drain_limit, self.cluster.check))
 
     def pods(self) -> list[Object]:
         """Those that are there still."""

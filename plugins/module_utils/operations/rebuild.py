@@ -155,7 +155,9 @@ class Rebuild:
         self.alter()
         while self.seen.due:
             part = self.seen.due[0]
-            self.open_gates(f"{part.pod} gets rows of {part.keyspace}")
+            # What all nodes have said when the last part was done is young enough, unless it took long to note that.
+            if self.seen.sight.is_old or scaling.before_step(self.scene()):
+                self.open_gates(f"{part.pod} gets rows of {part.keyspace}")
             # Its pod may be another node by now.
             if part in self.seen.due:
                 self.one(part, len(self.seen.due))

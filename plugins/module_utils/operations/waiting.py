@@ -27,6 +27,8 @@ SAY_AGAIN = 10.0
 A_WHILE = 5.0
 # Letters of a reason in a progress line: a registry's words have a thousand. An error has them all.
 SHOWN = 300
+# Reasons that an error names: in a large datacenter there may be one a node, and more.
+NAMED = 20
 # Options whose values are limits, as modules call them; the variables of roles end in them.
 GATES_LIMIT, WAIT_LIMIT = "gate_timeout", "wait_timeout"
 
@@ -35,13 +37,14 @@ Mark = Callable[[], object]
 
 
 class WaitedTooLong(CassopsError):
-    """The limit passed; C(reasons) are those of the last look."""
+    """The limit passed; C(reasons) are those of the last look, all of them."""
 
     def __init__(self, what: str, limit: float, reasons: Sequence[str], option: str = "") -> None:
         self.reasons = list(reasons)
         longer = f" If it only takes longer, raise {option}." if option else ""
+        more = f"; ... and {len(self.reasons) - NAMED} more" if len(self.reasons) > NAMED else ""
         super().__init__(
-            f"{what}: not so after {limit:.0f} s. Still missing: {'; '.join(self.reasons)}. "
+            f"{what}: not so after {limit:.0f} s. Still missing: {'; '.join(self.reasons[:NAMED])}{more}. "
             f"Nothing was undone; run the playbook again to go on waiting.{longer}"
         )
 

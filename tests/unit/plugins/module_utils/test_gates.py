@@ -72,6 +72,45 @@ def test_g2_everybody_asked_answers() -> None:
     ]
 
 
+def test_what_many_observers_say_is_one_reason_a_node() -> None:
+    """Of a node that is down each of hundreds would say so."""
+    view = views.whole(per_rack=3)
+    gone = [f"shop-dc1-r3-{number}" for number in range(2)]
+    for pod in gone:
+        view = views.with_gone(view, pod)
+    assert gates.up_in_every_view(view) == [f"{FIRST} sees {pod} down, and so it is in 7 of 7 views" for pod in gone]
+    forgetful = replace(
+        view,
+        observations={
+            pod: replace(
+                seen, endpoints={key: item for key, item in seen.endpoints.items() if item.host_id != "host-7"}
+            )
+            for pod, seen in view.observations.items()
+        },
+    )
+    assert gates.up_in_every_view(forgetful) == [
+        f"{FIRST} does not know {gone[0]} (198.19.0.7), and so it is in 7 of 7 views",
+        f"{FIRST} sees {gone[1]} down, and so it is in 7 of 7 views",
+    ]
+    leaving = views.whole(per_rack=3)
+    for pod in leaving.observations:
+        leaving = views.with_endpoint(leaving, pod, "198.19.0.5", status="LEAVING", serves=False)
+    left = "shop-dc1-r2-1"
+    assert gates.normal(leaving) == [f"{FIRST} sees {left} as LEAVING, needed NORMAL, and so it is in 9 of 9 views"]
+    assert gates.serving(leaving, [left]) == [
+        f"{left} does not serve clients yet, {FIRST} says, and so it is in 9 of 9 views"
+    ]
+    assert "gossip may only be late" in gates.advice(gates.up_in_every_view(view)[0])
+
+
+def test_what_few_observers_say_each_of_them_says() -> None:
+    view = views.whole(per_rack=3)
+    few = [pod for pod, _seen in view.observers][: gates.FEW_VIEWS]
+    for pod in few:
+        view = views.with_down(view, pod, "198.19.0.9")
+    assert gates.up_in_every_view(view) == [f"{pod} sees shop-dc1-r3-2 down" for pod in few]
+
+
 def test_g2_one_observer_that_sees_a_node_down_is_enough() -> None:
     """Where a network is cut in one direction only some see it; `nodetool status` on another node shows nothing."""
     view = views.with_down(views.whole(), THIRD, "198.19.0.1")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,7 +40,42 @@ def test_what_is_noted_is_read_again(noted: dict[str, Note]) -> None:
     assert rebuilding.notes(rebuilding.text_of(noted)) == noted
 
 
-@pytest.mark.parametrize("text", [None, "", "shop", "shop soon all - dc1", "shop 5 all"])
+@given(st.lists(st.uuids().map(str), min_size=1, max_size=9, unique=True), st.data())
+def test_what_was_noted_at_first_is_read_too(host_ids: list[str], data: st.DataObject) -> None:
+    """With the host ids in each line."""
+    done = data.draw(st.none() | st.frozensets(st.sampled_from(host_ids)))
+    left = frozenset(host_ids) - (done or frozenset())
+    written = "all" if done is None else ",".join(sorted(done)) or "-"
+    text = f"shop 5 {written} {','.join(sorted(left)) or '-'} dc1\nwhole 6 all - dc 2"
+    assert rebuilding.notes(text) == {"shop": Note(5, done, left, "dc1"), "whole": Note(6, None, source="dc 2")}
+
+
+def test_the_nodes_are_listed_once() -> None:
+    noted = {"billing": Note(6, source="dc1").among(HOSTS), "shop": HALF, "whole": Note(7, None, source="dc1")}
+    text = "billing 6 - 7 dc1\nshop 5 3 4 \nwhole 7 all - dc1\n* host-1,host-2,host-3"
+    assert rebuilding.text_of(noted) == text
+    assert rebuilding.notes(text) == noted
+
+
+def test_a_node_that_the_list_lacks_is_not_read() -> None:
+    text = "cut 5 1 6 dc1\nodd 5 0x1 2 dc1\nshop 5 1 2 dc1\n* host-1,host-2"
+    assert rebuilding.notes(text).keys() == {"shop"}
+
+
+def test_a_large_datacenter_fits_into_an_annotation_at_every_moment() -> None:
+    """Whatever is done of what, also where nodes have been replaced meanwhile; half of it is room for others."""
+    host_ids = [f"{uuid.UUID(int=number)}" for number in range(1000)]
+    names = [f"keyspace_{number:02}_{'x' * 36}" for number in range(30)]
+    for every in (1000, 7, 2, 1):
+        note = Note(1234567890123456, frozenset(host_ids[::every]), source="a-datacenter").among([*host_ids[9:], "new"])
+        noted = dict.fromkeys(names, note)
+        text = rebuilding.text_of(noted)
+        assert text is not None
+        assert len(text) < 128 * 1024
+        assert rebuilding.notes(text) == noted
+
+
+@pytest.mark.parametrize("text", [None, "", "shop", "shop soon all - dc1", "shop 5 all", "* host-1"])
 def test_what_cannot_be_read_is_not_noted(text: str | None) -> None:
     assert rebuilding.notes(text) == {}
 

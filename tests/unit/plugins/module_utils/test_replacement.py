@@ -1322,6 +1322,31 @@ def lost_by_hand(view: View, target: str) -> set[str]:
     return found
 
 
+@given(scenes(), st.data())
+@effort(max_examples=100, deadline=None)
+def test_who_is_who_is_told_as_by_looking_through_all(
+    scene: tuple[View, list[Case], Settings], data: st.DataObject
+) -> None:
+    """Also where nodes have changed their addresses or never joined, and strangers are there."""
+    view = scene[0]
+    for node in view.nodes:
+        changes = data.draw(st.sampled_from([{}, {}, {"host_id": None}, {"address": None}, {"address": "198.19.9.9"}]))
+        view = views.with_node(view, node.pod, **changes)
+    if view.observations and data.draw(st.booleans()):
+        host_id = data.draw(st.sampled_from(["host-1", "host-2", "host-ghost", ""]))
+        view = stranger(
+            view, up=data.draw(st.booleans()), host_id=host_id, tokens=data.draw(st.sampled_from([(), (1,)]))
+        )
+    where = Scene(view, (), DEFAULT)
+    for address, member in where.members.items():
+        named = (n.pod for n in view.nodes if n.address == address or (n.host_id and n.host_id == member.host_id))
+        assert where.name(address) == next(named, address)
+    for node in view.nodes:
+        same = [item for item in where.members.values() if node.host_id and item.host_id == node.host_id]
+        same.sort(key=lambda item: (not view.seen_up_by(item.address), item.address != node.address))
+        assert where.member(node) == (same[0] if same else where.members.get(node.address or ""))
+
+
 def plain_replicas(ends: Mapping[str, Endpoint], factor: int) -> list[list[str]]:
     """NetworkTopologyStrategy by walking the ring once for each token."""
     ring = sorted((token, address) for address, item in ends.items() for token in item.tokens)

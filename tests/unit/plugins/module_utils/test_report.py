@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import gates, report
@@ -168,6 +170,28 @@ def test_what_a_keyspace_survives(replicas: str, node: bool, rack: bool) -> None
 def test_three_replicas_in_one_rack_do_not_survive_the_rack() -> None:
     told = report.keyspace_facts(views.whole(racks=("r1",), per_rack=3), keyspace("ks", dc1="3"))
     assert (told["survives_node"], told["survives_rack"]) == (True, False)
+
+
+@given(
+    st.lists(st.integers(1, 5), max_size=4),
+    st.integers(1, 2),
+    st.sets(st.sampled_from([FIRST, SECOND, THIRD]), max_size=2),
+)
+@settings(deadline=None, max_examples=50)
+def test_keyspaces_count_each_for_itself_also_where_they_are_replicated_alike(
+    factors: list[int], per_rack: int, down: set[str]
+) -> None:
+    view = views.whole(per_rack=per_rack, keyspaces=())
+    for pod in down:
+        view = views.with_gone(view, pod)
+    added = [keyspace(f"ks{number}", dc1=str(factor)) for number, factor in enumerate(factors)]
+    alone = [replace(view, keyspaces=(item,)) for item in added]
+    together = with_keyspaces(view, *added)
+    assert report.facts(together)["keyspaces"] == [told for each in alone for told in report.facts(each)["keyspaces"]]
+    for words in ("QUORUM is lost for some of the rows", "QUORUM would be lost with one more node"):
+        names = [each.keyspaces[0].name for each in alone if any(told.endswith(words) for told in problems(each))]
+        found = [told for told in problems(together) if told.endswith(words)]
+        assert found == ([f"{gates.keyspaces_named(names)}: {words}"] if names else [])
 
 
 def test_keyspaces_that_each_node_has_for_itself_are_left_out() -> None:

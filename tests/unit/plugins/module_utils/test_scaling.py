@@ -365,6 +365,33 @@ def test_all_that_a_node_holds_goes_to_others_when_it_leaves(where: Scene, data:
         assert gained == {}
 
 
+@settings(deadline=None, max_examples=100)
+@given(rings(), st.data())
+def test_keyspaces_count_each_for_itself_also_where_they_are_replicated_alike(
+    where: Scene, data: st.DataObject
+) -> None:
+    factors = data.draw(st.lists(st.integers(1, 3), min_size=2, max_size=4))
+    keyspaces = [Keyspace(f"ks{number}", {"class": NTS, DATACENTER: str(each)}) for number, each in enumerate(factors)]
+    names, dead = [item.name for item in keyspaces], data.draw(st.booleans())
+    seen = {
+        pod: replace(one, activity=replace(IDLE, sizes={name: data.draw(st.integers(0, 10**9)) for name in names}))
+        for pod, one in where.view.observations.items()
+    }
+    view = replace(where.view, observations=seen)
+    leaving = data.draw(st.lists(st.sampled_from(sorted(where.members())), min_size=1, unique=True))
+    together = scaling.gains(Scene(replace(view, keyspaces=tuple(keyspaces))), leaving, dead)
+    each = [scaling.gains(Scene(replace(view, keyspaces=(item,))), leaving, dead) for item in keyspaces]
+    if isinstance(together, str):
+        assert each == [together] * len(keyspaces)
+        return
+    plain: dict[str, float] = {}
+    for gained in each:
+        assert not isinstance(gained, str)
+        for address, more in gained.items():
+            plain[address] = plain.get(address, 0.0) + more
+    assert together == pytest.approx(plain)
+
+
 def test_all_that_leave_are_reckoned_together() -> None:
     """One after the other each would fit."""
     nine = {"r1": 3, "r2": 3, "r3": 3}

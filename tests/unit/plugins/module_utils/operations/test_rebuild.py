@@ -16,12 +16,13 @@ from unit.plugins.module_utils.fake_cassandra import MADE, Busy
 from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 from unit.plugins.module_utils.fake_scaling import NTS, ROOM, Scaling
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, restoring
+from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, restoring, scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    cluster,
     datacenter,
     datacenter_info,
     rebuild,
@@ -305,6 +306,43 @@ def test_one_keyspace_is_whole_before_the_next_is_begun(world: Two) -> None:
     world.ring.tables.append(("billing", 864000))
     world.rebuild()
     assert world.streamed() == [(pod, name) for name in ("billing", "shop") for pod in NODES]
+
+
+@pytest.mark.parametrize(("counts", "looks"), [(60.0, 1), (-1.0, 2)])
+def test_all_nodes_are_asked_once_a_part(
+    world: Two, monkeypatch: pytest.MonkeyPatch, counts: float, looks: int
+) -> None:
+    """Unless what they have said is too old by then."""
+    monkeypatch.setattr(cluster, "STILL_COUNTS", counts)
+    world.alter(dc1="3", dc2="2")
+    real, found = rebuild.Rebuild.look, [0]
+
+    def counted(self: rebuild.Rebuild, *changed: Any) -> rebuild.Seen:
+        found[0] += 1
+        return real(self, *changed)
+
+    monkeypatch.setattr(rebuild.Rebuild, "look", counted)
+    world.rebuild()
+    assert found == [4 + looks * len(NODES)]
+
+
+def test_a_part_waits_for_what_was_not_well_when_the_last_one_was_done(
+    world: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.alter(dc1="3", dc2="2")
+    real, left = scaling.before_step, [2]
+
+    def closed(scene: scaling.Scene) -> list[str]:
+        if world.streamed() and left[0]:
+            left[0] -= 1
+            return ["a gate is closed"]
+        return real(scene)
+
+    monkeypatch.setattr(scaling, "before_step", closed)
+    world.rebuild()
+    assert left == [0]
+    assert any("before r2-0 gets rows of shop to open: a gate is closed" in text for text in world.said)
+    world.assert_rows("shop")
 
 
 YET = "not all nodes of the datacenter have been given the rows yet"

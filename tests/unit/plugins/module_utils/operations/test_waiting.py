@@ -54,6 +54,15 @@ def test_what_is_so_is_not_waited_for(clock: Clock) -> None:
     assert (said, clock.slept) == ([], [])
 
 
+def test_of_hundreds_of_reasons_the_error_names_the_first(clock: Clock) -> None:
+    reasons = [f"r1-{number} does not run" for number in range(334)]
+    with pytest.raises(waiting.WaitedTooLong) as caught:
+        waiting.until(Look(reasons), "peace", 10, lambda text: None)
+    assert "r1-19 does not run; ... and 314 more. Nothing was undone" in str(caught.value)
+    assert caught.value.reasons == reasons
+    assert "more" not in str(waiting.WaitedTooLong("peace", 10, reasons[:20]))
+
+
 def test_a_reason_of_a_thousand_letters_is_cut_in_progress_and_whole_in_the_error(clock: Clock) -> None:
     said: list[str] = []
     reason = "a does not run: " + "failed to pull the image, " * 40
