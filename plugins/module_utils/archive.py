@@ -175,7 +175,7 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
         return (
             f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, as "
             "it does with a node that replaces another one and with another store, or was off, the store was away for "
-            "too long, or a restore changed the data): take a backup that is newer"
+            "too long, or a restore changed the data, or was given up): take a backup that is newer"
         )
     gap = _gap(needed)
     if gap:

@@ -27,8 +27,10 @@ set -eu
 marks=${CASSOPS_ROOT:-}/var/lib/cassandra/.cassops
 archive=$marks/archive
 
-# A start that died while it replayed what a restore brought: these come from the store.
-for file in "$marks/restore"/*/*/log/"$2"; do [ ! -e "$file" ] || exit 0; done
+# A start that died while it replayed what a restore brought: these come from the store. What is only downloaded as yet
+# is no copy: the newest segment went on to grow.
+segments=$(cut -d ' ' -f 1 "$marks/replay" 2>/dev/null) || :
+[ -z "$segments" ] || [ ! -e "$marks/restore/$segments/$2" ] || exit 0
 [ ! -e "$archive/closed/$2" ] || exit 0
 mkdir -p "$archive/closed"
 # A store that is away for long must not fill the volume. The segment goes its way without us, and that is noted.

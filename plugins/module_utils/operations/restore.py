@@ -549,6 +549,7 @@ class Restore:
                 ready = next((node.pod for node in view.nodes if node.ready), plan.parcels[0].pod)
                 drop_loader(self.cluster.own, ready, plan)
         self.leave_nothing(plan)
+        self.break_chain(plan)
         if plan.emptied:
             self.ctx.warnings.append(
                 f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; snapshot "
@@ -566,6 +567,7 @@ class Restore:
         swapping.let_go()
         self.reach_volumes(self.here(plan))
         self.leave_nothing(plan)
+        self.break_chain(plan)
         self.forget()
         swapping.wait_until_running()
 
@@ -578,6 +580,12 @@ class Restore:
         here = self.here(plan)
         restore_volumes.end_jobs(self.cluster.kube, self.base, here, here.parcels)
         restore_volumes.clean_all(self.cluster.kube, here)
+
+    def break_chain(self, plan: Plan) -> None:
+        """Nodes that run the archive.sh of an earlier release took a segment that became full while there was a part of
+        it among what was downloaded for one that comes from the store, and did not keep it. Nobody knows which runs."""
+        if plan.to:
+            mark_break(self.cluster.kube, self.cluster.look().view)
 
     def refuse_abandoned(self, plan: Plan) -> None:
         """:raises CassopsError: it has come to its end, or rows may go and nobody said that they may."""

@@ -208,13 +208,29 @@ def test_the_volume_does_not_become_full_and_the_loss_is_told_once(node: Node) -
     assert [call.get("lost") for call in node.store()] == [None]
 
 
-def test_a_segment_is_taken_once_and_one_of_a_restore_never(node: Node) -> None:
+def test_a_segment_is_taken_once_and_one_that_is_replayed_never(node: Node) -> None:
     node.full(1)
     node.full(1)
     log = node.volume / ".cassops/restore/r1" / HOST / "log"
     log.mkdir(parents=True)
     (log / SEGMENT.format(2)).write_text("older")
+    (node.volume / ".cassops/replay").write_text(f"r1/{HOST}/log 2026:11:22 03:14:00\n")
     node.full(2)
+    assert node.closed == [SEGMENT.format(1)]
+    # One that was written since the replay began is the node's own.
+    node.full(3)
+    assert node.closed == [SEGMENT.format(1), SEGMENT.format(3)]
+
+
+@pytest.mark.parametrize("replayed", [None, f"r0/{HOST}/log 2026:11:22 03:14:00\n"])
+def test_what_was_only_downloaded_of_a_segment_is_no_copy_of_it(node: Node, replayed: str | None) -> None:
+    """The newest one went on to grow. Without it the chain has a hole, of which no number tells."""
+    log = node.volume / ".cassops/restore/r1" / HOST / "log"
+    log.mkdir(parents=True)
+    (log / SEGMENT.format(1)).write_text("a part of it")
+    if replayed:
+        (node.volume / ".cassops/replay").write_text(replayed)
+    node.full(1)
     assert node.closed == [SEGMENT.format(1)]
 
 

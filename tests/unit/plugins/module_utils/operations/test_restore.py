@@ -1281,6 +1281,39 @@ def test_what_was_restored_ends_the_commit_log(world: Restorable) -> None:
             assert bool(os.listdir(world.volume(pod) / ".cassops/archive/closed")) is (wish is not WHOLE)
 
 
+@pytest.mark.parametrize("step", ["download", "stop"])
+def test_a_moment_that_is_given_up_ends_the_commit_log(world: Restorable, step: str) -> None:
+    """Nodes with the script of an earlier release took what was downloaded of a segment for the whole of it."""
+    to = archived(world)
+    for pod in world.nodes:
+        world.write(pod, ".cassops/archive/closed/CommitLog-7-3.log", "live")
+    begun(world, **WHOLE, to=to)
+    if step == "stop":
+        half_restored(world, step=step, **WHOLE, to=to)
+    assert world.kube.one(*PLANNED)["data"]["step"] == step
+    lost = [world.volume(pod) / ".cassops/archive/lost" for pod in world.nodes]
+    plain, cleaned = world.script, []
+
+    def script(pod: str, name: str, argv: Sequence[str]) -> ExecResult:
+        if name == "CLEAN":
+            cleaned.append((world.volume(pod) / ".cassops/archive/lost").exists())
+        return plain(pod, name, argv)
+
+    world.script = script  # type: ignore[method-assign]
+    world.restore(abandon=True)
+    # What is written until the copy is gone may be lost too.
+    assert cleaned == [False] * 3
+    assert all(file.exists() for file in lost)
+
+
+def test_a_backup_that_is_given_up_before_it_changed_anything_breaks_no_chain(world: Restorable) -> None:
+    for pod in world.nodes:
+        world.write(pod, ".cassops/archive/closed/CommitLog-7-3.log", "live")
+    begun(world, **WHOLE)
+    world.restore(abandon=True)
+    assert not any((world.volume(pod) / ".cassops/archive/lost").exists() for pod in world.nodes)
+
+
 def test_killed_before_any_write_the_moment_comes_back_by_the_next_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
