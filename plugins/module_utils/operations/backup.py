@@ -135,7 +135,10 @@ class Run:
         self.tell_namesakes(name, records)
         if self.plan.point_in_time:
             self.warn_of_stores(sight.view)
-        if self.is_complete(name, records) and (begun is None or begun.backup != name):
+        complete = self.is_complete(name, records)
+        if begun is not None and begun.backup == name and begun.taken:
+            self.same(begun, begun=not complete)
+        elif complete and (begun is None or begun.backup != name):
             return self.result(self.same(self.store.manifest(name, records)), changed=False)
         self.manifest = self.fresh(name, sight)
         if self.ctx.check_mode:
@@ -205,16 +208,18 @@ class Run:
             for reason in archive.astray(stores, wanted)
         )
 
-    def same(self, manifest: Manifest) -> Manifest:
+    def same(self, manifest: Manifest, *, begun: bool = False) -> Manifest:
         """A backup of the name that is asked for.
 
+        :param begun: its run died, and this one would go on with it.
         :raises CassopsError: it is of other tables, so whoever asks for it has none.
         """
         asked = (sorted(self.params["tables"]), sorted(self.plan.exclude_keyspaces))
         if (sorted(manifest.tables), sorted(manifest.excluded)) != asked:
             raise CassopsError(
-                f"backup {manifest.backup} is there already, and it is {limited(manifest) or 'of everything'}: "
-                "choose another name"
+                f"backup {manifest.backup} {'was begun' if begun else 'is there already'}, and it is "
+                f"{limited(manifest) or 'of everything'}: "
+                f"{'ask for the same again, or ' if begun else ''}choose another name"
             )
         return manifest
 

@@ -491,14 +491,14 @@ def test_a_snapshot_that_failed_stays_failed_when_another_run_goes_on(monkeypatc
 
 
 def killed_while(
-    monkeypatch: pytest.MonkeyPatch, condition: Callable[[World, Manifest], bool], *before: str
+    monkeypatch: pytest.MonkeyPatch, condition: Callable[[World, Manifest], bool], *before: str, **changes: Any
 ) -> tuple[World, Manifest]:
     """A datacenter whose backup b1 was killed when something was so, after the others of these names."""
     for lives in range(200):
         world = World.ready(monkeypatch)
         for name in before:
             world.back_up(name)
-        assert world.killed(lives, world.back_up)
+        assert world.killed(lives, partial(world.back_up, **changes))
         found = catalogue.running(world.kube, "shop", "dc1")  # type: ignore[arg-type]
         if found is not None and condition(world, found):
             return world, found
@@ -1066,6 +1066,47 @@ def test_a_name_that_is_that_of_a_backup_of_other_tables_is_refused(world: World
     assert world.back_up("before", tables=["shop.items"])["changed"] is False
     with pytest.raises(CassopsError, match=r"before is there already, and it is of shop\.items only"):
         world.back_up("before")
+
+
+def complete_but_for_its_note(world: World, _found: Manifest) -> bool:
+    return any(item.tags["kind"] == "backup" for item in world.store.of("catalogue"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"),
+    [
+        (lambda world, found: bool(found.taken and world.store.jobs), "was begun"),
+        (complete_but_for_its_note, "is there already"),
+    ],
+    ids=["it uploads", "it is complete"],
+)
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        ({"tables": ["shop.orders"]}, {}, r"of shop\.orders only"),
+        ({}, {"tables": ["shop.orders"]}, "of everything"),
+        ({}, {"backup": {**PLAN, "exclude_keyspaces": ["system_traces"]}}, "of everything"),
+    ],
+)
+def test_a_backup_of_other_tables_that_died_is_not_taken_up(
+    monkeypatch: pytest.MonkeyPatch, condition: Any, state: str, first: Any, then: Any, words: str
+) -> None:
+    """It would be called complete, with less in it than was asked for."""
+    world, _found = killed_while(monkeypatch, condition, **first)
+    before = world.writes()
+    for check in (True, False):
+        with pytest.raises(CassopsError, match=f"b1 {state}, and it is {words}: .*choose another name"):
+            world.run(backup, check=check, name="b1", **then)
+    assert [what for what in world.writes()[len(before) :] if "Lease" not in what] == []
+    assert world.back_up("b1", **first)["backup"]["state"] == COMPLETE
+    world.assert_tidy()
+
+
+def test_a_backup_that_died_before_its_snapshots_was_of_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, _found = killed_while(monkeypatch, lambda _world, found: not found.taken)
+    made = world.back_up("b1", tables=["shop.orders"])
+    assert (made["backup"]["state"], made["backup"]["tables"]) == (COMPLETE, ["shop.orders"])
+    world.assert_tidy()
 
 
 def test_a_keyspace_that_is_made_while_snapshots_are_taken_is_in_them(
