@@ -62,10 +62,22 @@ store() {
         --tag "ledger=$(cat "$root/cassops/ledger/id")" \
         --tag "segments=$(tr '\n' '+' <"$spool/names")" --tag "size=$size" "$@" --files-from-verbatim "$spool/names"
     rc=$?
-    # A purge that died leaves a lock that lets nobody in; it is taken away where its process is gone. Nobody else uses
-    # this repository under this host name: it is that of the node's host id.
-    [ "$rc" -ne 11 ] || restic_in "$CASSOPS_REPOSITORY/$host" unlock --quiet
+    [ "$rc" -ne 11 ] || unlock
     return "$rc"
+}
+
+# A purge that died leaves a lock that lets nobody in. restic takes one for dead whose host name is its own and whose
+# process it does not find, and that may be one of a living purge, in a pod of the same name elsewhere: of a datacenter
+# that was restored from this one's backup, its nodes have the same host ids. So it is asked only where the same locks
+# are there for longer than it lets its own be: a living one puts another in its place every five minutes.
+unlock() {
+    locks=$(restic_in "$CASSOPS_REPOSITORY/$host" list locks --quiet) || return
+    if [ "$locks" != "$(cat "$spool/locks" 2>/dev/null)" ]; then
+        echo "$locks" >"$spool/locks"
+    elif [ -n "$(find "$spool/locks" -mmin +35 2>/dev/null)" ]; then
+        restic_in "$CASSOPS_REPOSITORY/$host" unlock --quiet
+        rm -f "$spool/locks"
+    fi
 }
 
 by_number() { grep '^CommitLog-.*\.log$' | sort -t - -k 3 -n; }

@@ -194,7 +194,9 @@ class Run:
                 "choose another name"
             )
         names = backups.namesakes(listed, self.ledger)
-        self.store.shared = bool(names)
+        # Before its own first one nobody knows whether others live, or had their time.
+        first = not any(one.ledger == self.ledger for one in listed)
+        self.store.shared = bool(names) or (first and any(not one.is_of(self.ledger) for one in listed))
         self.ctx.warnings.extend(backups.of_namesakes(names, *self.where))
 
     def warn_of_stores(self, view: View) -> None:
@@ -498,7 +500,8 @@ class Run:
         if self.plan.bandwidth:
             args += ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
         restic = self.store.repository(entry.host_id, entry.pod)
-        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, seen.sources, makes=True)
+        unlocks = not self.store.shared
+        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, seen.sources, makes=True, unlocks=unlocks)
 
     def seen(self, pod: str) -> Seen:
         """The files of the snapshot on a node.

@@ -25,7 +25,10 @@ HEADER = "\0\0\0\x07rows"
 # Each call: the words, and the names that it was given.
 STUB = """#!/bin/sh
 [ ! -e "$CASSOPS_ROOT/broken" ] || { echo "Fatal: unable to open repository" >&2; exit 1; }
-case "$*" in *" unlock "*) rm "$CASSOPS_ROOT/locked"; exit ;; esac
+case "$*" in
+    *" unlock "*) rm "$CASSOPS_ROOT/locked"; exit ;;
+    *" list locks "*) cat "$CASSOPS_ROOT/locked"; exit ;;
+esac
 [ ! -e "$CASSOPS_ROOT/locked" ] || exit 11
 echo "$*" >>"$CASSOPS_ROOT/calls"
 while read -r name; do cat "$name" >/dev/null || exit 3; done <"$CASSOPS_ROOT/cassops/backup/spool/archive/names"
@@ -108,9 +111,19 @@ def names(*numbers: int) -> str:
 
 
 def test_the_lock_of_a_purge_that_died_ends_no_archive(node: Node) -> None:
+    """restic takes one of a living purge for dead where that runs in a pod of the same name elsewhere."""
     node.full(1)
-    (node.root / "locked").touch()
+    locked, seen = node.root / "locked", node.root / "cassops/backup/spool/archive/locks"
+    # A living restic puts another in its place every five minutes.
+    for lock, passed in (("one", 0), ("two", 2400), ("two", 600), ("three", 2400), ("three", 0)):
+        locked.write_text(f"{lock}\n")
+        if passed:
+            os.utime(seen, (time.time() - passed,) * 2)
+        assert node.store() == []
+        assert locked.exists()
+    os.utime(seen, (time.time() - 2400,) * 2)
     assert node.store() == []
+    assert not locked.exists()
     assert node.closed == [SEGMENT.format(1)]
     assert node.store()[0]["segments"] == names(1)
     assert node.closed == []

@@ -1060,6 +1060,56 @@ def test_locks_stay_where_another_of_the_same_names_may_be_at_work(world: World)
     assert world.store.locked == {catalogued}
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["its first backup", "a later one"])
+def test_no_upload_takes_away_the_lock_of_another_datacenters_purge(world: World, first: bool) -> None:
+    """Its nodes have the host ids of these where it was restored from their backup."""
+    world.back_up("b1")
+    if first:
+        for snapshot in world.store.of("catalogue"):
+            snapshot.tags["ledger"] = "another"
+    else:
+        world.kube.clock += 60
+        world.store.of("catalogue").append(of_another(world, "a1"))
+    place = f"s3:https://s3/b/shop/dc1/{host_of(world, world.nodes[1])}"
+    world.store.locked.add(place)
+    with pytest.raises(Failed, match=f"{world.nodes[1]}.* another restic has the repository"):
+        world.back_up("b2")
+    assert world.store.locked == {place}
+
+
+def test_a_purge_leaves_the_repositories_of_another_datacenters_nodes_alone(world: World) -> None:
+    for number in range(1, 4):
+        world.back_up(f"b{number}")
+    place = "s3:https://s3/b/shop/dc1/another-host"
+    for name in ("a1", "a2", "a3", "a4"):
+        world.kube.clock += 60
+        world.store.of("catalogue").append(of_another(world, name, "node", host="another-host"))
+        world.store.of("catalogue").append(of_another(world, name))
+        world.store.repositories.setdefault(place, []).append(of_another(world, name, "data"))
+    before = len(world.store.commands)
+    for check in (True, False):
+        assert world.run(backup_purge, check=check)["removed"] == ["b1", "a1", "a2"]
+    assert [args for _pod, where, args in world.store.commands[before:] if where == place] == []
+    assert len(world.store.repositories[place]) == 4
+    # Of one whose backups a person names nobody else takes the bytes away.
+    assert world.run(backup_purge, names=["a3", "a4"])["removed"] == ["a3", "a4"]
+    assert world.store.repositories[place] == []
+    asked = [args[0] for _pod, where, args in world.store.commands[before:] if where == place]
+    assert asked == ["forget", "cat", "prune"]
+
+
+def test_a_purge_cleans_the_repositories_of_a_datacenter_whose_place_this_one_took(world: World) -> None:
+    world.store.repositories["s3:https://s3/b/shop/dc1/catalogue"] = [
+        of_another(world, "a0", kind, host="another-host") for kind in ("node", "schema")
+    ]
+    place = "s3:https://s3/b/shop/dc1/another-host"
+    world.store.repositories[place] = [of_another(world, "a0", "data")]
+    world.back_up("b1")
+    before = len(world.store.commands)
+    world.run(backup_purge)
+    assert "prune" in [args[0] for _pod, where, args in world.store.commands[before:] if where == place]
+
+
 def test_a_name_that_is_that_of_a_backup_of_other_tables_is_refused(world: World) -> None:
     """Whoever takes it before a change would have no backup."""
     world.back_up("before", tables=["shop.items"])
