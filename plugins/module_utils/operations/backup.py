@@ -37,6 +37,7 @@ from ..restic import CONTAINER, DATA, Job, list_of
 from ..restoring import limited
 from ..view import NodeView, View
 from . import catalogue, described, restore_volumes, unfinished
+from .backup_purge import JOB as PURGE
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restic_jobs import Jobs, Work
@@ -145,6 +146,7 @@ class Run:
             told = f"backup {name} would be made, as far as each node can give its data"
             return {**self.result(self.manifest, changed=True), "report": [told, *text(self.manifest)[1:]]}
         self.lock.check()
+        self.end_purges(sight)
         if begun is not None and self.is_complete(begun.backup, records):
             # Its run died before the last snapshots were gone.
             self.clear([node.pod for node in self.able(sight)], begun.backup)
@@ -256,6 +258,15 @@ class Run:
         """The nodes that can give their data now: Cassandra answers, and the container with restic runs."""
         pods = catalogue.pods_with_restic(sight.found)
         return [node for node in sight.view.nodes if node.pod in sight.view.observations and node.pod in pods]
+
+    def end_purges(self, sight: Sight) -> None:
+        """What a purge that was killed or evicted left at work in the pods: restic lets nobody else in until it is done.
+        Who holds the lock of the backups knows that it is nobody's any more; the next purge does it again.
+
+        A pod that does not answer says so when its node is stored.
+        """
+        pods = catalogue.pods_with_restic(sight.found)
+        together(lambda pod: attempt(lambda: self.store.repository(backups.CATALOGUE, pod).end(PURGE)), pods)
 
     def fresh(self, name: str, sight: Sight) -> Manifest:
         """A backup that nothing was done for."""

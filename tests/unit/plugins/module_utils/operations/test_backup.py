@@ -122,6 +122,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World.ready(monkeypatch)
 
 
+MANIFEST = Manifest("b8", "shop", "dc1", backups.RUNNING, "2026-11-25T03:14:00Z", (), runner="somebody")
+
+
 def host_of(world: World, pod: str) -> str:
     return world.ring.members[pod].host_id
 
@@ -1058,6 +1061,34 @@ def test_locks_stay_where_another_of_the_same_names_may_be_at_work(world: World)
     with pytest.raises(CassopsError, match="another restic has the repository"):
         world.back_up("b3")
     assert world.store.locked == {catalogued}
+
+
+@pytest.mark.parametrize("died", [False, True], ids=["after a purge alone", "after a backup that died too"])
+def test_a_purge_whose_run_was_killed_is_ended_before_anything_is_stored(
+    monkeypatch: pytest.MonkeyPatch, died: bool
+) -> None:
+    """It goes on in the pods, and restic lets nobody else in until it is done. An evicted job begins with a backup."""
+    for lives in range(100):
+        world = World.ready(monkeypatch)
+        world.store.looks = 5
+        for number in range(1, 4):
+            world.back_up(f"b{number}")
+        assert world.killed(lives, partial(world.run, backup_purge))
+        if world.store.jobs:
+            break
+    assert {job for _pod, job in world.store.jobs} == {backup_purge.JOB}
+    if died:
+        running = dataclasses.replace(MANIFEST, state=backups.RUNNING, taken=MANIFEST.began)
+        catalogue.write_running(world.kube, running)  # type: ignore[arg-type]
+    plain = FakeKube.before_write
+
+    def before_write(self: FakeKube, what: str) -> None:
+        assert not what.startswith("restic") or not any(job == "purge" for _pod, job in world.store.jobs), what
+        plain(self, what)
+
+    monkeypatch.setattr(FakeKube, "before_write", before_write)
+    assert world.back_up("b9")["backup"]["state"] == COMPLETE
+    world.assert_tidy()
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["its first backup", "a later one"])
