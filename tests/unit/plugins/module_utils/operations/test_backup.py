@@ -48,7 +48,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_volumes,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
-from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import ResticError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Restic, ResticError
 
 PLAN: dict[str, Any] = {"repository": "s3:https://s3/b", "password_secret": "key", "keep": {"last": 2}}
 TABLE = "orders-0123456789abcdef0123456789abcdef"
@@ -432,6 +432,115 @@ def test_what_was_stored_is_compared_with_what_there_was(world: World, monkeypat
     with pytest.raises(Failed, match="3 files differ"):
         world.back_up()
     assert world.states() == {"b1": FAILED}
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, kind: str, times: int, error: CassopsError, pods: Sequence[str] = ()
+) -> list[str]:
+    """The next documents of a kind are not stored, in these pods or in any; the pods that tried."""
+    plain, tried = FakeRestic.store, []
+
+    def store(self: FakeRestic, text: str, file: str, tags: Any, host: str) -> str:
+        if tags["kind"] == kind:
+            tried.append(self.pod)
+            if (not pods or self.pod in pods) and len(tried) <= times:
+                raise error
+        return plain(self, text, file, tags, host)
+
+    monkeypatch.setattr(FakeRestic, "store", store)
+    return tried
+
+
+AWAY = "restic backup had no answer; is the store up, and may this pod reach it?"
+
+
+@pytest.mark.parametrize("kind", ["node", "backup"])
+def test_a_store_that_is_away_for_one_document_costs_no_upload(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    tried = failing(monkeypatch, kind, 4, ResticError(AWAY))
+    assert world.back_up(wait_timeout=600)["backup"]["state"] == COMPLETE
+    assert len(tried) == {"node": 4 + len(world.nodes), "backup": 5}[kind]
+    assert len([args for _pod, _where, args in world.store.commands if args[0] == "backup"]) == len(world.nodes)
+    world.assert_tidy()
+
+
+def test_a_store_that_is_away_while_files_are_compared_costs_no_upload(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, tried = FakeRestic.files, []
+
+    def files(self: FakeRestic, snapshot: str, limit: float = 120.0) -> dict[str, int]:
+        tried.append(self.pod)
+        if len(tried) < 3:
+            raise ResticError(AWAY)
+        return plain(self, snapshot, limit)
+
+    monkeypatch.setattr(FakeRestic, "files", files)
+    assert world.back_up(wait_timeout=600)["backup"]["state"] == COMPLETE
+
+
+def test_what_does_not_pass_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Restic(None, "a", "s3:b").failure("backup", 1, "Fatal: Access Denied")  # type: ignore[arg-type]
+    tried = failing(monkeypatch, "node", 99, refused)
+    with pytest.raises(Failed, match="the store refuses the keys"):
+        world.back_up(wait_timeout=600)
+    assert len(tried) == len(world.nodes)
+    assert world.states() == {"b1": FAILED}
+
+
+def test_a_store_that_stays_away_is_given_up_and_the_next_run_uploads_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as away:
+        tried = failing(away, "backup", 10**6, ResticError(AWAY))
+        before = world.kube.clock + 3600
+        with pytest.raises(CassopsError, match="is the store up"):
+            world.back_up(wait_timeout=600)
+        assert 500 < world.kube.clock - before < 700
+        assert len(tried) > 10
+    found = catalogue.running(world.kube, "shop", "dc1")  # type: ignore[arg-type]
+    assert found is not None
+    assert found.state == backups.RUNNING
+    uploads = [args for _pod, _where, args in world.store.commands if args[0] == "backup"]
+    assert world.back_up()["backup"]["state"] == COMPLETE
+    assert [args for _pod, _where, args in world.store.commands if args[0] == "backup"] == uploads
+    world.assert_tidy()
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["Kubernetes knows it", "Kubernetes does not know it yet"])
+def test_the_pod_that_the_run_began_with_may_be_gone_at_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    """An upload takes hours, and a node can be healed meanwhile."""
+    first, second, _third = world.nodes
+    tried = failing(monkeypatch, "backup", 99, CassopsError(f"{first} is not there"), [first])
+    plain = backup.Run.finish
+
+    def finish(self: backup.Run, sight: Any) -> Any:
+        if seen:
+            gone = "shop-dc1-r1-0"
+            monkeypatch.setattr(
+                catalogue, "has_restic", lambda pod: pod["metadata"]["name"] != gone and any_named(pod, "backup")
+            )
+        return plain(self, sight)
+
+    monkeypatch.setattr(backup.Run, "finish", finish)
+    assert world.back_up(wait_timeout=600)["backup"]["state"] == COMPLETE
+    assert tried == ([second] if seen else [first, second])
+
+
+def test_a_backup_whose_nodes_are_all_in_is_complete_whoever_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_in(world: World, found: Manifest) -> bool:
+        stored = [item.tags["kind"] for item in world.store.of("catalogue")]
+        return bool(found.taken) and not found.missing and "backup" not in stored
+
+    world, _found = killed_while(monkeypatch, all_in)
+    assert world.back_up("b2")["backup"]["state"] == COMPLETE
+    assert [text for text in world.warnings if "b1 was not finished" in text and "It is complete" in text]
+    assert world.states() == {"b1": COMPLETE, "b2": COMPLETE}
+    assert world.run(backup_verify, name="b1")["faults"] == []
+    world.assert_tidy()
 
 
 # --- killed -----------------------------------------------------------------------------------------------------------
