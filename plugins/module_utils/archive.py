@@ -261,6 +261,26 @@ def dropped_tables(living: Schema, stored: Schema) -> list[str]:
     ]
 
 
+def undurable(stored: Schema, living: Schema | None) -> list[str]:
+    """A warning of keyspaces whose writes are in no commit log.
+
+    :param living: that of today; None where no node could be asked.
+    """
+    there = {schema_text.plain(each.keyspace) for each in stored.statements}
+    every = (*stored.statements, *(living.statements if living else ()))
+    found = {
+        schema_text.plain(each.keyspace)
+        for each in every
+        if each.kind == "keyspace" and not schema_text.is_durable(each.cql)
+    }
+    if not found & there:
+        return []
+    return [
+        f"keyspaces with durable_writes = false: {', '.join(sorted(found & there))}. Cassandra writes nothing of them "
+        "into a commit log, so they come back as the backup has them, without what was written since"
+    ]
+
+
 def _described(stored: Schema, *kinds: str) -> dict[tuple[str, str], dict[str, str]]:
     """(keyspace, name) -> columns of tables, or fields of types."""
     return {

@@ -374,6 +374,7 @@ class Restore:
         taken = backups.seconds(source.manifest.taken or source.manifest.began)
         to = backups.seconds(wish.to)
         self.ctx.warnings.extend(archive.schema_changes(scene.columns, source.schema, taken, to)[1])
+        self.ctx.warnings.extend(archive.undurable(source.schema, scene.schema))
         if scene.schema is None:
             self.ctx.warnings.append(
                 f"no node can be asked whether tables were made or changed between {source.manifest.taken} and "

@@ -205,6 +205,21 @@ def test_of_a_table_that_was_dropped_since_nobody_knows_the_columns() -> None:
     assert warning.startswith("dropped since the backup: shop.Odd. Nobody knows")
 
 
+def test_keyspaces_whose_writes_are_in_no_commit_log_are_told() -> None:
+    def schema(*names: str, durable: str) -> Schema:
+        text = "CREATE KEYSPACE {} WITH replication = {{}} AND durable_writes = {};"
+        return Schema(
+            "b1", "v1", tuple(Statement(each, "keyspace", each, text.format(each, durable)) for each in names)
+        )
+
+    assert archive.undurable(schema("shop", durable="true"), None) == []
+    (warning,) = archive.undurable(schema("shop", '"Till"', durable="false"), None)
+    assert warning.startswith("keyspaces with durable_writes = false: Till, shop. ")
+    # One that was changed since: what was written from then on is in none.
+    (warning,) = archive.undurable(schema("shop", durable="true"), schema("shop", "new", durable="false"))
+    assert warning.startswith("keyspaces with durable_writes = false: shop. ")
+
+
 # --- the purge --------------------------------------------------------------------------------------------------------
 
 

@@ -1262,6 +1262,17 @@ def test_schema_that_changed_meanwhile(world: Restorable) -> None:
         world.restore(**WHOLE, to=to)
 
 
+def test_a_keyspace_without_a_commit_log_is_told(world: Restorable) -> None:
+    name, kind, same, text = STATEMENTS[0]
+    world.ring.described[0] = (name, kind, same, text.replace(";", " AND durable_writes = false;"))  # type: ignore[attr-defined]
+    world.back_up("b2")
+    to = archived(world)
+    world.restore(check=True, **WHOLE, to=to, name="b2")
+    assert [text for text in world.warnings if text.startswith("keyspaces with durable_writes = false: shop. ")]
+    world.restore(check=True, **WHOLE, name="b2")
+    assert not [text for text in world.warnings if "durable_writes" in text]
+
+
 def test_a_table_that_was_dropped_meanwhile_is_told(world: Restorable) -> None:
     to = archived(world)
     world.ring.described.pop()  # type: ignore[attr-defined]
