@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -710,6 +711,35 @@ def test_a_load_that_is_given_up_leaves_no_login(world: Restorable) -> None:
     world.restore(abandon=True)
     assert loader not in world.ring.roles
     assert world.kube.get(*PLANNED) is None
+
+
+SKIPPED = "Skipping file nb-2-big-Data.db, error opening it: Corrupted: nb-2-big-Statistics.db"
+
+
+@pytest.mark.parametrize("said", [("Summary statistics", ""), (SKIPPED, ""), ("", SKIPPED)])
+def test_what_the_loader_passed_over_is_not_taken_for_loaded(
+    monkeypatch: pytest.MonkeyPatch, said: tuple[str, str]
+) -> None:
+    """It ends well all the same, and the files would be gone."""
+    forgotten = []
+    monkeypatch.setattr(restore_volumes, "run", lambda _kube, _pod, _script, *words: forgotten.append(words))
+    kube = SimpleNamespace(
+        exec=lambda *_words, **_limits: ExecResult(0, f"Established connection\n{said[0]}\n", said[1])
+    )
+    cluster = SimpleNamespace(kube=kube, look=lambda: SimpleNamespace(view=SimpleNamespace(node=lambda pod: None)))
+    plan: Any = SimpleNamespace(id="r1")
+    schema = backups.Schema("b1", "", ())
+    nothing: Any = None
+    filling = restore_tables.Filling(cluster, plan, schema, (1, 1), nothing, nothing, proved=nothing)  # type: ignore[arg-type]
+    folder = restore_volumes.Folder("shop", "orders", 2, "/stage/orders")
+    parcel: Any = SimpleNamespace(pod="shop-dc1-r1-0")
+    if SKIPPED not in said:
+        filling.load_folder(parcel, folder, ("user", "password"))
+        assert forgotten == [("/stage/orders",)]
+        return
+    with pytest.raises(CassopsError, match=r"sstableloader of shop\.orders passed over files: Skipping file nb-2-big"):
+        filling.load_folder(parcel, folder, ("user", "password"))
+    assert forgotten == []
 
 
 def was_given_up(world: Restorable, lives: int) -> None:
