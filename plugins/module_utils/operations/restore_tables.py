@@ -274,7 +274,8 @@ class Filling:
             some = "; ".join(skipped[:3]) + (f" and {len(skipped) - 3} more" if len(skipped) > 3 else "")
             raise CassopsError(
                 f"{parcel.pod}: sstableloader of {folder.keyspace}.{folder.table} passed over files: {some}. All that "
-                f"was downloaded of the table is still in {folder.path} on its volume; correct the cause and run it again"
+                f"was downloaded of the table is still in {folder.path} on its volume: correct the cause and run it "
+                "again"
             )
         restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.FORGET, folder.path)
 
