@@ -237,7 +237,7 @@ class Restore:
         if to:
             # Moments are text that sorts by time. It was taken after it was begun, so few have to be read.
             early = (one for one in reversed(whole) if moment(one.began) <= to)
-            whole = [one for one in early if there.manifest(one.name).taken <= to][:1]
+            whole = [one for one in early if restoring.follows(to, there.manifest(one.name).taken)][:1]
         if to and listed and not whole:
             raise CassopsError(
                 f"no complete backup of datacenter {self.source_datacenter} was taken before {to}; the oldest one was "

@@ -32,6 +32,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Loc
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
+    backup_info,
     backup_purge,
     backup_verify,
     repairing,
@@ -1245,6 +1246,22 @@ def test_moments_that_cannot_come_back_are_refused(world: Restorable, changes: d
         world.restore(**{**WHOLE, "to": archived(world), **changes})
     assert {pod: world.files(pod) for pod in world.nodes} == before
     world.assert_clean()
+
+
+def test_a_moment_within_the_seconds_of_the_snapshots_is_no_moment_after_them(world: Restorable) -> None:
+    """The time of a backup is a full second, so its files may have rows of the one after."""
+    for pod in world.nodes:
+        world.store_log(pod, 7200, 1)
+    world.back_up("b2")
+    archived(world)
+    taken = world.run(backup_info, name="b2")["backup"]["taken"]
+    for seconds, words in ((-1, "choose an older one"), (0, "rows of the two seconds after"), (1, "rows of the two")):
+        to = moment(backups.seconds(taken) + seconds)
+        with pytest.raises(Failed, match=words):
+            world.restore(check=True, **WHOLE, to=to, name="b2")
+        assert world.restore(check=True, **WHOLE, to=to, name=None)["backup"] == "b1"
+    to = moment(backups.seconds(taken) + 2)
+    assert world.restore(check=True, **WHOLE, to=to, name=None)["backup"] == "b2"
 
 
 @pytest.mark.parametrize("text", ["2026-11-22T03:14:00Z", "2026-11-22 03:14:00+00:00", "2026-11-22T04:14:00+01:00"])
