@@ -72,6 +72,8 @@ store() {
 # are there for longer than it lets its own be: a living one puts another in its place every five minutes.
 unlock() {
     locks=$(restic_in "$CASSOPS_REPOSITORY/$host" list locks --quiet) || return
+    locks=$(echo "$locks" | sort)
+    if [ -z "$locks" ]; then return; fi
     if [ "$locks" != "$(cat "$spool/locks" 2>/dev/null)" ]; then
         echo "$locks" >"$spool/locks"
     elif [ -n "$(find "$spool/locks" -mmin +35 2>/dev/null)" ]; then

@@ -122,6 +122,11 @@ def test_the_lock_of_a_purge_that_died_ends_no_archive(node: Node) -> None:
         assert node.store() == []
         assert locked.exists()
     os.utime(seen, (time.time() - 2400,) * 2)
+    # It went just now.
+    locked.write_text("")
+    assert node.store() == []
+    assert locked.exists()
+    locked.write_text("three\n")
     assert node.store() == []
     assert not locked.exists()
     assert node.closed == [SEGMENT.format(1)]
