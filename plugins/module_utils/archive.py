@@ -11,8 +11,9 @@ in it, up to when everything is in (C(until)), and since when nothing is missing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from . import schema_text
@@ -28,6 +29,7 @@ KEPT_LONGER = 3600.0
 """Seconds before the oldest backup that moments are reached from, from which on its commit log is kept too."""
 # A process numbers its segments one by one, from the milliseconds since 1970 of its start. No two starts are as near.
 _ONE_LIFE = 1000
+_COMPACT = re.compile(r"\bCOMPACT\s+STORAGE\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
         return (
             f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, as "
             "it does with a node that replaces another one and with another store, or was off, the store was away for "
-            "too long, or a restore changed the data): take a backup that is newer"
+            "too long, or a restore changed the data, or was given up): take a backup that is newer"
         )
     gap = _gap(needed)
     if gap:
@@ -213,17 +215,23 @@ def schema_changes(
     not start, whether the row is of the wanted time or later: it reads first, and then asks for the time
     (C(CommitLogReader.readMutation)).
 
+    What the backup's schema lacks came after it, also where the clock of who made it was behind. That of a view, and of
+    a table with C(COMPACT STORAGE), does not tell all columns.
+
     :param taken: when the backup was taken, of which the schema is.
     :param end: up to when there are rows in what is read; at least C(to).
     """
     known, known_types = _described(stored, "table", "materialized_view"), _described(stored, "type")
+    told = [each for each in stored.statements if not _COMPACT.search(each.cql)]
+    whole = _described(replace(stored, statements=tuple(told)), "table")
     end = max(to, end)
     found, gone = [each for each in columns if not each.dropped], [each for each in columns if each.dropped]
     since = [each for each in found if taken < each.made <= to]
     changes = [
         f"column {each.name} of table {each.keyspace}.{each.table} was made at {moment(each.made)}"
         for each in found
-        if taken < each.made <= end and (each.keyspace, each.table) in known
+        if (table := (each.keyspace, each.table)) in known and each.made <= end
+        if each.made > taken or each.name not in whole.get(table, {each.name: ""})
     ]
     changes += [
         f"column {each.name} of table {each.keyspace}.{each.table} was made and dropped (at {moment(each.made)})"
@@ -233,7 +241,7 @@ def schema_changes(
     changes += [
         f"type {each.keyspace}.{each.name} got more fields (at {moment(each.made)})"
         for each in types
-        if taken < each.made <= end and 0 < len(known_types.get((each.keyspace, each.name), {})) < each.fields
+        if each.made <= end and 0 < len(known_types.get((each.keyspace, each.name), {})) < each.fields
     ]
     reasons = [
         f"{change}, after the backup, and the commit log that has to be read goes on to {moment(end)}: Cassandra "
@@ -258,6 +266,26 @@ def dropped_tables(living: Schema, stored: Schema) -> list[str]:
         f"dropped since the backup: {', '.join(gone)}. Nobody knows whether one of them got a column after the backup; "
         "if it did, nodes do not start, since they cannot read its rows in the commit log. Where that may be, restore "
         "the backup without restore_to, or up to a moment well before there was the column"
+    ]
+
+
+def undurable(stored: Schema, living: Schema | None) -> list[str]:
+    """A warning of keyspaces whose writes are in no commit log.
+
+    :param living: that of today; None where no node could be asked.
+    """
+    there = {schema_text.plain(each.keyspace) for each in stored.statements}
+    every = (*stored.statements, *(living.statements if living else ()))
+    found = {
+        schema_text.plain(each.keyspace)
+        for each in every
+        if each.kind == "keyspace" and not schema_text.is_durable(each.cql)
+    }
+    if not found & there:
+        return []
+    return [
+        f"keyspaces with durable_writes = false: {', '.join(sorted(found & there))}. Cassandra writes nothing of them "
+        "into a commit log, so they come back as the backup has them, without what was written since"
     ]
 
 

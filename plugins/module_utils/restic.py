@@ -131,12 +131,14 @@ class ResticError(CassopsError):
 
     :ivar rc: its exit code.
     :ivar damage: it has found the repository itself at fault, and not the way to it.
+    :ivar passes: it may be otherwise in a while, and nobody has to do anything for that.
     """
 
-    def __init__(self, message: str, rc: int = 1, *, damage: bool = False) -> None:
+    def __init__(self, message: str, rc: int = 1, *, damage: bool = False, passes: bool = True) -> None:
         super().__init__(message)
         self.rc = rc
         self.damage = damage
+        self.passes = passes and not damage
 
 
 class NoRepository(ResticError):
@@ -221,6 +223,7 @@ class Restic:
                 f"{where}: the repository was made with another password than the key password of"
                 " cassandra_backup.password_secret has; put the old one back, without it nothing can be read",
                 rc,
+                passes=False,
             )
         if rc == LOCKED or "already locked" in words:
             return ResticError(f"{where}: another restic has the repository: {words}", rc)
@@ -234,6 +237,7 @@ class Restic:
                 f"{where}: the store refuses the keys in the Secret cassandra_backup.credentials_secret: {words}; put"
                 " keys there that may read and write this path, and give the kubelet a minute to bring them to the pod",
                 rc,
+                passes=False,
             )
         return ResticError(f"{where} ended with {rc}: {words or 'it said nothing'}", rc)
 

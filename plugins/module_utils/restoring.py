@@ -626,14 +626,20 @@ def not_then(wish: Wish, source: Source, scene: Scene, now: float, logs: Mapping
     if wish.mode != DATACENTER:
         return [f"commit logs are of whole nodes, so a moment can be restored with {wish.say('mode', DATACENTER)} only"]
     to, taken = seconds(wish.to), source.manifest.taken or source.manifest.began
-    if to < seconds(taken):
-        return [f"backup {wish.backup} was taken at {taken}, after {wish.to}; choose an older one"]
+    if not follows(wish.to, taken):
+        then = f"after {wish.to}" if to < seconds(taken) else "and may have rows of the two seconds after"
+        return [f"backup {wish.backup} was taken at {taken}, {then}; choose an older one"]
     if to > now:
         return [f"{wish.to} is in the future: it is {moment(now)}"]
     pods = {node.host_id: node.pod for node in source.nodes}
     reasons = [f"{pods[host]}: {told}" for host, told in sorted(logs.items()) if isinstance(told, str)]
     end = max((told.end for told in logs.values() if isinstance(told, Chain)), default=to)
     return reasons + schema_changes(scene.columns, source.schema, seconds(taken), to, end, scene.types)[0]
+
+
+def follows(to: str, taken: str) -> bool:
+    """Whether a backup has no rows of after a moment: when it was taken is told in full seconds, cut off twice."""
+    return seconds(to) >= seconds(taken) + 2
 
 
 def with_logs(plan: Plan, logs: Mapping[str, Chain | str]) -> Plan:

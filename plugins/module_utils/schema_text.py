@@ -18,6 +18,7 @@ _ON = re.compile(rf"\bON\s+({NAME})\.({NAME})", re.IGNORECASE)
 _FROM = re.compile(rf"\bFROM\s+({NAME})\.({NAME})", re.IGNORECASE)
 _ID = re.compile(r"\bID\s*=\s*'?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 _REPLICATION = re.compile(r"(replication\s*=\s*)\{([^}]*)\}", re.IGNORECASE)
+_UNDURABLE = re.compile(r"\bdurable_writes\s*=\s*'?false\b", re.IGNORECASE)
 _PAIR = re.compile(r"'([^']*)'\s*:\s*'([^']*)'")
 # Text, a quoted name, and the body of a function: what stands in there is no CQL.
 _OPAQUE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\$\$.*?\$\$", re.DOTALL)
@@ -160,6 +161,11 @@ def base(kind: str, create: str) -> tuple[str, str] | None:
 def is_attached(create: str) -> bool:
     """Whether an index is storage-attached: its files belong to the SSTables, and are told apart by its name alone."""
     return bool(_ATTACHED.search(create))
+
+
+def is_durable(create: str) -> bool:
+    """Whether what is written to the keyspace of CREATE KEYSPACE goes through the commit log."""
+    return not _UNDURABLE.search(create)
 
 
 def replication(create: str) -> dict[str, str]:

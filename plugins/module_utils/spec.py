@@ -373,6 +373,12 @@ class _Parser:
             point_in_time_days=self._point_in_time_days(given),
             **self._scheduled("backup", given),
         )
+        if plan.point_in_time and plan.exclude_keyspaces:
+            self._fault(
+                "backup.exclude_keyspaces",
+                "must be empty with point_in_time: a whole datacenter goes to a moment, and that is not made of a "
+                "backup that leaves keyspaces out",
+            )
         return plan if len(self._errors) == before else None
 
     def repair_plan(self) -> RepairPlan | None:

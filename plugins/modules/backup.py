@@ -17,7 +17,8 @@ description:
     is in; a backup without it does not count.
   - A node that cannot give its data does not keep the others from it. The backup is then C(partial), and the task
     fails.
-  - A run that was killed is taken up by the next one of the same name. One of another name marks it as failed.
+  - A run that was killed is taken up by the next one of the same name. One of another name marks it
+    as failed, or as complete where every node is in.
   - Refused while a restore that has changed something is not finished.
   - The other datacenters of the cluster are not looked at, so they may be stopped, or away.
   - The datacenter is locked for the seconds of the snapshots. Backups, restores and purges exclude each other all the

@@ -27,8 +27,10 @@ set -eu
 marks=${CASSOPS_ROOT:-}/var/lib/cassandra/.cassops
 archive=$marks/archive
 
-# A start that died while it replayed what a restore brought: these come from the store.
-for file in "$marks/restore"/*/*/log/"$2"; do [ ! -e "$file" ] || exit 0; done
+# A start that died while it replayed what a restore brought: these come from the store. What is only downloaded as yet
+# is no copy: the newest segment went on to grow.
+segments=$(cut -d ' ' -f 1 "$marks/replay" 2>/dev/null) || :
+[ -z "$segments" ] || [ ! -e "$marks/restore/$segments/$2" ] || exit 0
 [ ! -e "$archive/closed/$2" ] || exit 0
 mkdir -p "$archive/closed"
 # A store that is away for long must not fill the volume. The segment goes its way without us, and that is noted.
@@ -60,10 +62,24 @@ store() {
         --tag "ledger=$(cat "$root/cassops/ledger/id")" \
         --tag "segments=$(tr '\n' '+' <"$spool/names")" --tag "size=$size" "$@" --files-from-verbatim "$spool/names"
     rc=$?
-    # A purge that died leaves a lock that lets nobody in; it is taken away where its process is gone. Nobody else uses
-    # this repository under this host name: it is that of the node's host id.
-    [ "$rc" -ne 11 ] || restic_in "$CASSOPS_REPOSITORY/$host" unlock --quiet
+    [ "$rc" -ne 11 ] || unlock
     return "$rc"
+}
+
+# A purge that died leaves a lock that lets nobody in. restic takes one for dead whose host name is its own and whose
+# process it does not find, and that may be one of a living purge, in a pod of the same name elsewhere: of a datacenter
+# that was restored from this one's backup, its nodes have the same host ids. So it is asked only where the same locks
+# are there for longer than it lets its own be: a living one puts another in its place every five minutes.
+unlock() {
+    locks=$(restic_in "$CASSOPS_REPOSITORY/$host" list locks --quiet) || return
+    locks=$(echo "$locks" | sort)
+    if [ -z "$locks" ]; then return; fi
+    if [ "$locks" != "$(cat "$spool/locks" 2>/dev/null)" ]; then
+        echo "$locks" >"$spool/locks"
+    elif [ -n "$(find "$spool/locks" -mmin +35 2>/dev/null)" ]; then
+        restic_in "$CASSOPS_REPOSITORY/$host" unlock --quiet
+        rm -f "$spool/locks"
+    fi
 }
 
 by_number() { grep '^CommitLog-.*\.log$' | sort -t - -k 3 -n; }

@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import activity, archive, backups, gates, nodetool, report, schema_text, spec
 from ..activity import ASK_LIMIT
@@ -37,9 +37,12 @@ from ..restic import CONTAINER, DATA, Job, list_of
 from ..restoring import limited
 from ..view import NodeView, View
 from . import catalogue, described, restore_volumes, unfinished
+from .backup_purge import JOB as PURGE
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .restic_jobs import Jobs, Work
+
+Answer = TypeVar("Answer")
 
 # The other datacenters are not looked at: a backup must not wait for one that is stopped, or away. Whatever changes
 # this one takes the lock that is here.
@@ -54,6 +57,8 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 }
 # Seconds between two signs of life; a few may be late.
 BEAT = 30.0
+# Seconds until what failed for now is tried again.
+AGAIN = 15.0
 # A snapshot that its backup never comes back to goes by itself (Cassandra 4.1 and later).
 SNAPSHOT_TTL = "7d"
 CLEAR = ("clearsnapshot", "-t", backups.SNAPSHOT)
@@ -135,13 +140,17 @@ class Run:
         self.tell_namesakes(name, records)
         if self.plan.point_in_time:
             self.warn_of_stores(sight.view)
-        if self.is_complete(name, records) and (begun is None or begun.backup != name):
+        complete = self.is_complete(name, records)
+        if begun is not None and begun.backup == name and begun.taken:
+            self.same(begun, begun=not complete)
+        elif complete and (begun is None or begun.backup != name):
             return self.result(self.same(self.store.manifest(name, records)), changed=False)
         self.manifest = self.fresh(name, sight)
         if self.ctx.check_mode:
             told = f"backup {name} would be made, as far as each node can give its data"
             return {**self.result(self.manifest, changed=True), "report": [told, *text(self.manifest)[1:]]}
         self.lock.check()
+        self.end_purges(sight)
         if begun is not None and self.is_complete(begun.backup, records):
             # Its run died before the last snapshots were gone.
             self.clear([node.pod for node in self.able(sight)], begun.backup)
@@ -191,7 +200,9 @@ class Run:
                 "choose another name"
             )
         names = backups.namesakes(listed, self.ledger)
-        self.store.shared = bool(names)
+        # Before its own first one nobody knows whether others live, or had their time.
+        first = not any(one.ledger == self.ledger for one in listed)
+        self.store.shared = bool(names) or (first and any(not one.is_of(self.ledger) for one in listed))
         self.ctx.warnings.extend(backups.of_namesakes(names, *self.where))
 
     def warn_of_stores(self, view: View) -> None:
@@ -205,16 +216,18 @@ class Run:
             for reason in archive.astray(stores, wanted)
         )
 
-    def same(self, manifest: Manifest) -> Manifest:
+    def same(self, manifest: Manifest, *, begun: bool = False) -> Manifest:
         """A backup of the name that is asked for.
 
+        :param begun: its run died, and this one would go on with it.
         :raises CassopsError: it is of other tables, so whoever asks for it has none.
         """
         asked = (sorted(self.params["tables"]), sorted(self.plan.exclude_keyspaces))
         if (sorted(manifest.tables), sorted(manifest.excluded)) != asked:
             raise CassopsError(
-                f"backup {manifest.backup} is there already, and it is {limited(manifest) or 'of everything'}: "
-                "choose another name"
+                f"backup {manifest.backup} {'was begun' if begun else 'is there already'}, and it is "
+                f"{limited(manifest) or 'of everything'}: "
+                f"{'ask for the same again, or ' if begun else ''}choose another name"
             )
         return manifest
 
@@ -249,6 +262,15 @@ class Run:
         """The nodes that can give their data now: Cassandra answers, and the container with restic runs."""
         pods = catalogue.pods_with_restic(sight.found)
         return [node for node in sight.view.nodes if node.pod in sight.view.observations and node.pod in pods]
+
+    def end_purges(self, sight: Sight) -> None:
+        """What a purge that was killed or evicted left at work in the pods: restic lets nobody in until that is done.
+        Who holds the lock of the backups knows that it is nobody's any more; the next purge does it again.
+
+        A pod that does not answer says so when its node is stored.
+        """
+        pods = catalogue.pods_with_restic(sight.found)
+        together(lambda pod: attempt(lambda: self.store.repository(backups.CATALOGUE, pod).end(PURGE)), pods)
 
     def fresh(self, name: str, sight: Sight) -> Manifest:
         """A backup that nothing was done for."""
@@ -301,16 +323,18 @@ class Run:
         return dataclasses.replace(begun, nodes=tuple(entries), runner=self.ctx.holder, ledger=self.ledger)
 
     def conclude(self, begun: Manifest, sight: Sight) -> None:
-        """End the backup of a run that died: nobody comes back to it."""
+        """End the backup of a run that died: nobody comes back to it. It may have lacked nothing but its last word."""
+        whole = backups.end_state(begun) == backups.COMPLETE
+        state, fate = (backups.COMPLETE, "complete") if whole else (backups.FAILED, "marked as failed")
+        error = "" if whole else f"its run ({begun.runner}) died; the last sign of life came at {begun.heartbeat}"
         self.ctx.warnings.append(
             f"backup {begun.backup} was not finished: its run ({begun.runner}) died, its last sign of life came at"
-            f" {begun.heartbeat}. It is marked as failed"
+            f" {begun.heartbeat}. It is {fate}{', since every node is in' if whole else ''}"
         )
-        error = f"its run ({begun.runner}) died; the last sign of life came at {begun.heartbeat}"
         moment = backups.moment(self.now())
         self.clear([node.pod for node in self.able(sight)], begun.backup)
         self.store.restic.ensure()
-        self.store.store(dataclasses.replace(begun, state=backups.FAILED, finished=moment, error=error, heartbeat=""))
+        self.store.store(dataclasses.replace(begun, state=state, finished=moment, error=error, heartbeat=""))
         catalogue.forget_running(self.kube, *self.where)
 
     # -- the work ---------------------------------------------------------------------------------------------------
@@ -494,7 +518,8 @@ class Run:
         if self.plan.bandwidth:
             args += ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
         restic = self.store.repository(entry.host_id, entry.pod)
-        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, seen.sources, makes=True)
+        unlocks = not self.store.shared
+        return Work(entry.pod, entry.rack, restic, name, tuple(args), DATA, seen.sources, makes=True, unlocks=unlocks)
 
     def seen(self, pod: str) -> Seen:
         """The files of the snapshot on a node.
@@ -525,8 +550,8 @@ class Run:
         node = self.node_manifest(entry, snapshot, added, tables)
         with ThreadPoolExecutor(1) as beside:
             # Where that is found at fault no manifest names the document, which goes with its backup.
-            storing = beside.submit(self.store.store_node, node, self.ledger)
-            stored = work.restic.files(snapshot, float(self.params["wait_timeout"]))
+            storing = beside.submit(self.insist, lambda: self.store.store_node(node, self.ledger))
+            stored = self.insist(lambda: work.restic.files(snapshot, float(self.params["wait_timeout"])))
             manifest, digest = storing.result()
         wanted = {f"{table.source}/{file.path}": file.size for table in tables for file in table.files}
         if stored != wanted:
@@ -544,6 +569,24 @@ class Run:
             important=True,
         )
         self.cleared.append(self.clearing.submit(self.clear, [work.pod], self.manifest.backup))
+
+    def insist(self, call: Callable[[], Answer]) -> Answer:
+        """An upload of hours is not thrown away for one command: a store, or a pod, that is away is waited for.
+
+        :raises CassopsError: for longer than wait_timeout, or what it is does not pass.
+        """
+        spent, limit = 0.0, float(self.params["wait_timeout"])
+        while True:
+            self.beat()
+            began = time.monotonic()
+            told = attempt(call)
+            if not isinstance(told, CassopsError):
+                return told
+            spent += time.monotonic() - began + AGAIN
+            if spent > limit or not getattr(told, "passes", True):
+                raise told
+            self.ctx.progress(f"{told}; it is tried again")
+            time.sleep(AGAIN)
 
     def node_manifest(self, entry: NodeEntry, snapshot: str, added: int, tables: tuple[Table, ...]) -> NodeManifest:
         view = self.sight.view
@@ -594,14 +637,14 @@ class Run:
         state = backups.end_state(self.manifest)
         missing = [f"{entry.pod}: {entry.error or 'unknown'}" for entry in self.manifest.nodes if not entry.manifest]
         error = "; ".join(missing)
-        self.manifest = dataclasses.replace(
-            self.manifest, state=state, finished=backups.moment(self.now()), heartbeat="", error=error
-        )
+        finished = backups.moment(self.now())
+        whole = dataclasses.replace(self.manifest, state=state, finished=finished, heartbeat="", error=error)
         pods = {node.pod for node in self.able(sight)}
         self.clear([pod for pod in self.manifest.missing if pod in pods], self.manifest.backup)
         if self.plan.point_in_time:
             self.warn_of_logs(sorted(pods))
-        self.store.store(self.manifest)
+        self.store_last(whole)
+        self.manifest = whole
         for done in self.cleared:
             done.result()
         catalogue.forget_running(self.kube, *self.where)
@@ -609,6 +652,21 @@ class Run:
         if state != backups.COMPLETE:
             raise Failed(f"backup {self.manifest.backup} is {state}: {error}", result, missing)
         return result
+
+    def store_last(self, manifest: Manifest) -> None:
+        """The last word, from any pod: the one that the run began with may be gone by now, or its worker, of which
+        Kubernetes need not know yet."""
+        tried: list[str] = []
+
+        def once() -> None:
+            pods = catalogue.pods_with_restic(self.cluster.look().found)
+            pod = min(pods, key=lambda pod: (tried.count(pod), pod != self.store.pod), default=self.store.pod)
+            tried.append(pod)
+            there = self.catalogue_by(pod)
+            there.shared = self.store.shared
+            there.store(manifest)
+
+        self.insist(once)
 
     def warn_of_logs(self, pods: Sequence[str]) -> None:
         """Nothing looks after the commit logs between two backups, so each backup does."""

@@ -66,12 +66,20 @@ class Decision:
     :param restored: the backup that an unfinished restore is of; empty is none. It goes on with its commit logs.
     :param ledger: the id of this datacenter's. What another one of the same names has stored is measured by its own
         backups: it may live.
+    :param names: of backups that a person wants gone. A datacenter of which there are some among them lives no more.
     """
 
     def __init__(
-        self, listed: Sequence[Listed], reasons: Mapping[str, str], reach: float, restored: str, ledger: str
+        self,
+        listed: Sequence[Listed],
+        reasons: Mapping[str, str],
+        reach: float,
+        restored: str,
+        ledger: str,
+        names: Collection[str] = (),
     ) -> None:
         self.kept = dict(reasons)
+        self.gone = {one.ledger for one in listed if one.name in names} - {ledger, ""}
         self.began = min((one.began for one in listed if one.ledger == ledger), default=0.0)
         self.removed = [one.name for one in listed if one.name not in reasons]
         self.ledger = ledger
@@ -80,6 +88,8 @@ class Decision:
             if one.state == backups.COMPLETE and one.name in reasons and not one.tables:
                 whole.setdefault(one.ledger or ledger, []).append(one)
         self.newest = {whose: max(one.began for one in mine) for whose, mine in whole.items()}
+        for whose in self.gone:
+            self.newest[whose] = max(one.began for one in listed if one.ledger == whose)
         begun = [one.began for one in listed if one.name == restored]
         self.logs_since = {
             whose: min([since, *begun])
@@ -94,7 +104,23 @@ class Decision:
     def alone(self, records: Sequence[Record]) -> bool:
         """Whether nobody else uses a repository: another datacenter of the same names has stored nothing there since
         this one made its first backup. One that this datacenter took the place of has older ones."""
-        return not any(self.whose(record) != self.ledger and record.time > self.began for record in records)
+        return not self.living(records)
+
+    def living(self, records: Sequence[Record]) -> set[str]:
+        """The ids of the others' ledgers."""
+        return {
+            whose for record in records if (whose := self.whose(record)) != self.ledger and record.time > self.began
+        }
+
+    def others(self, records: Sequence[Record]) -> set[str]:
+        """The hosts whose repositories only another datacenter uses, which lives: it purges them itself, and its restic
+        may be at work there.
+
+        :param records: those of the catalogue.
+        """
+        living = self.living(records) - self.gone
+        ours = {record.host for record in records if self.whose(record) not in living}
+        return {record.host for record in records} - ours
 
     def going(self, records: Sequence[Record]) -> list[Record]:
         """What of a repository goes."""
@@ -154,7 +180,7 @@ class Purge:
         if self.params["names"]:
             reasons = self.all_but_named(listed, reasons)
         reach = now - DAY * self.plan.point_in_time_days
-        return Decision(listed, {**reasons, **unfinished(running)}, reach, restored, own)
+        return Decision(listed, {**reasons, **unfinished(running)}, reach, restored, own, self.params["names"])
 
     def restored(self, where: tuple[str, str]) -> str:
         """The backup of this datacenter that its unfinished restore reads again; empty where it reads none."""
@@ -185,7 +211,8 @@ class Purge:
         """
         decision = self.decide()
         records = self.store.records()
-        going = [decision.going(records), *together(lambda one: self.going(one, decision), self.repositories(records))]
+        repositories = self.repositories(records, decision)
+        going = [decision.going(records), *together(lambda one: self.going(one, decision), repositories)]
         return self.result(decision, [record for each in going for record in each])
 
     def run(self) -> dict[str, Any]:
@@ -196,7 +223,7 @@ class Purge:
         going = decision.going(records)
         self.note_shared(self.store.restic, records, decision)
         self.forget(self.store.restic, [record for record in going if record.kind == backups.BACKUP])
-        repositories = self.repositories(records)
+        repositories = self.repositories(records, decision)
         answers = together(lambda restic: attempt(lambda: self.clean(restic, decision)), repositories)
         pairs = list(zip(repositories, answers, strict=True))
         # One that cannot be cleaned must not keep the bytes of the others.
@@ -212,12 +239,12 @@ class Purge:
             raise Failed("; ".join(told), result, told)
         return result
 
-    def repositories(self, records: Sequence[Record]) -> list[Restic]:
+    def repositories(self, records: Sequence[Record], decision: Decision) -> list[Restic]:
         """Those of all nodes that are or were; each run in its own node's pod where there is one."""
         able = set(catalogue.pods_with_restic(self.found))
         nodes = self.ledger.nodes.values() if self.ledger else ()
         living = {node.host_id: node.pod for node in nodes if node.host_id}
-        hosts = {record.host for record in records if record.host}
+        hosts = {record.host for record in records if record.host} - decision.others(records)
         every = sorted(hosts | {host for host, pod in living.items() if pod in able})
         return [self.store.repository(host, pod if (pod := living.get(host, "")) in able else "") for host in every]
 

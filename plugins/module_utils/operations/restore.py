@@ -237,7 +237,7 @@ class Restore:
         if to:
             # Moments are text that sorts by time. It was taken after it was begun, so few have to be read.
             early = (one for one in reversed(whole) if moment(one.began) <= to)
-            whole = [one for one in early if there.manifest(one.name).taken <= to][:1]
+            whole = [one for one in early if restoring.follows(to, there.manifest(one.name).taken)][:1]
         if to and listed and not whole:
             raise CassopsError(
                 f"no complete backup of datacenter {self.source_datacenter} was taken before {to}; the oldest one was "
@@ -374,6 +374,7 @@ class Restore:
         taken = backups.seconds(source.manifest.taken or source.manifest.began)
         to = backups.seconds(wish.to)
         self.ctx.warnings.extend(archive.schema_changes(scene.columns, source.schema, taken, to)[1])
+        self.ctx.warnings.extend(archive.undurable(source.schema, scene.schema))
         if scene.schema is None:
             self.ctx.warnings.append(
                 f"no node can be asked whether tables were made or changed between {source.manifest.taken} and "
@@ -549,6 +550,7 @@ class Restore:
                 ready = next((node.pod for node in view.nodes if node.ready), plan.parcels[0].pod)
                 drop_loader(self.cluster.own, ready, plan)
         self.leave_nothing(plan)
+        self.break_chain(plan)
         if plan.emptied:
             self.ctx.warnings.append(
                 f"these tables were emptied and not filled again: {', '.join(plan.emptied)}; snapshot "
@@ -566,6 +568,7 @@ class Restore:
         swapping.let_go()
         self.reach_volumes(self.here(plan))
         self.leave_nothing(plan)
+        self.break_chain(plan)
         self.forget()
         swapping.wait_until_running()
 
@@ -578,6 +581,12 @@ class Restore:
         here = self.here(plan)
         restore_volumes.end_jobs(self.cluster.kube, self.base, here, here.parcels)
         restore_volumes.clean_all(self.cluster.kube, here)
+
+    def break_chain(self, plan: Plan) -> None:
+        """Nodes that run the archive.sh of an earlier release took a segment that became full while there was a part of
+        it among what was downloaded for one that comes from the store, and did not keep it. Nobody knows which runs."""
+        if plan.to:
+            mark_break(self.cluster.kube, self.cluster.look().view)
 
     def refuse_abandoned(self, plan: Plan) -> None:
         """:raises CassopsError: it has come to its end, or rows may go and nobody said that they may."""

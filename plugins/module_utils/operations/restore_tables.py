@@ -35,6 +35,8 @@ PAUSE = 2.0
 NO_AGREEMENT = "the nodes do not agree on the new schema; run it again when they do (playbook status)"
 # sstableloader's own heap. The container's is Cassandra's, and the launcher would take that.
 LOADER_HEAP = "256M"
+# It says so of a file that it cannot open or has no table for, loads the others, and ends well (SSTableLoader).
+SKIPPED = "Skipping file"
 
 
 class Filling:
@@ -266,6 +268,14 @@ class Filling:
             said = " ".join((done.stderr or done.stdout).split())[-800:]
             raise CassopsError(
                 f"{parcel.pod}: sstableloader of {folder.keyspace}.{folder.table} ended with {done.rc}: {said}"
+            )
+        skipped = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines() if SKIPPED in line]
+        if skipped:
+            some = "; ".join(skipped[:3]) + (f" and {len(skipped) - 3} more" if len(skipped) > 3 else "")
+            raise CassopsError(
+                f"{parcel.pod}: sstableloader of {folder.keyspace}.{folder.table} passed over files: {some}. All that "
+                f"was downloaded of the table is still in {folder.path} on its volume: correct the cause and run it "
+                "again"
             )
         restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.FORGET, folder.path)
 

@@ -164,7 +164,30 @@ def test_a_column_that_was_made_since_cannot_be_replayed() -> None:
     assert ["column late of table shop.Odd was made at" in each for each in reasons] == [True]
     assert warnings == []
     assert archive.schema_changes(columns, SCHEMA, 100.0, 149.0) == ([], [])
-    assert archive.schema_changes(columns, SCHEMA, 150.0, 200.0) == ([], [])
+
+
+def test_a_column_that_the_backup_does_not_have_came_after_it_whatever_the_clocks_say() -> None:
+    columns = [Column("shop", "Odd", "id", 10.0), Column("shop", "Odd", "late", 95.0)]
+    for taken in (95.0, 100.0):
+        (reason,) = archive.schema_changes(columns, SCHEMA, taken, 200.0)[0]
+        assert "column late of table shop.Odd was made at" in reason
+    # Nothing that is read is of so late a time: the migration that people go back from.
+    assert archive.schema_changes([Column("shop", "Odd", "late", 250.0)], SCHEMA, 100.0, 200.0) == ([], [])
+    # One that was dropped and made again is told by its time alone.
+    again = [Column("shop", "Odd", "id", 150.0)]
+    assert len(archive.schema_changes(again, SCHEMA, 100.0, 200.0)[0]) == 1
+    assert archive.schema_changes(again, SCHEMA, 160.0, 200.0) == ([], [])
+
+
+COMPACT = "/* Approximate: CREATE TABLE shop.old (id int PRIMARY KEY) WITH COMPACT STORAGE */"
+VIEW = "CREATE MATERIALIZED VIEW shop.old AS SELECT a FROM shop.b PRIMARY KEY (a)"
+
+
+@pytest.mark.parametrize(("kind", "text"), [("table", COMPACT), ("materialized_view", VIEW)])
+def test_what_a_description_does_not_tell_is_no_new_column(kind: str, text: str) -> None:
+    stored = Schema("b1", "v1", (Statement("shop", kind, "old", text),))
+    columns = [Column("shop", "old", "column1", 10.0), Column("shop", "old", "value", 10.0)]
+    assert archive.schema_changes(columns, stored, 100.0, 200.0) == ([], [])
 
 
 def test_a_column_that_was_made_after_the_moment_stands_in_what_has_to_be_read() -> None:
@@ -188,7 +211,10 @@ def test_a_type_that_got_more_fields_cannot_be_replayed() -> None:
     stored = Schema("b1", "v1", (Statement("shop", "type", "place", "CREATE TYPE shop.place (street text);"),))
     (reason,) = archive.schema_changes([], stored, 100.0, 140.0, 160.0, [Type("shop", "place", 2, 150.0)])[0]
     assert "type shop.place got more fields" in reason
-    for same in (Type("shop", "place", 1, 150.0), Type("shop", "place", 2, 90.0), Type("shop", "other", 2, 150.0)):
+    # By the backup's own word, whatever the clocks say.
+    (reason,) = archive.schema_changes([], stored, 100.0, 140.0, 160.0, [Type("shop", "place", 2, 90.0)])[0]
+    assert "type shop.place got more fields" in reason
+    for same in (Type("shop", "place", 1, 150.0), Type("shop", "place", 2, 170.0), Type("shop", "other", 2, 150.0)):
         assert archive.schema_changes([], stored, 100.0, 140.0, 160.0, [same]) == ([], [])
 
 
@@ -203,6 +229,21 @@ def test_of_a_table_that_was_dropped_since_nobody_knows_the_columns() -> None:
     assert archive.dropped_tables(SCHEMA, SCHEMA) == []
     (warning,) = archive.dropped_tables(Schema("", "", ()), SCHEMA)
     assert warning.startswith("dropped since the backup: shop.Odd. Nobody knows")
+
+
+def test_keyspaces_whose_writes_are_in_no_commit_log_are_told() -> None:
+    def schema(*names: str, durable: str) -> Schema:
+        text = "CREATE KEYSPACE {} WITH replication = {{}} AND durable_writes = {};"
+        return Schema(
+            "b1", "v1", tuple(Statement(each, "keyspace", each, text.format(each, durable)) for each in names)
+        )
+
+    assert archive.undurable(schema("shop", durable="true"), None) == []
+    (warning,) = archive.undurable(schema("shop", '"Till"', durable="false"), None)
+    assert warning.startswith("keyspaces with durable_writes = false: Till, shop. ")
+    # One that was changed since: what was written from then on is in none.
+    (warning,) = archive.undurable(schema("shop", durable="true"), schema("shop", "new", durable="false"))
+    assert warning.startswith("keyspaces with durable_writes = false: shop. ")
 
 
 # --- the purge --------------------------------------------------------------------------------------------------------

@@ -25,7 +25,10 @@ HEADER = "\0\0\0\x07rows"
 # Each call: the words, and the names that it was given.
 STUB = """#!/bin/sh
 [ ! -e "$CASSOPS_ROOT/broken" ] || { echo "Fatal: unable to open repository" >&2; exit 1; }
-case "$*" in *" unlock "*) rm "$CASSOPS_ROOT/locked"; exit ;; esac
+case "$*" in
+    *" unlock "*) rm "$CASSOPS_ROOT/locked"; exit ;;
+    *" list locks "*) cat "$CASSOPS_ROOT/locked"; exit ;;
+esac
 [ ! -e "$CASSOPS_ROOT/locked" ] || exit 11
 echo "$*" >>"$CASSOPS_ROOT/calls"
 while read -r name; do cat "$name" >/dev/null || exit 3; done <"$CASSOPS_ROOT/cassops/backup/spool/archive/names"
@@ -108,9 +111,24 @@ def names(*numbers: int) -> str:
 
 
 def test_the_lock_of_a_purge_that_died_ends_no_archive(node: Node) -> None:
+    """restic takes one of a living purge for dead where that runs in a pod of the same name elsewhere."""
     node.full(1)
-    (node.root / "locked").touch()
+    locked, seen = node.root / "locked", node.root / "cassops/backup/spool/archive/locks"
+    # A living restic puts another in its place every five minutes.
+    for lock, passed in (("one", 0), ("two", 2400), ("two", 600), ("three", 2400), ("three", 0)):
+        locked.write_text(f"{lock}\n")
+        if passed:
+            os.utime(seen, (time.time() - passed,) * 2)
+        assert node.store() == []
+        assert locked.exists()
+    os.utime(seen, (time.time() - 2400,) * 2)
+    # It went just now.
+    locked.write_text("")
     assert node.store() == []
+    assert locked.exists()
+    locked.write_text("three\n")
+    assert node.store() == []
+    assert not locked.exists()
     assert node.closed == [SEGMENT.format(1)]
     assert node.store()[0]["segments"] == names(1)
     assert node.closed == []
@@ -208,13 +226,29 @@ def test_the_volume_does_not_become_full_and_the_loss_is_told_once(node: Node) -
     assert [call.get("lost") for call in node.store()] == [None]
 
 
-def test_a_segment_is_taken_once_and_one_of_a_restore_never(node: Node) -> None:
+def test_a_segment_is_taken_once_and_one_that_is_replayed_never(node: Node) -> None:
     node.full(1)
     node.full(1)
     log = node.volume / ".cassops/restore/r1" / HOST / "log"
     log.mkdir(parents=True)
     (log / SEGMENT.format(2)).write_text("older")
+    (node.volume / ".cassops/replay").write_text(f"r1/{HOST}/log 2026:11:22 03:14:00\n")
     node.full(2)
+    assert node.closed == [SEGMENT.format(1)]
+    # One that was written since the replay began is the node's own.
+    node.full(3)
+    assert node.closed == [SEGMENT.format(1), SEGMENT.format(3)]
+
+
+@pytest.mark.parametrize("replayed", [None, f"r0/{HOST}/log 2026:11:22 03:14:00\n"])
+def test_what_was_only_downloaded_of_a_segment_is_no_copy_of_it(node: Node, replayed: str | None) -> None:
+    """The newest one went on to grow. Without it the chain has a hole, of which no number tells."""
+    log = node.volume / ".cassops/restore/r1" / HOST / "log"
+    log.mkdir(parents=True)
+    (log / SEGMENT.format(1)).write_text("a part of it")
+    if replayed:
+        (node.volume / ".cassops/replay").write_text(replayed)
+    node.full(1)
     assert node.closed == [SEGMENT.format(1)]
 
 

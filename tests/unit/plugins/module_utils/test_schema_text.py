@@ -108,6 +108,12 @@ def test_ids_and_bases() -> None:
     assert schema_text.base("index", 'CREATE INDEX i ON shop."Counts" (key);') == ("shop", "Counts")
 
 
+def test_what_writes_are_kept_in_the_commit_log() -> None:
+    assert schema_text.is_durable(KEYSPACE)
+    assert schema_text.is_durable("CREATE KEYSPACE shop WITH replication = {'class': 'SimpleStrategy'};")
+    assert not schema_text.is_durable(KEYSPACE.replace("durable_writes = true", "durable_writes = false"))
+
+
 def test_replication() -> None:
     assert schema_text.replication(KEYSPACE) == {"class": "NetworkTopologyStrategy", "dc1": "3"}
     changed = schema_text.with_replication(KEYSPACE, {"class": "NetworkTopologyStrategy", "dc2": "2"})

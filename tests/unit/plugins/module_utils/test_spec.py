@@ -79,11 +79,19 @@ def test_a_backup_has_defaults() -> None:
 
 def test_a_backup_may_come_from_a_survey() -> None:
     values = {**BACKUP, "repository": "/backups", "keep": {"daily": "3"}, "bandwidth": "0", "exclude_keyspaces": "a, b"}
-    values |= {"point_in_time": "true", "point_in_time_days": "30"}
-    plan = spec.parse_backup(json.dumps(values))
+    plan = spec.parse_backup(json.dumps({**values, "point_in_time": "no"}))
     assert (plan.repository, plan.bandwidth, plan.exclude_keyspaces) == ("/backups", 0, ("a", "b"))
     assert plan.keep == {"last": 0, "daily": 3, "weekly": 0, "monthly": 0}
+    assert plan.point_in_time is False
+    values |= {"point_in_time": "true", "point_in_time_days": "30", "exclude_keyspaces": ""}
+    plan = spec.parse_backup(json.dumps(values))
     assert (plan.point_in_time, plan.point_in_time_days) == (True, 30)
+
+
+def test_a_point_in_time_needs_backups_of_everything() -> None:
+    """None of those without a keyspace could ever be gone on from."""
+    (fault,) = errors(backup={**BACKUP, "exclude_keyspaces": ["scratch"], "point_in_time": True})
+    assert fault.startswith("cassandra_backup.exclude_keyspaces: must be empty with point_in_time: ")
 
 
 def test_every_fault_of_a_backup_is_told_at_once() -> None:

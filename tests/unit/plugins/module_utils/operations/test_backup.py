@@ -48,7 +48,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_volumes,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
-from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import ResticError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Restic, ResticError
 
 PLAN: dict[str, Any] = {"repository": "s3:https://s3/b", "password_secret": "key", "keep": {"last": 2}}
 TABLE = "orders-0123456789abcdef0123456789abcdef"
@@ -120,6 +120,9 @@ def any_named(pod: Any, name: str) -> bool:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return World.ready(monkeypatch)
+
+
+MANIFEST = Manifest("b8", "shop", "dc1", backups.RUNNING, "2026-11-25T03:14:00Z", (), runner="somebody")
 
 
 def host_of(world: World, pod: str) -> str:
@@ -441,6 +444,115 @@ def test_what_was_stored_is_compared_with_what_there_was(world: World, monkeypat
     assert world.states() == {"b1": FAILED}
 
 
+def failing(
+    monkeypatch: pytest.MonkeyPatch, kind: str, times: int, error: CassopsError, pods: Sequence[str] = ()
+) -> list[str]:
+    """The next documents of a kind are not stored, in these pods or in any; the pods that tried."""
+    plain, tried = FakeRestic.store, []
+
+    def store(self: FakeRestic, text: str, file: str, tags: Any, host: str) -> str:
+        if tags["kind"] == kind:
+            tried.append(self.pod)
+            if (not pods or self.pod in pods) and len(tried) <= times:
+                raise error
+        return plain(self, text, file, tags, host)
+
+    monkeypatch.setattr(FakeRestic, "store", store)
+    return tried
+
+
+AWAY = "restic backup had no answer; is the store up, and may this pod reach it?"
+
+
+@pytest.mark.parametrize("kind", ["node", "backup"])
+def test_a_store_that_is_away_for_one_document_costs_no_upload(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    tried = failing(monkeypatch, kind, 4, ResticError(AWAY))
+    assert world.back_up(wait_timeout=600)["backup"]["state"] == COMPLETE
+    assert len(tried) == {"node": 4 + len(world.nodes), "backup": 5}[kind]
+    assert len([args for _pod, _where, args in world.store.commands if args[0] == "backup"]) == len(world.nodes)
+    world.assert_tidy()
+
+
+def test_a_store_that_is_away_while_files_are_compared_costs_no_upload(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, tried = FakeRestic.files, []
+
+    def files(self: FakeRestic, snapshot: str, limit: float = 120.0) -> dict[str, int]:
+        tried.append(self.pod)
+        if len(tried) < 3:
+            raise ResticError(AWAY)
+        return plain(self, snapshot, limit)
+
+    monkeypatch.setattr(FakeRestic, "files", files)
+    assert world.back_up(wait_timeout=600)["backup"]["state"] == COMPLETE
+
+
+def test_what_does_not_pass_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Restic(None, "a", "s3:b").failure("backup", 1, "Fatal: Access Denied")  # type: ignore[arg-type]
+    tried = failing(monkeypatch, "node", 99, refused)
+    with pytest.raises(Failed, match="the store refuses the keys"):
+        world.back_up(wait_timeout=600)
+    assert len(tried) == len(world.nodes)
+    assert world.states() == {"b1": FAILED}
+
+
+def test_a_store_that_stays_away_is_given_up_and_the_next_run_uploads_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as away:
+        tried = failing(away, "backup", 10**6, ResticError(AWAY))
+        before = world.kube.clock + 3600
+        with pytest.raises(CassopsError, match="is the store up"):
+            world.back_up(wait_timeout=600)
+        assert 500 < world.kube.clock - before < 700
+        assert len(tried) > 10
+    found = catalogue.running(world.kube, "shop", "dc1")  # type: ignore[arg-type]
+    assert found is not None
+    assert found.state == backups.RUNNING
+    uploads = [args for _pod, _where, args in world.store.commands if args[0] == "backup"]
+    assert world.back_up()["backup"]["state"] == COMPLETE
+    assert [args for _pod, _where, args in world.store.commands if args[0] == "backup"] == uploads
+    world.assert_tidy()
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["Kubernetes knows it", "Kubernetes does not know it yet"])
+def test_the_pod_that_the_run_began_with_may_be_gone_at_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    """An upload takes hours, and a node can be healed meanwhile."""
+    first, second, _third = world.nodes
+    tried = failing(monkeypatch, "backup", 99, CassopsError(f"{first} is not there"), [first])
+    plain = backup.Run.finish
+
+    def finish(self: backup.Run, sight: Any) -> Any:
+        if seen:
+            gone = "shop-dc1-r1-0"
+            monkeypatch.setattr(
+                catalogue, "has_restic", lambda pod: pod["metadata"]["name"] != gone and any_named(pod, "backup")
+            )
+        return plain(self, sight)
+
+    monkeypatch.setattr(backup.Run, "finish", finish)
+    assert world.back_up(wait_timeout=600)["backup"]["state"] == COMPLETE
+    assert tried == ([second] if seen else [first, second])
+
+
+def test_a_backup_whose_nodes_are_all_in_is_complete_whoever_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_in(world: World, found: Manifest) -> bool:
+        stored = [item.tags["kind"] for item in world.store.of("catalogue")]
+        return bool(found.taken) and not found.missing and "backup" not in stored
+
+    world, _found = killed_while(monkeypatch, all_in)
+    assert world.back_up("b2")["backup"]["state"] == COMPLETE
+    assert [text for text in world.warnings if "b1 was not finished" in text and "It is complete" in text]
+    assert world.states() == {"b1": COMPLETE, "b2": COMPLETE}
+    assert world.run(backup_verify, name="b1")["faults"] == []
+    world.assert_tidy()
+
+
 # --- killed -----------------------------------------------------------------------------------------------------------
 
 
@@ -501,14 +613,14 @@ def test_a_snapshot_that_failed_stays_failed_when_another_run_goes_on(monkeypatc
 
 
 def killed_while(
-    monkeypatch: pytest.MonkeyPatch, condition: Callable[[World, Manifest], bool], *before: str
+    monkeypatch: pytest.MonkeyPatch, condition: Callable[[World, Manifest], bool], *before: str, **changes: Any
 ) -> tuple[World, Manifest]:
     """A datacenter whose backup b1 was killed when something was so, after the others of these names."""
     for lives in range(200):
         world = World.ready(monkeypatch)
         for name in before:
             world.back_up(name)
-        assert world.killed(lives, world.back_up)
+        assert world.killed(lives, partial(world.back_up, **changes))
         found = catalogue.running(world.kube, "shop", "dc1")  # type: ignore[arg-type]
         if found is not None and condition(world, found):
             return world, found
@@ -1070,12 +1182,131 @@ def test_locks_stay_where_another_of_the_same_names_may_be_at_work(world: World)
     assert world.store.locked == {catalogued}
 
 
+@pytest.mark.parametrize("died", [False, True], ids=["after a purge alone", "after a backup that died too"])
+def test_a_purge_whose_run_was_killed_is_ended_before_anything_is_stored(
+    monkeypatch: pytest.MonkeyPatch, died: bool
+) -> None:
+    """It goes on in the pods, and restic lets nobody else in until it is done. An evicted job begins with a backup."""
+    for lives in range(100):
+        world = World.ready(monkeypatch)
+        world.store.looks = 5
+        for number in range(1, 4):
+            world.back_up(f"b{number}")
+        assert world.killed(lives, partial(world.run, backup_purge))
+        if world.store.jobs:
+            break
+    assert {job for _pod, job in world.store.jobs} == {backup_purge.JOB}
+    if died:
+        running = dataclasses.replace(MANIFEST, state=backups.RUNNING, taken=MANIFEST.began)
+        catalogue.write_running(world.kube, running)  # type: ignore[arg-type]
+    plain = FakeKube.before_write
+
+    def before_write(self: FakeKube, what: str) -> None:
+        assert not what.startswith("restic") or not any(job == "purge" for _pod, job in world.store.jobs), what
+        plain(self, what)
+
+    monkeypatch.setattr(FakeKube, "before_write", before_write)
+    assert world.back_up("b9")["backup"]["state"] == COMPLETE
+    world.assert_tidy()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["its first backup", "a later one"])
+def test_no_upload_takes_away_the_lock_of_another_datacenters_purge(world: World, first: bool) -> None:
+    """Its nodes have the host ids of these where it was restored from their backup."""
+    world.back_up("b1")
+    if first:
+        for snapshot in world.store.of("catalogue"):
+            snapshot.tags["ledger"] = "another"
+    else:
+        world.kube.clock += 60
+        world.store.of("catalogue").append(of_another(world, "a1"))
+    place = f"s3:https://s3/b/shop/dc1/{host_of(world, world.nodes[1])}"
+    world.store.locked.add(place)
+    with pytest.raises(Failed, match=f"{world.nodes[1]}.* another restic has the repository"):
+        world.back_up("b2")
+    assert world.store.locked == {place}
+
+
+def test_a_purge_leaves_the_repositories_of_another_datacenters_nodes_alone(world: World) -> None:
+    for number in range(1, 4):
+        world.back_up(f"b{number}")
+    place = "s3:https://s3/b/shop/dc1/another-host"
+    for name in ("a1", "a2", "a3", "a4"):
+        world.kube.clock += 60
+        world.store.of("catalogue").append(of_another(world, name, "node", host="another-host"))
+        world.store.of("catalogue").append(of_another(world, name))
+        world.store.repositories.setdefault(place, []).append(of_another(world, name, "data"))
+    before = len(world.store.commands)
+    for check in (True, False):
+        assert world.run(backup_purge, check=check)["removed"] == ["b1", "a1", "a2"]
+    assert [args for _pod, where, args in world.store.commands[before:] if where == place] == []
+    assert len(world.store.repositories[place]) == 4
+    # Of one whose backups a person names nobody else takes the bytes away.
+    assert world.run(backup_purge, names=["a3", "a4"])["removed"] == ["a3", "a4"]
+    assert world.store.repositories[place] == []
+    asked = [args[0] for _pod, where, args in world.store.commands[before:] if where == place]
+    assert asked == ["forget", "cat", "prune"]
+
+
+def test_a_purge_cleans_the_repositories_of_a_datacenter_whose_place_this_one_took(world: World) -> None:
+    world.store.repositories["s3:https://s3/b/shop/dc1/catalogue"] = [
+        of_another(world, "a0", kind, host="another-host") for kind in ("node", "schema")
+    ]
+    place = "s3:https://s3/b/shop/dc1/another-host"
+    world.store.repositories[place] = [of_another(world, "a0", "data")]
+    world.back_up("b1")
+    before = len(world.store.commands)
+    world.run(backup_purge)
+    assert "prune" in [args[0] for _pod, where, args in world.store.commands[before:] if where == place]
+
+
 def test_a_name_that_is_that_of_a_backup_of_other_tables_is_refused(world: World) -> None:
     """Whoever takes it before a change would have no backup."""
     world.back_up("before", tables=["shop.items"])
     assert world.back_up("before", tables=["shop.items"])["changed"] is False
     with pytest.raises(CassopsError, match=r"before is there already, and it is of shop\.items only"):
         world.back_up("before")
+
+
+def complete_but_for_its_note(world: World, _found: Manifest) -> bool:
+    return any(item.tags["kind"] == "backup" for item in world.store.of("catalogue"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"),
+    [
+        (lambda world, found: bool(found.taken and world.store.jobs), "was begun"),
+        (complete_but_for_its_note, "is there already"),
+    ],
+    ids=["it uploads", "it is complete"],
+)
+@pytest.mark.parametrize(
+    ("first", "then", "words"),
+    [
+        ({"tables": ["shop.orders"]}, {}, r"of shop\.orders only"),
+        ({}, {"tables": ["shop.orders"]}, "of everything"),
+        ({}, {"backup": {**PLAN, "exclude_keyspaces": ["system_traces"]}}, "of everything"),
+    ],
+)
+def test_a_backup_of_other_tables_that_died_is_not_taken_up(
+    monkeypatch: pytest.MonkeyPatch, condition: Any, state: str, first: Any, then: Any, words: str
+) -> None:
+    """It would be called complete, with less in it than was asked for."""
+    world, _found = killed_while(monkeypatch, condition, **first)
+    before = world.writes()
+    for check in (True, False):
+        with pytest.raises(CassopsError, match=f"b1 {state}, and it is {words}: .*choose another name"):
+            world.run(backup, check=check, name="b1", **then)
+    assert [what for what in world.writes()[len(before) :] if "Lease" not in what] == []
+    assert world.back_up("b1", **first)["backup"]["state"] == COMPLETE
+    world.assert_tidy()
+
+
+def test_a_backup_that_died_before_its_snapshots_was_of_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, _found = killed_while(monkeypatch, lambda _world, found: not found.taken)
+    made = world.back_up("b1", tables=["shop.orders"])
+    assert (made["backup"]["state"], made["backup"]["tables"]) == (COMPLETE, ["shop.orders"])
+    world.assert_tidy()
 
 
 def test_a_keyspace_that_is_made_while_snapshots_are_taken_is_in_them(

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Loc
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
+    backup_info,
     backup_purge,
     backup_verify,
     repairing,
@@ -712,6 +714,35 @@ def test_a_load_that_is_given_up_leaves_no_login(world: Restorable) -> None:
     assert world.kube.get(*PLANNED) is None
 
 
+SKIPPED = "Skipping file nb-2-big-Data.db, error opening it: Corrupted: nb-2-big-Statistics.db"
+
+
+@pytest.mark.parametrize("said", [("Summary statistics", ""), (SKIPPED, ""), ("", SKIPPED)])
+def test_what_the_loader_passed_over_is_not_taken_for_loaded(
+    monkeypatch: pytest.MonkeyPatch, said: tuple[str, str]
+) -> None:
+    """It ends well all the same, and the files would be gone."""
+    forgotten = []
+    monkeypatch.setattr(restore_volumes, "run", lambda _kube, _pod, _script, *words: forgotten.append(words))
+    kube = SimpleNamespace(
+        exec=lambda *_words, **_limits: ExecResult(0, f"Established connection\n{said[0]}\n", said[1])
+    )
+    cluster = SimpleNamespace(kube=kube, look=lambda: SimpleNamespace(view=SimpleNamespace(node=lambda pod: None)))
+    plan: Any = SimpleNamespace(id="r1")
+    schema = backups.Schema("b1", "", ())
+    nothing: Any = None
+    filling = restore_tables.Filling(cluster, plan, schema, (1, 1), nothing, nothing, proved=nothing)  # type: ignore[arg-type]
+    folder = restore_volumes.Folder("shop", "orders", 2, "/stage/orders")
+    parcel: Any = SimpleNamespace(pod="shop-dc1-r1-0")
+    if SKIPPED not in said:
+        filling.load_folder(parcel, folder, ("user", "password"))
+        assert forgotten == [("/stage/orders",)]
+        return
+    with pytest.raises(CassopsError, match=r"sstableloader of shop\.orders passed over files: Skipping file nb-2-big"):
+        filling.load_folder(parcel, folder, ("user", "password"))
+    assert forgotten == []
+
+
 def was_given_up(world: Restorable, lives: int) -> None:
     world.kube.one("Lease", "shop-lock")["spec"]["holderIdentity"] = ""
     world.assert_clean()
@@ -1217,6 +1248,22 @@ def test_moments_that_cannot_come_back_are_refused(world: Restorable, changes: d
     world.assert_clean()
 
 
+def test_a_moment_within_the_seconds_of_the_snapshots_is_no_moment_after_them(world: Restorable) -> None:
+    """The time of a backup is a full second, so its files may have rows of the one after."""
+    for pod in world.nodes:
+        world.store_log(pod, 7200, 1)
+    world.back_up("b2")
+    archived(world)
+    taken = world.run(backup_info, name="b2")["backup"]["taken"]
+    for seconds, words in ((-1, "choose an older one"), (0, "rows of the two seconds after"), (1, "rows of the two")):
+        to = moment(backups.seconds(taken) + seconds)
+        with pytest.raises(Failed, match=words):
+            world.restore(check=True, **WHOLE, to=to, name="b2")
+        assert world.restore(check=True, **WHOLE, to=to, name=None)["backup"] == "b1"
+    to = moment(backups.seconds(taken) + 2)
+    assert world.restore(check=True, **WHOLE, to=to, name=None)["backup"] == "b2"
+
+
 @pytest.mark.parametrize("text", ["2026-11-22T03:14:00Z", "2026-11-22 03:14:00+00:00", "2026-11-22T04:14:00+01:00"])
 def test_a_moment_may_be_written_as_yaml_does(text: str) -> None:
     assert restore.as_moment(text) == "2026-11-22T03:14:00Z"
@@ -1262,6 +1309,17 @@ def test_schema_that_changed_meanwhile(world: Restorable) -> None:
         world.restore(**WHOLE, to=to)
 
 
+def test_a_keyspace_without_a_commit_log_is_told(world: Restorable) -> None:
+    name, kind, same, text = STATEMENTS[0]
+    world.ring.described[0] = (name, kind, same, text.replace(";", " AND durable_writes = false;"))  # type: ignore[attr-defined]
+    world.back_up("b2")
+    to = archived(world)
+    world.restore(check=True, **WHOLE, to=to, name="b2")
+    assert [text for text in world.warnings if text.startswith("keyspaces with durable_writes = false: shop. ")]
+    world.restore(check=True, **WHOLE, name="b2")
+    assert not [text for text in world.warnings if "durable_writes" in text]
+
+
 def test_a_table_that_was_dropped_meanwhile_is_told(world: Restorable) -> None:
     to = archived(world)
     world.ring.described.pop()  # type: ignore[attr-defined]
@@ -1279,6 +1337,39 @@ def test_what_was_restored_ends_the_commit_log(world: Restorable) -> None:
         for pod in world.nodes:
             assert (world.volume(pod) / ".cassops/archive/lost").exists()
             assert bool(os.listdir(world.volume(pod) / ".cassops/archive/closed")) is (wish is not WHOLE)
+
+
+@pytest.mark.parametrize("step", ["download", "stop"])
+def test_a_moment_that_is_given_up_ends_the_commit_log(world: Restorable, step: str) -> None:
+    """Nodes with the script of an earlier release took what was downloaded of a segment for the whole of it."""
+    to = archived(world)
+    for pod in world.nodes:
+        world.write(pod, ".cassops/archive/closed/CommitLog-7-3.log", "live")
+    begun(world, **WHOLE, to=to)
+    if step == "stop":
+        half_restored(world, step=step, **WHOLE, to=to)
+    assert world.kube.one(*PLANNED)["data"]["step"] == step
+    lost = [world.volume(pod) / ".cassops/archive/lost" for pod in world.nodes]
+    plain, cleaned = world.script, []
+
+    def script(pod: str, name: str, argv: Sequence[str]) -> ExecResult:
+        if name == "CLEAN":
+            cleaned.append((world.volume(pod) / ".cassops/archive/lost").exists())
+        return plain(pod, name, argv)
+
+    world.script = script  # type: ignore[method-assign]
+    world.restore(abandon=True)
+    # What is written until the copy is gone may be lost too.
+    assert cleaned == [False] * 3
+    assert all(file.exists() for file in lost)
+
+
+def test_a_backup_that_is_given_up_before_it_changed_anything_breaks_no_chain(world: Restorable) -> None:
+    for pod in world.nodes:
+        world.write(pod, ".cassops/archive/closed/CommitLog-7-3.log", "live")
+    begun(world, **WHOLE)
+    world.restore(abandon=True)
+    assert not any((world.volume(pod) / ".cassops/archive/lost").exists() for pod in world.nodes)
 
 
 def test_killed_before_any_write_the_moment_comes_back_by_the_next_run(
