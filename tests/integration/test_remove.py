@@ -62,7 +62,8 @@ def test_a_node_whose_files_cannot_be_read_is_replaced_by_name(living: Living) -
             for file in files:
                 file.write_bytes(bytes(file.stat().st_size))
         waiting.until(f"{node} to crash", lambda: not_crashed(datacenter, node), START_SECONDS)
-        losses.refused(living, "its files cannot be read or written", f"replace_node_name={node}")
+        healed = datacenter.run("heal", **losses.QUICK)
+        healed.refused("its files cannot be read or written", f"replace_node_name={node}")
         result = datacenter.run("replace_node", replace_node_name=node).ok()
         assert f"{node} is replaced: " in " ".join(result.output.split()), result.output
     losses.nothing_left(living)

@@ -350,7 +350,7 @@ def waiting(decisions: Sequence[Decision]) -> list[Decision]:
 def unfinished(result: Mapping[str, Any], decisions: Sequence[Decision]) -> Failed:
     """The failure of a run that leaves something that it may not, or could not, do."""
     left = [each for each in decisions if each.action != replacement.NONE]
-    errors = [f"{each.node}: {each.reason}. {sentence(each)}" for each in left]
+    errors = [f"{each.node}: {each.reason.rstrip('.')}. {sentence(each)}" for each in left]
     return Failed(" ".join(errors), result, errors)
 
 
