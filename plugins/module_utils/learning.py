@@ -19,15 +19,26 @@ from .view import View
 ADVICE = "run the playbook deploy, or any other one that looks at the nodes under the lock, such as repair: it notes it"
 
 
-def learned(ledger: Ledger, seen: View) -> Ledger:
-    """The ledger with what the tables ask for; as it is where no node told, or they do not agree about the schema.
+def tells(seen: View) -> bool:
+    """Whether the nodes that were asked told of their tables, and agree about the schema.
 
     Who told without a login (C(observe_nodetool)) knows no table.
     """
-    told = any(item.gc_grace_seconds is not None for item in seen.keyspaces)
-    if not told or len(seen.schemas()) > 1:
+    return any(item.gc_grace_seconds is not None for item in seen.keyspaces) and len(seen.schemas()) <= 1
+
+
+def learned(ledger: Ledger, seen: View) -> Ledger:
+    """The ledger with what the tables ask for; as it is where nobody L(tells).
+
+    While a node is away nothing is forgotten: it was away by the rules of then, the tombstones that it missed may be
+    gone already, and copies that a keyspace has since are not repaired.
+    """
+    if not tells(seen):
         return ledger
-    return replace(ledger, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
+    grace, single = seen.gc_grace_seconds, single_copies(seen)
+    if not all(node.ready for node in seen.nodes):
+        grace, single = min(grace, ledger.gc_grace_seconds), tuple(sorted({*single, *ledger.single_copies}))
+    return replace(ledger, gc_grace_seconds=grace, single_copies=single)
 
 
 def words(ledger: Ledger) -> str:

@@ -86,6 +86,8 @@ HELD: Mapping[str, str] = {
 # What Cassandra logs before it ends because its files cannot be read or written.
 CORRUPT = (
     "CorruptSSTableException",
+    # 5.0 stumbles over which file it was when it wants to say so (BigTableReader.getRowIndexEntry): seen on zeros.
+    "FileDataInput.getPath()",
     "CorruptBlockException",
     "CommitLogReadException",
     "CommitLogReplayException",
@@ -723,8 +725,10 @@ def gave_up(scene: Scene, case: Case) -> Decision:
         return ask(case, 13, reason, "run the playbook scale, which begins its join again")
     are = "is" if len(dead) == 1 else "are"
     why = f"nobody can be replaced beside a node that joins, and {', '.join(dead)} {are} dead"
-    if any(other.rack == node.rack and other.ordinal > node.ordinal for other in scene.seen.nodes):
-        # Kubernetes ends the highest of a rack only.
+    rack = scene.seen.rack(node.rack)
+    half_way = rack is not None and rack.partition < rack.replicas
+    if half_way or any(other.rack == node.rack and other.ordinal > node.ordinal for other in scene.seen.nodes):
+        # Kubernetes ends the highest of a rack only, and another number of them would move the partition of a rollout.
         return Decision(node.pod, 13, BOOTSTRAP, f"{reason}; {why}: it begins again on an empty volume")
     then = "when all others are well, the playbook scale begins its join again"
     return Decision(node.pod, 13, STOP, f"{reason}; {why}: its pod is ended; {then}")

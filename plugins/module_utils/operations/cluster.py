@@ -16,7 +16,7 @@ from typing import Any
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..learning import is_stricter, learned, words
+from ..learning import is_stricter, learned, tells, words
 from ..ledger import PHASE_RUNNING, Ledger
 from ..lock import Lock, Locked, each_once
 from ..manifests import ledger_config_map, pod_disruption_budget
@@ -159,9 +159,9 @@ class Cluster:
     def locked(self) -> Iterator[None]:
         """One change at a time in the cluster, wherever its datacenters are."""
         with ExitStack() as stack:
-            for kube in each_once(place.kube for place in (self.own, *self.peers)):
-                self._locks.append(stack.enter_context(Lock(kube, lock_name(self.name), self._ctx.holder)))
             try:
+                for kube in each_once(place.kube for place in (self.own, *self.peers)):
+                    self._locks.append(stack.enter_context(Lock(kube, lock_name(self.name), self._ctx.holder)))
                 yield
             finally:
                 self._locks.clear()
@@ -209,13 +209,13 @@ class Cluster:
     def learn(self, sight: Sight) -> None:
         """The same for an operation that looks and may not need the lock; whoever has it does it anyway.
 
-        :param sight: with the words of the nodes.
+        :param sight: with the words of the nodes, of just now: who waits for the lock must not wait for them again.
         """
         if self._locks or self._ctx.check_mode or not self._lacks(sight):
             return
         try:
             with self.locked():
-                self.ask(self.look(), busy=False)
+                self._learn(sight)
         except Locked:
             return
 
@@ -225,6 +225,8 @@ class Cluster:
 
     def _learn(self, sight: Sight) -> None:
         """No change of the operation's: the start script's knowledge is kept up, as its lock is."""
+        if not tells(sight.view):
+            return
         self._learned = sight.view
         if not self._lacks(sight):
             return

@@ -820,7 +820,9 @@ class Deployment:
         """End a wait that cannot succeed: no image, a node that is held, a container that crashes again and again."""
         lost = self.patience.lost(seen.nodes)
         if lost:
-            way = HELD if gates.held(seen) else "correct the cause and run deploy again."
+            # Before it has served heal knows of no datacenter.
+            heals = gates.held(seen) and seen.phase == PHASE_RUNNING
+            way = HELD if heals else "correct the cause and run deploy again."
             raise CassopsError(f"{'; '.join(lost)}. Waiting does not help: {way}")
 
     def replication(self) -> dict[str, int]:
@@ -863,7 +865,7 @@ class Deployment:
         run looks.
         """
         seen = self.snapshot(found)
-        left = self.left_out(seen)
+        left = self.not_waited_for(seen)
         closed = [
             node
             for node in seen.nodes

@@ -37,7 +37,7 @@ from ..observe import attempt, together
 from ..plan import GivenUp, Plan, hash_of, plan_name
 from ..replacement import AWAY, LOCAL, READY, UNKNOWN, Case, Decision, Scene, Settings, Volume
 from ..view import NodeView
-from . import departed, failures, streaming
+from . import departed, failures, rollout_plan, streaming
 from .cluster import Cluster, Sight
 from .members import Members
 from .patience import NO_START, NO_WORKER, Patience, last_words
@@ -575,6 +575,8 @@ class Replacing:
         # Mostly the plan's; a node that may replace itself can have begun before it saw the plan's ledger.
         number = failures.marked_number(self.cluster.kube, plan.pod)
         closed = ledger.with_node(known).without_replacement(plan.pod).with_volume_number(plan.pod, number)
+        # The one whose place it took may have been the last of another line.
+        closed = rollout_plan.noted(closed, sight.found)
         self.cluster.write_ledger(ledger, closed)
         done.repair = self.must_repair(plan)
         if not done.repair:

@@ -33,6 +33,17 @@ def test_what_is_asked_for_no_more_is_forgotten() -> None:
     assert learned(known, views.whole(keyspaces=(Keyspace("shop", THREE, 864000),))) == LEDGER
 
 
+def test_nothing_is_forgotten_while_a_node_is_away() -> None:
+    """It would start again by a rule that was not there when it went."""
+    known = replace(LEDGER, gc_grace_seconds=172800, single_copies=("logs",))
+    seen = views.whole(keyspaces=(Keyspace("shop", THREE, 864000), Keyspace("odd", ONE, 86400)))
+    first, *others = seen.nodes
+    away = replace(seen, nodes=(replace(first, ready=False), *others))
+    assert learned(known, away) == replace(LEDGER, gc_grace_seconds=86400, single_copies=("logs", "odd"))
+    less = replace(away, keyspaces=(Keyspace("shop", THREE, 864000),))
+    assert learned(known, less) == known
+
+
 def test_where_no_node_tells_the_ledger_stays() -> None:
     known = replace(LEDGER, gc_grace_seconds=172800, single_copies=("logs",))
     assert learned(known, views.whole(keyspaces=())) == known
