@@ -32,9 +32,14 @@ from .waiting import until
 
 
 class Removal:
-    """One run towards C(state=absent): volumes, ledger and Secret stay unless asked otherwise."""
+    """One run towards C(state=absent): volumes, ledger and Secret stay unless asked otherwise.
 
-    def __init__(self, kube: Kube, params: Mapping[str, Any], ctx: Context) -> None:
+    :param check: raises where the run has lost its lock; default is that of a lock that it takes itself.
+    """
+
+    def __init__(
+        self, kube: Kube, params: Mapping[str, Any], ctx: Context, check: Callable[[], None] | None = None
+    ) -> None:
         self.kube = kube
         self.params = params
         self.ctx = ctx
@@ -42,6 +47,7 @@ class Removal:
         self.name: str = params["datacenter"]
         self.done: list[str] = []
         self.lock = Lock(kube, lock_name(self.cluster), ctx.holder)
+        self.check = check or self.lock.check
 
     def run(self) -> dict[str, Any]:
         if not confirmation.names(self.params.get("confirm"), self.cluster, self.name):
@@ -52,9 +58,13 @@ class Removal:
         self.tell_replicas()
         # Check mode writes nothing, not even the lock.
         with nullcontext() if self.ctx.check_mode else self.lock:
-            for step in self.steps():
-                step()
+            self.take_away()
         return {"changed": bool(self.done), "changes": self.done}
+
+    def take_away(self) -> None:
+        """All of it, under a lock of the cluster."""
+        for step in self.steps():
+            step()
 
     def tell_replicas(self) -> None:
         """What a datacenter that goes takes from those that stay: QUORUM counts its replicas as long as a keyspace
@@ -141,7 +151,7 @@ class Removal:
     def write(self, ledger: Ledger, found: Objects) -> None:
         planned = changes.plan([ledger_config_map(ledger)], found)
         if not self.ctx.check_mode:
-            self.lock.check()
+            self.check()
             changes.send(self.kube, planned)
         self.done += [str(change) for change in planned]
 
@@ -161,7 +171,7 @@ class Removal:
             until(look, what, float(self.params["wait_timeout"]), self.ctx.progress)
 
     def left(self, kind: str) -> Mapping[str, Object]:
-        self.lock.check()
+        self.check()
         return objects(self.kube, self.cluster, self.name, kinds=(kind,)).all(kind)
 
     def delete_all(self, kind: str) -> None:
@@ -182,7 +192,7 @@ class Removal:
     def delete_volumes(self) -> None:
         name = ledger_name(self.cluster, self.name)
         if not self.ctx.check_mode and self.kube.get("ConfigMap", name):
-            self.lock.check()
+            self.check()
             self.kube.patch("ConfigMap", name, {"metadata": {"annotations": {unfinished.ENDING: "true"}}})
         self.delete_all("PersistentVolumeClaim")
         self.wait_gone(
@@ -211,7 +221,7 @@ class Removal:
     def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:
         if not self.ctx.check_mode:
             # Whoever has it now may have begun to deploy.
-            self.lock.check()
+            self.check()
             self.kube.delete(kind, name, uid=item["metadata"]["uid"], propagation="Background")
         self.done.append(f"delete {kind} {name}")
         self.ctx.progress(f"delete {kind} {name}", important=True)
