@@ -460,7 +460,7 @@ HARD = (
 def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     """Why nobody may join or leave now.
 
-    :param without: nodes that do not count: the one that is about to join, and was made already.
+    :param without: nodes that do not count: the one that is about to join, and was made already; those that leave.
     """
     rest = scene.cluster.without(without)
     own = scene.view.without(without)
@@ -471,9 +471,12 @@ def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     return reasons + gates.no_streams(rest) + gates.no_repairs(rest)
 
 
-def before_leave(scene: Scene) -> list[str]:
-    """Why nobody may leave now. Every node of the cluster has to have said what it is busy with."""
-    return before_step(scene) + gates.no_cleanups(scene.cluster)
+def before_leave(scene: Scene, without: Collection[str] = ()) -> list[str]:
+    """Why nobody may leave now. Every node of the cluster has to have said what it is busy with.
+
+    :param without: see L(before_step).
+    """
+    return before_step(scene, without) + gates.no_cleanups(scene.cluster.without(without))
 
 
 # --- is it a member? --------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "unreplicate": {"type": "bool", "default": False},
     "repair": {"type": "bool", "default": True},
     "delete_volumes": {"type": "bool", "default": False},
-    "ignore": {"type": "list", "elements": "str", "default": []},
+    "ignore": {"type": "list", "elements": "str", "choices": [scaling.SPACE], "default": []},
     REPAIR_LIMIT: {"type": "int", "default": 86400},
     "option_prefix": {"type": "str", "default": ""},
 }
@@ -206,7 +206,10 @@ class Decommission:
         return note
 
     def give_up_replicas(self, note: Note) -> None:
-        """Nothing that is read here is needed any more when it ends."""
+        """Nothing that is read here is needed any more when it ends.
+
+        Where nodes leave already, somebody has made another keyspace since; those that are on their way do not count.
+        """
         self.open_gates("anything is altered")
         if self.params["repair"]:
             for keyspace in decommissioning.users(self.view, self.here):
@@ -224,7 +227,8 @@ class Decommission:
     def repair(self, keyspace: str, note: Note) -> None:
         """Every range that this datacenter has, with all replicas of it everywhere. One node compares also what its
         neighbours have, which is not repaired again then."""
-        pods = sorted(node.pod for node in self.sight.view.nodes)
+        out = self.resizing.on_the_way(self.sight)
+        pods = sorted(node.pod for node in self.sight.view.nodes if node.pod not in out)
         for number, pod in enumerate(pods, 1):
             # What is on record is read anew for each: the nodes before have done a part of it.
             repairing = Repairing(
@@ -293,7 +297,7 @@ class Decommission:
 
         def look() -> list[str]:
             self.sight = self.look()
-            return scaling.before_leave(self.resizing.scene(self.sight))
+            return scaling.before_leave(self.resizing.scene(self.sight), self.resizing.on_the_way(self.sight))
 
         limit = float(self.params[GATES_LIMIT])
         until(
