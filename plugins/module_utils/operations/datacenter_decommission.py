@@ -270,7 +270,7 @@ class Decommission:
             answer = attempt(alter)
             return [str(answer)] if isinstance(answer, CassopsError) else []
 
-        what = f"{decommissioning.LOGINS} to be altered, so that it does not name {self.here}"
+        what = f"system_auth to be altered, so that it does not name {self.here}"
         limit = float(self.params[WAIT_LIMIT])
         until(look, what, limit, self.progress, PAUSE, option=WAIT_LIMIT)
 
