@@ -82,10 +82,9 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 def has_left(kube: Kube, cluster: str, datacenter: str) -> bool:
     """Whether it is no part of the cluster any more: the ledger says so, or nothing is there at all."""
     found = objects(kube, cluster, datacenter, kinds=("ConfigMap", "StatefulSet", "Pod"))
-    ledger = ledger_of(found, cluster, datacenter)
-    if ledger is None:
+    if ledger_of(found, cluster, datacenter) is None:
         return not found.all("StatefulSet") and not found.all("Pod")
-    return ledger.phase == PHASE_LEFT
+    return unfinished.has_left(found, cluster, datacenter)
 
 
 def take_away(removal: Removal, ctx: Context) -> dict[str, Any]:

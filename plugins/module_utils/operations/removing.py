@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from .. import confirmation, restoring
+from .. import confirmation, decommissioning, restoring
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
@@ -55,6 +55,7 @@ class Removal:
                 f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: option confirm, "
                 f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"
             )
+        self.refuse_half_way()
         self.tell_replicas()
         # Check mode writes nothing, not even the lock.
         with nullcontext() if self.ctx.check_mode else self.lock:
@@ -65,6 +66,16 @@ class Removal:
         """All of it, under a lock of the cluster."""
         for step in self.steps():
             step()
+
+    def refuse_half_way(self) -> None:
+        """:raises CassopsError: its nodes leave the cluster just now, and would be dead members of it instead."""
+        found = objects(self.kube, self.cluster, self.name, kinds=("ConfigMap",))
+        told = attempt(lambda: unfinished.decommission(found, self.cluster, self.name))
+        if isinstance(told, list) and told and not unfinished.has_left(found, self.cluster, self.name):
+            raise CassopsError(
+                f"{told[0]['problem']}: {told[0]['advice']}. If its nodes are dead for good, take the annotation "
+                f"{decommissioning.DECOMMISSION} off ConfigMap {ledger_name(self.cluster, self.name)} first"
+            )
 
     def tell_replicas(self) -> None:
         """What a datacenter that goes takes from those that stay: QUORUM counts its replicas as long as a keyspace
@@ -94,7 +105,9 @@ class Removal:
         self.ctx.warnings.append(told)
 
     def ask_ring(self) -> Sequence[Keyspace]:
-        """The keyspaces of a cluster that has other datacenters; none where this one is the last."""
+        """The keyspaces of a cluster that has other datacenters; none where this one is the last, or has left."""
+        if unfinished.has_left(objects(self.kube, self.cluster, self.name, ("ConfigMap",)), self.cluster, self.name):
+            return ()
         cluster = Cluster(self.params, self.ctx, stopped=True)
         if not cluster.peers:
             return ()

@@ -71,16 +71,21 @@ def rebuild(found: Objects, view: View) -> list[dict[str, str]]:
 
 def decommission(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
     """That it is on its way out of its cluster, or has left. As L(problems) tells it, and raises."""
-    item = found.get("ConfigMap", ledger_name(cluster, datacenter)) or {"metadata": {}}
-    ledger = ledger_of(found, cluster, datacenter)
-    if ledger is not None and ledger.phase == PHASE_LEFT:
+    if has_left(found, cluster, datacenter):
         return [{"problem": HAS_LEFT, "advice": DELETE}]
+    item = found.get("ConfigMap", ledger_name(cluster, datacenter)) or {"metadata": {}}
     note = decommissioning.note((item["metadata"].get("annotations") or {}).get(decommissioning.DECOMMISSION))
     if note is None:
         return []
     step = "its nodes leave" if note.step == decommissioning.LEAVING else "no node has left yet"
     problem = f"the datacenter is on its way out of its cluster since {utc(note.began)}, and {step}"
     return [{"problem": problem, "advice": DECOMMISSION}]
+
+
+def has_left(found: Objects, cluster: str, datacenter: str) -> bool:
+    """Whether all its nodes have left the cluster for good. Raises as L(problems) does."""
+    ledger = ledger_of(found, cluster, datacenter)
+    return ledger is not None and ledger.phase == PHASE_LEFT
 
 
 def beside_decommission(found: Objects, cluster: str, datacenter: str, then: str) -> list[str]:

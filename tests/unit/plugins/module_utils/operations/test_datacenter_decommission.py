@@ -315,12 +315,22 @@ def test_deploy_scale_and_rebuild_do_not_undo_it(world: Two) -> None:
             world.deploy(check)
     with pytest.raises(SpecError, match=words):
         world.run(scale, peers=HERE["peers"])
+    with pytest.raises(CassopsError, match=r"on its way out of its cluster since .* take the annotation .*decommission"):
+        world.run(datacenter, state="absent", confirm="dc1", peers=HERE["peers"])
     with pytest.raises(SpecError, match=words):
         world.run(rebuild, peers=HERE["peers"], option_prefix="rebuild_", replication={"shop": 1})
     assert any("on its way out" in each for each in world.told())
     world.decommission()
     with pytest.raises(SpecError, match=r"has left its cluster, .* decommission_delete_volumes=true.*; then deploy"):
         world.deploy()
+
+
+def test_destroy_takes_away_what_is_left_as_well(world: Two) -> None:
+    world.decommission()
+    taken = {"state": "absent", "confirm": "dc1", "delete_volumes": True, "wait_timeout": 5}
+    assert world.run(datacenter, peers=HERE["peers"], **taken)["changed"] is True
+    assert world.warnings == []
+    world.assert_gone(volumes=True)
 
 
 def test_it_comes_back_as_a_new_one(world: Two) -> None:
@@ -354,6 +364,40 @@ def test_where_it_fails_what_is_done_is_told(world: Two) -> None:
     world.kube.decommission = start  # type: ignore[method-assign]
     world.kube.refused.clear()
     world.decommission()
+    world.assert_gone()
+
+
+def test_the_last_node_is_forced_again_where_it_is_restarted_half_way(world: Two) -> None:
+    begin, lives = world.kube.decommission, [1]
+
+    def dies(pod: str, force: bool = False) -> None:
+        begin(pod, force)
+        if pod == NODES[0] and lives[0]:
+            lives[0] -= 1
+            world.kube.die(pod)
+
+    world.kube.decommission = dies  # type: ignore[method-assign]
+    world.decommission()
+    assert world.kube.forced == [NODES[0]] * 2
+    world.assert_gone()
+
+
+def test_nobody_is_forced_past_a_keyspace_of_the_users(world: Two) -> None:
+    """One that somebody makes while the last node is about to leave."""
+    begin = world.kube.decommission
+
+    def makes(pod: str, force: bool = False) -> None:
+        if pod == NODES[1]:
+            world.ring.replication["late"] = {"class": NTS, "dc1": "1", "dc2": "2"}
+            world.ring.tables.append(("late", 864000))
+        begin(pod, force)
+
+    world.kube.decommission = makes  # type: ignore[method-assign]
+    with pytest.raises(Failed, match="keyspace late keeps 1 replicas in datacenter dc1, and 0 nodes would be left"):
+        world.decommission()
+    assert (world.kube.forced, NODES[0] in world.ring.members) == ([], True)
+    world.kube.decommission = begin  # type: ignore[method-assign]
+    assert world.decommission()["repaired"] == ["late"]
     world.assert_gone()
 
 
