@@ -50,6 +50,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "option_prefix": {"type": "str", "default": ""},
 }
 PAUSE = 2.0
+UNREAD = "which keyspaces name the datacenter could not be read from any node; see that its logins work"
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -148,6 +149,10 @@ class Decommission:
         steps = self.resizing.plan(self.sight)
         return [self.members.pod(step.rack, step.ordinal) for step in steps if step.kind == scaling.LEAVE]
 
+    def names(self) -> set[str]:
+        """The users' keyspaces that name it."""
+        return {each.name for each in decommissioning.users(self.view, self.here)}
+
     def first(self) -> Replications:
         """What is altered before the nodes leave."""
         return decommissioning.before(self.view, self.here)
@@ -158,7 +163,9 @@ class Decommission:
         """:raises SpecError: with every reason."""
         if not self.view.observations:
             raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(self.view)) or 'none runs'}")
-        mine = {each.name for each in decommissioning.users(self.view, self.here)}
+        if not self.view.keyspaces:
+            raise CassopsError(UNREAD)
+        mine = self.names()
         statements = [statement_of(name, options) for name, options in self.first().items() if name in mine]
         peers = {each.datacenter for each in self.cluster.peers}
         wish = Wish(self.here, self.params["unreplicate"], peers, self.prefix)
@@ -188,7 +195,7 @@ class Decommission:
         # Another run may have ended before the lock was taken.
         self.refuse()
         note = self.noted() or self.begin()
-        if note.step == BEGUN or decommissioning.users(self.view, self.here):
+        if note.step == BEGUN or self.names():
             self.give_up_replicas(note)
         self.members.drop_seeds()
         self.resizing.run()
@@ -210,10 +217,14 @@ class Decommission:
         Where nodes leave already, somebody has made another keyspace since; those that are on their way do not count.
         """
         self.open_gates("anything is altered")
-        if self.params["repair"]:
-            for keyspace in decommissioning.users(self.view, self.here):
-                self.repair(keyspace.name, note)
+        done: set[str] = set()
+        while self.params["repair"] and (names := self.names() - done):
+            for name in sorted(names):
+                self.repair(name, note)
+            done |= names
+            # That may have taken days, and somebody has made a keyspace meanwhile.
             self.open_gates("keyspaces are altered")
+        self.refuse()
         place, pod = self.neighbour()
         with logged_in(place.kube, pod, place.credentials, superuser.LIMIT) as session:
             if note.step == BEGUN:
@@ -240,8 +251,9 @@ class Decommission:
             )
             words = f"rows that only {self.here} may have: keyspace {keyspace}, {pod} ({number} of {len(pods)})"
             repairing.run(Part(pod, keyspace), self.members.short(words))
-        self.repaired.append(keyspace)
-        self.members.say(f"keyspace {keyspace} is repaired")
+        if pods:
+            self.repaired.append(keyspace)
+            self.members.say(f"keyspace {keyspace} is repaired")
 
     def give_up_logins(self) -> None:
         """When no member is left. Cassandra says so itself, but not in 4.0; and a node may hear of the last one late.
@@ -256,6 +268,8 @@ class Decommission:
                 for address, item in self.view.endpoints().items()
                 if item.datacenter == self.here and item.tokens
             )
+            if not self.view.keyspaces:
+                return [UNREAD]
             changes = decommissioning.after(self.view, self.here)
             if members or not changes:
                 return [f"{name} is a member still" for name in members]
@@ -299,9 +313,7 @@ class Decommission:
             return scaling.before_leave(self.resizing.scene(self.sight), self.resizing.on_the_way(self.sight))
 
         limit = float(self.params[GATES_LIMIT])
-        until(
-            look, f"the gates before {what} to open", limit, self.progress, PAUSE, option=f"{self.prefix}gate_timeout"
-        )
+        until(look, f"the gates before {what} to open", limit, self.progress, PAUSE, option=GATES_LIMIT)
 
     # For people
 
@@ -326,7 +338,7 @@ class Decommission:
 
     def predict(self) -> dict[str, Any]:
         """What would be done; nothing is written."""
-        mine = [each.name for each in decommissioning.users(self.view, self.here)]
+        mine = sorted(self.names())
         last = decommissioning.after(self.view, self.here)
         both = [*self.first().items(), *((name, last[name]) for name in last if name == decommissioning.LOGINS)]
         self.altered = [statement_of(name, options) for name, options in both]

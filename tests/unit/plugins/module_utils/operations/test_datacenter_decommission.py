@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import MADE, SIMPLE
+from unit.plugins.module_utils.fake_cassandra import MADE, OFF, SIMPLE
 from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.fake_scaling import NTS
 from unit.plugins.module_utils.operations.two import FAR, TwoDatacenters
@@ -315,7 +317,9 @@ def test_deploy_scale_and_rebuild_do_not_undo_it(world: Two) -> None:
             world.deploy(check)
     with pytest.raises(SpecError, match=words):
         world.run(scale, peers=HERE["peers"])
-    with pytest.raises(CassopsError, match=r"on its way out of its cluster since .* take the annotation .*decommission"):
+    with pytest.raises(
+        CassopsError, match=r"on its way out of its cluster since .* take the annotation .*decommission"
+    ):
         world.run(datacenter, state="absent", confirm="dc1", peers=HERE["peers"])
     with pytest.raises(SpecError, match=words):
         world.run(rebuild, peers=HERE["peers"], option_prefix="rebuild_", replication={"shop": 1})
@@ -398,6 +402,65 @@ def test_nobody_is_forced_past_a_keyspace_of_the_users(world: Two) -> None:
     assert (world.kube.forced, NODES[0] in world.ring.members) == ([], True)
     world.kube.decommission = begin  # type: ignore[method-assign]
     assert world.decommission()["repaired"] == ["late"]
+    world.assert_gone()
+
+
+def during_the_repair(world: Two, do: Callable[[], None]) -> None:
+    compare = world.ring.compare_all
+
+    def compare_all(pod: str, keyspace: str, kube: Any) -> None:
+        compare(pod, keyspace, kube)
+        do()
+
+    world.ring.compare_all = compare_all  # type: ignore[method-assign]
+
+
+def test_a_keyspace_that_is_made_during_the_repair_is_repaired_too(world: Two) -> None:
+    def make() -> None:
+        if "late" not in world.ring.replication:
+            world.ring.replication["late"] = {"class": NTS, "dc1": "3", "dc2": "2"}
+            world.ring.tables.append(("late", 864000))
+
+    during_the_repair(world, make)
+    assert world.decommission()["repaired"] == ["shop", "late"]
+    assert world.repairs() == [(NODES[0], "shop"), (NODES[0], "late")]
+
+
+def test_nothing_is_altered_unasked_that_is_made_meanwhile(world: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.alter(dc2="2")
+    begin = datacenter_decommission.Decommission.begin
+
+    def make(self: datacenter_decommission.Decommission) -> Any:
+        world.ring.replication["late"] = {"class": NTS, "dc1": "3", "dc2": "2"}
+        return begin(self)
+
+    monkeypatch.setattr(datacenter_decommission.Decommission, "begin", make)
+    with pytest.raises(Failed, match=r"keyspace late: replicas in datacenter dc1. Say decommission_unreplicate=true"):
+        world.decommission(unreplicate=False, repair=False)
+    assert not [text for text in world.ring.statements if text.startswith('ALTER KEYSPACE "late"')]
+    assert sorted(world.ring.members)[:3] == NODES
+
+
+def test_what_cannot_be_read_is_not_taken_for_done(world: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one has left, and no login works: whether system_auth names it is not known."""
+    give_up = datacenter_decommission.Decommission.give_up_logins
+    doors = dict(world.ring.doors)
+
+    def closed(self: datacenter_decommission.Decommission) -> None:
+        world.ring.doors.update(dict.fromkeys(world.ring.members, OFF))
+        give_up(self)
+
+    monkeypatch.setattr(datacenter_decommission.Decommission, "give_up_logins", closed)
+    words = "system_auth to be altered, so that it does not name dc1: not so after .* could not be read from any node"
+    with pytest.raises(Failed, match=words):
+        world.decommission(wait_timeout=1)
+    assert world.factors()["system_auth"]["dc1"] == "1"
+    assert world.kube.ledger().phase == "running"
+    monkeypatch.undo()
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    world.ring.install(monkeypatch)
+    world.ring.doors.update({pod: doors[pod] for pod in world.ring.members})
+    world.decommission()
     world.assert_gone()
 
 
