@@ -21,8 +21,7 @@ options:
     description:
       - The racks, a list of mappings.
       - C(name) (required) is the name of the rack, C(nodes) (required) its number of nodes, and C(zone) the value of
-        the
-        workers' label C(topology.kubernetes.io/zone) to which the rack is pinned (anywhere if left out).
+        the workers' label C(topology.kubernetes.io/zone) to which the rack is pinned (anywhere if left out).
     type: raw
   storage:
     description:
@@ -58,8 +57,7 @@ options:
   address:
     description:
       - What other nodes and clients call a node by. V(service) is the address of its own Service, which survives
-        restarts
-        and replacements; V(pod) is the pod's address. Default is V(service).
+        restarts and replacements; V(pod) is the pod's address. Default is V(service).
     type: str
   self_replace:
     description:

@@ -23,8 +23,7 @@ options:
   max_unavailable:
     description:
       - How many nodes of one rack may be down at once; a number, a percentage of the rack such as V(25%), or V(rack)
-        for
-        all of them.
+        for all of them.
       - It is never more than every range of every keyspace allows at its quorum, and never of two racks.
       - Default is V(1).
     type: raw
@@ -35,8 +34,7 @@ options:
   limit:
     description:
       - Only these racks or nodes. Kubernetes releases the highest numbers of a rack first, so a node cannot be
-        restarted
-        before those above it that wait too.
+        restarted before those above it that wait too.
     type: raw
   canary:
     description:

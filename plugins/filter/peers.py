@@ -13,8 +13,7 @@ author:
   - cassops contributors (@cassops)
 description:
   - Picks, among the variables of all hosts, those of the same C(cassandra_cluster) other than this host, and returns
-    for
-    each what O(cassops.kubernetes.datacenter#module:peers) wants.
+    for each what O(cassops.kubernetes.datacenter#module:peers) wants.
 positional: me, cluster, going
 options:
   _input:

@@ -23,7 +23,7 @@ import ssl
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -384,11 +384,6 @@ class Kube:
             what=what,
         )
 
-    def scale(self, kind: str, name: str, replicas: int, *, namespace: str | None = None) -> Object:
-        """Sets the number of replicas through the scale subresource."""
-        patch = {"spec": {"replicas": replicas}}
-        return self.patch(kind, name, patch, subresource="scale", namespace=namespace)
-
     def delete(
         self,
         kind: str,
@@ -520,21 +515,6 @@ class Kube:
         self._count("exec", dry=False)
         return kubestream.run(self, pod, list(argv), container, stdin, timeout, namespace or self.namespace)
 
-    @contextlib.contextmanager
-    def forward(self, pod: str, port: int, *, namespace: str | None = None) -> Iterator[int]:
-        """A port on 127.0.0.1 here that leads to ``port`` on the pod's own loopback, as long as the context lasts.
-
-        Every connection made to it gets a stream of its own.
-
-        :return: the port. A connection to it that the pod does not take is closed.
-        :raises ApiError: the stream cannot be opened.
-        """
-        from . import kubestream
-
-        self._count("forward", dry=False)
-        with kubestream.forward(self, pod, port, namespace or self.namespace) as local:
-            yield local
-
     def dial(self, pod: str, port: int, *, namespace: str | None = None) -> PodSocket:
         """A connection to ``port`` on the pod's own loopback, without a local port and without threads.
 
@@ -660,8 +640,7 @@ class Kube:
         data, _headers = self._send(
             method, path, query, what=what, body=body, content_type=content_type, repeatable=repeatable
         )
-        answer: Object = json.loads(data)
-        return answer
+        return self._object(data)
 
     def _send(
         self,
@@ -756,7 +735,7 @@ class Kube:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     if line.strip():
-                        yield self._event(json.loads(line), what)
+                        yield self._event(self._object(line), what)
         except urllib3.exceptions.ProtocolError:
             # The server ended a watch in the middle of a chunk: it restarts, or a proxy thought it idle.
             pause(1)
@@ -794,6 +773,20 @@ class Kube:
                 self.requests.writes += 1
 
     # -- errors in words ----------------------------------------------------------------------------------------
+
+    def _object(self, data: bytes) -> Object:
+        """:raises Unreachable: it is none, so somebody else has answered: whether anything was done is not known."""
+        try:
+            answer = json.loads(data)
+        except ValueError:
+            answer = None
+        if isinstance(answer, dict):
+            return answer
+        said = data.decode("utf-8", "replace").strip()[:200]
+        raise Unreachable(
+            f"What answers as the Kubernetes API server {self.server.host}{self.server.origin} is none: {said!r}. "
+            "Check the address, and the proxy or login page on the way."
+        )
 
     def unreachable(self, error: Exception) -> Unreachable:
         """What is said when there is no answer: the address, why, and what to look at."""

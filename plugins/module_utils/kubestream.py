@@ -17,7 +17,6 @@ import selectors
 import socket
 import ssl
 import struct
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,9 +43,6 @@ STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3
 CHUNK = 65536
 PING = 10.0
 """Seconds of silence on a connection until a sign of life is sent: some proxies hang up after twenty."""
-
-HIGH_WATER = 4 * 1024 * 1024
-"""Bytes waiting for a slow reader above which the other side is not read any more."""
 
 # "timeout" is in coreutils and busybox. Without it an overdue command goes on in the container when we hang up.
 _WITH_TIMEOUT = 'if command -v timeout >/dev/null 2>&1; then exec timeout -k 5 "$@"; fi; shift; exec "$@"'
@@ -394,141 +390,6 @@ class PodSocket:
         raise TimeoutError
 
 
-@contextlib.contextmanager
-def forward(kube: Kube, pod: str, port: int, namespace: str) -> Iterator[int]:
-    """See :meth:`Kube.forward`.
-
-    The first stream is opened before anything is connected here, so that a refusal is raised where it belongs, and
-    the first connection finds it ready.
-    """
-    forwarder = _Forwarder(kube, pod, port, namespace)
-    try:
-        yield forwarder.local
-    finally:
-        forwarder.close()
-
-
-class _Forwarder:
-    """A listener, and one thread for each connection. All of them end with :meth:`close`."""
-
-    def __init__(self, kube: Kube, pod: str, port: int, namespace: str) -> None:
-        self._target = (kube, pod, port, namespace)
-        self._ready: Stream | None = self._open()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.local: int = self._listener.getsockname()[1]
-        self._end_reader, self._end_writer = socket.socketpair()
-        self._threads: list[threading.Thread] = []
-        self._start(self._accept)
-
-    def _open(self) -> Stream:
-        kube, pod, port, namespace = self._target
-        return connect(kube, pod, "portforward", [("ports", str(port))], namespace)
-
-    def close(self) -> None:
-        # One byte that nobody reads: every selector sees it, for ever.
-        self._end_writer.send(b"x")
-        for thread in list(self._threads):
-            thread.join(timeout=5)
-        if self._ready is not None:
-            self._ready.close()
-        for each in (self._listener, self._end_reader, self._end_writer):
-            each.close()
-
-    def _start(self, target: Any, *args: Any) -> None:
-        # Daemons: a worker that is told to end must not wait for a peer that does not answer.
-        thread = threading.Thread(target=target, args=args, name="cassops-forward", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        with _selector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._end_reader, selectors.EVENT_READ)
-            while True:
-                ready = {key.fileobj for key, _events in selector.select()}
-                if self._end_reader in ready:
-                    return
-                local, _address = self._listener.accept()
-                stream, self._ready = self._ready, None
-                self._start(self._serve, local, stream)
-
-    def _serve(self, local: socket.socket, stream: Stream | None) -> None:
-        # A stream that cannot be opened, or breaks, closes the local connection: that is all a socket can tell.
-        with (
-            contextlib.suppress(CassopsError, OSError),
-            contextlib.closing(local),
-            contextlib.closing(stream or self._open()) as remote,
-        ):
-            self._pump(local, remote)
-
-    def _pump(self, local: socket.socket, remote: Stream) -> None:
-        """Carries bytes both ways until one side ends."""
-        local.setblocking(False)
-        local.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        inbound = bytearray()
-        named: set[int] = set()
-        with _selector() as selector:
-            selector.register(self._end_reader, selectors.EVENT_READ)
-            local_events = remote_events = 0
-            while True:
-                for channel, data in remote.read() if len(inbound) < HIGH_WATER else ():
-                    # Channel 1 tells errors; the first frame of each channel only repeats the port's number.
-                    if channel not in named:
-                        named.add(channel)
-                    elif channel == 0:
-                        inbound += data
-                    else:
-                        return
-                if not _deliver(local, inbound) or (remote.ended and not inbound):
-                    return
-                if remote.waiting < HIGH_WATER and not remote.ended:
-                    try:
-                        while data := local.recv(CHUNK):
-                            remote.write(0, data)
-                            if remote.waiting >= HIGH_WATER:
-                                break
-                        else:
-                            return
-                    except BlockingIOError:
-                        pass
-                remote.flush()
-                local_events = _watch(
-                    selector, local, local_events, remote.waiting < HIGH_WATER and not remote.ended, bool(inbound)
-                )
-                remote_events = _watch(
-                    selector, remote, remote_events, len(inbound) < HIGH_WATER and not remote.ended, remote.waiting > 0
-                )
-                ready = selector.select(PING)
-                if not ready:
-                    remote.ping()
-                if any(key.fileobj is self._end_reader for key, _events in ready):
-                    return
-
-
-def _deliver(local: socket.socket, inbound: bytearray) -> bool:
-    """Hands over what the local side takes. False when it is gone."""
-    try:
-        while inbound:
-            del inbound[: local.send(inbound[:CHUNK])]
-    except BlockingIOError:
-        pass
-    except OSError:
-        return False
-    return True
-
-
 def _selector() -> selectors.BaseSelector:
     """A selector without select's limit of 1024 files; poll keeps nothing in the kernel, so that a wait is one call."""
     return selectors.PollSelector()
-
-
-def _watch(selector: selectors.BaseSelector, who: Any, before: int, read: bool, write: bool) -> int:
-    """Waits for what is wanted now of one side; nothing at all means not to be asked."""
-    events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
-    if before and events:
-        selector.modify(who, events)
-    elif before:
-        selector.unregister(who)
-    elif events:
-        selector.register(who, events)
-    return events

@@ -78,6 +78,8 @@ class Ledger:
     :param version: the newest Cassandra version that nodes were last seen to run: where no pod is left, nothing else
         tells it. Empty = not known.
     :param storage_mode: the furthest `storage_compatibility_mode` of these; None = they know none (4.x), or not known.
+    :param mixed: between which two nodes cannot stream to each other, in words, such as `Cassandra 4.1 and 5.0`, while
+        an upgrade is under way: no node replaces itself then. Empty = all run one.
     """
 
     id: str
@@ -101,6 +103,7 @@ class Ledger:
     closed: int | None = None
     version: str = ""
     storage_mode: str | None = None
+    mixed: str = ""
 
     def address(self, pod: str) -> str | None:
         """The broadcast address of a node, or None when the ledger has none."""
@@ -172,6 +175,7 @@ class Ledger:
             **({"closed": str(self.closed)} if self.closed is not None else {}),
             **({"version": self.version} if self.version else {}),
             **({"storage_mode": self.storage_mode} if self.storage_mode else {}),
+            **({"mixed": self.mixed} if self.mixed else {}),
         }
 
 
@@ -238,6 +242,7 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         closed=int(data["closed"]) if data.get("closed", "").strip() else None,
         version=data.get("version", "").strip(),
         storage_mode=data.get("storage_mode", "").strip() or None,
+        mixed=data.get("mixed", "").strip(),
     )
 
 

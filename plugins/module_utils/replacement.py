@@ -12,6 +12,9 @@ The rows are those of the table in docs/operations/heal.md. What they rely on in
   replica: there it goes on, and the rows are gone (C(getAllRangesWithSourcesFor)).
 - Under its own address the replacement keeps its host id, so hints reach it; no write does while it streams
   (C(hibernate), CASSANDRA-8523). Hints are kept for C(max_hint_window) only (C(StorageProxy.shouldHint)).
+- A node whose streams fail goes on without joining (C(StorageService.joinTokenRing)): C(BOOT) for the others, which
+  write to it too. Beside one nobody is replaced (C(prepareForBootstrap)). Gossip forgets it a minute after its end
+  (C(Gossiper.FAILED_BOOTSTRAP_TIMEOUT)), and with it the ranges that it was to get.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ RECREATE = "recreate"
 """Delete the pod, so that it is made again."""
 BOOTSTRAP = "bootstrap"
 """Delete volume and pod of a node that never joined; it joins anew."""
+STOP = "stop"
+"""End the pod of a node that gave up joining, and its place: else nobody can be replaced. It has its volume still."""
 REPLACE = "replace"
 """Delete volume and pod; the new node takes the place of the dead one and streams its data."""
 REPAIR = "repair"
@@ -51,8 +56,10 @@ ASSASSINATE = "assassinate"
 
 WELL = "it is well"
 """The reason of a node that nothing is wrong with."""
+STOPPED = "no StatefulSet wants it, and its join is not finished"
+"""The reason of a node that was stopped before it had joined."""
 
-ACTIONS = (ABANDON, MOVE, RECREATE, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
+ACTIONS = (ABANDON, MOVE, RECREATE, STOP, REPLACE, BOOTSTRAP, ASSASSINATE, REPAIR)
 """What heal does by itself, in this order: what brings an old volume back comes before what gives one up."""
 
 # --- workers and volumes ----------------------------------------------------------------------------------------------
@@ -114,7 +121,6 @@ class Worker:
 
     name: str | None = None
     state: str = UNKNOWN
-    cordoned: bool = False
     out_of_service: bool = False
 
 
@@ -145,6 +151,8 @@ class Case:
     :param missed: seconds that it was down before its last start, as long as its ranges were not repaired since.
     :param unread: why that is not known just now.
     :param last_words: the end of the log of a container that crashed.
+    :param streams_failed: why the streams of a node failed that joins, or takes another's place, and goes on without
+        its data, by its log; empty where they did not, or that is not known.
     :param wanted: a StatefulSet wants this node.
     :param orphaned: there is no StatefulSet that could; the playbook that makes it again.
     :param open_plan: a replacement of this node was begun and is not finished.
@@ -162,6 +170,7 @@ class Case:
     missed: float | None = None
     unread: str = ""
     last_words: str = ""
+    streams_failed: str = ""
     wanted: bool = True
     orphaned: str = ""
     open_plan: bool = False
@@ -227,8 +236,9 @@ def decide(seen: View, cases: Iterable[Case], settings: Settings, peers: Sequenc
 
     :param peers: the views of the cluster's other datacenters.
     """
-    scene = Scene(seen, tuple(peers), settings)
-    return [*(decision(scene, case) for case in cases), *strangers(scene)]
+    listed, scene = list(cases), Scene(seen, tuple(peers), settings)
+    scene = replace(scene, in_the_way=tuple(case.node.pod for case in listed if has_given_up(scene, case)))
+    return [*(decision(scene, case) for case in listed), *strangers(scene)]
 
 
 def first(decisions: Iterable[Decision], begun: str = "") -> Decision | None:
@@ -264,11 +274,15 @@ def must_repair(down: float | None, settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class Scene:
-    """All views of the cluster, and what follows from them."""
+    """All views of the cluster, and what follows from them.
+
+    :param in_the_way: nodes that gave up joining, and go on.
+    """
 
     seen: View
     peers: tuple[View, ...]
     settings: Settings
+    in_the_way: tuple[str, ...] = ()
     members: Mapping[str, Endpoint] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -451,9 +465,11 @@ def by_table(scene: Scene, case: Case) -> Decision:
         return surplus(case, bool(up))
     if case.open_plan:
         return begun(scene, case, up)
+    if has_given_up(scene, case):
+        return gave_up(scene, case)
     if up:
         return living(scene, case, up)
-    if node.host_id is None and (member is None or not member.tokens):
+    if is_new(scene, node):
         return newcomer(scene, case)
     if member is None and has_left(scene):
         return ask(case, 9, "it has left the ring: no living node knows it", TAKEN_AWAY)
@@ -621,16 +637,49 @@ def make_again(playbook: str) -> str:
 
 
 def surplus(case: Case, up: bool) -> Decision:
-    if is_ending(case.node, case.worker):
+    """A place that somebody took away by hand, or that a node without a host id has not yet, or has no more."""
+    node = case.node
+    if is_ending(node, case.worker):
         return wait(case, 9, f"no StatefulSet wants it, and {ends(case)}")
+    if node.host_id is None:
+        way = "run the playbook scale, which has it join when all others are well, or takes it back if it is not wanted"
+        return ask(case, 13, STOPPED, way)
+    back = "run the playbook start, which makes the StatefulSet want it again"
     if up:
-        return ask(case, 9, "no StatefulSet wants it, and it is alive", "have it leave: module node_decommission")
-    return ask(
-        case,
-        9,
-        "no StatefulSet wants it, and it is dead",
-        "where its capacity is not needed any more: module node_remove, which gives its ranges to the others",
-    )
+        leave = f"module node_decommission with name {node.pod}"
+        return ask(case, 9, "no StatefulSet wants it, and it is alive", f"{back}. If it shall leave: {leave}")
+    if case.volume.claim_uid:
+        back += ", and it comes back with its volume"
+    remove = f"module node_remove with host_id {node.host_id}, which gives its ranges to the others"
+    way = f"{back}. Where its capacity is not needed any more: {remove}"
+    return ask(case, 9, "no StatefulSet wants it, and it is dead", way)
+
+
+def is_new(scene: Scene, node: NodeView) -> bool:
+    """Whether it has not joined, as far as anybody could tell."""
+    member = scene.member(node)
+    return node.host_id is None and (member is None or not member.tokens)
+
+
+def has_given_up(scene: Scene, case: Case) -> bool:
+    """Whether it joined in vain and goes on. Where nobody could be asked it may have joined after all."""
+    unplanned = case.wanted and not case.orphaned and not case.open_plan
+    return bool(case.streams_failed and scene.observers) and unplanned and is_new(scene, case.node)
+
+
+def gave_up(scene: Scene, case: Case) -> Decision:
+    """Its streams failed while it joined; its process goes on, and nothing of it can be missed."""
+    node, reason = case.node, f"it could not stream all of its data, and goes on without joining: {case.streams_failed}"
+    dead = sorted(scene.name(address) for address in scene.dead())
+    if not dead:
+        return ask(case, 13, reason, "run the playbook scale, which begins its join again")
+    are = "is" if len(dead) == 1 else "are"
+    why = f"nobody can be replaced beside a node that joins, and {', '.join(dead)} {are} dead"
+    if any(other.rack == node.rack and other.ordinal > node.ordinal for other in scene.seen.nodes):
+        # Kubernetes ends the highest of a rack only.
+        return Decision(node.pod, 13, BOOTSTRAP, f"{reason}; {why}: it begins again on an empty volume")
+    then = "when all others are well, the playbook scale begins its join again"
+    return Decision(node.pod, 13, STOP, f"{reason}; {why}: its pod is ended; {then}")
 
 
 def newcomer(scene: Scene, case: Case) -> Decision:
@@ -815,6 +864,10 @@ def starting(scene: Scene, case: Case) -> Decision:
     if case.node.ready:
         why = unasked(scene) or "nobody sees it up"
         return wait(case, 4, f"Kubernetes takes it for ready, and {why}")
+    if case.streams_failed:
+        # Of one that was approved, or began by itself: the ledger has its host id, and nobody sees it up.
+        reason = f"its replacement could not stream all of its data, and goes on without it: {case.streams_failed}"
+        return safe(scene, case, REPLACE, 12, reason)
     just_now = case.down is not None and case.down < MOMENT
     if case.node.pod in scene.settings.named and not just_now:
         return safe(scene, case, REPLACE, 7, "it runs, and nobody sees it up")
@@ -916,7 +969,8 @@ def safe(scene: Scene, case: Case, action: str, row: int, reason: str) -> Decisi
     apart = [*gates.one_format(rest), *(another_format(node, rest) if fixed else ())]
     if apart:
         return ask(case, 20, f"{reason}; but {apart[0]}", one_format_first(node))
-    reasons = [*obstacles(others), *disagreement(scene, member)]
+    ended = (f"the playbook heal ends {pod}, which gave up joining" for pod in scene.in_the_way)
+    reasons = [*ended, *obstacles(others), *disagreement(scene, member)]
     if reasons:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         return wait(case, row, f"{reason}; but first: {reasons[0]}{more}")

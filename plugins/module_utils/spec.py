@@ -644,11 +644,9 @@ class _Parser:
             if len(stateful_set) > MAX_STATEFUL_SET_NAME:
                 self._fault(
                     f"racks[{index}].name",
-                    f"makes the StatefulSet name {stateful_set} of {len(stateful_set)} characters, and Kubernetes can"
-                    " run"
-                    f" at most {MAX_STATEFUL_SET_NAME} (it adds a revision of 11 to it in a label of at most"
-                    f" {MAX_NAME});"
-                    " shorten the name of the cluster, the datacenter or the rack",
+                    f"makes the StatefulSet name {stateful_set} of {len(stateful_set)} characters, and Kubernetes can "
+                    f"run at most {MAX_STATEFUL_SET_NAME} (it adds a revision of 11 to it in a label of at most "
+                    f"{MAX_NAME}); shorten the name of the cluster, the datacenter or the rack",
                 )
             elif len(pod) > MAX_NAME:
                 self._fault(
@@ -740,11 +738,10 @@ class _Parser:
         elif limit and needed > limit:
             self._fault(
                 "heap",
-                f"{self._text('heap')} does not fit into the memory limit of {quantity.human(limit)}: beside its heap"
-                " Cassandra"
-                f" needs {quantity.human(needed - heap)} (a quarter of the heap, at least"
-                f" {quantity.human(MIN_HEADROOM)});"
-                f" lower heap, or raise resources.limits.memory to {quantity.human(needed)} or more",
+                f"{self._text('heap')} does not fit into the memory limit of {quantity.human(limit)}: beside its heap "
+                f"Cassandra needs {quantity.human(needed - heap)} (a quarter of the heap, at least "
+                f"{quantity.human(MIN_HEADROOM)}); lower heap, or raise resources.limits.memory to "
+                f"{quantity.human(needed)} or more",
             )
         return quantity.jvm_size(heap)
 
@@ -890,9 +887,9 @@ def fixed_refusals(living: Living, desired: Datacenter, prefix: str = "", volume
         )
     if living.num_tokens and living.num_tokens != desired.num_tokens:
         faults.append(
-            f"config.num_tokens: is {living.num_tokens} on the living nodes, got {desired.num_tokens}; Cassandra"
-            " cannot change"
-            " the number of tokens of a node that has data: build a second datacenter with the new number and move over"
+            f"config.num_tokens: is {living.num_tokens} on the living nodes, got {desired.num_tokens}; Cassandra "
+            "cannot change the number of tokens of a node that has data: build a second datacenter with the new number "
+            "and move over"
         )
     return [f"{prefix}{fault}" for fault in faults]
 
@@ -917,10 +914,9 @@ def _cluster_refusals(living: Living, desired: Datacenter) -> list[str]:
     if living.cluster == desired.cluster:
         return []
     return [
-        f"cluster: the living datacenter belongs to the cluster {living.cluster}, got {desired.cluster}; every node"
-        " has stored"
-        " the name and refuses to start under another: put the old name back, or choose another datacenter name or"
-        " namespace"
+        f"cluster: the living datacenter belongs to the cluster {living.cluster}, got {desired.cluster}; every node "
+        "has stored the name and refuses to start under another: put the old name back, or choose another datacenter "
+        "name or namespace"
     ]
 
 

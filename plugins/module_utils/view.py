@@ -135,7 +135,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class NodeView:
-    """A node: what Kubernetes and the ledger say of it. C(trouble) is why it could not be asked, if it could not."""
+    """A node: what Kubernetes and the ledger say of it."""
 
     pod: str
     rack: str

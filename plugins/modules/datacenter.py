@@ -72,9 +72,8 @@ options:
     default: false
   wait_timeout:
     description:
-      - Limit in seconds of each wait (for the nodes to join, to be whole, to stop). When it passes the task fails,
-        says what
-        is missing and undoes nothing.
+      - Limit in seconds of each wait (for the nodes to join, to be whole, to stop). When it passes the task fails, says
+        what is missing and undoes nothing.
     type: int
     default: 1800
   confirm:

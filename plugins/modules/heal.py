@@ -95,7 +95,8 @@ decisions:
       description:
         - V(none), or V(wait) (it may pass by itself), or V(ask) (a person has to do or to confirm something).
         - What is done - V(abandon) a replacement that is not needed any more, V(move) a pod off a worker that is off,
-          V(recreate) a pod, V(replace), V(bootstrap) anew, V(assassinate) an address, V(repair).
+          V(recreate) a pod, V(stop) a node that gave up joining, V(replace), V(bootstrap) anew,
+          V(assassinate) an address, V(repair).
       type: str
       sample: none
     reason: {description: What was seen., type: str, sample: it is well}

@@ -16,8 +16,7 @@ description:
   - Before each batch all gates are looked at, from every node of every datacenter of the cluster; after it, the nodes
     must be up in every view, serve clients, agree on the schema, and have got their hints.
   - Clients are sent away and the node is drained before it stops (by its pod's preStop hook and by Cassandra).
-  - The run may be killed at any moment; the next one finishes what was begun and goes on. A second run at the same
-    time
+  - The run may be killed at any moment; the next one finishes what was begun and goes on. A second run at the same time
     is refused.
   - A node that does not come back ends the run, with the cause; no other node is touched. After a correction
     (M(cassops.kubernetes.datacenter)) the next run begins with that node.
@@ -47,8 +46,7 @@ attributes:
 options:
   upgrade:
     description:
-      - The pending change may lead to another line of Cassandra, or to another step of
-        C(storage_compatibility_mode).
+      - The pending change may lead to another line of Cassandra, or to another step of C(storage_compatibility_mode).
         Without it such a change is refused, because it needs more care than a restart.
       - Then nothing may stream or be repaired, all SSTables must be of a format that the new version reads, and there
         must be room to rewrite them.
@@ -61,8 +59,8 @@ options:
   registered:
     description:
       - Objects that count as registered already in the plan of check mode.
-        RV(cassops.kubernetes.datacenter#module:registered)
-        tells them, so that a change can be looked at before it is registered.
+        RV(cassops.kubernetes.datacenter#module:registered) tells them, so that a change can be looked at before it is
+        registered.
     type: list
     elements: dict
     default: []

@@ -206,11 +206,15 @@ decide_replacement() {
 # quorum is not lost. A node that is down too, or replaces itself just now, does not serve: then neither goes on.
 decide_alone() {
     single=$(fact single_copies)
+    mixed=$(fact mixed)
     silent=$(fact nodes | first_silent)
     if [ "${CASSOPS_ADDRESS:-service}" = pod ]; then
         why=". It does not replace itself: with addresses of pods it does not know its old one"
     elif [ -n "$single" ]; then
         why=". It does not replace itself: rows with a single copy were on it (keyspaces $single)"
+    elif [ -n "$mixed" ]; then
+        why=". It does not replace itself: an upgrade is under way ($mixed), and nothing can be streamed between the\
+ two; the playbook heal tells what to do"
     elif [ -n "$silent" ]; then
         why=". It does not replace itself: $silent does not serve either"
     else

@@ -361,6 +361,7 @@ class Run:
     def snapshots(self, wanted: Sequence[NodeEntry], sight: Sight) -> None:
         """Flush everywhere, then take the snapshots everywhere: so they are of the same seconds."""
         pods = [entry.pod for entry in wanted]
+        self.cluster.learn(sight)
         with ThreadPoolExecutor(2) as beside:
             naming = beside.submit(self.uuid_sstables, pods[0])
             with self.cluster.locked():

@@ -16,8 +16,9 @@ from typing import Any
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
+from ..learning import is_stricter, learned, words
 from ..ledger import PHASE_RUNNING, Ledger
-from ..lock import Lock, each_once
+from ..lock import Lock, Locked, each_once
 from ..manifests import ledger_config_map, pod_disruption_budget
 from ..observe import (
     Contents,
@@ -111,6 +112,8 @@ class Cluster:
         self._ctx = ctx
         self.secret: str = params.get("superuser_secret") or f"{self.name}-superuser"
         self._locks: list[Lock] = []
+        # What was learned under the lock.
+        self._learned: View | None = None
         living = self._living(self.kube, params["datacenter"])
         if living is None:
             raise CassopsError(
@@ -162,6 +165,7 @@ class Cluster:
                 yield
             finally:
                 self._locks.clear()
+                self._learned = None
 
     def check(self) -> None:
         """To be called before each change.
@@ -185,6 +189,8 @@ class Cluster:
     def ask(self, sight: Sight, also: Collection[str] | None = (), busy: bool = True, gossip: bool = False) -> Sight:
         """The same with every observer's view, and those of the other datacenters.
 
+        Under the lock, what the tables ask for goes into the ledger: so no operation can forget it.
+
         :param also: pods to ask in any case, if they run; None is every node of every datacenter.
         :param busy: ask what the observers are busy with, too.
         :param gossip: ask who joins, moves, leaves or is removed also where that is dear; busy does so too.
@@ -195,7 +201,39 @@ class Cluster:
             return place.ask(seen, also, busy, gossip)
 
         asked = together(told, (self.own, *self.peers))
-        return replace(sight, view=asked[0], others=tuple(asked[1:]), asked=time.monotonic())
+        seen = replace(sight, view=asked[0], others=tuple(asked[1:]), asked=time.monotonic())
+        if self._locks and not self._ctx.check_mode:
+            self._learn(seen)
+        return seen
+
+    def learn(self, sight: Sight) -> None:
+        """The same for an operation that looks and may not need the lock; whoever has it does it anyway.
+
+        :param sight: with the words of the nodes.
+        """
+        if self._locks or self._ctx.check_mode or not self._lacks(sight):
+            return
+        try:
+            with self.locked():
+                self.ask(self.look(), busy=False)
+        except Locked:
+            return
+
+    def _lacks(self, sight: Sight) -> bool:
+        ledger = self.ledger(sight.found)
+        return learned(ledger, sight.view) != ledger
+
+    def _learn(self, sight: Sight) -> None:
+        """No change of the operation's: the start script's knowledge is kept up, as its lock is."""
+        self._learned = sight.view
+        if not self._lacks(sight):
+            return
+        # This run may have written since that look.
+        before = self.ledger_at(self.own)
+        after = learned(before, sight.view)
+        self.write_ledger(before, after)
+        if is_stricter(before, after):
+            self._ctx.progress(words(after), important=True)
 
     def ask_all(self, sight: Sight, busy: bool = True) -> Sight:
         """L(ask) of every node, also in a large datacenter: where what a node says of itself counts."""
@@ -222,12 +260,14 @@ class Cluster:
         return _ledger(self.own, found)
 
     def write_ledger(self, before: Ledger, after: Ledger, place: Place | None = None) -> None:
-        """Write it where it differs, under the lock.
+        """Write it where it differs, under the lock. What was learned since it was read stays.
 
         :param place: whose it is; None is the datacenter that the task is for.
         """
         if after != before:
             self.check()
+            if self._learned is not None and place in (None, self.own):
+                after = learned(after, self._learned)
             (place or self.own).kube.apply(changes.with_hash(ledger_config_map(after)))
 
     def keep_budget(self) -> None:

@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from .. import configuration, cql, gates, internode_encryption, nodetool, ring, spec, upgrade
+from .. import configuration, cql, gates, internode_encryption, learning, nodetool, ring, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
 from ..kube import Conflict, Invalid, Kube, NotFound
@@ -52,7 +52,6 @@ from ..observe import (
     view,
 )
 from ..options import DATACENTER, KUBERNETES
-from ..replacement import single_copies
 from ..scaling import system_replicas
 from ..view import NodeView, View
 from . import changes, midway, preflight, removing, rollout_plan, superuser, unfinished
@@ -863,10 +862,9 @@ class Deployment:
         if noted != ledger:
             mode = f" with {upgrade.KEY} {noted.storage_mode}" if noted.storage_mode else ""
             self.ctx.progress(f"noted: the nodes run Cassandra {noted.version}{mode}", important=True)
-        learned = replace(noted, gc_grace_seconds=seen.gc_grace_seconds, single_copies=single_copies(seen))
+        learned = learning.learned(noted, seen)
         if learned != noted:
-            told = f"gc_grace_seconds is {learned.gc_grace_seconds} at least, keyspaces with one replica are"
-            self.ctx.progress(f"noted: {told} {', '.join(learned.single_copies) or 'none'}", important=True)
+            self.ctx.progress(learning.words(learned), important=True)
         if learned != ledger:
             self.write_ledger(learned, found)
         self.settle(learned, found)

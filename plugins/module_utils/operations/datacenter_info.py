@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import report
+from .. import learning, report
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import ALL_KINDS, NEXT_PASSWORD, Credentials, Objects, attempt, objects, view
+from ..ledger import PHASE_RUNNING
+from ..observe import ALL_KINDS, NEXT_PASSWORD, Credentials, Objects, attempt, ledger_of, objects, view
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
 from ..view import View
@@ -79,11 +80,17 @@ def login_of(kube: Kube, cluster: str, superuser_secret: str | None) -> tuple[Cr
 def told_of(seen: View, found: Objects, of_login: list[dict[str, str]]) -> dict[str, Any]:
     """:param of_login: problems of the superuser's Secret."""
     told = report.facts(seen)
-    begun = attempt(lambda: unfinished.problems(found, seen.cluster, seen.datacenter))
+    begun = attempt(lambda: [*unfinished.problems(found, seen.cluster, seen.datacenter), *unlearned(seen, found)])
     if isinstance(begun, CassopsError):
         # Somebody edited it, which must not hide everything else.
         begun = [{"problem": str(begun), "advice": "see that ConfigMap"}]
     return {**told, "problems": [*begun, *unfinished.rebuild(found, seen), *of_login, *told["problems"]]}
+
+
+def unlearned(seen: View, found: Objects) -> list[dict[str, str]]:
+    """What the ledger does not know of the tables. :raises LedgerError: it cannot be read."""
+    ledger = ledger_of(found, seen.cluster, seen.datacenter)
+    return learning.problems(ledger, seen) if ledger is not None and ledger.phase == PHASE_RUNNING else []
 
 
 def late_repairs(kube: Kube, seen: View, found: Objects, login: Credentials | None) -> list[dict[str, str]]:

@@ -93,6 +93,8 @@ class Power:
         found, ledger = self.members.look()
         if ledger.stopped is None:
             self.refuse(found)
+            # The last moment to learn what holds a node when it starts again.
+            self.cluster.ask(self.cluster.look(), busy=False)
             now = self.now()
             self.cluster.write_ledger(ledger, replace(ledger, stopped=now, closed=now, pause=None))
             self.members.say("the ledger says stopped")

@@ -26,6 +26,7 @@ from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name
 from ..replacement import AWAY, GONE, LOCAL, NETWORK, OUT_OF_SERVICE, READY, UNKNOWN, Case, Volume, Worker
 from ..view import NodeView, View
+from . import streaming
 from .cluster import Cluster, Place, Sight
 from .patience import is_elsewhere, last_words
 
@@ -87,6 +88,7 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         down=down_for(sight.found.get("Pod", node.pod), now),
         overdue=None if node.ends_by is None else now - node.ends_by,
         last_words=last_words(kube, node.pod, LOG_LINES) if node.phase == "Crashed" else "",
+        streams_failed=streams_failed(kube, node),
         wanted=wanted(sight.found, node.pod),
         orphaned=orphaned(sight, node.pod),
         open_plan=begun is not None,
@@ -95,6 +97,12 @@ def case(kube: Kube, sight: Sight, node: NodeView, plan: Plan | None) -> Case:
         old_volume=begun is not None and volume.claim_uid is not None and volume.claim_uid == begun.claim_uid,
         again=begun is not None and begun.attempt > 1,
     )
+
+
+def streams_failed(kube: Kube, node: NodeView) -> str:
+    """Why the streams of a node failed whose process goes on without its data; empty where that is not known."""
+    runs = node.phase == "Running" and not node.ready and node.held is None and not node.worker_lost
+    return (streaming.failure(kube, node.pod) or "") if runs else ""
 
 
 def close_plan(cluster: Cluster) -> None:
@@ -148,7 +156,6 @@ def worker_of(kube: Kube, name: str | None, node: NodeView) -> Worker:
     return Worker(
         name,
         READY if ready else AWAY,
-        cordoned=bool(spec.get("unschedulable")),
         out_of_service=any(taint["key"] == OUT_OF_SERVICE for taint in spec.get("taints", ())),
     )
 

@@ -21,6 +21,7 @@ from ..errors import CassopsError
 from ..replacement import Case, Decision, Scene, Settings
 from . import failures, repairing
 from .cluster import CLUSTER, Cluster, Sight
+from .members import Members
 from .replacing import Done, Replacing
 from .waiting import SAY_AGAIN, until
 
@@ -32,6 +33,8 @@ TIMES = 3
 # Gossip forgets by itself who owns nothing; an address that stays for longer is a ghost.
 GHOST_SECONDS = 120.0
 PUT_OFF = "; not repaired in this run"
+# What is seen after an action that leaves nobody well; nothing of one that is gone then.
+AFTER = {replacement.STOP: replacement.STOPPED, replacement.ASSASSINATE: ""}
 SAID: Mapping[str, Any] = {
     "workers_off": {"type": "list", "elements": "str", "default": []},
     "accept_loss": {"type": "list", "elements": "str", "default": []},
@@ -149,6 +152,7 @@ class Healing:
         :param seen: a look that was just made.
         """
         deadline = time.monotonic() + self.params["patience"]
+        self.cluster.learn(seen.sight)
         while True:
             step = replacement.first(seen.decisions)
             if step is not None:
@@ -179,6 +183,7 @@ class Healing:
             replacement.ABANDON: self.abandon,
             replacement.MOVE: self.move,
             replacement.RECREATE: self.recreate,
+            replacement.STOP: self.stop,
             replacement.REPLACE: self.replace,
             replacement.BOOTSTRAP: self.bootstrap,
             replacement.ASSASSINATE: self.assassinate,
@@ -212,6 +217,12 @@ class Healing:
 
     def recreate(self, step: Decision, seen: Round) -> None:
         self.delete_pod(step, seen)
+
+    def stop(self, step: Decision, _seen: Round) -> None:
+        """With its place, or it would join again at once. Its volume stays, in case it has joined after all."""
+        self.cluster.check()
+        self.note(f"stop {step.node}: {step.reason}")
+        Members(self.cluster, float(self.params["wait_timeout"]), self.ctx).stop(step.node)
 
     def delete_pod(self, step: Decision, seen: Round, grace: int | None = None) -> None:
         uid = seen.case(step.node).node.uid
@@ -290,7 +301,8 @@ class Healing:
         result = self.result(seen)
         result.update(changed=bool(acting), changes=[f"{each.action} {each.node}: {each.reason}" for each in acting])
         if self.ctx.diff_mode:
-            healed = {each.node: replacement.WELL for each in acting if each.action != replacement.ASSASSINATE}
+            healed = {each.node: AFTER.get(each.action, replacement.WELL) for each in acting}
+            healed = {node: reason for node, reason in healed.items() if reason}
             result["diff"] = diff({each.node: each.reason for each in acting}, healed)
         return result
 

@@ -18,12 +18,13 @@ from .. import confirmation, decommissioning, restoring
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
+from ..learning import learned
 from ..ledger import PHASE_RUNNING, Ledger, ledger_name, rack_of
 from ..lock import Lock
 from ..manifests import ledger_config_map
 from ..observe import LABEL_CLUSTER, Objects, attempt, labels, ledger_of, objects
 from ..plan import plan_name
-from ..view import Keyspace
+from ..view import Keyspace, View
 from . import changes, rollout_plan, unfinished
 from .cluster import Cluster, lock_name
 from .members import is_alone
@@ -48,6 +49,8 @@ class Removal:
         self.done: list[str] = []
         self.lock = Lock(kube, lock_name(self.cluster), ctx.holder)
         self.check = check or self.lock.check
+        # What the nodes said, where they were asked.
+        self.seen: View | None = None
 
     def run(self) -> dict[str, Any]:
         if not confirmation.names(self.params.get("confirm"), self.cluster, self.name):
@@ -112,6 +115,7 @@ class Removal:
         if not cluster.peers:
             return ()
         sight = cluster.ask(cluster.look(), busy=False)
+        self.seen = sight.view
         known = next((view.keyspaces for view in (sight.view, *sight.others) if view.observations), None)
         if known is None:
             raise CassopsError("no node answers")
@@ -138,6 +142,7 @@ class Removal:
         if ledger is None:
             return
         noted = rollout_plan.noted(ledger, found)
+        noted = learned(noted, self.seen) if self.seen else noted
         if found.all("StatefulSet") and self.ends_cluster(ledger) and not self.has_begun(ledger, found):
             noted = replace(noted, closed=int(self.kube.server_time()), pause=None)
         self.write(noted, found)

@@ -155,6 +155,7 @@ class Repair:
         view = sight.view.joined(sight.others)
         if not sight.view.observations:
             raise CassopsError(f"no node could be asked: {'; '.join(gates.whole(sight.view))}")
+        self.cluster.learn(sight)
         names = self.names(view)
         gone = departed.since(self.cluster.own, sight.found)
         after = gone + repairing.CLOCKS if gone else 0.0

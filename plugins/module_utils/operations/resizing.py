@@ -185,7 +185,7 @@ class Resizing:
         if not room:
             scene = replace(scene, settings=replace(self.settings, ignore=self.settings.ignore | {scaling.SPACE}))
         ledger = ledger_name(self.cluster.name, self.cluster.own.datacenter)
-        reasons = scaling.forgotten(scene, self.members.unknown(sight), ledger)
+        reasons = [*lowered(sight.view), *scaling.forgotten(scene, self.members.unknown(sight), ledger)]
         reasons += scaling.refusals(scene, steps, self.target, self.on_the_way(sight))
         if not self.params["delete_volumes"]:
             joining = [self.members.pod(step.rack, step.ordinal) for step in steps if step.kind == JOIN]
@@ -341,7 +341,11 @@ def settings_of(params: Mapping[str, Any]) -> scaling.Settings:
 
 
 def lowered(view: View) -> list[str]:
-    """Racks of which a rollout is half way: a new pod would come at another revision than its neighbours."""
+    """Racks of which a rollout is half way.
+
+    A new pod would come at another revision than its neighbours. And another number of places moves the partition: a
+    node that runs the new revision would come back at the old one.
+    """
     return [
         f"a rollout of rack {rack.name} is half way: finish it with the playbook restart first"
         for rack in view.racks

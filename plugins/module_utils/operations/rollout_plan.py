@@ -379,9 +379,10 @@ def unheard(sight: Sight, without: Collection[str] = ()) -> list[str]:
 
 
 def noted(ledger: Ledger, found: Objects, coming: bool = False) -> Ledger:
-    """The ledger with the newest version that nodes run, and their furthest mode; as it is where nothing tells.
+    """The ledger with the newest version that nodes run, their furthest mode, and whether an upgrade has come to some
+    of them only; as it is where nothing tells.
 
-    :param coming: what waits for a restart counts as well.
+    :param coming: what waits for a restart counts as well: it begins now.
     """
     pods = list(found.all("Pod").values())
     registered = [item["spec"]["template"] for item in found.all("StatefulSet").values()]
@@ -391,4 +392,20 @@ def noted(ledger: Ledger, found: Objects, coming: bool = False) -> Ledger:
     if not versions:
         return ledger
     newest, furthest = max(versions, key=upgrade.release), max(modes, key=upgrade.MODES.index, default=None)
-    return replace(ledger, version=newest, storage_mode=furthest)
+    whole = all(found.get("Pod", pod) for pod in ledger.nodes)
+    mixed = sides(found, pods) or (sides(found, [*pods, *registered]) if coming or ledger.mixed else "")
+    if not mixed and not whole:
+        # Kubernetes may make the one that is not there again as it was.
+        mixed = ledger.mixed
+    return replace(ledger, version=newest, storage_mode=furthest, mixed=mixed)
+
+
+def sides(found: Objects, templates: Iterable[Mapping[str, Any]]) -> str:
+    """Between which two nothing can be streamed, in words; empty where all are of one. See L(gates.one_line)."""
+    items = list(templates)
+    lines = sorted({gates.line(version) for item in items if (version := version_of(item))}, key=upgrade.release)
+    if len(lines) > 1:
+        return f"Cassandra {' and '.join(lines)}"
+    modes = {mode_of(found, item) for item in items}
+    steps = [mode for mode in upgrade.MODES if mode in modes]
+    return f"{upgrade.KEY} {' and '.join(steps)}" if gates.FOR_FOUR in steps and len(steps) > 1 else ""

@@ -24,7 +24,7 @@ from .datacenter import DESIRED
 from .living import living_datacenter
 from .members import Members
 from .renewing import OPTIONS as RENEWAL
-from .resizing import OPTIONS, Resizing, lowered, numbers
+from .resizing import OPTIONS, Resizing, numbers
 from .volume import Volumes
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
@@ -122,7 +122,6 @@ def refuse(
     ledger = cluster.ledger(sight.found)
     living = living_datacenter(sight.found, ledger, desired)
     reasons = spec.fixed_refusals(living, desired, prefix, volumes=params["replace_volumes"]) if living else []
-    reasons += lowered(sight.view)
     reasons += unfinished.beside_decommission(sight.found, cluster.name, cluster.own.datacenter, "deploy it anew")
     reasons += unlike(sight.found, resizing.members, desired, prefix)
     reasons += scaling.retire_refusals(params["retire"], resizing.racks(sight), resizing.target, resizing.plan(sight))

@@ -18,7 +18,6 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..observe import attempt
 from ..report import size
-from . import failures
 from .waiting import stretched
 
 # Seconds between two looks at first, and when it has lasted: each starts a Java process, which prints every file that
@@ -27,6 +26,12 @@ LOOK_AGAIN = 10.0
 LONGEST = 60.0
 VERB_LIMIT = 60.0
 STREAM_FAILED = "Some data streaming failed"
+# After that somebody may have the node try again (nodetool bootstrap resume), in vain (C(resumeBootstrap)).
+RESUMED, RESUMED_IN_VAIN = "Resuming bootstrap...", "Error during bootstrap: "
+# It may have gone on for hours since.
+LOG_LINES = 2000
+# Before those words a node says why.
+REASON_LINES = 60
 RECEIVING, SENDING = "receiving", "sending"
 
 
@@ -173,8 +178,20 @@ class Stream:
 
 def failure(kube: Kube, pod: str) -> str | None:
     """Why a node's streams failed, by its log. Cassandra goes on without the data, and waits for somebody to notice."""
-    log = attempt(lambda: kube.logs(pod, tail=failures.LOG_LINES))
-    return failed_because(log) if isinstance(log, str) and STREAM_FAILED in log else None
+    log = attempt(lambda: kube.logs(pod, tail=LOG_LINES))
+    return failed_because(until_failed(log)) if isinstance(log, str) and has_failed(log) else None
+
+
+def has_failed(log: str) -> bool:
+    """Whether the last word of a log on the node's streams is that they failed."""
+    return log.rfind(RESUMED) < max(log.rfind(STREAM_FAILED), log.rfind(RESUMED_IN_VAIN))
+
+
+def until_failed(log: str) -> str:
+    """What a log says before that, and that; without all that came hours later."""
+    failed = max(log.rfind(STREAM_FAILED), log.rfind(RESUMED_IN_VAIN))
+    end = log.find("\n", failed)
+    return "\n".join((log if end < 0 else log[:end]).splitlines()[-REASON_LINES:])
 
 
 def failed_because(log: str) -> str:

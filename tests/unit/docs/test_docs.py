@@ -126,6 +126,11 @@ def test_defaults_on_the_pages_of_the_playbooks_are_those_of_the_roles() -> None
     assert [each for each in told if each[2] != str(defaults[each[1]]).lower()] == []
 
 
+def rooms() -> set[str]:
+    """Names of the files of module_utils."""
+    return {path.stem for path in (ROOT / "plugins" / "module_utils").iterdir() if not path.stem.startswith("__")}
+
+
 def variables_of_playbooks() -> set[str]:
     """Those that a play takes itself, such as C(deploy_hosts)."""
     return {found for path in PLAYBOOKS for found in re.findall(r"{{ (\w+) \| default\(", path.read_text())}
@@ -137,7 +142,7 @@ def test_variables_that_are_named_exist(page: Path) -> None:
     results = {
         found for path in (ROOT / "roles").rglob("*.yml") for found in re.findall(r"register: (\w+)", path.read_text())
     }
-    known = {*documented(), *variables_of_playbooks(), *results, *content(), "cassandra_progress"}
+    known = {*documented(), *variables_of_playbooks(), *results, *content(), *rooms(), "cassandra_progress"}
     # Words of Cassandra, of AWX, of the inventory plugin, of community.cassandra, and a mistake that is shown as one.
     others = r"start_native_transport|cassandra_latest|cassandra_(awx|nodes?)(_\w+)?|cassandra_rack"
     if page.name == "migration.md":
@@ -289,9 +294,14 @@ def test_nothing_was_left_open(page: Path) -> None:
     assert not re.search(r"TODO|FIXME|XXX|@@|<!-- (Modules|What comes)", page.read_text())
 
 
+def test_every_room_is_on_the_map() -> None:
+    section = (DOCS / "architecture.md").read_text().partition("\n## Where the code is\n")[2]
+    assert rooms() - set(re.findall(r"\w+", section.partition("Why it is so")[0])) == set()
+
+
 def test_the_keys_of_the_ledger_are_told() -> None:
-    stop: dict[str, Any] = {"stopped": 1, "pause": (1, 2), "closed": 1}
-    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, version="5", storage_mode="NONE", **stop)
+    rest: dict[str, Any] = {"stopped": 1, "pause": (1, 2), "closed": 1, "mixed": "4.1 and 5.0"}
+    full = Ledger("i", "c", "d", hash_rounds=4, replicas=3, version="5", storage_mode="NONE", **rest)
     section = (DOCS / "architecture.md").read_text().partition("\n## The ledger\n")[2].partition("\n## ")[0]
     told = {
         key

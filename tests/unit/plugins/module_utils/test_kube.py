@@ -408,9 +408,17 @@ def test_the_servers_clock(api, kube):
     assert isinstance(kube.server_time(), float)
 
 
-def test_scale_and_patch(api, kube):
+@pytest.mark.parametrize("answer", [b"<html>Please log in</html>", b"[]", b""])
+def test_an_answer_of_somebody_else_is_none(api, kube, answer):
+    """A page of a proxy with status 200 must end neither the renewal of a lock nor the watch of an event source."""
+    api.will(200, answer)
+    with pytest.raises(module.Unreachable, match=r"What answers as the Kubernetes API server .* Check the address"):
+        kube.get("ConfigMap", "cm")
+
+
+def test_a_patch_of_a_subresource(api, kube):
     api.will(200)
-    kube.scale("StatefulSet", "s", 3)
+    kube.patch("StatefulSet", "s", {"spec": {"replicas": 3}}, subresource="scale")
     method, path, headers, body = api.asked[0]
     assert path.startswith("/apis/apps/v1/namespaces/ns/statefulsets/s/scale?")
     assert (method, body) == ("PATCH", {"spec": {"replicas": 3}})

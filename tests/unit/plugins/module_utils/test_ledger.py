@@ -44,6 +44,7 @@ LEDGERS = st.builds(
     pause=st.none() | st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
     version=st.sampled_from(["", "4.1.10", "5.0.9"]),
     storage_mode=st.sampled_from([None, "CASSANDRA_4", "NONE"]),
+    mixed=st.sampled_from(["", "Cassandra 4.1 and 5.0"]),
 )
 LEDGER = Ledger(id=new_id(), cluster="shop", datacenter="dc1", tokens={"a": (1,)})
 

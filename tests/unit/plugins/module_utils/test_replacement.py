@@ -36,6 +36,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement imp
     RECREATE,
     REPAIR,
     REPLACE,
+    STOP,
     UNKNOWN,
     WAIT,
     Case,
@@ -70,6 +71,7 @@ FOREIGN = "the volume belongs to another node: its mark is 'x', this node is 'y'
 UNMARKED = "the volume holds data that no node of this datacenter wrote (it has no mark)"
 RESTORING = "a restore (20261125-2300) puts its data in place; the playbook restore lets it start when every node"
 NO_LEDGER = "the ledger cannot be read (its phase is ''); run deploy"
+FAILED = "ERROR org.apache.cassandra.streaming.StreamException: Stream failed"
 NO_PLACE = "it cannot be scheduled: 0/3 nodes are available: 3 node(s) didn't match PersistentVolume's node affinity"
 
 
@@ -373,7 +375,7 @@ def test_a_worker_that_kubernetes_hears_of_is_not_off_whatever_is_said() -> None
     ends = dead(views.whole(), FIRST, phase="Terminating")
     assert short(decided(ends, worker=Worker("worker1", READY), down=400.0, settings=said)) == (4, WAIT)
     waits = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
-    told = decided(waits, worker=Worker("worker1", READY, cordoned=True), settings=said)
+    told = decided(waits, worker=Worker("worker1", READY), settings=said)
     assert (short(told), "which is up and does not take it" in told.reason) == ((8, ASK), True)
 
 
@@ -472,10 +474,10 @@ def test_row_8_a_live_node_is_not_replaced_even_by_name() -> None:
 
 def test_row_8_a_cordoned_worker_is_a_persons_decision() -> None:
     view = dead(views.whole(), FIRST, phase="Pending", worker=None, reason=NO_PLACE)
-    told = decided(view, worker=Worker("worker1", READY, cordoned=True))
+    told = decided(view, worker=Worker("worker1", READY))
     assert (short(told), "uncordon worker1" in told.advice) == ((8, ASK), True)
     named = Settings(named=frozenset({FIRST}))
-    assert short(decided(view, worker=Worker("worker1", READY, cordoned=True), settings=named)) == (8, REPLACE)
+    assert short(decided(view, worker=Worker("worker1", READY), settings=named)) == (8, REPLACE)
 
 
 def test_row_8_a_live_node_whose_volume_is_to_go_is_not_well() -> None:
@@ -493,10 +495,26 @@ def test_row_8_a_live_node_whose_volume_is_to_go_is_not_well() -> None:
 
 
 def test_row_9_a_node_that_nobody_wants_any_more() -> None:
-    told = decided(dead(views.whole(), FIRST, phase=None, uid=None), wanted=False)
-    assert (short(told), "node_remove" in told.advice) == ((9, ASK), True)
+    """Somebody lowered the number of a StatefulSet by hand; first of all it can come back."""
+    taken = dead(views.whole(), FIRST, phase=None, uid=None)
+    told = decided(taken, wanted=False)
+    assert (short(told), "node_remove with host_id host-1" in told.advice) == ((9, ASK), True)
+    assert told.advice.startswith("run the playbook start, ")
+    assert "it comes back with its volume" in told.advice
+    assert "its volume" not in decided(taken, wanted=False, volume=Volume()).advice
     told = decided(views.whole(), wanted=False)
-    assert (short(told), "decommission" in told.advice) == ((9, ASK), True)
+    assert (short(told), f"node_decommission with name {FIRST}" in told.advice) == ((9, ASK), True)
+    assert told.advice.startswith("run the playbook start, ")
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_row_13_a_node_whose_place_was_not_made_yet_is_for_scale(up: bool) -> None:
+    """Scale was killed between the ledger and the StatefulSet: there is nothing that could be removed."""
+    view = joiner() if up else newcomer(phase=None, uid=None)
+    told = decided(view, wanted=False)
+    assert (short(told), told.reason) == ((13, ASK), replacement.STOPPED)
+    assert told.advice.startswith("run the playbook scale, which has it join")
+    assert "node_" not in told.advice
 
 
 def stranger(view: View, up: bool = False, **changes: Any) -> View:
@@ -624,7 +642,7 @@ def test_row_12_a_volume_is_given_back_where_rows_would_be_lost_without_it() -> 
     [
         ({"phase": "Pending", "worker": "w1"}, {}, WAIT),
         ({"phase": "Terminating", "worker": "w1"}, {}, WAIT),
-        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", READY, cordoned=True)}, WAIT),
+        ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", READY)}, WAIT),
         ({"phase": "Pending", "worker": None}, {"worker": Worker("w1", AWAY)}, REPLACE),
         ({"phase": "Pending", "worker": "w1"}, {"worker": Worker("w1", GONE)}, REPLACE),
         ({"phase": "Terminating", "worker": "w1"}, {"worker": Worker("w1", AWAY)}, WAIT),
@@ -740,6 +758,77 @@ def test_row_13_a_node_that_could_not_join_and_a_dead_one_do_not_wait_for_each_o
             joins = replace(view.endpoints()[address_of(view, THIRD)], tokens=(), status="BOOT", host_id="new")
             view = with_member(view, observer, replace(joins, address=address_of(view, FIRST)))
     assert decided(view, SECOND).action == action
+
+
+def joiner(**changes: Any) -> View:
+    """A node that joins, as every view has it; its process goes on."""
+    view = newcomer(phase="Running", **changes)
+    joins = replace(views.whole().endpoints()[address_of(view, FIRST)], tokens=(), status="BOOT", host_id="new")
+    for observer in view.observations:
+        view = with_member(view, observer, joins)
+    return view
+
+
+def test_row_13_a_node_that_gave_up_joining_is_for_scale_at_once() -> None:
+    """Cassandra goes on without the data, and waits for somebody to notice."""
+    assert short(decided(joiner())) == (1, WAIT)
+    told = decided(joiner(), streams_failed=FAILED)
+    assert short(told) == (13, ASK)
+    assert f"it could not stream all of its data, and goes on without joining: {FAILED}" in told.reason
+    assert told.advice == "run the playbook scale, which begins its join again"
+    # One that nobody hears of any more.
+    assert short(decided(newcomer(phase="Running"), streams_failed=FAILED)) == (13, ASK)
+
+
+def test_row_13_a_node_that_gave_up_joining_does_not_keep_a_dead_one_from_being_replaced() -> None:
+    """Cassandra refuses a replacement beside a node that joins: first that one ends, and then gossip forgets it."""
+    view = dead(joiner(), SECOND, held=EMPTY)
+    told = decided(view, streams_failed=FAILED)
+    assert short(told) == (13, STOP)
+    assert f"nobody can be replaced beside a node that joins, and {SECOND} is dead: its pod is ended" in told.reason
+    assert told.reason.endswith("; when all others are well, the playbook scale begins its join again")
+    facts = {FIRST: {"streams_failed": FAILED}}
+    decisions = {each.node: each for each in decide(view, cases(view, facts), DEFAULT)}
+    first_of_all = f"but first: the playbook heal ends {FIRST}, which gave up joining (and "
+    assert (short(decisions[SECOND]), first_of_all in decisions[SECOND].reason) == ((6, WAIT), True)
+    step = first(decisions.values())
+    assert step is not None
+    assert step.node == FIRST
+    stopped = dead(newcomer(phase=None, uid=None), SECOND, held=EMPTY)
+    decisions = {each.node: each for each in decide(stopped, cases(stopped, {FIRST: {"wanted": False}}), DEFAULT)}
+    assert [short(decisions[pod]) for pod in (FIRST, SECOND)] == [(13, ASK), (6, REPLACE)]
+    assert decisions[FIRST].advice.startswith("run the playbook scale, which has it join")
+
+
+def test_row_13_one_that_fills_a_hole_joins_anew() -> None:
+    """Kubernetes ends no pod below others."""
+    view = dead(joiner(), SECOND, held=EMPTY)
+    above = replace(view.nodes[0], pod=FOURTH, ordinal=1, address="198.19.0.9", host_id="host-9")
+    view = replace(view, nodes=(*view.nodes, above))
+    assert short(decided(view, streams_failed=FAILED)) == (13, BOOTSTRAP)
+
+
+def test_whether_it_gave_up_joining_somebody_has_to_tell() -> None:
+    """As long as nobody can be asked, it may have joined after all."""
+    nobody = dead(newcomer(phase="Running"), SECOND, THIRD, phase="Crashed")
+    told = decided(nobody, streams_failed=FAILED)
+    assert (short(told), "no living node could be asked" in told.reason) == ((13, WAIT), True)
+
+
+def test_who_has_joined_after_all_is_no_joiner() -> None:
+    """Somebody resumed it, and nobody wrote down that it has joined."""
+    view = views.with_node(views.whole(), FIRST, host_id=None, ready=False)
+    assert short(decided(view, streams_failed=FAILED)) == (1, WAIT)
+
+
+@pytest.mark.parametrize("down", [None, 30.0, 86400.0])
+def test_row_12_a_replacement_whose_streams_failed_is_begun_again(down: float | None) -> None:
+    """One that a node began by itself: there is no plan of it."""
+    view = dead(views.whole(), FIRST, phase="Running")
+    told = decided(view, down=down, streams_failed=FAILED)
+    assert short(told) == (12, REPLACE)
+    assert f"its replacement could not stream all of its data, and goes on without it: {FAILED}" in told.reason
+    assert "starting with its data" not in told.reason
 
 
 def test_row_13_a_worker_dies_under_a_node_that_joins() -> None:
@@ -1152,7 +1241,9 @@ def test_with_pods_addresses_the_old_one_must_be_gone() -> None:
 
 # --- whatever is seen -------------------------------------------------------------------------------------------------
 
-STATES = st.sampled_from(["well", "empty", "expired", "half way", "crashed", "gone", "away", "stranded", "starting"])
+STATES = st.sampled_from(
+    ["well", "empty", "expired", "half way", "failed", "crashed", "gone", "away", "stranded", "starting"]
+)
 
 
 def spoil(view: View, pod: str, state: str) -> View:
@@ -1165,6 +1256,7 @@ def spoil(view: View, pod: str, state: str) -> View:
         "away": {"phase": "Terminating"},
         "stranded": {"phase": "Pending", "worker": None, "reason": NO_PLACE},
         "starting": {"phase": "Running"},
+        "failed": {"phase": "Running"},
     }
     return view if state == "well" else dead(view, pod, **changes[state])
 
@@ -1186,10 +1278,12 @@ def scenes(draw: st.DrawFn) -> tuple[View, list[Case], Settings]:
                 flipped = {**seen.alive, str(node.address): not seen.alive[str(node.address)]}
                 view = replace(view, observations={**view.observations, observer: replace(seen, alive=flipped)})
     workers = {"gone": GONE, "away": AWAY, "stranded": GONE}
-    facts = {
+    facts: dict[str, dict[str, Any]] = {
         pod: {"worker": Worker("w", workers.get(state, READY)), "down": draw(st.sampled_from([None, 5.0, 5000.0]))}
         for pod, state in states.items()
     }
+    for pod in (pod for pod, state in states.items() if state == "failed"):
+        facts[pod]["streams_failed"] = FAILED
     pods = sorted(states)
     settings = Settings(
         named=frozenset(draw(st.sets(st.sampled_from(pods), max_size=2))),

@@ -544,6 +544,21 @@ def test_a_node_does_not_replace_itself_when_rows_had_one_copy(node: Node) -> No
         assert "rows with a single copy were on it (keyspaces carts,logs)" in node.reason()
 
 
+def test_a_node_does_not_replace_itself_while_an_upgrade_is_half_way(node: Node) -> None:
+    """Others serve, and cannot stream to it; heal refuses that as well."""
+    node.ledger(replace(ALONE, mixed="Cassandra 4.1 and 5.0"))
+    with served(node, "127.0.0.2", "127.0.0.3"):
+        reason = node.reason()
+    assert "It does not replace itself: an upgrade is under way (Cassandra 4.1 and 5.0)" in reason
+    assert "the playbook heal tells what to do" in reason
+
+
+def test_what_was_approved_half_way_through_an_upgrade_is_decided_by_heal(node: Node) -> None:
+    node.ledger(replace(ALONE, mixed="Cassandra 4.1 and 5.0").with_replacement(POD, "198.19.0.1"))
+    with served(node, "127.0.0.5"):
+        assert "replace_address_first_boot" in node.start()["options"]
+
+
 def test_a_node_that_is_called_by_its_pods_address_does_not_replace_itself(node: Node) -> None:
     """The ledger does not follow such addresses; the old one may be anybody's by now."""
     node.environment["CASSOPS_ADDRESS"] = "pod"

@@ -144,6 +144,16 @@ def test_a_backup_is_written_manifest_last(world: World) -> None:
     assert world.states() == {"b1": COMPLETE}
 
 
+def test_what_tables_ask_for_is_noted_before_the_snapshots(world: World) -> None:
+    world.back_up()
+    world.ring.replication["app"] = {"class": "NetworkTopologyStrategy", "dc1": "1"}
+    world.ring.tables.append(("app", 172800))
+    world.back_up("b2")
+    ledger = world.kube.ledger()
+    assert (ledger.gc_grace_seconds, ledger.single_copies) == (172800, ("app",))
+    assert "noted: gc_grace_seconds is 172800 at least, keyspaces with one replica are app" in world.said
+
+
 def test_nodes_are_flushed_before_the_first_snapshot_is_taken(world: World) -> None:
     before = len(world.ring.nodetool)
     world.back_up()

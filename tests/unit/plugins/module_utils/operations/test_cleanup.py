@@ -17,6 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.commo
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cleanup,
     compacting,
+    datacenter,
     datacenter_info,
     node_decommission,
     rack,
@@ -47,6 +48,16 @@ def test_those_that_lost_ranges_are_cleaned(world: Scaling) -> None:
     assert world.run(cleanup) == {"changed": True, "nodes": OLD, "needs_cleanup": []}
     assert sorted(world.ring.cleaned) == OLD
     assert world.run(cleanup)["changed"] is False
+
+
+def test_a_run_notes_what_tables_ask_for(world: Scaling) -> None:
+    world.ring.tables.append(("shop", 172800))
+    world.run(scale, 2, cleanup=False)
+    assert world.kube.ledger().gc_grace_seconds == 172800
+    assert len(world.kube.ledger().nodes) == 6, "what was read before the nodes were asked is not written over it"
+    world.ring.tables[-1] = ("shop", 100000)
+    world.run(cleanup)
+    assert world.kube.ledger().gc_grace_seconds == 100000
 
 
 def test_all_of_them_if_asked(world: Scaling) -> None:
@@ -206,3 +217,27 @@ def test_only_the_highest_of_a_rack_leaves(world: Scaling) -> None:
 def test_nobody_leaves_that_replicas_need(world: Scaling) -> None:
     with pytest.raises(CassopsError, match="keyspace shop keeps 3 replicas"):
         world.run(node_decommission, name="r1-0")
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_nobody_comes_or_leaves_while_a_rollout_is_half_way(world: Scaling, check: bool) -> None:
+    """Another number of places would move the partition: nodes that the rollout has reached would come back as before.
+
+    Refused at every entrance.
+    """
+    world.run(scale, 3)
+    for name in ("r1", "r2", "r3"):
+        patch = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1 if name == "r1" else 3}}}}
+        world.kube.patch("StatefulSet", f"shop-dc1-{name}", patch)
+    since = len(world.kube.writes)
+    words = "a rollout of rack r1 is half way: finish it with the playbook restart first"
+    for operation, options in (
+        (node_decommission, {"name": "r1-2"}),
+        (scale, {"racks": 2}),
+        (scale, {"racks": 4}),
+        (rack, {"racks": 3, "name": "r1", "nodes": 2}),
+    ):
+        with pytest.raises(CassopsError, match=words):
+            world.run(operation, check=check, **options)
+    assert world.writes(since) == []
+    assert datacenter.partition(world.kube.one("StatefulSet", "shop-dc1-r1")) == 1

@@ -1331,6 +1331,15 @@ def test_names_that_only_another_kubernetes_knows_are_no_seeds(two: World) -> No
         two.run(**SECOND_DC)
 
 
+def test_what_tables_ask_for_stays_noted_where_a_datacenter_goes_and_its_volumes_stay(two: World) -> None:
+    """A table that was made since its last deploy: the others go on, and what is deleted there is forgotten."""
+    two.run(**SECOND_DC)
+    two.ring.replication["shop"] = {"class": "NetworkTopologyStrategy", "dc1": "3", "dc2": "2"}
+    two.ring.tables.append(("shop", 172800))
+    two.remove(datacenter="dc2", namespace="far", confirm="dc2", peers=SECOND_DC["peers"])
+    assert two.others["far"].ledger("shop-dc2-ledger").gc_grace_seconds == 172800
+
+
 @pytest.mark.parametrize("volumes", [False, True])
 def test_replicas_in_a_datacenter_that_goes_are_told(two: World, volumes: bool) -> None:
     two.run(**SECOND_DC)

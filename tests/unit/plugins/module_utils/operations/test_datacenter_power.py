@@ -60,6 +60,17 @@ def test_stop_keeps_everything_and_start_brings_it_back(world: Rolling) -> None:
     assert world.deploy()["changes"] == []
 
 
+def test_a_start_gives_a_place_back_that_somebody_took_by_hand(world: Rolling) -> None:
+    """With kubectl scale: the ledger knows the node, and its volume is there. It was not stopped."""
+    before, was = ids(world), replicas(world)
+    world.kube.patch("StatefulSet", "shop-dc1-r1", {"spec": {"replicas": was[0] - 1}})
+    assert replicas(world) == [was[0] - 1, *was[1:]]
+    power(world, "started")
+    assert replicas(world) == was
+    assert ids(world) == before
+    assert all(world.kube.ready(pod) for pod in world.kube.names("Pod"))
+
+
 def test_the_stop_of_all_begins_where_clients_are_turned_away(world: Rolling) -> None:
     """A node that drains for long was stopped with the others all the same."""
     world.kube.clock += 1000

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import pytest
 from unit.plugins.module_utils import views
-from unit.plugins.module_utils.fake_cassandra import OPEN, Member
+from unit.plugins.module_utils.fake_cassandra import OFF, OPEN, Member
 from unit.plugins.module_utils.fake_failures import FailingCassandra, FailingKube, deployed
 from unit.plugins.module_utils.fake_kube import Killed, in_mode
 
@@ -962,6 +962,31 @@ def two_racks(world: World) -> None:
     world.kube.wipe(SECOND)
 
 
+def test_a_run_without_anything_to_do_notes_what_tables_ask_for(world: World) -> None:
+    """A table that an application has made since the last deploy. It is no change of the run's."""
+    world.ring.tables.append(("shop", 172800))
+    world.ring.replication["logs"] = {"class": "NetworkTopologyStrategy", "dc1": "1"}
+    since = len(world.kube.writes)
+    world.heal(check=True)
+    assert world.kube.writes[since:] == []
+    assert world.heal()["changed"] is False
+    ledger = world.kube.ledger()
+    assert (ledger.gc_grace_seconds, ledger.single_copies) == (172800, ("logs",))
+    assert "noted: gc_grace_seconds is 172800 at least, keyspaces with one replica are logs" in world.said
+    since = len(world.kube.writes)
+    assert world.heal()["changed"] is False
+    assert world.kube.writes[since:] == []
+
+
+def test_a_replacement_keeps_what_was_noted_meanwhile(world: World) -> None:
+    before = world.identities()
+    world.ring.tables.append(("shop", 172800))
+    world.kube.wipe(FIRST)
+    assert world.heal()["changed"] is True
+    world.assert_whole(before)
+    assert world.kube.ledger().gc_grace_seconds == 172800
+
+
 def test_two_nodes_that_share_ranges_are_refused_with_what_is_at_risk(world: World) -> None:
     two_racks(world)
     since = len(world.kube.writes)
@@ -1579,6 +1604,106 @@ def test_a_node_that_died_while_it_joined_joins_anew(world: World) -> None:
     assert world.kube.one("PersistentVolumeClaim", f"data-{new}")["metadata"]["uid"] != claim
     assert world.kube.ledger().replace == {}
     assert world.ring.doors[new] == OPEN
+
+
+NEW = "shop-dc1-r1-2"
+
+
+def gives_up_joining(world: World) -> None:
+    """Scale was killed; a source of the node that joined died then. Its process goes on, BOOT for all others."""
+    ledger = world.kube.ledger()
+    world.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = ledger.with_node(LedgerNode(NEW, "198.19.7.7")).to_data()
+    world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["replicas"] = 3
+    world.kube.control("shop-dc1-r1")
+    world.kube.starting.pop(NEW)
+    member = Member("198.19.7.7", "r1", "host-new", (), status="BOOT", gossip_only=True)
+    world.ring.join(NEW, member, OFF)
+    for line in ("ERROR StreamException: Stream failed", "WARN Some data streaming failed. Use nodetool"):
+        world.kube.logged.append((NEW, world.kube.clock, line, False))
+
+    def forget() -> None:
+        if ("Pod", NEW) not in world.kube.objects:
+            world.ring.members.pop(NEW, None)
+
+    world.kube.after_write = forget
+
+
+def test_a_node_that_gave_up_joining_is_for_scale(world: World) -> None:
+    gives_up_joining(world)
+    since = len(world.kube.writes)
+    refusal = world.refused()
+    assert decisions(refusal.result)[NEW] == (13, "ask")
+    assert "StreamException: Stream failed. What to do: run the playbook scale, which begins its join" in str(refusal)
+    assert world.writes(since) == []
+
+
+def test_a_dead_node_is_replaced_though_another_gave_up_joining(world: World) -> None:
+    """First the one that joins ends, with its place: else Cassandra lets nobody stream his way in."""
+    before = world.identities()
+    wiped(world)
+    gives_up_joining(world)
+    told = decisions(world.heal(check=True))
+    assert (told[FIRST], told[NEW]) == ((6, "wait"), (13, "stop"))
+    claim = world.kube.one("PersistentVolumeClaim", f"data-{NEW}")["metadata"]["uid"]
+    refusal = world.refused(patience=5)
+    assert [change.partition(":")[0] for change in refusal.result["changes"]] == [f"stop {NEW}", f"replace {FIRST}"]
+    assert [done["node"] for done in refusal.result["replaced"]] == [FIRST]
+    assert decisions(refusal.result)[NEW] == (13, "ask")
+    assert "What to do: run the playbook scale, which has it join" in str(refusal)
+    assert world.identities() == before
+    assert world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["replicas"] == 2
+    # What has joined after all would have it there.
+    assert world.kube.one("PersistentVolumeClaim", f"data-{NEW}")["metadata"]["uid"] == claim
+    assert world.kube.ledger().nodes[NEW] == LedgerNode(NEW, "198.19.7.7")
+
+
+def test_killed_before_any_write_beside_one_that_gave_up_joining(worlds: Callable[[], World]) -> None:
+    for lives in range(1, 99):
+        world = worlds()
+        before = world.identities()
+        wiped(world)
+        gives_up_joining(world)
+        killed = world.killed(lives, lambda world=world: world.refused(patience=5))  # type: ignore[misc]
+        refusal = world.refused(patience=5)
+        assert world.identities() == before
+        assert decisions(refusal.result) == {NEW: (13, "ask")}, lives
+        if not killed:
+            break
+    else:
+        raise AssertionError("it never came to an end")
+
+
+def test_who_replaces_by_name_beside_one_that_gave_up_joining_is_told(world: World) -> None:
+    wiped(world)
+    gives_up_joining(world)
+    with pytest.raises(Failed, match=f"but first: the playbook heal ends {NEW}, which gave up joining"):
+        world.replace(FIRST)
+
+
+def test_the_diff_of_check_mode_is_what_is_seen_of_one_that_is_stopped(world: World) -> None:
+    wiped(world)
+    gives_up_joining(world)
+    told = world.heal(check=True)["diff"]
+    assert told["after"] == f"{NEW}: no StatefulSet wants it, and its join is not finished\n"
+
+
+def test_a_replacement_of_its_own_whose_streams_failed_is_begun_again(world: World) -> None:
+    """The node began it by itself, so there is no plan; its process goes on, and nobody sees it up."""
+    before = world.identities()
+    wiped(world)
+    ledger = world.kube.ledger()
+    address = ledger.address(FIRST)
+    assert address is not None
+    world.kube.held.pop(FIRST, None)
+    world.kube.begin_replacement(FIRST, ledger.with_replacement(FIRST, address), ledger.id)
+    world.ring.failing_streams[FIRST] = 1
+    world.kube.joining[FIRST] = -1
+    world.kube.starting.pop(FIRST, None)
+    world.kube.after_write = partial(source_is_back, world)
+    (done,) = world.heal()["replaced"]
+    assert (done["node"], done["attempts"]) == (FIRST, 1)
+    assert "its replacement could not stream all of its data" in done["reason"]
+    world.assert_whole(before)
 
 
 def joined_unnoticed(world: World) -> None:

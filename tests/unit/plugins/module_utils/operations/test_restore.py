@@ -1007,7 +1007,7 @@ def test_a_restore_that_came_to_be_meanwhile_is_noticed_under_the_lock(
         return plain(self)
 
     monkeypatch.setattr(Lock, "__enter__", enter)
-    with pytest.raises(CassopsError, match="its rows are half restored.*; then back up"):
+    with pytest.raises(CassopsError, match=r"its rows are half restored.*; then back up"):
         world.run(backup, name="b2")
     assert world.kube.get("ConfigMap", "shop-dc1-backup") is None
 

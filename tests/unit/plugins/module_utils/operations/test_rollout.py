@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, OPEN
@@ -19,6 +19,7 @@ from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolli
 from ansible_collections.cassops.kubernetes.plugins.module_utils import observe, upgrade
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     node_restart,
@@ -505,6 +506,53 @@ def test_half_way_to_another_mode_of_storage_no_other_template_is_registered(mon
     assert "would come back with storage_compatibility_mode CASSANDRA_4" in told
     assert "rollback" not in told
     assert world.deploy(version="5.0.9", config=mode)["changes"] == []
+
+
+def test_the_ledger_says_as_long_as_an_upgrade_is_half_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node replaces itself meanwhile. A change that only waits is none yet."""
+    world = Rolling.deployed(monkeypatch, version="4.1.10")
+    world.deploy(version="5.0.9")
+    assert world.kube.ledger().mixed == ""
+    world.roll(upgrade=True, pause_after="canary")
+    assert world.kube.ledger().mixed == "Cassandra 4.1 and 5.0"
+    world.deploy(version="5.0.9")
+    assert world.kube.ledger().mixed == "Cassandra 4.1 and 5.0"
+    world.roll(upgrade=True)
+    assert world.kube.ledger().mixed == ""
+    mode = {"storage_compatibility_mode": "UPGRADING"}
+    world.deploy(version="5.0.9", config=mode)
+    world.roll(upgrade=True, pause_after="canary")
+    assert world.kube.ledger().mixed == "storage_compatibility_mode CASSANDRA_4 and UPGRADING"
+    world.roll(upgrade=True)
+    assert world.kube.ledger().mixed == ""
+    for member in world.ring.members.values():
+        member.storage_mode = "UPGRADING"
+    world.deploy(version="5.0.9", config={"storage_compatibility_mode": "NONE"})
+    world.roll(upgrade=True, pause_after="canary")
+    assert world.kube.ledger().mixed == "", "these stream to each other"
+
+
+def test_the_ledger_says_so_before_the_first_node_is_upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Rolling.deployed(monkeypatch, version="4.1.10")
+    world.deploy(version="5.0.9")
+
+    def ends() -> None:
+        if any(world.ring.doors.get(pod) != OPEN for pod in world.nodes):
+            assert world.kube.ledger().mixed == "Cassandra 4.1 and 5.0"
+
+    world.kube.after_write = ends
+    world.roll(upgrade=True, pause_after="canary")
+    world.roll(rollback=True)
+    assert world.kube.ledger().mixed == ""
+
+
+def test_a_canary_that_is_not_there_just_now_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = upgrading(monkeypatch)
+    found = observe.objects(cast(Kube, world.kube), "shop", "dc1")
+    for gone in ([FIRST], world.nodes):
+        pods = {name: pod for name, pod in found.all("Pod").items() if name not in gone}
+        without = replace(found, by_kind={**found.by_kind, "Pod": pods})
+        assert rollout_plan.noted(world.kube.ledger(), without).mixed == "Cassandra 4.1 and 5.0"
 
 
 def test_half_way_through_an_upgrade_what_is_of_no_template_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, Member
 from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed
-from unit.plugins.module_utils.fake_scaling import Scaling
+from unit.plugins.module_utils.fake_scaling import WANTED, Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
@@ -535,6 +535,28 @@ def test_a_join_whose_streams_failed_before_begins_again(three: Scaling) -> None
         three.run(scale, 2)
     three.kube.after_write = three.watch
     three.kube.revive()
+    three.run(scale, 2)
+    three.assert_whole(2)
+
+
+def test_a_join_that_gave_up_and_was_stopped_is_begun_again(three: Scaling) -> None:
+    """Heal has ended it, with its place, and has kept its volume, which has half of what a member has."""
+    three.kube.failing_streams[LAST] = 1
+
+    def kill() -> None:
+        if three.kube.given_up(LAST):
+            raise Killed
+
+    three.kube.after_write = kill
+    with pytest.raises(Killed):
+        three.run(scale, 2)
+    three.kube.after_write = three.watch
+    three.kube.revive()
+    context = three.context()
+    there = Cluster({**WANTED, "peers": []}, context)
+    with there.locked():
+        members.Members(there, 5.0, context).stop(LAST)
+    assert LAST not in three.kube.names("Pod")
     three.run(scale, 2)
     three.assert_whole(2)
 

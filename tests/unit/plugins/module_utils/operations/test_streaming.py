@@ -229,3 +229,32 @@ def test_a_node_that_serves_and_is_given_rows_tells_how_far_it_is(monkeypatch: p
     node.sessions = [session("x", 2 * GIB, 4 * GIB)]
     assert node.look(stream) == "streaming 50 %, 2.0 GiB of 4.0 GiB, about 20 min left"
     assert node.look(Stream(mode="normal"), 0) == "has its data, and does not serve clients yet"
+
+
+FAILED = "WARN Some data streaming failed. Use nodetool to check bootstrap state and resume. IN_PROGRESS"
+WHY = "org.apache.cassandra.streaming.StreamException: Stream failed"
+
+
+class Log:
+    """A container's log."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+
+    def logs(self, pod: str, tail: int) -> str:
+        return "\n".join(self.lines[-tail:])
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (["INFO a probe failed", *["INFO joins"] * 99, WHY, FAILED, *["INFO goes on"] * 999], WHY),
+        ([WHY, FAILED, "INFO Resuming bootstrap..."], None),
+        ([WHY, FAILED, "INFO Resuming bootstrap...", "ERROR Error during bootstrap: Stream failed", "INFO on"], WHY),
+        (["INFO Starting listening for CQL clients"], None),
+        ([], None),
+    ],
+)
+def test_why_streams_failed_is_the_logs_last_word_on_them(lines: list[str], why: str | None) -> None:
+    """The node goes on for hours, and somebody may have it try again."""
+    assert streaming.failure(cast(Kube, Log(*lines)), "r1-1") == why
