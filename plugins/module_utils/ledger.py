@@ -21,7 +21,9 @@ PHASE_NEW = "new"
 """The datacenter holds no data yet: nodes start with their planned tokens, and CQL stays closed."""
 PHASE_RUNNING = "running"
 """The superuser stands and every host id is known: an empty volume of a known node is now a fault."""
-PHASES = (PHASE_NEW, PHASE_RUNNING)
+PHASE_LEFT = "left"
+"""All its nodes have left the ring for good, and its volumes are kept: nothing comes back of them."""
+PHASES = (PHASE_NEW, PHASE_RUNNING, PHASE_LEFT)
 
 DEFAULT_GC_GRACE_SECONDS = 864000
 """Cassandra's default gc_grace_seconds of a table: ten days."""
@@ -50,7 +52,7 @@ class Ledger:
     :param id: uuid4 in hex, the datacenter's identity; written into the mark on every volume.
     :param cluster: name of the Cassandra cluster.
     :param datacenter: name of the datacenter.
-    :param phase: `new` or `running`.
+    :param phase: `new`, `running` or `left`.
     :param nodes: by pod name, the nodes that belong to the datacenter.
     :param tokens: by pod name, the planned initial tokens; used in phase `new` only.
     :param seeds: addresses: the first node of up to three racks, then seeds of other datacenters.

@@ -86,7 +86,7 @@ HELD: Mapping[str, str] = {
 # What Cassandra logs before it ends because its files cannot be read or written.
 CORRUPT = (
     "CorruptSSTableException",
-    # 5.0 stumbles over the name of the file when it wants to say that (C(AbstractSSTableIterator)); seen on the sandbox.
+    # 5.0 stumbles over the name of the file when it wants to say that (C(AbstractSSTableIterator)); seen with zeros.
     "FileDataInput.getPath()",
     "CorruptBlockException",
     "CommitLogReadException",

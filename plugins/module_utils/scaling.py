@@ -160,10 +160,15 @@ def _leaves(counts: dict[str, int], target: Mapping[str, int], order: Sequence[s
 
 @dataclass(frozen=True)
 class Settings:
-    """:param ignore: of L(IGNORABLE). :param prefix: of the options' names in messages."""
+    """
+    :param ignore: of L(IGNORABLE).
+    :param prefix: of the options' names in messages.
+    :param ends: the datacenter leaves its cluster: what Cassandra keeps of itself in it may go with its nodes.
+    """
 
     ignore: frozenset[str] = frozenset()
     prefix: str = ""
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,8 +219,33 @@ def ignorable(scene: Scene, name: str, reasons: Sequence[str]) -> list[str]:
 def too_few_nodes(scene: Scene, left: int) -> list[str]:
     """Keyspaces that keep more replicas here than there would be nodes; Cassandra refuses that, too."""
     here = scene.view.datacenter
+    return [
+        f"keyspace {keyspace.name} keeps {wanted} replicas in datacenter {here}, and {nodes} "
+        f"node{'' if nodes == 1 else 's'} would be left: keep {wanted} nodes, or lower its replication first "
+        f"(ALTER KEYSPACE {keyspace.name})"
+        for keyspace, wanted, nodes in _short_of_nodes(scene, left)
+        if not goes_along(scene, keyspace)
+    ]
+
+
+def needs_force(scene: Scene, left: int) -> bool:
+    """Whether Cassandra lets nobody leave without C(--force), only because of what goes with the datacenter."""
+    return any(goes_along(scene, keyspace) for keyspace, _wanted, _nodes in _short_of_nodes(scene, left))
+
+
+def goes_along(scene: Scene, keyspace: Keyspace) -> bool:
+    """Whether the replicas of a keyspace here may go with the last nodes: it is one of Cassandra's own, others have
+    its rows, and Cassandra takes no datacenter out of C(system_auth) that has members
+    (C(NetworkTopologyStrategy.validateExpectedOptions), 4.1 on)."""
+    there = {item.datacenter for item in scene.members().values()} - {scene.view.datacenter}
+    factors = ring.replication_factors(keyspace.replication)
+    return scene.settings.ends and keyspace.name in SYSTEM_KEYSPACES and any(factors.get(name) for name in there)
+
+
+def _short_of_nodes(scene: Scene, left: int) -> Iterable[tuple[Keyspace, int, int]]:
+    """Keyspaces, how many replicas they keep, and how many nodes there would be for them."""
+    here = scene.view.datacenter
     elsewhere = sum(1 for item in scene.members().values() if item.datacenter != here)
-    reasons = []
     for keyspace in sorted(scene.cluster.keyspaces, key=lambda item: item.name):
         factors = ring.replication_factors(keyspace.replication)
         wanted = factors.get(here, 0)
@@ -223,12 +253,7 @@ def too_few_nodes(scene: Scene, left: int) -> list[str]:
         if factors.get("", 0) > left + elsewhere:
             wanted, nodes = factors[""], left + elsewhere
         if wanted > nodes:
-            reasons.append(
-                f"keyspace {keyspace.name} keeps {wanted} replicas in datacenter {here}, and {nodes} "
-                f"node{'' if nodes == 1 else 's'} would be left: keep {wanted} nodes, or lower its replication first "
-                f"(ALTER KEYSPACE {keyspace.name})"
-            )
-    return reasons
+            yield keyspace, wanted, nodes
 
 
 def too_few_racks(scene: Scene, left: Sequence[str]) -> list[str]:
@@ -238,7 +263,7 @@ def too_few_racks(scene: Scene, left: Sequence[str]) -> list[str]:
     factors = {
         keyspace.name: ring.replication_factors(keyspace.replication).get(here, 0)
         for keyspace in scene.cluster.keyspaces
-        if keyspace.name not in gates.UNCOUNTED_KEYSPACES
+        if keyspace.name not in gates.UNCOUNTED_KEYSPACES and not goes_along(scene, keyspace)
     }
     names = sorted(name for name, factor in factors.items() if len(left) < factor <= len(now))
     if not names:
@@ -450,7 +475,7 @@ HARD = (
 def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     """Why nobody may join or leave now.
 
-    :param without: nodes that do not count: the one that is about to join, and was made already.
+    :param without: nodes that do not count: the one that is about to join, and was made already; those that leave.
     """
     rest = scene.cluster.without(without)
     own = scene.view.without(without)
@@ -461,9 +486,12 @@ def before_step(scene: Scene, without: Collection[str] = ()) -> list[str]:
     return reasons + gates.no_streams(rest) + gates.no_repairs(rest)
 
 
-def before_leave(scene: Scene) -> list[str]:
-    """Why nobody may leave now. Every node of the cluster has to have said what it is busy with."""
-    return before_step(scene) + gates.no_cleanups(scene.cluster)
+def before_leave(scene: Scene, without: Collection[str] = ()) -> list[str]:
+    """Why nobody may leave now. Every node of the cluster has to have said what it is busy with.
+
+    :param without: see L(before_step).
+    """
+    return before_step(scene, without) + gates.no_cleanups(scene.cluster.without(without))
 
 
 # --- is it a member? --------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ TEMPLATES = {template["playbook"]: template for template in controller.data(ROOT
 # Playbooks that refuse to begin without an answer that their survey cannot know, or without a store for backups.
 REFUSED = {
     "playbooks/destroy.yml": "repeat its name",
+    "playbooks/decommission.yml": "repeat its name",
     "playbooks/replace_node.yml": "there is no node",
     "playbooks/rebuild.yml": "is the only one of its cluster",
     **{

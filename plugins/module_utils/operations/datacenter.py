@@ -287,6 +287,10 @@ class Deployment:
         """Raise with every reason why the desired datacenter cannot be made of what is there."""
         if unfinished.destruction(found, self.desired.cluster, self.desired.name):
             raise CassopsError(f"{unfinished.DESTROYED}: {unfinished.DESTROY}, then deploy")
+        again = "deploy makes it anew, and the playbook rebuild gives it rows"
+        gone = unfinished.beside_decommission(found, self.desired.cluster, self.desired.name, again)
+        if gone:
+            raise SpecError(gone)
         reasons = self.strangers(found) if not found.all("StatefulSet") else []
         ledger = ledger_of(found, self.desired.cluster, self.desired.name)
         if ledger is None and (found.all("StatefulSet") or found.all("PersistentVolumeClaim")):

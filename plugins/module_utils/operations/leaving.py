@@ -12,7 +12,7 @@
    its volume go.
 
 Cassandra checks little by itself (C(StorageService.decommission), 4.0 to 5.0): that more nodes are left than a keyspace
-has replicas, and that no ranges are on their way to this node.
+has replicas, and that no ranges are on their way to this node. C(--force) leaves out the first.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ rm -f "$file.rc"
 ( nodetool decommission </dev/null >"$file.log" 2>&1; echo $? >"$file.rc" ) >/dev/null 2>&1 &
 echo $! >"$file.pid"
 """
+# Cassandra counts the replicas that keyspaces keep here, and here it shall not: see L(scaling.needs_force).
+FORCED = START.replace("nodetool decommission", "nodetool decommission --force")
 # Prints "none", "running", or the exit code and what it said.
 TELL = f"""{FILES}
 if [ -e "$file.rc" ]; then cat "$file.rc"; tail -n 20 "$file.log"
@@ -195,10 +197,26 @@ class Leaving(Moving):
         self.say(f"{pod}: nodetool decommission failed ({words[:200]}); once more")
 
     def start(self, pod: str) -> None:
+        script = FORCED if self.must_be_forced(pod) else START
         self.cluster.check()
-        done = self.run(pod, START)
+        done = self.run(pod, script)
         if done.rc != 0:
             raise CassopsError(f"nodetool decommission cannot be started in {pod}: {done.stderr.strip()}")
+
+    def must_be_forced(self, pod: str) -> bool:
+        """Whether Cassandra refuses only for the sake of what goes with the whole datacenter.
+
+        :raises CassopsError: a keyspace keeps more replicas than there would be nodes.
+        """
+        if not self.settings.ends:
+            return False
+        scene = self.scene(self.cluster.ask_all(self.cluster.look()))
+        here = scene.view.datacenter
+        left = sum(1 for item in scene.members().values() if item.datacenter == here) - 1
+        reasons = scaling.too_few_nodes(scene, left)
+        if reasons:
+            raise CassopsError(f"{pod} does not leave: {'; '.join(reasons)}")
+        return scaling.needs_force(scene, left)
 
     def tell(self, pod: str) -> list[str]:
         """What became of nodetool decommission in this life of the node, by lines; nothing where that is not known."""

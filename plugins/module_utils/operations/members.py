@@ -19,7 +19,7 @@ from .. import spec
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
-from ..ledger import Ledger, LedgerNode, ledger_name, rack_of
+from ..ledger import PHASE_LEFT, Ledger, LedgerNode, ledger_name, rack_of
 from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels, ledger_of, objects
 from . import changes, failures
@@ -341,6 +341,20 @@ class Members:
         for place in self.cluster.peers:
             self.tell(place, old, own)
 
+    def drop_seeds(self) -> None:
+        """No node of the datacenter is a seed any more, here and in what the others know of it: all of them leave.
+
+        Here first: what another datacenter's deploy finds here it would tell that one again.
+        """
+        gone = self.look()[1]
+        theirs = [seed for place in self.cluster.peers for seed in own_seeds(self.cluster.ledger_at(place))]
+        for place in (self.cluster.own, *self.cluster.peers):
+            ledger = self.cluster.ledger_at(place)
+            known = dict.fromkeys([*ledger.seeds, *(theirs if place is self.cluster.own else ())])
+            self.cluster.write_ledger(
+                ledger, replace(ledger, seeds=tuple(seed for seed in known if not is_node_of(gone, seed))), place
+            )
+
     def tell(self, place: Place, old: Sequence[str], own: Sequence[str]) -> None:
         ledger = self.cluster.ledger_at(place)
         others = own_seeds(ledger)
@@ -396,10 +410,10 @@ class Neighbour:
 
 
 def neighbour(kube: Kube, cluster: str, datacenter: str) -> Neighbour | None:
-    """None while it was never deployed."""
+    """None while it was never deployed, and when it has left the cluster."""
     found = objects(kube, cluster, datacenter, kinds=("ConfigMap", "Pod"))
     ledger = ledger_of(found, cluster, datacenter)
-    return None if ledger is None else Neighbour(ledger, empty=not found.all("Pod"))
+    return None if ledger is None or ledger.phase == PHASE_LEFT else Neighbour(ledger, empty=not found.all("Pod"))
 
 
 def pause(ledger: Ledger, others: Sequence[Neighbour], now: int) -> tuple[int, int] | None:
@@ -422,5 +436,10 @@ def is_alone(ledger: Ledger, alone: bool) -> bool:
 
 def own_seeds(ledger: Ledger) -> list[str]:
     """The seeds of a ledger that are nodes of its own datacenter, by address or by name."""
+    return [seed for seed in ledger.seeds if is_node_of(ledger, seed)]
+
+
+def is_node_of(ledger: Ledger, seed: str) -> bool:
+    """Whether a seed is a node of this datacenter, by address or by name."""
     own = {node.address for node in ledger.nodes.values()} | set(ledger.nodes)
-    return [seed for seed in ledger.seeds if seed in own or seed.partition(".")[0] in own]
+    return seed in own or seed.partition(".")[0] in own

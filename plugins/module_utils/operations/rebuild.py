@@ -190,6 +190,8 @@ class Rebuild:
         theirs = {place.datacenter: rebuilding.notes(noted_in(place)) for place in self.cluster.peers if due}
         noted = notes_of(self.cluster.own, self.seen.sight)
         reasons = rebuilding.by_others(self.seen.view, self.wish, due, noted, theirs)
+        own, found = self.cluster.own, self.seen.sight.found
+        reasons += unfinished.beside_decommission(found, own.cluster, own.datacenter, "deploy it anew, and rebuild")
         for place in (self.cluster.own, *self.cluster.peers) if due else ():
             begun = catalogue.being_restored(place.kube, place.cluster, place.datacenter)
             reasons += unfinished.half_restored(begun, "rebuild")

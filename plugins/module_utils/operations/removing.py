@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from .. import confirmation, restoring
+from .. import confirmation, decommissioning, restoring
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube, Object
@@ -33,9 +33,14 @@ from .waiting import until
 
 
 class Removal:
-    """One run towards C(state=absent): volumes, ledger and Secret stay unless asked otherwise."""
+    """One run towards C(state=absent): volumes, ledger and Secret stay unless asked otherwise.
 
-    def __init__(self, kube: Kube, params: Mapping[str, Any], ctx: Context) -> None:
+    :param check: raises where the run has lost its lock; default is that of a lock that it takes itself.
+    """
+
+    def __init__(
+        self, kube: Kube, params: Mapping[str, Any], ctx: Context, check: Callable[[], None] | None = None
+    ) -> None:
         self.kube = kube
         self.params = params
         self.ctx = ctx
@@ -43,6 +48,7 @@ class Removal:
         self.name: str = params["datacenter"]
         self.done: list[str] = []
         self.lock = Lock(kube, lock_name(self.cluster), ctx.holder)
+        self.check = check or self.lock.check
         # What the nodes said, where they were asked.
         self.seen: View | None = None
 
@@ -52,12 +58,27 @@ class Removal:
                 f"to take datacenter {self.name} of cluster {self.cluster} away, repeat its name: option confirm, "
                 f"with the playbook -e destroy_confirm={self.name} (got {self.params.get('confirm') or 'nothing'})"
             )
+        self.refuse_half_way()
         self.tell_replicas()
         # Check mode writes nothing, not even the lock.
         with nullcontext() if self.ctx.check_mode else self.lock:
-            for step in self.steps():
-                step()
+            self.take_away()
         return {"changed": bool(self.done), "changes": self.done}
+
+    def take_away(self) -> None:
+        """All of it, under a lock of the cluster."""
+        for step in self.steps():
+            step()
+
+    def refuse_half_way(self) -> None:
+        """:raises CassopsError: its nodes leave the cluster just now, and would be dead members of it instead."""
+        found = objects(self.kube, self.cluster, self.name, kinds=("ConfigMap",))
+        told = attempt(lambda: unfinished.decommission(found, self.cluster, self.name))
+        if isinstance(told, list) and told and not unfinished.has_left(found, self.cluster, self.name):
+            raise CassopsError(
+                f"{told[0]['problem']}: {told[0]['advice']}. If its nodes are dead for good, take the annotation "
+                f"{decommissioning.DECOMMISSION} off ConfigMap {ledger_name(self.cluster, self.name)} first"
+            )
 
     def tell_replicas(self) -> None:
         """What a datacenter that goes takes from those that stay: QUORUM counts its replicas as long as a keyspace
@@ -87,7 +108,9 @@ class Removal:
         self.ctx.warnings.append(told)
 
     def ask_ring(self) -> Sequence[Keyspace]:
-        """The keyspaces of a cluster that has other datacenters; none where this one is the last."""
+        """The keyspaces of a cluster that has other datacenters; none where this one is the last, or has left."""
+        if unfinished.has_left(objects(self.kube, self.cluster, self.name, ("ConfigMap",)), self.cluster, self.name):
+            return ()
         cluster = Cluster(self.params, self.ctx, stopped=True)
         if not cluster.peers:
             return ()
@@ -146,7 +169,7 @@ class Removal:
     def write(self, ledger: Ledger, found: Objects) -> None:
         planned = changes.plan([ledger_config_map(ledger)], found)
         if not self.ctx.check_mode:
-            self.lock.check()
+            self.check()
             changes.send(self.kube, planned)
         self.done += [str(change) for change in planned]
 
@@ -166,7 +189,7 @@ class Removal:
             until(look, what, float(self.params["wait_timeout"]), self.ctx.progress)
 
     def left(self, kind: str) -> Mapping[str, Object]:
-        self.lock.check()
+        self.check()
         return objects(self.kube, self.cluster, self.name, kinds=(kind,)).all(kind)
 
     def delete_all(self, kind: str) -> None:
@@ -187,7 +210,7 @@ class Removal:
     def delete_volumes(self) -> None:
         name = ledger_name(self.cluster, self.name)
         if not self.ctx.check_mode and self.kube.get("ConfigMap", name):
-            self.lock.check()
+            self.check()
             self.kube.patch("ConfigMap", name, {"metadata": {"annotations": {unfinished.ENDING: "true"}}})
         self.delete_all("PersistentVolumeClaim")
         self.wait_gone(
@@ -216,7 +239,7 @@ class Removal:
     def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:
         if not self.ctx.check_mode:
             # Whoever has it now may have begun to deploy.
-            self.lock.check()
+            self.check()
             self.kube.delete(kind, name, uid=item["metadata"]["uid"], propagation="Background")
         self.done.append(f"delete {kind} {name}")
         self.ctx.progress(f"delete {kind} {name}", important=True)

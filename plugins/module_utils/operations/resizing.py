@@ -55,6 +55,7 @@ class Resizing:
     :param target: rack -> number of nodes.
     :param desired: the datacenter as the inventory has it; None where nobody joins.
     :param steps: end after so many nodes have joined or left.
+    :param ends: the whole datacenter leaves its cluster, see L(scaling.Settings).
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class Resizing:
         ctx: Context,
         desired: spec.Datacenter | None = None,
         steps: int | None = None,
+        ends: bool = False,
     ) -> None:
         self.cluster = cluster
         self.target = dict(target)
         self.params = params
         self.ctx = ctx
         self.steps = steps
-        self.settings = settings_of(params)
+        self.settings = replace(settings_of(params), ends=ends)
         self.gate_limit = gates = float(params["gate_timeout"])
         limit = float(params["wait_timeout"])
         self.members = Members(cluster, limit, ctx, desired)
@@ -228,7 +230,9 @@ class Resizing:
         self.moved.append({"node": self.members.pod(rack, number), "step": kind, "seconds": round(seconds, 1)})
 
     def order(self, sight: Sight) -> list[str]:
-        """Racks in the order in which their first nodes are seeds."""
+        """Racks in the order in which their first nodes are seeds; none where all leave."""
+        if self.settings.ends:
+            return []
         there = {rack.name for rack in sight.view.racks}
         kept = [name for name, count in self.target.items() if count and name in there]
         return [*kept, *sorted(there - set(kept))]

@@ -18,7 +18,7 @@ from ..manifests import build
 from ..observe import Objects
 from ..options import DATACENTER
 from ..renewal import Wanted, copy_name
-from . import changes, preflight
+from . import changes, preflight, unfinished
 from .cluster import CLUSTER, Cluster
 from .datacenter import DESIRED
 from .living import living_datacenter
@@ -122,6 +122,7 @@ def refuse(
     ledger = cluster.ledger(sight.found)
     living = living_datacenter(sight.found, ledger, desired)
     reasons = spec.fixed_refusals(living, desired, prefix, volumes=params["replace_volumes"]) if living else []
+    reasons += unfinished.beside_decommission(sight.found, cluster.name, cluster.own.datacenter, "deploy it anew")
     reasons += unlike(sight.found, resizing.members, desired, prefix)
     reasons += scaling.retire_refusals(params["retire"], resizing.racks(sight), resizing.target, resizing.plan(sight))
     offered = preflight.facts(cluster.kube)

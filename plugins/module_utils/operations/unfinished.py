@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from .. import gates, plan, rebuilding, renewal, restoring
-from ..ledger import ledger_name
-from ..observe import Objects
+from .. import decommissioning, gates, plan, rebuilding, renewal, restoring
+from ..ledger import PHASE_LEFT, ledger_name
+from ..observe import Objects, ledger_of
 from ..report import utc
 from ..view import View
 
@@ -17,6 +17,9 @@ ENDING = "cassops.kubernetes/volumes-end"
 """Annotation of the ledger's ConfigMap: its volumes are being deleted."""
 DESTROYED = "the datacenter's volumes are being deleted, and the playbook destroy that does it did not come to its end"
 DESTROY = "run it again with -e destroy_volumes=true, which finishes it"
+DECOMMISSION = "run the playbook decommission again with the options of that time, which finishes it"
+HAS_LEFT = "the datacenter has left its cluster, and its volumes are kept"
+DELETE = "run the playbook decommission with -e decommission_delete_volumes=true, which deletes what is left of it"
 
 
 def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
@@ -24,6 +27,11 @@ def problems(found: Objects, cluster: str, datacenter: str) -> list[dict[str, st
 
     :raises LedgerError: one cannot be read.
     """
+    return [*decommission(found, cluster, datacenter), *operations(found, cluster, datacenter)]
+
+
+def operations(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
+    """L(problems) of a datacenter that stays in its cluster."""
     told: list[dict[str, str]] = []
     if destruction(found, cluster, datacenter):
         told.append({"problem": DESTROYED, "advice": DESTROY})
@@ -58,6 +66,37 @@ def rebuild(found: Objects, view: View) -> list[dict[str, str]]:
             "problem": f"{gates.keyspaces_named(names)}: not all nodes of the datacenter have been given the rows yet",
             "advice": "run the playbook rebuild again, which finishes it; until then clients stay in the other one",
         }
+    ]
+
+
+def decommission(found: Objects, cluster: str, datacenter: str) -> list[dict[str, str]]:
+    """That it is on its way out of its cluster, or has left. As L(problems) tells it, and raises."""
+    if has_left(found, cluster, datacenter):
+        return [{"problem": HAS_LEFT, "advice": DELETE}]
+    item = found.get("ConfigMap", ledger_name(cluster, datacenter)) or {"metadata": {}}
+    note = decommissioning.note((item["metadata"].get("annotations") or {}).get(decommissioning.DECOMMISSION))
+    if note is None:
+        return []
+    step = "its nodes leave" if note.step == decommissioning.LEAVING else "no node has left yet"
+    problem = f"the datacenter is on its way out of its cluster since {utc(note.began)}, and {step}"
+    return [{"problem": problem, "advice": DECOMMISSION}]
+
+
+def has_left(found: Objects, cluster: str, datacenter: str) -> bool:
+    """Whether all its nodes have left the cluster for good. Raises as L(problems) does."""
+    ledger = ledger_of(found, cluster, datacenter)
+    return ledger is not None and ledger.phase == PHASE_LEFT
+
+
+def beside_decommission(found: Objects, cluster: str, datacenter: str, then: str) -> list[str]:
+    """Why nothing may come to a datacenter that leaves, or has left.
+
+    :param then: what may be after it, as in C(then deploy).
+    :raises LedgerError: it cannot be read.
+    """
+    return [
+        f"datacenter {datacenter}: {each['problem']}: {each['advice']}; then {then}"
+        for each in decommission(found, cluster, datacenter)
     ]
 
 

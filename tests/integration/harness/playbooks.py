@@ -31,6 +31,7 @@ REGISTERED = {
     "cleanup": "cleanup_result",
     "repair": "repair_result",
     "rebuild": "rebuild_result",
+    "decommission": "decommission_result",
     "stop": "stop_result",
     "start": "start_result",
     "restore": "restore_result",

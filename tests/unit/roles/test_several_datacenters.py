@@ -138,7 +138,7 @@ def test_every_playbook_is_for_datacenters() -> None:
         assert [play.get("connection") for play in plays] == ["local"], path
 
 
-@pytest.mark.parametrize("name", ["deploy", "destroy"])
+@pytest.mark.parametrize("name", ["decommission", "deploy", "destroy"])
 def test_a_host_that_is_no_datacenter_is_told_what_it_lacks(tmp_path: Path, name: str) -> None:
     """Before anything else: defaults of roles use the name of the cluster."""
     without = {key: value for key, value in VARIABLES.items() if key != "cassandra_cluster"}
@@ -160,7 +160,7 @@ NAMESAKES = {
 }
 
 
-@pytest.mark.parametrize("role", ["destroy", "restore"])
+@pytest.mark.parametrize("role", ["decommission", "destroy", "restore"])
 def test_a_confirmation_that_names_several_datacenters_touches_none(tmp_path: Path, role: str) -> None:
     options = ["-e", f"{role}_confirm=dc1", "-e", f"{role}_serial=3", "-e", "restore_mode=datacenter"]
     told = " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml", *options, hosts=NAMESAKES).split())
@@ -168,12 +168,19 @@ def test_a_confirmation_that_names_several_datacenters_touches_none(tmp_path: Pa
     assert ASKED not in told
 
 
-@pytest.mark.parametrize(("role", "said"), [("destroy", "repeat its name: option confirm"), ("restore", ASKED)])
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("decommission", "repeat its name: decommission_confirm=dc1"),
+        ("destroy", "repeat its name: option confirm"),
+        ("restore", ASKED),
+    ],
+)
 def test_without_a_confirmation_it_is_asked_for_it(tmp_path: Path, role: str, said: str) -> None:
     assert said in " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml").split())
 
 
-@pytest.mark.parametrize("role", ["destroy", "restore"])
+@pytest.mark.parametrize("role", ["decommission", "destroy", "restore"])
 @pytest.mark.parametrize(("confirm", "limit"), [("shop/dc1", "all"), ("dc1", "shop1")])
 def test_a_confirmation_that_names_one_goes_on(tmp_path: Path, role: str, confirm: str, limit: str) -> None:
     options = ["-e", f"{role}_confirm={confirm}", "-e", "restore_mode=datacenter", "--limit", limit]
@@ -274,3 +281,40 @@ def told_by_the_role(tmp_path: Path, result: dict[str, Any], *options: str, **va
     play = {"hosts": "dc2", "gather_facts": False, "vars": variables, "tasks": [*tasks, show]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     return played(tmp_path, tmp_path / "play.yml", *options)
+
+
+GONE: dict[str, Any] = {
+    "changed": True,
+    "changes": ["ALTER KEYSPACE orders", "r1-0 has left"],
+    "repaired": ["orders"],
+    "altered": ["ALTER KEYSPACE orders"],
+    "moved": [{"node": "shop-dc1-r1-0", "step": "leave", "seconds": 41.2}],
+    "left": [],
+    "seconds": 431.4,
+}
+IDLE: dict[str, Any] = {**GONE, "changed": False, "changes": [], "altered": [], "moved": []}
+FORESEEN: dict[str, Any] = {**GONE, "check_mode": True, "moved": [], "left": ["shop-dc1-r1-0"]}
+
+
+@pytest.mark.parametrize(
+    ("result", "volumes", "words"),
+    [
+        (GONE, False, "dc1: it has left its cluster, 1 nodes in this run, 431 s. ALTER KEYSPACE orders"),
+        (GONE, False, "Volumes and ledger stay, and nothing comes back of them: -e decommission_delete_volumes=true"),
+        (GONE, True, "Volumes and ledger are deleted. What comes next: take it out of the inventory."),
+        (IDLE, False, "dc1: nothing was changed: this namespace has no node of it any more."),
+        (IDLE, True, "dc1: nothing was changed: this namespace has no node of it any more, and no volume."),
+        (FORESEEN, False, "dc1: 1 nodes would leave; nothing was touched. repair of keyspace orders, all ranges"),
+        ({**GONE, "altered": [], "moved": []}, True, "dc1: it has left its cluster before; what was left of it"),
+    ],
+)
+def test_a_datacenter_that_has_left_is_told_of(
+    tmp_path: Path, result: dict[str, Any], volumes: bool, words: str
+) -> None:
+    template = ROOT / "roles/decommission/templates/summary.j2"
+    lines = f"{{{{ lookup('ansible.builtin.template', '{template}').splitlines() | map('trim') | join(' ') }}}}"
+    variables = {"decommission_result": result, "decommission_delete_volumes": volumes}
+    show = {"ansible.builtin.debug": {"msg": lines}}
+    play = {"hosts": "dc1", "gather_facts": False, "vars": variables, "tasks": [show]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    assert words in " ".join(played(tmp_path, tmp_path / "play.yml").split())

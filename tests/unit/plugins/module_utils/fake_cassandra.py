@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, nodetool, ring
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, nodetool, repair_history, ring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 
 OPEN, LOOPBACK, OFF = "open", "loopback", "off"
@@ -220,6 +220,8 @@ class FakeCassandra:
             return self.change(f"nodetool {verb[0]} on {pod}", lambda: self.act(pod, verb))
         if verb[:2] == ["repair", "-pr"]:
             return self.change(f"nodetool repair {verb[-1]} on {pod}", lambda: self.compare(pod, verb[-1], kube))
+        if verb[:3] == ["repair", "-full", "--"]:
+            return self.change(f"nodetool repair {verb[-1]} on {pod}", lambda: self.compare_all(pod, verb[-1], kube))
         if verb[0] == "rebuild":
             return self.change(f"nodetool rebuild {verb[2]} on {pod}", lambda: self.rebuild(pod, verb[2], verb[-1]))
         if list(verb) == ["status"]:
@@ -256,11 +258,21 @@ class FakeCassandra:
         """A full repair of a node's own tokens, with its row in the history. For rings of one datacenter."""
         ends = sorted(token for member in self.members.values() for token in member.tokens)
         own = [(ends[ends.index(token) - 1], token) for token in self.members[pod].tokens]
+        self.record(keyspace, own, kube)
+
+    def compare_all(self, pod: str, keyspace: str, kube: Any) -> None:
+        """A full repair of everything that a node has replicas of. Each takes a while."""
+        assert self.down == set(), "all replicas are asked"
+        holders: Any = {name: member for name, member in self.members.items() if member.tokens}
+        self.record(keyspace, repair_history.replica_ranges(holders, self.replication[keyspace])[pod], kube)
+        kube.clock += 600
+
+    def record(self, keyspace: str, ranges: Sequence[tuple[int, int]], kube: Any) -> None:
         self.history.append(
             {
                 "keyspace_name": keyspace,
                 "columnfamily_names": {row["table_name"] for row in self.rows_of_tables(keyspace)},
-                "successful_ranges": {f"({start},{end}]" for start, end in own},
+                "successful_ranges": {f"({start},{end}]" for start, end in ranges},
                 "started_at": datetime.fromtimestamp(kube.server_time(), timezone.utc).replace(tzinfo=None),
                 "options": {"incremental": "false", "primaryRange": "true", "dataCenters": "", "hosts": ""},
             }
@@ -575,6 +587,14 @@ class FakeSession:
         unknown = set(replication) - known - {"class", "replication_factor"}
         if unknown:
             raise cql.InvalidStatement(f"{self.pod}: Unrecognized strategy option {unknown} passed to {name}")
+        if replication["class"] == "NetworkTopologyStrategy" and len(replication) == 1:
+            raise cql.InvalidStatement(f"{self.pod}: Configuration for at least one datacenter must be present")
+        missing = known - set(replication) if replication["class"] == "NetworkTopologyStrategy" else set()
+        if name == "system_auth" and self.own_version >= "4.1" and missing:
+            raise cql.InvalidStatement(
+                f"{self.pod}: Following datacenters have active nodes and must be present in replication options for "
+                f"keyspace system_auth: {missing}"
+            )
         replication["class"] = f"org.apache.cassandra.locator.{replication['class']}"
         self.as_superuser(f"ALTER KEYSPACE {name}", lambda: self.ring.replication.update({name: replication}))
         return []

@@ -85,8 +85,17 @@ class ScalingCassandra(FakeCassandra):
     def moving(self) -> list[str]:
         return [*self.kube.joining, *self.kube.leaving]
 
-    def replicas_wanted(self) -> int:
-        return max(ring.replication_factors(each).get("dc1", 0) for each in self.replication.values())
+    def short_of_nodes(self, pod: str) -> list[str]:
+        """What Cassandra says where a keyspace keeps as many replicas as there are nodes for them, or more."""
+        here = self.members[pod].datacenter
+        there = sum(1 for member in self.members.values() if member.datacenter == here)
+        counts = {here: there, "": len(self.members)}
+        return [
+            f"Not enough live nodes to maintain replication factor in keyspace {name} (RF = {factor}, N = {counts[at]})"
+            for name, replication in self.replication.items()
+            for at, factor in ring.replication_factors(replication).items()
+            if counts.get(at, factor + 1) <= factor
+        ]
 
 
 class ScalingKube(FakeKube):
@@ -107,6 +116,8 @@ class ScalingKube(FakeKube):
         self.failing_streams: dict[str, int] = {}
         # (pod, why) of decommissions that Cassandra refused.
         self.refused: list[tuple[str, str]] = []
+        # Pods of those that were begun with --force.
+        self.forced: list[str] = []
         # Pods that no worker takes, and those whose worker does not answer.
         self.homeless: set[str] = set()
         self.lost: set[str] = set()
@@ -142,9 +153,9 @@ class ScalingKube(FakeKube):
     @one_at_a_time
     def exec(self, pod: str, argv: Sequence[str], timeout: float = 60.0) -> ExecResult:
         self.reach(pod)
-        if argv[-1] == leaving.START:
+        if argv[-1] in (leaving.START, leaving.FORCED):
             self.before_write(f"decommission {pod}")
-            self.decommission(pod)
+            self.decommission(pod, force=argv[-1] == leaving.FORCED)
             self.changed()
             return ExecResult(0, "", "")
         if argv[-1] == leaving.TELL:
@@ -201,13 +212,16 @@ class ScalingKube(FakeKube):
 
     # Cassandra
 
-    def decommission(self, pod: str) -> None:
-        members = self.ring.members
+    def decommission(self, pod: str, force: bool = False) -> None:
+        short = self.ring.short_of_nodes(pod)
         others = [name for name in self.ring.moving() if name != pod]
-        if others or len(members) <= self.ring.replicas_wanted():
-            self.refused.append((pod, f"error: Unsupported operation: {others or 'Not enough live nodes'}"))
+        if force:
+            assert short, f"{pod} is forced, and nothing is in its way"
+            self.forced.append(pod)
+        if others or (short and not force):
+            self.refused.append((pod, f"error: Unsupported operation: {others or short[0]}"))
             return
-        members[pod].status = "LEAVING"
+        self.ring.members[pod].status = "LEAVING"
         self.leaving[pod] = self.takes
 
     def start(self, pod: str) -> None:

@@ -6,77 +6,38 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import MADE, Busy
-from unit.plugins.module_utils.fake_kube import FakeKube, Killed
-from unit.plugins.module_utils.fake_scaling import NTS, ROOM, Scaling
+from unit.plugins.module_utils.fake_kube import Killed
+from unit.plugins.module_utils.fake_scaling import NTS, ROOM
+from unit.plugins.module_utils.operations.two import FAR, TwoDatacenters
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, restoring, scaling
-from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
+from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cluster,
-    datacenter,
     datacenter_info,
     rebuild,
     streaming,
 )
 
 NODES = ["shop-dc2-r1-0", "shop-dc2-r2-0"]
-HERE: dict[str, Any] = {
-    "datacenter": "dc2",
-    "namespace": "far",
-    "peers": [{"datacenter": "dc1", "namespace": "ns"}],
-    "option_prefix": "rebuild_",
-}
+HERE: dict[str, Any] = {**FAR, "option_prefix": "rebuild_"}
 NOTE = "cassops.kubernetes/rebuilt"
 GIVEN = {"replication": {"shop": 2}}
 
 
-@dataclass
-class Two(Scaling):
-    """A datacenter of three nodes with rows, and one of two nodes without; each in a namespace of its own."""
-
-    others: dict[str, FakeKube] = field(default_factory=dict)
-    diff: bool = False
-
-    @classmethod
-    def made(cls, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Two:
-        world = cast(Two, cls.deployed(monkeypatch, **options))
-        world.others["far"] = FakeKube(world.ring, "far", subnet="198.19.7")
-        there = {key: value for key, value in HERE.items() if key != "option_prefix"}
-        changes = {"version": options["version"]} if "version" in options else {}
-        world.run(datacenter, {"r1": 1, "r2": 1}, state="present", wait_timeout=5, **there, **changes)
-        for busy in world.ring.busy.values():
-            busy.disk = ROOM
-        world.ring.tables.append(("shop", 864000))
-        world.ring.nodetool.clear()
-        return world
-
-    def context(self, check: bool = False) -> Context:
-        def kube_of(params: Mapping[str, Any]) -> Kube:
-            return cast(Kube, self.others.get(params.get("namespace") or "", self.kube))
-
-        return replace(super().context(check), connect=kube_of, diff_mode=self.diff)
-
-    @property
-    def far(self) -> FakeKube:
-        return self.others["far"]
+class Two(TwoDatacenters):
+    """The second one may be given rows."""
 
     def rebuild(self, check: bool = False, **changes: Any) -> dict[str, Any]:
         return self.run(rebuild, check=check, **{**HERE, **changes})
-
-    def alter(self, keyspace: str = "shop", at: int | None = None, **replicas: str) -> None:
-        """As a person does. Each change has a moment of its own."""
-        self.ring.replication[keyspace] = {"class": NTS, **replicas}
-        self.ring.replicated[keyspace] = self.ring.replicated.get(keyspace, MADE) + 1 if at is None else at
 
     def note(self) -> str:
         annotations: dict[str, str] = self.far.one("ConfigMap", "shop-dc2-ledger")["metadata"].get("annotations", {})
@@ -100,30 +61,6 @@ class Two(Scaling):
             for pod in NODES:
                 assert (pod, keyspace) in self.ring.rebuilt, f"{pod} has no rows of {keyspace}"
         assert self.ring.down == set()
-
-    def killed_at(self, lives: int, call: Callable[[], Any]) -> bool:
-        """Whether a run was killed before its write number C(lives), of all namespaces and of Cassandra."""
-        left, kubes = [lives], [self.kube, self.far]
-
-        def count(what: str) -> None:
-            if not left[0]:
-                for kube in kubes:
-                    kube.dead = True
-                raise Killed(what)
-            left[0] -= 1
-
-        before = self.ring.before_change
-        for kube in kubes:
-            kube.before_write = count  # type: ignore[method-assign]
-        self.ring.before_change = count
-        with contextlib.suppress(Killed):
-            call()
-        killed = self.kube.dead
-        self.ring.before_change = before
-        for kube in kubes:
-            del kube.before_write  # type: ignore[method-assign]
-            kube.revive()
-        return killed
 
 
 @pytest.fixture(autouse=True)
