@@ -21,6 +21,9 @@ from .gates import keyspaces_named
 from .scaling import SYSTEM_KEYSPACES, Scene
 from .view import Keyspace, View
 
+DEFAULT_SUPERUSER = "cassandra"
+"""Cassandra's own, which may be the one that is used."""
+
 # Annotation of the ledger's ConfigMap, see L(Note).
 DECOMMISSION = "cassops.kubernetes/decommission"
 BEGUN = "begun"
@@ -154,6 +157,21 @@ def refusals(view: View, wish: Wish, statements: Sequence[str]) -> list[str]:
             f"{'; '.join(statements)}"
         )
     return reasons
+
+
+def locked_out(view: View, here: str, username: str) -> list[str]:
+    """Whether nobody could log in any more when all nodes have left.
+
+    The role C(cassandra) is read at QUORUM (C(CassandraRoleManager.consistencyForRoleRead)), which counts the one
+    replica that C(system_auth) keeps here until then.
+    """
+    replicas = next((rebuilding.factors(each) for each in view.keyspaces if each.name == LOGINS), {})
+    if username != DEFAULT_SUPERUSER or here not in replicas or sum(replicas.values()) - replicas[here] > 1:
+        return []
+    return [
+        f"the superuser is called {DEFAULT_SUPERUSER}, whose login needs a quorum of the replicas of {LOGINS}, and "
+        f"with those of {here} all but one would be gone. Have the Secret name another superuser first"
+    ]
 
 
 def has_others(keyspace: Keyspace, here: str, others: Iterable[str]) -> bool:

@@ -50,6 +50,8 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "option_prefix": {"type": "str", "default": ""},
 }
 PAUSE = 2.0
+# Seconds; see L(Decommission.is_old).
+PUT_OFF = 86400.0
 UNREAD = "which keyspaces name the datacenter could not be read from any node; see that its logins work"
 
 
@@ -175,6 +177,9 @@ class Decommission:
             reasons += [f"datacenter {each.datacenter}: {one['problem']}: {one['advice']}" for one in told]
         theirs = {each.datacenter: rebuilding.notes(noted_rebuilds(each)) for each in self.cluster.peers}
         reasons += decommissioning.by_rebuilds(self.here, theirs)
+        reasons += decommissioning.locked_out(self.view, self.here, self.cluster.own.credentials.username)
+        # What the nodes' leaving would be refused for, when nothing can be taken back any more.
+        reasons += self.resizing.unlike(self.sight)
         scene = decommissioning.foreseen(self.resizing.scene(self.sight), self.first())
         steps, going = self.resizing.plan(self.sight), self.resizing.on_the_way(self.sight)
         reasons += scaling.refusals(scene, steps, {}, going)
@@ -194,7 +199,9 @@ class Decommission:
         self.sight = self.look()
         # Another run may have ended before the lock was taken.
         self.refuse()
-        note = self.noted() or self.begin()
+        note = self.noted()
+        if note is None or self.is_old(note):
+            note = self.begin()
         if note.step == BEGUN or self.names():
             self.give_up_replicas(note)
         self.members.drop_seeds()
@@ -204,6 +211,12 @@ class Decommission:
         self.cluster.write_ledger(ledger, replace(ledger, phase=PHASE_LEFT))
         self.members.say(f"datacenter {self.here} has left cluster {self.cluster.name}")
         self.removal.take_away()
+
+    def is_old(self, note: Note) -> bool:
+        """Whether what was repaired since it began may lack rows: somebody has put it off, and clients may have come
+        back."""
+        age = self.cluster.kube.server_time() - note.began
+        return note.step == BEGUN and age > max(PUT_OFF, float(self.params[REPAIR_LIMIT]))
 
     def begin(self) -> Note:
         note = Note(int(self.cluster.kube.server_time()))
@@ -216,14 +229,16 @@ class Decommission:
 
         Where nodes leave already, somebody has made another keyspace since; those that are on their way do not count.
         """
-        self.open_gates("anything is altered")
         done: set[str] = set()
-        while self.params["repair"] and (names := self.names() - done):
-            for name in sorted(names):
+        while True:
+            for name in sorted(self.to_repair() - done):
                 self.repair(name, note)
-            done |= names
-            # That may have taken days, and somebody has made a keyspace meanwhile.
+                done.add(name)
+            # A repair that a killed run has left at work shuts them too; it was waited for where anything is repaired.
             self.open_gates("keyspaces are altered")
+            # That may have taken days, and somebody has made a keyspace meanwhile.
+            if self.to_repair() <= done:
+                break
         self.refuse()
         place, pod = self.neighbour()
         with logged_in(place.kube, pod, place.credentials, superuser.LIMIT) as session:
@@ -233,6 +248,9 @@ class Decommission:
             for name, options in self.first().items():
                 self.alter(session, name, options)
         self.members.note(DECOMMISSION, str(replace(note, step=LEAVING)))
+
+    def to_repair(self) -> set[str]:
+        return self.names() if self.params["repair"] else set()
 
     def repair(self, keyspace: str, note: Note) -> None:
         """Every range that this datacenter has, with all replicas of it everywhere. One node compares also what its

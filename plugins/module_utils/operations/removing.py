@@ -79,6 +79,8 @@ class Removal:
                 f"{told[0]['problem']}: {told[0]['advice']}. If its nodes are dead for good, take the annotation "
                 f"{decommissioning.DECOMMISSION} off ConfigMap {ledger_name(self.cluster, self.name)} first"
             )
+        if isinstance(told, list) and told and not self.params.get("delete_volumes"):
+            self.ctx.warnings.append(f"{unfinished.HAS_LEFT}; no deploy brings its nodes back: {unfinished.DELETE}")
 
     def tell_replicas(self) -> None:
         """What a datacenter that goes takes from those that stay: QUORUM counts its replicas as long as a keyspace
@@ -86,9 +88,13 @@ class Removal:
 
         :raises CassopsError: its volumes are to go, and keyspaces name it.
         """
-        if not self.params.get("peers"):
+        alone, ends = not self.params.get("peers"), self.params.get("delete_volumes")
+        if alone and ends:
             return
+        # Alone it is asked for the ledger's sake: a later deploy has to know how long the tables let a node be away.
         asked = attempt(self.ask_ring)
+        if alone:
+            return
         if isinstance(asked, CassopsError):
             self.ctx.warnings.append(f"whether keyspaces have replicas in {self.name} was not asked: {asked}")
             return
@@ -112,10 +118,10 @@ class Removal:
         if unfinished.has_left(objects(self.kube, self.cluster, self.name, ("ConfigMap",)), self.cluster, self.name):
             return ()
         cluster = Cluster(self.params, self.ctx, stopped=True)
-        if not cluster.peers:
-            return ()
         sight = cluster.ask(cluster.look(), busy=False)
         self.seen = sight.view
+        if not cluster.peers:
+            return ()
         known = next((view.keyspaces for view in (sight.view, *sight.others) if view.observations), None)
         if known is None:
             raise CassopsError("no node answers")

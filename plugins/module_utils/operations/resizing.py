@@ -184,8 +184,7 @@ class Resizing:
         scene = self.scene(sight)
         if not room:
             scene = replace(scene, settings=replace(self.settings, ignore=self.settings.ignore | {scaling.SPACE}))
-        ledger = ledger_name(self.cluster.name, self.cluster.own.datacenter)
-        reasons = [*lowered(sight.view), *scaling.forgotten(scene, self.members.unknown(sight), ledger)]
+        reasons = self.unlike(sight)
         reasons += scaling.refusals(scene, steps, self.target, self.on_the_way(sight))
         if not self.params["delete_volumes"]:
             joining = [self.members.pod(step.rack, step.ordinal) for step in steps if step.kind == JOIN]
@@ -194,6 +193,11 @@ class Resizing:
             reasons += unfinished.beside_restore(sight.found, self.cluster.name, self.cluster.own.datacenter)
         if reasons:
             raise SpecError(reasons)
+
+    def unlike(self, sight: Sight) -> list[str]:
+        """Why nobody may come or leave, whoever it is: a rollout is half way, or the ledger is not that of the ring."""
+        ledger = ledger_name(self.cluster.name, self.cluster.own.datacenter)
+        return [*lowered(sight.view), *scaling.forgotten(self.scene(sight), self.members.unknown(sight), ledger)]
 
     def refuse_target(self) -> None:
         """Before volumes grow, which cannot be taken back. They may bring the room that lacks now. Raises as L(refuse)

@@ -69,3 +69,20 @@ def test_rebuilds_that_stream_from_here_are_in_the_way() -> None:
     }
     (reason,) = decommissioning.by_rebuilds("dc1", theirs)
     assert reason.startswith("keyspace orders: not all nodes of datacenter dc2 have been given the rows yet")
+
+
+@pytest.mark.parametrize(
+    ("username", "replicas", "is_refused"),
+    [
+        ("cassandra", {"dc1": "3", "dc2": "1"}, True),
+        ("cassandra", {"dc1": "3", "dc2": "2"}, False),
+        ("cassandra", {"dc2": "1"}, False),
+        ("admin", {"dc1": "3", "dc2": "1"}, False),
+    ],
+)
+def test_who_logs_in_at_a_quorum_needs_one_that_is_left(
+    username: str, replicas: dict[str, str], is_refused: bool
+) -> None:
+    told = decommissioning.locked_out(view(keyspace("system_auth", **replicas)), "dc1", username)
+    assert told == [] or "whose login needs a quorum of the replicas of system_auth" in told[0]
+    assert bool(told) is is_refused

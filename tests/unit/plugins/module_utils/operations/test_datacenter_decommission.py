@@ -192,6 +192,22 @@ def test_an_old_repair_does_not_count(world: Two) -> None:
     assert world.repairs() == [(NODES[0], "shop")]
 
 
+@pytest.mark.parametrize(("days", "repairs"), [(0.5, []), (3, [(NODES[0], "shop")])])
+def test_the_repairs_of_an_attempt_that_was_put_off_do_not_count(
+    world: Two, days: float, repairs: list[tuple[str, str]]
+) -> None:
+    """Clients may have come back meanwhile."""
+    began = int(world.kube.server_time())
+    annotations = {DECOMMISSION: f"{began} begun"}
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": annotations}})
+    world.kube.clock += 60
+    world.ring.compare_all(NODES[0], "shop", world.kube)
+    world.kube.clock += days * 86400
+    world.decommission()
+    assert world.repairs() == repairs
+    world.assert_gone()
+
+
 def test_without_the_repair(world: Two) -> None:
     assert world.decommission(repair=False)["repaired"] == []
     assert world.repairs() == []
@@ -268,6 +284,13 @@ def ledger_labels(kube: FakeKube, name: str) -> dict[str, str]:
     return dict(kube.one("ConfigMap", f"shop-{name}-ledger")["metadata"]["labels"])
 
 
+def test_a_rollout_that_is_half_way_is_told_before_anything_is_altered(world: Two) -> None:
+    """In the end the nodes could not leave, and their keyspaces would have lost the datacenter."""
+    patch = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}}
+    world.kube.patch("StatefulSet", "shop-dc1-r1", patch)
+    refused(world, SpecError, "a rollout of rack r1 is half way: finish it with the playbook restart first")
+
+
 def test_the_last_datacenter_is_destroyed_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     world = cast(Two, Two.deployed(monkeypatch))
     words = "dc1 is the only one of its cluster that has nodes: .* The playbook destroy"
@@ -335,6 +358,12 @@ def test_destroy_takes_away_what_is_left_as_well(world: Two) -> None:
     assert world.run(datacenter, peers=HERE["peers"], **taken)["changed"] is True
     assert world.warnings == []
     world.assert_gone(volumes=True)
+
+
+def test_destroy_does_not_promise_that_they_come_back(world: Two) -> None:
+    world.decommission()
+    world.run(datacenter, peers=HERE["peers"], state="absent", confirm="dc1", wait_timeout=5)
+    assert [each for each in world.warnings if "no deploy brings its nodes back: run the playbook decommission" in each]
 
 
 def test_it_comes_back_as_a_new_one(world: Two) -> None:
