@@ -32,6 +32,7 @@ from ..view import Endpoint, Keyspace, NodeView, View
 from . import departed, failures
 from .cluster import CLUSTER, Cluster, Place, Sight
 from .departed import Removed
+from .members import Members
 from .waiting import WAIT_LIMIT, until
 
 VERB_LIMIT = 120.0
@@ -328,16 +329,13 @@ class Removal:
         )
 
     def forget(self, sight: Sight) -> None:
-        """The ledger forgets a node that nobody wants; its volume, if one is left, is not its own any more."""
-        before = ledger = self.cluster.ledger(sight.found)
-        plan = failures.open_plan(self.cluster, sight.found)
+        """The ledger forgets a node that nobody wants; its volume, if one is left, says so and is not its own any
+        more."""
+        members = Members(self.cluster, float(self.params["wait_timeout"]), self.ctx)
+        nodes = self.cluster.ledger(sight.found).nodes
         for pod in self.forgettable(sight):
-            if plan is not None and plan.pod == pod:
-                # Nobody takes its place any more, and an open plan keeps others from being replaced.
-                failures.close_plan(self.cluster)
-            ledger = ledger.without_node(pod).with_volume_number(pod, ledger.volume_number(pod) + 1)
+            members.forget(pod, nodes[pod].host_id or "not known")
             self.note(f"forget {pod}")
-        self.cluster.write_ledger(before, ledger)
         self.cluster.keep_budget()
 
     def forgettable(self, sight: Sight) -> list[str]:

@@ -20,8 +20,10 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import attempt
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import node_remove
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import LEFT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 FIRST, SECOND, LAST = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r1-1"
@@ -52,11 +54,19 @@ class World:
         return node_remove.run({**defaults, "cluster": "shop", "datacenter": "dc1", "wait_timeout": 5, **changes}, ctx)
 
     def refused(self, **changes: Any) -> str:
-        before = len(self.kube.writes)
+        before, ledger = len(self.kube.writes), self.kube.ledger()
         with pytest.raises(CassopsError) as caught:
             self.remove(**changes)
-        assert [what for what in self.kube.writes[before:] if " Lease " not in what] == []
+        # A run that looks under the lock notes what the tables ask for, whatever becomes of it.
+        noted = learned(ledger, self.kube.ledger())
+        written = ["apply ConfigMap shop-dc1-ledger"] if noted != ledger else []
+        assert [what for what in self.kube.writes[before:] if " Lease " not in what] == written
+        assert self.kube.ledger() == noted
         return str(caught.value)
+
+
+def learned(ledger: Ledger, after: Ledger) -> Ledger:
+    return replace(ledger, gc_grace_seconds=after.gc_grace_seconds, single_copies=after.single_copies)
 
 
 @pytest.fixture
@@ -212,7 +222,13 @@ def test_a_node_that_no_stateful_set_wants_is_forgotten(world: World) -> None:
     ledger = world.kube.ledger()
     assert LAST not in ledger.nodes
     assert ledger.volumes == {LAST: 1}
+    assert left_by(world) == host_id, "the next node of this name needs an empty one, and scale finds it by that"
     assert world.remove(host_id=host_id)["changed"] is False
+
+
+def left_by(world: World) -> str | None:
+    metadata = world.kube.one("PersistentVolumeClaim", f"data-{LAST}")["metadata"]
+    return cast("dict[str, str]", metadata.get("annotations") or {}).get(LEFT)
 
 
 def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +247,7 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(monkeypatch: pyte
             world.remove(host_id=host_id)
             assert LAST not in world.ring.members
             assert LAST not in world.kube.ledger().nodes
+            assert left_by(world) == host_id
             lives += 1
         else:
             break
