@@ -1613,7 +1613,8 @@ def gives_up_joining(world: World) -> None:
     """Scale was killed; a source of the node that joined died then. Its process goes on, BOOT for all others."""
     ledger = world.kube.ledger()
     world.kube.one("ConfigMap", "shop-dc1-ledger")["data"] = ledger.with_node(LedgerNode(NEW, "198.19.7.7")).to_data()
-    world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["replicas"] = 3
+    spec = world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]
+    spec["replicas"] = spec["updateStrategy"]["rollingUpdate"]["partition"] = 3
     world.kube.control("shop-dc1-r1")
     world.kube.starting.pop(NEW)
     member = Member("198.19.7.7", "r1", "host-new", (), status="BOOT", gossip_only=True)
