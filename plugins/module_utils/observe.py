@@ -63,6 +63,8 @@ DAY = 86400.0
 WEEK = 7 * DAY
 # Threads that wait for answers; an answer takes milliseconds to parse and up to a second to arrive.
 PARALLEL = 16
+WIDE = 64
+"""The same for commands that nodes work on for seconds, and whose answers are nothing to parse."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -379,7 +381,7 @@ def together(call: Callable[[Item], Result], items: Iterable[Item], width: int =
     """Call for every item at the same time; results in the order of the items. What is raised keeps those from being
     begun that were not yet.
 
-    :param width: so many at once; more than by default for what only waits, such as a command that a node works on.
+    :param width: so many at once, of L(PARALLEL) and L(WIDE).
     """
     listed = list(items)
     if not listed:

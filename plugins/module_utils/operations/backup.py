@@ -32,8 +32,8 @@ from ..errors import CassopsError, SpecError
 from ..lock import Lock
 from ..manifests.archive import LATE
 from ..manifests.backup import commit_log_store
-from ..observe import PARALLEL, attempt, logged_in, together
-from ..restic import CONTAINER, DATA, Job, list_of
+from ..observe import PARALLEL, WIDE, attempt, logged_in, together
+from ..restic import CONTAINER, DATA, Job, ResticError, list_of
 from ..restoring import limited
 from ..view import NodeView, View
 from . import catalogue, described, restore_volumes, unfinished
@@ -436,7 +436,7 @@ class Run:
         """Pod -> why the verbs failed there. :param verbs: those of a pod."""
         limit = float(self.params["snapshot_timeout"])
         answers = together(
-            lambda pod: attempt(lambda: nodetool.run(self.kube, pod, verbs(pod), limit, check=True)), pods
+            lambda pod: attempt(lambda: nodetool.run(self.kube, pod, verbs(pod), limit, check=True)), pods, WIDE
         )
         pairs = zip(pods, answers, strict=True)
         return {pod: str(answer) for pod, answer in pairs if isinstance(answer, CassopsError)}
@@ -583,7 +583,7 @@ class Run:
             if not isinstance(told, CassopsError):
                 return told
             spent += time.monotonic() - began + AGAIN
-            if spent > limit or not getattr(told, "passes", True):
+            if spent > limit or (isinstance(told, ResticError) and not told.passes):
                 raise told
             self.ctx.progress(f"{told}; it is tried again")
             time.sleep(AGAIN)

@@ -147,7 +147,7 @@ class Power:
         """Clients first, on every node, then the data."""
         self.ctx.progress(f"closing CQL on {len(pods)} nodes, then draining them", important=True)
         # A node that was not done drains again when its pod ends.
-        self.ctx.warnings.extend(draining.drain(self.cluster.kube, pods, self.drain_limit, self.cluster.check))
+        self.ctx.warnings.extend(draining.drain(self.cluster.kube, pods, self.cluster.check, self.drain_limit))
 
     def pods(self) -> list[Object]:
         """Those that are there still."""

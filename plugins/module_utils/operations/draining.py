@@ -12,34 +12,26 @@ from functools import partial
 from .. import nodetool
 from ..errors import CassopsError
 from ..kube import Kube
-from ..observe import attempt, together
+from ..observe import WIDE, attempt, together
 
 # Seconds for nodetool to close CQL, or to open it.
 CLOSE_LIMIT = 60.0
 DRAIN_LIMIT = 300.0
-# So many at once: here nothing is read that would have to be parsed, and a node works on it for some seconds.
-WIDTH = 64
 
 
-def unlocked() -> None:
-    """For who has checked the lock himself."""
-
-
-def drain(
-    kube: Kube, pods: Sequence[str], limit: float = DRAIN_LIMIT, check: Callable[[], object] = unlocked
-) -> list[str]:
+def drain(kube: Kube, pods: Sequence[str], check: Callable[[], None], limit: float = DRAIN_LIMIT) -> list[str]:
     """Close CQL everywhere, then drain everywhere; what failed.
 
-    :param limit: seconds for a node to drain.
     :param check: raises where the lock is lost: no other node is begun with then. Hundreds take minutes.
+    :param limit: seconds for a node to drain.
     """
     failures = []
     for verb, seconds in (("disablebinary", CLOSE_LIMIT), ("drain", limit)):
-        told = together(partial(_one, kube, check, verb, seconds), pods, WIDTH)
+        told = together(partial(_one, kube, check, verb, seconds), pods, WIDE)
         failures += [str(answer) for answer in told if isinstance(answer, CassopsError)]
     return failures
 
 
-def _one(kube: Kube, check: Callable[[], object], verb: str, limit: float, pod: str) -> nodetool.Result | CassopsError:
+def _one(kube: Kube, check: Callable[[], None], verb: str, limit: float, pod: str) -> nodetool.Result | CassopsError:
     check()
     return attempt(lambda: nodetool.run_one(kube, pod, [verb], limit))

@@ -88,12 +88,13 @@ class Removal:
 
         :raises CassopsError: its volumes are to go, and keyspaces name it.
         """
-        alone, ends = not self.params.get("peers"), self.params.get("delete_volumes")
-        if alone and ends:
+        has_peers = bool(self.params.get("peers"))
+        if not has_peers and self.params.get("delete_volumes"):
             return
-        # Alone it is asked for the ledger's sake: a later deploy has to know how long the tables let a node be away.
+        # Without others it is asked for the ledger's sake: a later deploy has to know how long the tables let a node be
+        # away. Where no node answers it knows what it knew.
         asked = attempt(self.ask_ring)
-        if alone:
+        if not has_peers:
             return
         if isinstance(asked, CassopsError):
             self.ctx.warnings.append(f"whether keyspaces have replicas in {self.name} was not asked: {asked}")

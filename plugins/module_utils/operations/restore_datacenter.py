@@ -126,9 +126,8 @@ class Swapping:
 
     def drain(self, nodes: list[NodeView]) -> None:
         """Clients first. What stays in a commit log would be lost to the keyspaces that are kept."""
-        self.cluster.check()
         self.say(f"{len(nodes)} nodes close CQL and drain")
-        failures = draining.drain(self.cluster.kube, [node.pod for node in nodes])
+        failures = draining.drain(self.cluster.kube, [node.pod for node in nodes], self.cluster.check)
         self.ctx.warnings.extend(f"{failure} It goes on all the same." for failure in failures)
 
     # Given up
@@ -225,8 +224,9 @@ class Swapping:
     # The data changes
 
     def swap(self) -> None:
-        ledger = self.cluster.ledger(self.cluster.look().found)
-        unheld = [node.pod for node in self.cluster.look().view.nodes if not self.is_held(node)]
+        sight = self.cluster.look()
+        ledger, nodes = self.cluster.ledger(sight.found), sight.view.nodes
+        unheld = [node.pod for node in nodes if not self.is_held(node)]
         if unheld:
             # Somebody took a mark away, or the run died before all were held.
             self.stop()
@@ -234,10 +234,11 @@ class Swapping:
         self.plan = restoring.with_former(self.plan, {pod: node.host_id for pod, node in ledger.nodes.items()})
         self.save(self.plan)
         self.cluster.check()
-        together(lambda parcel: self.swap_one(parcel, ledger), self.plan.parcels)
+        # Each look asks every node that is held.
+        racks = {node.pod: node.rack for node in nodes}
+        together(lambda parcel: self.swap_one(parcel, ledger, racks[parcel.pod]), self.plan.parcels)
 
-    def swap_one(self, parcel: Parcel, ledger: Ledger) -> None:
-        rack = next(node.rack for node in self.cluster.look().view.nodes if node.pod == parcel.pod)
+    def swap_one(self, parcel: Parcel, ledger: Ledger, rack: str) -> None:
         number = ledger.volume_number(parcel.pod)
         mark = f"{ledger.id} {ledger.cluster} {ledger.datacenter} {rack} {parcel.pod}{f' {number}' if number else ''}"
         words = (self.plan.id, parcel.host_id, mark, *self.plan.kept)

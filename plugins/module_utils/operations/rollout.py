@@ -155,7 +155,8 @@ class Rollout:
             self.refuse_to_go_on_back(sight)
             return
         lost = rollout.lost(sight.view, self.settings)
-        reasons = (rollout_plan.unheard if self.params["upgrade"] else rollout_plan.not_mere)(sight, lost)
+        may_not_be = rollout_plan.unheard if self.params["upgrade"] else rollout_plan.not_mere
+        reasons = may_not_be(sight, lost)
         if reasons:
             raise CassopsError("; ".join(reasons))
         change = rollout_plan.change_of(sight)

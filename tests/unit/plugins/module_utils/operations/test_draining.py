@@ -20,15 +20,19 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 KUBE = cast(Kube, None)
 
 
+def unlocked() -> None:
+    """The lock is held all the time."""
+
+
 def test_more_nodes_than_other_calls_have_threads_are_at_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one waits for another to be done, this test fails."""
-    meeting = threading.Barrier(draining.WIDTH)
+    meeting = threading.Barrier(draining.WIDE)
 
     def waits(kube: Kube, pod: str, verb: Sequence[str], limit: float) -> None:
         meeting.wait(timeout=30)
 
     monkeypatch.setattr(nodetool, "run_one", waits)
-    assert draining.drain(KUBE, [f"r1-{number}" for number in range(draining.WIDTH)]) == []
+    assert draining.drain(KUBE, [f"r1-{number}" for number in range(draining.WIDE)], unlocked) == []
 
 
 def test_what_failed_is_told_and_the_others_drain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,14 +44,14 @@ def test_what_failed_is_told_and_the_others_drain(monkeypatch: pytest.MonkeyPatc
         done.append((verb[0], pod))
 
     monkeypatch.setattr(nodetool, "run_one", one)
-    assert draining.drain(KUBE, ["a", "b"]) == ["b was not done"]
+    assert draining.drain(KUBE, ["a", "b"], unlocked) == ["b was not done"]
     assert sorted(done) == [("disablebinary", "a"), ("disablebinary", "b"), ("drain", "a")]
     assert done[-1] == ("drain", "a"), "clients go first, on every node"
 
 
 def test_no_node_is_begun_with_once_the_lock_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
-    monkeypatch.setattr(draining, "WIDTH", 1)
+    monkeypatch.setattr(draining, "WIDE", 1)
     monkeypatch.setattr(nodetool, "run_one", lambda *told: begun.append(told))
 
     def check() -> None:
@@ -55,5 +59,5 @@ def test_no_node_is_begun_with_once_the_lock_is_lost(monkeypatch: pytest.MonkeyP
             raise CassopsError("the lock is lost")
 
     with pytest.raises(CassopsError, match="the lock is lost"):
-        draining.drain(KUBE, [f"r1-{number}" for number in range(100)], check=check)
+        draining.drain(KUBE, [f"r1-{number}" for number in range(100)], check)
     assert len(begun) == 3

@@ -522,8 +522,7 @@ def test_a_join_whose_streams_failed_begins_again(three: Scaling, mode: str) -> 
     assert three.kube.made[LAST] == 2
 
 
-def test_a_join_whose_streams_failed_before_begins_again(three: Scaling) -> None:
-    """A run that was killed, or gave up, has left it like that."""
+def killed_when_streams_failed(three: Scaling) -> None:
     three.kube.failing_streams[LAST] = 1
 
     def kill() -> None:
@@ -535,23 +534,18 @@ def test_a_join_whose_streams_failed_before_begins_again(three: Scaling) -> None
         three.run(scale, 2)
     three.kube.after_write = three.watch
     three.kube.revive()
+
+
+def test_a_join_whose_streams_failed_before_begins_again(three: Scaling) -> None:
+    """A run that was killed, or gave up, has left it like that."""
+    killed_when_streams_failed(three)
     three.run(scale, 2)
     three.assert_whole(2)
 
 
 def test_a_join_that_gave_up_and_was_stopped_is_begun_again(three: Scaling) -> None:
     """Heal has ended it, with its place, and has kept its volume, which has half of what a member has."""
-    three.kube.failing_streams[LAST] = 1
-
-    def kill() -> None:
-        if three.kube.given_up(LAST):
-            raise Killed
-
-    three.kube.after_write = kill
-    with pytest.raises(Killed):
-        three.run(scale, 2)
-    three.kube.after_write = three.watch
-    three.kube.revive()
+    killed_when_streams_failed(three)
     context = three.context()
     there = Cluster({**WANTED, "peers": []}, context)
     with there.locked():
