@@ -10,20 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from integration.harness import waiting
+from integration.harness import gates, waiting
 from integration.harness.datacenter import Datacenter
 from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
-from integration.harness.rollouts import (
-    QUICK,
-    another_schema,
-    canary_of,
-    repairing,
-    restart,
-    restarted,
-    stops_at_the_canary,
-)
-from integration.harness.workload import Workload, connect
+from integration.harness.rollouts import QUICK, canary_of, restart, restarted, stops_at_the_canary
+from integration.harness.workload import Workload
 
 pytestmark = pytest.mark.soak
 
@@ -31,7 +23,6 @@ pytestmark = pytest.mark.soak
 PROCESS = "cassops.kubernetes/process"
 # Seconds after which the lock of a dead run is free: those of the Lease, and what a run takes until it asks for it.
 FREE_WITHIN = 65
-RACK = {"warn": "r1", "ignore": "r2"}
 
 
 @pytest.fixture(scope="module")
@@ -92,55 +83,11 @@ def test_what_cannot_start_stops_at_the_canary(
         assert restart(three).changed == 0
 
 
-def test_schemas_that_disagree_block(three: Datacenter, client: Workload) -> None:
-    victim = three.nodes[-1]
-    lives = three.lives()
-    with another_schema(three, victim):
-        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=10).refused(
-            "2 schema versions", victim, "restart the node that differs"
-        )
-    assert three.lives() == lives
-
-
-def test_a_repair_that_runs_blocks(three: Datacenter, client: Workload) -> None:
-    lives = three.lives()
-    with repairing(three, three.nodes[-1]) as still:
-        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=5).refused(
-            "repair of", "rollout_ignore: repairs"
-        )
-        assert still(), "the repair was over before the run"
-    assert three.lives() == lives
-
-
-def test_a_node_that_others_see_down_blocks(three: Datacenter, client: Workload) -> None:
-    """Its gossip is off: it takes itself for up, and serves clients; the others take it for down."""
-    victim = three.nodes[-1]
-    lives = three.lives()
-    three.nodetool(victim, "disablegossip")
-    try:
-        three.run("restart", **QUICK, rollout_force=True, rollout_gate_timeout=20).refused(
-            f"sees {victim} down; wait a minute: gossip may only be late", "Still missing"
-        )
-    finally:
-        three.nodetool(victim, "enablegossip")
-    three.wait_up()
-    assert three.lives() == lives
+@pytest.mark.parametrize("gate", gates.GATES)
+def test_nothing_restarts_while(three: Datacenter, client: Workload, gate: str) -> None:
+    gates.blocks(three, gate)
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_keyspaces_that_cannot_keep_their_quorum(three: Datacenter, client: Workload, replicas: int) -> None:
-    lives = three.lives()
-    with connect(three) as driver:
-        session = driver.connect()
-        options = f"{{'class': 'NetworkTopologyStrategy', 'dc1': {replicas}}}"
-        session.execute(f"CREATE KEYSPACE fragile WITH replication = {options}", timeout=60)
-        try:
-            three.run("restart", rollout_force=True).refused("keyspace fragile", "rollout_low_rf")
-            assert three.lives() == lives
-            for policy, told in (("warn", True), ("ignore", False)):
-                result = restart(three, rollout_force=True, rollout_low_rf=policy, rollout_limit=RACK[policy])
-                assert restarted(result, three) == [f"{three.prefix}-{RACK[policy]}-0"]
-                assert ("fragile" in result.output) is told
-        finally:
-            session.execute("DROP KEYSPACE fragile", timeout=60)
-    three.wait_up()
+    gates.cannot_keep_its_quorum(three, replicas)

@@ -17,8 +17,7 @@ from integration.harness import waiting
 from integration.harness.cargo import formats
 from integration.harness.datacenter import Datacenter
 from integration.harness.namespace import Namespaces
-from integration.harness.playbooks import Result
-from integration.harness.rollouts import QUICK, no_request_fails, restart, restarted, versions
+from integration.harness.rollouts import QUICK, no_request_fails, restart, restarted, upgrade, versions
 from integration.harness.workload import KEYSPACE, Workload, connect
 from sandbox import Sandbox
 
@@ -50,12 +49,6 @@ def client(old: Datacenter) -> Iterator[Workload]:
     with Workload(old, elsewhere=True) as client:
         client.wait_for_rows(200)
         yield client
-
-
-def upgrade(datacenter: Datacenter, **extra: str) -> Result:
-    result = datacenter.run("upgrade", facts=True, **{**QUICK, **extra}).ok()
-    print(f"{result.seconds:5.1f} s upgrade: {restarted(result, datacenter)}")
-    return result
 
 
 def test_a_check_tells_the_same_plan_before_and_after_the_version_is_registered(

@@ -284,8 +284,9 @@ class Purge:
     def prune(self, repositories: Sequence[Restic]) -> dict[str, str]:
         """Give the bytes back that nothing needs, also those that a killed run left; repository -> why it failed."""
         limit = [] if not self.plan.bandwidth else ["--limit-upload", str(max(1, self.plan.bandwidth // 1024))]
-        failures: dict[str, str] = {}
-        waiting = [restic for restic in repositories if exists(restic, failures)]
+        answers = list(zip(repositories, together(lambda restic: attempt(restic.exists), repositories), strict=True))
+        failures = {restic.repository: str(answer) for restic, answer in answers if isinstance(answer, CassopsError)}
+        waiting = [restic for restic, answer in answers if answer is True]
         while waiting:
             # One job a pod: repositories of nodes that are gone are done one after the other.
             now = list({restic.pod: restic for restic in reversed(waiting)}.values())
@@ -324,14 +325,6 @@ class Purge:
             "kept": decision.kept,
             "report": text(decision, going),
         }
-
-
-def exists(restic: Restic, failures: dict[str, str]) -> bool:
-    try:
-        return restic.exists()
-    except CassopsError as error:
-        failures[restic.repository] = str(error)
-        return False
 
 
 def also(reason: str | None, another: str) -> str:

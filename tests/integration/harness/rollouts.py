@@ -46,6 +46,13 @@ def restart(datacenter: Datacenter, *words: str, **extra: Any) -> Result:
     return result
 
 
+def upgrade(datacenter: Datacenter, **extra: str) -> Result:
+    """Playbook upgrade, which must end well."""
+    result = datacenter.run("upgrade", facts=True, **{**QUICK, **extra}).ok()
+    print(f"{result.seconds:5.1f} s upgrade: {restarted(result, datacenter)}")
+    return result
+
+
 def restarted(result: Result, datacenter: Datacenter) -> list[str]:
     nodes: list[str] = result.facts[datacenter.host]["restarted"]
     return nodes

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 
+from . import gates
 from .datacenter import Datacenter
 from .losses import LOSSES
 from .rollouts import no_request_fails, restart, restarted
@@ -41,6 +42,11 @@ def restart_node_by_node(three: Datacenter, client: Workload) -> None:
         assert sorted(restarted(restart(three, rollout_force=True), three)) == three.nodes
     assert watcher.made == dict.fromkeys(three.nodes, 1)
     assert restart(three).changed == 0
+
+
+def meet_a_gate(three: Datacenter, client: Workload) -> None:
+    with client.none_fails():
+        gates.blocks(three, rng("operations/gate").choice(list(gates.GATES)))
 
 
 def lose_a_volume(three: Datacenter, client: Workload) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each operation once, as `make soak` has them in depth: a restart, a lost volume, a node more, a table restored."""
+"""Each operation once, as `make soak` has them in depth: restarts, a lost volume, a node more, a restored table."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from integration.harness.workload import Workload
 
 def test_a_restart_node_by_node(three: Datacenter, client: Workload) -> None:
     samples.restart_node_by_node(three, client)
+
+
+def test_a_restart_is_refused_by_its_gate(three: Datacenter, client: Workload) -> None:
+    samples.meet_a_gate(three, client)
 
 
 def test_a_lost_volume(three: Datacenter, client: Workload) -> None:
