@@ -22,10 +22,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import CassopsError
-from .kube import ApiError, Kube
+from .kube import Kube
+from .kubeapi import ApiError
+from .kubestream import PodSocket
 
 if TYPE_CHECKING:
-    from .kubestream import PodSocket
     from .kubetls import TlsSocket
 
 try:

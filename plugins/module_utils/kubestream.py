@@ -20,13 +20,12 @@ import struct
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlparse
 
 from .errors import CassopsError
-
-if TYPE_CHECKING:
-    from .kube import ExecResult, Kube
+from .kubeapi import NO_ANSWER, ApiError, ExecResult, ExecTimeout, Unreachable, What, WorkerUnreachable, pause
+from .kubeauth import Server
 
 try:
     import websocket
@@ -50,6 +49,21 @@ _WITH_TIMEOUT = 'if command -v timeout >/dev/null 2>&1; then exec timeout -k 5 "
 _ENDED = (124, 137, 143)
 # A client cannot say that stdin has ended, so the container is told how much there is.
 _WITH_STDIN_LENGTH = 'length=$1; shift; head -c "$length" | "$@"'
+
+
+class Api(Protocol):
+    """What a stream needs of :class:`~.kube.Kube`: where the API server is, and its errors in words."""
+
+    server: Server
+
+    def path(self, kind: str, namespace: str | None, name: str = ..., subresource: str = ...) -> str:
+        """Of an object in the API."""
+
+    def error(self, status: int, data: bytes, what: What) -> ApiError:
+        """For an answer."""
+
+    def unreachable(self, error: Exception) -> Unreachable:
+        """Where there is none."""
 
 
 class Stream:
@@ -155,41 +169,39 @@ class Stream:
                 yield opcode or websocket.ABNF.OPCODE_BINARY, whole
 
 
-def connect(kube: Kube, pod: str, subresource: str, query: Sequence[tuple[str, str]], namespace: str) -> Stream:
+def connect(api: Api, pod: str, subresource: str, query: Sequence[tuple[str, str]], namespace: str) -> Stream:
     """Opens a stream to a pod.
 
     :raises ApiError: the API server or the kubelet refused. Nothing was started then, so it may be asked again.
     """
-    from .kube import What, pause
-
     if WEBSOCKET_IMPORT_ERROR is not None:
         raise CassopsError(
             "The Python library websocket-client is missing where this task runs. "
             "Install what the collection needs: pip install kubernetes"
         )
     what = What("create", "Pod", pod, namespace, subresource)
-    url = kube.server.host + kube.path("Pod", namespace, pod, subresource) + "?" + urlencode(query)
+    url = api.server.host + api.path("Pod", namespace, pod, subresource) + "?" + urlencode(query)
     renewed = False
     for attempt in range(1, 4):
-        renewals = kube.server.renewals
+        renewals = api.server.renewals
         try:
-            return Stream(_handshake(kube, url))
+            return Stream(_handshake(api, url))
         except websocket.WebSocketBadStatusException as error:
             status, body = error.status_code, error.resp_body or b""
-            if status == 401 and not renewed and kube.server.renew(renewals):
+            if status == 401 and not renewed and api.server.renew(renewals):
                 renewed = True
                 continue
             if attempt == 3 or status not in (429, 502, 503, 504):
-                raise kube.error(status, body, what) from None
+                raise api.error(status, body, what) from None
         except (websocket.WebSocketException, OSError) as error:
             if attempt == 3:
-                raise kube.unreachable(error) from None
+                raise api.unreachable(error) from None
         pause(attempt)
     raise AssertionError("not reached")
 
 
-def _handshake(kube: Kube, url: str) -> Any:
-    server = kube.server
+def _handshake(api: Api, url: str) -> Any:
+    server = api.server
     tls: dict[str, Any] = {}
     if server.ssl_context is not None:
         tls["context"] = server.ssl_context
@@ -223,14 +235,12 @@ def _handshake(kube: Kube, url: str) -> Any:
 
 
 def run(
-    kube: Kube, pod: str, argv: list[str], container: str, stdin: str | bytes | None, timeout: float, namespace: str
+    api: Api, pod: str, argv: list[str], container: str, stdin: str | bytes | None, timeout: float, namespace: str
 ) -> ExecResult:
     """See :meth:`Kube.exec`."""
-    from .kube import ExecResult, ExecTimeout
-
     data = stdin.encode() if isinstance(stdin, str) else stdin
     started = time.monotonic()
-    stream = _exec(kube, pod, argv, container, data, timeout, namespace)
+    stream = _exec(api, pod, argv, container, data, timeout, namespace)
     try:
         # The command's own clock ends it; ours only ends a silence.
         out = _collect(stream, data, started + timeout + 10)
@@ -246,12 +256,12 @@ def run(
 
 
 def _exec(
-    kube: Kube, pod: str, argv: list[str], container: str, stdin: bytes | None, timeout: float, namespace: str
+    api: Api, pod: str, argv: list[str], container: str, stdin: bytes | None, timeout: float, namespace: str
 ) -> Stream:
     words = ["sh", "-c", _WITH_TIMEOUT, "sh", str(max(1, math.ceil(timeout))), *argv]
     if stdin is not None:
         words = ["sh", "-c", _WITH_STDIN_LENGTH, "sh", str(len(stdin)), *words]
-    return connect(kube, pod, "exec", _exec_query(container, words, stdin is not None), namespace)
+    return connect(api, pod, "exec", _exec_query(container, words, stdin is not None), namespace)
 
 
 def _exec_query(container: str, argv: Sequence[str], stdin: bool) -> list[tuple[str, str]]:
@@ -287,8 +297,6 @@ def _exit_code(status: bytearray | None, pod: str, argv: Sequence[str]) -> int:
 
     :raises ApiError: the command was not run, or nobody knows how it ended.
     """
-    from .kube import NO_ANSWER, ApiError, Unreachable, WorkerUnreachable
-
     if not status:
         raise Unreachable(
             f"The connection to {pod} was lost while `{_short(argv)}` ran; whether it has ended is not known."
@@ -327,9 +335,9 @@ def _text(data: bytearray | None) -> str:
 class PodSocket:
     """A connection to a port on a pod's own loopback, used by one thread, without any thread of its own."""
 
-    def __init__(self, kube: Kube, pod: str, port: int, namespace: str) -> None:
+    def __init__(self, api: Api, pod: str, port: int, namespace: str) -> None:
         self.pod, self.port = pod, port
-        self._stream = connect(kube, pod, "portforward", [("ports", str(port))], namespace)
+        self._stream = connect(api, pod, "portforward", [("ports", str(port))], namespace)
         self._named: set[int] = set()
         self._error = ""
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from .errors import CassopsError
 from .events import seconds_of
-from .kube import ApiError, Conflict, Kube, Object
+from .kube import Kube
+from .kubeapi import ApiError, Conflict, Object
 
 DURATION = 60
 """Seconds after its last renewal when a lock is free again."""

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import CassopsError
-from .kube import ExecTimeout, Kube, Unreachable
+from .kube import Kube
+from .kubeapi import ExecTimeout, Unreachable
 from .manifests.scripts import SHORT_LIVED
 from .nodetooltext import JSON_VERBS, PARSERS, UnknownOutput
 

@@ -26,7 +26,8 @@ from . import activity, cql, nodetool, upgrade
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .events import HANGING, seconds_of, why_it_hangs
-from .kube import Forbidden, Kube, WorkerUnreachable
+from .kube import Kube
+from .kubeapi import Forbidden, WorkerUnreachable
 from .ledger import Ledger, from_config_map, ledger_name, rack_of
 from .liveness import Liveness, Probe, probes
 from .manifests import backup

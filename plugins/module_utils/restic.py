@@ -23,7 +23,8 @@ from typing import Any
 
 from .backups import Record
 from .errors import CassopsError
-from .kube import ExecResult, ExecTimeout, Kube
+from .kube import Kube
+from .kubeapi import ExecResult, ExecTimeout
 from .manifests.backup import ENVIRONMENT
 
 CONTAINER = "backup"

@@ -30,7 +30,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, execute
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, What
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import What
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode, new_id
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import build, ledger_config_map
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects, objects

@@ -21,7 +21,7 @@ from .. import nodetool
 from ..activity import ASK_LIMIT
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import LOST, ExecTimeout
+from ..kubeapi import LOST, ExecTimeout
 from ..observe import attempt, logged_in, together
 from .cluster import Cluster
 from .waiting import in_background, wait_for

@@ -27,7 +27,8 @@ from typing import Any
 from .. import configuration, cql, gates, internode_encryption, learning, nodetool, ring, rollout, spec, upgrade
 from ..context import Context
 from ..errors import CassopsError, SpecError
-from ..kube import Conflict, Invalid, Kube, NotFound
+from ..kube import Kube
+from ..kubeapi import Conflict, Invalid, NotFound
 from ..ledger import PHASE_NEW, PHASE_RUNNING, Ledger, LedgerNode, ledger_name, new_id
 from ..lock import Lock, each_once
 from ..manifests import build, cron_job, ledger_config_map

@@ -30,7 +30,7 @@ from typing import Any
 from .. import gates
 from ..context import Context, Failed
 from ..errors import CassopsError
-from ..kube import Object
+from ..kubeapi import Object
 from ..ledger import Ledger
 from ..observe import Objects
 from ..report import utc

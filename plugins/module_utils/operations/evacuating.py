@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..kube import Forbidden, Object
+from ..kubeapi import Forbidden, Object
 from ..observe import Objects, condition, outline, together
 from ..placement import CORDON, labelled, reaches, rules_of, schedulable, stays_alone, takes, tolerated, too_many
 from ..renewal import Wanted, less

@@ -20,7 +20,8 @@ from .. import nodetool
 from ..activity import setting
 from ..errors import CassopsError
 from ..events import seconds_of
-from ..kube import Forbidden, Kube, Object
+from ..kube import Kube
+from ..kubeapi import Forbidden, Object
 from ..observe import Objects, attempt, condition, logged_in, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from .. import nodetool, scaling
 from ..errors import CassopsError
 from ..events import TIMED_OUT
-from ..kube import ExecResult
+from ..kubeapi import ExecResult
 from ..observe import attempt
 from ..replacement import HAS_LEFT
 from ..view import NodeView

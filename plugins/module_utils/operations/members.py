@@ -18,7 +18,8 @@ from typing import Any
 from .. import spec
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import Kube, Object
+from ..kube import Kube
+from ..kubeapi import Object
 from ..ledger import PHASE_LEFT, Ledger, LedgerNode, ledger_name, rack_of
 from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels, ledger_of, objects

@@ -25,7 +25,8 @@ from typing import Any
 from .. import gates, nodetool, replacement, ring, scaling
 from ..context import Context, Failed
 from ..errors import CassopsError
-from ..kube import ExecTimeout, Kube
+from ..kube import Kube
+from ..kubeapi import ExecTimeout
 from ..observe import attempt, together
 from ..replacement import Scene, Settings, leaves
 from ..view import Endpoint, Keyspace, NodeView, View

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CassopsError
-from ..kube import Forbidden, Kube, Right
+from ..kube import Kube
+from ..kubeapi import Forbidden, Right
 from ..observe import ZONE, attempt, together
 from ..placement import allocatable, schedulable
 from ..quantity import value

@@ -24,7 +24,7 @@ from .. import cql, gates, nodetool, rebuilding, scaling
 from ..activity import ASK_LIMIT
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
-from ..kube import LOST, ExecTimeout
+from ..kubeapi import LOST, ExecTimeout
 from ..ledger import ledger_name
 from ..observe import attempt, logged_in
 from ..rebuilding import Changed, Note, Part, Wish

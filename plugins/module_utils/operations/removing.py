@@ -17,7 +17,8 @@ from typing import Any
 from .. import confirmation, decommissioning, restoring
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import Kube, Object
+from ..kube import Kube
+from ..kubeapi import Object
 from ..learning import learned
 from ..ledger import PHASE_RUNNING, Ledger, ledger_name, rack_of
 from ..lock import Lock

@@ -23,7 +23,7 @@ from typing import Any
 from .. import gates, nodetool, repair_history, report
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
-from ..kube import LOST, ExecTimeout, Unreachable
+from ..kubeapi import LOST, ExecTimeout, Unreachable
 from ..lock import Lock, each_once, who_holds
 from ..repair_history import Share
 from ..view import View

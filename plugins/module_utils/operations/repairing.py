@@ -22,7 +22,7 @@ from .. import gates, nodetool, repair_history, report
 from ..context import Context
 from ..errors import CassopsError
 from ..gates import UNCOUNTED_KEYSPACES, keyspaces_named
-from ..kube import LOST, ExecTimeout, Unreachable
+from ..kubeapi import LOST, ExecTimeout, Unreachable
 from ..observe import attempt, logged_in
 from ..report import distributed
 from ..view import View

@@ -30,7 +30,8 @@ from typing import Any
 from .. import nodetool, replacement, scaling
 from ..context import Context
 from ..errors import CassopsError
-from ..kube import Kube, Object
+from ..kube import Kube
+from ..kubeapi import Object
 from ..ledger import Ledger, LedgerNode
 from ..manifests.common import labels_of
 from ..observe import attempt, together

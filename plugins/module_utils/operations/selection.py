@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import CassopsError
-from ..kube import Kube, Object
+from ..kube import Kube
+from ..kubeapi import Object
 from ..observe import LABEL_RACK, labels
 
 

@@ -21,7 +21,8 @@ from typing import Any
 
 from .. import cql
 from ..errors import CassopsError
-from ..kube import Conflict, Kube
+from ..kube import Kube
+from ..kubeapi import Conflict
 from ..observe import Credentials, lets_in, logged_in, value_of
 from ..scaling import SYSTEM_KEYSPACES
 from ..spec import Datacenter

@@ -21,7 +21,8 @@ from ..backups import moment
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..events import seconds_of
-from ..kube import Conflict, Kube
+from ..kube import Kube
+from ..kubeapi import Conflict
 from ..lock import each_once
 from ..observe import LABEL_CLUSTER, NEXT_PASSWORD, Credentials, attempt, lets_in, logged_in, together, value_of
 from . import superuser

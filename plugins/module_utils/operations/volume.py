@@ -25,7 +25,7 @@ from .. import gates, quantity, renewal
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..events import seconds_of
-from ..kube import Forbidden, Invalid, Object
+from ..kubeapi import Forbidden, Invalid, Object
 from ..manifests.common import labels_of
 from ..observe import Objects, condition
 from ..renewal import Wanted, capacity, differs, less, must_be_renewed, requested

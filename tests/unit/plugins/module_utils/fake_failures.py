@@ -25,10 +25,10 @@ from unit.plugins.module_utils.fake_kube import RACK, Disk, FakeKube, Object, co
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import (
     ExecResult,
     Forbidden,
-    Kube,
     Unreachable,
     WorkerUnreachable,
 )

@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra, Member
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.activity import LOOK_AT_VOLUME
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import (
     Conflict,
     ExecResult,
     Invalid,

@@ -25,7 +25,8 @@ from unit.plugins.module_utils.fake_kube import RACK, Disk, FakeKube, Killed, Ob
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import ring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Operation
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, WorkerUnreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, leaving
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.volume import FOR_RESTART
 from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import HAS_LEFT, PARTIAL_BOOTSTRAP

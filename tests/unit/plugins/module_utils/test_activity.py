@@ -13,7 +13,8 @@ from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import FakeCassandra, Member
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import activity, observe
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, NotFound
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, NotFound
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Activity, Disk, Observation, Repair, Stream
 
 LOGIN = observe.Credentials("cassandra", "cassandra")

@@ -18,7 +18,9 @@ import pytest
 import urllib3
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import kube as module
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Right
+from ansible_collections.cassops.kubernetes.plugins.module_utils import kubeapi
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Right
 
 
 class Api:
@@ -116,12 +118,12 @@ def test_a_token_that_ends_between_two_tries_is_renewed_once(api, kube):
     ]
     api.status(401)
     api.status(401)
-    with pytest.raises(module.Unauthorized):
+    with pytest.raises(kubeapi.Unauthorized):
         kube.get("ConfigMap", "cm")
     for _try in range(module.ATTEMPTS - 1):
         api.status(503)
     api.status(401)
-    with pytest.raises(module.Unauthorized):
+    with pytest.raises(kubeapi.Unauthorized):
         kube.get("ConfigMap", "cm")
 
 
@@ -190,7 +192,7 @@ def test_apply_is_server_side_and_may_be_dry(api, kube):
 
 def test_a_worker_that_was_deleted_cannot_be_asked_for_its_pods(api, kube):
     api.status(404, 'nodes "w1" not found')
-    with pytest.raises(module.WorkerUnreachable, match="worker of p does not answer"):
+    with pytest.raises(kubeapi.WorkerUnreachable, match="worker of p does not answer"):
         kube.logs("p")
     api.status(404, 'nodes "w1" not found')
     assert kube.get("Node", "w1") is None
@@ -216,7 +218,7 @@ def test_a_log_is_read_from_a_moment_on(api, kube):
 def test_why_a_worker_is_not_reached_is_told_where_it_may_be_well(api, kube, monkeypatch, said, cause):
     monkeypatch.setattr(module, "ATTEMPTS", 1)
     api.status(500, f"error dialing backend: {said}")
-    with pytest.raises(module.WorkerUnreachable, match="worker of p does not answer") as caught:
+    with pytest.raises(kubeapi.WorkerUnreachable, match="worker of p does not answer") as caught:
         kube.logs("p")
     assert caught.value.cause == cause
 
@@ -238,14 +240,14 @@ def test_delete_names_the_very_object(api, kube):
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        (400, module.Invalid),
-        (401, module.Unauthorized),
-        (403, module.Forbidden),
-        (404, module.NotFound),
-        (409, module.Conflict),
-        (410, module.Gone),
-        (422, module.Invalid),
-        (418, module.ApiError),
+        (400, kubeapi.Invalid),
+        (401, kubeapi.Unauthorized),
+        (403, kubeapi.Forbidden),
+        (404, kubeapi.NotFound),
+        (409, kubeapi.Conflict),
+        (410, kubeapi.Gone),
+        (422, kubeapi.Invalid),
+        (418, kubeapi.ApiError),
     ],
 )
 def test_typed_errors(api, kube, code, error):
@@ -259,7 +261,7 @@ def test_typed_errors(api, kube, code, error):
 
 def test_a_missing_right_is_named(api, kube):
     api.status(403, 'pods is forbidden: User "u" cannot list resource "pods"')
-    with pytest.raises(module.Forbidden, match='lacks the verb "list" on the resource "pods" of API group ""'):
+    with pytest.raises(kubeapi.Forbidden, match='lacks the verb "list" on the resource "pods" of API group ""'):
         kube.list("Pod")
 
 
@@ -275,7 +277,7 @@ def test_a_missing_right_is_named(api, kube):
 )
 def test_a_refusal_by_admission_is_no_missing_right(api, kube, said):
     api.status(403, said)
-    with pytest.raises(module.Forbidden) as caught:
+    with pytest.raises(kubeapi.Forbidden) as caught:
         kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}})
     assert said in str(caught.value)
     assert "lacks" not in str(caught.value)
@@ -293,7 +295,7 @@ def test_what_may_be_repeated_is(api, kube):
 def test_repetitions_end(api, kube):
     for _number in range(module.ATTEMPTS):
         api.status(503, "overloaded")
-    with pytest.raises(module.ApiError, match="overloaded"):
+    with pytest.raises(kubeapi.ApiError, match="overloaded"):
         kube.get("ConfigMap", "cm")
 
 
@@ -301,10 +303,10 @@ def test_a_create_is_not_sent_twice(api, kube):
     api.will(200, config_map())
     kube.get("ConfigMap", "cm")
     api.status(500)
-    with pytest.raises(module.ApiError):
+    with pytest.raises(kubeapi.ApiError):
         kube.create(config_map())
     api.will(0)
-    with pytest.raises(module.Unreachable):
+    with pytest.raises(kubeapi.Unreachable):
         kube.create(config_map())
     assert len(api.asked) == 3
 
@@ -333,7 +335,7 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once(kube, monkeypatch):
         raise urllib3.exceptions.SSLError("certificate verify failed")
 
     monkeypatch.setattr(kube._pool, "request", refused)
-    with pytest.raises(module.Unreachable, match=r"certificate verify failed.*Check the address, ca_cert"):
+    with pytest.raises(kubeapi.Unreachable, match=r"certificate verify failed.*Check the address, ca_cert"):
         kube.get("ConfigMap", "cm")
     assert len(asked) == 1
 
@@ -341,17 +343,17 @@ def test_a_certificate_that_is_not_trusted_is_told_at_once(kube, monkeypatch):
 def test_retry_after_is_respected_within_bounds(monkeypatch):
     slept = []
     monkeypatch.setattr(module.time, "sleep", slept.append)
-    module.pause(1, "3")
-    module.pause(1, "3600")
-    module.pause(1, None)
+    kubeapi.pause(1, "3")
+    kubeapi.pause(1, "3600")
+    kubeapi.pause(1, None)
     assert slept[0] == 3
-    assert slept[1] == module.MAX_PAUSE
+    assert slept[1] == kubeapi.MAX_PAUSE
     assert 0.1 <= slept[2] <= 0.3
 
 
 def test_nobody_there_is_told_at_once():
     kube = Kube.connect({"host": "https://127.0.0.1:9", "namespace": "ns"})
-    with pytest.raises(module.Unreachable, match=r"https://127.0.0.1:9 cannot be reached: Connection refused"):
+    with pytest.raises(kubeapi.Unreachable, match=r"https://127.0.0.1:9 cannot be reached: Connection refused"):
         kube.get("Pod", "p")
 
 
@@ -364,7 +366,7 @@ def test_watch(api, kube):
     api.will(200, json.dumps({"type": "ERROR", "object": {"code": 410, "message": "too old"}}).encode() + b"\n")
     watched = kube.watch("Pod", resource_version="1", timeout=30)
     assert next(watched) == ("ADDED", events[0]["object"])
-    with pytest.raises(module.Gone):
+    with pytest.raises(kubeapi.Gone):
         next(watched)
     assert "resourceVersion=1" in api.asked[0][1]
     assert "resourceVersion=6" in api.asked[1][1], "it goes on after the bookmark"
@@ -412,7 +414,7 @@ def test_the_servers_clock(api, kube):
 def test_an_answer_of_somebody_else_is_none(api, kube, answer):
     """A page of a proxy with status 200 must end neither the renewal of a lock nor the watch of an event source."""
     api.will(200, answer)
-    with pytest.raises(module.Unreachable, match=r"What answers as the Kubernetes API server .* Check the address"):
+    with pytest.raises(kubeapi.Unreachable, match=r"What answers as the Kubernetes API server .* Check the address"):
         kube.get("ConfigMap", "cm")
 
 

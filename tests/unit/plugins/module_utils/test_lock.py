@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import lock as module
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Conflict, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Conflict, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked, LockLost
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import kube as kube_module
-from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, nodetooltext
+from ansible_collections.cassops.kubernetes.plugins.module_utils import kubeapi, nodetool, nodetooltext
 
 FIXTURES = Path(__file__).parent / "fixtures" / "nodetool"
 RECORDED = ("4.1", "5.0")
@@ -209,7 +208,7 @@ class Shell:
         done = subprocess.run(
             argv, input=stdin, capture_output=True, text=True, timeout=timeout, env=self.environment, check=False
         )
-        return kube_module.ExecResult(done.returncode, done.stdout, done.stderr)
+        return kubeapi.ExecResult(done.returncode, done.stdout, done.stderr)
 
 
 def test_several_verbs_each_with_its_own_code_and_output(tmp_path):
@@ -228,7 +227,7 @@ def test_several_verbs_each_with_its_own_code_and_output(tmp_path):
 
 def test_a_shell_that_was_killed_is_no_result(tmp_path):
     shell = Shell(tmp_path, '[ "$1" != die ] || kill -9 $PPID')
-    with pytest.raises(kube_module.Unreachable, match="after 1 of 2 verbs"):
+    with pytest.raises(kubeapi.Unreachable, match="after 1 of 2 verbs"):
         nodetool.run(shell, "p", [["one"], ["die"]])
 
 

@@ -15,12 +15,12 @@ from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSes
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, observe
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.events import HANGING
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import (
     ApiError,
     ExecResult,
     ExecTimeout,
     Forbidden,
-    Kube,
     NotFound,
     Unreachable,
     WorkerUnreachable,

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import restic
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, ExecTimeout
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, ExecTimeout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Job, NoRepository, Restic, ResticError
 
 STUB = r"""#!/bin/sh

@@ -19,7 +19,8 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.cassops.kubernetes.plugins.action.nodetool import ActionModule
 from ansible_collections.cassops.kubernetes.plugins.module_utils import entry
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, Kube, ObjectList
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, ObjectList
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import nodetool
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils import progress, runner
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import plain

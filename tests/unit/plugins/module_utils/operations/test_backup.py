@@ -35,7 +35,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Locked, LockLost
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import LATE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.backup import REPOSITORY

@@ -12,7 +12,8 @@ from unit.plugins.module_utils.fake_scaling import Scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, observe, restoring
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, WorkerUnreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.common import labels_of
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cleanup,

@@ -18,9 +18,9 @@ from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, manifests, nodetool, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import (
     Invalid,
-    Kube,
     Right,
     Unreachable,
     WorkerUnreachable,

@@ -15,7 +15,7 @@ from unit.plugins.module_utils.fake_kube import Object
 from unit.plugins.module_utils.operations.test_heal import FIRST, FOURTH, NODES, World
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Forbidden
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Forbidden
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     evacuating,
     failures,

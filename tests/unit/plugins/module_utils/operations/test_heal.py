@@ -26,11 +26,11 @@ from unit.plugins.module_utils.fake_kube import Killed, in_mode
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed, Operation
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import (
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import (
     ExecResult,
     ExecTimeout,
     Forbidden,
-    Kube,
     Unreachable,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import LedgerNode

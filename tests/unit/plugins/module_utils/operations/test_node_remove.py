@@ -19,7 +19,8 @@ from unit.plugins.module_utils.fake_scaling import ROOM
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecTimeout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import attempt
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import node_remove

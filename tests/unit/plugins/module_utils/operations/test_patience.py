@@ -14,7 +14,8 @@ from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.events import COMING
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, Object
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Object
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import patience
 
 

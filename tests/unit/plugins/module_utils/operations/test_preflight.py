@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import spec
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import KINDS, Forbidden, Kube, Right, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import KINDS, Forbidden, Right, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import preflight
 
 ROOT = Path(__file__).resolve().parents[5]

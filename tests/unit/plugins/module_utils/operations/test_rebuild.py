@@ -18,7 +18,8 @@ from unit.plugins.module_utils.operations.two import FAR, TwoDatacenters
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool, restoring, scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Kube, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecTimeout, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     cluster,

@@ -17,7 +17,7 @@ from unit.plugins.module_utils.operations.test_heal import FIRST, NODES, World
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecTimeout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,

@@ -14,7 +14,7 @@ from unit.plugins.module_utils.operations.rolling import Rolling
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, lock, nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecTimeout, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecTimeout, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter_info,
     repair,

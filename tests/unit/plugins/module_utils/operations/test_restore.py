@@ -27,7 +27,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import backups,
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import SNAPSHOT, moment
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult, ExecTimeout, Unreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, ExecTimeout, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (

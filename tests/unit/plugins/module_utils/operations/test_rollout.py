@@ -19,7 +19,8 @@ from unit.plugins.module_utils.operations.rolling import CHANGED, OPTIONS, Rolli
 from ansible_collections.cassops.kubernetes.plugins.module_utils import observe, upgrade
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube, WorkerUnreachable
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     node_restart,

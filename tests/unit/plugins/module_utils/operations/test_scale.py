@@ -18,7 +18,7 @@ from unit.plugins.module_utils.fake_scaling import WANTED, Scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import ExecResult
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (

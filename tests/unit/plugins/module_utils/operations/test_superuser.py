@@ -15,7 +15,8 @@ from unit.plugins.module_utils.fake_cassandra import LOOPBACK, FakeCassandra, Me
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, spec
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Conflict, Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Conflict
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Credentials
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import superuser
 

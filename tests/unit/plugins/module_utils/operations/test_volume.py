@@ -14,7 +14,7 @@ from unit.plugins.module_utils.fake_scaling import Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import SpecError
-from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Forbidden, Invalid
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Forbidden, Invalid
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
     scale,
