@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -23,7 +24,10 @@ from .process import run
 
 Say = Callable[[str], None]
 _GO = SOURCE / "go"
-_FLAGS = ["-trimpath", "-ldflags", f"-s -w {versions.GO_VERSION_FLAGS}"]
+# A constant of kubelets before 1.30, for which newer ones have podLogsDir: kubelets that share the folder delete each
+# other's logs. Each worker's daemons run in its own folder.
+_LOGS_SOURCE = "pkg/kubelet/kuberuntime/kuberuntime_manager.go"
+_LOGS_FOLDER = ('podLogsRootDirectory = "/var/log/pods"', 'podLogsRootDirectory = "/proc/self/cwd/pod-logs"')
 # Seconds between two lines of progress of one long step.
 _EVERY = 20.0
 
@@ -33,8 +37,16 @@ def digest(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
-def programs_folder(layout: Layout) -> Path:
-    """Folder of the compiled programs; its name changes with their sources."""
+def flags(kubernetes: str) -> list[str]:
+    """Of `go build`, for programs of this version of Kubernetes."""
+    return ["-trimpath", "-ldflags", f"-s -w {versions.version_flags(kubernetes)}"]
+
+
+def programs_folder(layout: Layout, kubernetes: str = versions.KUBERNETES) -> Path:
+    """Folder of the compiled programs; its name changes with their sources.
+
+    kubernetes: the version; one that is not the usual one has a folder inside, with links to all else.
+    """
     sources = [
         _GO / "go.mod",
         _GO / "go.sum",
@@ -45,16 +57,22 @@ def programs_folder(layout: Layout) -> Path:
         _GO / "pause" / "main.go",
     ]
     names = sorted({**versions.GO_PROGRAMS, **versions.GO_PROVISIONER, **versions.GO_RESTIC})
-    return (
-        layout.cache
-        / "programs"
-        / digest(*(file.read_bytes() for file in sources), " ".join([*names, *_FLAGS]).encode())
-    )
+    key = digest(*(file.read_bytes() for file in sources), " ".join([*names, *flags(versions.KUBERNETES)]).encode())
+    folder = layout.cache / "programs" / key
+    return folder if kubernetes == versions.KUBERNETES else folder / f"kubernetes-{kubernetes}"
 
 
-def everything(layout: Layout, say: Say, *, kwok: bool = False, only_images: tuple[str, ...] | None = None) -> None:
+def everything(
+    layout: Layout,
+    say: Say,
+    *,
+    kwok: bool = False,
+    kubernetes: str = versions.KUBERNETES,
+    only_images: tuple[str, ...] | None = None,
+) -> None:
     """Bring the cache to what the current versions ask for; takes no time when it is so already.
 
+    kubernetes: build this version too.
     only_images: leave out the other images.
     """
     wanted = images.wanted(only_images)
@@ -64,7 +82,7 @@ def everything(layout: Layout, say: Say, *, kwok: bool = False, only_images: tup
         install(versions.DEBIAN_BUILD_PACKAGES, say)
     # Compiling keeps the processors busy, the Debian folders mostly wait for the network: at the same time is quicker.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        compiled = pool.submit(_compile, layout, say, kwok)
+        compiled = pool.submit(_compile, layout, say, kwok, kubernetes)
         archives = pool.submit(_archives, layout, [name for name in missing if name not in images.SMALL], say)
         compiled.result()
         archives.result()
@@ -132,9 +150,8 @@ def _go(layout: Layout, say: Say) -> str:
     return str(program)
 
 
-def _compile(layout: Layout, say: Say, kwok: bool) -> None:
+def _compile(layout: Layout, say: Say, kwok: bool, kubernetes: str) -> None:
     folder = programs_folder(layout)
-    folder.mkdir(parents=True, exist_ok=True)
     groups = [
         (versions.GO_PROGRAMS, _GO),
         (versions.GO_PROVISIONER, _GO / "provisioner"),
@@ -143,12 +160,37 @@ def _compile(layout: Layout, say: Say, kwok: bool) -> None:
     if kwok:
         groups.append((versions.GO_KWOK, _GO / "kwok"))
     for programs, module in groups:
-        lacking = {name: package for name, package in programs.items() if not (folder / name).exists()}
-        if lacking:
-            _go_build(_go(layout, say), lacking, module, folder, say)
+        _make(layout, programs, module, folder, versions.KUBERNETES, say)
+    if kubernetes != versions.KUBERNETES:
+        older = programs_folder(layout, kubernetes)
+        _make(layout, versions.GO_KUBERNETES, _GO / "oldest", older, kubernetes, say)
+        for program in (path for path in folder.iterdir() if path.is_file()):
+            if not (older / program.name).exists():
+                (older / program.name).symlink_to(program)
 
 
-def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, say: Say) -> None:
+def _make(layout: Layout, programs: Mapping[str, str], module: Path, folder: Path, kubernetes: str, say: Say) -> None:
+    """Compile those that are missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lacking = {name: package for name, package in programs.items() if not (folder / name).exists()}
+    if lacking:
+        _go_build(_go(layout, say), lacking, module, folder, kubernetes, say)
+
+
+def _logs_of_each_worker(go: str, module: Path, folder: Path) -> list[str]:
+    """Words of `go build` with which an older kubelet keeps its logs in its worker's folder."""
+    answer = run([go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes"], cwd=module)
+    source = Path(answer.stdout.strip()) / _LOGS_SOURCE
+    changed, overlay = folder / source.name, folder / "overlay.json"
+    text = source.read_text(encoding="utf-8")
+    if _LOGS_FOLDER[0] not in text:
+        raise SandboxError(f"{source} has no line {_LOGS_FOLDER[0]}")
+    changed.write_text(text.replace(*_LOGS_FOLDER), encoding="utf-8")
+    overlay.write_text(json.dumps({"Replace": {str(source): str(changed)}}), encoding="utf-8")
+    return [f"-overlay={overlay}"]
+
+
+def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, kubernetes: str, say: Say) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0"}
     packages = list(programs.values())
     listed = subprocess.run(
@@ -166,10 +208,11 @@ def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, 
     say(f"go: compiling {', '.join(programs)}: at most {total} packages{hint}")
     partial = folder.with_suffix(".part")
     partial.mkdir(exist_ok=True)
+    own = [] if kubernetes == versions.KUBERNETES else _logs_of_each_worker(go, module, partial)
     began = time.monotonic()
     # -v prints the name of each package as it is compiled.
     with subprocess.Popen(
-        [go, "build", "-mod=readonly", "-v", *_FLAGS, "-o", f"{partial}/", *packages],
+        [go, "build", "-mod=readonly", "-v", *flags(kubernetes), *own, "-o", f"{partial}/", *packages],
         cwd=module,
         env=environment,
         stderr=subprocess.PIPE,
@@ -192,7 +235,7 @@ def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, 
         raise SandboxError(f"go build failed in {module}:\n{''.join(lines)[-3000:]}")
     for name in programs:
         (partial / name).rename(folder / name)
-    partial.rmdir()
+    shutil.rmtree(partial)
     say(f"go: {len(programs)} programs in {duration(time.monotonic() - began)}")
 
 

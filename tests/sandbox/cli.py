@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     up = command("up", "Build what is missing and start the sandbox, or what of it does not run.")
     up.add_argument("--workers", type=int, default=3, help="workers of a new sandbox (default: 3)")
     up.add_argument("--fresh", action="store_true", help="remove what is there first")
+    up.add_argument("--oldest", action="store_true", help="of the oldest Kubernetes that the collection works with")
     up.add_argument(
         "--image",
         action="append",
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     down.add_argument("--purge", action="store_true", help="remove the build cache too")
     build = command("build", "Build and cache everything; start nothing.")
     build.add_argument("--kwok", action="store_true", help="also kwok, which only the benchmarks need")
+    build.add_argument("--oldest", action="store_true", help="also the oldest Kubernetes, which `up --oldest` starts")
     command("status", "Say what runs.").add_argument("--json", action="store_true", help="as JSON")
     command("kubeconfig", "Print the path of the kubeconfig.")
     command("load-image", "Load an image on every worker.").add_argument("name")
@@ -58,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _print_status(sandbox: Sandbox) -> None:
     state = sandbox.status()
-    print(f"API server: {'ready' if state['api_ready'] else 'not ready'}; KUBECONFIG={state['kubeconfig']}")
+    ready = "ready" if state["api_ready"] else "not ready"
+    print(f"API server: {ready}; Kubernetes {state['kubernetes']}; KUBECONFIG={state['kubeconfig']}")
     for name, one in state["workers"].items():
         words = ["Ready" if one["ready"] else "not Ready", "running" if one["running"] else "stopped"]
         print(f"{name} ({one['zone']}): {', '.join(words + (['cut off'] if one['cut_off'] else []))}")
@@ -73,12 +76,15 @@ def _run(options: argparse.Namespace, sandbox: Sandbox) -> None:
     match options.command:
         case "up":
             sandbox.up(
-                options.workers, fresh=options.fresh, only_images=tuple(options.image) if options.image else None
+                options.workers,
+                fresh=options.fresh,
+                oldest=options.oldest,
+                only_images=tuple(options.image) if options.image else None,
             )
         case "down":
             sandbox.down(purge=options.purge)
         case "build":
-            sandbox.build(kwok=options.kwok)
+            sandbox.build(kwok=options.kwok, oldest=options.oldest)
         case "status" if options.json:
             print(json.dumps(sandbox.status(), indent=1))
         case "status":

@@ -20,7 +20,7 @@ from typing import Any
 from . import addresses, pki
 from .layout import Layout
 from .process import daemon_pid, gone_by, kill, run, spawn, wait_until, write
-from .versions import TOOLS
+from .versions import OLDEST_KUBERNETES, TOOLS
 
 API = "kube-apiserver"
 S3_PORT = 7070
@@ -130,9 +130,13 @@ class ControlPlane:
             "--audit-log-maxbackup=1",
             "--default-not-ready-toleration-seconds=300",
             "--default-unreachable-toleration-seconds=300",
-            # It asks the watch cache what only an etcd newer than Debian's can answer, and fills the log.
-            "--feature-gates=SizeBasedListCostEstimate=false",
             "--profiling=false",
+            # It asks the watch cache what only an etcd newer than Debian's can answer, and fills the log.
+            *(
+                []
+                if self.layout.kubernetes == OLDEST_KUBERNETES
+                else ["--feature-gates=SizeBasedListCostEstimate=false"]
+            ),
         )
 
     def api_is_ready(self) -> bool:
@@ -310,6 +314,11 @@ class ControlPlane:
         spawn(command, self.layout.pid_file(name), self.layout.log_file(name))
 
 
+def own_address(worker: str) -> str:
+    """Of a worker by its name."""
+    return addresses.worker_address(addresses.worker_index(worker))
+
+
 def start_proxy(layout: Layout, programs: Path, name: str, network: str | None) -> None:
     """kube-proxy of one worker, or of the host itself, so that services answer there too."""
     config = layout.state / f"proxy-{name}.json"
@@ -327,7 +336,7 @@ def start_proxy(layout: Layout, programs: Path, name: str, network: str | None) 
                 "iptables": {"minSyncPeriod": "100ms", "localhostNodePorts": False},
                 # 0: leave the machine's own settings as they are.
                 "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
-                "nodePortAddresses": [f"{addresses.GATEWAY}/32" if network is None else "primary"],
+                "nodePortAddresses": [f"{addresses.GATEWAY if network is None else own_address(name)}/32"],
                 "healthzBindAddress": "127.0.0.1:10266" if network is None else "127.0.0.1:10256",
                 "metricsBindAddress": "127.0.0.1:10269" if network is None else "127.0.0.1:10249",
             }

