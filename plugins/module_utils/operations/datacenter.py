@@ -15,11 +15,10 @@ State lives in the cluster only. Every step looks first, so a run that was kille
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -57,34 +56,16 @@ from ..scaling import system_replicas
 from ..view import NodeView, View
 from . import changes, midway, preflight, removing, rollout_plan, superuser, unfinished
 from .cluster import PEER, RELEASED, lock_name
+from .desired import DESIRED, checked, offered
 from .doors import OPEN_LIMIT, closed_door, turn_door
-from .living import at_once, living_datacenter, unlike
+from .living import at_once, living_datacenter, unlike, unlike_living
 from .members import own_seeds, pause
 from .patience import Patience
+from .peers import Peer, living_peer, peer_secret, serving_node
 from .waiting import until
 
 # Kubernetes stores 1 MiB in a ConfigMap; a token is up to 20 digits and a comma there, and something is beside them.
 MAX_TOKENS = 45_000
-# Options that describe the desired datacenter; spec.py checks them, all at once.
-DESIRED: Mapping[str, Any] = {
-    "version": {"type": "str"},
-    "image": {"type": "str"},
-    # Values in lists and mappings stay raw: spec.py tells every error with its path, and texts from surveys are fine.
-    "racks": {"type": "raw"},
-    "storage": {"type": "raw"},
-    "resources": {"type": "raw"},
-    "heap": {"type": "str"},
-    "config": {"type": "raw"},
-    "jvm_options": {"type": "raw"},
-    "superuser_secret": {"type": "str", "no_log": False},
-    "pod_template": {"type": "raw"},
-    "address": {"type": "str"},
-    "self_replace": {"type": "bool"},
-    "allow_shared_workers": {"type": "bool"},
-    "workers_on_demand": {"type": "bool"},
-    "tokens": {"type": "raw", "no_log": False},
-    "backup": {"type": "raw"},
-}
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
     **DATACENTER,
@@ -100,8 +81,6 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "delete_volumes": {"type": "bool", "default": False},
     "variable_prefix": {"type": "str", "default": ""},
 }
-# Values that can be wrong by themselves: what they are is compared with no living datacenter and no worker.
-BY_ITSELF = {"image", "heap", "config", "jvm_options", "pod_template", "tokens", "backup", "repair"}
 OPEN_AGAIN = 30.0
 HELD = "the playbook heal decides what is safe (--check shows what it would do); then run this one again."
 # Seconds for Kubernetes to look at a StatefulSet.
@@ -112,14 +91,6 @@ JOIN_PAUSE = 1.5
 HELD_AGAIN = 15.0
 # What changes while nodes start; the other kinds change by our own hand only.
 MOVING = ("Pod", "StatefulSet")
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Another datacenter of the same cluster that already lives: its ledger, and its API."""
-
-    kube: Kube
-    ledger: Ledger
 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
@@ -155,7 +126,7 @@ class Deployment:
         self.doubt = superuser.Doubt()
 
     def run(self) -> dict[str, Any]:
-        self.desired = self.checked()
+        self.desired = checked(self.kube, self.params)
         found = self.look()
         self.peers = self.living_peers(found)
         self.refuse(found)
@@ -195,76 +166,7 @@ class Deployment:
             with suppress(NotFound):
                 self.locks.append(stack.enter_context(self.lock(place)))
 
-    # Validation. Nothing is touched before all of it holds.
-
-    def checked(self) -> spec.Datacenter:
-        """The desired datacenter; every error of the values, and what the cluster lacks for them, at once."""
-        keys = (*DATACENTER, *DESIRED, "repair")
-        values = {key: self.params[key] for key in keys if self.params.get(key) is not None}
-        try:
-            return spec.parse(values, self.prefix)
-        except SpecError as error:
-            if (desired := self.past_its_tokens(values)) is not None:
-                return desired
-            more = attempt(partial(self.beside, values, error.errors))
-            raise SpecError([*error.errors, *([] if isinstance(more, CassopsError) else more)]) from error
-
-    def beside(self, values: Mapping[str, Any], faults: Sequence[str]) -> list[str]:
-        """What else stands against the desired datacenter, as far as it can be told beside faults of its values."""
-        offered = self.offered()
-        rest = self.past_its_faults(values, faults)
-        found = attempt(lambda: objects(self.kube, rest.cluster, rest.name, ALL_KINDS, self.contents)) if rest else None
-        if rest is None or not isinstance(found, Objects):
-            return preflight.errors(values, offered, self.prefix) + preflight.missing_rights(self.kube)
-        sets = found.all("StatefulSet")
-        living = [rack.name for rack in rest.racks if rest.rack_name(rack) in sets]
-        return [
-            *preflight.errors(values, offered, self.prefix, living),
-            *preflight.capacity_errors(rest, offered.workers, self.prefix, bool(sets)),
-            *preflight.missing_rights(self.kube),
-            *self.unlike_living(rest, found),
-        ]
-
-    def past_its_faults(self, values: Mapping[str, Any], faults: Sequence[str]) -> spec.Datacenter | None:
-        """The desired datacenter without the faulty values that neither the living one nor workers are asked about.
-
-        None where others are faulty too.
-        """
-        faulty = {re.split(r"[:.\[]", fault.removeprefix(self.prefix), maxsplit=1)[0] for fault in faults}
-        kept = {key: value for key, value in values.items() if key not in faulty & BY_ITSELF}
-        given = preflight.structure(values.get("config"))
-        if "config" in faulty and isinstance(given, Mapping) and "num_tokens" in given:
-            # It is compared with that of the living one.
-            kept["config"] = {"num_tokens": given["num_tokens"]}
-        rest = attempt(lambda: spec.parse(kept, self.prefix))
-        return None if isinstance(rest, CassopsError) else rest
-
-    def unlike_living(self, desired: spec.Datacenter, found: Objects) -> list[str]:
-        """Why what lives cannot become the desired datacenter."""
-        ledger = ledger_of(found, desired.cluster, desired.name)
-        living = living_datacenter(found, ledger, desired)
-        if living is None or ledger is None:
-            return []
-        refused = spec.refusals(living, desired, self.prefix)
-        return spec.unserved_refusals(refused, desired.name) if ledger.phase == PHASE_NEW else refused
-
-    def offered(self) -> preflight.Facts:
-        """What the Kubernetes cluster offers; a namespace that this run will make counts as there."""
-        offered = preflight.facts(self.kube)
-        if offered.namespace_exists is False and self.params.get("create_namespace"):
-            self.namespace_missing = True
-            offered = replace(offered, namespace_exists=True)
-        return offered
-
-    def past_its_tokens(self, values: Mapping[str, Any]) -> spec.Datacenter | None:
-        """The desired datacenter where only its tokens are wrong, and it runs: they were for its first start.
-
-        Scaling has changed its nodes since.
-        """
-        desired = attempt(lambda: spec.parse({**values, "tokens": {}}, self.prefix))
-        if isinstance(desired, CassopsError) or not living_peer(self.kube, desired.cluster, desired.name):
-            return None
-        return desired
+    # What is refused. Nothing is touched before all of it holds.
 
     def look(self) -> Objects:
         """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
@@ -298,7 +200,7 @@ class Deployment:
             reasons.append(ledger_gone(self.desired.cluster, self.desired.name))
         living = living_datacenter(found, ledger, self.desired)
         if living is not None:
-            reasons += self.unlike_living(self.desired, found)
+            reasons += unlike_living(self.desired, found, self.prefix)
         if living is not None and ledger is not None and ledger.phase == PHASE_RUNNING:
             reasons += at_once(found, ledger, self.desired, self.prefix)
             reasons += self.between_revisions(found, ledger)
@@ -405,16 +307,16 @@ class Deployment:
 
     def unfit(self, found: Objects) -> list[str]:
         """Why this Kubernetes cluster cannot take the datacenter, or these credentials cannot deploy it."""
-        offered = self.offered()
-        self.ctx.warnings.extend(offered.unread)
+        facts, self.namespace_missing = offered(self.kube, self.params)
+        self.ctx.warnings.extend(facts.unread)
         values = {key: self.params.get(key) for key in ("racks", "storage", "workers_on_demand")}
         racks = [r.name for r in self.desired.racks if found.get("StatefulSet", self.desired.rack_name(r))]
-        self.ctx.warnings.extend(preflight.advice(values, offered, self.prefix, racks))
-        reasons = preflight.errors(values, offered, self.prefix, racks)
+        self.ctx.warnings.extend(preflight.advice(values, facts, self.prefix, racks))
+        reasons = preflight.errors(values, facts, self.prefix, racks)
         living = bool(found.all("StatefulSet"))
-        reasons += preflight.capacity_errors(self.desired, offered.workers, self.prefix, living)
+        reasons += preflight.capacity_errors(self.desired, facts.workers, self.prefix, living)
         missing = preflight.missing_rights(self.kube)
-        if missing or self.namespace_missing or offered.namespace_exists is False:
+        if missing or self.namespace_missing or facts.namespace_exists is False:
             return reasons + missing
         scheduled = self.desired.scheduled.items()
         return reasons + [reason for work, plan in scheduled for reason in self.unfit_schedule(work, plan, found)]
@@ -1095,12 +997,6 @@ def too_many_tokens(desired: spec.Datacenter, prefix: str) -> list[str]:
     ]
 
 
-def living_peer(kube: Kube, cluster: str, datacenter: str) -> Peer | None:
-    """Another datacenter of the cluster as it is now, None while it does not run."""
-    ledger = ledger_of(objects(kube, cluster, datacenter, kinds=("ConfigMap",)), cluster, datacenter)
-    return Peer(kube, ledger) if ledger is not None and ledger.phase == PHASE_RUNNING else None
-
-
 def addresses_of(found: Objects) -> dict[str, str]:
     return {name: service["spec"]["clusterIP"] for name, service in found.all("Service").items()}
 
@@ -1143,22 +1039,6 @@ def is_changing(stateful_set: Mapping[str, Any]) -> bool:
     """Not every pod runs the newest revision, or not every one of them is ready."""
     status = stateful_set.get("status", {})
     return bool(status.get("currentRevision") != status.get("updateRevision"))
-
-
-def peer_secret(peer: Peer, desired: spec.Datacenter) -> Mapping[str, Any] | None:
-    return peer.kube.get("Secret", desired.superuser_secret)
-
-
-def serving_node(peer: Peer) -> str:
-    """A ready node of a living datacenter.
-
-    :raises CassopsError: none is ready.
-    """
-    found = objects(peer.kube, peer.ledger.cluster, peer.ledger.datacenter, kinds=("Pod", "StatefulSet"))
-    for name, pod in sorted(found.all("Pod").items()):
-        if any(item["type"] == "Ready" and item["status"] == "True" for item in pod["status"].get("conditions", ())):
-            return name
-    raise CassopsError(f"no node of datacenter {peer.ledger.datacenter} is ready; heal it before another one joins")
 
 
 def cluster_labels(desired: spec.Datacenter) -> dict[str, str]:
