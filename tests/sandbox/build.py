@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -180,14 +179,16 @@ def _make(layout: Layout, programs: Mapping[str, str], module: Path, folder: Pat
 def _logs_of_each_worker(go: str, module: Path, folder: Path) -> list[str]:
     """Words of `go build` with which an older kubelet keeps its logs in its worker's folder."""
     answer = run([go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes"], cwd=module)
-    source = Path(answer.stdout.strip()) / _LOGS_SOURCE
-    changed, overlay = folder / source.name, folder / "overlay.json"
+    copy = folder / "kubernetes"
+    shutil.copytree(answer.stdout.strip(), copy, copy_function=shutil.copyfile)
+    source, pins = copy / _LOGS_SOURCE, folder / "go.mod"
     text = source.read_text(encoding="utf-8")
     if _LOGS_FOLDER[0] not in text:
         raise SandboxError(f"{source} has no line {_LOGS_FOLDER[0]}")
-    changed.write_text(text.replace(*_LOGS_FOLDER), encoding="utf-8")
-    overlay.write_text(json.dumps({"Replace": {str(source): str(changed)}}), encoding="utf-8")
-    return [f"-overlay={overlay}"]
+    source.write_text(text.replace(*_LOGS_FOLDER), encoding="utf-8")
+    pins.write_text((module / "go.mod").read_text(encoding="utf-8") + f"\nreplace k8s.io/kubernetes => {copy}\n")
+    shutil.copyfile(module / "go.sum", folder / "go.sum")
+    return [f"-modfile={pins}"]
 
 
 def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, kubernetes: str, say: Say) -> None:
@@ -207,7 +208,8 @@ def _go_build(go: str, programs: Mapping[str, str], module: Path, folder: Path, 
     hint = "; 7 min on 2 cores the first time" if "kubelet" in programs else ""
     say(f"go: compiling {', '.join(programs)}: at most {total} packages{hint}")
     partial = folder.with_suffix(".part")
-    partial.mkdir(exist_ok=True)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
     own = [] if kubernetes == versions.KUBERNETES else _logs_of_each_worker(go, module, partial)
     began = time.monotonic()
     # -v prints the name of each package as it is compiled.

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import gates, spec, upgrade
-from ..ledger import Ledger, rack_of
+from ..ledger import PHASE_NEW, Ledger, rack_of
 from ..manifests import config_map
-from ..observe import LABEL_RACK, ZONE, Objects, by_pod
+from ..observe import LABEL_RACK, ZONE, Objects, by_pod, ledger_of
 from . import rollout_plan
 
 
@@ -47,6 +47,16 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
         address=address_of(sets),
         storage_mode=ran.storage_mode,
     )
+
+
+def unlike_living(desired: spec.Datacenter, found: Objects, prefix: str) -> list[str]:
+    """Why what lives cannot become the desired datacenter."""
+    ledger = ledger_of(found, desired.cluster, desired.name)
+    living = living_datacenter(found, ledger, desired)
+    if living is None or ledger is None:
+        return []
+    refused = spec.refusals(living, desired, prefix)
+    return spec.unserved_refusals(refused, desired.name) if ledger.phase == PHASE_NEW else refused
 
 
 def at_once(found: Objects, ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:

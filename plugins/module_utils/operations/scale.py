@@ -20,7 +20,7 @@ from ..options import DATACENTER
 from ..renewal import Wanted, copy_name
 from . import changes, preflight, unfinished
 from .cluster import CLUSTER, Cluster
-from .datacenter import DESIRED
+from .desired import DESIRED
 from .living import living_datacenter
 from .members import Members
 from .renewing import OPTIONS as RENEWAL

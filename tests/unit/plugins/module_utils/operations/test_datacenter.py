@@ -30,11 +30,13 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Loc
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
+    deploy_refusals,
     patience,
     removing,
     superuser,
 )
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.datacenter import own_seeds
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.changes import with_hash
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import own_seeds
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.waiting import WaitedTooLong
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"
@@ -303,7 +305,7 @@ def test_a_ledger_that_kubernetes_cannot_store_is_refused_before_anything_is_mad
     racks = [{"name": f"r{number}", "nodes": 100} for number in (1, 2, 3)]
     (reason,) = [text for text in refused(world, racks=racks, config={"num_tokens": 256}) if "num_tokens" in text]
     assert "makes 76800 tokens for 300 nodes" in reason
-    nodes = [f"shop-production-europe-dc1-rack-a-{number}" for number in range(datacenter.MAX_TOKENS // 150)]
+    nodes = [f"shop-production-europe-dc1-rack-a-{number}" for number in range(deploy_refusals.MAX_TOKENS // 150)]
     most = Ledger(
         id="01234567-89ab-cdef-0123-456789abcdef",
         cluster="shop",
@@ -836,7 +838,7 @@ def of_before(world: World) -> None:
     """The ledger as it was written before it knew the version."""
     before = replace(world.kube.ledger(), version="", storage_mode=None)
     world.kube.objects.pop(("ConfigMap", "shop-dc1-ledger"))
-    world.kube.apply(datacenter.changes.with_hash(manifests.ledger_config_map(before)))
+    world.kube.apply(with_hash(manifests.ledger_config_map(before)))
 
 
 def test_a_ledger_of_before_learns_the_version(deployed: World) -> None:
@@ -1370,7 +1372,7 @@ def test_names_that_only_another_kubernetes_knows_are_no_seeds(two: World) -> No
         two.kube.objects.pop(("StatefulSet", node))
     known = two.kube.ledger()
     named = replace(known, seeds=(f"{FIRST}.shop-dc1-nodes.ns.svc",))
-    two.kube.apply(datacenter.changes.with_hash(manifests.ledger_config_map(named)))
+    two.kube.apply(with_hash(manifests.ledger_config_map(named)))
     two.others["far"].server.host = "https://far.example"
     with pytest.raises(
         SpecError, match=r"dc1 is in another Kubernetes cluster .*shop-dc1-nodes.ns.svc.*address: service"
@@ -1476,7 +1478,7 @@ def test_check_mode_tells_that_seeds_of_a_peer_are_learned(two: World) -> None:
     two.run(**SECOND_DC)
     known = two.kube.ledger()
     forgotten = manifests.ledger_config_map(replace(known, seeds=tuple(own_seeds(known))))
-    two.kube.apply(datacenter.changes.with_hash(forgotten))
+    two.kube.apply(with_hash(forgotten))
     peers = [{"datacenter": "dc2", "namespace": "far"}]
     told = two.run(check=True, peers=peers)["changes"]
     assert told == ["update ConfigMap shop-dc1-ledger (data.seeds)"]
