@@ -137,6 +137,12 @@ returned:
   type: list
   elements: str
   sample: []
+removed:
+  description: Configuration that no node uses any more, now that no batch is left.
+  returned: not in check mode
+  type: list
+  elements: str
+  sample: [delete ConfigMap shop-dc1-config-06f035a58e, which no pod uses]
 seconds:
   description: How long it took.
   returned: not in check mode

@@ -23,7 +23,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from .. import configuration, internode_encryption, learning, spec, upgrade
+from .. import internode_encryption, learning, spec, upgrade
 from ..context import Context
 from ..kube import Kube
 from ..kubeapi import Conflict, Invalid, NotFound
@@ -33,7 +33,7 @@ from ..manifests import ledger_config_map
 from ..observe import LABEL_CLUSTER, Objects, revisions
 from ..options import DATACENTER, KUBERNETES
 from ..view import View
-from . import changes, removing, rollout_plan, superuser
+from . import changes, removing, rollout_plan, superuser, unused
 from .cluster import PEER, lock_name
 from .deploy_plan import DeployPlan, is_unsettled, partition
 from .deploy_proof import Proof
@@ -189,7 +189,8 @@ class Deployment:
                 if node.pending_restart and node.uid:
                     self.kube.delete("Pod", node.pod, uid=node.uid)
                     self.deploy.note(f"restart {node.pod}, which never served, with the corrected configuration")
-        self.remove_unused_configuration(found)
+        for done in unused.remove(self.kube, self.desired.cluster, self.desired.name, found):
+            self.deploy.note(done)
         for name, item in self.plan.unwanted_schedules(found).items():
             self.kube.delete("CronJob", name, uid=item["metadata"]["uid"], propagation="Background")
             self.deploy.note(f"delete CronJob {name}")
@@ -200,25 +201,6 @@ class Deployment:
             for name, item in self.deploy.look().all("StatefulSet").items()
             if item.get("status", {}).get("observedGeneration", 0) < item["metadata"]["generation"]
         ]
-
-    def remove_unused_configuration(self, found: Objects) -> None:
-        """Configuration that no pod and no revision a pod may come back at refers to."""
-        stored = {name: item for name, item in found.all("ConfigMap").items() if configuration.is_one(item)}
-        if len(stored) < 2:
-            return
-        made = revisions(self.kube, self.desired.cluster, self.desired.name)
-        wanted = {
-            item.get("status", {}).get(key)
-            for item in found.all("StatefulSet").values()
-            for key in ("currentRevision", "updateRevision")
-        }
-        users: list[Any] = [*found.all("Pod").values(), *found.all("StatefulSet").values()]
-        users += [item for item in made if item["metadata"]["name"] in wanted]
-        in_use = str(users)
-        for name, item in stored.items():
-            if name not in in_use:
-                self.kube.delete("ConfigMap", name, uid=item["metadata"]["uid"])
-                self.deploy.note(f"delete ConfigMap {name}, which no pod uses")
 
     def introduce(self, ledger: Ledger) -> None:
         """The other datacenters keep this one's seeds too, so that their nodes find it whichever starts first."""

@@ -20,7 +20,7 @@ from .. import gates, rollout, upgrade
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..observe import Objects, attempt
-from . import rollout_plan, unreadable, way_back
+from . import rollout_plan, unreadable, unused, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
 from .rollout_plan import FORCED_SINCE, FORCED_UNTIL, MOMENT, done_since, forced_since
@@ -63,6 +63,7 @@ class Rollout:
         self.finished = 0
         self.left = 0
         self.returned: list[str] = []
+        self.removed: list[str] = []
         # What must not be done until all members are alike again.
         self.meanwhile: list[str] = []
 
@@ -112,7 +113,9 @@ class Rollout:
         self.restarts.settle()
         if not self.params["rollback"]:
             way_back.forget(self.cluster, sight.found)
-        self.note(self.cluster.look().found)
+        found = self.cluster.look().found
+        self.note(found)
+        self.tidy(found)
         return self.ended(sight, was_more)
 
     def ended(self, sight: Sight, was_more: bool) -> dict[str, Any]:
@@ -146,6 +149,12 @@ class Rollout:
         """Into the ledger, what the nodes run or begin to run: it tells where no pod and no StatefulSet is left."""
         ledger = self.cluster.ledger(found)
         self.cluster.write_ledger(ledger, rollout_plan.noted(ledger, found, coming=True))
+
+    def tidy(self, found: Objects) -> None:
+        """Take away the configuration that nobody uses any more: the next deploy has nothing to do then."""
+        for done in unused.remove(self.cluster.kube, self.cluster.name, self.cluster.own.datacenter, found):
+            self.removed.append(done)
+            self.ctx.progress(done, important=True)
 
     # What may not be restarted just so
 
@@ -240,10 +249,11 @@ class Rollout:
         """What was done; nothing is looked at."""
         done = self.restarts.done
         return {
-            "changed": bool(done or self.returned),
+            "changed": bool(done or self.returned or self.removed),
             "restarted": [pod for each in done for pod in each.nodes],
             "batches": [each.facts() for each in done],
             "returned": self.returned,
+            "removed": self.removed,
             "seconds": round(time.monotonic() - self.began, 1),
         }
 
