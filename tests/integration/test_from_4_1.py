@@ -1,7 +1,7 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Three nodes of 4.1, in the order of this file: a first deploy that dies, a wrong image, and the upgrade to 5.0.
+"""Three nodes of 4.1, in the order of this file: a first deploy that dies, an option that crashes, the upgrade to 5.0.
 
 On Java 11, and without the settings and tables that only 5.0 has. `make soak` has each in depth.
 """
@@ -16,7 +16,17 @@ from integration.harness.datacenter import Datacenter, identities
 from integration.harness.good import assert_good
 from integration.harness.killed import Moment, wait_for_words
 from integration.harness.namespace import Namespaces
-from integration.harness.rollouts import canary_of, no_request_fails, restarted, stops_at_the_canary, upgrade, versions
+from integration.harness.rollouts import (
+    CRASHES,
+    canary_of,
+    crashing,
+    no_request_fails,
+    restart,
+    restarted,
+    stops_at_the_canary,
+    upgrade,
+    versions,
+)
 from integration.harness.settings import rng
 from integration.harness.workload import Workload
 
@@ -57,12 +67,11 @@ def test_the_second_of_two_runs_is_refused_and_takes_over_when_the_first_is_kill
     assert [node["version"] for node in told["nodes"]] == [OLD] * 3
 
 
-def test_an_image_that_nobody_has_stops_at_the_canary(old: Datacenter, client: Workload) -> None:
+def test_an_option_that_crashes_stops_at_the_canary(old: Datacenter, client: Workload) -> None:
     """Its correction ends well, without a node of the others touched."""
-    bad = old.changed(cassandra_image="registry.invalid/cassandra:4.1.10")
-    with stops_at_the_canary(bad, old, client, "cannot start: "):
+    with stops_at_the_canary(crashing(old), old, client, *CRASHES):
         old.deploy()
-        assert restarted(upgrade(old), old) == [canary_of(old)]
+        assert restarted(restart(old), old) == [canary_of(old)]
 
 
 def test_it_is_upgraded_to_5_0(old: Datacenter, client: Workload) -> None:

@@ -20,7 +20,9 @@ from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Run
 from integration.harness.rollouts import (
+    CRASHES,
     QUICK,
+    crashing,
     no_request_fails,
     partitions,
     restart,
@@ -38,7 +40,6 @@ from sandbox import Sandbox
 pytestmark = pytest.mark.soak
 
 SIX = {"r1": 2, "r2": 2, "r3": 2}
-BAD = "-XX:+ThisIsNoOption"
 KILLS = 10
 
 
@@ -92,9 +93,7 @@ def test_a_second_restart_does_nothing(six: Datacenter, client: Workload) -> Non
 def test_an_option_that_crashes_stops_at_the_canary_and_its_correction_ends_well(
     six: Datacenter, client: Workload
 ) -> None:
-    wanted = six.inventory_variables().get("cassandra_jvm_options", ())
-    bad = six.changed(cassandra_jvm_options=[*wanted, BAD])
-    with stops_at_the_canary(bad, six, client, "crashed 3 times", "Unrecognized VM option"):
+    with stops_at_the_canary(crashing(six), six, client, *CRASHES):
         # Whoever fixes it tells so first; that must work although a node is down.
         output = six.deploy().output
         assert f"{six.nodes[1]} is not well" in " ".join(output.split())

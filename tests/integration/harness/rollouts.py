@@ -19,6 +19,7 @@ from .watcher import Watcher
 from .workload import Workload, connect
 
 QUICK: Mapping[str, Any] = {"rollout_soak": 5}
+BAD = "-XX:+ThisIsNoOption"
 REVISION = "controller-revision-hash"
 
 
@@ -138,6 +139,16 @@ def stops_at_the_canary(bad: Datacenter, good: Datacenter, client: Workload, *ca
     assert set(watcher.made) == {canary}
     assert revisions(good) == before
     assert partitions(good) == dict(good.racks)
+
+
+def crashing(datacenter: Datacenter) -> Datacenter:
+    """The same with an option that Java does not know."""
+    wanted = datacenter.inventory_variables().get("cassandra_jvm_options", ())
+    return datacenter.changed(cassandra_jvm_options=[*wanted, BAD])
+
+
+CRASHES = ("crashed 3 times", "Unrecognized VM option")
+"""What is said of it."""
 
 
 def canary_of(datacenter: Datacenter) -> str:
