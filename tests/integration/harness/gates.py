@@ -44,9 +44,9 @@ def others_see_a_node_down(three: Datacenter) -> None:
 
 
 GATES: Mapping[str, Callable[[Datacenter], None]] = {
-    "schemas disagree": schemas_disagree,
-    "a repair runs": a_repair_runs,
-    "others see a node down": others_see_a_node_down,
+    "schemas that disagree block": schemas_disagree,
+    "a repair that runs blocks": a_repair_runs,
+    "a node that others see down blocks": others_see_a_node_down,
 }
 
 
