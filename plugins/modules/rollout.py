@@ -139,7 +139,7 @@ returned:
   sample: []
 removed:
   description: Configuration that no node uses any more, now that no batch is left.
-  returned: not in check mode
+  returned: not in check mode, or where there is no batch
   type: list
   elements: str
   sample: [delete ConfigMap shop-dc1-config-06f035a58e, which no pod uses]

@@ -58,7 +58,10 @@ def programs_folder(layout: Layout, kubernetes: str = versions.KUBERNETES) -> Pa
     names = sorted({**versions.GO_PROGRAMS, **versions.GO_PROVISIONER, **versions.GO_RESTIC})
     key = digest(*(file.read_bytes() for file in sources), " ".join([*names, *flags(versions.KUBERNETES)]).encode())
     folder = layout.cache / "programs" / key
-    return folder if kubernetes == versions.KUBERNETES else folder / f"kubernetes-{kubernetes}"
+    if kubernetes == versions.KUBERNETES:
+        return folder
+    pins = [(_GO / "oldest" / name).read_bytes() for name in ("go.mod", "go.sum")]
+    return folder / f"kubernetes-{kubernetes}-{digest(*pins, _LOGS_FOLDER[1].encode())}"
 
 
 def everything(

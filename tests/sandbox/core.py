@@ -162,7 +162,8 @@ class Sandbox:
 
         workers: how many a new sandbox gets (one that exists keeps those it has, and gets more if it has fewer).
         fresh: remove what is there first.
-        oldest: of the oldest Kubernetes that the collection works with; one that exists stays what it is.
+        oldest: of the oldest Kubernetes that the collection works with. A sandbox that exists stays what it is, and is
+            in the way of one of another version.
         only_images: load (and build) only these images; default: all.
         """
         check_host()
@@ -172,8 +173,10 @@ class Sandbox:
             began = time.monotonic()
             if fresh:
                 self._down()
-            self._choose(oldest)
-            build.everything(self.layout, self._say, kubernetes=self.layout.kubernetes, only_images=only_images)
+            kubernetes = self._kubernetes(oldest)
+            build.everything(self.layout, self._say, kubernetes=kubernetes, only_images=only_images)
+            if not self.workers():
+                self.layout.note_kubernetes(kubernetes)
             if not fresh and len(self.workers()) >= workers and self.is_up():
                 self._load(self.workers(), only_images)
                 self._say(f"the sandbox is up already ({time.monotonic() - began:.1f} s)")
@@ -340,14 +343,14 @@ class Sandbox:
         if not self.layout.kubeconfig.exists():
             raise SandboxError("the sandbox is not up; `sandbox up` starts it")
 
-    def _choose(self, oldest: bool) -> None:
-        """The version of a new sandbox."""
-        if not oldest or self.layout.kubernetes == versions.OLDEST_KUBERNETES:
-            return
-        if self.workers():
-            raise SandboxError(f"a sandbox of Kubernetes {self.layout.kubernetes} is here; `sandbox down` first")
-        self.layout.state.mkdir(parents=True, exist_ok=True)
-        self.layout.kubernetes_file.write_text(versions.OLDEST_KUBERNETES, encoding="ascii")
+    def _kubernetes(self, oldest: bool) -> str:
+        """The version of the sandbox that is here, or of a new one."""
+        there = self.layout.kubernetes
+        if not self.workers():
+            return versions.OLDEST_KUBERNETES if oldest else versions.KUBERNETES
+        if oldest and there != versions.OLDEST_KUBERNETES:
+            raise SandboxError(f"a sandbox of Kubernetes {there} is here; `sandbox down` first")
+        return there
 
     def _worker(self, name: str, zone: str) -> Worker:
         return Worker(name, zone, self.layout, self.programs)

@@ -63,15 +63,15 @@ class Layout:
         return self.state / "audit" / "audit.log"
 
     @property
-    def kubernetes_file(self) -> Path:
-        """The version that the state is of."""
-        return self.state / "kubernetes"
-
-    @property
     def kubernetes(self) -> str:
-        """The same; the usual one where none is noted."""
-        noted = self.kubernetes_file
+        """The version that the state is of; the usual one where none is noted."""
+        noted = self.state / "kubernetes"
         return noted.read_text(encoding="ascii") if noted.exists() else KUBERNETES
+
+    def note_kubernetes(self, version: str) -> None:
+        """For the state that is made now."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        (self.state / "kubernetes").write_text(version, encoding="ascii")
 
     @property
     def s3_keys(self) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 KUBERNETES = "1.34.4"
-# The last of the oldest line that the collection works with: built and run by `up --oldest`, for `make soak`.
+# The last of the oldest line that the collection works with: built and run by `up --oldest`, and by no other.
 OLDEST_KUBERNETES = "1.28.15"
 
 

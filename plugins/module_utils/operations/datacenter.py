@@ -189,7 +189,7 @@ class Deployment:
                 if node.pending_restart and node.uid:
                     self.kube.delete("Pod", node.pod, uid=node.uid)
                     self.deploy.note(f"restart {node.pod}, which never served, with the corrected configuration")
-        for done in unused.remove(self.kube, self.desired.cluster, self.desired.name, found):
+        for done in unused.remove(self.kube, self.desired.cluster, self.desired.name, found, self.deploy.check):
             self.deploy.note(done)
         for name, item in self.plan.unwanted_schedules(found).items():
             self.kube.delete("CronJob", name, uid=item["metadata"]["uid"], propagation="Background")
@@ -291,8 +291,11 @@ class Deployment:
                 self.deploy.note(f"tell datacenter {peer.ledger.datacenter} the seeds of {ledger.datacenter}")
         would = [] if self.deploy.namespace_missing else [self.rehearse(change) for change in planned]
         registered = [registrable(item) for item in would if item["kind"] in ("StatefulSet", "ConfigMap")]
-        result = self.result(self.deploy.snapshot(found), pending=self.predicted_restarts(registered, found))
-        return {**result, "registered": registered}
+        coming = self.coming(registered, found)
+        for done in unused.predicted(self.kube, self.desired.cluster, self.desired.name, coming):
+            self.deploy.note(done)
+        pending = [node.pod for node in self.deploy.nodes(coming) if node.uid and node.pending_restart]
+        return {**self.result(self.deploy.snapshot(found), pending), "registered": registered}
 
     def predicted_ledger(self, found: Objects) -> Ledger:
         """The ledger as a run would leave it, but for what only the nodes can tell."""
@@ -305,11 +308,10 @@ class Deployment:
             return self.apply_service(change, dry_run=True)
         return self.kube.apply(change.desired, dry_run=True)
 
-    def predicted_restarts(self, would: Sequence[Mapping[str, Any]], found: Objects) -> list[str]:
-        """Nodes whose pod template would be another than theirs."""
+    def coming(self, would: Sequence[Mapping[str, Any]], found: Objects) -> Objects:
+        """What there is once this is applied."""
         made = revisions(self.kube, self.desired.cluster, self.desired.name) if would else []
-        nodes = self.deploy.nodes(changes.foreseen(found, would, made))
-        return [node.pod for node in nodes if node.uid and node.pending_restart]
+        return changes.foreseen(found, would, made)
 
 
 def registrable(item: Mapping[str, Any]) -> dict[str, Any]:

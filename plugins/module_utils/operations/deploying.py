@@ -90,10 +90,14 @@ class Deploy:
 
     # What is there
 
-    def look(self) -> Objects:
-        """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
+    def check(self) -> None:
+        """Raise where one of the locks is lost."""
         for lock in self.locks:
             lock.check()
+
+    def look(self) -> Objects:
+        """The objects as they are; every step begins with a look, and ends the run if the lock was lost meanwhile."""
+        self.check()
         return objects(self.kube, self.desired.cluster, self.desired.name, ALL_KINDS, self.contents)
 
     def again(self, found: Objects) -> Objects:
@@ -102,8 +106,7 @@ class Deploy:
 
     def glance(self, found: Objects) -> Objects:
         """L(look) in the middle of a wait: what moves by itself is as it is now, the rest as it was found."""
-        for lock in self.locks:
-            lock.check()
+        self.check()
         moving = objects(self.kube, self.desired.cluster, self.desired.name, MOVING, self.contents)
         return Objects({**found.by_kind, **moving.by_kind})
 

@@ -152,7 +152,9 @@ class Rollout:
 
     def tidy(self, found: Objects) -> None:
         """Take away the configuration that nobody uses any more: the next deploy has nothing to do then."""
-        for done in unused.remove(self.cluster.kube, self.cluster.name, self.cluster.own.datacenter, found):
+        for done in unused.remove(
+            self.cluster.kube, self.cluster.name, self.cluster.own.datacenter, found, self.cluster.check
+        ):
             self.removed.append(done)
             self.ctx.progress(done, important=True)
 
@@ -277,7 +279,13 @@ class Rollout:
             sight = way_back.predicted(self.cluster, self.settings, sight)
         else:
             self.refuse(sight)
-        return rollout_plan.predicted(self.cluster, sight, self.settings, self.ctx, self.params.get("snapshot") or "")
+        told = rollout_plan.predicted(self.cluster, sight, self.settings, self.ctx, self.params.get("snapshot") or "")
+        if told["batches"]:
+            return told
+        removed = unused.predicted(self.cluster.kube, self.cluster.name, self.cluster.own.datacenter, sight.found)
+        for each in removed:
+            self.ctx.display(each)
+        return {**told, "removed": removed, "changed": bool(removed)}
 
 
 def about(seconds: float) -> str:

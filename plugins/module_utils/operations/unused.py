@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import configuration
@@ -14,11 +14,24 @@ from ..kube import Kube
 from ..observe import Objects, revisions
 
 
-def remove(kube: Kube, cluster: str, datacenter: str, found: Objects) -> Iterator[str]:
-    """Delete each, and tell what was done, in words."""
+def remove(kube: Kube, cluster: str, datacenter: str, found: Objects, check: Callable[[], None]) -> Iterator[str]:
+    """Delete each, and tell what was done, in words.
+
+    :param check: raises where the lock is lost; asked before each change.
+    """
     for name, item in configurations(kube, cluster, datacenter, found).items():
+        check()
         kube.delete("ConfigMap", name, uid=item["metadata"]["uid"])
-        yield f"delete ConfigMap {name}, which no pod uses"
+        yield words(name)
+
+
+def predicted(kube: Kube, cluster: str, datacenter: str, found: Objects) -> list[str]:
+    """What L(remove) would do, in the same words."""
+    return [words(name) for name in configurations(kube, cluster, datacenter, found)]
+
+
+def words(name: str) -> str:
+    return f"delete ConfigMap {name}, which no pod uses"
 
 
 def configurations(kube: Kube, cluster: str, datacenter: str, found: Objects) -> dict[str, dict[str, Any]]:

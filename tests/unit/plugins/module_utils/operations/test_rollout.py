@@ -28,6 +28,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     rollout,
     rollout_plan,
     unreadable,
+    unused,
     waiting,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.cluster import Cluster, Sight
@@ -155,6 +156,27 @@ def test_what_nodes_may_come_back_with_stays(pending: Rolling) -> None:
     assert pending.deploy(**CHANGED)["changes"] == []
     (removed,) = pending.roll()["removed"]
     assert removed.startswith("delete ConfigMap shop-dc1-config-")
+
+
+def test_what_a_run_left_that_was_killed_at_its_end_is_foreseen_and_taken_away(
+    pending: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(unused, "remove", lambda *_args: iter(()))
+        pending.roll()
+    foreseen = pending.roll(check=True)
+    (removed,) = foreseen["removed"]
+    assert removed in pending.shown
+    assert foreseen["changed"] is True
+    assert pending.roll()["removed"] == [removed]
+    assert (pending.roll(check=True)["changed"], pending.roll()["changed"]) == (False, False)
+
+
+def test_check_mode_of_a_deploy_foresees_configuration_that_nobody_uses_any_more(pending: Rolling) -> None:
+    """The change is taken back before a node had it."""
+    foreseen = pending.deploy(check=True)["changes"]
+    assert [change for change in foreseen if change.startswith("delete ConfigMap shop-dc1-config-")]
+    assert pending.deploy()["changes"] == foreseen
 
 
 def test_rack_by_rack(pending: Rolling) -> None:
