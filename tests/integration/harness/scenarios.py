@@ -133,13 +133,14 @@ def unmarked(living: Living, rng: random.Random) -> int:
 def stale_and_self_replaced(living: Living, rng: random.Random) -> int:
     """One node was away for longer than gc_grace_seconds: its old rows would bring deleted ones back, so it is held.
 
-    Another one's volume is gone, and the inventory allows it to replace itself: it does when all others serve again.
+    Another one's volume is gone, and the inventory allows it to replace itself: it does when all others serve again. It
+    is the first one of its rack, a seed: whether another one finds the ring by itself is luck (decision 0020).
     """
     datacenter = living.datacenter
     lives = datacenter.lives()
     datacenter.deploy(cassandra_self_replace=True)
     assert datacenter.lives() == lives, "to allow it restarts nothing"
-    stale, wiped = nodes_of_a_rack(living, rng)
+    wiped, stale = nodes_of_a_rack(living, rng)
     volume = Volume.of(datacenter, stale)
     with stopped(datacenter, stale, wiped):
         volume.serve_last(11 * DAY)
