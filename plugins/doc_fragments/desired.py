@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # The datacenter as it is wanted; spec.py checks it.
+    # The datacenter as it is wanted; spec_parser checks it.
     DOCUMENTATION = r"""
 options:
   version:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import from_json
+from ansible_collections.cassops.kubernetes.plugins.module_utils.spec_parser.reader import from_json
 
 STRUCTURES = ("list", "dict")
 # What a text or a number is without the class that it was given.

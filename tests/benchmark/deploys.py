@@ -14,7 +14,7 @@ from typing import Any
 import measure
 import scene
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, spec, spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode, new_id
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import build, ledger_config_map
 
@@ -65,7 +65,7 @@ def apply_until_ready(where: scene.Scene) -> float:
 
 
 def desired() -> spec.Datacenter:
-    return spec.parse(scene.SMALL)
+    return spec_parser.parse(scene.SMALL)
 
 
 def set_names() -> list[str]:

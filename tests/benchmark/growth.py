@@ -28,7 +28,7 @@ import scene
 import standin
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import ring, spec, spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, execute
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import What
@@ -140,7 +140,7 @@ def play(
 ) -> Iterator[tuple[Path, Mapping[str, Any], Mapping[str, standin.Observer]]]:
     """A datacenter of so many nodes that looks as if it ran: its inventory, values, and observers."""
     values = wanted(size)
-    desired = spec.parse(values)
+    desired = spec_parser.parse(values)
     kube = where.kube(OURS)
     with (
         standin.serve(observers(desired)) as servers,

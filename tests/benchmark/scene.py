@@ -91,7 +91,7 @@ class Scene:
         return [name for name, claim in claims if claim.get("namespace") == namespace]
 
     def inventory(self, namespace: str, values: dict[str, Any]) -> Path:
-        """One datacenter, with the values of spec.py as variables."""
+        """One datacenter, with the values of spec_parser as variables."""
         variables = {f"cassandra_{key}": value for key, value in values.items() if key != "datacenter"}
         variables |= {
             "ansible_connection": "local",

@@ -24,7 +24,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from .. import activity, archive, backups, gates, nodetool, report, schema_text, spec
+from .. import activity, archive, backups, gates, nodetool, report, schema_text, spec, spec_parser
 from ..activity import ASK_LIMIT
 from ..backups import File, Manifest, NodeEntry, NodeManifest, Record, Schema, Table
 from ..context import Context, Failed
@@ -71,7 +71,7 @@ find . -mindepth 4 -path './*/*/snapshots/{backups.SNAPSHOT}/*' -type f -printf 
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(backup). See its documentation for parameters and results."""
-    plan = spec.parse_backup(params["backup"], params["variable_prefix"])
+    plan = spec_parser.parse_backup(params["backup"], params["variable_prefix"])
     check(params)
     return Run(Cluster(params, ctx), plan, params, ctx).run()
 

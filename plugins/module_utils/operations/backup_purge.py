@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .. import archive, backups, report, spec
+from .. import archive, backups, report, spec, spec_parser
 from ..backups import Keep, Listed, Manifest, Record
 from ..context import Context, Failed
 from ..errors import CassopsError
@@ -49,7 +49,7 @@ NOT_UNLOCKED = (
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(backup_purge). See its documentation for parameters and results."""
     kube = ctx.kube(params)
-    plan = spec.parse_backup(params["backup"], params["variable_prefix"])
+    plan = spec_parser.parse_backup(params["backup"], params["variable_prefix"])
     found = objects(kube, params["cluster"], params["datacenter"], kinds=("Pod", "ConfigMap"))
     store = catalogue.opened(params, kube, found)
     purge = Purge(kube, store, found, plan, params, ctx)

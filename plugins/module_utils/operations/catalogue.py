@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from .. import archive, backups, spec
+from .. import archive, backups, spec_parser
 from ..archive import Upload
 from ..backups import Listed, Manifest, ManifestError, NodeEntry, NodeManifest, Record, Schema, Verification
 from ..errors import CassopsError
@@ -207,7 +207,7 @@ def opened(params: Mapping[str, Any], kube: Kube, found: Objects) -> Catalogue:
 
     :raises CassopsError: there is none, or the options are wrong.
     """
-    plan = spec.parse_backup(params["backup"], params["variable_prefix"])
+    plan = spec_parser.parse_backup(params["backup"], params["variable_prefix"])
     pods = pods_with_restic(found)
     if not pods:
         raise CassopsError(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from .. import spec
+from .. import spec, spec_parser
 from ..errors import CassopsError, SpecError
 from ..kube import Kube
 from ..observe import ALL_KINDS, Objects, attempt, objects
@@ -21,11 +21,11 @@ from . import preflight
 from .living import unlike_living
 from .peers import living_peer
 
-# Options that describe the desired datacenter; spec.py checks them, all at once.
+# Options that describe the desired datacenter; spec_parser checks them, all at once.
 DESIRED: Mapping[str, Any] = {
     "version": {"type": "str"},
     "image": {"type": "str"},
-    # Values in lists and mappings stay raw: spec.py tells every error with its path, and texts from surveys are fine.
+    # Values in lists and mappings stay raw: spec_parser tells all errors with their paths, and takes texts of surveys.
     "racks": {"type": "raw"},
     "storage": {"type": "raw"},
     "resources": {"type": "raw"},
@@ -51,7 +51,7 @@ def checked(kube: Kube, params: Mapping[str, Any]) -> spec.Datacenter:
     values = {key: params[key] for key in keys if params.get(key) is not None}
     prefix: str = params.get("variable_prefix") or ""
     try:
-        return spec.parse(values, prefix)
+        return spec_parser.parse(values, prefix)
     except SpecError as error:
         if (desired := past_its_tokens(kube, values, prefix)) is not None:
             return desired
@@ -89,7 +89,7 @@ def past_its_faults(values: Mapping[str, Any], faults: Sequence[str], prefix: st
     if "config" in faulty and isinstance(given, Mapping) and "num_tokens" in given:
         # It is compared with that of the living one.
         kept["config"] = {"num_tokens": given["num_tokens"]}
-    rest = attempt(lambda: spec.parse(kept, prefix))
+    rest = attempt(lambda: spec_parser.parse(kept, prefix))
     return None if isinstance(rest, CassopsError) else rest
 
 
@@ -98,7 +98,7 @@ def past_its_tokens(kube: Kube, values: Mapping[str, Any], prefix: str) -> spec.
 
     Scaling has changed its nodes since.
     """
-    desired = attempt(lambda: spec.parse({**values, "tokens": {}}, prefix))
+    desired = attempt(lambda: spec_parser.parse({**values, "tokens": {}}, prefix))
     if isinstance(desired, CassopsError) or not living_peer(kube, desired.cluster, desired.name):
         return None
     return desired

@@ -13,10 +13,11 @@ from .. import gates, spec, upgrade
 from ..ledger import PHASE_NEW, Ledger, rack_of
 from ..manifests import config_map
 from ..observe import LABEL_RACK, ZONE, Objects, by_pod, ledger_of
+from ..spec_refusals import Living, refusals, unserved_refusals
 from . import rollout_plan
 
 
-def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datacenter) -> spec.Living | None:
+def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datacenter) -> Living | None:
     """What the datacenter is, by its ledger and its objects; None while no node was ever made.
 
     The ledger knows the nodes also when their StatefulSets are gone (a destroyed datacenter whose volumes were kept, or
@@ -37,7 +38,7 @@ def living_datacenter(found: Objects, ledger: Ledger | None, desired: spec.Datac
             wanted = [{**claim, "storageClassName": None} for claim in wanted]
     # What nodes run counts, not what waits for a restart: that can still be taken back.
     ran = rollout_plan.noted(ledger, found)
-    return spec.Living(
+    return Living(
         cluster=ledger.cluster,
         racks={rack: (zones.get(rack), racks.count(rack)) for rack in racks},
         storage_size=wanted[0]["resources"]["requests"]["storage"],
@@ -55,14 +56,14 @@ def unlike_living(desired: spec.Datacenter, found: Objects, prefix: str) -> list
     living = living_datacenter(found, ledger, desired)
     if living is None or ledger is None:
         return []
-    refused = spec.refusals(living, desired, prefix)
-    return spec.unserved_refusals(refused, desired.name) if ledger.phase == PHASE_NEW else refused
+    refused = refusals(living, desired, prefix)
+    return unserved_refusals(refused, desired.name) if ledger.phase == PHASE_NEW else refused
 
 
 def at_once(found: Objects, ledger: Ledger, desired: spec.Datacenter, prefix: str) -> list[str]:
     """Why nodes without a StatefulSet may not be made as desired: all start so at once, and no gate is asked.
 
-    What may not follow at all is said by L(spec.refusals). A ledger of before does not know what they ran.
+    What may not follow at all is said by L(spec_refusals.refusals). A ledger of before does not know what they ran.
     """
     racks = {rack_of(pod, desired.prefix) for pod in ledger.nodes}
     gone = sorted(rack for rack in racks if found.get("StatefulSet", f"{desired.prefix}-{rack}") is None)

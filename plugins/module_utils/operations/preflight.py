@@ -21,7 +21,8 @@ from ..kubeapi import Forbidden, Right
 from ..observe import ZONE, attempt, together
 from ..placement import allocatable, schedulable
 from ..quantity import value
-from ..spec import Rack, from_json
+from ..spec import Rack
+from ..spec_parser.reader import from_json
 
 # What the automation does in its namespace; extensions/kubernetes/rbac.yml grants just this, and L(TO_ROTATE) (a test
 # compares them).
@@ -112,7 +113,7 @@ def missing_rights(kube: Kube) -> list[str]:
 
 
 def errors(values: Mapping[str, Any], offered: Facts, prefix: str, living: Collection[str] = ()) -> list[str]:
-    """Why the values cannot work on this cluster. Values that are wrong in themselves are left to spec.py.
+    """Why the values cannot work on this cluster. Values that are wrong in themselves are left to spec_parser.
 
     :param living: racks that are there already, see L(zone_errors).
     """
@@ -126,7 +127,7 @@ def errors(values: Mapping[str, Any], offered: Facts, prefix: str, living: Colle
 
 
 def structure(given: Any) -> Any:
-    """A value as spec.py reads it, which tells what cannot be read."""
+    """A value as spec_parser reads it, which tells what cannot be read."""
     try:
         return from_json(given)
     except ValueError:

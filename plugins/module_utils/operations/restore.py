@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .. import archive, backups, confirmation, cql, gates, restic, restoring, spec, upgrade
+from .. import archive, backups, confirmation, cql, gates, restic, restoring, spec_parser, upgrade
 from ..archive import Chain, Column, Type
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
@@ -80,14 +80,14 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
 
 def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(restore). See its documentation for parameters and results."""
-    place = spec.parse_backup(params["backup"], "cassandra_" if params["variable_prefix"] else "")
+    place = spec_parser.parse_backup(params["backup"], "cassandra_" if params["variable_prefix"] else "")
     cluster = Cluster(params, ctx)
     missing = secrets_missing(cluster.kube, place)
     if missing:
         raise SpecError(missing)
     checked = {
         "to": as_moment(params.get("to")),
-        "bandwidth": spec.parse_bandwidth("bandwidth", params["bandwidth"], params["variable_prefix"]),
+        "bandwidth": spec_parser.parse_bandwidth("bandwidth", params["bandwidth"], params["variable_prefix"]),
     }
     restore = Restore(cluster, place.repository, {**params, **checked}, ctx)
     if ctx.check_mode:

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .. import scaling, spec
+from .. import scaling, spec, spec_parser
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..manifests import build
 from ..observe import Objects
 from ..options import DATACENTER
 from ..renewal import Wanted, copy_name
+from ..spec_refusals import fixed_refusals
 from . import changes, preflight, unfinished
 from .cluster import CLUSTER, Cluster
 from .desired import DESIRED
@@ -82,7 +83,7 @@ def both(volumes: Mapping[str, Any], nodes: Mapping[str, Any]) -> dict[str, Any]
 def parse(params: Mapping[str, Any]) -> spec.Datacenter:
     """The desired datacenter. :raises SpecError: with every error of the values."""
     values = {key: params[key] for key in (*DATACENTER, *DESIRED) if params.get(key) is not None}
-    return spec.parse(values, params["variable_prefix"])
+    return spec_parser.parse(values, params["variable_prefix"])
 
 
 def with_numbers(desired: spec.Datacenter, params: Mapping[str, Any]) -> spec.Datacenter:
@@ -121,7 +122,7 @@ def refuse(
     volumes.refuse(sight.found)
     ledger = cluster.ledger(sight.found)
     living = living_datacenter(sight.found, ledger, desired)
-    reasons = spec.fixed_refusals(living, desired, prefix, volumes=params["replace_volumes"]) if living else []
+    reasons = fixed_refusals(living, desired, prefix, volumes=params["replace_volumes"]) if living else []
     reasons += unfinished.beside_decommission(sight.found, cluster.name, cluster.own.datacenter, "deploy it anew")
     reasons += unlike(sight.found, resizing.members, desired, prefix)
     reasons += scaling.retire_refusals(params["retire"], resizing.racks(sight), resizing.target, resizing.plan(sight))

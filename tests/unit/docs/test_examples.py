@@ -23,7 +23,7 @@ from unit.docs import examples
 from unit.docs.examples import COLLECTION, ROOT, Example
 
 from ansible_collections.cassops.kubernetes.plugins.inventory import nodes
-from ansible_collections.cassops.kubernetes.plugins.module_utils import spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import rules
 
 OPERATIONS = "ansible_collections.cassops.kubernetes.plugins.module_utils.operations"
@@ -125,7 +125,7 @@ def check_inventory(groups: dict[str, Any]) -> None:
             values = {**group.get("vars", {}), **(own or {})}
             check_variables({name: value for name, value in values.items() if not name.startswith("ansible_")})
             wanted = {name.removeprefix("cassandra_"): value for name, value in values.items()}
-            spec.parse({"datacenter": host, **wanted}, "cassandra_")
+            spec_parser.parse({"datacenter": host, **wanted}, "cassandra_")
 
 
 def check_variables(variables: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def check_variables(variables: dict[str, Any]) -> None:
     known = {f"cassandra_{name}": name for name in ("config", "jvm_options", "pod_template")}
     for name, value in variables.items():
         if name in known:
-            spec.parse({**SMALL, known[name]: value}, "cassandra_")
+            spec_parser.parse({**SMALL, known[name]: value}, "cassandra_")
 
 
 SMALL: dict[str, Any] = {

@@ -15,7 +15,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import internod
 from ansible_collections.cassops.kubernetes.plugins.module_utils.internode_encryption import Encryption, Member
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.config_map import config_map
-from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import parse
+from ansible_collections.cassops.kubernetes.plugins.module_utils.spec_parser import parse
 
 FILES = {"keystore": "/tls/tls-combined.pem", "truststore": "/tls/ca.crt"}
 # The steps of docs/tls.md, from a datacenter that knows no TLS to one that knows nothing else.

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, settings, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, settings, spec, spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import DURATION
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.cassandra_yaml import cassandra_yaml, history
@@ -30,7 +30,7 @@ LEDGER = Ledger(id="1", cluster="shop", datacenter="dc1", born_version="5.0.9")
 
 
 def desired(**changes: Any) -> spec.Datacenter:
-    return spec.parse({**VALUES, **changes})
+    return spec_parser.parse({**VALUES, **changes})
 
 
 def built(datacenter: spec.Datacenter, ledger: Ledger = LEDGER, kind: str = "StatefulSet") -> list[dict[str, Any]]:
@@ -378,7 +378,7 @@ def test_a_schedule_runs_the_playbooks_with_the_datacenters_own_variables() -> N
     assert variables["backup_parallel"] == "all"
     assert ran["resources"]["limits"] == {"memory": "1Gi"}
     unscheduled = {key: value for key, value in SCHEDULED.items() if not key.startswith("schedule")}
-    assert spec.parse_backup(variables["cassandra_backup"]) == spec.parse_backup(unscheduled)
+    assert spec_parser.parse_backup(variables["cassandra_backup"]) == spec_parser.parse_backup(unscheduled)
 
 
 def test_a_schedules_pods_are_none_of_the_datacenters_and_fit_a_restricted_namespace() -> None:

@@ -17,7 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.config_map import config_map
-from ansible_collections.cassops.kubernetes.plugins.module_utils.spec import parse
+from ansible_collections.cassops.kubernetes.plugins.module_utils.spec_parser import parse
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Repair, Stream
 
 FIRST, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r3-0"

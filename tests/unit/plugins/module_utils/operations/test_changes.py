@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import manifests, spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import Objects
@@ -27,7 +27,7 @@ LEDGER = Ledger(id="1", cluster="shop", datacenter="dc1", born_version="5.0.9")
 
 
 def built(ledger: Ledger = LEDGER, **values: Any) -> list[dict[str, Any]]:
-    return manifests.build(spec.parse({**VALUES, **values}), ledger)
+    return manifests.build(spec_parser.parse({**VALUES, **values}), ledger)
 
 
 def living(items: list[changes.Change]) -> Objects:

@@ -15,7 +15,7 @@ import pytest
 from unit.plugins.module_utils.fake_cassandra import LOOPBACK, OFF, OPEN, FakeCassandra
 from unit.plugins.module_utils.fake_kube import FakeKube, Killed
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, manifests, nodetool, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, manifests, nodetool, spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
@@ -1275,7 +1275,7 @@ def test_a_secret_of_somebody_else_stays(world: World) -> None:
 
 def test_another_cluster_in_the_namespace_is_not_touched(world: World) -> None:
     values = {key: value for key, value in WANTED.items() if key in ("version", "racks", "storage")}
-    games = spec.parse({**values, "cluster": "games", "datacenter": "dc7"})
+    games = spec_parser.parse({**values, "cluster": "games", "datacenter": "dc7"})
     ledger = Ledger("1", "games", "dc7")
     for item in [*manifests.build(games, ledger), manifests.ledger_config_map(ledger)]:
         if item["kind"] == "StatefulSet":

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import spec, spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import KINDS, Forbidden, Right, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import preflight
@@ -48,7 +48,7 @@ def desired(**values: Any) -> spec.Datacenter:
     racks = [{"name": f"r{zone}", "zone": zone, "nodes": 1} for zone in ("a", "b", "c")]
     resources = {"requests": {"cpu": "2", "memory": "8Gi"}}
     given = {"cluster": "shop", "datacenter": "dc1", "version": "5.0.9", "racks": racks, "storage": {"size": "1Gi"}}
-    return spec.parse({**given, "resources": resources, **values})
+    return spec_parser.parse({**given, "resources": resources, **values})
 
 
 def capacity(workers: Iterable[dict[str, Any]] | None, **values: Any) -> list[str]:
@@ -165,7 +165,7 @@ def test_no_default_storage_class(default: str | None) -> None:
 
 @pytest.mark.parametrize("storage", ["fast", 7, ["fast"], None])
 def test_values_that_are_wrong_in_themselves_are_no_reason_to_fail(storage: Any) -> None:
-    """spec.py has told them already."""
+    """spec_parser has told them already."""
     assert preflight.errors({"storage": storage, "racks": [7, "r1", None]}, offered(), PREFIX) == []
 
 

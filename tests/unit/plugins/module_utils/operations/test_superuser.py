@@ -13,7 +13,7 @@ import pytest
 from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import LOOPBACK, FakeCassandra, Member, Role
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, spec
+from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, spec, spec_parser
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Conflict
@@ -338,7 +338,7 @@ class Secrets:
 def desired() -> spec.Datacenter:
     racks = [{"name": "r1", "nodes": 1}]
     values = {"cluster": "shop", "datacenter": "dc1", "version": "5.0.9", "racks": racks, "storage": {"size": "1Gi"}}
-    return spec.parse(values)
+    return spec_parser.parse(values)
 
 
 def test_a_secret_is_made_with_a_password_of_32_characters() -> None:
