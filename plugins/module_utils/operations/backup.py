@@ -34,7 +34,7 @@ from ..manifests.archive import LATE
 from ..manifests.backup import commit_log_store
 from ..observe import PARALLEL, WIDE, attempt, logged_in, together
 from ..restic import CONTAINER, DATA, Job, ResticError, list_of
-from ..restoring import limited
+from ..restore_choice import limited
 from ..view import NodeView, View
 from . import catalogue, described, restore_volumes, unfinished
 from .backup_purge import JOB as PURGE

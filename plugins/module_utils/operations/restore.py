@@ -20,7 +20,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .. import archive, backups, confirmation, cql, gates, restic, restoring, spec_parser, upgrade
+from .. import (
+    archive,
+    backups,
+    confirmation,
+    cql,
+    gates,
+    restic,
+    restore_choice,
+    restore_planning,
+    restore_ring,
+    restore_schema,
+    restoring,
+    spec_parser,
+    upgrade,
+)
 from ..archive import Chain, Column, Type
 from ..backups import COMPLETE, NodeManifest, moment
 from ..context import Context, Failed
@@ -232,12 +246,12 @@ class Restore:
         if own == (self.source_cluster, self.source_datacenter):
             ledger = self.cluster.ledger_at(self.cluster.own).id
             self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(every, ledger), *own))
-        listed = [one for one in every if one.state == COMPLETE and restoring.is_of(one.tables, asked)]
+        listed = [one for one in every if one.state == COMPLETE and restore_choice.is_of(one.tables, asked)]
         whole = [one for one in listed if not one.damaged]
         if to:
             # Moments are text that sorts by time. It was taken after it was begun, so few have to be read.
             early = (one for one in reversed(whole) if moment(one.began) <= to)
-            whole = [one for one in early if restoring.follows(to, there.manifest(one.name).taken)][:1]
+            whole = [one for one in early if restore_planning.follows(to, there.manifest(one.name).taken)][:1]
         if to and listed and not whole:
             raise CassopsError(
                 f"no complete backup of datacenter {self.source_datacenter} was taken before {to}; the oldest one was "
@@ -276,11 +290,11 @@ class Restore:
         if wish.to:
             self.warn_of_schema(wish, source, scene)
         try:
-            plan = restoring.plan(wish, source, scene, backups.name_at(now), now, logs)
+            plan = restore_planning.plan(wish, source, scene, backups.name_at(now), now, logs)
         except restoring.Refused as refused:
             raise Failed(str(refused), {"tokens": wanted_tokens(source, scene)}, refused.errors) from refused
-        self.ctx.warnings.extend(restoring.returning(plan, source, scene.schema, now))
-        self.ctx.warnings.extend(restoring.not_made(plan, source, scene.schema))
+        self.ctx.warnings.extend(restore_schema.returning(plan, source, scene.schema, now))
+        self.ctx.warnings.extend(restore_schema.not_made(plan, source, scene.schema))
         return plan
 
     def is_confirmed(self) -> bool:
@@ -484,7 +498,7 @@ class Restore:
         if lost:
             pods = ", ".join(sorted({parcel.pod for parcel in lost}))
             raise CassopsError(f"what was downloaded to {pods} is gone with its volume; run it again, which fetches it")
-        reasons = restoring.moved(plan, source.nodes, targets(view))
+        reasons = restore_ring.moved(plan, source.nodes, targets(view))
         if reasons:
             empty = f" These tables are empty by now: {', '.join(plan.emptied)}." if plan.emptied else ""
             raise CassopsError(
@@ -506,7 +520,7 @@ class Restore:
             # Each node its own first ranges, which together are all; beside other datacenters these are not.
             primary = not self.cluster.peers
             nodes = self.cluster.look().view.nodes
-            for keyspace, tables in restoring.to_repair(plan, source.schema).items():
+            for keyspace, tables in restore_planning.to_repair(plan, source.schema).items():
                 for number, node in enumerate(nodes, 1):
                     words = f"repair keyspace {keyspace} on {node.pod} ({number} of {len(nodes)})"
                     for portion in repairing.portions(node.pod, keyspace, tables):
@@ -632,7 +646,7 @@ class Restore:
         if self.params["again"] or told.get("wish") != wish.key or not all(node.ready for node in sight.view.nodes):
             return ""
         schema = self.ask(self.cluster.ask(sight, busy=False).view, describe)
-        there = {".".join(name) for name in restoring.described(schema)} if schema else set()
+        there = {".".join(name) for name in restore_schema.described(schema)} if schema else set()
         users = {table for table in told.get("tables", ()) if restoring.name_of(table)[0] not in restoring.SYSTEM}
         return str(told.get("when", "")) if users <= there else ""
 
@@ -686,7 +700,7 @@ def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
     racks: dict[str, list[str]] = {}
     for node in scene.nodes:
         racks.setdefault(node.rack, []).append(node.pod)
-    told = restoring.tokens_for(source.nodes, racks)
+    told = restore_ring.tokens_for(source.nodes, racks)
     if isinstance(told, str):
         return {}
     return {f"{node.rack}-{node.ordinal}": list(told[node.pod]) for node in scene.nodes}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
-from .. import cql, gates, nodetool, restore_scripts, restoring, schema_text
+from .. import cql, gates, nodetool, restore_schema, restore_scripts, restoring, schema_text
 from ..backups import Schema, Statement
 from ..context import Context
 from ..errors import CassopsError
@@ -67,7 +67,7 @@ class Filling:
         self.made: list[str] = []
         # All nodes that the inventory names, of every datacenter: TRUNCATE empties a table in all of them.
         self.nodes: list[tuple[Kube, str]] = []
-        self.counters = restoring.counters(schema)
+        self.counters = restore_schema.counters(schema)
         # Snapshots of what was there before.
         self.kept = {restoring.snapshot_of(plan)}
 
@@ -114,7 +114,7 @@ class Filling:
         """Keyspaces, types, tables, indexes and views that are gone, in the order in which they were described."""
         there = {endpoint.datacenter for endpoint in view.endpoints().values()}
         names = [name for name in self.plan.names if name[0] not in restoring.SYSTEM]
-        for statement in restoring.missing(self.schema, describe(asked), names, self.plan.way):
+        for statement in restore_schema.missing(self.schema, describe(asked), names, self.plan.way):
             self.cluster.check()
             self.ctx.progress(f"make {named(statement)}", important=True)
             self.make_one(asked, statement, there)
@@ -132,7 +132,7 @@ class Filling:
         if not names:
             return
         living = describe(asked)
-        unfinished = restoring.half_made(self.schema, living, names)
+        unfinished = restore_schema.half_made(self.schema, living, names)
         for statement, left in unfinished:
             self.cluster.check()
             self.ctx.progress(f"go on to make {named(statement)}", important=True)
@@ -143,15 +143,16 @@ class Filling:
                 raise CassopsError(NO_AGREEMENT)
             living = describe(asked)
         half = [
-            f"{named(each)} lacks {'; '.join(left)}" for each, left in restoring.half_made(self.schema, living, names)
+            f"{named(each)} lacks {'; '.join(left)}"
+            for each, left in restore_schema.half_made(self.schema, living, names)
         ]
-        wrong = [*half, *restoring.differences(self.schema, living, names)]
+        wrong = [*half, *restore_schema.differences(self.schema, living, names)]
         if wrong:
             raise CassopsError(f"what was made again is not what the backup has: {'; '.join(wrong)}")
 
     def make_one(self, asked: cql.Session, statement: Statement, there: set[str]) -> None:
         own = self.cluster.own.datacenter
-        text = restoring.made_for(statement, self.plan.datacenter, own, there)
+        text = restore_schema.made_for(statement, self.plan.datacenter, own, there)
         for each in schema_text.split(text):
             self.carry_out(asked, statement, each)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .. import restic, restore_scripts, restoring
+from .. import restic, restore_planning, restore_scripts, restoring
 from ..backups import SNAPSHOT, NodeManifest, Table
 from ..context import Context
 from ..errors import CassopsError
@@ -173,7 +173,7 @@ class Download:
 
     def tables(self, parcel: Parcel) -> list[Table]:
         names = None if self.plan.way == restoring.SWAP else set(self.plan.names)
-        return restoring.wanted_tables(self.documents[parcel.host_id], names)
+        return restore_planning.wanted_tables(self.documents[parcel.host_id], names)
 
     def prepare(self, parcel: Parcel) -> None:
         """A node that had nothing of the tables has nothing to download; nor has one whose files were found whole."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .. import cql, restoring
+from .. import cql, restore_schema, restoring
 from ..context import Context
 from ..errors import CassopsError
 from .cluster import CLUSTER, Cluster
@@ -50,7 +50,7 @@ def wanted(asked_for: list[str], asked: cql.Session) -> list[restoring.Name]:
     :raises CassopsError: one is not there.
     """
     schema = describe(asked)
-    there = [name for name in restoring.described(schema) if name not in restoring.views(schema)]
+    there = [name for name in restore_schema.described(schema) if name not in restore_schema.views(schema)]
     if not asked_for:
         return sorted(there)
     found = {one: [name for name in there if one in (name[0], ".".join(name))] for one in asked_for}

@@ -14,7 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import restoring, ring
+from ansible_collections.cassops.kubernetes.plugins.module_utils import (
+    restore_choice,
+    restore_planning,
+    restore_ring,
+    restore_schema,
+    restoring,
+    ring,
+)
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import (
     File,
     Manifest,
@@ -126,7 +133,7 @@ def scene(source: Source, schema: Schema | None = EMPTY, **other: Any) -> Scene:
 
 
 def planned(source: Source, there: Scene, wish: Wish = WISH) -> Plan:
-    return restoring.plan(wish, source, there, "20261125T101500Z", 5.0)
+    return restore_planning.plan(wish, source, there, "20261125T101500Z", 5.0)
 
 
 def refused(source: Source, there: Scene, wish: Wish = WISH) -> list[str]:
@@ -151,10 +158,14 @@ def test_one_table_comes_with_its_views_alone() -> None:
     wish = replace(WISH, tables=("shop.orders",))
     plan = planned(backup(), scene(backup()), wish)
     assert list(plan.tables) == ["shop.by_place", "shop.orders"]
-    made = restoring.missing(SCHEMA, EMPTY, plan.names)
+    made = restore_schema.missing(SCHEMA, EMPTY, plan.names)
     assert [one.kind for one in made] == ["keyspace", "type", "table", "index", "materialized_view"]
     there = Schema("", "", STATEMENTS[:2])
-    assert [one.kind for one in restoring.missing(SCHEMA, there, plan.names)] == ["table", "index", "materialized_view"]
+    assert [one.kind for one in restore_schema.missing(SCHEMA, there, plan.names)] == [
+        "table",
+        "index",
+        "materialized_view",
+    ]
 
 
 def test_a_trigger_that_is_gone_is_made_again_with_its_table() -> None:
@@ -165,11 +176,11 @@ def test_a_trigger_that_is_gone_is_made_again_with_its_table() -> None:
     ]
     orders, odd = (described.trigger(row) for row in rows)
     stored = replace(SCHEMA, statements=(*SCHEMA.statements, orders, odd))
-    assert restoring.missing(stored, replace(SCHEMA, statements=(*SCHEMA.statements, odd)), [("shop", "orders")]) == [
-        orders
-    ]
-    assert restoring.missing(stored, stored, [("shop", "orders"), ("shop", "Odd")]) == []
-    assert restoring.missing(stored, EMPTY, [("shop", "orders")])[-1] == orders
+    assert restore_schema.missing(
+        stored, replace(SCHEMA, statements=(*SCHEMA.statements, odd)), [("shop", "orders")]
+    ) == [orders]
+    assert restore_schema.missing(stored, stored, [("shop", "orders"), ("shop", "Odd")]) == []
+    assert restore_schema.missing(stored, EMPTY, [("shop", "orders")])[-1] == orders
 
 
 def test_what_is_asked_for_must_be_there() -> None:
@@ -219,7 +230,7 @@ def test_what_was_left_out_of_a_backup_is_left_alone(limits: dict[str, Any], nam
     ],
 )
 def test_who_has_what_is_asked_for(tables: tuple[str, ...], asked: tuple[str, ...], so: bool) -> None:
-    assert restoring.is_of(tables, asked) is so
+    assert restore_choice.is_of(tables, asked) is so
 
 
 def test_a_view_that_is_not_in_the_backup_would_lack_its_rows() -> None:
@@ -241,7 +252,7 @@ def test_merged_rows_of_an_old_backup_may_bring_deleted_ones_back() -> None:
 
     def told(rows: str, after: float) -> list[str]:
         plan = planned(backup(), scene(backup(), living), replace(WISH, rows=rows))
-        return restoring.returning(plan, backup(), living, taken + after)
+        return restore_schema.returning(plan, backup(), living, taken + after)
 
     assert (told("merge", 86000), told("replace", 90000)) == ([], [])
     (warning,) = told("merge", 90000)
@@ -294,10 +305,10 @@ def test_a_table_may_have_more_columns_now_and_no_others(now: str, words: str) -
 def test_a_column_that_was_dropped_since_would_stay_hidden(alters: str, words: str) -> None:
     dropped = replace(STATEMENTS[2], cql=f"{ORDERS}\nALTER TABLE shop.orders {alters}")
     there = Schema("", "", (*STATEMENTS[:2], dropped, *STATEMENTS[3:]))
-    (reason,) = restoring.differences(SCHEMA, there, [("shop", "orders")])
+    (reason,) = restore_schema.differences(SCHEMA, there, [("shop", "orders")])
     assert words in reason
     # What was dropped before the backup was taken is as it was.
-    assert restoring.differences(there, there, [("shop", "orders")]) == []
+    assert restore_schema.differences(there, there, [("shop", "orders")]) == []
 
 
 @pytest.mark.parametrize(
@@ -306,8 +317,8 @@ def test_a_column_that_was_dropped_since_would_stay_hidden(alters: str, words: s
 def test_a_type_may_have_more_fields_now(fields: str, same: bool) -> None:
     changed = Statement("shop", "type", "point", f"CREATE TYPE shop.point {fields};")
     there = Schema("", "", (STATEMENTS[0], changed))
-    assert (restoring.differences(SCHEMA, there, [("shop", "orders")]) == []) is same
-    assert restoring.differences(SCHEMA, there, [("other", "orders")]) == []
+    assert (restore_schema.differences(SCHEMA, there, [("shop", "orders")]) == []) is same
+    assert restore_schema.differences(SCHEMA, there, [("other", "orders")]) == []
 
 
 @pytest.mark.parametrize(
@@ -325,21 +336,21 @@ def test_the_files_of_an_index_are_not_taken_for_another_one_of_its_name(now: st
         Schema("", "", (*STATEMENTS[:3], Statement("shop", "index", "by_note", f"CREATE CUSTOM INDEX by_note {text};")))
         for text in ("ON shop.orders (note) USING 'sai'", now)
     )
-    reasons = restoring.differences(then, there, [("shop", "orders")])
+    reasons = restore_schema.differences(then, there, [("shop", "orders")])
     assert len(reasons) == bool(words)
     assert words in "".join(reasons)
     # Tables that are not asked for are no matter; nor is an index whose files do not come back.
-    assert restoring.differences(then, there, [("shop", "items")]) == []
+    assert restore_schema.differences(then, there, [("shop", "items")]) == []
     plain = (
         Schema("", "", tuple(replace(each, cql=each.cql.replace(" USING 'sai'", "")) for each in schema.statements))
         for schema in (then, there)
     )
-    assert len(restoring.differences(*plain, [("shop", "orders")])) == ("shop.items" in now)
+    assert len(restore_schema.differences(*plain, [("shop", "orders")])) == ("shop.items" in now)
 
 
 def test_tables_that_count() -> None:
     counts = Statement("shop", "table", '"Hits"', 'CREATE TABLE shop."Hits" (page text PRIMARY KEY, hits counter);')
-    assert restoring.counters(Schema("", "", (*STATEMENTS, counts))) == {("shop", "Hits")}
+    assert restore_schema.counters(Schema("", "", (*STATEMENTS, counts))) == {("shop", "Hits")}
 
 
 def test_rows_of_another_order_are_not_taken() -> None:
@@ -350,9 +361,9 @@ def test_rows_of_another_order_are_not_taken() -> None:
         Schema("", "", (*STATEMENTS[:2], replace(STATEMENTS[2], cql=create.format(order)), *STATEMENTS[3:]))
         for order in ("ASC", "DESC")
     )
-    (reason,) = restoring.differences(then, now, [("shop", "orders")])
+    (reason,) = restore_schema.differences(then, now, [("shop", "orders")])
     assert "is (id, number) with number downwards" in reason
-    assert restoring.differences(now, now, [("shop", "orders")]) == []
+    assert restore_schema.differences(now, now, [("shop", "orders")]) == []
 
 
 @pytest.mark.parametrize(
@@ -383,10 +394,10 @@ def test_roles_are_added_where_they_are_asked_for() -> None:
 
 
 def test_a_keyspace_is_made_for_the_datacenter_that_takes_it() -> None:
-    text = restoring.made_for(STATEMENTS[0], "dc1", "dc9", {"dc9"})
+    text = restore_schema.made_for(STATEMENTS[0], "dc1", "dc9", {"dc9"})
     assert "{'class': 'NetworkTopologyStrategy', 'dc9': '3'}" in text
     both = replace(STATEMENTS[0], cql=KEYSPACE.replace("'dc1': '3'", "'dc1': '3', 'dc2': '2', 'dc3': '1'"))
-    text = restoring.made_for(both, "dc1", "dc1", {"dc1", "dc3"})
+    text = restore_schema.made_for(both, "dc1", "dc1", {"dc1", "dc3"})
     assert "'dc3': '1', 'dc1': '3'" in text
     assert "dc2" not in text
 
@@ -432,7 +443,7 @@ def test_what_is_not_complete_is_no_backup(state: str) -> None:
 def test_versions(then: str, now: str, ok: bool) -> None:
     source = backup()
     source = replace(source, nodes=tuple(replace(one, version=then) for one in source.nodes))
-    assert (restoring.older(source, scene(source, version=now), WISH) == []) is ok
+    assert (restore_planning.older(source, scene(source, version=now), WISH) == []) is ok
 
 
 # Another ring
@@ -454,7 +465,9 @@ def test_loading_needs_room_for_all_replicas() -> None:
     source, there = backup({"r1": 6}), scene(backup({"r1": 3}))
     plan = planned(source, there, replace(WISH, load=True))
     # Two parcels each, and three replicas of six times fifty on three nodes.
-    assert restoring.needed(plan, source, there) == {one.pod: (2 * 50 + 3 * 6 * 50 // 3) * MIB for one in there.nodes}
+    assert restore_planning.needed(plan, source, there) == {
+        one.pod: (2 * 50 + 3 * 6 * 50 // 3) * MIB for one in there.nodes
+    }
 
 
 def test_the_same_tokens_in_other_racks_are_another_ring() -> None:
@@ -463,11 +476,11 @@ def test_the_same_tokens_in_other_racks_are_another_ring() -> None:
         Target(f"p-{n}", rack, n, tokens=one.tokens)
         for n, (one, rack) in enumerate(zip(source.nodes, "abab", strict=True))
     ]
-    assert "shared a rack" in str(restoring.same_ring(source.nodes, targets))
+    assert "shared a rack" in str(restore_ring.same_ring(source.nodes, targets))
     targets = [replace(each, rack="a") for each in targets]
-    assert "shared a rack" in str(restoring.same_ring(source.nodes, targets))
+    assert "shared a rack" in str(restore_ring.same_ring(source.nodes, targets))
     targets = [replace(each, rack=one.rack + "x") for each, one in zip(targets, source.nodes, strict=True)]
-    assert restoring.same_ring(source.nodes, targets) == {
+    assert restore_ring.same_ring(source.nodes, targets) == {
         one.pod: each.pod for one, each in zip(source.nodes, targets, strict=True)
     }
 
@@ -491,7 +504,7 @@ def test_on_the_same_ring_each_row_has_the_same_replicas(
     chance.shuffle(names)
     targets = [Target(name, f"z{one.rack}", 0, tokens=one.tokens) for name, one in zip(names, source, strict=True)]
     chance.shuffle(targets)
-    pairs = restoring.same_ring(source, targets)
+    pairs = restore_ring.same_ring(source, targets)
     assert isinstance(pairs, dict)
 
     def held(tokens: Mapping[str, Sequence[int]], racks: Mapping[str, str]) -> dict[int, tuple[str, ...]]:
@@ -508,7 +521,7 @@ def test_on_the_same_ring_each_row_has_the_same_replicas(
 def test_twelve_nodes_in_a_rack_are_paired_by_number() -> None:
     """B7: as text, r1-10 stands before r1-2."""
     nodes = [(f"demo-dc1-r1-{number}", "r1") for number in range(12)]
-    pairs = restoring.paired(nodes, {"a": [f"x-y-a-{number}" for number in reversed(range(12))]})
+    pairs = restore_ring.paired(nodes, {"a": [f"x-y-a-{number}" for number in reversed(range(12))]})
     assert pairs == {f"demo-dc1-r1-{number}": f"x-y-a-{number}" for number in range(12)}
 
 
@@ -520,7 +533,7 @@ def test_racks_of_another_name_are_paired_by_their_size(sizes: list[int], chance
     shuffled = list(enumerate(sizes))
     chance.shuffle(shuffled)
     racks = {f"z{rack}": [f"n-z{rack}-{number}" for number in range(size)] for rack, size in shuffled}
-    pairs = restoring.paired(nodes, racks)
+    pairs = restore_ring.paired(nodes, racks)
     assert isinstance(pairs, dict)
     assert sorted(pairs) == sorted(pod for pod, _rack in nodes)
     assert sorted(pairs.values()) == sorted(pod for pods in racks.values() for pod in pods)
@@ -531,11 +544,11 @@ def test_racks_of_another_name_are_paired_by_their_size(sizes: list[int], chance
 
 
 def test_racks_that_do_not_fit_are_told() -> None:
-    told = restoring.paired(
+    told = restore_ring.paired(
         [("a-r1-0", "r1"), ("a-r1-1", "r1"), ("a-r2-0", "r2")], {"r1": ["b-r1-0", "b-r1-1", "b-r1-2"]}
     )
     assert told == "the backup's racks have 2, 1 nodes, and these have 3"
-    assert restoring.tokens_for(backup({"r1": 2}).nodes, {"z": ["n-z-1", "n-z-0"]}) == {
+    assert restore_ring.tokens_for(backup({"r1": 2}).nodes, {"z": ["n-z-1", "n-z-0"]}) == {
         "n-z-0": (1, 101),
         "n-z-1": (2, 102),
     }
@@ -550,28 +563,31 @@ def test_a_plan_fits_no_longer_where_nodes_came_left_or_moved() -> None:
     more = (*there, replace(there[0], pod="demo-dc1-r1-1", tokens=(5,)))
     replaced = (replace(there[0], host_id="another"), *there[1:])
     imported = planned(source, scene(source))
-    assert restoring.moved(imported, source.nodes, replaced) == []
-    assert restoring.moved(imported, source.nodes, more) == ["the backup is of 3 nodes, and there are 4"]
+    assert restore_ring.moved(imported, source.nodes, replaced) == []
+    assert restore_ring.moved(imported, source.nodes, more) == ["the backup is of 3 nodes, and there are 4"]
     turned = [replace(one, tokens=other.tokens) for one, other in zip(there, (*there[1:], there[0]), strict=True)]
-    assert "demo-dc1-r3-0 has the tokens that demo-dc1-r1-0 had" in restoring.moved(imported, source.nodes, turned)
+    assert "demo-dc1-r3-0 has the tokens that demo-dc1-r1-0 had" in restore_ring.moved(imported, source.nodes, turned)
     whole = planned(source, scene(source), replace(WISH, mode="datacenter"))
-    assert restoring.moved(whole, source.nodes, [replace(one, tokens=()) for one in replaced]) == []
-    assert restoring.moved(whole, source.nodes, more) == ["demo-dc1-r1-1 came since"]
-    assert restoring.moved(whole, source.nodes, there[1:]) == ["demo-dc1-r1-0 is not here any more"]
+    assert restore_ring.moved(whole, source.nodes, [replace(one, tokens=()) for one in replaced]) == []
+    assert restore_ring.moved(whole, source.nodes, more) == ["demo-dc1-r1-1 came since"]
+    assert restore_ring.moved(whole, source.nodes, there[1:]) == ["demo-dc1-r1-0 is not here any more"]
     loaded = planned(source, scene(backup({"r1": 2})), replace(WISH, load=True))
-    assert restoring.moved(loaded, source.nodes, scene(backup({"r1": 3})).nodes) == []
+    assert restore_ring.moved(loaded, source.nodes, scene(backup({"r1": 3})).nodes) == []
 
 
 def test_what_came_back_is_repaired() -> None:
     tables = planned(backup(), scene(backup()), replace(WISH, auth="take"))
-    assert restoring.to_repair(tables, SCHEMA) == {
+    assert restore_planning.to_repair(tables, SCHEMA) == {
         "shop": ["Odd", "by_place", "orders"],
         "system_auth": ["roles"],
     }
     whole = replace(WISH, mode="datacenter")
-    assert restoring.to_repair(planned(backup(), scene(backup()), whole), SCHEMA) == {"shop": []}
+    assert restore_planning.to_repair(planned(backup(), scene(backup()), whole), SCHEMA) == {"shop": []}
     whole = replace(whole, auth="take")
-    assert restoring.to_repair(planned(backup(), scene(backup()), whole), SCHEMA) == {"shop": [], "system_auth": []}
+    assert restore_planning.to_repair(planned(backup(), scene(backup()), whole), SCHEMA) == {
+        "shop": [],
+        "system_auth": [],
+    }
 
 
 # The whole datacenter
@@ -661,8 +677,8 @@ def test_tables_of_which_the_backup_has_no_rows_are_left_alone() -> None:
     moved = KEYSPACE.replace("'dc1'", "'dc2'")
     source = backup(schema=replace(SCHEMA, statements=(replace(STATEMENTS[0], cql=moved), *STATEMENTS[1:])))
     here = scene(source, SCHEMA)
-    assert restoring.chosen(WISH, source) == ([], [])
-    (reason,) = restoring.chosen(replace(WISH, tables=("shop.orders",)), source)[1]
+    assert restore_choice.chosen(WISH, source) == ([], [])
+    (reason,) = restore_choice.chosen(replace(WISH, tables=("shop.orders",)), source)[1]
     assert reason == "the backup has no table shop.orders; shop had no replicas in datacenter dc1 then"
     told = refused(source, here, replace(WISH, rows="replace", tables=("shop",)))
     assert any("shop had no replicas in datacenter dc1 then" in each for each in told)
@@ -679,10 +695,10 @@ def test_a_view_that_the_backup_does_not_have_is_made_after_the_restore() -> Non
     source = backup(tables=("shop.orders",))
     wish = replace(WISH, tables=("shop.orders",))
     plan = planned(source, scene(source, EMPTY), wish)
-    kinds = [each.kind for each in restoring.missing(SCHEMA, EMPTY, plan.names, plan.way)]
+    kinds = [each.kind for each in restore_schema.missing(SCHEMA, EMPTY, plan.names, plan.way)]
     assert "table" in kinds
     assert "materialized_view" not in kinds
-    (told,) = restoring.not_made(plan, source, EMPTY)
+    (told,) = restore_schema.not_made(plan, source, EMPTY)
     assert told.startswith("view shop.by_place is not made")
-    assert restoring.empty_views(SCHEMA, EMPTY, plan.names, "load") == []
-    assert restoring.not_made(planned(backup(), scene(backup(), EMPTY), WISH), backup(), EMPTY) == []
+    assert restore_schema.empty_views(SCHEMA, EMPTY, plan.names, "load") == []
+    assert restore_schema.not_made(planned(backup(), scene(backup(), EMPTY), WISH), backup(), EMPTY) == []

@@ -955,7 +955,7 @@ def test_who_is_killed_while_a_data_folder_is_made_finds_no_damage(world: Restor
 
 def test_a_plan_that_fits_no_longer_is_not_carried_out(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(world, tables=["shop"], rows="replace")
-    monkeypatch.setattr(restore.restoring, "moved", lambda *_rest: ["the backup is of 3 nodes, and there are 4"])
+    monkeypatch.setattr(restore.restore_ring, "moved", lambda *_rest: ["the backup is of 3 nodes, and there are 4"])
     with pytest.raises(Failed, match=r"there are 4\. Give it up \(-e restore_abandon=true\)"):
         world.restore(tables=["shop"], rows="replace")
     assert not [event for event in world.events if event.startswith("TRUNCATE")]
