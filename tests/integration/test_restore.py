@@ -23,10 +23,13 @@ from integration.harness.datacenter import START_SECONDS, Datacenter, identities
 from integration.harness.kubernetes import KubectlError
 from integration.harness.namespace import Namespace, Namespaces
 from integration.harness.restores import KEYSPACE, Rows, asking, assert_same
+from integration.harness.rollouts import QUICK, versions
 from integration.harness.settings import rng
 from integration.harness.store import Store
 from integration.harness.workload import connect
 from sandbox import Sandbox
+
+NEWEST = "5.0.9"
 
 # Minutes each; `make test` restores a table of a small datacenter.
 pytestmark = pytest.mark.soak
@@ -52,14 +55,16 @@ def saved(namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Saved]:
         yield Saved(datacenter, store, restores.read(datacenter), restores.read(datacenter, "other"))
 
 
-def filled(namespace: Namespace, store: Store, backup: Mapping[str, Any], **config: Any) -> Datacenter:
+def filled(
+    namespace: Namespace, store: Store, backup: Mapping[str, Any], version: str = NEWEST, **config: Any
+) -> Datacenter:
     """A datacenter that may be backed up, deployed, with rows of every kind."""
     store.make_secrets()
-    plain = Datacenter(namespace)
+    plain = Datacenter(namespace, variables={"cassandra_version": version})
     wanted = {**plain.inventory_variables()["cassandra_config"], **restores.CONFIG, **config}
     datacenter = plain.changed(cassandra_backup=backup, cassandra_config=wanted)
     datacenter.deploy()
-    restores.fill(datacenter, rng("restore"))
+    restores.fill(datacenter, rng("restore"), sai=version == NEWEST)
     return datacenter
 
 
@@ -335,6 +340,36 @@ def test_tables_with_sstables_of_two_formats(namespaces: Namespaces, sandbox: Sa
         assert formats(datacenter, KEYSPACE) == {"nb", "oa"}
         assert_same(restores.read(datacenter), rows)
         nothing_left(datacenter)
+
+
+def test_back_from_5_0_by_a_backup(namespaces: Namespaces, sandbox: Sandbox) -> None:
+    """The way of docs/operations/upgrade.md where there is no other."""
+    with namespaces.fresh("back-by-backup") as namespace:
+        store = Store(sandbox, namespace)
+        old = filled(namespace, store, store.variable, version="4.1.10")
+        rows, before = restores.read(old), old.wait_up()
+        old.run("backup", backup_name="before-5.0").ok()
+        new = old.changed(cassandra_version=NEWEST)
+        new.run("upgrade", **QUICK).ok()
+        wanted = {**old.inventory_variables()["cassandra_config"], "storage_compatibility_mode": "UPGRADING"}
+        new = new.changed(cassandra_config=wanted)
+        new.run("upgrade", **QUICK).ok()
+        asking(new, lambda session: restores.write(session, rng("restore/later"), KEYSPACE, shrunk=True))
+        old.run("upgrade", **QUICK).refused("back to 4.1 is possible only while storage_compatibility_mode is CASSANDRA_4")
+        new.run("verify_backup", verify_backup_name="before-5.0", verify_backup_read_data="100%").ok()
+        login = namespace.get("secret", f"{old.cluster}-superuser")
+        new.run("destroy", destroy_confirm="dc1", destroy_volumes=True).ok()
+        namespace.apply([{key: login[key] for key in ("apiVersion", "kind", "data")} | {"metadata": named(login)}])
+        old.deploy()
+        whole = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_auth": "take"}
+        old.run("restore", restore_name="before-5.0", **whole).ok()
+        assert set(versions(old).values()) == {"4.1.10"}
+        after = old.wait_up()
+        assert {node: one.host_id for node, one in after.items()} == {node: one.host_id for node, one in before.items()}
+        assert_same(restores.read(old), rows)
+        nothing_left(old)
+        assert old.run("deploy").ok().changed == 0
+        assert not old.status()["problems"]
 
 
 def flush(datacenter: Datacenter) -> None:
