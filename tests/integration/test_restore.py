@@ -355,7 +355,7 @@ def test_back_from_5_0_by_a_backup(namespaces: Namespaces, sandbox: Sandbox) -> 
         new = new.changed(cassandra_config=wanted)
         new.run("upgrade", **QUICK).ok()
         asking(new, lambda session: restores.write(session, rng("restore/later"), KEYSPACE, shrunk=True))
-        old.run("upgrade", **QUICK).refused("back to 4.1 is possible only while storage_compatibility_mode is CASSANDRA_4")
+        old.run("deploy").refused("back to 4.1 is possible only while storage_compatibility_mode is CASSANDRA_4")
         new.run("verify_backup", verify_backup_name="before-5.0", verify_backup_read_data="100%").ok()
         login = namespace.get("secret", f"{old.cluster}-superuser")
         new.run("destroy", destroy_confirm="dc1", destroy_volumes=True).ok()
