@@ -364,6 +364,7 @@ class Alike:
         self.gossip: cql.Known = {}
         # By the identity of their rows, which stay beside them so that no other has it.
         self._endpoints: dict[tuple[int, int], tuple[Endpoint, Mapping[str, Any], Mapping[str, Any]]] = {}
+        self._same: dict[Endpoint, Endpoint] = {}
 
     def told(self, key: Hashable, ask: Callable[[], Result]) -> Result:
         """The answer for the key. :param ask: asks the caller's own node."""
@@ -388,8 +389,13 @@ class Alike:
         key = (id(row), id(said))
         found = self._endpoints.get(key)
         if found is None:
-            found = self._endpoints.setdefault(key, (endpoint(str(row["peer"]), row, said), row, said))
+            made = self.same(endpoint(str(row["peer"]), row, said))
+            found = self._endpoints.setdefault(key, (made, row, said))
         return found[0]
+
+    def same(self, made: Endpoint) -> Endpoint:
+        """The first of those that are equal."""
+        return self._same.setdefault(made, made)
 
 
 def attempt(call: Callable[[], Result]) -> Result | CassopsError:
@@ -823,7 +829,7 @@ def observation(
         told = gossip_told(kube, pod, session, tables, busy or gossip, alike.gossip)
         keyspaces = alike.told(("keyspaces", str(local["schema_version"])), lambda: keyspaces_of(session))
         own = str(local["broadcast_address"])
-        members = {own: endpoint(own, local, told.get(own, NOTHING))}
+        members = {own: alike.same(endpoint(own, local, told.get(own, NOTHING)))}
         if not told:
             # 4.0 has it in no table, and a process of nodetool is too dear for it.
             members[own] = replace(members[own], load=float(activity.used(session)))
@@ -832,7 +838,7 @@ def observation(
             members[address] = alike.endpoint(peer, told.get(address, NOTHING))
         for address, row in told.items():
             if address not in members and gossip_status(row) not in GONE:
-                members[address] = gossip_endpoint(address, row)
+                members[address] = alike.same(gossip_endpoint(address, row))
         logins = next((item.replication for item in keyspaces if item.name == "system_auth"), {})
         reads = alike.told(("reads", layout(members), str(logins)), lambda: probes(members, logins))
         alive = failure_detector(kube, pod, session, own, members, reads)
