@@ -354,7 +354,7 @@ def no_hints(view: View, host_ids: Collection[str] | None = None) -> list[str]:
     :param host_ids: only hints for these; default: for every member that some observer takes for alive.
     """
     if host_ids is None:
-        host_ids = {item.host_id for address, item in view.endpoints().items() if view.seen_up_by(address)}
+        host_ids = {item.host_id for address, item in view.endpoints().items() if address in view.up_somewhere}
     names = {item.host_id: named(view, address) for address, item in view.endpoints().items()}
     reasons = [
         f"{pod} keeps {count} file{'' if count == 1 else 's'} of hints for {names.get(host, host)}: wait until it has "
