@@ -18,7 +18,7 @@ import struct
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import CassopsError
@@ -38,6 +38,22 @@ try:
     except ImportError:
         from cassandra.murmur3 import murmur3
 
+    class _Undecoded(native.ResultMessage):  # type: ignore[misc]
+        """Rows whose values are left as the bytes that came."""
+
+        def recv_results_rows(self, body: Any, _version: int, user_types: Any, *_rest: Any) -> None:
+            self.recv_results_metadata(body, user_types)
+            (count,) = struct.unpack("!i", body.read(4))
+            self.column_names = [column[2] for column in self.column_metadata]
+            self.column_types = [column[3] for column in self.column_metadata]
+            self.parsed_rows = [tuple(self.recv_row(body, len(self.column_names))) for _number in range(count)]
+
+    class _LeavesValues(native.ProtocolHandler):  # type: ignore[misc]
+        message_types_by_opcode: Mapping[int, Any] = {
+            **native.ProtocolHandler.message_types_by_opcode,
+            native.ResultMessage.opcode: _Undecoded,
+        }
+
     DRIVER_IMPORT_ERROR: str | None = None
     # It warns through logging of what we report ourselves; without a handler that would go to the terminal.
     logging.getLogger("cassandra").addHandler(logging.NullHandler())
@@ -56,6 +72,8 @@ AGREEMENT = 10.0
 _HEADER = struct.Struct("!BBhBI")
 
 Row = dict[str, Any]
+Known = MutableMapping[tuple[Any, ...], Row]
+"""Rows of one statement, by their values as they came."""
 
 
 class CqlError(CassopsError):
@@ -209,6 +227,23 @@ class Session:
         )
         return [row for page in asked for row in page]
 
+    def shared(self, statement: str, known: Known) -> list[Row]:
+        """All rows of a statement that many nodes answer nearly alike: what came before as the same bytes is the same
+        object and is not decoded again. Nobody may change such a row.
+
+        :param known: of the same statement to other nodes; what is new is put in.
+        """
+        found = []
+        for answer in self._answers(statement, None, "ONE", None, None, True, _LeavesValues):
+            names, types = answer.column_names, answer.column_types
+            for raw in answer.parsed_rows:
+                row = known.get(raw)
+                if row is None:
+                    values = (kind.from_binary(value, VERSION) for kind, value in zip(types, raw, strict=True))
+                    row = known.setdefault(raw, dict(zip(names, values, strict=True)))
+                found.append(row)
+        return found
+
     def pages(
         self,
         statement: str,
@@ -220,6 +255,20 @@ class Session:
         agree: bool = True,
     ) -> Iterator[list[Row]]:
         """The same, a page at a time: of a table of any size no more than one is in memory. See L(execute)."""
+        for answer in self._answers(statement, parameters, consistency, timeout, serial_consistency, agree):
+            yield [dict(zip(answer.column_names, row, strict=True)) for row in answer.parsed_rows]
+
+    def _answers(
+        self,
+        statement: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        consistency: str,
+        timeout: float | None,
+        serial_consistency: str | None,
+        agree: bool,
+        handler: Any = None,
+    ) -> Iterator[Any]:
+        """The answers that have rows. :param handler: see L(_ask)."""
         level = consistency_level(consistency)
         serial = consistency_level(serial_consistency) if serial_consistency else None
         limit = self._timeout if timeout is None else timeout
@@ -230,13 +279,13 @@ class Session:
             else:
                 query_id, values = self._bind(statement.replace("%s", "?"), parameters, limit)
                 message = native.ExecuteMessage(query_id, values, level, serial, fetch_size=PAGE, paging_state=page)
-            answer = self._ask(message, limit)
+            answer = self._ask(message, limit, handler)
             if answer.kind == native.RESULT_KIND_SCHEMA_CHANGE and agree:
                 self.agree(AGREEMENT)
             if answer.kind != native.RESULT_KIND_ROWS:
                 return
-            names, page = answer.column_names, answer.paging_state
-            yield [dict(zip(names, row, strict=True)) for row in answer.parsed_rows]
+            page = answer.paging_state
+            yield answer
             if not page:
                 return
 
@@ -302,16 +351,17 @@ class Session:
                 )
         return prepared.query_id, [_stored(column, value) for column, value in zip(columns, values, strict=True)]
 
-    def _ask(self, message: Any, timeout: float) -> Any:
+    def _ask(self, message: Any, timeout: float, handler: Any = None) -> Any:
         """Sends a message and waits for its answer.
 
+        :param handler: decodes it; None is the driver's own.
         :raises CqlError: the answer is an error, or there is none.
         """
         deadline = time.monotonic() + timeout
         data = native.ProtocolHandler.encode_message(message, 0, VERSION, None, False)
         try:
             self._connection.send(data, timeout)
-            answer = self._answer(deadline)
+            answer = self._answer(deadline, handler or native.ProtocolHandler)
         except TimeoutError:
             # The answer may still come and would be taken for the next one's.
             self._connection.close()
@@ -325,7 +375,7 @@ class Session:
         self.warnings += answer.warnings or ()
         return answer
 
-    def _answer(self, deadline: float) -> Any:
+    def _answer(self, deadline: float, handler: Any) -> Any:
         while len(self._received) < _HEADER.size:
             self._received += self._connection.receive(deadline - time.monotonic())
         version, flags, stream, opcode, length = _HEADER.unpack_from(self._received)
@@ -333,7 +383,7 @@ class Session:
             self._received += self._connection.receive(deadline - time.monotonic())
         body = bytes(self._received[_HEADER.size : _HEADER.size + length])
         del self._received[: _HEADER.size + length]
-        return native.ProtocolHandler.decode_message(version & 0x7F, {}, stream, flags, opcode, body, None, [])
+        return handler.decode_message(version & 0x7F, {}, stream, flags, opcode, body, None, [])
 
     def _error(self, answer: Any) -> CqlError:
         kind = _ERRORS.get(answer.code, CqlError)

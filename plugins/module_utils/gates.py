@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from . import ring
 from .quantity import MIB
-from .view import Activity, Observation, Repair, Stream, View
+from .view import Activity, Endpoint, Observation, Repair, Stream, View
 
 Fact = TypeVar("Fact")
 
@@ -67,18 +67,18 @@ def heard(view: View) -> list[str]:
 
 def up_in_every_view(view: View) -> list[str]:
     """G2: every observer knows every node under its address and takes it for alive."""
+    said: dict[str, list[tuple[str, str]]] = {node.pod: [] for node in view.nodes}
+    for pod, seen in view.observers:
+        for node in view.nodes:
+            if node.address is None:
+                continue
+            if node.address not in seen.endpoints:
+                said[node.pod].append((pod, f"{POD} does not know {node.pod} ({node.address})"))
+            elif not seen.alive.get(node.address):
+                said[node.pod].append((pod, f"{POD} sees {node.pod} down"))
     reasons = []
     for node in view.nodes:
-        if node.address is None:
-            reasons.append(f"{node.pod} has no address yet")
-            continue
-        said = []
-        for pod, seen in view.observers:
-            if node.address not in seen.endpoints:
-                said.append((pod, f"{POD} does not know {node.pod} ({node.address})"))
-            elif not seen.alive.get(node.address):
-                said.append((pod, f"{POD} sees {node.pod} down"))
-        reasons += _said(view, said)
+        reasons += [f"{node.pod} has no address yet"] if node.address is None else _said(view, said[node.pod])
     if view.nodes and not view.observations:
         reasons.append("no node could be asked for its view")
     return reasons
@@ -93,14 +93,19 @@ def normal(view: View, only: Collection[str] | None = None) -> list[str]:
     for pod, seen in view.observers:
         if not seen.bootstrapped and (only is None or seen.address in only):
             said.append((pod, f"{pod} has not finished joining"))
-        for address, endpoint in sorted(seen.endpoints.items()):
+        odd = {address: item for address, item in seen.endpoints.items() if not _is_normal(item)}
+        for address, endpoint in sorted(odd.items()):
             if only is not None and address not in only:
                 continue
             if endpoint.status not in (None, "NORMAL"):
                 said.append((pod, f"{POD} sees {named(view, address)} as {endpoint.status}, needed NORMAL"))
-            elif not endpoint.tokens:
+            else:
                 said.append((pod, f"{POD} knows no tokens of {named(view, address)}"))
     return _said(view, said)
+
+
+def _is_normal(endpoint: Endpoint) -> bool:
+    return endpoint.status in (None, "NORMAL") and bool(endpoint.tokens)
 
 
 def _said(view: View, said: Iterable[tuple[str, str]]) -> list[str]:
@@ -349,7 +354,7 @@ def no_hints(view: View, host_ids: Collection[str] | None = None) -> list[str]:
     :param host_ids: only hints for these; default: for every member that some observer takes for alive.
     """
     if host_ids is None:
-        host_ids = {item.host_id for address, item in view.endpoints().items() if view.seen_up_by(address)}
+        host_ids = {item.host_id for address, item in view.endpoints().items() if address in view.up_somewhere}
     names = {item.host_id: named(view, address) for address, item in view.endpoints().items()}
     reasons = [
         f"{pod} keeps {count} file{'' if count == 1 else 's'} of hints for {names.get(host, host)}: wait until it has "
@@ -430,11 +435,9 @@ def ring_agreed(view: View) -> list[str]:
     merged = view.endpoints()
     said = []
     for pod, seen in view.observers:
-        for address, endpoint in sorted(seen.endpoints.items()):
-            truth = merged[address]
-            if (endpoint.host_id, endpoint.tokens) != (truth.host_id, truth.tokens):
-                words = f"{POD} knows other tokens or another host id of {named(view, address)} than it has"
-                said.append((pod, words))
+        for address in sorted(address for address, item in seen.endpoints.items() if _differ(item, merged[address])):
+            words = f"{POD} knows other tokens or another host id of {named(view, address)} than it has"
+            said.append((pod, words))
     reasons = _said(view, said)
     for what, owners in (("host id", _owners(view, tokens=False)), ("token", _owners(view, tokens=True))):
         for value, addresses in sorted(owners.items()):
@@ -442,6 +445,11 @@ def ring_agreed(view: View) -> list[str]:
                 told = " and ".join(named(view, address) for address in addresses)
                 reasons.append(f"{told} have the same {what} {value}")
     return reasons
+
+
+def _differ(one: Endpoint, other: Endpoint) -> bool:
+    """Of a thousand nodes that know a thousand members, nearly all have the same objects."""
+    return one is not other and (one.host_id, one.tokens) != (other.host_id, other.tokens)
 
 
 def _owners(view: View, tokens: bool) -> Mapping[str, list[str]]:

@@ -18,6 +18,8 @@ from .view import Endpoint
 
 # Keys to look at, a member: some keyspaces leave whole datacenters out, and no key leads to these.
 TRIES = 20
+# Keys that one statement reads. Each is a round trip, and a thousand members need some 350 keys to reach them all.
+TOGETHER = 20
 
 
 @dataclass
@@ -38,7 +40,9 @@ class Liveness:
 
     def settles(self, members: Collection[str]) -> bool:
         """Whether each of them is proven the one or the other."""
-        return set(members) <= self.up | self.down()
+        unproven = set(members) - self.up
+        # A refusal proves one of them at most.
+        return len(unproven) <= len(self.refused) and unproven <= self.down()
 
     def would_tell(self, replicas: Collection[str]) -> bool:
         """Whether a read of these may prove anything: somebody is unproven, and no refusal implies that of this."""
@@ -46,12 +50,13 @@ class Liveness:
         return bool(unproven) and not any(read - self.up <= unproven for read in self.refused)
 
 
-Probe = tuple[str, tuple[str, ...]]
-"""The key of a row that need not exist, and the addresses of its replicas."""
+Probe = tuple[tuple[str, ...], tuple[str, ...]]
+"""The keys of rows that need not exist, and the addresses of all their replicas."""
 
 
 def probes(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> list[Probe]:
-    """Of the keys "cassops-probe-0", "-1", ... first those few that reach every member.
+    """Of the keys "cassops-probe-0", "-1", ... first those few that reach every member, many by one statement; then
+    each by itself, which tells whom such a statement was refused for.
 
     :param replication: of the table's keyspace.
     """
@@ -65,15 +70,37 @@ def probes(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> l
         replication,
     )
     keys = (f"cassops-probe-{number}" for number in range(TRIES * len(normal)))
-    return widest_first([(key, find(cql.token(key))) for key in keys])
+    first, rest = widest_first([((key,), find(cql.token(key))) for key in keys])
+    return [*gathered(first), *first, *rest]
 
 
-def widest_first(found: Sequence[Probe]) -> list[Probe]:
-    """Those that reach the most members that none before them does come first; what reaches nobody new comes last."""
-    new = {address for _key, replicas in found for address in replicas}
+def statement(keys: Sequence[str]) -> str:
+    """Reads rows of roles. The coordinator asks all their replicas before it reads anything, or refuses: so it does
+    where there is no need to page (C(SelectStatement.execute) and C(StorageProxy.fetchRows), Cassandra 4.0 to 5.0).
+    """
+    listed = ", ".join(cql.text_literal(key) for key in keys)
+    return f"SELECT role FROM system_auth.roles WHERE role IN ({listed}) LIMIT {len(keys)}"
+
+
+def gathered(found: Sequence[Probe]) -> list[Probe]:
+    """So many in one that a large ring takes a few; nothing where there is but one."""
+    parts = [found[start : start + TOGETHER] for start in range(0, len(found), TOGETHER)]
+    return [
+        (
+            tuple(key for keys, _replicas in part for key in keys),
+            tuple({address: None for _keys, replicas in part for address in replicas}),
+        )
+        for part in parts
+        if len(part) > 1
+    ]
+
+
+def widest_first(found: Sequence[Probe]) -> tuple[list[Probe], list[Probe]]:
+    """Those that reach the most members that none before them does, and what reaches nobody new."""
+    new = {address for _keys, replicas in found for address in replicas}
     first: list[Probe] = []
     rest = list(found)
-    for size in range(max((len(replicas) for _key, replicas in found), default=0), 0, -1):
+    for size in range(max((len(replicas) for _keys, replicas in found), default=0), 0, -1):
         left = []
         for probe in rest:
             if len(new.intersection(probe[1])) >= size:
@@ -82,4 +109,4 @@ def widest_first(found: Sequence[Probe]) -> list[Probe]:
             else:
                 left.append(probe)
         rest = left
-    return first + rest
+    return first, rest

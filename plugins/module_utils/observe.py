@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
-from . import activity, cql, nodetool, upgrade
+from . import activity, cql, liveness, nodetool, upgrade
 from .activity import ASK_LIMIT
 from .errors import CassopsError
 from .events import HANGING, seconds_of, why_it_hangs
@@ -66,6 +66,15 @@ WEEK = 7 * DAY
 PARALLEL = 16
 WIDE = 64
 """The same for commands that nodes work on for seconds, and whose answers are nothing to parse."""
+
+# What a view is made of: other columns, such as gossip's heartbeat, make rows differ from node to node.
+PEERS = "SELECT peer, data_center, host_id, rack, release_version, schema_version, tokens FROM system.peers_v2"
+STATES = (
+    *("dc", "host_id", "load", "rack", "release_version", "rpc_ready", "schema", "sstable_versions"),
+    *("status", "status_with_port"),
+)
+GOSSIP = f"SELECT address, {', '.join(map(cql.identifier, STATES))} FROM system_views.gossip_info"
+NOTHING: Mapping[str, Any] = {}
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -350,6 +359,12 @@ class Alike:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._answers: dict[Hashable, Future[Any]] = {}
+        # n nodes tell n * n rows, nearly all of them alike: each is kept but once.
+        self.peers: cql.Known = {}
+        self.gossip: cql.Known = {}
+        # By the identity of their rows, which stay beside them so that no other has it.
+        self._endpoints: dict[tuple[int, int], tuple[Endpoint, Mapping[str, Any], Mapping[str, Any]]] = {}
+        self._same: dict[Endpoint, Endpoint] = {}
 
     def told(self, key: Hashable, ask: Callable[[], Result]) -> Result:
         """The answer for the key. :param ask: asks the caller's own node."""
@@ -368,6 +383,19 @@ class Alike:
         except BaseException as error:
             own.set_exception(error)
         return own.result()
+
+    def endpoint(self, row: Mapping[str, Any], said: Mapping[str, Any]) -> Endpoint:
+        """See L(endpoint): one for all nodes with these rows of L(peers) and L(gossip)."""
+        key = (id(row), id(said))
+        found = self._endpoints.get(key)
+        if found is None:
+            made = self.same(endpoint(str(row["peer"]), row, said))
+            found = self._endpoints.setdefault(key, (made, row, said))
+        return found[0]
+
+    def same(self, made: Endpoint) -> Endpoint:
+        """The first of those that are equal."""
+        return self._same.setdefault(made, made)
 
 
 def attempt(call: Callable[[], Result]) -> Result | CassopsError:
@@ -796,22 +824,21 @@ def observation(
     alike = alike or Alike()
     with logged_in(kube, pod, credentials, ASK_LIMIT) as session:
         local = session.execute("SELECT * FROM system.local")[0]
-        peers = session.execute("SELECT * FROM system.peers_v2")
+        peers = session.shared(PEERS, alike.peers)
         tables = alike.told(("tables", local["release_version"]), lambda: virtual_tables(session))
-        told = gossip_told(kube, pod, session, tables, busy or gossip)
+        told = gossip_told(kube, pod, session, tables, busy or gossip, alike.gossip)
         keyspaces = alike.told(("keyspaces", str(local["schema_version"])), lambda: keyspaces_of(session))
         own = str(local["broadcast_address"])
-        members = {own: endpoint(own, local, told)}
+        members = {own: alike.same(endpoint(own, local, told.get(own, NOTHING)))}
         if not told:
             # 4.0 has it in no table, and a process of nodetool is too dear for it.
             members[own] = replace(members[own], load=float(activity.used(session)))
         for peer in peers:
             address = str(peer["peer"])
-            members[address] = endpoint(address, peer, told)
+            members[address] = alike.endpoint(peer, told.get(address, NOTHING))
         for address, row in told.items():
-            if gossip_status(row) in GONE:
-                continue
-            members.setdefault(address, gossip_endpoint(address, row))
+            if address not in members and gossip_status(row) not in GONE:
+                members[address] = alike.same(gossip_endpoint(address, row))
         logins = next((item.replication for item in keyspaces if item.name == "system_auth"), {})
         reads = alike.told(("reads", layout(members), str(logins)), lambda: probes(members, logins))
         alive = failure_detector(kube, pod, session, own, members, reads)
@@ -824,7 +851,7 @@ def members_with_tokens(kube: Kube, pod: str, credentials: Credentials) -> set[s
     """The addresses of the members that a node knows to have joined, its own among them."""
     with logged_in(kube, pod, credentials, ASK_LIMIT) as session:
         local = session.execute("SELECT * FROM system.local")
-        peers = session.execute("SELECT * FROM system.peers_v2")
+        peers = session.execute(PEERS)
     joined = {str(row["broadcast_address"]) for row in local if row["tokens"]}
     return joined | {str(row["peer"]) for row in peers if row["tokens"]}
 
@@ -859,31 +886,32 @@ def virtual_tables(session: cql.Session) -> set[str]:
 
 
 def gossip_told(
-    kube: Kube, pod: str, session: cql.Session, tables: Collection[str], dear: bool
+    kube: Kube, pod: str, session: cql.Session, tables: Collection[str], dear: bool, known: cql.Known
 ) -> dict[str, Mapping[str, Any]]:
-    """What gossip says of the members, by address; nothing where a table does not have it and it may not be dear."""
+    """What gossip says of the members, by address; nothing where a table does not have it and it may not be dear.
+
+    :param known: rows of other nodes, to share those that are alike.
+    """
     if "gossip_info" in tables:
-        return gossip_rows(session)
-    return gossip_lines(kube, pod) if dear else {}
+        return {str(row["address"]): row for row in session.shared(GOSSIP, known)}
+    return gossip_lines(kube, pod, known) if dear else {}
 
 
-def gossip_rows(session: cql.Session) -> dict[str, Mapping[str, Any]]:
-    """system_views.gossip_info by address."""
-    return {str(row["address"]): row for row in session.execute("SELECT * FROM system_views.gossip_info")}
-
-
-def gossip_lines(kube: Kube, pod: str) -> dict[str, Mapping[str, Any]]:
+def gossip_lines(kube: Kube, pod: str, known: cql.Known) -> dict[str, Mapping[str, Any]]:
     """The same by C(nodetool gossipinfo), for 4.0, whose gossip is in no table."""
     told = nodetool.run(kube, pod, [["gossipinfo"]], timeout=ASK_LIMIT, check=True)[0].data
-    return {
-        address: {name.lower(): state["value"] for name, state in said["states"].items()}
-        for address, said in told.items()
-    }
+    rows: dict[str, Mapping[str, Any]] = {}
+    for address, said in told.items():
+        values = tuple(said["states"].get(name.upper(), {}).get("value") for name in STATES)
+        rows[address] = known.setdefault(values, dict(zip(STATES, values, strict=True)))
+    return rows
 
 
-def endpoint(address: str, row: Mapping[str, Any], gossip: Mapping[str, Mapping[str, Any]]) -> Endpoint:
-    """A member as system.local or system.peers_v2 has it, where a row may be written in pieces; the rest by gossip."""
-    said = gossip.get(address, {})
+def endpoint(address: str, row: Mapping[str, Any], said: Mapping[str, Any]) -> Endpoint:
+    """A member as system.local or system.peers_v2 has it, where a row may be written in pieces; the rest by gossip.
+
+    :param said: gossip's row of it.
+    """
     return Endpoint(
         address=address,
         host_id=str(row["host_id"] or said.get("host_id") or ""),
@@ -935,14 +963,13 @@ def failure_detector(
 ) -> dict[str, bool]:
     """Which members this node takes for alive, by reads at ALL; by nodetool where they do not settle it."""
     known = Liveness({own})
-    for key, replicas in reads:
+    for keys, replicas in reads:
         if known.settles(members):
             break
         if not known.would_tell(replicas):
             continue
         try:
-            statement = f"SELECT role FROM system_auth.roles WHERE role = {cql.text_literal(key)}"
-            session.execute(statement, consistency="ALL", timeout=ASK_LIMIT)
+            session.execute(liveness.statement(keys), consistency="ALL", timeout=ASK_LIMIT)
         except cql.Unavailable:
             known.refused.append(frozenset(replicas))
         except cql.NotEnoughReplicas:

@@ -285,7 +285,7 @@ def problems(seen: View) -> list[dict[str, str]]:
 def lost_quorum(seen: View) -> list[dict[str, str]]:
     """Keyspaces whose QUORUM is gone with the nodes that nobody sees up, or would go with one more."""
     ends = members(seen)
-    down = {address for address in ends if seen.observations and not seen.seen_up_by(address)}
+    down = {address for address in ends if seen.observations and address not in seen.up_somewhere}
     gone, next_to_go = [], []
     for keyspace in distributed(seen) if down else ():
         if keyspace.name in gates.UNCOUNTED_KEYSPACES:

@@ -395,7 +395,7 @@ class _Planner:
             f"{self._prefix}without: there is no rack or node {name}"
             for name in nobody(self._view, self._settings.without)
         ]
-        up = {address for view in views for address in view.endpoints() if view.seen_up_by(address)}
+        up = {address for view in views for address in view.endpoints() if address in view.up_somewhere}
         alive = {
             node.pod
             for node in self._view.nodes

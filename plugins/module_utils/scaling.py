@@ -297,7 +297,7 @@ def no_room_without(scene: Scene, member: Endpoint) -> list[str]:
     if isinstance(gained, str):
         return ignorable(scene, SPACE, [gained])
     # Who is down gets nothing (C(StorageService.removeNode)).
-    living = {address: more for address, more in gained.items() if scene.cluster.seen_up_by(address)}
+    living = {address: more for address, more in gained.items() if address in scene.cluster.up_somewhere}
     who = f"{scene.name(member.address)} held"
     return ignorable(scene, SPACE, too_full(scene, living, who, "have a new node take its place instead"))
 

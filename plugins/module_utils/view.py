@@ -390,6 +390,13 @@ class View:
             versions.setdefault(observation.own.schema, []).append(pod)
         return versions
 
+    @functools.cached_property
+    def up_somewhere(self) -> frozenset[str]:
+        """The members that L(seen_up_by) somebody."""
+        return frozenset(
+            address for seen in self.observations.values() for address, alive in seen.alive.items() if alive
+        )
+
     def seen_up_by(self, address: str) -> list[str]:
         """The observers whose failure detector takes C(address) for alive (a node is alive to itself)."""
         return [pod for pod, seen in self.observers if seen.alive.get(address)]

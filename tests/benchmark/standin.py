@@ -76,6 +76,7 @@ class Ring:
             "system_virtual_schema.tables": lambda: [{"table_name": (TEXT, "gossip_info")}],
             "system_schema.tables": lambda: [self.table(name) for name, _options in self.keyspaces()],
             "system_schema.keyspaces": lambda: [self.keyspace(*each) for each in self.keyspaces()],
+            "system_schema.views": list,
             "system_auth.roles": list,
         }
         return rows(tables[table]())

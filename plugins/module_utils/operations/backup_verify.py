@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import backups, restic, restore_scripts, restoring
@@ -116,6 +116,7 @@ class Check:
         self.files = 0
         self.nodes = 0
         self.sample = ""
+        self.lists = threading.BoundedSemaphore(LISTS_AT_ONCE)
         # What could not be looked at, and why.
         self.unseen: list[str] = []
 
@@ -134,15 +135,23 @@ class Check:
         limit = float(self.params["wait_timeout"])
         answer = attempt(lambda: self.store.restic.run(*CHECK, "--read-data", limit=limit))
         faults = self.judged("the catalogue: ", answer) if isinstance(answer, CassopsError) else []
-        backup = attempt(lambda: self.store.read(name))
+        compared: dict[str, list[str]] = {}
+        files: dict[str, int] = {}
+
+        def look_at(node: NodeManifest) -> NodeManifest:
+            """At once, so that the names of all files of all nodes are never in memory together."""
+            with self.lists:
+                compared[node.host_id], files[node.host_id] = self.files_of(node), node.files
+            return node.folded()
+
+        backup = attempt(lambda: self.store.read(name, look_at))
         if isinstance(backup, CassopsError):
             return [*faults, *self.judged("", backup)]
         faults += incomplete(backup)
         self.nodes = len(backup.nodes)
-        self.files = sum(node.files for node in backup.nodes)
-        with ThreadPoolExecutor(LISTS_AT_ONCE) as readers:
-            for told in readers.map(self.files_of, backup.nodes):
-                faults += told
+        self.files = sum(files.values())
+        for node in backup.nodes:
+            faults += compared[node.host_id]
         faults += self.repositories(backup.nodes)
         if self.params["sstables"]:
             read = attempt(lambda: self.sstables(backup.nodes))

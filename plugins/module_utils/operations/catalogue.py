@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -88,9 +88,10 @@ class Catalogue:
         """Every backup, the oldest first."""
         return backups.listing(self.records(), running, now)
 
-    def read(self, name: str) -> Backup:
+    def read(self, name: str, each: Callable[[NodeManifest], NodeManifest] = lambda node: node) -> Backup:
         """A backup whose manifest is in, with all documents, each compared with its digest.
 
+        :param each: called with each node's document, from several threads; gives what is to be kept of it.
         :raises CassopsError: there is no such backup.
         :raises ManifestError: a document is damaged, or gone.
         """
@@ -102,7 +103,7 @@ class Catalogue:
             raise ManifestError(f"backup {name}: documents are not in the catalogue any more: {', '.join(lost)}")
         with ThreadPoolExecutor(AT_ONCE) as readers:
             schema = readers.submit(self._schema, manifest)
-            nodes = readers.map(lambda entry: self._node(name, entry), manifest.nodes)
+            nodes = readers.map(lambda entry: self._node(name, entry, each), manifest.nodes)
             return Backup(manifest, tuple(node for node in nodes if node), schema.result())
 
     def _schema(self, manifest: Manifest) -> Schema | None:
@@ -111,13 +112,14 @@ class Catalogue:
         text = self._text(manifest.schema, backups.SCHEMA, manifest.backup)
         return backups.load_schema(text, manifest.schema_digest)
 
-    def _node(self, name: str, entry: NodeEntry) -> NodeManifest | None:
+    def _node(self, name: str, entry: NodeEntry, each: Callable[[NodeManifest], NodeManifest]) -> NodeManifest | None:
         if not entry.manifest:
             return None
         try:
-            return backups.load_node(self._text(entry.manifest, backups.NODE, name, entry.host_id), entry.digest)
+            node = backups.load_node(self._text(entry.manifest, backups.NODE, name, entry.host_id), entry.digest)
         except ManifestError as error:
             raise type(error)(f"backup {name}, node {entry.host_id}: {error}") from error
+        return each(node)
 
     def manifest(self, name: str, records: list[Record] | None = None) -> Manifest:
         """A backup's own manifest, the newest of its name. Raises as L(read) does."""

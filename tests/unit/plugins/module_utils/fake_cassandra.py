@@ -347,6 +347,11 @@ def states(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name.upper(): {"version": 1, "value": str(value)} for name, value in row.items() if name != "address"}
 
 
+def only(row: dict[str, Any], columns: str) -> dict[str, Any]:
+    """A row with the columns that were asked for; null where the node has nothing in them."""
+    return row if columns == "*" else {name: row.get(name) for name in re.findall(r"\w+", columns)}
+
+
 class FakeSession:
     """A login on one node; tables of statements that read and statements that change."""
 
@@ -359,6 +364,11 @@ class FakeSession:
         """As the real one: whether all nodes have one schema."""
         self.ring.moved = False
         return self.ring.agrees
+
+    def shared(self, statement: str, known: cql.Known) -> list[dict[str, Any]]:
+        """As the real one, which goes by the bytes that came."""
+        rows = self.execute(statement)
+        return [known.setdefault(tuple(repr(value).encode() for value in row.values()), row) for row in rows]
 
     def execute(
         self,
@@ -376,7 +386,7 @@ class FakeSession:
         self.ring.moved |= statement.startswith("ALTER KEYSPACE") and not agree
         for pattern, answer in (
             (r"SELECT \* FROM system\.local", self.local),
-            (r"SELECT \* FROM system\.peers_v2", self.peers),
+            (r"SELECT (.*) FROM system\.peers_v2", self.peers),
             (r"SELECT table_name FROM system_virtual_schema\.tables WHERE keyspace_name = 'system_views'", self.views),
             (r"SELECT \* FROM system_views\.(streaming|repairs|repair_participates)", self.doing),
             (r"SELECT \* FROM system_views\.thread_pools", self.pools),
@@ -387,7 +397,7 @@ class FakeSession:
             (r"SELECT schema_version FROM system\.local", self.local),
             (r"DESCRIBE SCHEMA WITH INTERNALS", self.describe),
             (r"SELECT .* FROM system_schema\.triggers", self.triggers),
-            (r"SELECT \* FROM system_views\.gossip_info", self.gossip),
+            (r"SELECT (.*) FROM system_views\.gossip_info", self.gossip),
             (r"SELECT \* FROM system_schema\.(\w+)", self.whole_schema),
             (r"SELECT .*, type FROM system_schema\.dropped_columns", self.dropped_columns),
             (r"SELECT role, resource, permissions FROM system_auth\.role_permissions", self.permissions),
@@ -396,7 +406,7 @@ class FakeSession:
             (r"SELECT keyspace_name, replication FROM system_schema\.keyspaces", self.keyspaces),
             (r"SELECT keyspace_name, gc_grace_seconds FROM system_schema\.tables", self.tables),
             (r"SELECT keyspace_name FROM system_schema\.views", self.materialized_views),
-            (rf"SELECT role FROM system_auth\.roles WHERE role = {LITERAL}", self.read_role),
+            (r"SELECT role FROM system_auth\.roles WHERE role IN \((.*)\) LIMIT (\d+)", self.read_roles),
             (r"SELECT \* FROM system_auth\.\w+", self.read_all),
             (rf"(CREATE|ALTER) ROLE {NAME} {OPTIONS}", self.set_role),
             (rf"DROP ROLE IF EXISTS {NAME}", self.drop_role),
@@ -447,9 +457,9 @@ class FakeSession:
         state = "COMPLETED" if own.bootstrapped else "IN_PROGRESS"
         return [{**self.row(own), "broadcast_address": own.address, "bootstrapped": state}]
 
-    def peers(self, consistency: str) -> list[dict[str, Any]]:
+    def peers(self, columns: str, consistency: str) -> list[dict[str, Any]]:
         others = (member for pod, member in self.ring.members.items() if pod != self.pod and not member.gossip_only)
-        return [{**self.row(member), "peer": member.address} for member in others]
+        return [only({**self.row(member), "peer": member.address}, columns) for member in others]
 
     def views(self, consistency: str) -> list[dict[str, Any]]:
         names = ["thread_pools", "disk_usage"]
@@ -461,8 +471,8 @@ class FakeSession:
     def own_version(self) -> str:
         return self.ring.members[self.pod].version or self.ring.version
 
-    def gossip(self, consistency: str) -> list[dict[str, Any]]:
-        return self.ring.gossip_of(self.pod)
+    def gossip(self, columns: str, consistency: str) -> list[dict[str, Any]]:
+        return [only(row, columns) for row in self.ring.gossip_of(self.pod)]
 
     def doing(self, table: str, consistency: str) -> list[dict[str, Any]]:
         busy = self.ring.busy[self.pod]
@@ -531,6 +541,11 @@ class FakeSession:
 
     def materialized_views(self, consistency: str) -> list[dict[str, Any]]:
         return [{"keyspace_name": name} for name in self.ring.viewed]
+
+    def read_roles(self, listed: str, limit: str, consistency: str) -> list[dict[str, Any]]:
+        """All of them, or none where one is refused."""
+        names = [name.replace("''", "'") for name in re.findall(LITERAL, listed)]
+        return [row for name in names for row in self.read_role(name, consistency)][: int(limit)]
 
     def read_role(self, name: str, consistency: str) -> list[dict[str, Any]]:
         if consistency == "ALL" and not all(self.ring.sees(self.pod, pod) for pod in self.replicas(name)):

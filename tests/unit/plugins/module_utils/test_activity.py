@@ -166,7 +166,7 @@ def test_a_volume_that_cannot_be_read_is_unknown(ring: FakeCassandra, rc: int | 
 
 def test_what_a_failing_nodetool_does_not_tell_is_unknown(ring: FakeCassandra, monkeypatch: pytest.MonkeyPatch) -> None:
     ring.version = "4.0.19"
-    monkeypatch.setattr(observe, "gossip_lines", lambda kube, pod: {})
+    monkeypatch.setattr(observe, "gossip_lines", lambda kube, pod, known: {})
     ring.deaf.add(POD)
     seen = told(ring).activity
     assert (seen.mode, seen.streams) == (None, None)

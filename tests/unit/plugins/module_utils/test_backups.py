@@ -69,6 +69,15 @@ NODES = st.builds(
 )
 
 
+@given(NODES)
+def test_what_is_kept_of_a_node_without_the_names_of_its_files(node: NodeManifest) -> None:
+    folded = node.folded()
+    assert dataclasses.replace(folded, tables=()) == dataclasses.replace(node, tables=())
+    for kept, table in zip(folded.tables, node.tables, strict=True):
+        assert (kept.size, kept.source, bool(kept.files)) == (table.size, table.source, bool(table.files))
+        assert len(kept.files) <= 1
+
+
 def manifest(**changes: Any) -> Manifest:
     entries = tuple(NodeEntry(f"pod-{number}", ID, "r1", "aa", "bb", 10, 1) for number in range(3))
     whole = Manifest("b1", "shop", "dc1", COMPLETE, "2026-11-25T03:00:00Z", entries, schema="cc", schema_digest="dd")

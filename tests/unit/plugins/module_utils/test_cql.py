@@ -143,6 +143,29 @@ def test_all_pages():
     assert found == [{"c": "a"}, {"c": "b"}, {"c": "c"}]
 
 
+def test_rows_of_the_same_bytes_are_one_and_the_same():
+    """Also over pages, and from node to node; and they are as they would be by themselves."""
+    known = {}
+    told = session(rows("a", "b", more=b"x"), rows("c")).shared("SELECT c FROM t", known)
+    again = session(rows("c", "d", "a")).shared("SELECT c FROM t", known)
+    assert told == [{"c": "a"}, {"c": "b"}, {"c": "c"}]
+    assert again == [{"c": "c"}, {"c": "d"}, {"c": "a"}] == session(rows("c", "d", "a")).execute("SELECT c FROM t")
+    assert again[0] is told[2]
+    assert again[2] is told[0]
+    assert len(known) == 4
+
+
+def test_null_is_none_also_in_shared_rows():
+    null = rows("a")[:-5] + struct.pack("!i", -1)
+    size = struct.pack("!i", len(null) - 9)
+    assert session(null[:5] + size + null[9:]).shared("SELECT c FROM t", {}) == [{"c": None}]
+
+
+def test_errors_are_the_same_for_shared_rows():
+    with pytest.raises(cql.NotAllowed, match="no permission"):
+        session(error(0x2100, "no permission")).shared("SELECT c FROM t", {})
+
+
 def test_a_page_is_asked_for_when_the_one_before_is_done_with():
     talk = session(rows("a", "b", more=b"state"), rows("c"))
     pages = talk.pages("SELECT c FROM ks.t")

@@ -12,7 +12,7 @@ import pytest
 from unit.plugins.module_utils import views
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, ring
-from ansible_collections.cassops.kubernetes.plugins.module_utils.liveness import Liveness, probes
+from ansible_collections.cassops.kubernetes.plugins.module_utils.liveness import TOGETHER, Liveness, probes, statement
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import Endpoint
 
 THREE = {"class": "NetworkTopologyStrategy", "dc1": "3"}
@@ -22,7 +22,7 @@ def asked(members: dict[str, Endpoint], dead: Collection[str], replicas: str = "
     """What the first of the members finds out, and with how many reads."""
     own = next(address for address in members if address not in dead)
     known, reads = Liveness({own}), 0
-    for _key, held in probes(members, {**THREE, "dc1": replicas}):
+    for _keys, held in probes(members, {**THREE, "dc1": replicas}):
         if known.settles(members):
             break
         if known.would_tell(held):
@@ -65,6 +65,21 @@ def test_a_whole_ring_is_told_by_nearly_as_few_reads_as_can_be(per_rack: int, mo
     assert reads <= most
 
 
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_large_ring_is_told_by_few_statements(number: int) -> None:
+    """All of a thousand nodes may be asked: each read more is a thousand more."""
+    members = views.endpoints(views.nodes(per_rack=100), num_tokens=16)
+    dead = random.Random(number).sample(sorted(members), number)
+    known, reads = asked(members, dead)
+    assert known.down() == set(dead)
+    assert known.up == set(members) - set(dead)
+    assert reads <= 6 + number * (TOGETHER + 6)
+
+
+def test_a_statement_reads_its_keys_at_once() -> None:
+    assert statement(("a", "it's")) == "SELECT role FROM system_auth.roles WHERE role IN ('a', 'it''s') LIMIT 2"
+
+
 def test_where_every_read_needs_everybody_nobody_is_told() -> None:
     members = views.endpoints(views.nodes())
     known, reads = asked(members, ["198.19.0.2"])
@@ -84,14 +99,15 @@ def test_keys_have_their_real_replicas() -> None:
             dict.fromkeys(members, "dc1"),
             replication,
         )
-        for key, held in keys[:20]:
-            token = cql.token(key)
-            (expected,) = [
+        for read, held in keys[:20]:
+            expected = [
                 holders
+                for token in map(cql.token, read)
                 for (start, end), holders in ranges
                 if (start < token <= end) or (start >= end and (token > start or token <= end))
             ]
-            assert set(held) == set(expected)
+            assert len(expected) == len(read)
+            assert set(held) == {address for holders in expected for address in holders}
 
 
 def test_there_is_nothing_to_read() -> None:

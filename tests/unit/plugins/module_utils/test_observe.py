@@ -580,11 +580,11 @@ def test_an_endpoint_has_numbers() -> None:
         "tokens": ["7", "-12", "3"],
     }
     said = {"status_with_port": "NORMAL,7", "load": "1048.5", "rpc_ready": "true", "sstable_versions": "big-oa,big-nb"}
-    told = observe.endpoint("a", row, {"a": said})
+    told = observe.endpoint("a", row, said)
     assert told == Endpoint(
         "a", "h", "dc1", "r1", "5.0.9", "s", (-12, 3, 7), "NORMAL", 1048.5, True, ("big-nb", "big-oa")
     )
-    assert observe.endpoint("a", row, {"a": {"rpc_ready": "false"}}).serves is False
+    assert observe.endpoint("a", row, {"rpc_ready": "false"}).serves is False
     told = observe.endpoint("a", {**row, "tokens": None}, {})
     assert (told.tokens, told.status, told.load, told.serves, told.sstables) == ((), None, None, None, None)
 
@@ -646,6 +646,34 @@ def test_what_nodes_answer_alike_is_asked_once(monkeypatch: pytest.MonkeyPatch) 
     assert all(keyspaces == told[0] for keyspaces in told)
     for table in ("system_schema.tables", "system_virtual_schema.tables"):
         assert sum(table in text for text in fake.statements) == 1
+
+
+@pytest.mark.parametrize("version", ["4.0.19", "5.0.9"])
+def test_what_nodes_know_alike_is_kept_once(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """A thousand nodes tell of a thousand members each."""
+    fake = cassandra(monkeypatch, per_rack=2, version=version)
+    fake.members["shop-dc1-r2-1"].schema = "another"
+    told = observe.ask(NONE, replace(views.whole(per_rack=2), observations={}), LOGIN, gossip=True).observations
+    apart = {pod: observe.observation(NONE, pod, LOGIN, gossip=True)[0] for pod in told}
+    assert {pod: (seen.endpoints, seen.alive) for pod, seen in told.items()} == {
+        pod: (seen.endpoints, seen.alive) for pod, seen in apart.items()
+    }
+    for address in told["shop-dc1-r1-0"].endpoints:
+        assert len({id(seen.endpoints[address]) for seen in told.values() if seen.address != address}) == 1
+
+
+def test_what_a_node_knows_otherwise_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = cassandra(monkeypatch)
+    alike = observe.Alike()
+    first = observe.observation(NONE, "shop-dc1-r1-0", LOGIN, alike=alike)[0]
+    member = fake.members["shop-dc1-r3-0"]
+    member.tokens = (7,)
+    second = observe.observation(NONE, "shop-dc1-r2-0", LOGIN, alike=alike)[0]
+    member.status = "LEAVING"
+    third = observe.observation(NONE, "shop-dc1-r1-0", LOGIN, alike=alike)[0]
+    told = [seen.endpoints[member.address] for seen in (first, second, third)]
+    assert [item.tokens == (7,) for item in told] == [False, True, True]
+    assert [item.status for item in told] == ["NORMAL", "NORMAL", "LEAVING"]
 
 
 def test_what_nodes_may_answer_otherwise_is_asked_of_each() -> None:
@@ -865,7 +893,7 @@ def test_what_was_due_before_a_cron_job_was_written_to_is_not_missed() -> None:
 def test_a_row_of_a_member_that_was_written_in_pieces() -> None:
     """What it lacks is taken from gossip, and nothing of it is the text None."""
     row = dict.fromkeys(("host_id", "data_center", "rack", "release_version", "schema_version", "tokens"))
-    told = observe.endpoint("198.19.0.9", row, {"198.19.0.9": {"release_version": "4.1.10", "dc": "dc1"}})
+    told = observe.endpoint("198.19.0.9", row, {"release_version": "4.1.10", "dc": "dc1"})
     assert (told.version, told.datacenter, told.host_id, told.tokens) == ("4.1.10", "dc1", "", ())
     assert observe.endpoint("198.19.0.9", row, {}).version == ""
 

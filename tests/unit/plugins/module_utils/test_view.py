@@ -91,6 +91,8 @@ def test_who_sees_a_member_up() -> None:
     view = views.with_down(views.whole(), "shop-dc1-r1-0", "198.19.0.2")
     assert view.seen_up_by("198.19.0.2") == ["shop-dc1-r2-0", "shop-dc1-r3-0"]
     assert view.seen_up_by("203.0.113.9") == []
+    assert "198.19.0.2" in view.up_somewhere
+    assert view.up_somewhere == {address for address in view.endpoints() if view.seen_up_by(address)}
 
 
 def test_a_view_of_nothing() -> None:

@@ -29,6 +29,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import 
     SNAPSHOT,
     Listed,
     Manifest,
+    NodeManifest,
     Schema,
     Statement,
     moment,
@@ -839,6 +840,29 @@ def test_a_manifest_that_is_damaged_is_named(world: World) -> None:
     node.files[file] = node.files[file].replace("nb-1", "nb-2")
     with pytest.raises(Failed, match=r"node [0-9a-z-]+: the manifest of a node is damaged: its SHA-256 is"):
         world.run(backup_verify)
+
+
+def test_the_names_of_all_files_are_never_in_memory_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand nodes they are millions."""
+    world.back_up()
+    seen: dict[str, NodeManifest] = {}
+    kept: list[NodeManifest] = []
+    files_of, repositories = backup_verify.Check.files_of, backup_verify.Check.repositories
+
+    def compare(self: backup_verify.Check, node: NodeManifest) -> list[str]:
+        seen[node.host_id] = node
+        return files_of(self, node)
+
+    def check(self: backup_verify.Check, nodes: Sequence[NodeManifest]) -> list[str]:
+        kept.extend(nodes)
+        return repositories(self, nodes)
+
+    monkeypatch.setattr(backup_verify.Check, "files_of", compare)
+    monkeypatch.setattr(backup_verify.Check, "repositories", check)
+    assert world.run(backup_verify)["faults"] == []
+    assert sum(node.files for node in seen.values()) == 6
+    assert kept == [seen[node.host_id].folded() for node in kept]
+    assert sorted(node.host_id for node in kept) == sorted(seen)
 
 
 def test_there_is_nothing_to_verify(world: World) -> None:
