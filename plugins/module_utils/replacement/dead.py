@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rows of a member that nobody sees up, by its pod, its volume and its worker (1, 3 to 8, 12, 19). Pure."""
+"""The rows of a member that nobody sees up, by its pod, its volume and its worker (1, 3 to 9, 12, 19). Pure."""
 
 from __future__ import annotations
 
