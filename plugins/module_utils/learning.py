@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .ledger import Ledger
-from .replacement import single_copies
+from .replacement.losses import single_copies
 from .view import View
 
 ADVICE = "run the playbook deploy, or any other one that looks at the nodes under the lock, such as repair: it notes it"

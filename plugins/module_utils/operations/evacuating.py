@@ -19,7 +19,7 @@ from ..kubeapi import Forbidden, Object
 from ..observe import Objects, condition, outline, together
 from ..placement import CORDON, labelled, reaches, rules_of, schedulable, stays_alone, takes, tolerated, too_many
 from ..renewal import Wanted, less
-from ..replacement import LOCAL, NETWORK, UNKNOWN, Volume
+from ..replacement.case import LOCAL, NETWORK, UNKNOWN, Volume
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster
@@ -36,7 +36,7 @@ WAITS = "WaitForFirstConsumer"
 class There:
     """A node on a worker that is to be left.
 
-    :param kind: whether its volume stays on the worker, see L(replacement.Volume).
+    :param kind: whether its volume stays on the worker, see L(replacement.case.Volume).
     """
 
     node: NodeView

@@ -25,7 +25,8 @@ from ..kubeapi import Forbidden, Object
 from ..observe import Objects, attempt, condition, logged_in, together
 from ..plan import GivenUp, Plan, from_config_map, plan_name
 from ..renewal import copy_name
-from ..replacement import AWAY, GONE, LOCAL, NETWORK, OUT_OF_SERVICE, READY, UNKNOWN, Case, Volume, Worker
+from ..replacement.case import AWAY, GONE, LOCAL, NETWORK, READY, UNKNOWN, Case, Volume, Worker
+from ..replacement.workers import OUT_OF_SERVICE
 from ..view import NodeView, View
 from . import streaming
 from .cluster import Cluster, Place, Sight

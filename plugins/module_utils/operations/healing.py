@@ -15,10 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .. import nodetool, replacement, report
+from .. import nodetool, report
 from ..context import Context, Failed
 from ..errors import CassopsError
-from ..replacement import Case, Decision, Scene, Settings
+from ..replacement import actions
+from ..replacement.actions import Decision
+from ..replacement.case import Case, Settings
+from ..replacement.scene import Scene
+from ..replacement.table import decide
 from . import failures, repairing
 from .cluster import CLUSTER, Cluster, Sight
 from .members import Members
@@ -34,7 +38,7 @@ TIMES = 3
 GHOST_SECONDS = 120.0
 PUT_OFF = "; not repaired in this run"
 # What is seen after an action that leaves nobody well; nothing of one that is gone then.
-AFTER = {replacement.STOP: replacement.STOPPED, replacement.ASSASSINATE: ""}
+AFTER = {actions.STOP: actions.STOPPED, actions.ASSASSINATE: ""}
 SAID: Mapping[str, Any] = {
     "workers_off": {"type": "list", "elements": "str", "default": []},
     "accept_loss": {"type": "list", "elements": "str", "default": []},
@@ -107,8 +111,8 @@ class Healing:
         if self.settings.hint_window is None:
             self.settings = replace(self.settings, hint_window=failures.hint_window(self.cluster, sight))
         cases = failures.cases(self.cluster, sight)
-        decided = replacement.decide(sight.view, cases, self.settings, sight.others)
-        for address in self._ghosts.keys() - {each.node for each in decided if each.action == replacement.ASSASSINATE}:
+        decided = decide(sight.view, cases, self.settings, sight.others)
+        for address in self._ghosts.keys() - {each.node for each in decided if each.action == actions.ASSASSINATE}:
             del self._ghosts[address]
         plan = failures.open_plan(self.cluster, sight.found)
         decisions = in_turn([self.patiently(each) for each in decided], plan.pod if plan else "", self.only)
@@ -118,16 +122,16 @@ class Healing:
 
     def patiently(self, decision: Decision) -> Decision:
         """Decisions that time may make needless wait for it; those that do not help are not repeated."""
-        if decision.action == replacement.ASSASSINATE:
+        if decision.action == actions.ASSASSINATE:
             since = self._ghosts.setdefault(decision.node, time.monotonic())
             if time.monotonic() - since < GHOST_SECONDS:
-                return replace(decision, action=replacement.WAIT)
-        if decision.action == replacement.REPAIR and not self.params["repair"]:
-            return replace(decision, action=replacement.NONE, reason=f"{decision.reason}{PUT_OFF}")
+                return replace(decision, action=actions.WAIT)
+        if decision.action == actions.REPAIR and not self.params["repair"]:
+            return replace(decision, action=actions.NONE, reason=f"{decision.reason}{PUT_OFF}")
         if decision.acts and self._times[decision.node, decision.action] >= TIMES:
             advice = "see its pod, its log, and what this run did"
             reason = f"{decision.reason}; this run did that {TIMES} times, and it did not help"
-            return replace(decision, action=replacement.ASK, reason=reason, advice=advice)
+            return replace(decision, action=actions.ASK, reason=reason, advice=advice)
         return decision
 
     # Acting
@@ -154,7 +158,7 @@ class Healing:
         deadline = time.monotonic() + self.params["patience"]
         self.cluster.learn(seen.sight)
         while True:
-            step = replacement.first(seen.decisions)
+            step = actions.first(seen.decisions)
             if step is not None:
                 self.act()
                 # What waits begins anew: the ring is another one now.
@@ -171,7 +175,7 @@ class Healing:
         with self.cluster.locked():
             seen = self.look()
             plan = failures.open_plan(self.cluster, seen.sight.found)
-            step = replacement.first(seen.decisions, plan.pod if plan else "")
+            step = actions.first(seen.decisions, plan.pod if plan else "")
             if step is None:
                 return
             self._times[step.node, step.action] += 1
@@ -180,14 +184,14 @@ class Healing:
 
     def carry_out(self, step: Decision, seen: Round) -> None:
         ways: Mapping[str, Callable[[Decision, Round], None]] = {
-            replacement.ABANDON: self.abandon,
-            replacement.MOVE: self.move,
-            replacement.RECREATE: self.recreate,
-            replacement.STOP: self.stop,
-            replacement.REPLACE: self.replace,
-            replacement.BOOTSTRAP: self.bootstrap,
-            replacement.ASSASSINATE: self.assassinate,
-            replacement.REPAIR: self.repair,
+            actions.ABANDON: self.abandon,
+            actions.MOVE: self.move,
+            actions.RECREATE: self.recreate,
+            actions.STOP: self.stop,
+            actions.REPLACE: self.replace,
+            actions.BOOTSTRAP: self.bootstrap,
+            actions.ASSASSINATE: self.assassinate,
+            actions.REPAIR: self.repair,
         }
         ways[step.action](step, seen)
 
@@ -301,7 +305,7 @@ class Healing:
         result = self.result(seen)
         result.update(changed=bool(acting), changes=[f"{each.action} {each.node}: {each.reason}" for each in acting])
         if self.ctx.diff_mode:
-            healed = {each.node: AFTER.get(each.action, replacement.WELL) for each in acting}
+            healed = {each.node: AFTER.get(each.action, actions.WELL) for each in acting}
             healed = {node: reason for node, reason in healed.items() if reason}
             result["diff"] = diff({each.node: each.reason for each in acting}, healed)
         return result
@@ -317,14 +321,14 @@ def in_turn(decisions: Sequence[Decision], begun: str, only: str | None) -> list
     if not begun or (goes_first and goes_first.acts and only in (None, begun)):
         return list(decisions)
     return [
-        after(each, begun, goes_first) if each.action == replacement.REPLACE and each.node != begun else each
+        after(each, begun, goes_first) if each.action == actions.REPLACE and each.node != begun else each
         for each in decisions
     ]
 
 
 def after(decision: Decision, begun: str, goes_first: Decision | None) -> Decision:
     """What is to be replaced when another replacement, which was begun, is finished."""
-    action, why, advice = replacement.ASK, "", "run the playbook heal, which finishes that one first"
+    action, why, advice = actions.ASK, "", "run the playbook heal, which finishes that one first"
     if goes_first is None:
         why, advice = ", which nobody knows any more", "run the playbook status, and see where that node is"
     elif not goes_first.acts:
@@ -335,7 +339,7 @@ def after(decision: Decision, begun: str, goes_first: Decision | None) -> Decisi
 
 def finished(decisions: Sequence[Decision]) -> bool:
     """Whether this run has nothing left to do, nor anybody else."""
-    return all(each.action == replacement.NONE for each in decisions)
+    return all(each.action == actions.NONE for each in decisions)
 
 
 def whole(decisions: Sequence[Decision]) -> bool:
@@ -344,12 +348,12 @@ def whole(decisions: Sequence[Decision]) -> bool:
 
 
 def waiting(decisions: Sequence[Decision]) -> list[Decision]:
-    return [each for each in decisions if each.action == replacement.WAIT]
+    return [each for each in decisions if each.action == actions.WAIT]
 
 
 def unfinished(result: Mapping[str, Any], decisions: Sequence[Decision]) -> Failed:
     """The failure of a run that leaves something that it may not, or could not, do."""
-    left = [each for each in decisions if each.action != replacement.NONE]
+    left = [each for each in decisions if each.action != actions.NONE]
     errors = [f"{each.node}: {each.reason.rstrip('.')}. {sentence(each)}" for each in left]
     return Failed(" ".join(errors), result, errors)
 

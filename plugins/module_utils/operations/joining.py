@@ -20,9 +20,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from .. import gates, replacement, scaling
+from .. import gates, scaling
 from ..errors import CassopsError
 from ..observe import attempt
+from ..replacement.words import PARTIAL_BOOTSTRAP
 from ..view import NodeView, Observation
 from . import failures, streaming
 from .cluster import Sight
@@ -141,7 +142,7 @@ class Joining(Moving):
         if node.phase != "Crashed":
             return
         words = attempt(lambda: last_words(self.cluster.kube, node.pod, failures.LOG_LINES))
-        if isinstance(words, str) and replacement.PARTIAL_BOOTSTRAP in words:
+        if isinstance(words, str) and PARTIAL_BOOTSTRAP in words:
             raise HalfWay(f"{node.pod} died while it joined.")
 
     def give_up(self, node: NodeView, patience: Patience, silence: Silence, next_run: str, otherwise: str) -> None:

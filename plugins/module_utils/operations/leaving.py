@@ -25,7 +25,7 @@ from ..errors import CassopsError
 from ..events import TIMED_OUT
 from ..kubeapi import ExecResult
 from ..observe import attempt
-from ..replacement import HAS_LEFT
+from ..replacement.words import HAS_LEFT
 from ..view import NodeView
 from . import failures
 from .cluster import Cluster, Sight

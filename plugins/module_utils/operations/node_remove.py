@@ -22,13 +22,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from .. import gates, nodetool, replacement, ring, scaling
+from .. import gates, nodetool, ring, scaling
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..kube import Kube
 from ..kubeapi import ExecTimeout
 from ..observe import attempt, together
-from ..replacement import Scene, Settings, leaves
+from ..replacement.case import Settings
+from ..replacement.losses import losses
+from ..replacement.safety import obstacles
+from ..replacement.scene import Scene, joined, leaves
+from ..replacement.unwanted import ORPHANED, make_again
 from ..view import Endpoint, Keyspace, NodeView, View
 from . import departed, failures
 from .cluster import CLUSTER, Cluster, Place, Sight
@@ -176,7 +180,7 @@ class Removal:
         node = next((node for node in sight.view.nodes if scene.member(node) == member), None)
         playbook = failures.orphaned(sight, node.pod) if node else ""
         if node and playbook:
-            return [f"it is {node.pod}, and {replacement.ORPHANED}: {replacement.make_again(playbook)}"]
+            return [f"it is {node.pod}, and {ORPHANED}: {make_again(playbook)}"]
         if node and failures.wanted(sight.found, node.pod):
             return [f"it is {node.pod}, which its StatefulSet wants: replace it with the playbook replace_node"]
         for view in sight.others:
@@ -195,10 +199,10 @@ class Removal:
     def not_well(self, scene: Scene, member: Endpoint) -> list[str]:
         """Who takes over its ranges must be there, and agree."""
         others = [view.without([], {member.address}) for view in scene.views]
-        return [*gates.one_line(replacement.joined(others)), *replacement.obstacles(others)]
+        return [*gates.one_line(joined(others)), *obstacles(others)]
 
     def at_risk(self, scene: Scene, member: Endpoint) -> list[str]:
-        lost = replacement.losses(scene, member.address)
+        lost = losses(scene, member.address)
         names = sorted({name for loss in lost for name in loss.keyspaces})
         if set(names) <= scene.settings.accept_loss:
             return []

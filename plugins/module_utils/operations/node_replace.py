@@ -11,7 +11,7 @@ from typing import Any
 
 from ..context import Context
 from ..errors import CassopsError
-from ..replacement import ASK
+from ..replacement.actions import ASK
 from ..view import View
 from .cluster import Cluster
 from .healing import ARGUMENT_SPEC as HEALING

@@ -20,7 +20,7 @@ from ..errors import CassopsError
 from ..kube import Kube
 from ..ledger import Ledger
 from ..observe import together
-from ..replacement import EMPTY, EXPIRED, HALF_WAY, held_because
+from ..replacement.words import EMPTY, EXPIRED, HALF_WAY, held_because
 from ..report import utc
 from ..view import NodeView
 from .cluster import Cluster

@@ -19,11 +19,13 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
-from .. import gates, nodetool, renewal, replacement, scaling
+from .. import gates, nodetool, renewal, scaling
 from ..context import Context
 from ..errors import CassopsError
 from ..observe import attempt, objects
-from ..replacement import REPLACE, Case, Decision
+from ..replacement.actions import REPLACE, Decision
+from ..replacement.case import Case, Settings
+from ..replacement.scene import Scene
 from ..view import NodeView
 from . import failures, repairing
 from .cluster import Cluster, Sight
@@ -103,7 +105,7 @@ class Renewing:
             sight = self.open_gates(pod, wanted)
         node = self.node(sight, pod)
         window = failures.hint_window(self.cluster, sight)
-        settings = replacement.Settings(named=frozenset([pod]), hint_window=window)
+        settings = Settings(named=frozenset([pod]), hint_window=window)
         replacing = Replacing(self.cluster, settings, self.limit, self.ctx)
         case = Case(
             node,
@@ -111,7 +113,7 @@ class Renewing:
             volume=failures.volume_of(self.cluster.kube, sight.found, node)[0],
         )
         decision = Decision(pod, 0, REPLACE, f"it gets another volume, of {wanted.words()}")
-        scene = replacement.Scene(sight.view, sight.others, settings)
+        scene = Scene(sight.view, sight.others, settings)
         plan = replacing.begin(case, decision, scene, sight, wished=True)
         self.members.note(REPAIR_BEGAN, None)
         try:

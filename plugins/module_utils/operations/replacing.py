@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import nodetool, replacement, scaling
+from .. import nodetool, scaling
 from ..context import Context
 from ..errors import CassopsError
 from ..kube import Kube
@@ -36,7 +36,13 @@ from ..ledger import Ledger, LedgerNode
 from ..manifests.common import labels_of
 from ..observe import attempt, together
 from ..plan import GivenUp, Plan, hash_of, plan_name
-from ..replacement import AWAY, LOCAL, READY, UNKNOWN, Case, Decision, Scene, Settings, Volume
+from ..replacement import table
+from ..replacement.actions import ASK, Decision
+from ..replacement.case import AWAY, LOCAL, READY, UNKNOWN, Case, Settings, Volume, Worker, is_ending, must_repair
+from ..replacement.proof import unproven
+from ..replacement.scene import Scene
+from ..replacement.words import COLLISION, EMPTY, EXPIRED, FOREIGN, HALF_WAY, given_up_last, held_because
+from ..replacement.workers import fence, off_for_good
 from ..view import NodeView
 from . import departed, failures, rollout_plan, streaming
 from .cluster import Cluster, Sight
@@ -125,7 +131,7 @@ class Replacing:
         now = self.cluster.kube.server_time()
         # One that gives its volume up has been up in every view until now.
         down = 0.0 if wished else failures.downtime(self.cluster, sight, member.address)
-        keeps_volume = case.node.held is not None and replacement.held_because(case.node.held) == replacement.EMPTY
+        keeps_volume = case.node.held is not None and held_because(case.node.held) == EMPTY
         given_up = "" if keeps_volume else case.volume.claim_uid or ""
         plan = Plan(
             pod=case.node.pod,
@@ -234,7 +240,7 @@ class Replacing:
     def held_back(self, plan: Plan) -> list[str]:
         """What a node waits for whose volume was given up, and is given back to it."""
         node = self.cluster.look().view.node(plan.pod)
-        held = node is not None and replacement.given_up_last(node.held or "")
+        held = node is not None and given_up_last(node.held or "")
         return [f"the kubelet to bring {plan.pod} the ledger, within a minute or so"] if held else []
 
     def acquaint(self, plan: Plan, sight: Sight) -> None:
@@ -281,7 +287,7 @@ class Replacing:
                 raise CassopsError(f"no StatefulSet and no ledger knows {plan.pod} any more; somebody took it away")
             if plan.claim_uid and claim and claim["metadata"]["uid"] == plan.claim_uid:
                 if not asked:
-                    if replacement.is_ending(node, self.worker(node)):
+                    if is_ending(node, self.worker(node)):
                         return [f"the pod {plan.pod} to end (if it takes longer than its grace: kubectl describe pod)"]
                     seen = self.cluster.ask(sight, busy=False)
                     if not any(view.observations for view in (seen.view, *seen.others)):
@@ -358,9 +364,9 @@ class Replacing:
 
     def is_off(self, node: NodeView) -> bool:
         """Whether a node's worker is off for good."""
-        return node.worker is not None and bool(replacement.off_for_good(self.settings, self.worker(node)))
+        return node.worker is not None and bool(off_for_good(self.settings, self.worker(node)))
 
-    def worker(self, node: NodeView) -> replacement.Worker:
+    def worker(self, node: NodeView) -> Worker:
         return failures.worker_of(self.cluster.kube, node.worker, node)
 
     def silent_worker(self, sight: Sight, plan: Plan) -> str:
@@ -416,18 +422,18 @@ class Replacing:
         :raises CassopsError: on that volume is all that a node had, perhaps its own from before, with a disk that was
             not mounted. Where the loss of rows was accepted, these may be there.
         """
-        kind = replacement.held_because(node.held) if node.held is not None else ""
-        if kind == replacement.FOREIGN and failures.has_joined(self.cluster.kube, node.pod):
+        kind = held_because(node.held) if node.held is not None else ""
+        if kind == FOREIGN and failures.has_joined(self.cluster.kube, node.pod):
             raise CassopsError(
                 f"{node.pod} is held: {node.held}. Its volume holds the data of a node that had joined, and is not "
                 f"given up unasked. If nobody needs that: kubectl delete pvc data-{node.pod}, then kubectl delete pod "
                 f"{node.pod}; then run it again, and the replacement goes on"
             )
-        if kind in (replacement.HALF_WAY, replacement.FOREIGN, replacement.EXPIRED):
+        if kind in (HALF_WAY, FOREIGN, EXPIRED):
             raise HalfWay(f"{node.pod} is held: {node.held}.")
         if node.phase == "Crashed":
             words = attempt(lambda: last_words(self.cluster.kube, node.pod, failures.LOG_LINES))
-            if isinstance(words, str) and replacement.COLLISION in words:
+            if isinstance(words, str) and COLLISION in words:
                 raise HalfWay(f"{node.pod} tried to join as a new node, and the others know its address.")
 
     def without_worker(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
@@ -445,7 +451,7 @@ class Replacing:
         elif node.ready or (node.phase == "Running" and not node.worker_lost):
             return ""
         worker = failures.worker_of(self.cluster.kube, name, node)
-        off = replacement.off_for_good(self.settings, worker)
+        off = off_for_good(self.settings, worker)
         if off and node.worker is not None:
             # What was said of a worker may be old: a pod that waits to start there is no sign of it.
             starts = worker.state == UNKNOWN and node.phase != "Terminating"
@@ -457,7 +463,7 @@ class Replacing:
             return ""
         where = f"worker {name}" if name else "the worker"
         by_hand = f"delete the volume claim data-{node.pod}, then the pod"
-        advice = replacement.fence(self.settings, worker, by_hand)
+        advice = fence(self.settings, worker, by_hand)
         return f"{where} with the new volume of {node.pod} to answer: {advice}"
 
     def take_off(self, sight: Sight, node: NodeView, ended: set[str]) -> str:
@@ -541,8 +547,8 @@ class Replacing:
             helped[:] = scene.joined_in(node.address)
             if helped and (node.phase != "Running" or node.worker_lost):
                 return [f"{helped[0]} still sees {plan.pod} alive; failure detectors take some seconds"]
-            told = replacement.decision(scene, Case(node, open_plan=True))
-            if told.action == replacement.ASK and not set(told.at_risk) <= set(plan.accepted):
+            told = table.decision(scene, Case(node, open_plan=True))
+            if told.action == ASK and not set(told.at_risk) <= set(plan.accepted):
                 raise CassopsError(f"{told.reason}: {told.advice}")
             return [] if told.acts else [f"{told.reason}: {told.advice}" if told.advice else told.reason]
 
@@ -557,7 +563,7 @@ class Replacing:
         def look() -> list[str]:
             sight = self.cluster.ask(self.cluster.look(), also=[plan.pod])
             latest[:] = [sight]
-            return replacement.unproven(Scene(sight.view, sight.others, self.settings), plan)
+            return unproven(Scene(sight.view, sight.others, self.settings), plan)
 
         until(look, f"the replacement of {plan.pod} to be proven", self.limit, self.ctx.progress, PAUSE)
         return latest[0]
@@ -615,7 +621,7 @@ class Replacing:
         """Whether hints do not cover what it missed, until it served again."""
         if plan.accepted or plan.down_since is None:
             return True
-        return replacement.must_repair(self.cluster.kube.server_time() - plan.down_since, self.settings)
+        return must_repair(self.cluster.kube.server_time() - plan.down_since, self.settings)
 
     def say(self, text: str) -> None:
         self.ctx.progress(text, important=True)

@@ -22,7 +22,6 @@ COLLECTIONS = str(Path(__file__).absolute().parents[7])
 if COLLECTIONS not in sys.path:
     sys.path.append(COLLECTIONS)
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import replacement  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError  # noqa: E402
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube  # noqa: E402
@@ -34,6 +33,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.clus
     lock_name,
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.healing import Healing, facts  # noqa: E402
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement.actions import NONE  # noqa: E402
 
 DOCUMENTATION = r"""
 short_description: Tell when nodes of a Cassandra datacenter fail, and whether heal may do something about it
@@ -131,7 +131,7 @@ class Watch:
             logger.warning("failed_nodes: %s", error)
             return self.blind(str(error))
         self._blind_since = None
-        wrong = [each for each in decisions if each.action != replacement.NONE]
+        wrong = [each for each in decisions if each.action != NONE]
         act = any(each.acts for each in wrong)
         # Reasons count seconds; what is told anew is another decision.
         telling = [(each.node, each.row, each.action) for each in wrong]

@@ -29,7 +29,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, WorkerUnreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, leaving
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.volume import FOR_RESTART
-from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import HAS_LEFT, PARTIAL_BOOTSTRAP
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement.words import HAS_LEFT, PARTIAL_BOOTSTRAP
 
 NTS = "org.apache.cassandra.locator.NetworkTopologyStrategy"
 WANTED: dict[str, Any] = {

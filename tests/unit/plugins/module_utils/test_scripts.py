@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import replacement
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger, LedgerNode
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests import scripts
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement.words import given_up_last
 
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
@@ -253,7 +253,7 @@ def test_a_volume_that_the_ledger_gave_up_last_is_told_from_others(
     node.ledger(RUNNING.with_volume_number(POD, given_up))
     node.mark(f"{RUNNING.id} shop dc1 r1 {POD}{mark}")
     node.data()
-    assert replacement.given_up_last(node.reason()) is is_last
+    assert given_up_last(node.reason()) is is_last
 
 
 def test_data_without_a_mark_is_held(node: Node) -> None:

@@ -50,19 +50,21 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.fail
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import UNCLEAN
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.replacing import Replacing
 from ansible_collections.cassops.kubernetes.plugins.module_utils.plan import Plan
-from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement import (
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement.actions import (
     ASK,
-    LOCAL,
-    NETWORK,
-    OUT_OF_SERVICE,
     REPAIR,
     REPLACE,
-    UNKNOWN,
     WAIT,
     Decision,
-    Scene,
+)
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement.case import (
+    LOCAL,
+    NETWORK,
+    UNKNOWN,
     Settings,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement.scene import Scene
+from ansible_collections.cassops.kubernetes.plugins.module_utils.replacement.workers import OUT_OF_SERVICE
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 FIRST, FOURTH, SECOND, THIRD = "shop-dc1-r1-0", "shop-dc1-r1-1", "shop-dc1-r2-0", "shop-dc1-r3-0"
