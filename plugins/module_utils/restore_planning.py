@@ -15,7 +15,16 @@ from .backups import COMPLETE, Manifest, NodeManifest, Schema, Table, moment, se
 from .report import size
 from .restore_choice import chosen, has, limited
 from .restore_ring import ordered, same_ring
-from .restore_schema import described, differences, undescribed, unfilled, views, with_views, without_replicas
+from .restore_schema import (
+    described,
+    differences,
+    undescribed,
+    unfilled,
+    views,
+    with_views,
+    without_replicas,
+    without_table,
+)
 from .restoring import (
     AUTH,
     CREATE,
@@ -147,7 +156,7 @@ def served(
     """Tables, while the datacenter serves."""
     if scene.schema is None:
         return None, ["no node could be asked for its schema; tables are restored into a datacenter that serves"]
-    reasons = differences(source.schema, scene.schema, names)
+    reasons = without_table(names, source.schema) + differences(source.schema, scene.schema, names)
     names = [name for name in with_views(names, source.schema) if has(source.manifest, name)]
     reasons += undescribed(names, source.schema, scene.schema)
     tables, more = actions(wish, scene.schema, names)

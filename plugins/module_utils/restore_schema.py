@@ -58,6 +58,17 @@ def views(schema: Schema) -> set[Name]:
     return {made_by(each) for each in schema.statements if each.kind == "materialized_view"}
 
 
+def without_table(names: Collection[Name], schema: Schema) -> list[str]:
+    """A view alone: its rows are copies, which come and go with those of its table."""
+    return [
+        f"{'.'.join(made_by(each))} is a view of {'.'.join(table)}: restore {'.'.join(table)}, which brings it"
+        for each in schema.statements
+        if each.kind == "materialized_view" and made_by(each) in names
+        for table in [belongs_to(each)]
+        if table and table not in names
+    ]
+
+
 def missing(stored: Schema, living: Schema, names: Collection[Name], way: str = IMPORT) -> list[Statement]:
     """What has to be made before the tables can take their rows, in the order of the backup's schema.
 

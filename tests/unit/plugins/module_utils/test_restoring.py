@@ -690,6 +690,16 @@ def test_a_whole_datacenter_goes_back_with_all_of_it(given: dict[str, Any]) -> N
     assert any(f"{next(iter(given))}: the whole datacenter goes back" in each for each in told)
 
 
+@pytest.mark.parametrize("living", [EMPTY, SCHEMA])
+def test_a_view_comes_with_its_table_only(living: Schema) -> None:
+    source = backup()
+    wish = replace(WISH, tables=("shop.by_place",), rows="replace")
+    (reason,) = refused(source, scene(source, living), wish)
+    assert reason == "shop.by_place is a view of shop.orders: restore shop.orders, which brings it"
+    both = replace(wish, tables=("shop.by_place", "shop.orders"))
+    assert "shop.by_place" in planned(source, scene(source, living), both).tables
+
+
 def test_a_view_that_the_backup_does_not_have_is_made_after_the_restore() -> None:
     """Made before the files come, it would stay empty."""
     source = backup(tables=("shop.orders",))
