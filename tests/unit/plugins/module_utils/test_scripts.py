@@ -860,7 +860,9 @@ def test_nodes_that_are_called_by_names_are_found_by_them(node: Node) -> None:
     nodes = {pod: LedgerNode(pod, None, HOST_ID) for pod in (POD, OTHER, "shop-dc1-r2-1")}
     ledger = replace(RUNNING, nodes=nodes, seeds=(f"{OTHER}.shop-dc1-nodes.apps.svc",))
     node.ledger(ledger.with_replacement(POD, "198.19.0.1"))
-    node.write("bin/timeout", '#!/bin/sh\ncase "$*" in */shop-dc1-r2-1.shop-dc1-nodes.apps.svc/*) ;; *) exit 1 ;; esac\n')
+    node.write(
+        "bin/timeout", '#!/bin/sh\ncase "$*" in */shop-dc1-r2-1.shop-dc1-nodes.apps.svc/*) ;; *) exit 1 ;; esac\n'
+    )
     seeds = f'"seeds": "shop-dc1-r2-1.shop-dc1-nodes.apps.svc,{OTHER}.shop-dc1-nodes.apps.svc"'
     assert seeds in node.start()["seed_provider"]
 
