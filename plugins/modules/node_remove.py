@@ -20,6 +20,9 @@ description:
   - Refused for a member that any view has alive, for a node that its StatefulSet still wants or that is another
     datacenter's, while anybody else is down or leaves, in the middle of an upgrade, where rows may be lost that
     O(accept_loss) does not name, where what it held has no room on the others, and below the replicas of a keyspace.
+  - Refused, too, while nodes of the member's datacenter hold rows of ranges that they have given away, as noted by
+    M(cassops.kubernetes.scale). Where they own those again, what was deleted since would come back. See
+    M(cassops.kubernetes.cleanup).
   - It does not begin before all cleanups (C(nodetool cleanup)) have ended, which would delete what others get.
   - The ledger forgets the node; a volume that is left of it is held if it ever comes back.
 extends_documentation_fragment:

@@ -236,23 +236,51 @@ first_silent() {
 # The image's own entry point is written for bash, so it is there.
 serves() { timeout 3 bash -c ": </dev/tcp/$1/$port" 2>/dev/null; }
 
-# Whoever has to stream must not be its own seed: a seed never streams.
+# Whoever has to stream must not be its own seed: a seed never streams. It learns the ring from one that lives, or ends;
+# and the ledger's seeds are a few nodes, which may all be dead. So those come first that serve now (of two dozen: that
+# many can be asked at once), then any others.
 choose_seeds() {
     seeds=$(fact seeds | tr -d ' \n')
     case $way in
     bootstrap | replace)
-        seeds=$(echo "$seeds" | tr ',' '\n' | others)
-        [ -n "$seeds" ] || seeds=$(fact nodes | awk '$2 != "-" && $3 != "-" { print $2 }' | others)
+        named=$({ echo "$seeds" | tr ',' '\n'; known_nodes; } | others)
+        seeds=$({ echo "$named" | head -n 24 | serving; echo "$named"; } | first_three)
         ;;
     esac
     if [ -z "$seeds" ]; then reason="the ledger names no other node that this one could learn the ring from"; fi
 }
 
-# Of the addresses on stdin, one a line, up to three that are not this node's; joined with commas.
+# Addresses of the nodes that have joined, one a line: the first of each rack, then the second of each, and so on, since
+# racks die as a whole. Where this datacenter's seeds are names of pods (their addresses change), so are these.
+known_nodes() {
+    named_by=".$CASSOPS_CLUSTER-$CASSOPS_DATACENTER-nodes"
+    domain=$(echo "$seeds" | tr ',' '\n' | sed -n "s/^[^.]*\($named_by\)/\1/p" | head -n 1)
+    fact nodes | awk -v domain="$domain" '
+        { at = domain == "" ? $2 : $1 domain; number = $1; sub(/.*-/, "", number) }
+        at != "-" && $3 != "-" { print number, at }' | sort -s -n -k 1,1 | cut -d ' ' -f 2
+}
+
+# Of the addresses on stdin, one a line, those that are not this node's.
 others() {
     awk -v own="$address" -v dead="$dead" -v pod="$POD_NAME." '
-        $1 == "" || $1 == own || $1 == dead || index($1, pod) == 1 { next }
-        ++count <= 3 { list = list separator $1; separator = "," }
+        $1 != "" && $1 != own && $1 != dead && index($1, pod) != 1 && !seen[$1]++ { print $1 }'
+}
+
+# Of the addresses on stdin, one a line, those that take connections of clients, in that order. All are asked at the
+# same time: one whose worker is silent takes seconds to be given up.
+serving() {
+    awk '$1 != "" { print NR, $1 }' | {
+        while read -r number at; do
+            if serves "$at" </dev/null; then echo "$number $at"; fi &
+        done
+        wait
+    } | sort -n | cut -d ' ' -f 2
+}
+
+# Of the addresses on stdin, one a line, the first three; joined with commas.
+first_three() {
+    awk '
+        $1 != "" && !seen[$1]++ && ++count <= 3 { list = list separator $1; separator = "," }
         END { print list }'
 }
 
@@ -284,6 +312,8 @@ note_downtime() {
     case $missed,$noted in
     ,* | *,unknown) return 0 ;;
     unknown,*) ;;
+    # Its clock was set back since it served last: what it missed is more than that, and nobody knows how much.
+    -*) missed=unknown ;;
     *)
         # A start that dies before it serves is the same time once more, and longer.
         since=$(stat -c %Y "$marks/alive")

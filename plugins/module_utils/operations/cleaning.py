@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import gates
+from .. import gates, replacement
 from ..context import Context
 from ..errors import CassopsError
+from ..view import View
 from .cluster import Cluster
 from .compacting import Compacting
 from .members import Members
@@ -40,7 +41,7 @@ class Cleaning:
         :raises CassopsError: one failed; the others of its rack were finished, and what is left stays noted.
         """
         sight = self.cluster.ask(self.cluster.look(), busy=False)
-        moving = gates.normal(sight.view.joined(sight.others))
+        moving = gates.normal(without_dead(sight.view.joined(sight.others)))
         if moving:
             raise CassopsError(f"no cleanup while nodes join or leave: {'; '.join(moving)}")
         racks = sorted({self.members.rack_of(pod) for pod in pods})
@@ -59,3 +60,16 @@ class Cleaning:
         self.members.done += [self.members.short(f"cleanup of {pod}") for pod in clean]
         if failed:
             raise CassopsError(f"cleanup failed: {'; '.join(failed)}")
+
+
+def without_dead(view: View) -> View:
+    """The view without members that are dead and have not begun to move, such as those that gossip calls C(shutdown).
+
+    No range of theirs goes anywhere before they are removed, and a removal waits for cleanup.
+    """
+    dead = [
+        address
+        for address, member in view.endpoints().items()
+        if not view.seen_up_by(address) and not replacement.under_way(member)
+    ]
+    return view.without([], dead)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..context import Context, Failed
 from ..errors import CassopsError
+from . import failures
 from .cleaning import Cleaning
 from .cluster import CLUSTER, Cluster
 from .members import Members
@@ -44,9 +45,13 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def wanted(members: Members, params: Mapping[str, Any]) -> list[str]:
-    """The nodes to clean: those that lost ranges since, or all."""
+    """The nodes to clean: those that lost ranges since, or all.
+
+    One that no StatefulSet wants and that has no pod is left out: it runs nowhere, and its removal waits for others.
+    """
     found, ledger = members.look()
-    return sorted(ledger.nodes) if params["all"] else members.unclean(found)
+    pods = sorted(ledger.nodes) if params["all"] else members.unclean(found)
+    return [pod for pod in pods if failures.wanted(found, pod) or found.get("Pod", pod)]
 
 
 def result(pods: list[str], members: Members) -> dict[str, Any]:

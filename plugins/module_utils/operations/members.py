@@ -23,7 +23,7 @@ from ..kubeapi import Object
 from ..ledger import PHASE_LEFT, Ledger, LedgerNode, ledger_name, rack_of
 from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels, ledger_of, objects
-from . import changes, failures
+from . import changes, departed, failures
 from .cluster import Cluster, Place, Sight
 from .patience import Ending
 from .waiting import until
@@ -78,8 +78,7 @@ class Members:
 
     def unclean(self, found: Objects) -> list[str]:
         """Nodes that lost ranges and were not cleaned up since; those that are gone do not count."""
-        noted = self.noted(found, UNCLEAN) or ""
-        return [pod for pod in noted.split(",") if pod in self.cluster.ledger(found).nodes]
+        return [node.pod for node in unclean(self.cluster.own, found)]
 
     def note_unclean(self, pods: Sequence[str]) -> None:
         self.note(UNCLEAN, ",".join(sorted(set(pods))) or None)
@@ -381,6 +380,16 @@ class Members:
     def say(self, text: str) -> None:
         self.done.append(self.short(text))
         self.ctx.progress(self.short(text), important=True)
+
+
+def unclean(place: Place, found: Objects) -> list[LedgerNode]:
+    """As L(Members.unclean), of any datacenter of the cluster.
+
+    :param found: the objects of that datacenter.
+    """
+    ledger = ledger_of(found, place.cluster, place.datacenter)
+    noted = departed.noted(place, found, UNCLEAN).split(",")
+    return [ledger.nodes[pod] for pod in noted if pod in ledger.nodes] if ledger else []
 
 
 def left_behind(claim: Mapping[str, Any]) -> bool:

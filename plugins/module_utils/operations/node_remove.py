@@ -37,7 +37,7 @@ from ..view import Endpoint, Keyspace, NodeView, View
 from . import departed, failures
 from .cluster import CLUSTER, Cluster, Place, Sight
 from .departed import Removed
-from .members import Members
+from .members import Members, unclean
 from .waiting import WAIT_LIMIT, until
 
 VERB_LIMIT = 120.0
@@ -168,7 +168,7 @@ class Removal:
         reasons = [
             *self.not_dead(sight, scene, member),
             *(others_leave(scene, member) if ends else self.not_well(scene, member)),
-        ] or [*self.at_risk(scene, member), *(self.no_room(sight, member) if begins(step) else [])]
+        ] or [*self.at_risk(scene, member), *(self.not_ready(sight, member) if begins(step) else [])]
         if reasons:
             raise CassopsError(f"{member.address} is not removed: {'; '.join(reasons)}")
         return step
@@ -208,6 +208,29 @@ class Removal:
             return []
         words = "; ".join(loss.words(scene) for loss in lost)
         return [f"{words}. Restore a backup, or accept the loss: {scene.settings.say('accept_loss', *names)}"]
+
+    def not_ready(self, sight: Sight, member: Endpoint) -> list[str]:
+        """Why those who are to take over what it held may not do so yet."""
+        return [*self.not_clean(sight, member), *self.no_room(sight, member)]
+
+    def not_clean(self, sight: Sight, member: Endpoint) -> list[str]:
+        """As before a node leaves (C(scaling.plan)): who owns again what he gave to the member would bring rows back
+        that were deleted since, and whose markers the other replicas have purged.
+
+        One that had begun to leave goes on: Cassandra cleans nobody up before that has ended.
+        """
+        places = (self.cluster.own, *self.cluster.peers)
+        place = next((each for each in places if each.datacenter == member.datacenter), None)
+        if place is None or leaves(member):
+            return []
+        nodes = unclean(place, sight.found if place is self.cluster.own else place.objects())
+        pods = [node.pod for node in nodes if member.host_id != node.host_id and member.address != node.address]
+        if not pods:
+            return []
+        return [
+            f"nodes still hold rows of ranges that they have given away ({', '.join(pods)}): where they own "
+            f"those again, what was deleted since comes back. Run the playbook cleanup for {place.datacenter} first"
+        ]
 
     def no_room(self, sight: Sight, member: Endpoint) -> list[str]:
         """As before a node leaves (C(leaving.no_room)): Cassandra does not ask."""

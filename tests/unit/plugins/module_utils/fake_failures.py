@@ -71,6 +71,7 @@ class FailingCassandra(FakeCassandra):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.repaired: list[tuple[str, str]] = []
+        self.cleaned: list[str] = []
         # Whether these repairs are on record.
         self.records = False
         self.settings = {"max_hint_window": "3h", "hinted_handoff_enabled": "true"}
@@ -106,6 +107,8 @@ class FailingCassandra(FakeCassandra):
             return self.change(f"nodetool reloadseeds on {pod}", lambda: self.seeds.update({pod: seeds}))
         if verb[:2] == ["repair", "-full"]:
             return self.change(f"nodetool repair {verb[-1]} on {pod}", lambda: self.repair(pod, verb[-1]))
+        if verb[0] == "cleanup":
+            return self.change(f"nodetool cleanup on {pod}", lambda: self.cleaned.append(pod))
         if verb[0] == "assassinate":
             return self.change(f"nodetool assassinate {verb[1]}", lambda: self.forget("address", verb[1]))
         if list(verb) == ["removenode", "status"]:

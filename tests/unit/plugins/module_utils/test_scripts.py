@@ -52,6 +52,13 @@ echo "conf=$CASSANDRA_CONF" >>"$CASSOPS_ROOT/started"
 echo "options=$JVM_EXTRA_OPTS" >>"$CASSOPS_ROOT/started"
 """
 
+# Nobody is at the ledger's addresses, and they tell nothing: a worker that is silent, without the wait for it.
+FAKE_TIMEOUT = f"""#!/bin/sh
+echo "$*" >>"$CASSOPS_ROOT/asked"
+case "$*" in */dev/tcp/198.19.*) exit 124 ;; esac
+exec {shutil.which("timeout")} "$@"
+"""
+
 LASTING_CASSANDRA = (
     FAKE_CASSANDRA
     + """
@@ -92,6 +99,7 @@ class Node:
         ):
             (root / folder).mkdir(parents=True)
         self.write("bin/cassandra", FAKE_CASSANDRA).chmod(0o755)
+        self.write("bin/timeout", FAKE_TIMEOUT).chmod(0o755)
         self.write("cassops/config/cassandra.yaml", 'cluster_name: "shop"\n')
         self.write("cassops/config/logback.xml", "ours")
         self.write("etc/cassandra/logback.xml", "the image's")
@@ -637,6 +645,23 @@ def test_a_downtime_of_several_starts_counts_once(any_node: Node) -> None:
     assert 300 <= missed(300) < 360, "it was repaired meanwhile"
 
 
+@pytest.mark.parametrize(("noted", "after"), [(10_000, "unknown"), (None, "unknown"), ("unknown", "unknown")])
+def test_a_clock_that_was_set_back_makes_no_downtime_shorter(any_node: Node, noted: object, after: str) -> None:
+    """Heal repairs where it is not known: a sum that shrank would look as if hints covered it."""
+    node = any_node
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    if noted is not None:
+        node.write("var/lib/cassandra/.cassops/missed", f"{noted}\n")
+    node.served(-7200)
+    node.start()
+    assert node.read("var/lib/cassandra/.cassops/missed").strip() == after
+    node.served(60)
+    node.start()
+    assert node.read("var/lib/cassandra/.cassops/missed").strip() == after, "until heal has repaired it"
+
+
 def test_what_a_replacement_missed_is_not_known_to_it(node: Node) -> None:
     node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"))
     node.start()
@@ -777,6 +802,69 @@ def test_the_ledger_of_another_datacenter_holds(node: Node) -> None:
 def test_without_another_seed_the_known_nodes_serve(node: Node) -> None:
     node.ledger(replace(RUNNING.with_node(LedgerNode(POD, "198.19.0.1")), seeds=("198.19.0.1",)))
     assert '"seeds": "198.19.0.2"' in node.start()["seed_provider"]
+
+
+def test_a_node_whose_seeds_are_all_dead_learns_the_ring_from_others_that_serve(node: Node) -> None:
+    """One rack has one seed; and a replacement that finds nobody would end with "Unable to gossip with any peers"."""
+    ledger = RUNNING.with_replacement(POD, "198.19.0.1")
+    for number in range(2, 8):
+        name = f"shop-dc1-r1-{number}"
+        ledger = ledger.with_node(LedgerNode(name, f"127.0.0.{number}", HOST_ID.replace("1", str(number))))
+    node.ledger(replace(ledger, seeds=("198.19.0.2",)))
+    with served(node, "127.0.0.4", "127.0.0.6"):
+        assert node.start()["seed_provider"].endswith('"seeds": "127.0.0.4,127.0.0.6,198.19.0.2"}]}]')
+
+
+@pytest.mark.parametrize("approved", [True, False], ids=["replace", "bootstrap"])
+def test_seeds_that_serve_go_before_dead_ones_and_those_of_other_datacenters_count(node: Node, approved: bool) -> None:
+    ledger = RUNNING if approved else RUNNING.with_node(LedgerNode(POD, "198.19.0.1"))
+    ledger = ledger.with_replacement(POD, "198.19.0.1") if approved else ledger
+    node.ledger(replace(ledger, seeds=("198.19.0.1", "198.19.0.2", "198.19.0.3", "198.19.0.4", "127.0.0.5")))
+    with served(node, "127.0.0.5"):
+        assert '"seeds": "127.0.0.5,198.19.0.2,198.19.0.3"' in node.start()["seed_provider"]
+
+
+def test_where_nobody_serves_the_ledgers_seeds_stay(node: Node) -> None:
+    node.ledger(replace(RUNNING.with_replacement(POD, "198.19.0.1"), seeds=("198.19.0.7", "198.19.0.8", "198.19.0.9")))
+    assert '"seeds": "198.19.0.7,198.19.0.8,198.19.0.9"' in node.start()["seed_provider"]
+
+
+def test_a_node_that_goes_on_with_its_data_asks_nobody(node: Node) -> None:
+    """A cold start: nobody serves yet, and it knows the ring."""
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    assert '"seeds": "198.19.0.1,198.19.0.2"' in node.start()["seed_provider"]
+    assert "/dev/tcp/" not in node.read("asked")
+
+
+def test_many_silent_nodes_are_asked_at_once_and_not_all_of_them(node: Node) -> None:
+    """The first of each rack, then the second: a whole rack that died hides nobody."""
+    ledger = RUNNING.with_replacement(POD, "198.19.0.1")
+    for number in range(1, 40):
+        name = f"shop-dc1-r1-{number}"
+        ledger = ledger.with_node(LedgerNode(name, f"198.19.1.{number}", HOST_ID.replace("1", "a")))
+    node.ledger(ledger.with_node(LedgerNode("shop-dc1-r3-2", "127.0.0.2", HOST_ID.replace("1", "3"))))
+    node.write("bin/timeout", FAKE_TIMEOUT.replace("exit 124", "sleep 3; exit 124"))
+    with served(node, "127.0.0.2"):
+        began = time.monotonic()
+        started = node.start()
+    assert '"seeds": "127.0.0.2,198.19.0.2,198.19.1.1"' in started["seed_provider"]
+    assert node.read("asked").count("/dev/tcp/") == 24
+    assert time.monotonic() - began < 20, "one after the other they would take more than a minute"
+
+
+def test_nodes_that_are_called_by_names_are_found_by_them(node: Node) -> None:
+    """The ledger has no addresses then: the only seed is dead, and its name tells how others are called."""
+    node.environment["CASSOPS_ADDRESS"] = "pod"
+    nodes = {pod: LedgerNode(pod, None, HOST_ID) for pod in (POD, OTHER, "shop-dc1-r2-1")}
+    ledger = replace(RUNNING, nodes=nodes, seeds=(f"{OTHER}.shop-dc1-nodes.apps.svc",))
+    node.ledger(ledger.with_replacement(POD, "198.19.0.1"))
+    node.write(
+        "bin/timeout", '#!/bin/sh\ncase "$*" in */shop-dc1-r2-1.shop-dc1-nodes.apps.svc/*) ;; *) exit 1 ;; esac\n'
+    )
+    seeds = f'"seeds": "shop-dc1-r2-1.shop-dc1-nodes.apps.svc,{OTHER}.shop-dc1-nodes.apps.svc"'
+    assert seeds in node.start()["seed_provider"]
 
 
 def test_alone_there_is_nobody_to_stream_from(node: Node) -> None:

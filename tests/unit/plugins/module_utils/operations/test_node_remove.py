@@ -23,8 +23,8 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecTimeout
 from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import Ledger
 from ansible_collections.cassops.kubernetes.plugins.module_utils.observe import attempt
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import node_remove
-from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import LEFT
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import cleanup, node_remove
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import LEFT, UNCLEAN
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import NodeView
 
 FIRST, SECOND, LAST = "shop-dc1-r1-0", "shop-dc1-r2-0", "shop-dc1-r1-1"
@@ -379,6 +379,99 @@ def test_it_does_not_wait_for_a_cleanup_for_ever(world: World) -> None:
     assert f"{SECOND} deletes rows that it has given away (nodetool cleanup)" in world.refused(
         host_id="host-ghost", wait_timeout=0
     )
+
+
+# --- were those cleaned up who take over? -----------------------------------------------------------------------------
+
+UNCLEAN_PODS = [FIRST, SECOND]
+
+
+def unclean(world: World, *pods: str) -> None:
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {UNCLEAN: ",".join(pods)}}})
+
+
+def clean_up(world: World, **changes: Any) -> dict[str, Any]:
+    defaults = {name: spec.get("default") for name, spec in cleanup.ARGUMENT_SPEC.items()}
+    ctx = Context(connect=lambda params: cast(Kube, world.kube))
+    return cleanup.run({**defaults, "cluster": "shop", "datacenter": "dc1", **changes}, ctx)
+
+
+@pytest.fixture
+def gone(world: World) -> World:
+    """The last node of a rack joined, and others gave it ranges. It died as it was ended, and somebody took its place
+    away."""
+    world.ring.forget("address", "198.19.9.9")
+    world.kube.one("StatefulSet", "shop-dc1-r1")["spec"]["replicas"] = 1
+    world.kube.stop(LAST)
+    world.ring.members[LAST].status = "shutdown"
+    return world
+
+
+def test_rows_that_were_given_away_are_deleted_before_their_ranges_come_back(gone: World) -> None:
+    """Those who were not cleaned up would bring deleted rows back. A removal waits for cleanup, and that not for it."""
+    unclean(gone, *UNCLEAN_PODS, LAST)
+    host_id = gone.ring.members[LAST].host_id
+    for check in (True, False):
+        told = gone.refused(check=check, host_id=host_id)
+        assert f"nodes still hold rows of ranges that they have given away ({FIRST}, {SECOND}): " in told
+        assert "Run the playbook cleanup for dc1 first" in told
+    assert clean_up(gone) == {"changed": True, "nodes": UNCLEAN_PODS, "needs_cleanup": [LAST]}
+    assert gone.ring.cleaned == UNCLEAN_PODS
+    assert clean_up(gone)["changed"] is False
+    assert gone.remove(host_id=host_id)["changed"] is True
+    assert LAST not in gone.ring.members
+    assert LAST not in gone.kube.ledger().nodes
+
+
+def test_all_of_them_are_cleaned_but_one_that_runs_nowhere(gone: World) -> None:
+    assert clean_up(gone, all=True)["nodes"] == sorted(gone.ring.members.keys() - {LAST})
+
+
+@pytest.mark.parametrize("status", ["BOOT", "LEAVING", "removing", "MOVING"])
+def test_no_cleanup_beside_a_dead_one_that_moves(gone: World, status: str) -> None:
+    """What was streamed for it would be deleted."""
+    unclean(gone, *UNCLEAN_PODS)
+    gone.ring.members[LAST].status = status
+    with pytest.raises(Failed, match=f"no cleanup while nodes join or leave: .* sees {LAST} as {status}"):
+        clean_up(gone)
+    assert gone.ring.cleaned == []
+
+
+def test_no_cleanup_while_somebody_says_that_he_is_ended(world: World) -> None:
+    """He is seen up: gossip is late, or he comes back."""
+    unclean(world, FIRST)
+    world.ring.members[LAST].status = "shutdown"
+    with pytest.raises(Failed, match=f"sees {LAST} as shutdown"):
+        clean_up(world)
+
+
+def test_one_that_had_begun_to_leave_is_removed_without_a_cleanup(gone: World) -> None:
+    """Cassandra cleans nobody up as long as that has not ended."""
+    unclean(gone, *UNCLEAN_PODS)
+    gone.ring.members[LAST].status = "LEAVING"
+    assert gone.remove(host_id=gone.ring.members[LAST].host_id)["changed"] is True
+
+
+def test_a_member_gives_ranges_back_to_its_own_datacenter_only(world: World) -> None:
+    unclean(world, FIRST)
+    world.ring.members["ghost"].datacenter = "dc2"
+    assert world.remove(check=True, host_id="host-ghost")["changes"] == ["removenode host-ghost (198.19.9.9)"]
+
+
+def test_those_of_another_datacenter_are_asked_about_there(last: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger of each says who was not cleaned up."""
+    unclean(last, FIRST)
+    look = node_remove.Removal.look
+
+    def from_elsewhere(self: node_remove.Removal, **asked: Any) -> Any:
+        sight = look(self, **asked)
+        self.cluster.own = replace(self.cluster.own, datacenter="dc0")
+        return sight
+
+    monkeypatch.setattr(node_remove.Removal, "look", from_elsewhere)
+    told = last.refused(check=True, host_id="host-ghost")
+    assert f"given away ({FIRST})" in told
+    assert "cleanup for dc1 first" in told
 
 
 # --- is there room? ---------------------------------------------------------------------------------------------------
