@@ -1402,11 +1402,26 @@ def test_cassandra_reads_a_sample(world: Restorable) -> None:
     assert world.store.jobs == {}
 
 
+def test_without_the_schemas_tables_no_sample_is_read(world: Restorable) -> None:
+    """Of a backup of some tables: Cassandra would not know what they look like."""
+    for pod in world.nodes:
+        world.store.disks[pod] = {snapshot_path(path): len(FILES[path]) for path in FILES if path.startswith("shop/")}
+    world.back_up("t1", tables=["shop"])
+    result = world.run(backup_verify, name="t1", sstables=True)
+    assert result["faults"] == []
+    assert "Cassandra has read" not in result["report"][0]
+    assert world.warnings[-1] == backup_verify.NOT_DESCRIBED
+    assert not [event for event in world.events if event.startswith(("verify", "download"))]
+
+
 def test_what_cassandra_cannot_read_is_damaged_and_what_could_not_be_run_is_not(world: Restorable) -> None:
     world.verdict = 137
     with pytest.raises(CassopsError, match="sstableverify could not be run"):
         world.run(backup_verify, sstables=True)
     world.verdict, world.verdict_words = 1, "Unrecognized option: --force\nusage: sstableverify [options]"
+    with pytest.raises(CassopsError, match="sstableverify could not be run"):
+        world.run(backup_verify, sstables=True)
+    world.verdict_words = "Unknown keyspace/table shop.orders"
     with pytest.raises(CassopsError, match="sstableverify could not be run"):
         world.run(backup_verify, sstables=True)
     world.verdict_words = "Invalid SSTable nb-1-big-Data.db"
