@@ -302,6 +302,7 @@ class Restore:
             for volume in (volumes[target.pod],)
         )
         known = (self.ask(view, written) or ((), ())) if wish.to else ((), ())
+        schema = self.ask(view, describe)
         endpoints = view.endpoints().values()
         versions = {item.version for item in endpoints if item.version} or {
             word for node in view.nodes for word in (node.runs or "").split()[:1]
@@ -311,11 +312,11 @@ class Restore:
             datacenter=self.cluster.own.datacenter,
             nodes=nodes,
             version=min(versions, key=upgrade.release, default=""),
-            schema=self.ask(view, describe),
+            schema=schema,
             datacenters=tuple(
                 sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})
             ),
-            columns=known[0],
+            columns=archive.with_ids(known[0], schema),
             types=known[1],
         )
 

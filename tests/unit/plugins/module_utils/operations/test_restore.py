@@ -1309,6 +1309,19 @@ def test_schema_that_changed_meanwhile(world: Restorable) -> None:
         world.restore(**WHOLE, to=to)
 
 
+def test_a_table_that_was_made_again_meanwhile_is_told(world: Restorable) -> None:
+    """A staging table that is made anew each night rules out no moment."""
+    made = (world.kube.clock + 2000) * 1e6
+    world.columns = [
+        {"keyspace_name": "shop", "table_name": "items", "column_name": each, "made": made} for each in ("id", "late")
+    ]
+    text = f"CREATE TABLE shop.items (id int PRIMARY KEY, late int) WITH ID = {ID[:-1]}1;"
+    world.ring.described[-1] = (*STATEMENTS[-1][:3], text)  # type: ignore[attr-defined]
+    assert world.restore(check=True, **WHOLE, to=archived(world))["way"] == "swap"
+    told = [text.split(": ")[0] for text in world.warnings if "shop.items" in text]
+    assert told == ["dropped and made again after the backup", "dropped since the backup"]
+
+
 def test_a_keyspace_without_a_commit_log_is_told(world: Restorable) -> None:
     name, kind, same, text = STATEMENTS[0]
     world.ring.described[0] = (name, kind, same, text.replace(";", " AND durable_writes = false;"))  # type: ignore[attr-defined]
