@@ -21,7 +21,7 @@ from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import backups
+from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import (
     COMPLETE,
     FAILED,
@@ -295,6 +295,52 @@ def test_tables_and_excluded_keyspaces(world: World) -> None:
     world.back_up("b2", backup={**PLAN, "exclude_keyspaces": ["system_traces"]})
     taken = [verb[3:] for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]]
     assert taken == [(*ttl, "--", "shop", "system_auth", "system_distributed")]
+
+
+def test_what_is_asked_for_twice_is_taken_once(world: World) -> None:
+    """Cassandra refuses a second snapshot of the same name."""
+    before = len(world.ring.nodetool)
+    asked = ["shop", "shop.orders", "till.receipts", "till.receipts", "shop", "2024_x.y"]
+    assert world.back_up("b1", tables=asked)["backup"]["tables"] == ["shop", "till.receipts", "2024_x.y"]
+    taken = [verb[5:] for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]]
+    assert taken == [("-kt", "till.receipts,2024_x.y"), ("--", "shop")]
+    assert world.back_up("b1", tables=["till.receipts", "shop", "2024_x.y"])["changed"] is False
+
+
+@pytest.mark.parametrize("table", ["shop.a.b", "shop.", ".orders", "", "sh op", "shop-1", "shöp"])
+def test_what_can_be_no_table_is_refused(world: World, table: str) -> None:
+    with pytest.raises(SpecError, match=r"tables\[0\]: must be keyspace.table, or a keyspace"):
+        world.back_up("b1", tables=[table])
+
+
+def test_names_of_many_tables_fit_into_the_address_of_a_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies take 8 KiB of it. In each exec, of which the address has all words, there is one verb."""
+    sent: list[tuple[str, list[str]]] = []
+    plain = nodetool.run
+
+    def run(kube: Any, pod: str, verbs: Any, *rest: Any, **options: Any) -> Any:
+        sent.append((pod, [" ".join(verb) for verb in verbs]))
+        return plain(kube, pod, verbs, *rest, **options)
+
+    monkeypatch.setattr(nodetool, "run", run)
+    tables = [f"shop.{'t' * 40}{number:04}" for number in range(200)]
+    excluded = {"backup": {**PLAN, "exclude_keyspaces": ["system_traces"]}}
+    keyspaces = [f"{'k' * 40}{number:04}" for number in range(200)]
+    schema = Schema("", "schema-1", tuple(Statement(each, "keyspace", each, "") for each in keyspaces))
+    for name, wanted, changes in (("b1", tables, {"tables": tables}), ("b2", keyspaces, excluded)):
+        sent.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(backup.Run, "schema", lambda self, pod: schema)
+            world.back_up(name, **changes)
+        for pod in world.nodes:
+            taken = [verbs for where, verbs in sent if where == pod and verbs[0].startswith("snapshot ")]
+            assert [one for one in wanted if one not in " ".join(words for verbs in taken for words in verbs)] == []
+            assert [len(verbs) for verbs in taken] == [1] * len(taken)
+            assert len(taken) > 2
+            assert max(len(verbs[0].replace(",", "%2C").replace(" ", "%20")) for verbs in taken) < 5000
+    world.assert_tidy()
 
 
 def test_a_schema_that_changes_meanwhile_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
