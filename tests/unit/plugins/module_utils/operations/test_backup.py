@@ -15,12 +15,15 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import jmespath
 import pytest
+import yaml
 from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession
 from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
+from ansible_collections.cassops.kubernetes.plugins.modules import backup_info as backup_info_module
 from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import (
     COMPLETE,
@@ -1397,14 +1400,35 @@ def test_a_newest_backup_that_is_too_old_fails(world: World) -> None:
 
 
 def test_a_backup_that_nobody_could_go_back_to_is_not_the_newest(world: World) -> None:
-    """One of some tables, one that lacks a node, one that was found damaged, and that of another datacenter."""
+    """One of some tables or without a keyspace, one that lacks a node, one that was found damaged, and another's."""
     listed = [
         Listed("good", COMPLETE, 100.0, None, 3, ledger="own"),
         Listed("tables", COMPLETE, 200.0, None, 3, tables=("shop.orders",), ledger="own"),
         Listed("partial", PARTIAL, 300.0, None, 3, ledger="own"),
         Listed("damaged", COMPLETE, 400.0, None, 3, damaged=True, ledger="own"),
         Listed("other", COMPLETE, 500.0, None, 3, ledger="another"),
+        Listed("without", COMPLETE, 600.0, None, 3, excluded=("scratch",), ledger="own"),
     ]
     assert "its newest complete backup, good, began 2.0 hours ago" in backup_info.too_old(listed, "own", 7300.0, 1)
     assert backup_info.too_old(listed, "own", 7300.0, 2) == ""
     assert "other" in backup_info.too_old(listed, "", 7300.0, 1), "without a ledger nobody knows whose it is"
+
+
+def test_the_query_of_the_modules_example_finds_what_the_datacenter_can_go_back_to(world: World) -> None:
+    examples = yaml.safe_load(backup_info_module.EXAMPLES)
+    (query,) = [task["cassops.kubernetes.backup_info"]["query"] for task in examples if "register" in task]
+    world.back_up("b1")
+    world.back_up("b2", tables=["shop.orders"])
+    world.back_up("b3", backup={**PLAN, "exclude_keyspaces": ["scratch"]})
+    result = world.run(backup_info, query=query)
+    assert [(one["name"], one["tables"], one["excluded"]) for one in result["backups"]] == [
+        ("b1", [], []),
+        ("b2", ["shop.orders"], []),
+        ("b3", [], ["scratch"]),
+    ]
+    assert result["report"][-1] == "b3: without scratch"
+    assert result["query"] == "b1"
+    told = result["backups"][0]
+    for changes in ({"damaged": True}, {"own": False}, {"state": PARTIAL}):
+        assert jmespath.search(query, {"backups": [told, {**told, "name": "b4", **changes}]}) == "b1"
+    assert jmespath.search(query, {"backups": [told, {**told, "name": "b4", "own": None}]}) == "b4"
