@@ -246,7 +246,9 @@ def schema_changes(
     whole = _described(replace(stored, statements=tuple(told)), "table")
     end = max(to, end)
     there, ids = list(columns), _ids(stored)
-    again = {(each.keyspace, each.table) for each in there if _is_another(each.table_id, ids, each.keyspace, each.table)}
+    again = {
+        (each.keyspace, each.table) for each in there if _is_another(each.table_id, ids, each.keyspace, each.table)
+    }
     same = [each for each in there if (each.keyspace, each.table) not in again]
     found, gone = [each for each in same if not each.dropped], [each for each in same if each.dropped]
     changes = [

@@ -64,7 +64,8 @@ EXAMPLES = r"""
     datacenter: dc1
     backup: "{{ cassandra_backup }}"
     query: >-
-      backups[?state=='complete' && !damaged && own!=`false` && length(tables)==`0` && length(excluded)==`0`].name | [-1]
+      backups[?state=='complete' && !damaged && own!=`false`
+      && length(tables)==`0` && length(excluded)==`0`].name | [-1]
   register: newest
 """
 
@@ -74,8 +75,8 @@ backups:
     - The backups, the oldest first.
     - C(own) is false where another datacenter of the same names made it, which lives beside this one or had its
       place before; null where that cannot be told.
-    - C(tables) are those that it is limited to, C(excluded) the keyspaces that it is without; where both are empty it is
-      of the whole datacenter.
+    - C(tables) are those that it is limited to, C(excluded) the keyspaces that it is without; where both are empty it
+      is of the whole datacenter.
   returned: success
   type: list
   elements: dict

@@ -23,7 +23,6 @@ from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
-from ansible_collections.cassops.kubernetes.plugins.modules import backup_info as backup_info_module
 from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import (
     COMPLETE,
@@ -52,6 +51,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Restic, ResticError
+from ansible_collections.cassops.kubernetes.plugins.modules import backup_info as backup_info_module
 
 PLAN: dict[str, Any] = {"repository": "s3:https://s3/b", "password_secret": "key", "keep": {"last": 2}}
 TABLE = "orders-0123456789abcdef0123456789abcdef"
@@ -316,9 +316,7 @@ def test_what_can_be_no_table_is_refused(world: World, table: str) -> None:
         world.back_up("b1", tables=[table])
 
 
-def test_names_of_many_tables_fit_into_the_address_of_a_request(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_of_many_tables_fit_into_the_address_of_a_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies take 8 KiB of it. In each exec, of which the address has all words, there is one verb."""
     sent: list[tuple[str, list[str]]] = []
     plain = nodetool.run
