@@ -460,7 +460,7 @@ class Run:
         """The verbs that take the snapshots; nothing was written since the flush that matters, so they flush little.
 
         Many names go in portions, as one name of a snapshot may: Cassandra asks each table for it that is named alone,
-        and each keyspace that is named as a whole (C(StorageService.takeSnapshot), 4.1 and 5.0).
+        and each keyspace that is named as a whole (C(StorageService.takeSnapshot), 4.0 to 5.0).
 
         :param schema: of this attempt. It has the users' keyspaces, of which there may be others than were seen before.
         """
