@@ -288,11 +288,9 @@ def dropped_tables(living: Schema, stored: Schema) -> list[str]:
 
     No reason to refuse: a table that was dropped is what people go back for.
     """
-    there, ids = _described(living, "table"), _ids(living)
+    there, now, then = _described(living, "table"), _ids(living), _ids(stored)
     gone = {
-        name
-        for name in _described(stored, "table")
-        if name not in there or _is_another(_ids(stored).get(name, ""), ids, *name)
+        name for name in _described(stored, "table") if name not in there or _is_another(then.get(name, ""), now, *name)
     }
     if not gone:
         return []
