@@ -65,13 +65,18 @@ class Chain:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of today's schema, and when it was made, in seconds since 1970; of a dropped one, when that was."""
+    """A column of today's schema.
+
+    :param made: when it was made, in seconds since 1970; of a dropped one, when that was.
+    :param table_id: of its table; empty where nobody told.
+    """
 
     keyspace: str
     table: str
     name: str
     made: float
     dropped: bool = False
+    table_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,31 +167,45 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
         )
     floor = max([began - SLACK, *marks])
     since = [each for each in made if each.time > floor]
-    covering = next((number for number, each in enumerate(since) if each.until is not None and each.until >= to), None)
+    # What comes after a break is not reached; a node that replaces another one may go on in the same repository.
+    end = next((number for number, each in enumerate(since) if (each.lost or 0.0) >= began), len(since))
+    whole, broken = since[:end], since[end].lost if end < len(since) else None
+    covering = next((number for number, each in enumerate(whole) if each.until is not None and each.until >= to), None)
     if covering is None:
-        last = stored_until(since)
-        return (
-            f"its commit log is stored up to {moment(last)} only"
-            if last is not None
-            else "nothing of its commit log was stored since the backup (is cassandra_backup.point_in_time on, and was "
-            "the datacenter restarted with it?)"
-        )
-    needed = since[: covering + 1]
-    lost = max((each.lost for each in needed if each.lost is not None), default=began - 1)
-    if lost >= began:
-        return (
-            f"what was written or changed before {moment(lost)} is not all in its commit log (archiving began then, as "
-            "it does with a node that replaces another one and with another store, or was off, the store was away for "
-            "too long, or a restore changed the data, or was given up): take a backup that is newer"
-        )
+        last = stored_until(whole)
+        if last is None and broken is None:
+            return (
+                "nothing of its commit log was stored since the backup (is cassandra_backup.point_in_time on, and was "
+                "the datacenter restarted with it?)"
+            )
+        return _not_so_far(broken, last, began)
+    needed = whole[: covering + 1]
     gap = _gap(needed)
     if gap:
         return f"segments of its commit log are missing after {gap}"
     # Of a segment that was stored while it grew, the last is the whole.
     newest = {name: each.id for each in needed for name in each.segments}
     wanted = [each for each in needed if each.id in newest.values()]
-    size, end = sum(each.size for each in wanted), needed[-1].time + READING
-    return Chain(tuple(each.id for each in wanted), size, end)
+    return Chain(tuple(each.id for each in wanted), sum(each.size for each in wanted), needed[-1].time + READING)
+
+
+def _not_so_far(broken: float | None, last: float | None, began: float) -> str:
+    """Why a moment is not reached, and which ones are.
+
+    :param broken: before when something is missing that came after the backup; None is nowhere.
+    :param last: up to when everything is stored that came before it.
+    """
+    why = f"its commit log is stored up to {moment(last)} only" if last is not None else ""
+    if broken is not None:
+        why = (
+            f"what was written or changed before {moment(broken)} is not all in its commit log (archiving began then, "
+            "as it does with a node that replaces another one and with another store, or was off, the store was away "
+            "for too long, or a restore changed the data, or was given up)"
+        )
+    if last is None or last <= began:
+        return f"{why}: take a backup that is newer; no moment after this one can be reached"
+    other = "take a backup that is newer, or an earlier moment" if broken is not None else "take an earlier moment"
+    return f"{why}: {other}; moments up to {moment(last)} can be reached"
 
 
 def _gap(needed: Iterable[Upload]) -> str:
@@ -216,7 +235,8 @@ def schema_changes(
     (C(CommitLogReader.readMutation)).
 
     What the backup's schema lacks came after it, also where the clock of who made it was behind. That of a view, and of
-    a table with C(COMPACT STORAGE), does not tell all columns.
+    a table with C(COMPACT STORAGE), does not tell all columns. A table that was dropped and made again under its name
+    has another id: Cassandra does not know it, so its columns are no matter.
 
     :param taken: when the backup was taken, of which the schema is.
     :param end: up to when there are rows in what is read; at least C(to).
@@ -225,8 +245,12 @@ def schema_changes(
     told = [each for each in stored.statements if not _COMPACT.search(each.cql)]
     whole = _described(replace(stored, statements=tuple(told)), "table")
     end = max(to, end)
-    found, gone = [each for each in columns if not each.dropped], [each for each in columns if each.dropped]
-    since = [each for each in found if taken < each.made <= to]
+    there, ids = list(columns), _ids(stored)
+    again = {
+        (each.keyspace, each.table) for each in there if _is_another(each.table_id, ids, each.keyspace, each.table)
+    }
+    same = [each for each in there if (each.keyspace, each.table) not in again]
+    found, gone = [each for each in same if not each.dropped], [each for each in same if each.dropped]
     changes = [
         f"column {each.name} of table {each.keyspace}.{each.table} was made at {moment(each.made)}"
         for each in found
@@ -248,9 +272,15 @@ def schema_changes(
         "cannot read such rows over the backup's schema; choose an earlier time, or a newer backup"
         for change in changes
     ]
-    made = sorted({f"{each.keyspace}.{each.table}" for each in since if (each.keyspace, each.table) not in known})
-    warnings = [f"made after the backup, so they come back without rows, or not at all: {', '.join(made)}"]
-    return reasons, warnings if made else []
+    new = {(each.keyspace, each.table) for each in found if taken < each.made <= to} - known.keys()
+    anew = {(each.keyspace, each.table) for each in there if each.made <= to} & again
+    warnings = [f"made after the backup, so they come back without rows, or not at all: {_names(new)}"] if new else []
+    if anew:
+        warnings.append(
+            f"dropped and made again after the backup: {_names(anew)}. They come back as they were before; what was "
+            "written to the ones of today does not come back"
+        )
+    return reasons, warnings
 
 
 def dropped_tables(living: Schema, stored: Schema) -> list[str]:
@@ -258,12 +288,14 @@ def dropped_tables(living: Schema, stored: Schema) -> list[str]:
 
     No reason to refuse: a table that was dropped is what people go back for.
     """
-    there = _described(living, "table")
-    gone = [".".join(name) for name in sorted(_described(stored, "table")) if name not in there]
+    there, now, then = _described(living, "table"), _ids(living), _ids(stored)
+    gone = {
+        name for name in _described(stored, "table") if name not in there or _is_another(then.get(name, ""), now, *name)
+    }
     if not gone:
         return []
     return [
-        f"dropped since the backup: {', '.join(gone)}. Nobody knows whether one of them got a column after the backup; "
+        f"dropped since the backup: {_names(gone)}. Nobody knows whether one of them got a column after the backup; "
         "if it did, nodes do not start, since they cannot read its rows in the commit log. Where that may be, restore "
         "the backup without restore_to, or up to a moment well before there was the column"
     ]
@@ -287,6 +319,33 @@ def undurable(stored: Schema, living: Schema | None) -> list[str]:
         f"keyspaces with durable_writes = false: {', '.join(sorted(found & there))}. Cassandra writes nothing of them "
         "into a commit log, so they come back as the backup has them, without what was written since"
     ]
+
+
+def with_ids(columns: Iterable[Column], living: Schema | None) -> tuple[Column, ...]:
+    """Columns with the ids of their tables.
+
+    :param living: the schema that the columns are of; None where no node could be asked.
+    """
+    ids = _ids(living) if living else {}
+    return tuple(replace(each, table_id=ids.get((each.keyspace, each.table), "")) for each in columns)
+
+
+def _ids(stored: Schema) -> dict[tuple[str, str], str]:
+    """(keyspace, name) -> id of a table or view; what is described without one is left out."""
+    return {
+        (schema_text.plain(each.keyspace), schema_text.plain(each.name)): number
+        for each in stored.statements
+        if each.kind in ("table", "materialized_view") and (number := schema_text.table_id(each.cql))
+    }
+
+
+def _is_another(number: str, ids: Mapping[tuple[str, str], str], keyspace: str, table: str) -> bool:
+    """Whether a table is not the one of its name among others; where an id is not told, it is the same."""
+    return bool(number) and ids.get((keyspace, table), number) != number
+
+
+def _names(tables: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(".".join(name) for name in sorted(tables))
 
 
 def _described(stored: Schema, *kinds: str) -> dict[tuple[str, str], dict[str, str]]:

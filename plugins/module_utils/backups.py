@@ -620,6 +620,7 @@ class Listed:
     :param verified: when it was last read again and found well; empty is never.
     :param damaged: the last verification found faults.
     :param tables: those that it is limited to; empty is the whole datacenter.
+    :param excluded: keyspaces that were left out.
     :param ledger: see L(Manifest).
     """
 
@@ -635,6 +636,7 @@ class Listed:
     verified: str = ""
     damaged: bool = False
     tables: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     ledger: str = ""
     error: str = ""
 
@@ -656,6 +658,7 @@ def tags_of(manifest: Manifest) -> dict[str, str]:
         "size": str(manifest.size),
         "added": str(manifest.added),
         "tables": "+".join(sorted(manifest.tables)),
+        "excluded": "+".join(sorted(manifest.excluded)),
         "ledger": manifest.ledger,
     }
 
@@ -707,6 +710,7 @@ def _listed(record: Record) -> Listed:
         size=_number(tags.get("size")),
         added=_number(tags.get("added")),
         tables=tuple(table for table in tags.get("tables", "").split("+") if table),
+        excluded=tuple(keyspace for keyspace in tags.get("excluded", "").split("+") if keyspace),
         ledger=tags.get("ledger", ""),
         manifest=record.id,
     )
@@ -748,6 +752,7 @@ def outline(manifest: Manifest, now: float) -> Listed:
         size=manifest.size,
         added=manifest.added,
         tables=tuple(sorted(manifest.tables)),
+        excluded=tuple(sorted(manifest.excluded)),
         ledger=manifest.ledger,
         error=error,
     )

@@ -358,9 +358,15 @@ def record(item: Mapping[str, Any]) -> Record:
 
 
 def moment_of(text: str) -> float:
-    """Seconds since 1970; restic writes nanoseconds, which Python does not read."""
-    cut = re.sub(r"(\.\d{6})\d*", r"\1", text)
-    return datetime.fromisoformat(re.sub(r"Z$", "+00:00", cut)).timestamp()
+    """Seconds since 1970, of a time as restic writes it."""
+    return datetime.fromisoformat(to_microseconds(text)).timestamp()
+
+
+def to_microseconds(text: str) -> str:
+    """A time as each Python reads it: restic writes up to nanoseconds, without zeros at their end, and before 3.11
+    C(fromisoformat) takes a fraction of three or six digits and no C(Z)."""
+    whole = re.sub(r"\.(\d{1,6})\d*", lambda found: f".{found[1]:0<6}", text)
+    return re.sub(r"Z$", "+00:00", whole)
 
 
 def objects(lines: Sequence[str]) -> Iterator[Mapping[str, Any]]:

@@ -29,8 +29,8 @@ options:
   max_age:
     description:
       - Fail where the newest complete backup of the whole datacenter began longer ago than so many hours, or where
-        there is none. One that was found damaged does not count, nor one of some tables, nor one of another
-        datacenter of the same names.
+        there is none. One that was found damaged does not count, nor one of some tables or without some keyspaces
+        (C(exclude_keyspaces)), nor one of another datacenter of the same names.
       - Not set, or 0, is no limit.
     type: float
   show:
@@ -57,13 +57,15 @@ EXAMPLES = r"""
     backup: "{{ cassandra_backup }}"
     max_age: 26
 
-- name: The newest complete backup
+- name: The newest backup that the whole datacenter could go back to
   cassops.kubernetes.backup_info:
     namespace: cassandra
     cluster: shop
     datacenter: dc1
     backup: "{{ cassandra_backup }}"
-    query: "backups[?state=='complete'].name | [-1]"
+    query: >-
+      backups[?state=='complete' && !damaged && own!=`false`
+      && length(tables)==`0` && length(excluded)==`0`].name | [-1]
   register: newest
 """
 
@@ -73,6 +75,8 @@ backups:
     - The backups, the oldest first.
     - C(own) is false where another datacenter of the same names made it, which lives beside this one or had its
       place before; null where that cannot be told.
+    - C(tables) are those that it is limited to, C(excluded) the keyspaces that it is without; where both are empty it
+      is of the whole datacenter.
   returned: success
   type: list
   elements: dict
@@ -86,6 +90,7 @@ backups:
       size: 322122547200
       added: 4187593113
       tables: []
+      excluded: []
       verified: "2026-11-25T04:00:10Z"
       damaged: false
       own: true

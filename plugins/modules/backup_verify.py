@@ -38,7 +38,7 @@ attributes:
 options:
   name:
     description:
-      - Name of the backup. Default is the newest complete one.
+      - Name of the backup. Default is the newest complete one of the whole datacenter.
     type: str
   read_data:
     description:

@@ -15,6 +15,7 @@ take hours, and a failed node can be healed meanwhile.
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 import time
 import uuid
@@ -62,6 +63,8 @@ AGAIN = 15.0
 # A snapshot that its backup never comes back to goes by itself (Cassandra 4.1 and later).
 SNAPSHOT_TTL = "7d"
 CLEAR = ("clearsnapshot", "-t", backups.SNAPSHOT)
+# What was asked for, as Cassandra lets keyspaces and tables be called; in quotes also 2024_x.
+TABLE = re.compile(r"\w+(\.\w+)?", re.ASCII)
 # How often snapshots are taken when the schema changes under them.
 SNAPSHOT_ATTEMPTS = 3
 # Printed by find of the image: size and path of each file of the snapshots.
@@ -73,7 +76,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(backup). See its documentation for parameters and results."""
     plan = spec_parser.parse_backup(params["backup"], params["variable_prefix"])
     check(params)
-    return Run(Cluster(params, ctx), plan, params, ctx).run()
+    return Run(Cluster(params, ctx), plan, {**params, "tables": distinct(params["tables"])}, ctx).run()
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -82,13 +85,22 @@ def check(params: Mapping[str, Any]) -> None:
     if params.get("name") and (fault := backups.name_fault(params["name"])):
         errors.append(f"name: {fault}")
     for index, table in enumerate(params["tables"]):
-        if not all(part.isidentifier() for part in table.split(".")) or table.count(".") > 1:
+        if not TABLE.fullmatch(table):
             errors.append(f"tables[{index}]: must be keyspace.table, or a keyspace, got {table!r}")
     parallel = params["parallel"]
     if parallel not in ("rack", "all") and not (parallel.isdigit() and int(parallel)):
         errors.append(f"parallel: must be rack, all, or a number of nodes, got {parallel!r}")
     if errors:
         raise SpecError(errors)
+
+
+def distinct(tables: Sequence[str]) -> list[str]:
+    """Each table once: Cassandra takes no second snapshot of one under the same name.
+
+    :param tables: C(keyspace.table) or C(keyspace); a keyspace has its tables in it.
+    """
+    keyspaces = {table for table in tables if "." not in table}
+    return [table for table in dict.fromkeys(tables) if "." not in table or table.partition(".")[0] not in keyspaces]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -433,16 +445,22 @@ class Run:
         return self.on_all(pods, lambda pod: [["flush"]] if pod in clean else [CLEAR, ["flush"]])
 
     def on_all(self, pods: Sequence[str], verbs: Callable[[str], Sequence[Sequence[str]]]) -> dict[str, str]:
-        """Pod -> why the verbs failed there. :param verbs: those of a pod."""
+        """Pod -> why the verbs failed there. :param verbs: those of a pod, each within the address of a request."""
         limit = float(self.params["snapshot_timeout"])
-        answers = together(
-            lambda pod: attempt(lambda: nodetool.run(self.kube, pod, verbs(pod), limit, check=True)), pods, WIDE
-        )
+
+        def one(pod: str) -> None:
+            for verb in verbs(pod):
+                nodetool.run(self.kube, pod, [verb], limit, check=True)
+
+        answers = together(lambda pod: attempt(lambda: one(pod)), pods, WIDE)
         pairs = zip(pods, answers, strict=True)
         return {pod: str(answer) for pod, answer in pairs if isinstance(answer, CassopsError)}
 
     def snapshot_verbs(self, sight: Sight, schema: Schema) -> list[list[str]]:
         """The verbs that take the snapshots; nothing was written since the flush that matters, so they flush little.
+
+        Many names go in portions, as one name of a snapshot may: Cassandra asks each table for it that is named alone,
+        and each keyspace that is named as a whole (C(StorageService.takeSnapshot), 4.0 to 5.0).
 
         :param schema: of this attempt. It has the users' keyspaces, of which there may be others than were seen before.
         """
@@ -455,10 +473,9 @@ class Run:
             names = {item.name for item in sight.view.keyspaces if item.name.startswith("system")}
             names |= {schema_text.plain(each.keyspace) for each in schema.statements if each.keyspace}
             keyspaces = sorted(names - set(self.manifest.excluded))
-        verbs = [[*verb, "-kt", ",".join(tables)]] if tables else []
-        if keyspaces or not tables:
-            verbs.append([*verb, "--", *keyspaces] if keyspaces else verb)
-        return verbs
+        verbs = [[*verb, "-kt", ",".join(portion)] for portion in nodetool.portions(tables)]
+        verbs += [[*verb, "--", *portion] for portion in nodetool.portions(keyspaces)]
+        return verbs or [verb]
 
     # -- what Cassandra tells ---------------------------------------------------------------------------------------
 

@@ -69,7 +69,8 @@ def too_old(listed: Sequence[Listed], ledger: str, now: float, hours: float) -> 
 
     :param ledger: the id of the datacenter's; empty where it has none.
     """
-    sound = [one for one in listed if one.state == backups.COMPLETE and not one.damaged and not one.tables]
+    whole = [one for one in listed if one.state == backups.COMPLETE and not one.tables and not one.excluded]
+    sound = [one for one in whole if not one.damaged]
     newest = max((one for one in sound if is_own(one, ledger) is not False), key=lambda one: one.began, default=None)
     needed = f"needed is one of the last {hours:g} hours (max_age)"
     if newest is None:
@@ -98,6 +99,7 @@ def facts(one: Listed, ledger: str) -> dict[str, Any]:
         "size": one.size,
         "added": one.added,
         "tables": list(one.tables),
+        "excluded": list(one.excluded),
         "verified": one.verified or None,
         "damaged": one.damaged,
         "own": is_own(one, ledger),
@@ -126,6 +128,7 @@ def text(listed: Sequence[Listed], now: float, ledger: str) -> list[str]:
     ]
     lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
     lines += [f"{one.name}: of {', '.join(one.tables)} only" for one in listed if one.tables]
+    lines += [f"{one.name}: without {', '.join(one.excluded)}" for one in listed if one.excluded and not one.tables]
     if others := [one.name for one in listed if is_own(one, ledger) is False]:
         lines.append(f"of another datacenter of these names: {', '.join(others)}")
     # Of a backup that runs, the nodes that are not in yet are no fault.

@@ -52,8 +52,12 @@ CORRUPT = 1
 """Exit code of sstableverify where a file is damaged, and also where it could not begin."""
 NOT_BEGUN = re.compile(
     r"Java Virtual Machine|OutOfMemory|insufficient memory|Cannot allocate memory"
-    r"|Unrecognized option|Missing argument|usage: sstableverify",
+    r"|Unrecognized option|Missing argument|usage: sstableverify|Unknown keyspace/table",
     re.IGNORECASE,
+)
+NOT_DESCRIBED = (
+    f"no sample was read by Cassandra: the backup is without the tables of {SCHEMA}, which tell it what a table looks "
+    "like. Let it read one of a backup of the whole datacenter"
 )
 # How many files are named of those that are missing.
 NAMED = 5
@@ -232,8 +236,12 @@ class Check:
         here = [node for node in nodes if node.pod in self.pods]
         # A run that was killed may have left its sample on any of them.
         together(self.clean, here)
-        free = {node.pod: restore_volumes.look(self.store.kube, node.pod).free for node in here}
-        chosen = sample(here, free, random.Random())
+        described = [node for node in here if any(table.keyspace == SCHEMA for table in node.tables)]
+        if here and not described:
+            self.ctx.warnings.append(NOT_DESCRIBED)
+            return []
+        free = {node.pod: restore_volumes.look(self.store.kube, node.pod).free for node in described}
+        chosen = sample(described, free, random.Random())
         if chosen is None:
             self.ctx.warnings.append(
                 "no table of the users' fits into half of what is free, so none was read by Cassandra"

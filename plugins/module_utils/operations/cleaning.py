@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import gates, replacement
+from .. import gates
 from ..context import Context
 from ..errors import CassopsError
+from ..replacement.scene import under_way
 from ..view import View
 from .cluster import Cluster
 from .compacting import Compacting
@@ -70,6 +71,6 @@ def without_dead(view: View) -> View:
     dead = [
         address
         for address, member in view.endpoints().items()
-        if not view.seen_up_by(address) and not replacement.under_way(member)
+        if not view.seen_up_by(address) and not under_way(member)
     ]
     return view.without([], dead)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -36,7 +36,7 @@ from .. import (
     upgrade,
 )
 from ..archive import Chain, Column, Type
-from ..backups import COMPLETE, NodeManifest, moment
+from ..backups import COMPLETE, PARTIAL, Listed, NodeManifest, moment
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..ledger import ledger_name
@@ -243,10 +243,12 @@ class Restore:
         asked = () if self.params["mode"] == DATACENTER else tuple(self.params["tables"])
         every = there.listed(None, self.cluster.kube.server_time())
         own = (self.cluster.name, self.cluster.own.datacenter)
+        ledger = ""
         if own == (self.source_cluster, self.source_datacenter):
             ledger = self.cluster.ledger_at(self.cluster.own).id
             self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(every, ledger), *own))
-        listed = [one for one in every if one.state == COMPLETE and restore_choice.is_of(one.tables, asked)]
+        wanted = [one for one in every if restore_choice.is_of(one.tables, asked)]
+        listed = [one for one in wanted if one.state == COMPLETE]
         whole = [one for one in listed if not one.damaged]
         if to:
             # Moments are text that sorts by time. It was taken after it was begun, so few have to be read.
@@ -262,7 +264,11 @@ class Restore:
                 f"there is no complete backup of datacenter {self.source_datacenter} of cluster {self.source_cluster} "
                 f"in {self.base}" + (", but for damaged ones" if listed else "")
             )
-        return whole[-1].name
+        taken = whole[-1]
+        until_then = [one for one in wanted if not to or moment(one.began) <= to]
+        self.ctx.warnings.extend(passed_over(until_then, taken))
+        self.ctx.warnings.extend(of_predecessor(listed, taken, ledger, self.prefix))
+        return taken.name
 
     def prepared(self, wish: Wish, sight: Sight) -> tuple[Source, Scene]:
         """What there is in the store and here, asked for at the same time."""
@@ -292,7 +298,8 @@ class Restore:
         try:
             plan = restore_planning.plan(wish, source, scene, backups.name_at(now), now, logs)
         except restoring.Refused as refused:
-            raise Failed(str(refused), {"tokens": wanted_tokens(source, scene)}, refused.errors) from refused
+            reasons = with_advice(refused.errors, restore_choice.chosen(wish, source)[1], self.prefix)
+            raise Failed("; ".join(reasons), {"tokens": wanted_tokens(source, scene)}, reasons) from refused
         self.ctx.warnings.extend(restore_schema.returning(plan, source, scene.schema, now))
         self.ctx.warnings.extend(restore_schema.not_made(plan, source, scene.schema))
         return plan
@@ -316,6 +323,7 @@ class Restore:
             for volume in (volumes[target.pod],)
         )
         known = (self.ask(view, written) or ((), ())) if wish.to else ((), ())
+        schema = self.ask(view, describe)
         endpoints = view.endpoints().values()
         versions = {item.version for item in endpoints if item.version} or {
             word for node in view.nodes for word in (node.runs or "").split()[:1]
@@ -325,11 +333,11 @@ class Restore:
             datacenter=self.cluster.own.datacenter,
             nodes=nodes,
             version=min(versions, key=upgrade.release, default=""),
-            schema=self.ask(view, describe),
+            schema=schema,
             datacenters=tuple(
                 sorted({item.datacenter for item in endpoints} | {peer.datacenter for peer in self.cluster.peers})
             ),
-            columns=known[0],
+            columns=archive.with_ids(known[0], schema),
             types=known[1],
         )
 
@@ -693,6 +701,47 @@ class Clock:
     def lap(self, name: str) -> None:
         before, self._last = self._last, time.monotonic()
         self._seconds[name] = self._last - before
+
+
+def with_advice(reasons: Sequence[str], lacking: Collection[str], prefix: str) -> list[str]:
+    """Reasons against a restore, with the next step for what its backup lacks.
+
+    :param lacking: those of them that say so.
+    """
+    older = f"; an older backup may have it: {restoring.say(prefix, 'name', '...')} (playbook list_backups)"
+    return [reason + (older if reason in lacking else "") for reason in reasons]
+
+
+def passed_over(wanted: Sequence[Listed], taken: Listed) -> list[str]:
+    """A warning of newer backups that are not taken, or none. One that failed or runs has nothing to give yet.
+
+    :param wanted: those that are of what is asked for.
+    """
+    newer = [one for one in wanted if one.began > taken.began and (one.damaged or one.state == PARTIAL)]
+    told = [f"{one.name} ({'damaged' if one.damaged else one.state})" for one in newer]
+    if not told:
+        return []
+    return [
+        f"newer backups are passed over: {', '.join(told)}. Taken is {taken.name}, begun at {moment(taken.began)}. The "
+        "playbook list_backups tells what is wrong with the newer ones"
+    ]
+
+
+def of_predecessor(listed: Sequence[Listed], taken: Listed, ledger: str, prefix: str) -> list[str]:
+    """A warning where a datacenter's own backup is taken, and there are older ones of one whose place it took: deployed
+    after a loss it may have backed itself up while it was empty.
+
+    :param listed: the complete ones of what is asked for.
+    :param ledger: the id of the datacenter's; empty where the backups are another's.
+    """
+    others = [one for one in listed if not one.is_of(ledger) and one.began < taken.began and not one.damaged]
+    if not ledger or taken.ledger != ledger or not others:
+        return []
+    last = others[-1].name
+    return [
+        f"backup {taken.name} is of this datacenter, and older ones are of another of the same names, whose place it "
+        f"may have taken: where what that one had is wanted, name its last one ({restoring.say(prefix, 'name', last)})"
+    ]
 
 
 def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:

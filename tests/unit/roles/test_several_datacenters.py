@@ -318,3 +318,26 @@ def test_a_datacenter_that_has_left_is_told_of(
     play = {"hosts": "dc1", "gather_facts": False, "vars": variables, "tasks": [show]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     assert words in " ".join(played(tmp_path, tmp_path / "play.yml").split())
+
+
+def test_no_summary_is_told_of_what_failed() -> None:
+    """Somebody's ignore_errors goes on behind it, and would hide the real error behind another one."""
+    lacking = []
+    for file in sorted((ROOT / "roles").glob("*/tasks/main.yml")):
+        tasks = yaml.safe_load(file.read_text())
+        for task in [each for each in tasks if each["name"] == "How it went"]:
+            register = [each["register"] for each in tasks if "register" in each][-1]
+            if task.get("when") != f"{register} is not failed":
+                lacking.append(file.parts[-3])
+    assert lacking == []
+
+
+@pytest.mark.parametrize("role", ["backup", "repair", "rebuild"])
+def test_what_failed_and_is_ignored_has_one_error(tmp_path: Path, role: str) -> None:
+    include = {"name": f"cassops.kubernetes.{role}", "apply": {"ignore_errors": True}}
+    task = {"name": "Try", "ansible.builtin.include_role": include}
+    play = {"hosts": "dc1", "gather_facts": False, "tasks": [task]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    told = played(tmp_path, tmp_path / "play.yml")
+    assert (told.count("fatal: [dc1]"), told.count("...ignoring")) == (1, 1), told
+    assert ASKED in told

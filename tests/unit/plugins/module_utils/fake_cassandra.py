@@ -244,7 +244,8 @@ class FakeCassandra:
         elif verb[0] == "snapshot":
             self.busy[pod].snapshots.append(verb[verb.index("-t") + 1])
         elif verb[0] == "clearsnapshot":
-            self.busy[pod].snapshots.remove(verb[-1])
+            left = self.busy[pod].snapshots
+            left[:] = [name for name in left if name != verb[-1]]
         elif verb[0] == "upgradesstables":
             version = self.members[pod].version or self.version
             self.members[pod].sstables = "big-nb" if version < "5" else "big-oa"

@@ -86,6 +86,30 @@ def test_nobody_goes_past_what_was_lost(lost: float) -> None:
     assert isinstance(chain(made, BEGAN + 100), Chain)
 
 
+def test_the_moment_that_a_refusal_names_can_be_reached() -> None:
+    """A node that replaces another one stores under the host id of that until the ledger knows its own."""
+    made = [*GROWING[:3], minute(5, [name(0, START + 1290)], lost=BEGAN + 290), minute(6, [name(0, START + 1290)])]
+    for to in (BEGAN + 200, BEGAN + 300, BEGAN + 3000):
+        told = reason(made, to)
+        assert f"before {moment(BEGAN + 290)} is not all in its commit log" in told
+        assert told.endswith(f"; moments up to {moment(BEGAN + 105)} can be reached")
+    assert isinstance(chain(made, BEGAN + 105), Chain)
+    assert reason(GROWING, BEGAN + 3000) == (
+        f"its commit log is stored up to {moment(BEGAN + 525)} only: take an earlier moment; moments up to "
+        f"{moment(BEGAN + 525)} can be reached"
+    )
+
+
+def test_where_no_moment_is_reached_none_is_named() -> None:
+    """It broke before anything was stored after the backup, or what was stored only tells of before."""
+    broken = minute(1, [name(5)], lost=BEGAN + 10)
+    for made in ([broken], [minute(0, [name(5)]), broken]):
+        assert reason(made, BEGAN + 20).endswith("a backup that is newer; no moment after this one can be reached")
+    told = reason([minute(0, [name(5)])], BEGAN + 20)
+    assert told.startswith(f"its commit log is stored up to {moment(BEGAN - 15)} only: ")
+    assert told.endswith("no moment after this one can be reached")
+
+
 def test_a_backup_is_newer_than_the_loss() -> None:
     """The first upload after archiving began, or after a restore, tells of it; the backup came after."""
     made = [minute(0, [name(5)], lost=BEGAN - 30), *GROWING[1:]]
@@ -223,6 +247,44 @@ def test_of_a_table_that_was_made_since_rows_do_not_come_back() -> None:
     reasons, warnings = archive.schema_changes(columns, SCHEMA, 100.0, 200.0)
     assert reasons == []
     assert ["without rows, or not at all: shop.new" in each for each in warnings] == [True]
+
+
+OTHER, ID = "11234567-89ab-cdef-0123-456789abcdef", "01234567-89ab-cdef-0123-456789abcdef"
+
+
+def with_id(id: str, kind: str = "table", name: str = "staging") -> Schema:
+    create = "CREATE TABLE shop.staging (id int PRIMARY KEY)"
+    if kind != "table":
+        create = "CREATE MATERIALIZED VIEW shop.staging AS SELECT id FROM shop.b PRIMARY KEY (id)"
+    return Schema("b1", "v1", (Statement("shop", kind, name, f"{create} WITH ID = {id};"),))
+
+
+@pytest.mark.parametrize("kind", ["table", "materialized_view"])
+def test_a_table_that_was_made_again_under_its_name_rules_out_no_moment(kind: str) -> None:
+    """Cassandra leaves out rows of an id that it does not know."""
+    told = [
+        Column("shop", "staging", "id", 150.0),
+        Column("shop", "staging", "late", 150.0),
+        Column("shop", "staging", "gone", 170.0, dropped=True),
+    ]
+    columns = archive.with_ids(told, with_id(OTHER, kind))
+    reasons, warnings = archive.schema_changes(columns, with_id(ID, kind), 100.0, 200.0)
+    assert reasons == []
+    (warning,) = warnings
+    assert warning.startswith("dropped and made again after the backup: shop.staging. ")
+    # At that moment the one of the backup was there.
+    assert archive.schema_changes(columns, with_id(ID, kind), 100.0, 149.0) == ([], [])
+    # The same table, and one of which nobody told the id.
+    for living in (with_id(ID, kind), None):
+        reasons, warnings = archive.schema_changes(archive.with_ids(told, living), with_id(ID, kind), 100.0, 200.0)
+        assert len(reasons) == 3
+        assert warnings == []
+
+
+def test_a_table_that_was_made_again_was_dropped() -> None:
+    (warning,) = archive.dropped_tables(with_id(OTHER), with_id(ID))
+    assert warning.startswith("dropped since the backup: shop.staging. Nobody knows")
+    assert archive.dropped_tables(with_id(ID), with_id(ID)) == []
 
 
 def test_of_a_table_that_was_dropped_since_nobody_knows_the_columns() -> None:

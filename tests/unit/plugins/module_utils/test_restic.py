@@ -469,3 +469,23 @@ def test_what_is_damaged_is_told_from_what_could_not_be_looked_at(
 def test_a_line_that_was_cut_off_is_no_progress() -> None:
     assert restic.parse_job('running\n{"message_type":"status","bytes_d\n\n---\n') == Job("running")
     assert restic.parse_job("absent\n").state == "absent"
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("2026-11-25T03:14:00.123456789Z", "2026-11-25T03:14:00.123456+00:00"),
+        # Go leaves out the zeros at the end, and Python 3.10 takes no other than three and six digits.
+        ("2026-11-25T03:14:00.1234Z", "2026-11-25T03:14:00.123400+00:00"),
+        ("2026-11-25T03:14:00.12345+01:00", "2026-11-25T03:14:00.123450+01:00"),
+        ("2026-11-25T03:14:00.5-05:00", "2026-11-25T03:14:00.500000-05:00"),
+        ("2026-11-25T03:14:00Z", "2026-11-25T03:14:00+00:00"),
+    ],
+)
+def test_times_of_restic_are_read_by_each_python(text: str, whole: str) -> None:
+    assert restic.to_microseconds(text) == whole
+
+
+def test_a_snapshots_time_is_read_to_the_microsecond() -> None:
+    told = {"id": "61f7", "time": "2026-11-25T03:14:00.1234Z", "tags": []}
+    assert restic.record(told).time == pytest.approx(1795576440.1234)

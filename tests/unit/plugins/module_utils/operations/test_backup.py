@@ -15,13 +15,15 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import jmespath
 import pytest
+import yaml
 from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession
 from unit.plugins.module_utils.fake_kube import FakeKube
 from unit.plugins.module_utils.fake_restic import FakeRestic, FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
-from ansible_collections.cassops.kubernetes.plugins.module_utils import backups
+from ansible_collections.cassops.kubernetes.plugins.module_utils import backups, nodetool
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import (
     COMPLETE,
     FAILED,
@@ -50,6 +52,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 )
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Restic, ResticError
+from ansible_collections.cassops.kubernetes.plugins.modules import backup_info as backup_info_module
 
 PLAN: dict[str, Any] = {"repository": "s3:https://s3/b", "password_secret": "key", "keep": {"last": 2}}
 TABLE = "orders-0123456789abcdef0123456789abcdef"
@@ -296,6 +299,50 @@ def test_tables_and_excluded_keyspaces(world: World) -> None:
     world.back_up("b2", backup={**PLAN, "exclude_keyspaces": ["system_traces"]})
     taken = [verb[3:] for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]]
     assert taken == [(*ttl, "--", "shop", "system_auth", "system_distributed")]
+
+
+def test_what_is_asked_for_twice_is_taken_once(world: World) -> None:
+    """Cassandra refuses a second snapshot of the same name."""
+    before = len(world.ring.nodetool)
+    asked = ["shop", "shop.orders", "till.receipts", "till.receipts", "shop", "2024_x.y"]
+    assert world.back_up("b1", tables=asked)["backup"]["tables"] == ["shop", "till.receipts", "2024_x.y"]
+    taken = [verb[5:] for pod, verb in world.ring.nodetool[before:] if verb[0] == "snapshot" and pod == world.nodes[0]]
+    assert taken == [("-kt", "till.receipts,2024_x.y"), ("--", "shop")]
+    assert world.back_up("b1", tables=["till.receipts", "shop", "2024_x.y"])["changed"] is False
+
+
+@pytest.mark.parametrize("table", ["shop.a.b", "shop.", ".orders", "", "sh op", "shop-1", "shöp"])
+def test_what_can_be_no_table_is_refused(world: World, table: str) -> None:
+    with pytest.raises(SpecError, match=r"tables\[0\]: must be keyspace.table, or a keyspace"):
+        world.back_up("b1", tables=[table])
+
+
+def test_names_of_many_tables_fit_into_the_address_of_a_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies take 8 KiB of it. In each exec, of which the address has all words, there is one verb."""
+    sent: list[tuple[str, list[str]]] = []
+    plain = nodetool.run
+
+    def run(kube: Any, pod: str, verbs: Any, *rest: Any, **options: Any) -> Any:
+        sent.append((pod, [" ".join(verb) for verb in verbs]))
+        return plain(kube, pod, verbs, *rest, **options)
+
+    monkeypatch.setattr(nodetool, "run", run)
+    tables = [f"shop.{'t' * 40}{number:04}" for number in range(200)]
+    excluded = {"backup": {**PLAN, "exclude_keyspaces": ["system_traces"]}}
+    keyspaces = [f"{'k' * 40}{number:04}" for number in range(200)]
+    schema = Schema("", "schema-1", tuple(Statement(each, "keyspace", each, "") for each in keyspaces))
+    for name, wanted, changes in (("b1", tables, {"tables": tables}), ("b2", keyspaces, excluded)):
+        sent.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(backup.Run, "schema", lambda self, pod: schema)
+            world.back_up(name, **changes)
+        for pod in world.nodes:
+            taken = [verbs for where, verbs in sent if where == pod and verbs[0].startswith("snapshot ")]
+            assert [one for one in wanted if one not in " ".join(words for verbs in taken for words in verbs)] == []
+            assert [len(verbs) for verbs in taken] == [1] * len(taken)
+            assert len(taken) > 2
+            assert max(len(verbs[0].replace(",", "%2C").replace(" ", "%20")) for verbs in taken) < 5000
+    world.assert_tidy()
 
 
 def test_a_schema_that_changes_meanwhile_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -743,8 +790,16 @@ def test_a_fault_is_one_also_where_not_all_could_be_looked_at(world: World) -> N
     assert one["damaged"]
 
 
-def test_a_fault_is_one_also_where_no_sample_could_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def back_up_with_schema(world: World) -> None:
+    """With a table of those that every backup of the whole datacenter has, and that a sample needs."""
+    table = "system_schema/tables-afddfb9dbc1e30688056eed6c302ba09"
+    for pod in world.nodes:
+        world.store.disks[pod] |= {f"{table}/snapshots/{SNAPSHOT}/nb-1-big-Data.db": 3}
     world.back_up()
+
+
+def test_a_fault_is_one_also_where_no_sample_could_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    back_up_with_schema(world)
     world.store.damaged.add(f"s3:https://s3/b/shop/dc1/{host_of(world, world.nodes[0])}")
 
     def full(*_: Any) -> None:
@@ -759,7 +814,7 @@ def test_a_fault_is_one_also_where_no_sample_could_be_read(world: World, monkeyp
 
 def test_what_a_run_that_died_left_of_its_sample_goes_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """From every node: another one may be chosen this time."""
-    world.back_up()
+    back_up_with_schema(world)
     done: list[tuple[str, str]] = []
 
     def look(_kube: Any, pod: str) -> Any:
@@ -1375,14 +1430,35 @@ def test_a_newest_backup_that_is_too_old_fails(world: World) -> None:
 
 
 def test_a_backup_that_nobody_could_go_back_to_is_not_the_newest(world: World) -> None:
-    """One of some tables, one that lacks a node, one that was found damaged, and that of another datacenter."""
+    """One of some tables or without a keyspace, one that lacks a node, one that was found damaged, and another's."""
     listed = [
         Listed("good", COMPLETE, 100.0, None, 3, ledger="own"),
         Listed("tables", COMPLETE, 200.0, None, 3, tables=("shop.orders",), ledger="own"),
         Listed("partial", PARTIAL, 300.0, None, 3, ledger="own"),
         Listed("damaged", COMPLETE, 400.0, None, 3, damaged=True, ledger="own"),
         Listed("other", COMPLETE, 500.0, None, 3, ledger="another"),
+        Listed("without", COMPLETE, 600.0, None, 3, excluded=("scratch",), ledger="own"),
     ]
     assert "its newest complete backup, good, began 2.0 hours ago" in backup_info.too_old(listed, "own", 7300.0, 1)
     assert backup_info.too_old(listed, "own", 7300.0, 2) == ""
     assert "other" in backup_info.too_old(listed, "", 7300.0, 1), "without a ledger nobody knows whose it is"
+
+
+def test_the_query_of_the_modules_example_finds_what_the_datacenter_can_go_back_to(world: World) -> None:
+    examples = yaml.safe_load(backup_info_module.EXAMPLES)
+    (query,) = [task["cassops.kubernetes.backup_info"]["query"] for task in examples if "register" in task]
+    world.back_up("b1")
+    world.back_up("b2", tables=["shop.orders"])
+    world.back_up("b3", backup={**PLAN, "exclude_keyspaces": ["scratch"]})
+    result = world.run(backup_info, query=query)
+    assert [(one["name"], one["tables"], one["excluded"]) for one in result["backups"]] == [
+        ("b1", [], []),
+        ("b2", ["shop.orders"], []),
+        ("b3", [], ["scratch"]),
+    ]
+    assert result["report"][-1] == "b3: without scratch"
+    assert result["query"] == "b1"
+    told = result["backups"][0]
+    for changes in ({"damaged": True}, {"own": False}, {"state": PARTIAL}):
+        assert jmespath.search(query, {"backups": [told, {**told, "name": "b4", **changes}]}) == "b1"
+    assert jmespath.search(query, {"backups": [told, {**told, "name": "b4", "own": None}]}) == "b4"

@@ -614,6 +614,53 @@ def test_the_newest_may_be_of_another_datacenter_of_the_same_names(world: Restor
     assert "a restore that names none may take one of these" in world.warnings[-1]
 
 
+def listed_as(world: Restorable, name: str, **tags: str) -> None:
+    """The catalogue has b1 once more, by another name and with other tags."""
+    b1 = next(each for each in world.store.of("catalogue") if each.tags["kind"] == "backup")
+    text = b1.files["/b1/backup.json"].replace('"backup": "b1"', f'"backup": "{name}"')
+    tags = {**b1.tags, "backup": name, **tags}
+    world.store.of("catalogue").append(Snapshot(name, world.kube.clock, tags, {f"/{name}/backup.json": text}))
+
+
+def test_newer_backups_that_are_passed_over_are_named(world: Restorable) -> None:
+    early, late = moment(world.kube.clock - 9000), moment(world.kube.clock + 9000)
+    listed_as(world, "early", state="partial", began=early)
+    listed_as(world, "b3", state="partial", began=late)
+    listed_as(world, "b4", began=late)
+    listed_as(world, "t5", state="partial", began=late, tables="other.one")
+    listed_as(world, "f6", state="failed", began=late)
+    verified = {"kind": "verification", "backup": "b4", "when": late, "level": "data", "faults": "1"}
+    world.store.of("catalogue").append(Snapshot("v", 0.0, verified, {}))
+    assert world.restore(check=True, name=None, rows="merge")["backup"] == "b1"
+    (told,) = [text for text in world.warnings if "passed over" in text]
+    assert told.startswith("newer backups are passed over: b3 (partial), b4 (damaged). Taken is b1, begun at ")
+    # With a moment, those after it are no matter.
+    world.warnings.clear()
+    world.restore(check=True, **WHOLE, name=None, to=archived(world))
+    assert not [text for text in world.warnings if "passed over" in text]
+
+
+def test_who_backed_itself_up_empty_is_told_of_the_backups_before_the_loss(world: Restorable) -> None:
+    listed_as(world, "lost", ledger="another", began=moment(world.kube.clock - 9000))
+    assert world.restore(check=True, name=None, rows="merge")["backup"] == "b1"
+    (told,) = [text for text in world.warnings if "whose place" in text]
+    assert told.startswith("backup b1 is of this datacenter, and older ones are of another of the same names")
+    assert told.endswith("name its last one (-e restore_name=lost)")
+    world.warnings.clear()
+    world.restore(check=True, rows="merge")
+    assert not [text for text in world.warnings if "whose place" in text]
+
+
+def test_what_a_backup_lacks_an_older_one_may_have(world: Restorable) -> None:
+    with pytest.raises(Failed) as caught:
+        world.restore(check=True, tables=["shop.gone"])
+    assert caught.value.errors == [
+        "the backup has no table shop.gone; its keyspaces are shop; an older backup may have it: -e restore_name=... "
+        "(playbook list_backups)"
+    ]
+    assert str(caught.value) == caught.value.errors[0]
+
+
 def test_what_is_not_as_it_was_backed_up_changes_nothing(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/nb-1-big-Data.db", "bitten")
     monkeypatch.setitem(FILES, f"shop/orders-{ORDERS}/.by_note/nb-1-big-Data.db", "i")
@@ -1309,6 +1356,19 @@ def test_schema_that_changed_meanwhile(world: Restorable) -> None:
         world.restore(**WHOLE, to=to)
 
 
+def test_a_table_that_was_made_again_meanwhile_is_told(world: Restorable) -> None:
+    """A staging table that is made anew each night rules out no moment."""
+    made = (world.kube.clock + 2000) * 1e6
+    world.columns = [
+        {"keyspace_name": "shop", "table_name": "items", "column_name": each, "made": made} for each in ("id", "late")
+    ]
+    text = f"CREATE TABLE shop.items (id int PRIMARY KEY, late int) WITH ID = {ID[:-1]}1;"
+    world.ring.described[-1] = (*STATEMENTS[-1][:3], text)  # type: ignore[attr-defined]
+    assert world.restore(check=True, **WHOLE, to=archived(world))["way"] == "swap"
+    told = [text.split(": ")[0] for text in world.warnings if "shop.items" in text]
+    assert told == ["dropped and made again after the backup", "dropped since the backup"]
+
+
 def test_a_keyspace_without_a_commit_log_is_told(world: Restorable) -> None:
     name, kind, same, text = STATEMENTS[0]
     world.ring.described[0] = (name, kind, same, text.replace(";", " AND durable_writes = false;"))  # type: ignore[attr-defined]
@@ -1402,11 +1462,26 @@ def test_cassandra_reads_a_sample(world: Restorable) -> None:
     assert world.store.jobs == {}
 
 
+def test_without_the_schemas_tables_no_sample_is_read(world: Restorable) -> None:
+    """Of a backup of some tables: Cassandra would not know what they look like."""
+    for pod in world.nodes:
+        world.store.disks[pod] = {snapshot_path(path): len(FILES[path]) for path in FILES if path.startswith("shop/")}
+    world.back_up("t1", tables=["shop"])
+    result = world.run(backup_verify, name="t1", sstables=True)
+    assert result["faults"] == []
+    assert "Cassandra has read" not in result["report"][0]
+    assert world.warnings[-1] == backup_verify.NOT_DESCRIBED
+    assert not [event for event in world.events if event.startswith(("verify", "download"))]
+
+
 def test_what_cassandra_cannot_read_is_damaged_and_what_could_not_be_run_is_not(world: Restorable) -> None:
     world.verdict = 137
     with pytest.raises(CassopsError, match="sstableverify could not be run"):
         world.run(backup_verify, sstables=True)
     world.verdict, world.verdict_words = 1, "Unrecognized option: --force\nusage: sstableverify [options]"
+    with pytest.raises(CassopsError, match="sstableverify could not be run"):
+        world.run(backup_verify, sstables=True)
+    world.verdict_words = "Unknown keyspace/table shop.orders"
     with pytest.raises(CassopsError, match="sstableverify could not be run"):
         world.run(backup_verify, sstables=True)
     world.verdict_words = "Invalid SSTable nb-1-big-Data.db"
