@@ -172,13 +172,33 @@ def volumes_kept(view: View) -> list[str]:
     ]
 
 
-def settled(view: View) -> list[str]:
-    """G1, second half: the controllers have seen the last change, and nobody else takes pods or volumes away."""
-    reasons = [
+def unobserved(view: View) -> list[str]:
+    """The part of G1 that passes within a moment: what Kubernetes tells of a StatefulSet is older than its last
+    change."""
+    return [
         f"Kubernetes has not looked at the last change of StatefulSet {rack.stateful_set} yet: wait a moment"
         for rack in view.racks
         if rack.observed_generation is None or rack.observed_generation < rack.generation
-    ] + [f"{reason}; {advice(reason)}" for reason in volumes_kept(view)]
+    ]
+
+
+def made_again(view: View) -> list[str]:
+    """Every pod has a StatefulSet, which makes it again when it ends: one that goes without is gone for good."""
+    orphans = [node.pod for node in view.nodes if node.uid is not None and view.rack(node.rack) is None]
+    return (
+        [
+            f"the StatefulSet of {', '.join(orphans)} is gone: nobody would make a pod again that ends. Run the "
+            "playbook deploy, which makes it again (or scale, where a run of it has died)"
+        ]
+        if orphans
+        else []
+    )
+
+
+def settled(view: View) -> list[str]:
+    """G1, second half: the controllers have seen the last change and would make each pod again, and nobody else takes
+    pods or volumes away."""
+    reasons = unobserved(view) + made_again(view) + [f"{reason}; {advice(reason)}" for reason in volumes_kept(view)]
     budget = view.budget
     if budget and budget.evicting:
         reasons.append(

@@ -304,14 +304,25 @@ def view(
 
     :param reasons: why nodes are held, of whoever looks again and again.
     """
-    seen = outline(found, cluster, datacenter)
+    seen = outline(found, cluster, datacenter, clock(kube))
     seen = replace(seen, nodes=(reasons or Reasons()).told(kube, seen.nodes))
     return ask(kube, seen, credentials) if credentials else seen
 
 
-def outline(found: Objects, cluster: str, datacenter: str) -> View:
-    """The datacenter as Kubernetes has it; no node was asked, not even why it is held."""
-    ledger, now = ledger_of(found, cluster, datacenter), datetime.now(timezone.utc)
+def clock(kube: Kube) -> datetime:
+    """What the API server's clock shows, by its last answer.
+
+    Ages are reckoned by it: this machine's own may be wrong by minutes, and each node that starts would seem to hang.
+    """
+    return datetime.fromtimestamp(kube.server_time(), timezone.utc)
+
+
+def outline(found: Objects, cluster: str, datacenter: str, now: datetime) -> View:
+    """The datacenter as Kubernetes has it; no node was asked, not even why it is held.
+
+    :param now: see L(clock).
+    """
+    ledger = ledger_of(found, cluster, datacenter)
     return View(
         cluster=cluster,
         datacenter=datacenter,

@@ -31,6 +31,8 @@ SOFT_GATES = ("streams", "repairs", "hints", "disk", "compactions")
 PREFIX = "rollout_"
 # Seconds that a node may take to start before it counts as stuck. More than a restart ever took with a full commit log.
 STARTING = 600
+# How gossip calls a member that streams before it serves (BOOT, BOOT_REPLACE), or does so at a dead one's own address.
+JOINING = ("boot", "hibernate")
 MAX_SOAK = 86400
 MAX_COMPACTIONS = 10**9
 HARD_GATES = (
@@ -132,8 +134,8 @@ class Plan:
     """What a rollout would do.
 
     :param batches: in order; those after a pause are for a later run.
-    :param unfinished: nodes that run the newest revision already and are not well (they start, or crash), and those
-        whose pods end: wait for them before the first batch that is no fix.
+    :param unfinished: nodes that run the newest revision already and are not well (they start, or crash), those that
+        join, and those whose pods end: wait for them before the first batch that is no fix.
     :param skipped: pod -> why it does not restart.
     :param blockers: why no batch but fixes may begin. What `before_batch` says of the moment is not among them.
     :param warnings: what clients may notice.
@@ -266,9 +268,10 @@ def is_down(view: View, node: NodeView) -> bool:
     """Nothing is lost when it restarts: Cassandra does not run there, or is down in every other node's view.
 
     A node that is not ready may still be a replica, so that alone proves nothing; where nobody can be asked, it counts
-    only if no node of the datacenter is ready.
+    only if no node of the datacenter is ready. One that joins is down for the others (a replacement hibernates), and
+    would lose what it has streamed.
     """
-    if is_well(node):
+    if is_well(node) or joins(view, node):
         return False
     if node.phase != "Running" or node.held is not None:
         return True
@@ -277,6 +280,21 @@ def is_down(view: View, node: NodeView) -> bool:
         return not any(other.ready for other in view.nodes)
     addresses = view.addresses([node.pod])
     return not any(seen.alive.get(address) for seen in views for address in addresses)
+
+
+def joins(view: View, node: NodeView) -> bool:
+    """It streams what it is to hold, for hours perhaps: others see it join, or take the place of a dead one.
+
+    Restarted then, it is held by the start script: no node may go on over partial data. They say so still of one whose
+    attempt has died; that one is held, does not run, or crashes again and again, and runs for moments only.
+    """
+    if node.phase != "Running" or node.ready or node.held is not None:
+        return False
+    if node.restarts and (node.running_for or 0) <= STARTING:
+        return False
+    addresses = view.addresses([node.pod])
+    told = (seen.endpoints.get(address) for seen in view.observations.values() for address in addresses)
+    return any((member.status or "").lower().startswith(JOINING) for member in told if member)
 
 
 def is_stuck(view: View, node: NodeView) -> bool:
@@ -376,11 +394,7 @@ class _Planner:
         nodes = self._view.nodes
         return Plan(
             batches=tuple(self._paused()),
-            unfinished=tuple(
-                node.pod
-                for node in nodes
-                if ((not self._wanted(node) and not is_well(node)) or node.is_ending) and node.pod not in self._lost
-            ),
+            unfinished=tuple(node.pod for node in nodes if node.pod not in self._lost and self._is_unfinished(node)),
             skipped=self._skipped,
             blockers=tuple(self._blockers),
             warnings=tuple(warnings),
@@ -410,6 +424,10 @@ class _Planner:
             rack = self._view.rack(node.rack)
             return needs_restart(self._view, node) and rack is not None and node.ordinal < rack.partition
         return needs_restart(self._view, node) or (self._settings.force and node.pod not in self._done)
+
+    def _is_unfinished(self, node: NodeView) -> bool:
+        at_work = node.is_ending or joins(self._view, node)
+        return at_work or not (self._wanted(node) or is_well(node))
 
     def _queued(self) -> list[list[NodeView]]:
         """The nodes to restart, by rack in order, each rack from the top."""
@@ -603,15 +621,21 @@ def before_batch(view: View, batch: Batch, settings: Settings, others: Sequence[
 
     A batch that fixes asks only whether its nodes are still down: nothing else can get worse by it.
     """
+    mine = [node for node in view.nodes if node.pod in batch.nodes]
+    reasons = gates.settled(view) + [
+        f"{node.pod} streams what it is to hold, and would lose it: wait until it serves; if it does not come on, the "
+        "playbook heal with --check tells what to do"
+        for node in mine
+        if joins(view, node)
+    ]
     if batch.fix:
-        return gates.settled(view) + [
+        return reasons + [
             f"{node.pod} was down and is not any more: plan again"
-            for node in view.nodes
-            if node.pod in batch.nodes and not (is_down if batch.lost else is_stuck)(view, node)
+            for node in mine
+            if not (joins(view, node) or (is_down if batch.lost else is_stuck)(view, node))
         ]
     cluster = view.joined(others)
     rest = cluster.without((*batch.nodes, *batch.down))
-    reasons = gates.settled(view)
     reasons += [f"{reason}; {gates.advice(reason)}" for gate in HARD_GATES for reason in gate(rest)]
     reasons += _soft(cluster.without(batch.down), settings)
     leaving = view.addresses(batch.nodes)

@@ -92,7 +92,9 @@ not_restarted:
   type: dict
   sample: {shop-dc1-r3-0: nothing is pending for it}
 unfinished:
-  description: Nodes that run the newest revision already and are not well; they are waited for first.
+  description:
+    - Nodes that run the newest revision already and are not well, and those that join or take the place of a dead one,
+      which would lose what they have streamed; they are waited for first.
   returned: success
   type: list
   elements: str

@@ -160,6 +160,14 @@ class Power:
         if ledger.stopped is not None or self.short(found, ledger) or self.schedules(suspended=True):
             return True
         nodes = self.cluster.look().view.nodes
+        waited = outage.unsettled(nodes)
+        if waited and outage.held_for_it(nodes):
+            # The run decides when it has waited for them: one that is not held may serve.
+            self.ctx.warnings.append(
+                f"{', '.join(waited)} is neither held nor serves yet: whether those that are held go on can be told "
+                "when it is known of every node"
+            )
+            return False
         seen = outage.look(self.cluster, ledger, nodes)
         return seen is not None and self.may_release(ledger, seen, nodes)
 
@@ -248,7 +256,7 @@ class Power:
             nonlocal patience
             sight = self.cluster.look()
             held = outage.held_for_it(sight.view.nodes)
-            if held != told and outage.are_settled(sight.view.nodes):
+            if held != told and not outage.unsettled(sight.view.nodes):
                 told[:] = held
                 self.release(sight.view.nodes)
                 # They follow the ledger within a minute or so, from now on.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -26,6 +25,7 @@ from ..observe import (
     Objects,
     Reasons,
     attempt,
+    clock,
     ledger_of,
     node_views,
     objects,
@@ -111,7 +111,7 @@ class Deploy:
         return Objects({**found.by_kind, **moving.by_kind})
 
     def nodes(self, found: Objects) -> tuple[NodeView, ...]:
-        return node_views(found, self.ledger(found), datetime.now(timezone.utc))
+        return node_views(found, self.ledger(found), clock(self.kube))
 
     def ledger(self, found: Objects) -> Ledger | None:
         return ledger_of(found, self.desired.cluster, self.desired.name)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..kubeapi import Forbidden, Object
-from ..observe import Objects, condition, outline, together
+from ..observe import Objects, clock, condition, outline, together
 from ..placement import CORDON, labelled, reaches, rules_of, schedulable, stays_alone, takes, tolerated, too_many
 from ..renewal import Wanted, less
 from ..replacement.case import LOCAL, NETWORK, UNKNOWN, Volume
@@ -66,7 +66,7 @@ class Evacuating:
         if not self.names:
             return []
         known = self.cluster.ledger(found).nodes
-        nodes = outline(found, self.cluster.name, self.cluster.own.datacenter).nodes
+        nodes = outline(found, self.cluster.name, self.cluster.own.datacenter, clock(self.kube)).nodes
         # A local volume is where its pod runs; where it is without a pod on a worker, it is asked itself.
         asked = [node for node in nodes if node.pod in known and node.worker in (None, *self.names)]
         looked = self.look_at(found, [node for node in asked if uid_of(found, node.pod) not in self.looked])

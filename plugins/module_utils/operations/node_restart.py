@@ -438,7 +438,7 @@ class Restarts:
         until(self._unobserved, "Kubernetes to look at the StatefulSets", SETTLE_LIMIT, silent)
 
     def _unobserved(self) -> list[str]:
-        return [reason for reason in gates.settled(self.cluster.look().view) if "StatefulSet" in reason]
+        return gates.unobserved(self.cluster.look().view)
 
     def _set_partition(self, rack: RackView, partition: int) -> None:
         low = "by a rollout" if partition < rack.replicas else None

@@ -89,13 +89,16 @@ def look(cluster: Cluster, ledger: Ledger, nodes: Iterable[NodeView]) -> Outage 
     return None if seen.is_noted(ledger, int(cluster.kube.server_time())) else seen
 
 
-def are_settled(nodes: Iterable[NodeView]) -> bool:
-    """Whether it is known of each whether it is held."""
-    return all(node.ready or node.held is not None for node in nodes)
+def unsettled(nodes: Iterable[NodeView]) -> list[str]:
+    """Those of which it is not known yet whether they are held: they start, or do not even run."""
+    return [node.pod for node in nodes if not node.ready and node.held is None]
 
 
 def doubts(cluster: Cluster, ledger: Ledger, nodes: Sequence[NodeView]) -> list[str]:
-    """Why somebody may have served meanwhile."""
+    """Why somebody may have served meanwhile.
+
+    :param nodes: all of them; none is L(unsettled).
+    """
     never_joined = {node.pod for node in nodes if node.held and node.host_id is None}
     silent = {node.pod for node in nodes if node.held and held_because(node.held) in SILENT}
     known = {*held_for_it(nodes), *silent, *never_joined}

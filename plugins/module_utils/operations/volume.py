@@ -350,7 +350,7 @@ class Volumes:
         self.members.say(f"StatefulSet {name} is made again: new volumes have {self.wanted.words()}")
 
     def unobserved(self) -> list[str]:
-        return [reason for reason in gates.settled(self.cluster.look().view) if "StatefulSet" in reason]
+        return gates.unobserved(self.cluster.look().view)
 
     def finish_interrupted(self) -> None:
         item = self.kube.get("ConfigMap", self.copies)

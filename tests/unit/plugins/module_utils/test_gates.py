@@ -203,6 +203,20 @@ def test_g1_a_controller_that_has_not_looked_yet() -> None:
         assert reason.startswith("Kubernetes has not looked at the last change of StatefulSet shop-dc1-r1 yet")
 
 
+def test_g1_a_pod_that_nobody_would_make_again() -> None:
+    """Somebody deleted its StatefulSet with --cascade=orphan."""
+    view = views.whole()
+    orphaned = replace(view, racks=view.racks[1:])
+    told = [
+        f"the StatefulSet of {FIRST} is gone: nobody would make a pod again that ends. Run the playbook deploy, which "
+        "makes it again (or scale, where a run of it has died)"
+    ]
+    assert gates.settled(orphaned) == told
+    assert gates.unobserved(orphaned) == [], "who makes it again waits for Kubernetes to look at it"
+    # It has gone already: that is another gate's.
+    assert gates.settled(views.with_node(orphaned, FIRST, uid=None, phase=None, ready=False)) == []
+
+
 def test_g1_a_volume_that_goes_with_its_pod() -> None:
     (reason,) = gates.settled(views.with_node(views.whole(), SECOND, volume_deleting=True))
     assert reason.startswith(f"the volume of {SECOND} is to be deleted")

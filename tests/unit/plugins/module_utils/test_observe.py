@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -101,6 +102,14 @@ def seen(item: dict[str, Any] | None, revision: str = "new") -> NodeView:
     items = [("StatefulSet", stateful_set("s-r1", revision=revision))]
     (node,) = observe.node_views(found(*items, *([("Pod", item)] if item else [])), None, NOW)
     return node
+
+
+def test_ages_are_by_the_clock_of_the_api_server() -> None:
+    """This machine's own says another year: a node that starts would seem to hang."""
+    kube = cast(Kube, SimpleNamespace(server_time=NOW.timestamp))
+    objects = found(("StatefulSet", stateful_set("s-r1")), ("Pod", pod("s-r1-0")))
+    told = observe.view(kube, objects, "shop", "dc1", None)
+    assert [node.age for node in told.nodes] == [3600.0]
 
 
 def test_nothing_there() -> None:

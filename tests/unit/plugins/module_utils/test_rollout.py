@@ -363,6 +363,71 @@ def test_who_is_stuck_goes_first_and_who_only_starts_is_waited_for(changes: dict
     assert any(pod("r3-1") in reason for reason in closed) is not fix
 
 
+def joining(status: str | None = "hibernate", **changes: Any) -> View:
+    """Six nodes, one of which streams what it is to hold since an hour: down for all others, and not ready."""
+    as_is = {"phase": "Running", "reason": None, "running_for": 3600.0, **changes}
+    view = views.with_gone(six(), pod("r3-1"), **as_is)
+    address = str(next(node.address for node in view.nodes if node.pod == pod("r3-1")))
+    return views.with_endpoint(view, pod("r1-0"), address, status=status)
+
+
+LOSES = "shop-dc1-r3-1 streams what it is to hold, and would lose it: wait until it serves"
+
+
+@pytest.mark.parametrize("status", ["hibernate", "BOOT", "BOOT_REPLACE"])
+@pytest.mark.parametrize("reason", [None, "its container backup: ImagePullBackOff"])
+@pytest.mark.parametrize("running_for", [60.0, 3600.0])
+def test_who_joins_is_waited_for_however_long_it_takes(status: str, reason: str | None, running_for: float) -> None:
+    """It would be held for good: what it has streamed is part of its data only."""
+    view = joining(status, reason=reason, running_for=running_for)
+    for chosen in (Settings(), Settings(force=True), Settings(ignore=("streams",))):
+        plan = rollout.plan(view, chosen)
+        assert not any(batch.fix for batch in plan.batches)
+        assert plan.unfinished == (pod("r3-1"),)
+        for kind in ({}, {"fix": True}, {"fix": True, "lost": True}):
+            told = rollout.before_batch(view, Batch("r3", (pod("r3-1"),), 1, **kind), chosen)  # type: ignore[arg-type]
+            assert told[0].startswith(LOSES)
+            assert not any("plan again" in reason for reason in told)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"held": "its replacement died half-way"},
+        {"phase": "Crashed", "reason": "CrashLoopBackOff"},
+        {"phase": "Pending", "reason": "it cannot be scheduled: no room"},
+        {"status": "NORMAL"},
+        {"status": "shutdown"},
+        {"status": None},
+    ],
+)
+def test_who_does_not_join_any_more_can_be_helped_although_others_say_so_still(changes: dict[str, Any]) -> None:
+    view = joining(**changes)
+    plan = rollout.plan(view, Settings())
+    assert (batches(plan)[0], plan.batches[0].fix, plan.unfinished) == ("r3-1", True, ())
+    assert rollout.before_batch(view, plan.batches[0], Settings()) == []
+
+
+def test_who_crashes_again_and_again_is_not_waited_for_while_it_runs_for_a_moment() -> None:
+    view = joining(restarts=4, running_for=20.0)
+    plan = rollout.plan(view, Settings())
+    assert plan.unfinished == ()
+    assert "r3-1" in batches(plan)
+    assert rollout.plan(joining(restarts=4), Settings()).unfinished == (pod("r3-1"),), "it runs for an hour"
+
+
+def test_who_joins_is_not_lost() -> None:
+    assert rollout.plan(joining(), without("r3-1")).blockers == ("rollout_without: shop-dc1-r3-1 is not down",)
+
+
+def test_nothing_restarts_in_a_rack_whose_statefulset_is_gone() -> None:
+    view = views.whole(per_rack=2)
+    gone = replace(view, racks=tuple(rack for rack in view.racks if rack.name != "r1"))
+    for batch in (Batch("r1", (pod("r1-1"),), 1), Batch("r1", (pod("r1-1"),), 1, fix=True)):
+        told = rollout.before_batch(gone, batch, Settings(force=True))
+        assert told[0].startswith("the StatefulSet of shop-dc1-r1-0, shop-dc1-r1-1 is gone: nobody would make a pod")
+
+
 def test_a_node_that_is_not_ready_and_alive_is_no_loss_for_free() -> None:
     view = views.with_node(six(), pod("r3-1"), ready=False, reason=None, running_for=3600.0)
     plan = rollout.plan(view, Settings())

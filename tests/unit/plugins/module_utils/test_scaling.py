@@ -28,7 +28,6 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.scaling import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
     Disk,
     Keyspace,
-    RackView,
     Repair,
     Stream,
     View,
@@ -512,6 +511,13 @@ def test_a_cleanup_goes_first_where_one_leaves() -> None:
     assert reason.startswith(f"{first} deletes rows that it has given away (nodetool cleanup), of shop.orders")
 
 
+def test_nobody_gives_up_a_place_that_nobody_would_fill_again() -> None:
+    view = whole()
+    gone = replace(view, racks=view.racks[1:])
+    (reason,) = scaling.before_step(Scene(gone))
+    assert reason.startswith(f"the StatefulSet of {view.nodes[0].pod} is gone: nobody would make a pod again that ends")
+
+
 def test_the_one_that_is_about_to_join_does_not_count() -> None:
     view = whole()
     last = view.nodes[2].pod
@@ -524,7 +530,7 @@ def test_the_one_that_is_about_to_join_does_not_count() -> None:
 
 
 def with_seeds(view: View) -> View:
-    return replace(view, seeds=(str(view.nodes[0].address),), racks=(RackView("r1", "shop-dc1-r1", 1, 1, 1, 1),))
+    return replace(view, seeds=(str(view.nodes[0].address),))
 
 
 # --- retire -----------------------------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ def observation(node: NodeView, members: Mapping[str, Endpoint]) -> Observation:
 
 
 def whole(racks: Sequence[str] = RACKS, per_rack: int = 1, **changes: Any) -> View:
-    """A datacenter that is well: every node is ready, and every node sees every node up and NORMAL."""
+    """A datacenter that is well: every node is ready, and every node sees every node up and NORMAL; nothing is
+    pending."""
     listed = nodes(racks, per_rack)
     members = endpoints(listed)
     keyspaces = (
@@ -110,6 +111,7 @@ def whole(racks: Sequence[str] = RACKS, per_rack: int = 1, **changes: Any) -> Vi
         nodes=listed,
         observations={node.pod: observation(node, members) for node in listed},
         keyspaces=keyspaces,
+        racks=racks_of(listed, NEW),
     )
     return replace(view, **changes)
 

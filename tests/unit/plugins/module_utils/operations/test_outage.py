@@ -115,6 +115,19 @@ def test_check_mode_tells_it_and_writes_nothing(world: Rolling) -> None:
     assert world.writes(writes) == []
 
 
+@pytest.mark.parametrize("after_outage", [False, True])
+def test_check_mode_does_not_decide_before_it_is_known_of_each_node_whether_it_is_held(
+    world: Rolling, after_outage: bool
+) -> None:
+    """The run waits for that: one that is Pending does not run, and one that starts may be held yet."""
+    switched_off(world)
+    world.kube.held.pop(R3)
+    world.kube.starting[R3] = 1000
+    assert start(world, check=True, after_outage=after_outage)["changed"] is False
+    (warning,) = world.warnings
+    assert warning.startswith(f"{R3} is neither held nor serves yet: whether those that are held go on can be told")
+
+
 @pytest.mark.parametrize("lives", range(5))
 def test_a_run_that_is_killed_is_finished_by_the_next(world: Rolling, lives: int) -> None:
     switched_off(world)

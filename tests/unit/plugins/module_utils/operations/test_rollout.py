@@ -956,6 +956,44 @@ def test_a_node_of_another_rack_that_is_down(pending: Rolling) -> None:
     assert f"sees {FAR} down" in blocked(pending)
 
 
+def replaces_itself(world: Rolling) -> None:
+    """The node streams since an hour what it is to hold."""
+    world.ring.down.add(FIRST)
+    world.ring.doors[FIRST] = OFF
+    world.ring.members[FIRST].status = "hibernate"
+    world.kube.clock += 3600
+
+
+def test_a_node_that_replaces_itself_for_hours_is_waited_for(pending: Rolling) -> None:
+    replaces_itself(pending)
+    assert f"{FIRST} to be well: not so after" in blocked(pending)
+    told = pending.roll(check=True)
+    assert told["unfinished"] == [FIRST]
+    assert not any("down already" in batch["why"] for batch in told["batches"])
+
+
+def test_a_node_that_replaces_itself_is_not_restarted_by_name(pending: Rolling) -> None:
+    replaces_itself(pending)
+    uids = pending.uids()
+    with pytest.raises(CassopsError, match=f"{FIRST} streams what it is to hold, and would lose it"):
+        pending.run(node_restart, nodes=[FIRST])
+    assert pending.uids() == uids
+
+
+def test_no_pod_is_deleted_that_nobody_would_make_again(world: Rolling) -> None:
+    """Somebody deleted the StatefulSet with --cascade=orphan. Deploy, which mends it, asks no gate."""
+    world.kube.objects.pop(("StatefulSet", "shop-dc1-r1"))
+    told = blocked(world, force=True)
+    assert f"the StatefulSet of {SECOND}, {FIRST} is gone: nobody would make a pod again that ends" in told
+    uids = world.uids()
+    with pytest.raises(CassopsError, match="is gone: nobody would make a pod again that ends"):
+        world.run(node_restart, nodes=[FIRST], force=True)
+    assert world.uids() == uids
+    world.deploy()
+    assert world.uids() == uids
+    assert len(world.roll(force=True)["restarted"]) == 6
+
+
 def test_a_node_that_somebody_sees_down_and_others_up(pending: Rolling) -> None:
     pending.ring.unseen.add(("shop-dc1-r2-0", FAR))
     told = blocked(pending)
