@@ -463,6 +463,8 @@ def test_a_schedules_shell_goes_on_and_fails_where_one_playbook_did(tmp_path: Pa
     program = tmp_path / "ansible-playbook"
     program.write_text(f'#!/bin/sh\necho "$1 $2 $5" >>{said}\n[ "$5" != cassops.kubernetes.$FAILS ]\n')
     program.chmod(0o755)
+    # It waits before it tries again.
+    (tmp_path / "sleep").symlink_to("/bin/true")
     env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "DATACENTER": "dc1", "VARIABLES": "{}"}
     assert subprocess.run(command, env={**env, "FAILS": "backup"}, check=False).returncode == 1
     playbooks = [f"-i dc1, cassops.kubernetes.{name}" for name in ("backup", "verify_backup", "purge_backups")]
