@@ -188,7 +188,8 @@ def made_again(view: View) -> list[str]:
     return (
         [
             f"the StatefulSet of {', '.join(orphans)} is gone: nobody would make a pod again that ends. Run the "
-            "playbook deploy, which makes it again (or scale, where a run of it has died)"
+            "playbook scale where the playbook status tells that it has to finish that; else deploy, which makes it "
+            "again"
         ]
         if orphans
         else []

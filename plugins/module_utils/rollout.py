@@ -286,7 +286,8 @@ def joins(view: View, node: NodeView) -> bool:
     """It streams what it is to hold, for hours perhaps: others see it join, or take the place of a dead one.
 
     Restarted then, it is held by the start script: no node may go on over partial data. They say so still of one whose
-    attempt has died; that one is held, does not run, or crashes again and again, and runs for moments only.
+    attempt has died; that one is held, does not run, or crashes again and again, and runs for moments only. And of one
+    whose streams have failed, which goes on without them: only its log tells, and heal reads that.
     """
     if node.phase != "Running" or node.ready or node.held is not None:
         return False
@@ -623,8 +624,8 @@ def before_batch(view: View, batch: Batch, settings: Settings, others: Sequence[
     """
     mine = [node for node in view.nodes if node.pod in batch.nodes]
     reasons = gates.settled(view) + [
-        f"{node.pod} streams what it is to hold, and would lose it: wait until it serves; if it does not come on, the "
-        "playbook heal with --check tells what to do"
+        f"{node.pod} streams what it is to hold, and would lose it: wait until it serves. If it does not come on, its "
+        "streams may have failed: the playbook heal with --check tells, and what to do then"
         for node in mine
         if joins(view, node)
     ]

@@ -22,7 +22,8 @@ description:
     O(accept_loss) does not name, where what it held has no room on the others, and below the replicas of a keyspace.
   - Refused, too, while nodes of the member's datacenter hold rows of ranges that they have given away, as noted by
     M(cassops.kubernetes.scale). Where they own those again, what was deleted since would come back. See
-    M(cassops.kubernetes.cleanup).
+    M(cassops.kubernetes.cleanup). Where rows may be lost that O(accept_loss) names, those may be the last copies, so
+    nobody has to clean up then; it warns of them.
   - It does not begin before all cleanups (C(nodetool cleanup)) have ended, which would delete what others get.
   - The ledger forgets the node; a volume that is left of it is held if it ever comes back.
 extends_documentation_fragment:

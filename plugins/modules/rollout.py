@@ -156,7 +156,8 @@ not_restarted:
 unfinished:
   description:
     - Nodes that run the newest revision already and are not well, and those that join or take the place of a dead one,
-      which would lose what they have streamed; they are waited for first.
+      which would lose what they have streamed and are never restarted for a change. They are waited for first, in each
+      run for as long as it waits without progress, and streaming counts as none; the next run goes on.
   returned: in check mode
   type: list
   elements: str

@@ -31,7 +31,7 @@ from ..observe import attempt, together
 from ..replacement.case import Settings
 from ..replacement.losses import losses
 from ..replacement.safety import obstacles
-from ..replacement.scene import Scene, joined, leaves
+from ..replacement.scene import Scene, joined, leaves, under_way
 from ..replacement.unwanted import ORPHANED, make_again
 from ..view import Endpoint, Keyspace, NodeView, View
 from . import departed, failures
@@ -168,9 +168,11 @@ class Removal:
         reasons = [
             *self.not_dead(sight, scene, member),
             *(others_leave(scene, member) if ends else self.not_well(scene, member)),
-        ] or [*self.at_risk(scene, member), *(self.not_ready(sight, member) if begins(step) else [])]
+        ] or [*self.at_risk(scene, member), *(self.not_ready(sight, scene, member) if begins(step) else [])]
         if reasons:
             raise CassopsError(f"{member.address} is not removed: {'; '.join(reasons)}")
+        if begins(step):
+            self.warn_of_unclean(sight, scene, member)
         return step
 
     def not_dead(self, sight: Sight, scene: Scene, member: Endpoint) -> list[str]:
@@ -209,28 +211,49 @@ class Removal:
         words = "; ".join(loss.words(scene) for loss in lost)
         return [f"{words}. Restore a backup, or accept the loss: {scene.settings.say('accept_loss', *names)}"]
 
-    def not_ready(self, sight: Sight, member: Endpoint) -> list[str]:
+    def not_ready(self, sight: Sight, scene: Scene, member: Endpoint) -> list[str]:
         """Why those who are to take over what it held may not do so yet."""
-        return [*self.not_clean(sight, member), *self.no_room(sight, member)]
+        return [*self.not_clean(sight, scene, member), *self.no_room(sight, member)]
 
-    def not_clean(self, sight: Sight, member: Endpoint) -> list[str]:
+    def not_clean(self, sight: Sight, scene: Scene, member: Endpoint) -> list[str]:
         """As before a node leaves (C(scaling.plan)): who owns again what he gave to the member would bring rows back
         that were deleted since, and whose markers the other replicas have purged.
 
-        One that had begun to leave goes on: Cassandra cleans nobody up before that has ended.
+        Not where rows may be lost with the member: then those may be the last copies, see L(warn_of_unclean).
         """
-        places = (self.cluster.own, *self.cluster.peers)
-        place = next((each for each in places if each.datacenter == member.datacenter), None)
-        if place is None or leaves(member):
-            return []
-        nodes = unclean(place, sight.found if place is self.cluster.own else place.objects())
-        pods = [node.pod for node in nodes if member.host_id != node.host_id and member.address != node.address]
-        if not pods:
+        pods = self.keepers(sight, member)
+        if not pods or losses(scene, member.address):
             return []
         return [
             f"nodes still hold rows of ranges that they have given away ({', '.join(pods)}): where they own "
-            f"those again, what was deleted since comes back. Run the playbook cleanup for {place.datacenter} first"
+            f"those again, what was deleted since comes back. Run the playbook cleanup for {member.datacenter} first"
         ]
+
+    def warn_of_unclean(self, sight: Sight, scene: Scene, member: Endpoint) -> None:
+        """Deleted rows that come back are the lesser evil: a cleanup would delete what nobody else may have."""
+        pods = self.keepers(sight, member)
+        if not pods or not losses(scene, member.address):
+            return
+        text = (
+            f"nodes still hold rows of ranges that they have given away ({', '.join(pods)}): where they own those "
+            "again, what was deleted since may come back. But those rows may be the last copies, so do not run the "
+            "playbook cleanup as long as you may need them"
+        )
+        # It is asked again after cleanups were waited for.
+        if text not in self.ctx.warnings:
+            self.ctx.warnings.append(text)
+
+    def keepers(self, sight: Sight, member: Endpoint) -> list[str]:
+        """Nodes that have rows of ranges that they gave away, to the member perhaps.
+
+        None beside one that had begun to leave or to move: Cassandra cleans nobody up before that has ended.
+        """
+        places = (self.cluster.own, *self.cluster.peers)
+        place = next((each for each in places if each.datacenter == member.datacenter), None)
+        if place is None or under_way(member):
+            return []
+        nodes = unclean(place, sight.found if place is self.cluster.own else place.objects())
+        return [node.pod for node in nodes if member.host_id != node.host_id and member.address != node.address]
 
     def no_room(self, sight: Sight, member: Endpoint) -> list[str]:
         """As before a node leaves (C(leaving.no_room)): Cassandra does not ask."""

@@ -208,8 +208,8 @@ def test_g1_a_pod_that_nobody_would_make_again() -> None:
     view = views.whole()
     orphaned = replace(view, racks=view.racks[1:])
     told = [
-        f"the StatefulSet of {FIRST} is gone: nobody would make a pod again that ends. Run the playbook deploy, which "
-        "makes it again (or scale, where a run of it has died)"
+        f"the StatefulSet of {FIRST} is gone: nobody would make a pod again that ends. Run the playbook scale where "
+        "the playbook status tells that it has to finish that; else deploy, which makes it again"
     ]
     assert gates.settled(orphaned) == told
     assert gates.unobserved(orphaned) == [], "who makes it again waits for Kubernetes to look at it"

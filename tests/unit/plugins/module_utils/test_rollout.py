@@ -387,6 +387,7 @@ def test_who_joins_is_waited_for_however_long_it_takes(status: str, reason: str 
         for kind in ({}, {"fix": True}, {"fix": True, "lost": True}):
             told = rollout.before_batch(view, Batch("r3", (pod("r3-1"),), 1, **kind), chosen)  # type: ignore[arg-type]
             assert told[0].startswith(LOSES)
+            assert "its streams may have failed: the playbook heal with --check tells" in told[0]
             assert not any("plan again" in reason for reason in told)
 
 

@@ -124,10 +124,28 @@ def test_other_work_of_a_node_is_none_to_wait_for(world: Scaling) -> None:
 def test_a_node_that_is_down_is_not_waited_for(world: Scaling) -> None:
     world.run(scale, 2, cleanup=False)
     world.ring.down.add(OLD[1])
-    with pytest.raises(Failed, match=f"cleanup failed: {OLD[1]}") as failure:
+    told = f"cleanup failed: {OLD[1]}: .*; heal it, then run cleanup again, which takes what is left$"
+    with pytest.raises(Failed, match=told) as failure:
         world.run(cleanup)
-    assert failure.value.result["needs_cleanup"] == OLD[1:]
-    assert world.ring.cleaned == OLD[:1]
+    assert failure.value.result["needs_cleanup"] == [OLD[1]], "its rack is not the last one"
+    assert world.ring.cleaned == [OLD[0], OLD[2]]
+
+
+def test_those_that_are_down_are_told_together(world: Scaling) -> None:
+    world.run(scale, 2, cleanup=False)
+    world.ring.down |= {OLD[0], OLD[1]}
+    with pytest.raises(Failed, match=f"cleanup failed: {OLD[0]}: .*; {OLD[1]}: .*; heal them, then run") as failure:
+        world.run(cleanup)
+    assert failure.value.result["needs_cleanup"] == OLD[:2]
+
+
+def test_a_failure_stops_at_its_rack_also_after_one_that_is_down(world: Scaling) -> None:
+    world.run(scale, 2, cleanup=False)
+    world.ring.down.add(OLD[0])
+    world.ring.deaf.add(OLD[1])
+    with pytest.raises(Failed, match=f"cleanup failed: {OLD[0]}: .*; {OLD[1]}: .*Failed to connect") as failure:
+        world.run(cleanup)
+    assert failure.value.result["needs_cleanup"] == OLD
 
 
 # --- one step, one node -----------------------------------------------------------------------------------------------

@@ -398,6 +398,10 @@ def clean_up(world: World, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def gone(world: World) -> World:
+    return without_last(world)
+
+
+def without_last(world: World) -> World:
     """The last node of a rack joined, and others gave it ranges. It died as it was ended, and somebody took its place
     away."""
     world.ring.forget("address", "198.19.9.9")
@@ -427,9 +431,36 @@ def test_all_of_them_are_cleaned_but_one_that_runs_nowhere(gone: World) -> None:
     assert clean_up(gone, all=True)["nodes"] == sorted(gone.ring.members.keys() - {LAST})
 
 
+@pytest.mark.parametrize("accepted", [[], ["shop"]])
+@pytest.mark.parametrize("check", [True, False])
+def test_no_cleanup_is_asked_for_of_what_may_be_the_last_copies(gone: World, accepted: list[str], check: bool) -> None:
+    """Who gave ranges to the dead one has their rows of before still, and will own and serve them again."""
+    unclean(gone, *UNCLEAN_PODS, LAST)
+    gone.ring.replication["shop"] = {"class": NTS, "dc1": "1"}
+    gone.ring.busy[FIRST].compactions = 2
+    host_id = gone.ring.members[LAST].host_id
+    if accepted:
+        assert gone.remove(check=check, host_id=host_id, accept_loss=accepted)["changed"] is True
+        (told,) = [text for text in gone.warnings if "given away" in text]
+        assert told.startswith(f"nodes still hold rows of ranges that they have given away ({FIRST}, {SECOND}): ")
+        assert "may be the last copies, so do not run the playbook cleanup as long as you may need them" in told
+        return
+    told = gone.refused(check=check, host_id=host_id)
+    assert "accept the loss" in told
+    assert "cleanup" not in told
+
+
+def test_nobody_is_warned_of_rows_that_nobody_has(gone: World) -> None:
+    gone.ring.replication["shop"] = {"class": NTS, "dc1": "1"}
+    gone.remove(host_id=gone.ring.members[LAST].host_id, accept_loss=["shop"])
+    assert not any("given away" in text for text in gone.warnings)
+
+
+@pytest.mark.parametrize("version", ["4.0.19", "5.0.9"])
 @pytest.mark.parametrize("status", ["BOOT", "LEAVING", "removing", "MOVING"])
-def test_no_cleanup_beside_a_dead_one_that_moves(gone: World, status: str) -> None:
+def test_no_cleanup_beside_a_dead_one_that_moves(monkeypatch: pytest.MonkeyPatch, version: str, status: str) -> None:
     """What was streamed for it would be deleted."""
+    gone = without_last(World(monkeypatch, version=version))
     unclean(gone, *UNCLEAN_PODS)
     gone.ring.members[LAST].status = status
     with pytest.raises(Failed, match=f"no cleanup while nodes join or leave: .* sees {LAST} as {status}"):
@@ -445,10 +476,22 @@ def test_no_cleanup_while_somebody_says_that_he_is_ended(world: World) -> None:
         clean_up(world)
 
 
-def test_one_that_had_begun_to_leave_is_removed_without_a_cleanup(gone: World) -> None:
-    """Cassandra cleans nobody up as long as that has not ended."""
+def test_no_cleanup_beside_one_that_takes_a_dead_ones_place(world: World) -> None:
+    """At that one's address: down for all others, as it hibernates, and at work all the same."""
+    unclean(world, SECOND)
+    world.ring.down.add(FIRST)
+    world.ring.doors[FIRST] = "off"
+    world.ring.members[FIRST].status = "hibernate"
+    with pytest.raises(Failed, match=f"no cleanup while nodes join or leave: .* sees {FIRST} as hibernate"):
+        clean_up(world)
+    assert world.ring.cleaned == []
+
+
+@pytest.mark.parametrize("status", ["LEAVING", "MOVING"])
+def test_one_that_had_begun_to_leave_is_removed_without_a_cleanup(gone: World, status: str) -> None:
+    """Nobody is cleaned up as long as that has not ended."""
     unclean(gone, *UNCLEAN_PODS)
-    gone.ring.members[LAST].status = "LEAVING"
+    gone.ring.members[LAST].status = status
     assert gone.remove(host_id=gone.ring.members[LAST].host_id)["changed"] is True
 
 

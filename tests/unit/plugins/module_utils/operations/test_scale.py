@@ -108,9 +108,9 @@ def test_each_look_counts_once(three: Scaling, monkeypatch: pytest.MonkeyPatch) 
     modes: list[str] = []
     ask, mode = Cluster.ask, three.ring.mode
 
-    def count(self: Cluster, sight: Sight, also: Any = (), busy: bool = True) -> Sight:
+    def count(self: Cluster, sight: Sight, also: Any = (), busy: bool = True, gossip: bool = False) -> Sight:
         asked.append(busy)
-        return ask(self, sight, also, busy)
+        return ask(self, sight, also, busy, gossip)
 
     monkeypatch.setattr(Cluster, "ask", count)
     monkeypatch.setattr(three.ring, "mode", lambda pod: modes.append(pod) or mode(pod))
