@@ -64,6 +64,17 @@ class Chain:
 
 
 @dataclass(frozen=True)
+class Short:
+    """Why a node cannot get to a moment.
+
+    :param reach: up to when it can get; None is nowhere, or nobody knows.
+    """
+
+    why: str
+    reach: float | None = None
+
+
+@dataclass(frozen=True)
 class Column:
     """A column of today's schema.
 
@@ -149,18 +160,19 @@ def stored_until(made: Sequence[Upload]) -> float | None:
     return max((each.until for each in made if each.until is not None), default=None)
 
 
-def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
+def chain(made: Sequence[Upload], began: float, first: float, to: float) -> Chain | Short:
     """What one node needs; or why it cannot get there.
 
     :param made: see L(uploads).
     :param began: when the backup began: before the first of its snapshots. What its files hold is replayed once more,
         or left out by Cassandra, which is the same.
+    :param first: the earliest moment that can be reached from the backup: its files may have rows of before.
     """
     # Of what was stored before a restore changed the data, nothing is part of what came after.
     marks = [each.lost for each in made if each.lost is not None and each.lost < began]
     if made and not marks and made[0].time > began - SLACK:
         # It neither began with a mark, nor before the backup: a purge has taken its beginning.
-        return (
+        return Short(
             f"what is stored of its commit log begins at {moment(made[0].time)} only, after the backup: purge_backups "
             "keeps as much as the last days need (cassandra_backup.point_in_time_days), or the node replaced another "
             "one shortly before the backup; choose a later moment and a backup that is newer, or the backup alone"
@@ -174,26 +186,27 @@ def chain(made: Sequence[Upload], began: float, to: float) -> Chain | str:
     if covering is None:
         last = stored_until(whole)
         if last is None and broken is None:
-            return (
+            return Short(
                 "nothing of its commit log was stored since the backup (is cassandra_backup.point_in_time on, and was "
                 "the datacenter restarted with it?)"
             )
-        return _not_so_far(broken, last, began)
+        return _not_so_far(broken, last, first)
     needed = whole[: covering + 1]
     gap = _gap(needed)
     if gap:
-        return f"segments of its commit log are missing after {gap}"
+        return Short(f"segments of its commit log are missing after {gap}")
     # Of a segment that was stored while it grew, the last is the whole.
     newest = {name: each.id for each in needed for name in each.segments}
     wanted = [each for each in needed if each.id in newest.values()]
     return Chain(tuple(each.id for each in wanted), sum(each.size for each in wanted), needed[-1].time + READING)
 
 
-def _not_so_far(broken: float | None, last: float | None, began: float) -> str:
+def _not_so_far(broken: float | None, last: float | None, first: float) -> Short:
     """Why a moment is not reached, and which ones are.
 
     :param broken: before when something is missing that came after the backup; None is nowhere.
     :param last: up to when everything is stored that came before it.
+    :param first: see L(chain).
     """
     why = f"its commit log is stored up to {moment(last)} only" if last is not None else ""
     if broken is not None:
@@ -202,10 +215,10 @@ def _not_so_far(broken: float | None, last: float | None, began: float) -> str:
             "as it does with a node that replaces another one and with another store, or was off, the store was away "
             "for too long, or a restore changed the data, or was given up)"
         )
-    if last is None or last <= began:
-        return f"{why}: take a backup that is newer; no moment after this one can be reached"
+    if last is None or last < first:
+        return Short(f"{why}: take a backup that is newer; no moment after this one can be reached")
     other = "take a backup that is newer, or an earlier moment" if broken is not None else "take an earlier moment"
-    return f"{why}: {other}; moments up to {moment(last)} can be reached"
+    return Short(f"{why}: {other}; moments up to {moment(last)} can be reached", last)
 
 
 def _gap(needed: Iterable[Upload]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from . import schema_text
-from .archive import Chain, schema_changes
+from .archive import Chain, Short, schema_changes
 from .backups import COMPLETE, Manifest, NodeManifest, Schema, Table, moment, seconds
 from .report import size
 from .restore_choice import chosen, has, limited
@@ -54,7 +54,7 @@ IDENTITY = ("system", "system_schema")
 
 
 def plan(
-    wish: Wish, source: Source, scene: Scene, id: str, began: float, logs: Mapping[str, Chain | str] | None = None
+    wish: Wish, source: Source, scene: Scene, id: str, began: float, logs: Mapping[str, Chain | Short] | None = None
 ) -> Plan:
     """What is to be done.
 
@@ -80,7 +80,7 @@ def plan(
     return draft
 
 
-def not_then(wish: Wish, source: Source, scene: Scene, now: float, logs: Mapping[str, Chain | str]) -> list[str]:
+def not_then(wish: Wish, source: Source, scene: Scene, now: float, logs: Mapping[str, Chain | Short]) -> list[str]:
     """Why that moment cannot be restored."""
     if wish.mode != DATACENTER:
         return [f"commit logs are of whole nodes, so a moment can be restored with {wish.say('mode', DATACENTER)} only"]
@@ -91,17 +91,27 @@ def not_then(wish: Wish, source: Source, scene: Scene, now: float, logs: Mapping
     if to > now:
         return [f"{wish.to} is in the future: it is {moment(now)}"]
     pods = {node.host_id: node.pod for node in source.nodes}
-    reasons = [f"{pods[host]}: {told}" for host, told in sorted(logs.items()) if isinstance(told, str)]
+    short = {host: told for host, told in sorted(logs.items()) if isinstance(told, Short)}
+    reasons = [f"{pods[host]}: {told.why}" for host, told in short.items()]
+    reaches = {told.reach for told in short.values()}
+    # Of each node another one may be told. Where one reaches none, or nobody knows, nothing holds for all.
+    if len(reaches) > 1 and None not in reaches:
+        reasons.append(f"all nodes together reach moments up to {moment(min(each for each in reaches if each))}")
     end = max((told.end for told in logs.values() if isinstance(told, Chain)), default=to)
     return reasons + schema_changes(scene.columns, source.schema, seconds(taken), to, end, scene.types)[0]
 
 
 def follows(to: str, taken: str) -> bool:
     """Whether a backup has no rows of after a moment: when it was taken is told in full seconds, cut off twice."""
-    return seconds(to) >= seconds(taken) + 2
+    return seconds(to) >= first_moment(taken)
 
 
-def with_logs(plan: Plan, logs: Mapping[str, Chain | str]) -> Plan:
+def first_moment(taken: str) -> float:
+    """The earliest one that can be reached from a backup, see L(follows)."""
+    return seconds(taken) + 2
+
+
+def with_logs(plan: Plan, logs: Mapping[str, Chain | Short]) -> Plan:
     """The plan with the room that each node needs for its commit log."""
 
     def with_log(parcel: Parcel) -> Parcel:

@@ -80,13 +80,15 @@ has_data() {
 # down_for [SECONDS]: for how long the node did not serve; nothing when it never did. While the whole cluster was
 # stopped (from and to, in the ledger) nobody could miss anything: that does not count, with SECONDS only where the node
 # had served until so long before CQL was closed for it (before the end of the last node, where that was not noted).
+# The ledger has the API server's clock, and this worker's may be behind: no stop ends after now.
 down_for() {
     last=$(stat -c %Y "$marks/alive" 2>/dev/null) || return 0
     fact pause | awk -v last="$last" -v now="$(date +%s)" -v late="${1:-}" -v closed="$(fact closed)" '
         closed == "" { closed = $1 }
         NF == 2 && (late == "" || last + late >= closed + 0) {
             from = $1 > last ? $1 : last
-            if ($2 > from) last += $2 - from
+            to = $2 < now ? $2 : now
+            if (to > from) last += to - from
         }
         END { print now - last }'
 }

@@ -22,6 +22,8 @@ from .backup import text as text_of_one
 from .catalogue import Catalogue
 
 HOUR = 3600.0
+# How many backups are named of those that do not count.
+NAMED = 3
 
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **KUBERNETES,
@@ -69,14 +71,50 @@ def too_old(listed: Sequence[Listed], ledger: str, now: float, hours: float) -> 
 
     :param ledger: the id of the datacenter's; empty where it has none.
     """
-    whole = [one for one in listed if one.state == backups.COMPLETE and not one.tables and not one.excluded]
-    sound = [one for one in whole if not one.damaged]
-    newest = max((one for one in sound if is_own(one, ledger) is not False), key=lambda one: one.began, default=None)
+    complete = [one for one in listed if one.state == backups.COMPLETE]
+    counted = [one for one in complete if not uncounted(one, ledger)]
+    newest = max(counted, key=lambda one: one.began, default=None)
     needed = f"needed is one of the last {hours:g} hours (max_age)"
     if newest is None:
-        return f"there is no complete backup of it, {needed}"
+        return f"there is no complete backup of it, {needed}" + not_counted(complete, ledger)
     age = (now - newest.began) / HOUR
-    return f"its newest complete backup, {newest.name}, began {age:.1f} hours ago, {needed}" if age > hours else ""
+    if age <= hours:
+        return ""
+    newer = not_counted([one for one in complete if one.began > newest.began], ledger)
+    return f"its newest complete backup, {newest.name}, began {age:.1f} hours ago, {needed}{newer}"
+
+
+def uncounted(one: Listed, ledger: str) -> str:
+    """Why the whole datacenter could not go back to a complete backup; empty where it could.
+
+    :param ledger: the id of the datacenter's; empty where it has none.
+    """
+    if is_own(one, ledger) is False:
+        return "of another datacenter"
+    if one.damaged:
+        return "damaged"
+    if one.tables:
+        return f"of {', '.join(one.tables)} only"
+    return f"without {', '.join(one.excluded)}" if one.excluded else ""
+
+
+def not_counted(passed: Sequence[Listed], ledger: str) -> str:
+    """What is said of complete backups that were passed over, which would look like backups that failed.
+
+    :param passed: the oldest first.
+    """
+    reasons = {one.name: why for one in reversed(passed) if (why := uncounted(one, ledger))}
+    if not reasons:
+        return ""
+    told = [f"{name} ({why})" for name, why in reasons.items()][:NAMED]
+    more = f" and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
+    said = f"; these do not count: {', '.join(told)}{more}"
+    if any(why.startswith("without ") for why in reasons.values()):
+        said += (
+            "; a whole datacenter cannot be made of one without some keyspaces: take exclude_keyspaces out, or watch "
+            "without max_age"
+        )
+    return said
 
 
 def is_own(one: Listed, ledger: str) -> bool | None:

@@ -150,6 +150,8 @@ class Check:
 
         backup = attempt(lambda: self.store.read(name, look_at))
         if isinstance(backup, CassopsError):
+            # Damage that was found stays found, also where another node's document could not be read just now.
+            faults += [fault for _host, found in sorted(compared.items()) for fault in found]
             return [*faults, *self.judged("", backup)]
         faults += incomplete(backup)
         self.nodes = len(backup.nodes)

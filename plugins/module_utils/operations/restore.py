@@ -35,7 +35,7 @@ from .. import (
     spec_parser,
     upgrade,
 )
-from ..archive import Chain, Column, Type
+from ..archive import Chain, Column, Short, Type
 from ..backups import COMPLETE, PARTIAL, Listed, NodeManifest, moment
 from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
@@ -248,7 +248,9 @@ class Restore:
             ledger = self.cluster.ledger_at(self.cluster.own).id
             self.ctx.warnings.extend(backups.of_namesakes(backups.namesakes(every, ledger), *own))
         wanted = [one for one in every if restore_choice.is_of(one.tables, asked)]
-        listed = [one for one in wanted if one.state == COMPLETE]
+        complete = [one for one in wanted if one.state == COMPLETE]
+        limited = [one for one in complete if lacking(one, self.params["mode"])]
+        listed = [one for one in complete if one not in limited]
         whole = [one for one in listed if not one.damaged]
         if to:
             # Moments are text that sorts by time. It was taken after it was begun, so few have to be read.
@@ -262,11 +264,13 @@ class Restore:
         if not whole:
             raise CassopsError(
                 f"there is no complete backup of datacenter {self.source_datacenter} of cluster {self.source_cluster} "
-                f"in {self.base}" + (", but for damaged ones" if listed else "")
+                f"in {self.base}"
+                + (", but for damaged ones" if any(one.damaged for one in complete) else "")
+                + only_tables([one for one in limited if not one.damaged], self.prefix)
             )
         taken = whole[-1]
         until_then = [one for one in wanted if not to or moment(one.began) <= to]
-        self.ctx.warnings.extend(passed_over(until_then, taken))
+        self.ctx.warnings.extend(passed_over(until_then, taken, self.params["mode"]))
         self.ctx.warnings.extend(of_predecessor(listed, taken, ledger, self.prefix))
         return taken.name
 
@@ -341,7 +345,7 @@ class Restore:
             types=known[1],
         )
 
-    def logs(self, until_then: str, source: Source) -> dict[str, Chain | str]:
+    def logs(self, until_then: str, source: Source) -> dict[str, Chain | Short]:
         """Host id -> what was stored of the node's commit log up to a moment. What is not stored yet is asked for, and
         waited for."""
         began, to = backups.seconds(source.manifest.began), backups.seconds(until_then)
@@ -360,7 +364,8 @@ class Restore:
                 made |= self.stored(behind, source, began)
                 behind = [host for host in behind if archive.behind(made[host], to)]
         ends = self.foreseen([made[host] for host in hosts], to) if self.ctx.check_mode else [to] * len(hosts)
-        return {host: archive.chain(made[host], began, end) for host, end in zip(hosts, ends, strict=True)}
+        first = restore_planning.first_moment(source.manifest.taken or source.manifest.began)
+        return {host: archive.chain(made[host], began, first, end) for host, end in zip(hosts, ends, strict=True)}
 
     def stored(self, hosts: Sequence[str], source: Source, began: float) -> dict[str, list[archive.Upload]]:
         """Host id -> what is stored of the node's commit log.
@@ -449,7 +454,7 @@ class Restore:
     def download(self, plan: Plan, source: Source, documents: Mapping[str, NodeManifest]) -> None:
         def logs() -> Mapping[str, Sequence[str]]:
             told = self.logs(plan.to, source)
-            wrong = [each for each in told.values() if isinstance(each, str)]
+            wrong = [each.why for each in told.values() if isinstance(each, Short)]
             if wrong:
                 raise CassopsError(f"the commit logs are not what they were when it was planned: {'; '.join(wrong)}")
             return {host: each.snapshots for host, each in told.items() if isinstance(each, Chain)}
@@ -712,13 +717,39 @@ def with_advice(reasons: Sequence[str], lacking: Collection[str], prefix: str) -
     return [reason + (older if reason in lacking else "") for reason in reasons]
 
 
-def passed_over(wanted: Sequence[Listed], taken: Listed) -> list[str]:
+def lacking(one: Listed, mode: str) -> str:
+    """What keeps a backup from being taken that is complete: a whole datacenter cannot be made of one without some
+    keyspaces. Empty where nothing does."""
+    return f"without {', '.join(one.excluded)}" if mode == DATACENTER and one.excluded else ""
+
+
+def only_tables(limited: Sequence[Listed], prefix: str) -> str:
+    """What is said of backups of which a whole datacenter cannot be made, where there are no others.
+
+    :param limited: the oldest first.
+    """
+    if not limited:
+        return ""
+    newest = limited[-1]
+    options = f"{restoring.say(prefix, 'mode', restoring.TABLES)} {restoring.say(prefix, 'auth', restoring.TAKE)}"
+    return (
+        f", of which a whole datacenter can be made; the newest one is {newest.name} ({lacking(newest, DATACENTER)}): "
+        f"bring back its tables and the roles ({options})"
+    )
+
+
+def passed_over(wanted: Sequence[Listed], taken: Listed, mode: str) -> list[str]:
     """A warning of newer backups that are not taken, or none. One that failed or runs has nothing to give yet.
 
     :param wanted: those that are of what is asked for.
     """
-    newer = [one for one in wanted if one.began > taken.began and (one.damaged or one.state == PARTIAL)]
-    told = [f"{one.name} ({'damaged' if one.damaged else one.state})" for one in newer]
+
+    def why(one: Listed) -> str:
+        if one.damaged:
+            return "damaged"
+        return PARTIAL if one.state == PARTIAL else lacking(one, mode) if one.state == COMPLETE else ""
+
+    told = [f"{one.name} ({why(one)})" for one in wanted if one.began > taken.began and why(one)]
     if not told:
         return []
     return [

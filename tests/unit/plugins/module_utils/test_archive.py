@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import archive
-from ansible_collections.cassops.kubernetes.plugins.module_utils.archive import Chain, Column, Type, Upload
+from ansible_collections.cassops.kubernetes.plugins.module_utils.archive import Chain, Column, Short, Type, Upload
 from ansible_collections.cassops.kubernetes.plugins.module_utils.backups import Record, Schema, Statement, moment
 
 START = 1_800_000_000
 BEGAN = float(START + 1000)
 """The backup begins 1000 s after the process."""
+FIRST = BEGAN + 2
+"""It is taken at once, and its time is a full second, cut off twice."""
 
 
 def name(number: int, start: int = START) -> str:
@@ -34,15 +36,15 @@ def end(number: int) -> float:
     return BEGAN + 60 * number + archive.READING
 
 
-def chain(made: Sequence[Upload], to: float) -> Chain | str:
+def chain(made: Sequence[Upload], to: float, first: float = FIRST) -> Chain | Short:
     """Of a node that has stored its commit log since long before the backup."""
-    return archive.chain([minute(-60, [name(0)]), *made], BEGAN, to)
+    return archive.chain([minute(-60, [name(0)]), *made], BEGAN, first, to)
 
 
-def reason(made: Sequence[Upload], to: float) -> str:
-    told = chain(made, to)
-    assert isinstance(told, str)
-    return told
+def reason(made: Sequence[Upload], to: float, first: float = FIRST) -> str:
+    told = chain(made, to, first)
+    assert isinstance(told, Short)
+    return told.why
 
 
 GROWING = [minute(number, [name(5), name(6)]) for number in range(10)]
@@ -110,16 +112,31 @@ def test_where_no_moment_is_reached_none_is_named() -> None:
     assert told.endswith("no moment after this one can be reached")
 
 
+@pytest.mark.parametrize("broken", [[], [minute(4, [name(7)], lost=BEGAN + 200)]])
+def test_no_moment_is_named_that_is_before_the_backup_was_taken(broken: list[Upload]) -> None:
+    """Of many nodes that is minutes after it began, and its files may have rows of all that time."""
+    made = [*GROWING[:3], *broken]
+    last = BEGAN + 105
+    told = chain(made, BEGAN + 300, first=last)
+    assert isinstance(told, Short)
+    assert told.reach == last
+    assert told.why.endswith(f"; moments up to {moment(last)} can be reached")
+    told = chain(made, BEGAN + 300, first=last + 1)
+    assert isinstance(told, Short)
+    assert told.reach is None
+    assert told.why.endswith("take a backup that is newer; no moment after this one can be reached")
+
+
 def test_a_backup_is_newer_than_the_loss() -> None:
     """The first upload after archiving began, or after a restore, tells of it; the backup came after."""
     made = [minute(0, [name(5)], lost=BEGAN - 30), *GROWING[1:]]
-    assert isinstance(archive.chain(made, BEGAN, BEGAN + 100), Chain)
+    assert isinstance(archive.chain(made, BEGAN, FIRST, BEGAN + 100), Chain)
 
 
 def test_what_was_written_before_a_restore_is_no_part_of_what_came_after() -> None:
     old, new = name(9), name(0, START + 970)
     made = [minute(-1, [old], lost=None), minute(0, [new], lost=BEGAN - 20), minute(1, [new])]
-    assert archive.chain(made, BEGAN, BEGAN + 30) == Chain(("s1",), 32, end(1))
+    assert archive.chain(made, BEGAN, FIRST, BEGAN + 30) == Chain(("s1",), 32, end(1))
 
 
 def test_a_gap_is_named() -> None:
@@ -142,7 +159,7 @@ def test_every_segment_comes_as_it_was_last(full: list[int], to: int) -> None:
         first += count
     made = [Upload(f"u{n}", each.time + n / 100, each.segments, each.size, each.until) for n, each in enumerate(made)]
     told = chain(made, BEGAN + to)
-    if isinstance(told, str):
+    if isinstance(told, Short):
         assert to > 60 * (len(full) - 1) - 15
         return
     ids = {each.id: each for each in made}
@@ -361,11 +378,11 @@ def test_one_that_tells_what_is_in_stays_before_the_backup() -> None:
 def test_what_a_purge_has_cut_is_refused() -> None:
     """Of an older backup the first writes are gone, and what is left alone looks whole."""
     cut = [minute(number, [name(number), name(number + 1)]) for number in range(500, 510)]
-    assert isinstance(archive.chain(cut, BEGAN + 502 * 60, BEGAN + 503 * 60), Chain)
-    told = archive.chain(cut, BEGAN, BEGAN + 503 * 60)
-    assert isinstance(told, str)
-    assert "begins at 2027-01-15T16:36:40Z only, after the backup: purge_backups keeps" in told
-    assert "cassandra_backup.point_in_time_days" in told
+    assert isinstance(archive.chain(cut, BEGAN + 502 * 60, FIRST + 502 * 60, BEGAN + 503 * 60), Chain)
+    told = archive.chain(cut, BEGAN, FIRST, BEGAN + 503 * 60)
+    assert isinstance(told, Short)
+    assert "begins at 2027-01-15T16:36:40Z only, after the backup: purge_backups keeps" in told.why
+    assert "cassandra_backup.point_in_time_days" in told.why
 
 
 @given(st.integers(0, 200), st.lists(st.integers(0, 200), min_size=1, max_size=6), st.integers(0, 200))
@@ -388,10 +405,10 @@ def test_what_a_purge_leaves_reaches_every_moment_that_was_wanted(ends: int, beg
     gone = archive.superfluous(records, since)
     made = archive.uploads(each for each in records if each not in gone)
     for backup in backups:
-        to = backup + 30
-        before, after = archive.chain(archive.uploads(records), backup, to), archive.chain(made, backup, to)
-        assert archive.chain(archive.relevant(made, backup), backup, to) == after
+        args = (backup, backup + 2, backup + 30)
+        before, after = archive.chain(archive.uploads(records), *args), archive.chain(made, *args)
+        assert archive.chain(archive.relevant(made, backup), *args) == after
         if since is not None and backup >= since:
             assert after == before
         else:
-            assert isinstance(after, str) or after == before
+            assert isinstance(after, Short) or after == before

@@ -766,6 +766,17 @@ def test_while_all_were_stopped_nobody_missed_anything(any_node: Node, begin: in
     assert missed <= told < missed + 60
 
 
+def test_a_worker_that_is_behind_the_api_server_was_not_set_back(any_node: Node) -> None:
+    """The end of the stop is by the API server's clock, and after now by the worker's."""
+    node, now = any_node, int(time.time())
+    node.ledger(replace(RUNNING, pause=(now - 690, now + 600)))
+    node.mark()
+    node.data()
+    node.served(700)
+    node.start()
+    assert 0 <= int(node.read("var/lib/cassandra/.cassops/missed")) < 60
+
+
 def test_a_stop_of_weeks_holds_nobody(node: Node) -> None:
     now = int(time.time())
     node.ledger(replace(RUNNING, pause=(now - 2_000_000, now - 10)))

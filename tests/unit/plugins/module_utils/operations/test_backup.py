@@ -790,6 +790,29 @@ def test_a_fault_is_one_also_where_not_all_could_be_looked_at(world: World) -> N
     assert one["damaged"]
 
 
+def test_a_fault_is_one_also_where_another_nodes_document_could_not_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is compared with is gone from the repository; the store gave no answer for the next document."""
+    world.back_up()
+    host = host_of(world, world.nodes[0])
+    world.store.of(host).clear()
+    plain = catalogue.Catalogue._node
+
+    def node(self: Any, name: str, entry: Any, each: Any) -> Any:
+        if entry.host_id != host:
+            raise CassopsError("the store gives no answer")
+        return plain(self, name, entry, each)
+
+    with monkeypatch.context() as away:
+        away.setattr(catalogue.Catalogue, "_node", node)
+        with pytest.raises(Failed, match="backup b1 is damaged") as caught:
+            world.run(backup_verify)
+    (fault,) = caught.value.errors
+    assert fault.startswith(f"{world.nodes[0]}: ")
+    assert "could not be looked at: the store gives no answer" in world.warnings
+
+
 def back_up_with_schema(world: World) -> None:
     """With a table of those that every backup of the whole datacenter has, and that a sample needs."""
     table = "system_schema/tables-afddfb9dbc1e30688056eed6c302ba09"
@@ -1442,6 +1465,35 @@ def test_a_backup_that_nobody_could_go_back_to_is_not_the_newest(world: World) -
     assert "its newest complete backup, good, began 2.0 hours ago" in backup_info.too_old(listed, "own", 7300.0, 1)
     assert backup_info.too_old(listed, "own", 7300.0, 2) == ""
     assert "other" in backup_info.too_old(listed, "", 7300.0, 1), "without a ledger nobody knows whose it is"
+
+
+def test_what_is_passed_over_is_told_where_the_newest_is_too_old() -> None:
+    """Otherwise a schedule with exclude_keyspaces fails every night, and the list shows complete backups alone."""
+    good = Listed("good", COMPLETE, 100.0, None, 3, ledger="own")
+    passed = [
+        Listed("failed", FAILED, 250.0, None, 3, ledger="own"),
+        Listed("other", COMPLETE, 300.0, None, 3, ledger="another"),
+        Listed("tables", COMPLETE, 400.0, None, 3, tables=("shop.orders",), ledger="own"),
+        Listed("damaged", COMPLETE, 500.0, None, 3, damaged=True, ledger="own"),
+        Listed("without", COMPLETE, 600.0, None, 3, excluded=("scratch",), ledger="own"),
+    ]
+    advice = (
+        "; a whole datacenter cannot be made of one without some keyspaces: take exclude_keyspaces out, or watch "
+        "without max_age"
+    )
+    needed = "needed is one of the last 1 hours (max_age)"
+    assert backup_info.too_old(passed[-1:], "own", 7300.0, 1) == (
+        f"there is no complete backup of it, {needed}; these do not count: without (without scratch){advice}"
+    )
+    assert backup_info.too_old([good, *passed], "own", 7300.0, 1) == (
+        f"its newest complete backup, good, began 2.0 hours ago, {needed}; these do not count: without (without "
+        f"scratch), damaged (damaged), tables (of shop.orders only) and 1 more{advice}"
+    )
+    assert backup_info.too_old([good, *passed[:2]], "own", 7300.0, 1).endswith(
+        "; these do not count: other (of another datacenter)"
+    )
+    # What is older than the newest one is no reason.
+    assert backup_info.too_old([*passed, dataclasses.replace(good, began=700.0)], "own", 7300.0, 1).endswith(needed)
 
 
 def test_the_query_of_the_modules_example_finds_what_the_datacenter_can_go_back_to(world: World) -> None:

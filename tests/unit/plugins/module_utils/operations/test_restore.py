@@ -640,6 +640,39 @@ def test_newer_backups_that_are_passed_over_are_named(world: Restorable) -> None
     assert not [text for text in world.warnings if "passed over" in text]
 
 
+def test_a_whole_datacenter_is_made_of_no_backup_without_some_keyspaces(world: Restorable) -> None:
+    late = moment(world.kube.clock + 9000)
+    listed_as(world, "b2", excluded="logs+scratch", began=late)
+    listed_as(world, "f3", excluded="scratch", began=late, state="failed")
+    for each in world.store.of("catalogue"):
+        each.files.update({path.replace("/b1/", "/b2/"): text for path, text in each.files.items() if "/b1/" in path})
+    assert world.restore(check=True, name=None, rows="merge")["backup"] == "b2"
+    assert not [text for text in world.warnings if "passed over" in text]
+    assert world.restore(check=True, **WHOLE, name=None)["backup"] == "b1"
+    (told,) = [text for text in world.warnings if "passed over" in text]
+    assert told.startswith("newer backups are passed over: b2 (without logs, scratch). Taken is b1, begun at ")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("to", [None, "2001-01-01T00:00:00Z"])
+def test_where_all_backups_are_without_some_keyspaces_their_tables_come_back(
+    world: Restorable, damaged: bool, to: str | None
+) -> None:
+    for each in world.store.of("catalogue"):
+        if each.tags["kind"] == "backup":
+            each.tags["excluded"] = "scratch"
+    if damaged:
+        verified = {"kind": "verification", "backup": "b1", "when": moment(world.kube.clock + 9000), "faults": "1"}
+        world.store.of("catalogue").append(Snapshot("v", 0.0, verified, {}))
+    with pytest.raises(CassopsError) as caught:
+        world.restore(check=True, **WHOLE, name=None, to=to)
+    assert ", but for damaged ones" in str(caught.value) or not damaged
+    assert damaged or str(caught.value).endswith(
+        ", of which a whole datacenter can be made; the newest one is b1 (without scratch): bring back its tables and "
+        "the roles (-e restore_mode=tables -e restore_auth=take)"
+    )
+
+
 def test_who_backed_itself_up_empty_is_told_of_the_backups_before_the_loss(world: Restorable) -> None:
     listed_as(world, "lost", ledger="another", began=moment(world.kube.clock - 9000))
     assert world.restore(check=True, name=None, rows="merge")["backup"] == "b1"
@@ -1324,6 +1357,25 @@ def test_nobody_goes_past_what_was_lost(world: Restorable) -> None:
     assert [reason.split(":")[0] for reason in caught.value.errors] == world.nodes
     assert all("is not all in its commit log" in reason for reason in caught.value.errors)
     assert {pod: world.files(pod) for pod in world.nodes} == before
+
+
+def test_of_the_moments_that_nodes_reach_the_earliest_holds_for_all(world: Restorable) -> None:
+    to = archived(world, lost=world.kube.clock + 2500)
+    until = {pod: int(world.kube.clock) - 910 - number for number, pod in enumerate(world.nodes)}
+    for pod in world.nodes:
+        logs_of(world, pod)[1].tags["until"] = str(until[pod])
+    with pytest.raises(Failed) as caught:
+        world.restore(**WHOLE, to=to)
+    *nodes, together = caught.value.errors
+    for pod, told in zip(world.nodes, nodes, strict=True):
+        assert told.startswith(f"{pod}: ")
+        assert told.endswith(f"; moments up to {moment(until[pod])} can be reached")
+    assert together == f"all nodes together reach moments up to {moment(min(until.values()))}"
+    # Where one reaches none, no moment holds for all.
+    logs_of(world, world.nodes[0])[1].tags["until"] = "1"
+    with pytest.raises(Failed) as caught:
+        world.restore(**WHOLE, to=to)
+    assert [told.split(":")[0] for told in caught.value.errors] == world.nodes
 
 
 def test_what_a_purge_has_cut_is_told(world: Restorable) -> None:
