@@ -193,6 +193,8 @@ def make_addresses(kube: Kube, desired: spec.Datacenter) -> Ledger:
         tokens=ring.plan_tokens(racks, desired.num_tokens, "benchmark"),
         first=nodes[0].pod,
         born_version=desired.version,
+        version=desired.version,
+        storage_mode="NONE",
     )
     services = [item for item in build(desired, ledger) if item["kind"] == "Service"]
     made = apply(kube, services)

@@ -25,10 +25,11 @@ RESPONSE = 0x84
 STARTUP, QUERY, AUTH_RESPONSE = 0x01, 0x07, 0x0F
 AUTHENTICATE, RESULT, AUTH_SUCCESS = 0x03, 0x08, 0x10
 ROWS = 2
-TEXT, INT, UUID, INET, SET_OF_TEXT, MAP_OF_TEXT = 0x0D, 0x09, 0x0C, 0x10, 0x22, 0x21
+TEXT, INT, BIGINT, UUID, INET, SET_OF_TEXT, MAP_OF_TEXT = 0x0D, 0x09, 0x02, 0x0C, 0x10, 0x22, 0x21
 TYPES: Mapping[int, tuple[int, ...]] = {
     TEXT: (TEXT,),
     INT: (INT,),
+    BIGINT: (BIGINT,),
     UUID: (UUID,),
     INET: (INET,),
     SET_OF_TEXT: (SET_OF_TEXT, TEXT),
@@ -78,6 +79,7 @@ class Ring:
             "system_schema.keyspaces": lambda: [self.keyspace(*each) for each in self.keyspaces()],
             "system_schema.views": list,
             "system_auth.roles": list,
+            "system_distributed.parent_repair_history": list,
         }
         return rows(tables[table]())
 
@@ -91,10 +93,15 @@ class Ring:
         return [(name, replicated) for name in names] + [(name, local) for name in ("system", "system_schema")]
 
     def keyspace(self, name: str, options: Mapping[str, str]) -> Row:
-        return {"keyspace_name": (TEXT, name), "replication": (MAP_OF_TEXT, options)}
+        return {"keyspace_name": (TEXT, name), "replication": (MAP_OF_TEXT, options), "since": (BIGINT, 0)}
 
     def table(self, keyspace: str) -> Row:
-        return {"keyspace_name": (TEXT, keyspace), "gc_grace_seconds": (INT, 864000)}
+        return {
+            "keyspace_name": (TEXT, keyspace),
+            "table_name": (TEXT, "rows"),
+            "gc_grace_seconds": (INT, 864000),
+            "since": (BIGINT, 0),
+        }
 
     def local(self, member: Member) -> Row:
         return {
@@ -158,6 +165,8 @@ def value(kind: int, given: Any) -> bytes:
     """A value as its type is stored."""
     if kind == INT:
         return struct.pack("!i", given)
+    if kind == BIGINT:
+        return struct.pack("!q", given)
     if kind == UUID:
         return bytes(given.bytes)
     if kind == INET:
