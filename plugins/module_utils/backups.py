@@ -645,6 +645,13 @@ class Listed:
         return self.ledger in ("", ledger)
 
 
+def limited(one: Manifest | Listed) -> str:
+    """What a backup is of, where it is not of everything."""
+    if one.tables:
+        return f"of {', '.join(one.tables)} only"
+    return f"without {', '.join(one.excluded)}" if one.excluded else ""
+
+
 def tags_of(manifest: Manifest) -> dict[str, str]:
     """What the list needs to know of a backup's manifest."""
     return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .backups import Manifest
+from .backups import Manifest, limited
 from .restore_schema import described, without_replicas
 from .restoring import SYSTEM, Name, Source, Wish, name_of
 
@@ -61,10 +61,3 @@ def is_of(tables: Collection[str], asked: Collection[str]) -> bool:
     :param asked: the same.
     """
     return not tables or (bool(asked) and all({name, name_of(name)[0]} & {*tables} for name in asked))
-
-
-def limited(manifest: Manifest) -> str:
-    """What a backup is of, where it is not of everything."""
-    if manifest.tables:
-        return f"of {', '.join(manifest.tables)} only"
-    return f"without {', '.join(manifest.excluded)}" if manifest.excluded else ""

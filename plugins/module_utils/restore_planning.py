@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from . import schema_text
 from .archive import Chain, Short, schema_changes
-from .backups import COMPLETE, Manifest, NodeManifest, Schema, Table, moment, seconds
+from .backups import COMPLETE, Manifest, NodeManifest, Schema, Table, limited, moment, seconds
 from .report import size
-from .restore_choice import chosen, has, limited
+from .restore_choice import chosen, has
 from .restore_ring import ordered, same_ring
 from .restore_schema import (
     described,

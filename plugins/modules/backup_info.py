@@ -26,6 +26,12 @@ options:
     description:
       - Tell the nodes of this backup too, in RV(backup).
     type: str
+  tables:
+    description:
+      - Tell only backups that have all of these, be it as their keyspaces, or as everything.
+      - An empty list is everything, so only backups that are limited to no tables. Not set tells all.
+    type: list
+    elements: str
   max_age:
     description:
       - Fail where the newest complete backup of the whole datacenter began longer ago than so many hours, or where

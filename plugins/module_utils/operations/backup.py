@@ -35,7 +35,6 @@ from ..manifests.archive import LATE
 from ..manifests.backup import commit_log_store
 from ..observe import PARALLEL, WIDE, attempt, logged_in, together
 from ..restic import CONTAINER, DATA, Job, ResticError, list_of
-from ..restore_choice import limited
 from ..view import NodeView, View
 from . import catalogue, described, restore_volumes, unfinished
 from .backup_purge import JOB as PURGE
@@ -238,7 +237,7 @@ class Run:
         if (sorted(manifest.tables), sorted(manifest.excluded)) != asked:
             raise CassopsError(
                 f"backup {manifest.backup} {'was begun' if begun else 'is there already'}, and it is "
-                f"{limited(manifest) or 'of everything'}: "
+                f"{backups.limited(manifest) or 'of everything'}: "
                 f"{'ask for the same again, or ' if begun else ''}choose another name"
             )
         return manifest

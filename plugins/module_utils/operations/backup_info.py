@@ -16,6 +16,7 @@ from ..errors import CassopsError
 from ..observe import ledger_of, objects
 from ..options import DATACENTER, KUBERNETES, QUERY
 from ..query import select
+from ..restore_choice import is_of
 from . import catalogue
 from .backup import facts as facts_of_one
 from .backup import text as text_of_one
@@ -31,6 +32,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **catalogue.OPTIONS,
     **QUERY,
     "name": {"type": "str"},
+    "tables": {"type": "list", "elements": "str"},
     "max_age": {"type": "float"},
     "show": {"type": "bool", "default": False},
 }
@@ -49,6 +51,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     listed = store.listed(running, now)
     if own:
         ctx.warnings.extend(backups.of_namesakes(backups.namesakes(listed, own), *where))
+    if params["tables"] is not None:
+        listed = [one for one in listed if is_of(one.tables, params["tables"])]
     told: dict[str, Any] = {"backups": [facts(one, own) for one in listed], "backup": None}
     lines = text(listed, now, own) + [line for one in listed if one.damaged for line in found_in(store, one.name)]
     if params["name"]:
@@ -93,9 +97,7 @@ def uncounted(one: Listed, ledger: str) -> str:
         return "of another datacenter"
     if one.damaged:
         return "damaged"
-    if one.tables:
-        return f"of {', '.join(one.tables)} only"
-    return f"without {', '.join(one.excluded)}" if one.excluded else ""
+    return backups.limited(one)
 
 
 def not_counted(passed: Sequence[Listed], ledger: str) -> str:
@@ -165,8 +167,7 @@ def text(listed: Sequence[Listed], now: float, ledger: str) -> list[str]:
         for one in listed
     ]
     lines = report.table(("BACKUP", "STATE", "AGE", "NODES", "SIZE", "NEW", "VERIFIED"), rows)
-    lines += [f"{one.name}: of {', '.join(one.tables)} only" for one in listed if one.tables]
-    lines += [f"{one.name}: without {', '.join(one.excluded)}" for one in listed if one.excluded and not one.tables]
+    lines += [f"{one.name}: {limits}" for one in listed if (limits := backups.limited(one))]
     if others := [one.name for one in listed if is_own(one, ledger) is False]:
         lines.append(f"of another datacenter of these names: {', '.join(others)}")
     # Of a backup that runs, the nodes that are not in yet are no fault.

@@ -164,7 +164,7 @@ class Power:
         if waited and outage.held_for_it(nodes):
             # The run decides when it has waited for them: one that is not held may serve.
             self.ctx.warnings.append(
-                f"{', '.join(waited)} is neither held nor serves yet: whether those that are held go on can be told "
+                f"neither held nor serving yet: {', '.join(waited)}. Whether those that are held go on can be told "
                 "when it is known of every node"
             )
             return False

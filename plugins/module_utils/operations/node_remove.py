@@ -171,8 +171,6 @@ class Removal:
         ] or [*self.at_risk(scene, member), *(self.not_ready(sight, scene, member) if begins(step) else [])]
         if reasons:
             raise CassopsError(f"{member.address} is not removed: {'; '.join(reasons)}")
-        if begins(step):
-            self.warn_of_unclean(sight, scene, member)
         return step
 
     def not_dead(self, sight: Sight, scene: Scene, member: Endpoint) -> list[str]:
@@ -219,27 +217,26 @@ class Removal:
         """As before a node leaves (C(scaling.plan)): who owns again what he gave to the member would bring rows back
         that were deleted since, and whose markers the other replicas have purged.
 
-        Not where rows may be lost with the member: then those may be the last copies, see L(warn_of_unclean).
+        Where rows may be lost with the member that is the lesser evil, and told: a cleanup would delete what nobody
+        else may have.
         """
         pods = self.keepers(sight, member)
-        if not pods or losses(scene, member.address):
+        if not pods:
+            return []
+        if losses(scene, member.address):
+            self.warn(
+                f"nodes still hold rows of ranges that they have given away ({', '.join(pods)}): where they own those "
+                "again, what was deleted since may come back. But those rows may be the last copies, so do not run the "
+                "playbook cleanup as long as you may need them"
+            )
             return []
         return [
             f"nodes still hold rows of ranges that they have given away ({', '.join(pods)}): where they own "
             f"those again, what was deleted since comes back. Run the playbook cleanup for {member.datacenter} first"
         ]
 
-    def warn_of_unclean(self, sight: Sight, scene: Scene, member: Endpoint) -> None:
-        """Deleted rows that come back are the lesser evil: a cleanup would delete what nobody else may have."""
-        pods = self.keepers(sight, member)
-        if not pods or not losses(scene, member.address):
-            return
-        text = (
-            f"nodes still hold rows of ranges that they have given away ({', '.join(pods)}): where they own those "
-            "again, what was deleted since may come back. But those rows may be the last copies, so do not run the "
-            "playbook cleanup as long as you may need them"
-        )
-        # It is asked again after cleanups were waited for.
+    def warn(self, text: str) -> None:
+        """Once: it is asked again after cleanups were waited for."""
         if text not in self.ctx.warnings:
             self.ctx.warnings.append(text)
 

@@ -720,7 +720,7 @@ def with_advice(reasons: Sequence[str], lacking: Collection[str], prefix: str) -
 def lacking(one: Listed, mode: str) -> str:
     """What keeps a backup from being taken that is complete: a whole datacenter cannot be made of one without some
     keyspaces. Empty where nothing does."""
-    return f"without {', '.join(one.excluded)}" if mode == DATACENTER and one.excluded else ""
+    return backups.limited(one) if mode == DATACENTER else ""
 
 
 def only_tables(limited: Sequence[Listed], prefix: str) -> str:

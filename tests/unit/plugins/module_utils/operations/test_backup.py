@@ -1241,6 +1241,26 @@ def test_what_is_in_the_list(world: World) -> None:
         world.run(backup_info, name="b9")
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (None, {"all", "some"}),
+        ([], {"all"}),
+        (["shop.orders", "till"], {"all", "some"}),
+        (["till.receipts"], {"all", "some"}),
+        (["shop.orders", "shop.items"], {"all"}),
+    ],
+)
+def test_only_backups_of_what_is_asked_for(world: World, asked: list[str] | None, told: set[str]) -> None:
+    """What a drill asks before it deploys anything."""
+    world.back_up("all")
+    world.kube.clock += 60
+    world.back_up("some", tables=["shop.orders", "till"])
+    result = world.run(backup_info, tables=asked)
+    assert {one["name"] for one in result["backups"]} == told
+    assert any(line.startswith("some") for line in result["report"]) is ("some" in told)
+
+
 def test_whose_a_backup_is(world: World) -> None:
     world.back_up("b1")
     world.kube.clock += 60

@@ -125,7 +125,7 @@ def test_check_mode_does_not_decide_before_it_is_known_of_each_node_whether_it_i
     world.kube.starting[R3] = 1000
     assert start(world, check=True, after_outage=after_outage)["changed"] is False
     (warning,) = world.warnings
-    assert warning.startswith(f"{R3} is neither held nor serves yet: whether those that are held go on can be told")
+    assert warning.startswith(f"neither held nor serving yet: {R3}. Whether those that are held go on can be told")
 
 
 @pytest.mark.parametrize("lives", range(5))
