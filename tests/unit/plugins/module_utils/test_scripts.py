@@ -603,6 +603,16 @@ def test_a_volume_that_was_given_up_is_held_when_it_comes_back(node: Node, mark:
 # Writes that it missed
 
 
+def that_missed(node: Node, noted: object) -> Node:
+    """With data, and the note of a former start."""
+    node.ledger(RUNNING)
+    node.mark()
+    node.data()
+    if noted is not None:
+        node.write("var/lib/cassandra/.cassops/missed", f"{noted}\n")
+    return node
+
+
 @pytest.mark.parametrize(
     ("noted", "seconds", "after"),
     [(None, 700, 700), (500, 700, 1200), ("unknown", 700, "unknown"), (None, None, None)],
@@ -610,12 +620,7 @@ def test_a_volume_that_was_given_up_is_held_when_it_comes_back(node: Node, mark:
 def test_downtimes_since_the_last_repair_add_up(
     any_node: Node, noted: object, seconds: int | None, after: object
 ) -> None:
-    node = any_node
-    node.ledger(RUNNING)
-    node.mark()
-    node.data()
-    if noted is not None:
-        node.write("var/lib/cassandra/.cassops/missed", f"{noted}\n")
+    node = that_missed(any_node, noted)
     if seconds is not None:
         node.served(seconds)
     node.start()
@@ -648,12 +653,7 @@ def test_a_downtime_of_several_starts_counts_once(any_node: Node) -> None:
 @pytest.mark.parametrize(("noted", "after"), [(10_000, "unknown"), (None, "unknown"), ("unknown", "unknown")])
 def test_a_clock_that_was_set_back_makes_no_downtime_shorter(any_node: Node, noted: object, after: str) -> None:
     """Heal repairs where it is not known: a sum that shrank would look as if hints covered it."""
-    node = any_node
-    node.ledger(RUNNING)
-    node.mark()
-    node.data()
-    if noted is not None:
-        node.write("var/lib/cassandra/.cassops/missed", f"{noted}\n")
+    node = that_missed(any_node, noted)
     node.served(-7200)
     node.start()
     assert node.read("var/lib/cassandra/.cassops/missed").strip() == after
