@@ -10,6 +10,7 @@ the tests that harm workers or volumes. CASSOPS_TEST_SEED repeats the random cho
 from __future__ import annotations
 
 import fcntl
+import re
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from sandbox import Sandbox
 
 NAMESPACES = pytest.StashKey[Namespaces]()
 PASSED = pytest.StashKey[bool]()
+TURN = re.compile(r"(^|-)\d+$")
 
 
 def pytest_report_header() -> str:
@@ -62,17 +64,16 @@ def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
     if item.get_closest_marker("soak") is None:
         yield outcome
         return
-    for name in {"client", "living"}.intersection(request.fixturenames):
-        found = request.getfixturevalue(name)
-        outcome.record = getattr(found, "client", found).record
     with Soak().noting(item.nodeid, outcome, lambda: item.stash.get(PASSED, None)):
         yield outcome
 
 
 def words(item: pytest.Item) -> str:
-    """What it does, as "rollout: a second restart does nothing"."""
-    name = item.name.removeprefix("test_").partition("[")[0]
-    return f"{item.path.stem.removeprefix('test_')}: {name}".replace("_", " ")
+    """What it does, as "rollout: all nodes restart when forced: rack"; turns of one fault share their words."""
+    name, _, parameters = item.name.removeprefix("test_").removesuffix("]").partition("[")
+    told = f"{item.path.stem.removeprefix('test_')}: {name}".replace("_", " ")
+    kind = TURN.sub("", parameters)
+    return f"{told}: {kind}" if kind and "/" not in kind else told
 
 
 @pytest.fixture(scope="session")

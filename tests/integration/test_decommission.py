@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 from cassandra import ConsistencyLevel
 from cassandra.query import SimpleStatement
-from integration.harness.datacenter import Datacenter, start
+from integration.harness.datacenter import Datacenter, of_version, start
 from integration.harness.killed import wait_for_words
 from integration.harness.namespace import Namespaces
 from integration.harness.playbooks import Result
@@ -44,7 +44,7 @@ class Pair:
 
 @pytest.fixture(scope="module", params=["5.0.9", "4.1.10", "4.0.19"])
 def pair(request: pytest.FixtureRequest, namespaces: Namespaces, sandbox: Sandbox) -> Iterator[Pair]:
-    variables = {"cassandra_version": request.param}
+    variables = of_version(request.param)
     sandbox.load_image(f"cassandra:{request.param}")
     with namespaces.fresh("leaves-1") as first, namespaces.fresh("leaves-2") as second:
         found = Pair(

@@ -12,7 +12,6 @@ import pytest
 from integration.harness import rollouts, samples
 from integration.harness.datacenter import Datacenter, shipped_variables
 from integration.harness.namespace import Namespaces
-from integration.harness.reliability import Outcome
 from integration.harness.visitor import NAME as VISITOR
 from integration.harness.visitor import Visitor
 from integration.harness.workload import KEYSPACE
@@ -51,10 +50,9 @@ def measured(plain: Datacenter) -> Datacenter:
     return plain.changed(**{**variables, "cassandra_jvm_options": options})
 
 
-def test_the_agent_comes_by_a_restart_and_tells_what_clients_do(plain: Datacenter, outcome: Outcome) -> None:
+def test_the_agent_comes_by_a_restart_and_tells_what_clients_do(plain: Datacenter) -> None:
     wanted = measured(plain)
     with samples.at_work(plain) as client:
-        outcome.record = client.record
         wanted.deploy()
         with rollouts.no_request_fails(wanted, client):
             assert sorted(rollouts.restarted(rollouts.restart(wanted), wanted)) == wanted.nodes

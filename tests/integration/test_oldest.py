@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from integration.harness import restores, samples
-from integration.harness.datacenter import Datacenter
+from integration.harness.datacenter import SMALL_ON_4_0, Datacenter
 from integration.harness.good import assert_good
 from integration.harness.namespace import Namespaces
 from integration.harness.restores import KEYSPACE, Rows, asking, assert_same
@@ -27,15 +27,8 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.nodetooltext im
 pytestmark = pytest.mark.soak
 
 OLDEST, BETWEEN, NEWEST = "4.0.19", "4.1.10", "5.0.9"
-CONFIG: Mapping[str, Any] = {
-    "memtable_heap_space_in_mb": 32,
-    "memtable_offheap_space_in_mb": 32,
-    "file_cache_size_in_mb": 32,
-    "networking_cache_size_in_mb": 16,
-    "key_cache_size_in_mb": 8,
-    "enable_materialized_views": True,
-}
-"""That of the sandbox's inventory and what the tables need, as 4.0 calls it; newer ones take these names too."""
+CONFIG: Mapping[str, Any] = {**SMALL_ON_4_0, "enable_materialized_views": True}
+"""Views for the tables."""
 
 
 @pytest.fixture(scope="module")

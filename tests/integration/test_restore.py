@@ -20,6 +20,7 @@ from cassandra.cluster import Session
 from integration.harness import restores, waiting
 from integration.harness.cargo import formats
 from integration.harness.datacenter import START_SECONDS, Datacenter, identities
+from integration.harness.killed import Moment, killed
 from integration.harness.kubernetes import KubectlError
 from integration.harness.namespace import Namespace, Namespaces
 from integration.harness.restores import KEYSPACE, Rows, asking, assert_same
@@ -236,17 +237,22 @@ def not_held(datacenter: Datacenter) -> list[str]:
     return reasons
 
 
-@pytest.mark.parametrize("turn", range(2))
-@pytest.mark.parametrize("mode", ["tables", "datacenter"])
+# What a restore says, one after the other -> the most seconds to let it go on after that.
+STAGES = {
+    "tables": {"": 4.0, "has its files": 2.0, "take snapshot": 1.0, "empty table": 1.0, "import ": 3.0},
+    "datacenter": {"has its files": 1.0, "close CQL": 3.0, "has its data of": 1.0, "all nodes start": 20.0, "": 4.0},
+}
+
+
+@pytest.mark.parametrize("turn", range(5))
+@pytest.mark.parametrize("mode", STAGES)
 def test_a_killed_restore_is_finished_by_the_next(saved: Saved, mode: str, turn: int) -> None:
+    """At each stage once."""
     asking(saved.datacenter, lambda session: restores.run(session, f"TRUNCATE {KEYSPACE}.orders"))
     wanted = {"restore_mode": mode, "restore_confirm": "dc1", "restore_rows": "replace", "restore_again": True}
     run = saved.datacenter.start("restore", **wanted)
-    delay = rng(f"restore/killed/{mode}/{turn}").uniform(2, 45)
-    time.sleep(delay)
-    print(f"killed after {delay:.1f} s" if run.process.poll() is None else "it had ended")
-    if run.process.poll() is None:
-        run.kill()
+    stage, most = list(STAGES[mode].items())[turn]
+    assert killed(run, Moment(stage, rng(f"restore/killed/{mode}/{turn}").uniform(0, most))), run.output
     print(run.output[-1500:])
     saved.datacenter.run("restore", **wanted).ok()
     saved.datacenter.wait_up()
@@ -462,11 +468,9 @@ def test_a_killed_restore_of_a_moment_is_finished_by_the_next(logged: Datacenter
     time.sleep(20)
     wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_to": moment(last)}
     run = logged.start("restore", **wanted)
-    delay = rng(f"restore/moment/{turn}").uniform(10, 60)
-    time.sleep(delay)
-    if run.process.poll() is None:
-        run.kill()
-    print(f"killed after {delay:.1f} s\n{run.output[-1500:]}")
+    stage, most = [("has its files", 5.0), ("all nodes start", 20.0)][turn]
+    assert killed(run, Moment(stage, rng(f"restore/moment/{turn}").uniform(0, most))), run.output
+    print(run.output[-1500:])
     logged.run("restore", **wanted).ok()
     logged.wait_up()
     mine = {number for number in ids(logged) if number >= first}

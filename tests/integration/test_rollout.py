@@ -33,7 +33,7 @@ from integration.harness.rollouts import (
 )
 from integration.harness.settings import rng
 from integration.harness.watcher import Watcher
-from integration.harness.workload import Workload
+from integration.harness.workload import KEYSPACE, Workload
 from sandbox import Sandbox
 
 # Minutes each; `make test` restarts a small datacenter.
@@ -223,8 +223,11 @@ def test_two_datacenters_roll_one_after_the_other(namespaces: Namespaces, sandbo
         ]
         start("deploy", pair).wait().ok()
         start("deploy", pair).wait().ok()
-        with Watcher.at(pair[0]) as one, Watcher.at(pair[1]) as other:
-            start("restart", pair, **QUICK, rollout_force=True).wait().ok()
+        with Workload(pair[0], elsewhere=True, consistency="LOCAL_QUORUM") as client:
+            replication = "{'class': 'NetworkTopologyStrategy', 'dc1': 3, 'dc2': 2}"
+            client._session.execute(f"ALTER KEYSPACE {KEYSPACE} WITH replication = {replication}", timeout=120)
+            with client.none_fails("LOCAL_QUORUM"), Watcher.at(pair[0]) as one, Watcher.at(pair[1]) as other:
+                start("restart", pair, **QUICK, rollout_force=True).wait().ok()
         assert one.made == dict.fromkeys(pair[0].nodes, 1)
         assert other.made == dict.fromkeys(pair[1].nodes, 1)
         assert max(one.last_back.values()) < min(other.first_away.values()), "one after the other"

@@ -46,7 +46,6 @@ def test_no_acknowledged_row_is_lost(
 ) -> None:
     scenario, choose = {**FAULTS, **START_TABLE}[name], rng(request.node.nodeid)
     with Workload(six, table=f"soak_{choose.randrange(10**9)}") as client:
-        outcome.fault, outcome.record = name, client.record
         living = Living.meet(six, client)
         outcome.workers = scenario(living, choose)
         living.assert_whole()

@@ -19,7 +19,6 @@ from integration.harness.datacenter import Datacenter, shipped_variables
 from integration.harness.faults import Volume, stopped
 from integration.harness.kubernetes import Object
 from integration.harness.namespace import Namespace, Namespaces
-from integration.harness.reliability import Outcome
 from sandbox import Sandbox
 from unit.docs import examples
 
@@ -72,14 +71,13 @@ def of_the_page(between_nodes: Mapping[str, Any] | None = None, clients: Mapping
 
 # Before the datacenter of the other tests, so that three nodes at a time share the machine.
 def test_a_datacenter_that_runs_without_gets_there_in_three_steps(
-    namespaces: Namespaces, sandbox: Sandbox, authority: Authority, outcome: Outcome
+    namespaces: Namespaces, sandbox: Sandbox, authority: Authority
 ) -> None:
     with namespaces.fresh("tls-steps") as namespace:
         namespace.apply([secret(authority)])
         plain = Datacenter(namespace)
         plain.deploy()
         with samples.at_work(plain) as client:
-            outcome.record = client.record
             leap = Datacenter(namespace, variables=of_the_page(clients={"optional": True}))
             assert_refused(leap, "by TLS, and it takes none")
             for step in STEPS:

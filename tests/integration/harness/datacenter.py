@@ -253,6 +253,22 @@ def shipped_variables(*, sandbox: bool) -> dict[str, Any]:
     return variables
 
 
+SMALL_ON_4_0: Mapping[str, Any] = {
+    "memtable_heap_space_in_mb": 32,
+    "memtable_offheap_space_in_mb": 32,
+    "file_cache_size_in_mb": 32,
+    "networking_cache_size_in_mb": 16,
+    "key_cache_size_in_mb": 8,
+}
+"""cassandra_config of the shipped inventory, as 4.0 calls it; newer ones take these names too."""
+
+
+def of_version(version: str) -> dict[str, Any]:
+    """Variables of a small datacenter of that Cassandra."""
+    small = {"cassandra_config": dict(SMALL_ON_4_0)} if version.startswith("4.0") else {}
+    return {"cassandra_version": version, **small}
+
+
 def inventory(datacenters: Sequence[Datacenter]) -> dict[str, Any]:
     """The inventory file: a group a cluster, a host a datacenter."""
     groups: dict[str, Any] = {}

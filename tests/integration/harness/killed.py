@@ -1,7 +1,7 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A first deploy that is killed at some moment, and the next one that finishes it."""
+"""Runs that are killed at some moment; the next one finishes them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ def wait_for_words(run: Run, words: str, seconds: float = 300) -> None:
 
 def killed_deploy(datacenter: Datacenter, moment: Moment) -> bool:
     """Start a deploy and kill it at that moment; whether it was, or had ended before."""
-    run = datacenter.start("deploy")
+    return killed(datacenter.start("deploy"), moment)
+
+
+def killed(run: Run, moment: Moment) -> bool:
+    """Kill it at that moment; whether it was, or had ended before."""
     moment.reach(run)
     ended = run.process.poll()
     run.kill() if ended is None else None

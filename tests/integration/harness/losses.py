@@ -45,15 +45,26 @@ def replaced(result: Result, datacenter: Datacenter) -> dict[str, dict[str, Any]
 
 def refused(living: Living, *sentences: str, **extra: Any) -> None:
     """Playbook heal, which must refuse, say so, and leave every object as it is."""
-    before = versions(living.datacenter)
+    before = written(living.datacenter)
     living.datacenter.run("heal", heal_patience=0, heal_grace=0, **extra).refused(*sentences)
-    assert versions(living.datacenter) == before
+    assert written(living.datacenter) == before
 
 
-def versions(datacenter: Datacenter) -> dict[str, str]:
-    """What changes with every write, of all objects but the pods, which Kubernetes writes to."""
+def written(datacenter: Datacenter) -> dict[str, Any]:
+    """What users write, of all objects but the lock and the pods: without what Kubernetes says of them meanwhile."""
     contents = datacenter.namespace.contents()
-    return {key: item["metadata"]["uid"] for key, item in contents.items() if not key.startswith(("Pod/", "Lease/"))}
+    return {
+        key: {
+            **{part: value for part, value in item.items() if part != "status"},
+            "metadata": {
+                part: value
+                for part, value in item["metadata"].items()
+                if part not in {"resourceVersion", "managedFields"}
+            },
+        }
+        for key, item in contents.items()
+        if not key.startswith(("Pod/", "Lease/"))
+    }
 
 
 def nothing_left(living: Living) -> None:

@@ -40,12 +40,10 @@ class Outcome:
     """What one test of the soak saw.
 
     :ivar fault: what it did, in words; tests of one fault share a line of the page.
-    :ivar record: of its client, where it has one; it may have been at work before the test.
     :ivar workers: how many workers lost their power.
     """
 
     fault: str
-    record: Record | None = None
     workers: int = 0
 
 
@@ -70,7 +68,7 @@ class Soak:
 
         :param passed: asked at its end; None of a test that somebody interrupted.
         """
-        before, kills = counts(outcome.record), Run.kills
+        before, kills = counts(), Run.kills
         yield
         well = passed()
         if well is None:
@@ -83,21 +81,20 @@ class Soak:
             "times": 1,
             "kills": Run.kills - kills + outcome.workers,
             "wrong": int(not well),
-            **{name: count - before[name] for name, count in counts(outcome.record).items()},
+            **{name: count - before[name] for name, count in counts().items()},
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps({**self.entries(), test: seen}, indent=1))
         PAGE.write_text(page(list(self.entries().values()), PAGE.read_text() if PAGE.exists() else ""))
 
 
-def counts(record: Record | None) -> dict[str, int]:
-    """What a client has seen up to now."""
-    record = record or Record()
+def counts() -> dict[str, int]:
+    """What all clients have seen up to now."""
     return {
-        "requests": record.requests,
-        "failed": sum(record.failures.values()),
-        "acknowledged": len(record.acknowledged),
-        "lost": len(record.lost),
+        "requests": sum(record.requests for record in Record.all),
+        "failed": sum(sum(record.failures.values()) for record in Record.all),
+        "acknowledged": sum(len(record.acknowledged) for record in Record.all),
+        "lost": sum(len(record.lost) for record in Record.all),
     }
 
 

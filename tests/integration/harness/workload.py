@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
@@ -43,12 +43,15 @@ ANSWER_SECONDS = 4.0
 class Record:
     """What the client saw.
 
+    :cvar all: of every client of this process, so that what a test saw is counted whoever started its client.
     :ivar acknowledged: number of a row -> its text, for every write that was acknowledged.
     :ivar lost: rows that were acknowledged and not found by a later read at QUORUM.
     :ivar failures: ("write" or "read", reason) -> how often.
     :ivar longest_gap: seconds without any success.
     :ivar moved: what the driver sent to another node because one did not take it -> how often; see :class:`Elsewhere`.
     """
+
+    all: ClassVar[list[Record]] = []
 
     acknowledged: dict[int, str] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
@@ -88,6 +91,7 @@ class Workload:
         self.table = f"{KEYSPACE}.{table}"
         self.replicas = replicas
         self.record = Record()
+        Record.all.append(self.record)
         self._pause = 1 / rate
         self._rng = rng(f"workload/{datacenter.namespace.name}/{table}")
         self._stop = threading.Event()
