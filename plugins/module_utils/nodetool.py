@@ -20,6 +20,8 @@ from .nodetooltext import JSON_VERBS, PARSERS, UnknownOutput
 
 __all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "portions", "run", "run_one", "status"]
 
+# Seconds for a verb that only looks: its Java process starts beside Cassandra's, which may have all processors.
+LOOK_LIMIT = 60.0
 # Letters of tables' names in one command: it travels in the address of a request, of which proxies take 8 KiB.
 NAMES = 4096
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import addresses, pki
+from . import addresses, demo, pki
 from .layout import Layout
 from .process import daemon_pid, gone_by, kill, run, spawn, wait_until, write
 from .versions import OLDEST_KUBERNETES, TOOLS
@@ -251,15 +251,24 @@ class ControlPlane:
         )
         return config
 
+    def keys(self) -> dict[str, str]:
+        """Those of the S3 server, and the password of the demo's backups; made once."""
+        file = self.layout.s3_keys
+        known: dict[str, str] = json.loads(file.read_text(encoding="ascii")) if file.exists() else {}
+        keys = {
+            "access_key": "sandbox" + secrets.token_hex(6),
+            "secret_key": secrets.token_hex(20),
+            "backup_password": secrets.token_hex(20),
+            **known,
+        }
+        if keys != known:
+            file.touch(0o600)
+            file.write_text(json.dumps(keys), encoding="ascii")
+        return keys
+
     def start_s3(self) -> None:
-        """Start the S3 server over a folder; its keys are made once."""
-        if not self.layout.s3_keys.exists():
-            self.layout.s3_keys.write_text(
-                json.dumps({"access_key": "sandbox" + secrets.token_hex(6), "secret_key": secrets.token_hex(20)}),
-                encoding="ascii",
-            )
-            self.layout.s3_keys.chmod(0o600)
-        keys = json.loads(self.layout.s3_keys.read_text(encoding="ascii"))
+        """Start the S3 server over a folder."""
+        keys = self.keys()
         self.layout.s3_data.mkdir(parents=True, exist_ok=True)
         # The keys go by environment: command lines are open to every user of the machine.
         spawn(
@@ -292,7 +301,8 @@ class ControlPlane:
             os.kill(pid, number)
 
     def apply_objects(self) -> None:
-        """Namespace, storage classes and what the provisioner's helper pods need."""
+        """Namespaces, storage classes, what the provisioner's helper pods need, and what the demo does."""
+        objects = [*cluster_objects(), *demo.objects(self.keys(), S3_REGION)]
         self.kubectl(
             "apply",
             "--server-side",
@@ -300,7 +310,7 @@ class ControlPlane:
             "--field-manager=sandbox",
             "-f",
             "-",
-            text=json.dumps({"apiVersion": "v1", "kind": "List", "items": cluster_objects()}),
+            text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}),
         )
 
     def stop_api(self) -> None:

@@ -179,6 +179,7 @@ class Sandbox:
                 self.layout.note_kubernetes(kubernetes)
             if not fresh and len(self.workers()) >= workers and self.is_up():
                 self._load(self.workers(), only_images)
+                self.plane.apply_objects()
                 self._say(f"the sandbox is up already ({time.monotonic() - began:.1f} s)")
                 return
             self._start(workers, only_images)

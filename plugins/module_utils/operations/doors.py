@@ -77,7 +77,8 @@ class Doors:
         if not closed:
             return
         self.opened_at = time.monotonic()
-        self.ctx.progress(f"opening CQL where it is closed ({len(closed)} nodes are not ready)", important=True)
+        waiting = "1 node is" if len(closed) == 1 else f"{len(closed)} nodes are"
+        self.ctx.progress(f"opening CQL where it is closed ({waiting} not ready)", important=True)
         # The doorkeeper first: its start takes longest.
         together(self.open_node, sorted(closed, key=lambda node: node.pod != ledger.first))
 
