@@ -52,7 +52,7 @@ def replace(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure
     if os.environ.get("KUBECONFIG"):
         print("  left out: workers are killed on the sandbox only, and KUBECONFIG is set", flush=True)
         return []
-    return replacements.benchmark(where, options.deploys, options.quiet, options.data)
+    return replacements.benchmark(where, options.deploys, options.quiet, options.data or 2048)
 
 
 def scale(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure.Result]:
@@ -60,7 +60,7 @@ def scale(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure.R
     if os.environ.get("KUBECONFIG"):
         print("  left out: nodes are filled from this machine on the sandbox only, and KUBECONFIG is set", flush=True)
         return []
-    return scales.benchmark(where, options.deploys, options.quiet, options.data)
+    return scales.benchmark(where, options.deploys, options.quiet, options.data or 1024)
 
 
 def back_up(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure.Result]:
@@ -68,7 +68,7 @@ def back_up(where: scene.Scene, options: argparse.Namespace) -> Sequence[measure
     if os.environ.get("KUBECONFIG"):
         print("  left out: the S3 server is the sandbox's, and KUBECONFIG is set", flush=True)
         return []
-    return backups.benchmark(where, options.deploys, options.quiet, options.data)
+    return backups.benchmark(where, options.deploys, options.quiet, options.data or 2048)
 
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -110,9 +110,8 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--data",
         type=int,
-        default=256,
         metavar="MIB",
-        help="in each node, for scale, replace and backup (default: 256)",
+        help="in each node (default: what the targets are of, 2048 for replace and backup, 1024 for scale)",
     )
     new.add_argument("--rollouts", type=int, default=2, help="rollouts, each one by one and rack by rack (default: 2)")
     new.add_argument(
