@@ -8,15 +8,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from typing import Any
 
 from . import gates
 from .datacenter import Datacenter
-from .losses import LOSSES
+from .killed import Moment, killed
+from .losses import LOSSES, QUICK, heal, nothing_left, wipe
 from .rollouts import no_request_fails, restart, restarted
 from .scaling import scaled, wanted
 from .scenarios import Living
 from .settings import rng
 from .workload import Workload, connect
+
+# What a run says in its middle -> the most seconds to let it go on after that.
+MIDDLES = {"heal": ("to take its place", 15.0), "scale": ("r1-1 to join", 15.0), "restore": ("import ", 1.0)}
+# One of them dies there, and the next run finishes it.
+KILLED = rng("operations/killed").choice(list(MIDDLES))
+
+
+def may_die(datacenter: Datacenter, playbook: str, **extra: Any) -> None:
+    """Start it and kill it in its middle, if it is its turn."""
+    if playbook == KILLED:
+        words, most = MIDDLES[playbook]
+        run = datacenter.start(playbook, **extra)
+        assert killed(run, Moment(words, rng("operations/middle").uniform(0, most))), run.output
 
 
 @contextmanager
@@ -50,7 +65,15 @@ def meet_a_gate(three: Datacenter, client: Workload) -> None:
 
 
 def lose_a_volume(three: Datacenter, client: Workload) -> None:
-    LOSSES["a volume is lost"](Living.meet(three, client), rng("operations/lost"))
+    living, choose = Living.meet(three, client), rng("operations/lost")
+    if KILLED != "heal":
+        LOSSES["a volume is lost"](living, choose)
+        return
+    wipe(living, choose.choice(three.nodes))
+    may_die(three, "heal", **QUICK)
+    heal(living)
+    client.check("ALL")
+    nothing_left(living)
 
 
 def one_node_more_and_away_again(three: Datacenter, client: Workload) -> None:
@@ -58,6 +81,7 @@ def one_node_more_and_away_again(three: Datacenter, client: Workload) -> None:
     told = three.run("scale", "--check", facts=True, scale_nodes="r1=2").ok().facts[three.host]["changes"]
     assert any("r1-1" in step for step in told), told
     with client.none_fails():
+        may_die(four, "scale")
         scaled(four)
         assert four.run("scale").ok().changed == 0
         scaled(three, scale_delete_volumes=True)
@@ -69,7 +93,9 @@ def drop_a_table_and_restore_it(three: Datacenter, client: Workload) -> None:
     with client.none_fails("ALL"):
         with connect(three) as driver:
             driver.connect().execute("DROP TABLE workload.large", timeout=120)
-        three.run("restore", restore_name="restored", restore_tables="workload.large").ok()
+        wish = {"restore_name": "restored", "restore_tables": "workload.large"}
+        may_die(three, "restore", **wish)
+        three.run("restore", **wish).ok()
     assert digests(three) == before
 
 

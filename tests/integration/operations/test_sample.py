@@ -1,7 +1,10 @@
 # Copyright (c) 2026, cassops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each operation once, as `make soak` has them in depth: restarts, a lost volume, a node more, a restored table."""
+"""Each operation once, as `make soak` has them in depth: restarts, a lost volume, a node more, a restored table.
+
+The run of one of them, which the seed chooses, is killed in its middle and finished by the next.
+"""
 
 from __future__ import annotations
 
