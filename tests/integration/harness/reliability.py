@@ -27,7 +27,7 @@ HEAD = """\
 # Reliability
 
 Written by `make soak`, which runs whole matrices of faults on the sandbox: real Kubernetes, real Cassandra.
-`make test` runs a sample of each. Kills are those of ansible-playbook by SIGKILL and of workers that lost power.
+`make test` runs a sample of them. Kills are those of ansible-playbook by SIGKILL and of workers that lost power.
 A client writes and reads at QUORUM all the time; a write counts as lost when it was acknowledged and a later read at
 QUORUM does not find it. Failed requests were answered with an error or not in time, as QUORUM has it when too many
 nodes are away. A line tells what the last machine saw that ran any of its tests.
