@@ -365,6 +365,37 @@ def test_a_backup_that_is_killed_anywhere(three: Datacenter, client: Workload, s
 
 
 @pytest.mark.soak
+def test_nothing_is_purged_beside_a_backup_that_runs(three: Datacenter, client: Workload, store: Store) -> None:
+    with store.slow():
+        run = three.start("backup", backup_name="beside")
+        wait_for_words(run, "snapshots taken")
+        three.run("purge_backups", purge_backups_names=["slow"]).refused(f"pid {run.process.pid} holds the lock")
+        assert run.process.poll() is None, run.output
+        run.wait().ok()
+    assert "slow" in listed(three)
+    three.run("verify_backup", verify_backup_name="beside", verify_backup_read_data="100%").ok()
+
+
+@pytest.mark.soak
+def test_backups_that_died_push_no_good_one_out(three: Datacenter, client: Workload, store: Store) -> None:
+    """As many as are kept, and one more."""
+    good = [name for name, told in listed(three).items() if told["state"] == "complete"]
+    for number in range(store.keep["last"] + 1):
+        run = three.start("backup", backup_name=f"died-{number}")
+        wait_for_words(run, "snapshots taken")
+        assert run.process.poll() is None, run.output
+        run.kill()
+    three.run("purge_backups").ok()
+    left = listed(three)
+    kept = [name for name in good if name in left]
+    assert len(kept) >= store.keep["last"], left
+    for name in kept:
+        three.run("verify_backup", verify_backup_name=name, verify_backup_read_data="100%").ok()
+    for number in range(store.keep["last"] + 1):
+        assert left.get(f"died-{number}", {"state": "gone"})["state"] in ("gone", "failed", "running"), left
+
+
+@pytest.mark.soak
 def test_it_is_added_to_a_datacenter_that_lives(namespaces: Namespaces, sandbox: Sandbox) -> None:
     """The container is a change that waits for a restart; a backup says so until then."""
     with namespaces.fresh("b-late") as namespace:
