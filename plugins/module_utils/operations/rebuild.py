@@ -98,12 +98,12 @@ class Seen:
 
     @property
     def nodes(self) -> list[tuple[str, str]]:
-        """Pods and host ids of the datacenter."""
+        """Pods of the datacenter, and the identities of their nodes."""
         return rebuilding.nodes_of(self.sight.view)
 
     @property
-    def host_ids(self) -> list[str]:
-        return [host_id for _pod, host_id in self.nodes]
+    def identities(self) -> list[str]:
+        return [node for _pod, node in self.nodes]
 
     @property
     def due(self) -> list[Part]:
@@ -161,6 +161,8 @@ class Rebuild:
             # Its pod may be another node by now.
             if part in self.seen.due:
                 self.one(part, len(self.seen.due))
+        # Who did not tell who it is when the last part was done may have told it since.
+        self.write(self.seen.noted)
 
     # Looking
 
@@ -279,7 +281,7 @@ class Rebuild:
 
     def begun(self, changed: int = 0) -> Note:
         """:param changed: when the keyspace was changed last."""
-        return Note(changed, source=self.source).among(self.seen.host_ids)
+        return Note(changed, source=self.source).among(self.seen.identities)
 
     def is_anew(self, keyspace: str) -> bool:
         """Whether what is noted of it, if anything, does not count any more."""
@@ -298,7 +300,7 @@ class Rebuild:
         # Another node may have gone meanwhile, or been replaced, and lack what it has streamed from.
         note = self.seen.noted.get(part.keyspace) or self.begun(self.seen.changed[part.keyspace].at)
         self.seen = self.look(self.seen.changed)
-        self.write({**self.seen.noted, part.keyspace: note.with_node(part.host_id, self.seen.host_ids)})
+        self.write({**self.seen.noted, part.keyspace: note.with_node(part.node, self.seen.identities)})
 
     def stream(self, part: Part, words: str) -> None:
         """As often as it takes: Cassandra goes on with a rebuild when nobody listens any more, and nobody tells how it

@@ -51,6 +51,8 @@ class Busy:
     hints: dict[str, int] = field(default_factory=dict)
     # KiB: all, free.
     disk: tuple[int, int] = (10_000, 9_000)
+    # When its mark was written.
+    volume_since: int = 1_800_000_000
     snapshots: list[str] = field(default_factory=list)
     # For how many looks more it works through its SSTables, and at what.
     compactions: int = 0
@@ -58,7 +60,7 @@ class Busy:
 
     def volume(self) -> str:
         """What the look at the volume prints."""
-        lines = [f"disk {self.disk[0]} {self.disk[1]}"]
+        lines = [f"disk {self.disk[0]} {self.disk[1]}", f"since {self.volume_since}"]
         lines += [f"hints {host}-{number}-2.hints" for host, count in self.hints.items() for number in range(count)]
         return "\n".join([*lines, *(f"snapshot {name}" for name in self.snapshots), ""])
 

@@ -49,8 +49,12 @@ class Two(TwoDatacenters):
         kube.patch("ConfigMap", f"shop-{datacenter}-ledger", {"metadata": {"annotations": {NOTE: text}}})
 
     @property
-    def host_ids(self) -> list[str]:
-        return [self.ring.members[pod].host_id for pod in NODES]
+    def identities(self) -> list[str]:
+        return [f"{self.ring.members[pod].host_id}@{self.ring.busy[pod].volume_since}" for pod in NODES]
+
+    def replace(self, pod: str) -> None:
+        """It takes its own place with an empty volume: Cassandra keeps its host id, and its neighbours stream to it."""
+        self.ring.busy[pod].volume_since += 1000
 
     def streamed(self) -> list[tuple[str, str]]:
         """What was begun, in this order."""
@@ -181,7 +185,7 @@ def test_once_more_if_asked(world: Two) -> None:
 def test_once_more_forgets_nothing_before_it_begins(world: Two) -> None:
     """A run that is killed while it waits leaves what was noted, and what status tells of it."""
     world.alter(dc1="3", dc2="2")
-    half = f"shop {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1"
+    half = f"shop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1"
     world.put_note(half)
     world.ring.down.add("shop-dc1-r3-0")
     with pytest.raises(Failed):
@@ -191,14 +195,47 @@ def test_once_more_forgets_nothing_before_it_begins(world: Two) -> None:
 
 def test_a_node_that_takes_a_place_half_way_gets_its_rows(world: Two) -> None:
     world.alter(dc1="3", dc2="2")
-    world.put_note(f"shop {MADE + 1} gone,{world.host_ids[0]} - dc1")
+    world.put_note(f"shop {MADE + 1} gone,{world.identities[0]} - dc1")
     assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES[1:]
+    assert world.note() == f"shop {MADE + 1} all - dc1"
+
+
+def test_one_that_has_lost_its_volume_half_way_gets_its_rows_again(world: Two) -> None:
+    """Whoever has replaced it, and also in the claim that it had."""
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
+    world.replace(NODES[0])
+    assert [each["node"] for each in world.rebuild(check=True)["due"]] == NODES
+    assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES
+    assert world.note() == f"shop {MADE + 1} all - dc1"
+    world.replace(NODES[0])
+    assert world.rebuild()["changed"] is False, "its neighbours had all rows"
+
+
+def test_one_that_is_replaced_before_it_got_rows_takes_none_away_from_others(world: Two) -> None:
+    """It has the same ranges as before."""
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
+    world.replace(NODES[1])
+    assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES[1:]
+
+
+def test_who_does_not_tell_since_when_it_has_its_volume_keeps_the_keyspace_from_being_whole(world: Two) -> None:
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {','.join(world.identities)} - dc1")
+    world.ring.down.add(NODES[0])
+    assert world.rebuild(check=True)["due"] == [{"node": NODES[0], "keyspace": "shop"}]
+    assert half_done(world) == [f"keyspace shop: {YET}"]
+    with pytest.raises(Failed):
+        world.rebuild(gate_timeout=0)
+    world.ring.down.clear()
+    assert world.rebuild()["changed"] is False
     assert world.note() == f"shop {MADE + 1} all - dc1"
 
 
 def test_a_node_that_goes_half_way_without_rows_hands_on_what_it_lacks(world: Two) -> None:
     world.alter(dc1="3", dc2="2")
-    world.put_note(f"shop {MADE + 1} {','.join(sorted(world.host_ids))} gone dc1")
+    world.put_note(f"shop {MADE + 1} {','.join(sorted(world.identities))} gone dc1")
     assert [each["node"] for each in world.rebuild(check=True)["due"]] == NODES
     assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES
     assert world.note() == f"shop {MADE + 1} all - dc1"
@@ -222,7 +259,7 @@ def test_one_that_goes_while_another_gets_rows_hands_on_what_it_lacks(world: Two
 
 def test_what_all_that_there_are_have_is_whole(world: Two) -> None:
     world.alter(dc1="3", dc2="2")
-    world.put_note(f"shop {MADE + 1} {','.join([*world.host_ids, 'gone'])} - dc1")
+    world.put_note(f"shop {MADE + 1} {','.join([*world.identities, 'gone'])} - dc1")
     assert world.rebuild()["changed"] is False
     assert world.note() == f"shop {MADE + 1} all - dc1"
 
@@ -232,7 +269,7 @@ def test_what_gets_replicas_and_what_is_half_done_and_no_more(world: Two) -> Non
     for name in ("half", "serving"):
         world.alter(name, dc1="3", dc2="2")
         world.ring.tables.append((name, 864000))
-    world.put_note(f"half {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1")
+    world.put_note(f"half {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
     assert world.rebuild(check=True, **GIVEN)["keyspaces"] == ["half", "shop"]
     assert world.rebuild(**GIVEN)["keyspaces"] == ["half", "shop"]
     assert world.streamed() == [(NODES[1], "half"), *((pod, "shop") for pod in NODES)]
@@ -366,7 +403,7 @@ def test_a_datacenter_that_lacks_rows_gives_none(world: Two) -> None:
 def test_status_tells_nothing_of_keyspaces_that_nobody_else_has(world: Two, goes_on: bool) -> None:
     """One was dropped half-way; the other's first datacenter is gone for good, and nobody would finish it."""
     world.alter(dc2="2", **({"dc1": "3"} if goes_on else {}))
-    world.put_note(f"gone {MADE} - - dc1\nshop {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1")
+    world.put_note(f"gone {MADE} - - dc1\nshop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
     assert half_done(world) == ([f"keyspace shop: {YET}"] if goes_on else [])
 
 
@@ -514,8 +551,8 @@ def test_a_node_that_was_replaced_meanwhile_keeps_the_keyspace_from_being_whole(
 
     def replaced(pod: str, keyspace: str, source: str) -> None:
         real(pod, keyspace, source)
-        if pod == NODES[1] and ring.members[NODES[0]].host_id != "another":
-            ring.members[NODES[0]].host_id = "another"
+        if pod == NODES[1]:
+            world.replace(NODES[0])
 
     ring.rebuild = replaced  # type: ignore[method-assign]
     world.rebuild()
