@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import gates, ring
-from .report import placed
+from .report import placed, size
 from .scaling import Scene
 from .view import Keyspace, NodeView, Observation, View
 
@@ -348,6 +348,34 @@ def by_others(view: View, wish: Wish, names: Sequence[str], noted: Notes, theirs
                 f"that has lost them since, say {wish.prefix}again=true"
             )
     return reasons
+
+
+def left_behind(wish: Wish, names: Iterable[str], stats: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Why keyspaces may get no replicas here yet: nodes have rows of a time when they had some.
+
+    Cassandra deletes nothing when replicas are taken away. What was deleted elsewhere since, and whose tombstones are
+    gone, would win over nothing, and be repaired to everybody.
+
+    :param names: keyspaces that have no replicas here.
+    :param stats: by pod, what C(nodetool tablestats) tells of them.
+    """
+    reasons = []
+    for name in sorted(names):
+        held = {pod: bytes_of(told.get(name) or {}) for pod, told in sorted(stats.items())}
+        named = ", ".join(f"{pod} ({size(count)})" for pod, count in held.items() if count)
+        if named:
+            reasons.append(
+                f"keyspace {name}: no replicas in datacenter {wish.here}, and rows of it are there from a time when it "
+                f"had some: {named}. What was deleted since would come back with them, in all datacenters. Delete them "
+                f"first: run the playbook cleanup for {wish.here} with -e cleanup_all=true, then this again"
+            )
+    return reasons
+
+
+def bytes_of(keyspace: Mapping[str, Any]) -> int:
+    """How much a node has of a keyspace, in files and in memory, as C(nodetool tablestats) tells it."""
+    counts = ("space_used_live", "memtable_data_size")
+    return sum(int(table[key]) for table in keyspace.get("tables", {}).values() for key in counts)
 
 
 def _source(view: View, wish: Wish) -> list[str]:

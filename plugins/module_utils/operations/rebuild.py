@@ -15,7 +15,7 @@ taken away and given back, or a rebuild that failed half-way, would stay without
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kubeapi import LOST, ExecTimeout
 from ..ledger import ledger_name
-from ..observe import attempt, logged_in
+from ..observe import attempt, logged_in, together
 from ..rebuilding import Changed, Note, Part, Wish
 from ..view import View
 from . import catalogue, departed, repairing, superuser, unfinished
@@ -65,6 +65,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """
     rebuild = Rebuild(Cluster(params, ctx), params, ctx)
     rebuild.refuse_room(of_who_answers=True)
+    rebuild.refuse_left_behind(of_who_answers=True)
     if ctx.check_mode:
         return rebuild.result()
     with rebuild.cluster.locked():
@@ -152,6 +153,7 @@ class Rebuild:
         self.wait_for_rebuilds()
         self.open_gates("anything changes")
         self.refuse_room()
+        self.refuse_left_behind()
         self.alter()
         while self.seen.due:
             part = self.seen.due[0]
@@ -255,6 +257,31 @@ class Rebuild:
             reasons.append(f"how much data the nodes of datacenter {self.source} hold could not be read")
         if reasons:
             raise SpecError(scaling.ignorable(scene, scaling.SPACE, reasons))
+
+    def refuse_left_behind(self, *, of_who_answers: bool = False) -> None:
+        """
+        :param of_who_answers: see L(refuse_room).
+        :raises SpecError: a keyspace that gets replicas had some before, and nodes have rows of then.
+        :raises CassopsError: a node does not tell.
+        """
+        changes = sorted(self.seen.changes)
+        pods = sorted(self.seen.sight.view.observations) if changes else []
+        stats: dict[str, Mapping[str, Any]] = {}
+        for pod, told in zip(pods, together(partial(self.stats, changes), pods), strict=True):
+            if not isinstance(told, CassopsError):
+                stats[pod] = told
+            elif not of_who_answers:
+                raise told
+        reasons = rebuilding.left_behind(self.wish, changes, stats)
+        if reasons:
+            raise SpecError(reasons)
+
+    def stats(self, keyspaces: Sequence[str], pod: str) -> Mapping[str, Any] | CassopsError:
+        verb = ["tablestats", *keyspaces]
+        told: nodetool.Result | CassopsError = attempt(
+            partial(nodetool.run_one, self.cluster.kube, pod, verb, VERB_LIMIT)
+        )
+        return told if isinstance(told, CassopsError) else told.data
 
     # Doing it
 

@@ -22,6 +22,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecTimeout, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    cleanup,
     cluster,
     datacenter_info,
     rebuild,
@@ -55,6 +56,9 @@ class Two(TwoDatacenters):
     def replace(self, pod: str) -> None:
         """It takes its own place with an empty volume: Cassandra keeps its host id, and its neighbours stream to it."""
         self.ring.busy[pod].volume_since += 1000
+
+    def clean(self) -> None:
+        self.run(cleanup, all=True, **FAR)
 
     def streamed(self) -> list[tuple[str, str]]:
         """What was begun, in this order."""
@@ -147,6 +151,7 @@ def test_a_keyspace_that_was_taken_away_and_given_back_gets_its_rows_again(
     world.rebuild(**GIVEN)
     first = dict(world.ring.rebuilt)
     world.alter(dc1="3")
+    world.clean()
     world.rebuild(**GIVEN)
     assert all(world.ring.rebuilt[key] > moment for key, moment in first.items())
     assert world.rebuild(**GIVEN)["changed"] is False
@@ -356,6 +361,44 @@ def refused(world: Two, kind: type[Exception], words: str, **changes: Any) -> No
 def test_what_cannot_be_is_told_all_at_once(world: Two) -> None:
     words = r"rebuild_source: got dc9(.|\n)*rebuild_replication\.shop: got 3 replicas, and datacenter dc2 has 2 nodes"
     refused(world, SpecError, words, source="dc9", replication={"shop": 3})
+
+
+def test_rows_of_a_time_before_are_deleted_first(world: Two) -> None:
+    """What was deleted meanwhile would come back with them, also in the datacenter that has the rows."""
+    world.rebuild(**GIVEN)
+    world.alter(dc1="3")
+    world.ring.nodetool.clear()
+    words = (
+        r"keyspace shop: no replicas in datacenter dc2, and rows of it are there from a time when it had some: "
+        r"shop-dc2-r1-0 \(3\.0 MiB\), shop-dc2-r2-0 \(3\.0 MiB\)\. .*: run the playbook cleanup for dc2 with -e "
+        "cleanup_all=true, then this again"
+    )
+    refused(world, SpecError, words, **GIVEN)
+    with pytest.raises(SpecError, match=words):
+        world.rebuild(check=True, **GIVEN)
+    world.clean()
+    assert len(world.rebuild(**GIVEN)["rebuilt"]) == 2
+
+
+def test_so_are_those_that_are_in_memory(world: Two) -> None:
+    """No cleanup would find them there."""
+    world.ring.unflushed.add((NODES[1], "shop"))
+    refused(world, SpecError, r"it had some: shop-dc2-r2-0 \(50 B\)\. ", **GIVEN)
+    world.clean()
+    assert len(world.rebuild(**GIVEN)["rebuilt"]) == 2
+
+
+def test_who_does_not_tell_it_is_asked_again_before_anything_changes(world: Two) -> None:
+    world.ring.deaf.add(NODES[1])
+    assert len(world.rebuild(check=True, **GIVEN)["due"]) == 2
+    refused(world, Failed, "shop-dc2-r2-0: nodetool tablestats shop ended with 1", **GIVEN)
+
+
+def test_what_came_after_a_run_was_killed_is_no_reason(world: Two) -> None:
+    """It has replicas then, and is served."""
+    world.ring.rebuilt[NODES[0], "shop"] = MADE
+    world.alter(dc1="3", dc2="2")
+    assert len(world.rebuild(**GIVEN)["rebuilt"]) == 2
 
 
 @pytest.mark.parametrize("half", ["dc1", "dc2"])
