@@ -26,9 +26,11 @@ MODES = {"NORMAL": "NORMAL", "LEAVING": "LEAVING", "MOVING": "MOVING", "BOOT": "
 STREAMED = ("success", "failure")
 # Pools of Cassandra 4.0 that work only for repairs: those of a coordinator, and the validation at each participant.
 REPAIR_POOLS = ("Repair-Task", "Repair#", "ValidationExecutor")
-# The folders cannot be moved by configuration. A file of hints is named <host id>-<time>-<version>.hints.
+# The folders cannot be moved by configuration. A file of hints is named <host id>-<time>-<version>.hints. The mark was
+# written when the node began with an empty volume, or when a restore gave it other data.
 LOOK_AT_VOLUME = r"""cd /var/lib/cassandra || exit 1
 df -Pk . | awk 'NR == 2 { print "disk", $2, $4 }'
+stat -c 'since %Y' .cassops/mark 2>/dev/null
 for file in hints/*.hints; do [ -e "$file" ] && echo "hints ${file#hints/}"; done
 for folder in data/*/*/snapshots/*; do [ -d "$folder" ] && echo "snapshot ${folder##*/}"; done | sort -u
 exit 0"""
@@ -60,6 +62,7 @@ def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], st
         largest_table=largest_table(tables_on_disk),
         snapshots=volume_snapshots(volume),
         storage_mode=setting(session, "storage_compatibility_mode"),
+        volume_since=volume_since(volume),
     )
 
 
@@ -158,7 +161,8 @@ def from_netstats(kube: Kube, pod: str) -> tuple[str | None, tuple[Stream, ...] 
 
 
 def look_at_volume(kube: Kube, pod: str) -> list[list[str]] | None:
-    """Lines of words, each C(disk KIBIBYTES FREE), C(hints FILE) or C(snapshot NAME); None where it cannot be read."""
+    """Lines of words, each C(disk KIBIBYTES FREE), C(since SECONDS), C(hints FILE) or C(snapshot NAME); None where it
+    cannot be read."""
     try:
         told = kube.exec(pod, ["sh", "-c", LOOK_AT_VOLUME], timeout=ASK_LIMIT)
     except CassopsError:
@@ -172,6 +176,10 @@ def volume_disk(lines: Iterable[list[str]] | None) -> Disk | None:
             total, free = (int(word) * 1024 for word in rest.split())
             return Disk(free=free, total=total)
     return None
+
+
+def volume_since(lines: Iterable[list[str]] | None) -> int | None:
+    return next((int(rest) for kind, rest in lines or () if kind == "since"), None)
 
 
 def volume_hints(lines: Iterable[list[str]] | None) -> dict[str, int] | None:

@@ -11,6 +11,10 @@ joins later gets them from its neighbours.
 The note has the moment of the keyspace's last change. One that was taken away from the datacenter and given back has
 missed what was written meanwhile, and is begun anew. So is one where a node has gone that had yet to get its rows:
 others have taken over ranges from it then, and lack what it lacked.
+
+A node that takes a dead one's place keeps its host id and its tokens (C(StorageService.prepareForReplacement)), and
+perhaps its claim; the rows that the dead one had been given are gone, and its neighbours may have had none to give it.
+So the note has also since when a node has had what is on its volume.
 """
 
 from __future__ import annotations
@@ -22,15 +26,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import gates, ring
-from .report import placed
+from .report import placed, size
 from .scaling import Scene
-from .view import Keyspace, View
+from .view import Keyspace, NodeView, Observation, View
 
 # Annotation of the ledger's ConfigMap: see L(text_of). All annotations of an object may have 256 KiB.
 REBUILT = "cassops.kubernetes/rebuilt"
 WHOLE, NOBODY = "all", "-"
 # Before the list of the nodes that the lines of the keyspaces are about.
 NODES = "* "
+# Between the parts of an L(identity).
+SINCE = "@"
 
 
 # --- what is noted ----------------------------------------------------------------------------------------------------
@@ -41,8 +47,8 @@ class Note:
     """What was rebuilt of one keyspace.
 
     :ivar changed: the moment of the keyspace's last change then (microseconds since 1970); 0 before it is known.
-    :ivar done: host ids of the nodes that have its rows; None is all of them.
-    :ivar left: host ids of the nodes that had yet to get them.
+    :ivar done: identities of the nodes that have its rows; None is all of them.
+    :ivar left: identities of the nodes that had yet to get them.
     :ivar source: the datacenter that they come from.
     """
 
@@ -51,20 +57,30 @@ class Note:
     left: frozenset[str] = frozenset()
     source: str = ""
 
-    def with_node(self, host_id: str, all_nodes: Collection[str]) -> Note:
-        """:param all_nodes: host ids of the nodes that there are."""
-        done = None if self.done is None else self.done | {host_id}
-        return replace(self, done=done, left=self.left - {host_id}).among(all_nodes)
+    def with_node(self, node: str, all_nodes: Collection[str]) -> Note:
+        """:param all_nodes: identities of the nodes that there are."""
+        done = None if self.done is None else self.done | {node}
+        return replace(self, done=done, left=self.left - {node}).among(all_nodes)
 
     def among(self, all_nodes: Collection[str]) -> Note:
-        """What it is worth with the nodes that there are, by their host ids."""
+        """What it is worth with the nodes that there are, by their identities.
+
+        One that told no more than its host id counts as the one that was noted; but as long as there is such a node,
+        nobody can say that all have the rows.
+        """
         if self.done is None:
             return self
         nodes = frozenset(all_nodes)
-        done = self.done if self.left <= nodes else frozenset()
+        done = self.done if host_ids(self.left) <= host_ids(nodes) else frozenset()
         if done and done >= nodes:
             return replace(self, done=None, left=frozenset())
-        return replace(self, done=done, left=nodes - done - {""})
+        noted = {each.partition(SINCE)[0]: each for each in (*self.done, *self.left)}
+        return replace(self, done=done, left=frozenset(noted.get(each, each) for each in nodes) - done - {""})
+
+
+def host_ids(nodes: Iterable[str]) -> frozenset[str]:
+    """:param nodes: identities."""
+    return frozenset(each.partition(SINCE)[0] for each in nodes)
 
 
 Notes = Mapping[str, Note]
@@ -85,7 +101,7 @@ def notes(text: str | None) -> dict[str, Note]:
 
 
 def unlisted(text: str, nodes: Sequence[str] | None) -> frozenset[str]:
-    """Host ids, from their places in the list.
+    """Identities, from their places in the list.
 
     :param nodes: the list; None where there is none: then they stand there themselves, as they did at first.
     :raises ValueError: it has no such places.
@@ -97,7 +113,7 @@ def unlisted(text: str, nodes: Sequence[str] | None) -> frozenset[str]:
     places = int(text, 16) if re.fullmatch(r"[0-9a-f]+", text) else -1
     if places < 0 or places >> len(nodes):
         raise ValueError(text)
-    return frozenset(host_id for place, host_id in enumerate(nodes) if places >> place & 1)
+    return frozenset(node for place, node in enumerate(nodes) if places >> place & 1)
 
 
 def text_of(noted: Notes) -> str | None:
@@ -107,11 +123,11 @@ def text_of(noted: Notes) -> str | None:
     The nodes stand in a list of their own, once, since all of them are in each keyspace that is not finished. The lines
     have their places there: the bits of a hexadecimal number, of which the last is the first node's.
     """
-    nodes = sorted({host_id for note in noted.values() for host_id in (*(note.done or ()), *note.left)})
-    bits = {host_id: 1 << place for place, host_id in enumerate(nodes)}
+    nodes = sorted({node for note in noted.values() for node in (*(note.done or ()), *note.left)})
+    bits = {node: 1 << place for place, node in enumerate(nodes)}
 
-    def listed(host_ids: Collection[str]) -> str:
-        return f"{sum(bits[host_id] for host_id in host_ids):x}" if host_ids else NOBODY
+    def listed(some: Collection[str]) -> str:
+        return f"{sum(bits[node] for node in some):x}" if some else NOBODY
 
     lines = [
         f"{name} {note.changed} {WHOLE if note.done is None else listed(note.done)} {listed(note.left)} {note.source}"
@@ -126,9 +142,9 @@ def of_now(noted: Notes, view: View) -> dict[str, Note]:
 
     :param view: of the datacenter.
     """
-    known, host_ids = users(view), [host_id for _pod, host_id in nodes_of(view)]
+    known, nodes = users(view), [node for _pod, node in nodes_of(view)]
     return {
-        name: note.among(host_ids)
+        name: note.among(nodes)
         for name, note in noted.items()
         if name in known and is_shared(known[name], view.datacenter)
     }
@@ -140,10 +156,19 @@ def is_shared(keyspace: Keyspace, here: str) -> bool:
 
 
 def nodes_of(view: View) -> list[tuple[str, str]]:
-    """Pods and host ids of the datacenter."""
-    # A node that has replaced itself is another one than the ledger knows.
-    told = {pod: seen.own.host_id for pod, seen in view.observations.items()}
-    return [(node.pod, told.get(node.pod) or node.host_id or "") for node in view.nodes]
+    """Pods of the datacenter, and the identities of their nodes."""
+    return [(node.pod, identity(node, view.observations.get(node.pod))) for node in view.nodes]
+
+
+def identity(node: NodeView, seen: Observation | None) -> str:
+    """Whose rows they are: a host id, and since when it has had what is on its volume. Where that is not told it is
+    the host id alone, of which nobody knows what it has.
+
+    :param seen: what the node has told. Where it has replaced itself, its host id may be another one than the ledger's.
+    """
+    host_id = (seen.own.host_id if seen else "") or node.host_id or ""
+    since = seen.activity.volume_since if seen else None
+    return host_id if since is None or not host_id else f"{host_id}{SINCE}{since}"
 
 
 def unfinished(noted: Notes) -> list[str]:
@@ -176,18 +201,21 @@ class Changed:
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one keyspace for one node."""
+    """The rows of one keyspace for one node.
+
+    :ivar node: its L(identity).
+    """
 
     keyspace: str
     pod: str
-    host_id: str
+    node: str
 
 
-def has(note: Note | None, changed: Changed | None, host_id: str) -> bool:
+def has(note: Note | None, changed: Changed | None, node: str) -> bool:
     """Whether a node has the rows of a keyspace."""
     if note is None or changed is None or changed.is_since(note.changed):
         return False
-    return note.done is None or host_id in note.done
+    return note.done is None or node in note.done
 
 
 def due(
@@ -196,13 +224,13 @@ def due(
     """What is left, keyspace by keyspace, so that the first ones can be used before the last ones are done.
 
     :param changed: by keyspace; one that has no replicas here yet is not in it.
-    :param nodes: pod and host id of the nodes that there are.
+    :param nodes: pod and identity of the nodes that there are.
     """
     return [
-        Part(name, pod, host_id)
+        Part(name, pod, node)
         for name in names
-        for pod, host_id in nodes
-        if not has(noted.get(name), changed.get(name), host_id)
+        for pod, node in nodes
+        if not has(noted.get(name), changed.get(name), node)
     ]
 
 
@@ -320,6 +348,34 @@ def by_others(view: View, wish: Wish, names: Sequence[str], noted: Notes, theirs
                 f"that has lost them since, say {wish.prefix}again=true"
             )
     return reasons
+
+
+def left_behind(wish: Wish, names: Iterable[str], stats: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Why keyspaces may get no replicas here yet: nodes have rows of a time when they had some.
+
+    Cassandra deletes nothing when replicas are taken away. What was deleted elsewhere since, and whose tombstones are
+    gone, would win over nothing, and be repaired to everybody.
+
+    :param names: keyspaces that have no replicas here.
+    :param stats: by pod, what C(nodetool tablestats) tells of them.
+    """
+    reasons = []
+    for name in sorted(names):
+        held = {pod: bytes_of(told.get(name) or {}) for pod, told in sorted(stats.items())}
+        named = ", ".join(f"{pod} ({size(count)})" for pod, count in held.items() if count)
+        if named:
+            reasons.append(
+                f"keyspace {name}: no replicas in datacenter {wish.here}, and rows of it are there from a time when it "
+                f"had some: {named}. What was deleted since would come back with them, in all datacenters. Delete them "
+                f"first: run the playbook cleanup for {wish.here} with -e cleanup_all=true, then this again"
+            )
+    return reasons
+
+
+def bytes_of(keyspace: Mapping[str, Any]) -> int:
+    """How much a node has of a keyspace, in files and in memory, as C(nodetool tablestats) tells it."""
+    counts = ("space_used_live", "memtable_data_size")
+    return sum(int(table[key]) for table in keyspace.get("tables", {}).values() for key in counts)
 
 
 def _source(view: View, wish: Wish) -> list[str]:

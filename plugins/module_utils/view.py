@@ -115,6 +115,8 @@ class Activity:
     snapshots: tuple[str, ...] | None = None
     # The setting storage_compatibility_mode; there is none before 5.0.
     storage_mode: str | None = None
+    # When the node began with what is on its volume (seconds since 1970, by its worker's clock).
+    volume_since: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ version_added: 1.0.0
 author:
   - cassops contributors (@cassops)
 description:
-  - Runs C(nodetool cleanup) rack by rack, the nodes of a rack at the same time. By default on those that lost ranges to
-    nodes that joined, as noted by M(cassops.kubernetes.scale).
+  - Runs C(nodetool flush) and C(nodetool cleanup) rack by rack, the nodes of a rack at the same time. By default on
+    those that lost ranges to nodes that joined, as noted by M(cassops.kubernetes.scale).
   - Refused while a node joins, leaves, or takes the place of a dead one. A dead member that does none of it is not in
     the way; one that no StatefulSet wants any more, and that has no pod, is left out.
   - A node that does not run keeps no other from being cleaned; the task fails at the end, and it stays noted.

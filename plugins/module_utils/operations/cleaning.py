@@ -33,7 +33,9 @@ class Cleaning:
         self.cluster = cluster
         self.members = members
         verb = ["cleanup", "-j", str(jobs)]
-        self.compacting = Compacting(cluster, verb, "cleaning", "clean", limit, ctx, members.short)
+        # It deletes nothing that is in memory (C(CompactionManager.performCleanup)).
+        before = [["flush"]]
+        self.compacting = Compacting(cluster, verb, "cleaning", "clean", limit, ctx, members.short, before)
         self.ctx = ctx
 
     def clean(self, pods: Sequence[str]) -> None:

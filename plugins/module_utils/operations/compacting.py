@@ -45,6 +45,7 @@ class Compacting:
     :param kind: a part of what C(system_views.sstable_tasks) calls that.
     :param limit: seconds for a node.
     :param name: what a pod is called for people.
+    :param before: verbs that come before it.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class Compacting:
         limit: float,
         ctx: Context,
         name: Callable[[str], str] = str,
+        before: Sequence[Sequence[str]] = (),
     ) -> None:
         self.cluster = cluster
-        self.verb = list(verb)
+        self.verbs = [*before, list(verb)]
         self.word = word
         self.kind = kind
         self.limit = limit
@@ -98,7 +100,7 @@ class Compacting:
             raise answer
 
     def send(self, pod: str, limit: float) -> None:
-        nodetool.run(self.cluster.kube, pod, [self.verb], limit, check=True)
+        nodetool.run(self.cluster.kube, pod, self.verbs, limit, check=True)
 
     def wait_idle(self, pod: str, deadline: float) -> None:
         """Until the node does nothing of the kind that was begun before.

@@ -15,7 +15,7 @@ taken away and given back, or a rebuild that failed half-way, would stay without
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from ..context import Context, Failed
 from ..errors import CassopsError, SpecError
 from ..kubeapi import LOST, ExecTimeout
 from ..ledger import ledger_name
-from ..observe import attempt, logged_in
+from ..observe import attempt, logged_in, together
 from ..rebuilding import Changed, Note, Part, Wish
 from ..view import View
 from . import catalogue, departed, repairing, superuser, unfinished
@@ -65,6 +65,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """
     rebuild = Rebuild(Cluster(params, ctx), params, ctx)
     rebuild.refuse_room(of_who_answers=True)
+    rebuild.refuse_left_behind(of_who_answers=True)
     if ctx.check_mode:
         return rebuild.result()
     with rebuild.cluster.locked():
@@ -98,12 +99,12 @@ class Seen:
 
     @property
     def nodes(self) -> list[tuple[str, str]]:
-        """Pods and host ids of the datacenter."""
+        """Pods of the datacenter, and the identities of their nodes."""
         return rebuilding.nodes_of(self.sight.view)
 
     @property
-    def host_ids(self) -> list[str]:
-        return [host_id for _pod, host_id in self.nodes]
+    def identities(self) -> list[str]:
+        return [node for _pod, node in self.nodes]
 
     @property
     def due(self) -> list[Part]:
@@ -152,6 +153,7 @@ class Rebuild:
         self.wait_for_rebuilds()
         self.open_gates("anything changes")
         self.refuse_room()
+        self.refuse_left_behind()
         self.alter()
         while self.seen.due:
             part = self.seen.due[0]
@@ -161,6 +163,8 @@ class Rebuild:
             # Its pod may be another node by now.
             if part in self.seen.due:
                 self.one(part, len(self.seen.due))
+        # Who did not tell who it is when the last part was done may have told it since.
+        self.write(self.seen.noted)
 
     # Looking
 
@@ -254,6 +258,31 @@ class Rebuild:
         if reasons:
             raise SpecError(scaling.ignorable(scene, scaling.SPACE, reasons))
 
+    def refuse_left_behind(self, *, of_who_answers: bool = False) -> None:
+        """
+        :param of_who_answers: see L(refuse_room).
+        :raises SpecError: a keyspace that gets replicas had some before, and nodes have rows of then.
+        :raises CassopsError: a node does not tell.
+        """
+        changes = sorted(self.seen.changes)
+        pods = sorted(self.seen.sight.view.observations) if changes else []
+        stats: dict[str, Mapping[str, Any]] = {}
+        for pod, told in zip(pods, together(partial(self.stats, changes), pods), strict=True):
+            if not isinstance(told, CassopsError):
+                stats[pod] = told
+            elif not of_who_answers:
+                raise told
+        reasons = rebuilding.left_behind(self.wish, changes, stats)
+        if reasons:
+            raise SpecError(reasons)
+
+    def stats(self, keyspaces: Sequence[str], pod: str) -> Mapping[str, Any] | CassopsError:
+        verb = ["tablestats", *keyspaces]
+        told: nodetool.Result | CassopsError = attempt(
+            partial(nodetool.run_one, self.cluster.kube, pod, verb, VERB_LIMIT)
+        )
+        return told if isinstance(told, CassopsError) else told.data
+
     # Doing it
 
     def alter(self) -> None:
@@ -279,7 +308,7 @@ class Rebuild:
 
     def begun(self, changed: int = 0) -> Note:
         """:param changed: when the keyspace was changed last."""
-        return Note(changed, source=self.source).among(self.seen.host_ids)
+        return Note(changed, source=self.source).among(self.seen.identities)
 
     def is_anew(self, keyspace: str) -> bool:
         """Whether what is noted of it, if anything, does not count any more."""
@@ -298,7 +327,7 @@ class Rebuild:
         # Another node may have gone meanwhile, or been replaced, and lack what it has streamed from.
         note = self.seen.noted.get(part.keyspace) or self.begun(self.seen.changed[part.keyspace].at)
         self.seen = self.look(self.seen.changed)
-        self.write({**self.seen.noted, part.keyspace: note.with_node(part.host_id, self.seen.host_ids)})
+        self.write({**self.seen.noted, part.keyspace: note.with_node(part.node, self.seen.identities)})
 
     def stream(self, part: Part, words: str) -> None:
         """As often as it takes: Cassandra goes on with a rebuild when nobody listens any more, and nobody tells how it

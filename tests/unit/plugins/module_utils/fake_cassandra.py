@@ -51,6 +51,8 @@ class Busy:
     hints: dict[str, int] = field(default_factory=dict)
     # KiB: all, free.
     disk: tuple[int, int] = (10_000, 9_000)
+    # When its mark was written.
+    volume_since: int = 1_800_000_000
     snapshots: list[str] = field(default_factory=list)
     # For how many looks more it works through its SSTables, and at what.
     compactions: int = 0
@@ -58,7 +60,7 @@ class Busy:
 
     def volume(self) -> str:
         """What the look at the volume prints."""
-        lines = [f"disk {self.disk[0]} {self.disk[1]}"]
+        lines = [f"disk {self.disk[0]} {self.disk[1]}", f"since {self.volume_since}"]
         lines += [f"hints {host}-{number}-2.hints" for host, count in self.hints.items() for number in range(count)]
         return "\n".join([*lines, *(f"snapshot {name}" for name in self.snapshots), ""])
 
@@ -134,6 +136,8 @@ class FakeCassandra:
         # the rows -> when the keyspace had been changed last.
         self.streamed: set[tuple[str, str]] = set()
         self.rebuilt: dict[tuple[str, str], int] = {}
+        # Pods and keyspaces of which there are rows in memory.
+        self.unflushed: set[tuple[str, str]] = set()
         # For how many looks more pods are at a rebuild that nobody listens to.
         self.rebuilding: dict[str, int] = {}
         # Keyspace -> when it was changed last, in microseconds since 1970; and when its tables were.
@@ -213,7 +217,12 @@ class FakeCassandra:
 
     def one_verb(self, kube: Any, pod: str, verb: Sequence[str]) -> Any:
         if verb[0] == "flush":
+            written = {key for key in self.unflushed if key[0] == pod}
+            self.rebuilt = {**dict.fromkeys(written, MADE), **self.rebuilt}
+            self.unflushed -= written
             return None
+        if verb[0] == "tablestats":
+            return {name: {"tables": {"t": self.held(pod, name)}} for name in verb[1:]}
         if verb[0] == "clearsnapshot" and verb[-1] not in self.busy[pod].snapshots:
             return None
         if verb[0] in ("enablebinary", "disablebinary", "drain", "snapshot", "clearsnapshot", "upgradesstables"):
@@ -237,6 +246,18 @@ class FakeCassandra:
         if list(verb) == ["gossipinfo"]:
             return {row["address"]: {"states": states(row)} for row in self.gossip_of(pod)}
         raise AssertionError(f"the fake does not know nodetool {verb}")
+
+    def held(self, pod: str, keyspace: str) -> dict[str, Any]:
+        """As tablestats tells it."""
+        files, memory = ((pod, keyspace) in each for each in (self.rebuilt, self.unflushed))
+        return {"space_used_live": str(3 * 2**20 * files), "memtable_data_size": str(50 * memory)}
+
+    def clean(self, pod: str) -> None:
+        """Files of keyspaces that have no replicas in its datacenter go as a whole."""
+        here = self.members[pod].datacenter
+        self.rebuilt = {
+            key: at for key, at in self.rebuilt.items() if key[0] != pod or here in self.replication[key[1]]
+        }
 
     def act(self, pod: str, verb: Sequence[str]) -> None:
         if verb[0] == "enablebinary":

@@ -61,8 +61,12 @@ class ScalingCassandra(FakeCassandra):
             return {"mode": self.mode(pod), "sessions": self.sessions(pod)}
         if verb[0] == "cleanup":
             assert not self.moving(), "Cassandra refuses cleanup while somebody joins or leaves"
-            return self.change(f"nodetool cleanup on {pod}", lambda: self.cleaned.append(pod))
+            return self.change(f"nodetool cleanup on {pod}", lambda: self.clean(pod))
         return super().one_verb(kube, pod, verb)
+
+    def clean(self, pod: str) -> None:
+        self.cleaned.append(pod)
+        super().clean(pod)
 
     def mode(self, pod: str) -> str:
         if pod in self.kube.joining:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any, cast
@@ -66,6 +67,7 @@ def test_an_idle_node(ring: FakeCassandra, version: str) -> None:
         largest_table=3 * 2**20,
         snapshots=(),
         storage_mode="CASSANDRA_4" if version.startswith("5") else None,
+        volume_since=1_800_000_000,
     )
 
 
@@ -179,11 +181,15 @@ def test_the_script_that_looks_at_a_volume(tmp_path: Path) -> None:
         (tmp_path / "hints" / name).touch()
     for table in ("orders-1", "items-2"):
         (tmp_path / "data" / "shop" / table / "snapshots" / "before").mkdir(parents=True)
+    (tmp_path / ".cassops").mkdir()
+    (tmp_path / ".cassops" / "mark").touch()
+    os.utime(tmp_path / ".cassops" / "mark", (1_800_000_000, 1_800_000_000))
     script = activity.LOOK_AT_VOLUME.replace("/var/lib/cassandra", str(tmp_path))
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
     lines = [line.split(maxsplit=1) for line in said.splitlines()]
     assert activity.volume_hints(lines) == {OTHER: 2}
     assert activity.volume_snapshots(lines) == ("before",)
+    assert activity.volume_since(lines) == 1_800_000_000
     disk = activity.volume_disk(lines)
     assert disk is not None
     assert 0 < disk.free < disk.total

@@ -64,10 +64,10 @@ def test_a_node_that_the_list_lacks_is_not_read() -> None:
 
 def test_a_large_datacenter_fits_into_an_annotation_at_every_moment() -> None:
     """Whatever is done of what, also where nodes have been replaced meanwhile; half of it is room for others."""
-    host_ids = [f"{uuid.UUID(int=number)}" for number in range(1000)]
+    nodes = [f"{uuid.UUID(int=number)}@1800000000" for number in range(1000)]
     names = [f"keyspace_{number:02}_{'x' * 36}" for number in range(30)]
     for every in (1000, 7, 2, 1):
-        note = Note(1234567890123456, frozenset(host_ids[::every]), source="a-datacenter").among([*host_ids[9:], "new"])
+        note = Note(1234567890123456, frozenset(nodes[::every]), source="a-datacenter").among([*nodes[9:], "new"])
         noted = dict.fromkeys(names, note)
         text = rebuilding.text_of(noted)
         assert text is not None
@@ -114,6 +114,38 @@ HALF = Note(5, frozenset(HOSTS[:2]), frozenset(HOSTS[2:]))
 )
 def test_who_goes_without_rows_hands_on_what_it_lacks(nodes: list[str], done: list[str], left: list[str]) -> None:
     assert HALF.among(nodes) == Note(5, frozenset(done), frozenset(left))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "done", "left"),
+    [
+        pytest.param(["a@1", "b@1", "c@1"], ["a@1", "b@1"], ["c@1"], id="the same"),
+        pytest.param(["a@2", "b@1", "c@1"], ["a@1", "b@1"], ["a@2", "c@1"], id="one that had the rows was replaced"),
+        pytest.param(["a@1", "b@1", "c@2"], ["a@1", "b@1"], ["c@2"], id="one that had none was replaced"),
+        pytest.param(["a@1", "b@1"], [], ["a@1", "b@1"], id="one that had none has gone"),
+        pytest.param(
+            ["a", "b@1", "c"], ["a@1", "b@1"], ["c@1"], id="two do not tell since when they have their volumes"
+        ),
+    ],
+)
+def test_who_takes_its_own_place_on_an_empty_volume_has_no_rows(
+    nodes: list[str], done: list[str], left: list[str]
+) -> None:
+    note = Note(5, frozenset({"a@1", "b@1"}), frozenset({"c@1"}))
+    assert note.among(nodes) == Note(5, frozenset(done), frozenset(left))
+
+
+def test_it_is_not_whole_as_long_as_one_does_not_tell_who_it_is() -> None:
+    note = Note(5, frozenset({"a@1", "b@1"}))
+    assert note.among(["a", "b@1"]) == note
+    assert note.among(["a@1", "b@1"]).done is None
+    replaced = note.among(["a@2", "b@1"])
+    assert replaced.among(["a", "b@1"]) == replaced, "it is the one that was seen last"
+
+
+def test_what_was_noted_without_it_does_not_count() -> None:
+    note = rebuilding.notes("shop 5 host-1,host-2 host-3 dc1")["shop"].among(["host-1@7", "host-2@7", "host-3@7"])
+    assert rebuilding.due(["shop"], {"shop": Changed(5)}, {"shop": note}, [("x1-0", "host-1@7")]) != []
 
 
 def test_a_node_is_not_done_where_another_went_without_rows_meanwhile() -> None:

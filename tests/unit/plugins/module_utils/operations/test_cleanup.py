@@ -89,7 +89,7 @@ class Cut:
         busy = self.world.ring.busy[pod]
         assert not busy.compactions, f"{pod} still cleans"
         told = self.run(kube, pod, verbs, *rest, **options)
-        if (pod, verbs[0][0]) == (self.pod, "cleanup") and self.times:
+        if (pod, verbs[-1][0]) == (self.pod, "cleanup") and self.times:
             self.times -= 1
             busy.compactions = 3
             raise WorkerUnreachable(f"The worker of {pod} does not answer: connection refused")

@@ -22,6 +22,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kub
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecTimeout, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
+    cleanup,
     cluster,
     datacenter_info,
     rebuild,
@@ -49,8 +50,15 @@ class Two(TwoDatacenters):
         kube.patch("ConfigMap", f"shop-{datacenter}-ledger", {"metadata": {"annotations": {NOTE: text}}})
 
     @property
-    def host_ids(self) -> list[str]:
-        return [self.ring.members[pod].host_id for pod in NODES]
+    def identities(self) -> list[str]:
+        return [f"{self.ring.members[pod].host_id}@{self.ring.busy[pod].volume_since}" for pod in NODES]
+
+    def replace(self, pod: str) -> None:
+        """It takes its own place with an empty volume: Cassandra keeps its host id, and its neighbours stream to it."""
+        self.ring.busy[pod].volume_since += 1000
+
+    def clean(self) -> None:
+        self.run(cleanup, all=True, **FAR)
 
     def streamed(self) -> list[tuple[str, str]]:
         """What was begun, in this order."""
@@ -143,6 +151,7 @@ def test_a_keyspace_that_was_taken_away_and_given_back_gets_its_rows_again(
     world.rebuild(**GIVEN)
     first = dict(world.ring.rebuilt)
     world.alter(dc1="3")
+    world.clean()
     world.rebuild(**GIVEN)
     assert all(world.ring.rebuilt[key] > moment for key, moment in first.items())
     assert world.rebuild(**GIVEN)["changed"] is False
@@ -181,7 +190,7 @@ def test_once_more_if_asked(world: Two) -> None:
 def test_once_more_forgets_nothing_before_it_begins(world: Two) -> None:
     """A run that is killed while it waits leaves what was noted, and what status tells of it."""
     world.alter(dc1="3", dc2="2")
-    half = f"shop {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1"
+    half = f"shop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1"
     world.put_note(half)
     world.ring.down.add("shop-dc1-r3-0")
     with pytest.raises(Failed):
@@ -191,14 +200,47 @@ def test_once_more_forgets_nothing_before_it_begins(world: Two) -> None:
 
 def test_a_node_that_takes_a_place_half_way_gets_its_rows(world: Two) -> None:
     world.alter(dc1="3", dc2="2")
-    world.put_note(f"shop {MADE + 1} gone,{world.host_ids[0]} - dc1")
+    world.put_note(f"shop {MADE + 1} gone,{world.identities[0]} - dc1")
     assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES[1:]
+    assert world.note() == f"shop {MADE + 1} all - dc1"
+
+
+def test_one_that_has_lost_its_volume_half_way_gets_its_rows_again(world: Two) -> None:
+    """Whoever has replaced it, and also in the claim that it had."""
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
+    world.replace(NODES[0])
+    assert [each["node"] for each in world.rebuild(check=True)["due"]] == NODES
+    assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES
+    assert world.note() == f"shop {MADE + 1} all - dc1"
+    world.replace(NODES[0])
+    assert world.rebuild()["changed"] is False, "its neighbours had all rows"
+
+
+def test_one_that_is_replaced_before_it_got_rows_takes_none_away_from_others(world: Two) -> None:
+    """It has the same ranges as before."""
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
+    world.replace(NODES[1])
+    assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES[1:]
+
+
+def test_who_does_not_tell_since_when_it_has_its_volume_keeps_the_keyspace_from_being_whole(world: Two) -> None:
+    world.alter(dc1="3", dc2="2")
+    world.put_note(f"shop {MADE + 1} {','.join(world.identities)} - dc1")
+    world.ring.down.add(NODES[0])
+    assert world.rebuild(check=True)["due"] == [{"node": NODES[0], "keyspace": "shop"}]
+    assert half_done(world) == [f"keyspace shop: {YET}"]
+    with pytest.raises(Failed):
+        world.rebuild(gate_timeout=0)
+    world.ring.down.clear()
+    assert world.rebuild()["changed"] is False
     assert world.note() == f"shop {MADE + 1} all - dc1"
 
 
 def test_a_node_that_goes_half_way_without_rows_hands_on_what_it_lacks(world: Two) -> None:
     world.alter(dc1="3", dc2="2")
-    world.put_note(f"shop {MADE + 1} {','.join(sorted(world.host_ids))} gone dc1")
+    world.put_note(f"shop {MADE + 1} {','.join(sorted(world.identities))} gone dc1")
     assert [each["node"] for each in world.rebuild(check=True)["due"]] == NODES
     assert [each["node"] for each in world.rebuild()["rebuilt"]] == NODES
     assert world.note() == f"shop {MADE + 1} all - dc1"
@@ -222,7 +264,7 @@ def test_one_that_goes_while_another_gets_rows_hands_on_what_it_lacks(world: Two
 
 def test_what_all_that_there_are_have_is_whole(world: Two) -> None:
     world.alter(dc1="3", dc2="2")
-    world.put_note(f"shop {MADE + 1} {','.join([*world.host_ids, 'gone'])} - dc1")
+    world.put_note(f"shop {MADE + 1} {','.join([*world.identities, 'gone'])} - dc1")
     assert world.rebuild()["changed"] is False
     assert world.note() == f"shop {MADE + 1} all - dc1"
 
@@ -232,7 +274,7 @@ def test_what_gets_replicas_and_what_is_half_done_and_no_more(world: Two) -> Non
     for name in ("half", "serving"):
         world.alter(name, dc1="3", dc2="2")
         world.ring.tables.append((name, 864000))
-    world.put_note(f"half {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1")
+    world.put_note(f"half {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
     assert world.rebuild(check=True, **GIVEN)["keyspaces"] == ["half", "shop"]
     assert world.rebuild(**GIVEN)["keyspaces"] == ["half", "shop"]
     assert world.streamed() == [(NODES[1], "half"), *((pod, "shop") for pod in NODES)]
@@ -321,6 +363,44 @@ def test_what_cannot_be_is_told_all_at_once(world: Two) -> None:
     refused(world, SpecError, words, source="dc9", replication={"shop": 3})
 
 
+def test_rows_of_a_time_before_are_deleted_first(world: Two) -> None:
+    """What was deleted meanwhile would come back with them, also in the datacenter that has the rows."""
+    world.rebuild(**GIVEN)
+    world.alter(dc1="3")
+    world.ring.nodetool.clear()
+    words = (
+        r"keyspace shop: no replicas in datacenter dc2, and rows of it are there from a time when it had some: "
+        r"shop-dc2-r1-0 \(3\.0 MiB\), shop-dc2-r2-0 \(3\.0 MiB\)\. .*: run the playbook cleanup for dc2 with -e "
+        "cleanup_all=true, then this again"
+    )
+    refused(world, SpecError, words, **GIVEN)
+    with pytest.raises(SpecError, match=words):
+        world.rebuild(check=True, **GIVEN)
+    world.clean()
+    assert len(world.rebuild(**GIVEN)["rebuilt"]) == 2
+
+
+def test_so_are_those_that_are_in_memory(world: Two) -> None:
+    """No cleanup would find them there."""
+    world.ring.unflushed.add((NODES[1], "shop"))
+    refused(world, SpecError, r"it had some: shop-dc2-r2-0 \(50 B\)\. ", **GIVEN)
+    world.clean()
+    assert len(world.rebuild(**GIVEN)["rebuilt"]) == 2
+
+
+def test_who_does_not_tell_it_is_asked_again_before_anything_changes(world: Two) -> None:
+    world.ring.deaf.add(NODES[1])
+    assert len(world.rebuild(check=True, **GIVEN)["due"]) == 2
+    refused(world, Failed, "shop-dc2-r2-0: nodetool tablestats shop ended with 1", **GIVEN)
+
+
+def test_what_came_after_a_run_was_killed_is_no_reason(world: Two) -> None:
+    """It has replicas then, and is served."""
+    world.ring.rebuilt[NODES[0], "shop"] = MADE
+    world.alter(dc1="3", dc2="2")
+    assert len(world.rebuild(**GIVEN)["rebuilt"]) == 2
+
+
 @pytest.mark.parametrize("half", ["dc1", "dc2"])
 def test_nothing_is_streamed_of_or_to_what_is_half_restored(world: Two, half: str) -> None:
     begun = restoring.Plan("1", "", restoring.SWAP, "b1", "shop", half, (), step="swap")
@@ -366,7 +446,7 @@ def test_a_datacenter_that_lacks_rows_gives_none(world: Two) -> None:
 def test_status_tells_nothing_of_keyspaces_that_nobody_else_has(world: Two, goes_on: bool) -> None:
     """One was dropped half-way; the other's first datacenter is gone for good, and nobody would finish it."""
     world.alter(dc2="2", **({"dc1": "3"} if goes_on else {}))
-    world.put_note(f"gone {MADE} - - dc1\nshop {MADE + 1} {world.host_ids[0]} {world.host_ids[1]} dc1")
+    world.put_note(f"gone {MADE} - - dc1\nshop {MADE + 1} {world.identities[0]} {world.identities[1]} dc1")
     assert half_done(world) == ([f"keyspace shop: {YET}"] if goes_on else [])
 
 
@@ -514,8 +594,8 @@ def test_a_node_that_was_replaced_meanwhile_keeps_the_keyspace_from_being_whole(
 
     def replaced(pod: str, keyspace: str, source: str) -> None:
         real(pod, keyspace, source)
-        if pod == NODES[1] and ring.members[NODES[0]].host_id != "another":
-            ring.members[NODES[0]].host_id = "another"
+        if pod == NODES[1]:
+            world.replace(NODES[0])
 
     ring.rebuild = replaced  # type: ignore[method-assign]
     world.rebuild()
