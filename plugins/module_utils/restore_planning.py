@@ -44,6 +44,7 @@ from .restoring import (
     Refused,
     Scene,
     Source,
+    Twin,
     Wish,
     name_of,
 )
@@ -51,6 +52,8 @@ from .upgrade import release
 
 # Without these a node does not know who it is.
 IDENTITY = ("system", "system_schema")
+ASKED = 24
+"""So many addresses are asked whether the datacenter of a backup lives: of one that serves, some of them answer."""
 
 
 def plan(
@@ -218,7 +221,8 @@ def without_logins(wish: Wish, source: Source) -> list[str]:
 
 def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> tuple[Plan | None, list[str]]:
     """The whole datacenter in its own place."""
-    reasons = [*foreign(wish, source, scene), *strangers(source, scene), *incomplete(wish, source)]
+    reasons = [*foreign(wish, source, scene), *beside_original(wish, source.manifest, scene.twins)]
+    reasons += [*strangers(source, scene), *incomplete(wish, source)]
     reasons += without_logins(wish, source)
     if wish.tables or wish.rows:
         given = [wish.prefix + name for name, value in (("tables", wish.tables), ("rows", wish.rows)) if value]
@@ -254,6 +258,31 @@ def foreign(wish: Wish, source: Source, scene: Scene) -> list[str]:
         f"the backup is of datacenter {was[1]} of cluster {was[0]}, and this is {is_now[1]} of {is_now[0]}: only its "
         f"tables can be restored here ({wish.say('mode', TABLES)})"
     ]
+
+
+def beside_original(wish: Wish, manifest: Manifest, twins: Sequence[Twin]) -> list[str]:
+    """The datacenter that was backed up still lives, and this one would start with its host ids and its addresses."""
+    if not twins:
+        return []
+    told = ", ".join(f"{twin.pod} at {twin.at} (asked from {twin.asked})" for twin in twins[:3])
+    told += f" and {len(twins) - 3} more" if len(twins) > 3 else ""
+    return [
+        f"datacenter {manifest.datacenter} of cluster {manifest.cluster} that backup {manifest.backup} is of seems to "
+        f"live still: {told} answers. One of the same names that is restored as a whole has its host ids and knows its "
+        "addresses: it joins its gossip, and clients of the one write to the other. To take its place, stop or destroy "
+        "that one first. To live beside it, or where somebody else has that address by now, restore the tables instead "
+        f"({wish.say('mode', TABLES)}), best into a cluster of another name"
+    ]
+
+
+def to_ask(source: Source, own: Collection[str]) -> list[NodeManifest]:
+    """Nodes of the backup that tell whether it lives still: the first of each rack, then the second of each, and so on.
+
+    :param own: addresses of the nodes here.
+    """
+    ordinals = {node.pod: int(node.pod.rpartition("-")[2] or 0) for node in source.nodes}
+    elsewhere = [node for node in source.nodes if node.address not in own]
+    return sorted(elsewhere, key=lambda node: (ordinals[node.pod], node.rack))[:ASKED]
 
 
 def strangers(source: Source, scene: Scene) -> list[str]:

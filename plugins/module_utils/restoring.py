@@ -124,6 +124,19 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Twin:
+    """A node of the backup's that something answers for, at an address that no node here has.
+
+    :param at: address and port.
+    :param asked: the pod here that it answered.
+    """
+
+    pod: str
+    at: str
+    asked: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """The datacenter that takes the backup.
 
@@ -131,6 +144,7 @@ class Scene:
     :param schema: of the user's keyspaces; None where no node could be asked.
     :param datacenters: of the cluster, those that have nodes.
     :param columns: of the schema, where a point in time is wanted.
+    :param twins: nodes of the backup that live elsewhere, see L(restore_planning.beside_original).
     """
 
     cluster: str
@@ -141,6 +155,7 @@ class Scene:
     datacenters: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     types: tuple[Type, ...] = ()
+    twins: tuple[Twin, ...] = ()
 
 
 @dataclass(frozen=True)

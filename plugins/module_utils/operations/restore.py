@@ -42,10 +42,10 @@ from ..errors import CassopsError, SpecError
 from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.archive import WANT
-from ..manifests.common import labels_of
+from ..manifests.common import INTERNODE_PORT, INTERNODE_TLS_PORT, labels_of
 from ..observe import Objects, attempt, together
 from ..report import size
-from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Wish, plan_name
+from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Twin, Wish, plan_name
 from ..view import View
 from . import catalogue, restore_volumes
 from .backup import secrets_missing
@@ -61,6 +61,9 @@ Answer = TypeVar("Answer")
 # How long a restore waits until the nodes have stored their newest commit log, and how often it looks.
 STORE_LIMIT = 120.0
 STORE_PAUSE = 3.0
+# Where a node takes connections of others, and how many pods here ask for one that should not be there.
+INTERNODE = (INTERNODE_PORT, INTERNODE_TLS_PORT)
+ASKING = 2
 COLUMNS = "SELECT keyspace_name, table_name, column_name, WRITETIME(kind) AS made FROM system_schema.columns"
 DROPPED = COLUMNS.replace(".columns", ".dropped_columns")
 TYPES = "SELECT keyspace_name, type_name, field_names, WRITETIME(field_names) AS made FROM system_schema.types"
@@ -277,14 +280,51 @@ class Restore:
     def prepared(self, wish: Wish, sight: Sight) -> tuple[Source, Scene]:
         """What there is in the store and here, asked for at the same time."""
         with ThreadPoolExecutor(1) as beside:
-            scene = beside.submit(self.scene, wish, sight)
-            return self.source(wish, sight.found), scene.result()
+            seen = beside.submit(self.scene, wish, sight)
+            source, scene = self.source(wish, sight.found), seen.result()
+        return source, replace(scene, twins=self.twins(source, sight) if wish.mode == DATACENTER else ())
 
     def source(self, wish: Wish, found: Objects) -> Source:
         """The backup with its documents, each compared with its digest."""
         read = self.catalogue(found).read(wish.backup)
         schema = read.schema or backups.Schema(wish.backup, "", ())
         return Source(read.manifest, read.nodes, schema)
+
+    def twins(self, source: Source, sight: Sight) -> tuple[Twin, ...]:
+        """Nodes of the datacenter that was backed up which live elsewhere. Where it is this one, nobody is asked.
+
+        :raises CassopsError: no pod here can ask.
+        """
+        ledger = self.cluster.ledger(sight.found)
+        if source.manifest.ledger in ("", ledger.id):
+            return ()
+        own = {node.address for node in (*sight.view.nodes, *ledger.nodes.values()) if node.address}
+        asked = {
+            f"{node.address}/{port}": node.pod for node in restore_planning.to_ask(source, own) for port in INTERNODE
+        }
+        racks = {node.rack: node.pod for node in reversed(sight.view.nodes) if node.phase == "Running"}
+        pods = restore_ring.ordered(racks.values())[:ASKING] if asked else []
+        answers = together(lambda pod: attempt(lambda: restore_volumes.answers(self.cluster.kube, pod, [*asked])), pods)
+        told = {pod: answer for pod, answer in zip(pods, answers, strict=True) if not isinstance(answer, CassopsError)}
+        if asked and not told:
+            why = "; ".join(map(str, answers)) or "none runs"
+            raise CassopsError(
+                f"backup {source.manifest.backup} is of another datacenter of the same names, and no pod here can ask "
+                f"whether that one lives still ({why}): a twin would join its gossip. Run it again when pods run here"
+            )
+        found = {
+            asked[at]: Twin(asked[at], at.replace("/", ":"), pod) for pod, each in reversed(told.items()) for at in each
+        }
+        return tuple(found[pod] for pod in sorted(found))
+
+    def refuse_beside_original(self, plan: Plan, source: Source) -> None:
+        """It may have come back since the plan was made.
+
+        :raises CassopsError: it lives.
+        """
+        twins = self.twins(source, self.cluster.look())
+        for reason in restore_planning.beside_original(self.wish(plan), source.manifest, twins):
+            raise CassopsError(reason)
 
     # The plan
 
@@ -475,6 +515,7 @@ class Restore:
         with self.cluster.locked():
             if plan.way == SWAP:
                 if plan.step not in ("start", "prove"):
+                    self.refuse_beside_original(plan, source)
                     self.still_fits(plan, source, self.cluster.look().view)
                 return self.swapping(plan, documents).run()
             plan = restoring.at(plan, "change")

@@ -712,3 +712,11 @@ def test_a_view_that_the_backup_does_not_have_is_made_after_the_restore() -> Non
     assert told.startswith("view shop.by_place is not made")
     assert restore_schema.empty_views(SCHEMA, EMPTY, plan.names, "load") == []
     assert restore_schema.not_made(planned(backup(), scene(backup(), EMPTY), WISH), backup(), EMPTY) == []
+
+
+def test_of_each_rack_somebody_is_asked_whether_the_datacenter_lives() -> None:
+    source = backup({"r1": 11, "r2": 11, "r3": 11})
+    asked = [one.pod for one in restore_planning.to_ask(source, {"198.19.0.1"})]
+    assert asked[:3] == ["demo-dc1-r2-0", "demo-dc1-r3-0", "demo-dc1-r1-1"]
+    assert len(asked) == 24
+    assert restore_planning.to_ask(source, {one.address for one in source.nodes}) == []

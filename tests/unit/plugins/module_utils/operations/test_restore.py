@@ -1191,6 +1191,80 @@ def test_a_whole_datacenter_goes_back(world: Restorable) -> None:
     assert world.kube.cut_off == []
 
 
+def of_another(world: Restorable, subnet: str = "198.18.7") -> list[str]:
+    """The backup is of another datacenter of the same names, with addresses of its own; where its nodes took
+    connections."""
+    catalogue = world.store.of("catalogue")
+    for number, pod in enumerate(world.nodes, 1):
+        (document,) = [each for each in catalogue if each.tags.get("pod") == pod]
+        own = world.ring.members[pod].address
+        ((path, text),) = document.files.items()
+        new = text.replace(f'"address": "{own}"', f'"address": "{subnet}.{number}"')
+        document.files[path] = new
+        (whole,) = [each for each in catalogue if each.tags["kind"] == "backup"]
+        told = whole.files["/b1/backup.json"].replace(backups.digest(text), backups.digest(new))
+        whole.files["/b1/backup.json"] = told.replace(world.kube.ledger().id, "another")
+    return [f"{subnet}.{number}/7000" for number, _pod in enumerate(world.nodes, 1)]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_datacenter_does_not_come_back_beside_the_living_original(world: Restorable, check: bool) -> None:
+    """Its nodes would have the same host ids, and know the addresses of the others."""
+    places = of_another(world)
+    world.kube.answering = {places[1]}
+    before = list(world.kube.writes)
+    with pytest.raises(Failed) as caught:
+        world.restore(check, **WHOLE)
+    (reason,) = caught.value.errors
+    assert reason.startswith("datacenter dc1 of cluster shop that backup b1 is of seems to live still: ")
+    assert f"{world.nodes[1]} at 198.18.7.2:7000 (asked from {world.nodes[0]}) answers" in reason
+    assert "stop or destroy that one first" in reason
+    assert "-e restore_mode=tables" in reason
+    assert world.events == []
+    assert not [each for each in world.kube.writes[len(before) :] if "restore" in each]
+    # Its tables come back beside it.
+    world.drop()
+    assert world.restore(check, auth="take")["changed"] is True
+
+
+def test_where_the_original_is_gone_its_place_is_taken(world: Restorable) -> None:
+    of_another(world)
+    # Strangers' addresses, and those of the nodes here.
+    world.kube.answering = {"198.18.7.1/22", *(f"{each.address}/7000" for each in world.ring.members.values())}
+    assert world.restore(**WHOLE)["step"] == "finish"
+
+
+def test_who_has_its_own_backup_asks_nobody(world: Restorable) -> None:
+    """Also where addresses were others then."""
+    places, own = of_another(world), world.kube.ledger().id
+    for each in world.store.of("catalogue"):
+        each.files = {
+            path: text.replace('"ledger": "another"', f'"ledger": "{own}"') for path, text in each.files.items()
+        }
+    world.kube.answering = {*places}
+    assert world.restore(check=True, **WHOLE)["way"] == "swap"
+
+
+def test_whether_the_original_lives_must_be_known(world: Restorable) -> None:
+    of_another(world)
+    world.kube.dumb = {*world.nodes}
+    with pytest.raises(CassopsError, match=r"no pod here can ask whether that one lives still .*no bash"):
+        world.restore(**WHOLE)
+    world.kube.dumb = {world.nodes[0]}
+    assert world.restore(check=True, **WHOLE)["way"] == "swap"
+
+
+def test_an_original_that_came_back_meanwhile_is_noticed(world: Restorable) -> None:
+    places = of_another(world)
+    begun(world, **WHOLE)
+    world.kube.answering = {places[0]}
+    with pytest.raises(Failed, match="seems to live still"):
+        world.restore(**WHOLE)
+    assert "HOLD" not in {event.split()[0] for event in world.events}
+    world.kube.answering.clear()
+    assert world.restore(**WHOLE)["step"] == "finish"
+
+
 def test_it_needs_the_datacenters_name(world: Restorable) -> None:
     for confirm in ("", "blog/dc1"):
         with pytest.raises(CassopsError, match="-e restore_confirm=dc1"):
