@@ -18,6 +18,7 @@ from .restore_ring import ordered, same_ring
 from .restore_schema import (
     described,
     differences,
+    replicated_elsewhere,
     undescribed,
     unfilled,
     views,
@@ -236,6 +237,7 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
             f"the cluster has other datacenters ({', '.join(others)}): one of them cannot go back alone, since the "
             f"others would bring their newer rows. Restore tables ({wish.say('mode', TABLES)}), or rebuild this one"
         )
+    reasons += left_since(wish, source, scene)
     empty = ordered(node.pod for node in scene.nodes if not node.data)
     if wish.auth == KEEP and empty:
         reasons.append(
@@ -248,6 +250,18 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
         replace(parcel(source, node, node.pod, None), empty=here[node.pod]) for node in source.nodes if node.pod in here
     ]
     return draft(id, wish, SWAP, parcels, {}, kept, began), reasons
+
+
+def left_since(wish: Wish, source: Source, scene: Scene) -> list[str]:
+    """Datacenters of then that are not there: nodes start with what they knew, their members and the replication."""
+    gone = replicated_elsewhere(source.schema, {*scene.datacenters, scene.datacenter})
+    return [
+        f"the backup replicates {', '.join(keyspaces)} to datacenter {name}, which the cluster does not have (any "
+        "more): its nodes of then would come back as members that are down for good, and its replicas with them. "
+        f"Restore tables ({wish.say('mode', TABLES)}): keyspaces that are gone are made again for the datacenters that "
+        "there are"
+        for name, keyspaces in gone.items()
+    ]
 
 
 def foreign(wish: Wish, source: Source, scene: Scene) -> list[str]:

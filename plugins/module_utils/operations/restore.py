@@ -298,7 +298,7 @@ class Restore:
         ledger = self.cluster.ledger(sight.found)
         if source.manifest.ledger in ("", ledger.id):
             return ()
-        own = {node.address for node in (*sight.view.nodes, *ledger.nodes.values()) if node.address}
+        own = {node.address or "" for node in sight.view.nodes}
         asked = {
             f"{node.address}/{port}": node.pod for node in restore_planning.to_ask(source, own) for port in INTERNODE
         }

@@ -720,3 +720,24 @@ def test_of_each_rack_somebody_is_asked_whether_the_datacenter_lives() -> None:
     assert asked[:3] == ["demo-dc1-r2-0", "demo-dc1-r3-0", "demo-dc1-r1-1"]
     assert len(asked) == 24
     assert restore_planning.to_ask(source, {one.address for one in source.nodes}) == []
+
+
+def test_a_datacenter_that_left_since_does_not_come_back_with_the_whole() -> None:
+    keyspaces = {
+        "shop": "'class': 'NetworkTopologyStrategy', 'dc1': '3', 'dc2': '3'",
+        "blog": "'class': 'NetworkTopologyStrategy', 'dc1': '3', 'dc2': '2/1', 'dc3': '0'",
+        "here": "'class': 'NetworkTopologyStrategy', 'dc1': '3'",
+        "old": "'class': 'SimpleStrategy', 'replication_factor': '3'",
+    }
+    made = [
+        Statement(name, "keyspace", name, f"CREATE KEYSPACE {name} WITH replication = {{{options}}};")
+        for name, options in keyspaces.items()
+    ]
+    source = backup(schema=Schema("b1", "v1", (*made, *STATEMENTS[1:])))
+    (reason,) = refused(source, scene(source), WHOLE)
+    assert reason.startswith("the backup replicates blog, shop to datacenter dc2, which the cluster does not have (any")
+    assert "-e restore_mode=tables" in reason
+    # Where no node can be asked the datacenter is there all the same.
+    assert planned(backup(), scene(backup(), datacenters=()), WHOLE).way == "swap"
+    assert planned(source, scene(source)).way == "import"
+    assert "dc2" not in restore_schema.made_for(made[0], "dc1", "dc1", {"dc1"})
