@@ -351,7 +351,19 @@ def parcel(source: Source, node: NodeManifest, pod: str, names: Collection[Name]
         digest=entry.digest if entry else "",
         size=sum(table.size for table in tables),
         files=sum(len(table.files) for table in tables),
+        unclean=entry is not None and entry.unclean,
     )
+
+
+def to_clean(plan: Plan) -> list[str]:
+    """A warning where nodes get rows that are not their own."""
+    if not plan.unclean:
+        return []
+    return [
+        f"{', '.join(ordered(plan.unclean))}: when backup {plan.backup} was made, rows of ranges that belong to other "
+        "nodes had not been cleaned up, and they come back with its files. When it is restored, run the playbook "
+        "cleanup: otherwise rows that are deleted from now on could come back once those ranges are its own again"
+    ]
 
 
 def draft(

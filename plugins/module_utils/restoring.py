@@ -177,6 +177,7 @@ class Parcel:
         it is made is worked out anew by each run: their ids would not fit into a ConfigMap.
     :param former: the pod's host id before its data was exchanged; empty where it had none.
     :param empty: its volume had no data when the restore was planned.
+    :param unclean: the backup's node had rows that were not its own any more, see C(NodeEntry.unclean).
     """
 
     pod: str
@@ -190,6 +191,7 @@ class Parcel:
     log_size: int = 0
     former: str = ""
     empty: bool = False
+    unclean: bool = False
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,12 @@ class Plan:
     @property
     def names(self) -> list[Name]:
         return [name_of(table) for table in self.tables]
+
+    @property
+    def unclean(self) -> list[str]:
+        """Pods that get rows which are not their own: files come as they are, while loading takes each row to its
+        owners."""
+        return [] if self.way == LOAD else sorted(parcel.pod for parcel in self.parcels if parcel.unclean)
 
     def of(self, pod: str) -> list[Parcel]:
         return [parcel for parcel in self.parcels if parcel.pod == pod]

@@ -51,6 +51,7 @@ from . import catalogue, restore_volumes
 from .backup import secrets_missing
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
+from .members import Members
 from .repairing import Part, Repairing
 from .restore_datacenter import Swapping
 from .restore_tables import Filling, describe, drop_loader, mark_break, session
@@ -156,6 +157,7 @@ class Restore:
             if done:
                 return self.nothing(done)
             begun = self.plan(wish, *self.prepared(wish, sight))
+        self.ctx.warnings.extend(restore_planning.to_clean(begun))
         self.changed = True
         return self.result(begun)
 
@@ -460,6 +462,7 @@ class Restore:
     # Carrying it out
 
     def carry_out(self, plan: Plan, source: Source) -> Plan:
+        self.ctx.warnings.extend(restore_planning.to_clean(plan))
         documents = {node.host_id: node for node in source.nodes}
         clock = Clock(self.seconds)
         if plan.step == restoring.FINISH:
@@ -516,7 +519,7 @@ class Restore:
             if plan.way == SWAP:
                 if plan.step not in ("start", "prove"):
                     self.refuse_beside_original(plan, source)
-                    self.still_fits(plan, source, self.cluster.look().view)
+                    self.before_change(plan, source, self.cluster.look().view)
                 return self.swapping(plan, documents).run()
             plan = restoring.at(plan, "change")
             self.save(plan)
@@ -528,7 +531,7 @@ class Restore:
                 limits,
                 self.save,
                 self.ctx,
-                proved=lambda view: self.still_fits(plan, source, view),
+                proved=lambda view: self.before_change(plan, source, view),
             )
             try:
                 return filling.run()
@@ -542,6 +545,13 @@ class Restore:
     def way_back(self) -> str:
         say, name = restoring.say, self.cluster.own.datacenter
         return f"{say(self.prefix, 'abandon', 'true')} {say(self.prefix, 'confirm', name)}"
+
+    def before_change(self, plan: Plan, source: Source, view: View) -> None:
+        """Raises as L(still_fits) does. Who gets rows that are not its own is noted first: a run may die among them."""
+        self.still_fits(plan, source, view)
+        if plan.unclean:
+            members = Members(self.cluster, float(self.params["wait_timeout"]), self.ctx)
+            members.note_unclean([*members.unclean(self.cluster.look().found), *plan.unclean])
 
     def still_fits(self, plan: Plan, source: Source, view: View) -> None:
         """Between plan and change lie hours, or a run that was killed: nodes may have been replaced, come or gone.

@@ -741,3 +741,16 @@ def test_a_datacenter_that_left_since_does_not_come_back_with_the_whole() -> Non
     assert planned(backup(), scene(backup(), datacenters=()), WHOLE).way == "swap"
     assert planned(source, scene(source)).way == "import"
     assert "dc2" not in restore_schema.made_for(made[0], "dc1", "dc1", {"dc1"})
+
+
+def test_who_gets_rows_of_others_is_known() -> None:
+    source = backup()
+    first, *others = source.manifest.nodes
+    manifest = replace(source.manifest, nodes=(replace(first, unclean=True), *others))
+    source = replace(source, manifest=manifest)
+    assert planned(source, scene(source)).unclean == ["demo-dc1-r1-0"]
+    assert planned(source, scene(source), WHOLE).unclean == ["demo-dc1-r1-0"]
+    (told,) = restore_planning.to_clean(planned(source, scene(source)))
+    assert told.startswith("demo-dc1-r1-0: when backup b1 was made")
+    loaded = planned(source, scene(backup({"r1": 2})), replace(WISH, load=True))
+    assert (loaded.unclean, restore_planning.to_clean(loaded)) == ([], [])

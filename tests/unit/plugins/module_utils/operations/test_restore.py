@@ -40,6 +40,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_tables,
     restore_volumes,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import UNCLEAN
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restore_datacenter import Swapping
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restoring import from_config_map
 
@@ -1263,6 +1264,91 @@ def test_an_original_that_came_back_meanwhile_is_noticed(world: Restorable) -> N
     assert "HOLD" not in {event.split()[0] for event in world.events}
     world.kube.answering.clear()
     assert world.restore(**WHOLE)["step"] == "finish"
+
+
+# --- rows that are not a node's own ----------------------------------------------------------------------------------
+
+
+def noted_unclean(world: Restorable) -> str | None:
+    annotations = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations") or {}
+    noted: str | None = annotations.get(UNCLEAN)
+    return noted
+
+
+def note_unclean(world: Restorable, pods: str | None) -> None:
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {UNCLEAN: pods}}})
+
+
+def unclean_backup(world: Restorable) -> None:
+    """b2 is made while a node has rows that are not its own; it is cleaned up since."""
+    note_unclean(world, world.nodes[0])
+    for pod in world.nodes:
+        world.store.disks[pod] = {snapshot_path(path): len(text) for path, text in FILES.items()}
+    world.back_up("b2")
+    note_unclean(world, world.nodes[1])
+    world.kube.cut_off.clear()
+    world.events.clear()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_rows_of_others_that_come_back_are_noted_for_cleanup(world: Restorable, whole: bool) -> None:
+    unclean_backup(world)
+    wish = {**(WHOLE if whole else {"rows": "merge"}), "name": "b2"}
+    noted = f"{world.nodes[0]},{world.nodes[1]}"
+    first = "HOLD" if whole else "import"
+    seen: list[str | None] = []
+    plain = world.kube.before_write
+
+    def before_write(what: str) -> None:
+        if what.startswith(first):
+            seen.append(noted_unclean(world))
+        plain(what)
+
+    world.kube.before_write = before_write  # type: ignore[method-assign]
+    world.ring.before_change = before_write
+    world.restore(check=True, **wish)
+    assert noted_unclean(world) == world.nodes[1]
+    assert warned_of_cleanup(world) == [world.nodes[0]]
+    world.restore(**wish)
+    assert set(seen) == {noted}, "before any file is in its place"
+    assert noted_unclean(world) == noted
+    assert warned_of_cleanup(world) == [world.nodes[0]]
+    # A second run does nothing, and so it notes nothing.
+    note_unclean(world, None)
+    assert world.restore(**wish)["changed"] is False
+    assert (noted_unclean(world), warned_of_cleanup(world)) == (None, [])
+
+
+def warned_of_cleanup(world: Restorable) -> list[str]:
+    found = [text.partition(":")[0] for text in world.warnings if "run the playbook cleanup" in text]
+    world.warnings.clear()
+    return found
+
+
+def test_nobody_is_noted_for_cleanup_where_no_row_of_others_comes_back(world: Restorable) -> None:
+    """Nor is anybody of a backup that does not tell, as those of earlier releases."""
+    for each in world.store.of("catalogue"):
+        each.files = {path: text.replace('"unclean": false', '"older": false') for path, text in each.files.items()}
+    world.restore(rows="merge")
+    assert (noted_unclean(world), warned_of_cleanup(world)) == (None, [])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_killed_before_any_write_rows_of_others_are_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: bool
+) -> None:
+    wish = {**(WHOLE if whole else {"rows": "merge"}), "name": "b2", "repair": False}
+    # Each few writes: those before and after the change are the same as without.
+    for lives in range(0, 200, 7):
+        world = Restorable.saved(monkeypatch, tmp_path / str(lives))
+        unclean_backup(world)
+        if not world.killed(lives, lambda: world.restore(**wish)):  # noqa: B023
+            break
+        placed = [event for event in world.events if event.startswith(("SWAP", "import"))]
+        assert not placed or world.nodes[0] in (noted_unclean(world) or ""), lives
+        world.restore(**wish)
+        assert noted_unclean(world) == f"{world.nodes[0]},{world.nodes[1]}", lives
+    assert lives > 7
 
 
 def test_it_needs_the_datacenters_name(world: Restorable) -> None:
