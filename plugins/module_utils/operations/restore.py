@@ -177,6 +177,7 @@ class Restore:
             self.refuse_another(plan, wish)
             self.ctx.progress(f"going on with the restore of backup {plan.backup}: {plan.step}", important=True)
             source = self.source(wish, sight.found)
+            self.warn_of_deletes(wish.to, source, {})
         self.changed = True
         try:
             return self.result(self.carry_out(plan, source))
@@ -341,6 +342,7 @@ class Restore:
         now = self.cluster.kube.server_time()
         if wish.to:
             self.warn_of_schema(wish, source, scene)
+            self.warn_of_deletes(wish.to, source, logs)
         try:
             plan = restore_planning.plan(wish, source, scene, backups.name_at(now), now, logs)
         except restoring.Refused as refused:
@@ -438,6 +440,12 @@ class Restore:
                 "rest"
             )
         return ends
+
+    def warn_of_deletes(self, to: str, source: Source, logs: Mapping[str, Chain | Short]) -> None:
+        """Where there is a moment at all, empty is none."""
+        if to:
+            end = max((told.end for told in logs.values() if isinstance(told, Chain)), default=0.0)
+            self.ctx.warnings.extend(archive.late_deletes(source.schema, backups.seconds(to), end))
 
     def warn_of_schema(self, wish: Wish, source: Source, scene: Scene) -> None:
         taken = backups.seconds(source.manifest.taken or source.manifest.began)

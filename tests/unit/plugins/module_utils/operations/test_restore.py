@@ -1592,6 +1592,34 @@ def test_a_keyspace_without_a_commit_log_is_told(world: Restorable) -> None:
     assert not [text for text in world.warnings if "durable_writes" in text]
 
 
+def test_deletes_of_single_rows_after_the_moment_are_told(world: Restorable) -> None:
+    """By every run with a moment: with how far the commit logs go on, or where a run is gone on with, without."""
+    name, kind, table, _text = STATEMENTS[1]
+    clustered = "CREATE TABLE shop.orders (id int, note text, PRIMARY KEY (id, note));"
+    world.ring.described[1] = (name, kind, table, clustered)  # type: ignore[attr-defined]
+    world.back_up("b2")
+    to = archived(world)
+    wish = {**WHOLE, "to": to, "name": "b2"}
+
+    def told() -> list[str]:
+        found = [text for text in world.warnings if "single row" in text]
+        world.warnings.clear()
+        return found
+
+    world.restore(check=True, **WHOLE, name="b2")
+    assert told() == []
+    world.restore(check=True, **wish)
+    (text,) = told()
+    # The piece that covers the moment was stored 100 s after it, and its segments may have grown for 30 s meanwhile.
+    assert ", 130 s after the moment: " in text
+    assert "That concerns shop.orders. " in text
+    begun(world, **wish)
+    assert told()
+    world.restore(**wish)
+    (text,) = told()
+    assert "to a minute or more after the moment" in text
+
+
 def test_a_table_that_was_dropped_meanwhile_is_told(world: Restorable) -> None:
     to = archived(world)
     world.ring.described.pop()  # type: ignore[attr-defined]
