@@ -29,6 +29,8 @@ KEPT_LONGER = 3600.0
 """Seconds before the oldest backup that moments are reached from, from which on its commit log is kept too."""
 # A process numbers its segments one by one, from the milliseconds since 1970 of its start. No two starts are as near.
 _ONE_LIFE = 1000
+# So many tables are named in a warning.
+_NAMED = 5
 _COMPACT = re.compile(r"\bCOMPACT\s+STORAGE\b", re.IGNORECASE)
 
 
@@ -311,6 +313,36 @@ def dropped_tables(living: Schema, stored: Schema) -> list[str]:
         f"dropped since the backup: {_names(gone)}. Nobody knows whether one of them got a column after the backup; "
         "if it did, nodes do not start, since they cannot read its rows in the commit log. Where that may be, restore "
         "the backup without restore_to, or up to a moment well before there was the column"
+    ]
+
+
+def late_deletes(stored: Schema, to: float, end: float = 0.0) -> list[str]:
+    """A warning of single rows that are deleted after the moment, and are not there at it.
+
+    Cassandra leaves out what has a later timestamp than the moment (C(CommitLogReplayer.pointInTimeExceeded)), and does
+    not look at that of a row's deletion (C(PartitionUpdate.maxTimestamp)); 4.1.10 and 5.0.9 are proved. Where a
+    partition is one row, deleting it deletes the partition, which counts. A view always deletes single rows: so it
+    loses the former one where a later write, which is left out, changed its key.
+
+    :param end: up to when there are rows in what is read; where it is not after C(to), nobody knows.
+    """
+    found = sorted(
+        (schema_text.plain(each.keyspace), schema_text.plain(each.name))
+        for each in stored.statements
+        if each.kind == "materialized_view" or (each.kind == "table" and schema_text.is_clustered(each.cql))
+    )
+    if not found:
+        return []
+    some = _names(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+    after = end - to
+    reach = f"to {moment(end)}, {after:.0f} s after the moment" if after > 0 else "to a minute or more after the moment"
+    span = f"{after:.0f} s" if after > 0 else "a few minutes"
+    return [
+        f"a single row that was deleted after {moment(to)} (DELETE with its whole primary key; in a view also by a "
+        f"change of its key) stays deleted where that stands in the commit logs that are read, which go on {reach}: "
+        f"Cassandra does not compare the time of such a delete with the moment. That concerns {some}. If rows of these "
+        f"were deleted then, choose a moment that is more than {span} before the deletes; in any case compare these "
+        "tables afterwards"
     ]
 
 

@@ -246,6 +246,8 @@ class NodeEntry:
     :param digest: SHA-256 of that document.
     :param error: why it is not in, as far as known.
     :param snapshot: whether its snapshot was taken, all of it.
+    :param unclean: it had lost ranges by then and was not cleaned up since: its files have rows that are not its own.
+        False also where an earlier release has made the backup, which did not tell.
     """
 
     pod: str
@@ -257,6 +259,7 @@ class NodeEntry:
     added: int = 0
     error: str = ""
     snapshot: bool = False
+    unclean: bool = False
 
 
 @dataclass(frozen=True)
@@ -456,6 +459,7 @@ def _entry(read: _Reader) -> NodeEntry:
         host_id=read.name("host_id"),
         rack=read.text("rack"),
         snapshot=read.flag("snapshot"),
+        unclean=read.flag("unclean"),
         manifest=read.text("manifest", may_be_empty=True),
         digest=read.text("digest", may_be_empty=True),
         size=read.count("size"),

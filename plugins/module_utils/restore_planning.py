@@ -18,6 +18,7 @@ from .restore_ring import ordered, same_ring
 from .restore_schema import (
     described,
     differences,
+    replicated_elsewhere,
     undescribed,
     unfilled,
     views,
@@ -44,6 +45,7 @@ from .restoring import (
     Refused,
     Scene,
     Source,
+    Twin,
     Wish,
     name_of,
 )
@@ -51,6 +53,8 @@ from .upgrade import release
 
 # Without these a node does not know who it is.
 IDENTITY = ("system", "system_schema")
+ASKED = 24
+"""So many addresses are asked whether the datacenter of a backup lives: of one that serves, some of them answer."""
 
 
 def plan(
@@ -218,7 +222,8 @@ def without_logins(wish: Wish, source: Source) -> list[str]:
 
 def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> tuple[Plan | None, list[str]]:
     """The whole datacenter in its own place."""
-    reasons = [*foreign(wish, source, scene), *strangers(source, scene), *incomplete(wish, source)]
+    reasons = [*foreign(wish, source, scene), *beside_original(wish, source.manifest, scene.twins)]
+    reasons += [*strangers(source, scene), *incomplete(wish, source)]
     reasons += without_logins(wish, source)
     if wish.tables or wish.rows:
         given = [wish.prefix + name for name, value in (("tables", wish.tables), ("rows", wish.rows)) if value]
@@ -232,6 +237,7 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
             f"the cluster has other datacenters ({', '.join(others)}): one of them cannot go back alone, since the "
             f"others would bring their newer rows. Restore tables ({wish.say('mode', TABLES)}), or rebuild this one"
         )
+    reasons += left_since(wish, source, scene)
     empty = ordered(node.pod for node in scene.nodes if not node.data)
     if wish.auth == KEEP and empty:
         reasons.append(
@@ -246,6 +252,18 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
     return draft(id, wish, SWAP, parcels, {}, kept, began), reasons
 
 
+def left_since(wish: Wish, source: Source, scene: Scene) -> list[str]:
+    """Datacenters of then that are not there: nodes start with what they knew, their members and the replication."""
+    gone = replicated_elsewhere(source.schema, {*scene.datacenters, scene.datacenter})
+    return [
+        f"the backup replicates {', '.join(keyspaces)} to datacenter {name}, which the cluster does not have (any "
+        "more): its nodes of then would come back as members that are down for good, and its replicas with them. "
+        f"Restore tables ({wish.say('mode', TABLES)}): keyspaces that are gone are made again for the datacenters that "
+        "there are"
+        for name, keyspaces in gone.items()
+    ]
+
+
 def foreign(wish: Wish, source: Source, scene: Scene) -> list[str]:
     was, is_now = (source.manifest.cluster, source.manifest.datacenter), (scene.cluster, scene.datacenter)
     if was == is_now:
@@ -254,6 +272,31 @@ def foreign(wish: Wish, source: Source, scene: Scene) -> list[str]:
         f"the backup is of datacenter {was[1]} of cluster {was[0]}, and this is {is_now[1]} of {is_now[0]}: only its "
         f"tables can be restored here ({wish.say('mode', TABLES)})"
     ]
+
+
+def beside_original(wish: Wish, manifest: Manifest, twins: Sequence[Twin]) -> list[str]:
+    """The datacenter that was backed up still lives, and this one would start with its host ids and its addresses."""
+    if not twins:
+        return []
+    told = ", ".join(f"{twin.pod} at {twin.at} (asked from {twin.asked})" for twin in twins[:3])
+    told += f" and {len(twins) - 3} more" if len(twins) > 3 else ""
+    return [
+        f"datacenter {manifest.datacenter} of cluster {manifest.cluster} that backup {manifest.backup} is of seems to "
+        f"live still: {told} answers. One of the same names that is restored as a whole has its host ids and knows its "
+        "addresses: it joins its gossip, and clients of the one write to the other. To take its place, stop or destroy "
+        "that one first. To live beside it, or where somebody else has that address by now, restore the tables instead "
+        f"({wish.say('mode', TABLES)}), best into a cluster of another name"
+    ]
+
+
+def to_ask(source: Source, own: Collection[str]) -> list[NodeManifest]:
+    """Nodes of the backup that tell whether it lives still: the first of each rack, then the second of each, and so on.
+
+    :param own: addresses of the nodes here.
+    """
+    ordinals = {node.pod: int(node.pod.rpartition("-")[2] or 0) for node in source.nodes}
+    elsewhere = [node for node in source.nodes if node.address not in own]
+    return sorted(elsewhere, key=lambda node: (ordinals[node.pod], node.rack))[:ASKED]
 
 
 def strangers(source: Source, scene: Scene) -> list[str]:
@@ -308,7 +351,19 @@ def parcel(source: Source, node: NodeManifest, pod: str, names: Collection[Name]
         digest=entry.digest if entry else "",
         size=sum(table.size for table in tables),
         files=sum(len(table.files) for table in tables),
+        unclean=entry is not None and entry.unclean,
     )
+
+
+def to_clean(plan: Plan) -> list[str]:
+    """A warning where nodes get rows that are not their own."""
+    if not plan.unclean:
+        return []
+    return [
+        f"{', '.join(ordered(plan.unclean))}: when backup {plan.backup} was made, rows of ranges that belong to other "
+        "nodes had not been cleaned up, and they come back with its files. When it is restored, run the playbook "
+        "cleanup: otherwise rows that are deleted from now on could come back once those ranges are its own again"
+    ]
 
 
 def draft(

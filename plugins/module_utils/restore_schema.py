@@ -25,6 +25,18 @@ def without_replicas(schema: Schema, datacenter: str) -> dict[str, Mapping[str, 
     }
 
 
+def replicated_elsewhere(schema: Schema, datacenters: Collection[str]) -> dict[str, list[str]]:
+    """Datacenter that is not among these -> the keyspaces that have replicas in it."""
+    told: dict[str, list[str]] = {}
+    for each in schema.statements:
+        options = schema_text.replication(each.cql) if each.kind == "keyspace" else {}
+        if options.get("class", "").endswith(NETWORK):
+            for name in {*options} - {"class", "replication_factor", *datacenters}:
+                if options[name] != "0":
+                    told.setdefault(name, []).append(made_by(each)[0])
+    return {name: sorted(told[name]) for name in sorted(told)}
+
+
 def described(schema: Schema) -> list[Name]:
     """Every table and view that the schema makes."""
     return [made_by(each) for each in schema.statements if each.kind in ("table", "materialized_view")]

@@ -274,6 +274,15 @@ case ${CASSOPS_VERSION:-} in 4.0.*) force='' ;; *) force=--force ;; esac
 CASSANDRA_CONF=$conf MAX_HEAP_SIZE=256M sstableverify ${force:+"$force"} --extended "$2" "$3"
 """
 
+ANSWERS = r"""set -eu
+# ANSWERS ADDRESS/PORT..., in Cassandra's container: those at which something takes connections. All are asked at the
+# same time: one that is silent takes seconds to be given up.
+for at in "$@"; do
+    if timeout 3 bash -c ': <"/dev/tcp/$1"' bash "$at" 2>/dev/null; then echo "$at"; fi &
+done
+wait
+"""
+
 CLEAN = (
     HEAD
     + r"""

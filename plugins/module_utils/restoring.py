@@ -124,6 +124,19 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Twin:
+    """A node of the backup's that something answers for, at an address that no node here has.
+
+    :param at: address and port.
+    :param asked: the pod here that it answered.
+    """
+
+    pod: str
+    at: str
+    asked: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """The datacenter that takes the backup.
 
@@ -131,6 +144,7 @@ class Scene:
     :param schema: of the user's keyspaces; None where no node could be asked.
     :param datacenters: of the cluster, those that have nodes.
     :param columns: of the schema, where a point in time is wanted.
+    :param twins: nodes of the backup that live elsewhere, see L(restore_planning.beside_original).
     """
 
     cluster: str
@@ -141,6 +155,7 @@ class Scene:
     datacenters: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     types: tuple[Type, ...] = ()
+    twins: tuple[Twin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +177,7 @@ class Parcel:
         it is made is worked out anew by each run: their ids would not fit into a ConfigMap.
     :param former: the pod's host id before its data was exchanged; empty where it had none.
     :param empty: its volume had no data when the restore was planned.
+    :param unclean: the backup's node had rows that were not its own any more, see C(NodeEntry.unclean).
     """
 
     pod: str
@@ -175,6 +191,7 @@ class Parcel:
     log_size: int = 0
     former: str = ""
     empty: bool = False
+    unclean: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,6 +230,12 @@ class Plan:
     @property
     def names(self) -> list[Name]:
         return [name_of(table) for table in self.tables]
+
+    @property
+    def unclean(self) -> list[str]:
+        """Pods that get rows which are not their own: files come as they are, while loading takes each row to its
+        owners."""
+        return [] if self.way == LOAD else sorted(parcel.pod for parcel in self.parcels if parcel.unclean)
 
     def of(self, pod: str) -> list[Parcel]:
         return [parcel for parcel in self.parcels if parcel.pod == pod]

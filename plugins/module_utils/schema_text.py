@@ -124,6 +124,11 @@ def gc_grace(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def is_clustered(create: str) -> bool:
+    """Whether a partition of the table of CREATE TABLE has several rows."""
+    return len(items(_created(create).get(PRIMARY_KEY, ""))) > 1
+
+
 def _created(create: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for item in items(create):

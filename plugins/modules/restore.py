@@ -54,6 +54,7 @@ options:
       - With O(mode=datacenter), the moment to go to after the backup, with its zone, such as C(2026-11-22T03:14:00Z),
         to the second. What the nodes have stored of their commit logs is replayed up to it. Needs C(point_in_time) of
         O(backup), since before the backup was taken.
+      - Deletes of single rows that came soon after the moment are replayed too, which each run warns of.
       - By default nothing is replayed. Without O(name) the newest complete backup before it is taken.
     type: str
   source_cluster:

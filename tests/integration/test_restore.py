@@ -432,6 +432,7 @@ def test_rows_before_a_second_are_there_and_rows_after_are_not(logged: Datacente
     counted = "SELECT seen FROM shop.counts WHERE id = 1"
     (then,) = asking(logged, lambda session: [row.seen for row in restores.run(session, counted)])
     middle = sorted(written)[len(written) // 2]
+    # Of a whole partition: Cassandra would replay that of a single row, whatever its time (archive.late_deletes).
     asking(logged, lambda session: restores.run(session, f"DELETE FROM {KEYSPACE}.orders WHERE customer = 'c1'"))
     asking(logged, lambda session: restores.run(session, "UPDATE shop.counts SET seen = seen + 1000 WHERE id = 1"))
     time.sleep(20)

@@ -33,13 +33,14 @@ from ..errors import CassopsError, SpecError
 from ..lock import Lock
 from ..manifests.archive import LATE
 from ..manifests.backup import commit_log_store
-from ..observe import PARALLEL, WIDE, attempt, logged_in, together
+from ..observe import PARALLEL, WIDE, attempt, logged_in, objects, together
 from ..restic import CONTAINER, DATA, Job, ResticError, list_of
 from ..view import NodeView, View
 from . import catalogue, described, restore_volumes, unfinished
 from .backup_purge import JOB as PURGE
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
+from .members import unclean
 from .restic_jobs import Jobs, Work
 
 Answer = TypeVar("Answer")
@@ -413,6 +414,7 @@ class Run:
                     verbs = self.snapshot_verbs(sight, schema)
                     failed |= self.on_all(left, lambda _pod, verbs=verbs: verbs)  # type: ignore[misc]
                     taken = self.now()
+                    unclean = self.unclean()
                     if self.schema_version(pods[0]) == schema.version:
                         break
                     self.ctx.progress("the schema changed meanwhile: the snapshots are taken again", important=True)
@@ -426,7 +428,10 @@ class Run:
         good = {*pods} - {*failed}
         self.manifest = dataclasses.replace(
             self.manifest,
-            nodes=tuple(dataclasses.replace(one, snapshot=one.pod in good) for one in self.manifest.nodes),
+            nodes=tuple(
+                dataclasses.replace(one, snapshot=one.pod in good, unclean=one.pod in unclean)
+                for one in self.manifest.nodes
+            ),
             taken=backups.moment(taken),
             schema=stored,
             schema_digest=digest,
@@ -435,6 +440,11 @@ class Run:
             roles=not self.manifest.tables and "system_auth" not in self.manifest.excluded,
         )
         self.beat(at_once=True)
+
+    def unclean(self) -> set[str]:
+        """Nodes that lost ranges and were not cleaned up since, as it is noted while nobody else may change it."""
+        own = self.cluster.own
+        return {node.pod for node in unclean(own, objects(self.kube, own.cluster, own.datacenter, ("ConfigMap",)))}
 
     def flush(self, pods: Sequence[str]) -> dict[str, str]:
         """Flush, where a snapshot of a run that died is left once that is gone; pod -> why it failed."""

@@ -42,15 +42,16 @@ from ..errors import CassopsError, SpecError
 from ..ledger import ledger_name
 from ..lock import Lock
 from ..manifests.archive import WANT
-from ..manifests.common import labels_of
+from ..manifests.common import INTERNODE_PORT, INTERNODE_TLS_PORT, labels_of
 from ..observe import Objects, attempt, together
 from ..report import size
-from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Wish, plan_name
+from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Twin, Wish, plan_name
 from ..view import View
 from . import catalogue, restore_volumes
 from .backup import secrets_missing
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
+from .members import Members
 from .repairing import Part, Repairing
 from .restore_datacenter import Swapping
 from .restore_tables import Filling, describe, drop_loader, mark_break, session
@@ -61,6 +62,9 @@ Answer = TypeVar("Answer")
 # How long a restore waits until the nodes have stored their newest commit log, and how often it looks.
 STORE_LIMIT = 120.0
 STORE_PAUSE = 3.0
+# Where a node takes connections of others, and how many pods here ask for one that should not be there.
+INTERNODE = (INTERNODE_PORT, INTERNODE_TLS_PORT)
+ASKING = 2
 COLUMNS = "SELECT keyspace_name, table_name, column_name, WRITETIME(kind) AS made FROM system_schema.columns"
 DROPPED = COLUMNS.replace(".columns", ".dropped_columns")
 TYPES = "SELECT keyspace_name, type_name, field_names, WRITETIME(field_names) AS made FROM system_schema.types"
@@ -153,6 +157,7 @@ class Restore:
             if done:
                 return self.nothing(done)
             begun = self.plan(wish, *self.prepared(wish, sight))
+        self.ctx.warnings.extend(restore_planning.to_clean(begun))
         self.changed = True
         return self.result(begun)
 
@@ -172,6 +177,7 @@ class Restore:
             self.refuse_another(plan, wish)
             self.ctx.progress(f"going on with the restore of backup {plan.backup}: {plan.step}", important=True)
             source = self.source(wish, sight.found)
+            self.warn_of_deletes(wish.to, source, {})
         self.changed = True
         try:
             return self.result(self.carry_out(plan, source))
@@ -277,14 +283,51 @@ class Restore:
     def prepared(self, wish: Wish, sight: Sight) -> tuple[Source, Scene]:
         """What there is in the store and here, asked for at the same time."""
         with ThreadPoolExecutor(1) as beside:
-            scene = beside.submit(self.scene, wish, sight)
-            return self.source(wish, sight.found), scene.result()
+            seen = beside.submit(self.scene, wish, sight)
+            source, scene = self.source(wish, sight.found), seen.result()
+        return source, replace(scene, twins=self.twins(source, sight) if wish.mode == DATACENTER else ())
 
     def source(self, wish: Wish, found: Objects) -> Source:
         """The backup with its documents, each compared with its digest."""
         read = self.catalogue(found).read(wish.backup)
         schema = read.schema or backups.Schema(wish.backup, "", ())
         return Source(read.manifest, read.nodes, schema)
+
+    def twins(self, source: Source, sight: Sight) -> tuple[Twin, ...]:
+        """Nodes of the datacenter that was backed up which live elsewhere. Where it is this one, nobody is asked.
+
+        :raises CassopsError: no pod here can ask.
+        """
+        ledger = self.cluster.ledger(sight.found)
+        if source.manifest.ledger in ("", ledger.id):
+            return ()
+        own = {node.address or "" for node in sight.view.nodes}
+        asked = {
+            f"{node.address}/{port}": node.pod for node in restore_planning.to_ask(source, own) for port in INTERNODE
+        }
+        racks = {node.rack: node.pod for node in reversed(sight.view.nodes) if node.phase == "Running"}
+        pods = restore_ring.ordered(racks.values())[:ASKING] if asked else []
+        answers = together(lambda pod: attempt(lambda: restore_volumes.answers(self.cluster.kube, pod, [*asked])), pods)
+        told = {pod: answer for pod, answer in zip(pods, answers, strict=True) if not isinstance(answer, CassopsError)}
+        if asked and not told:
+            why = "; ".join(map(str, answers)) or "none runs"
+            raise CassopsError(
+                f"backup {source.manifest.backup} is of another datacenter of the same names, and no pod here can ask "
+                f"whether that one lives still ({why}): a twin would join its gossip. Run it again when pods run here"
+            )
+        found = {
+            asked[at]: Twin(asked[at], at.replace("/", ":"), pod) for pod, each in reversed(told.items()) for at in each
+        }
+        return tuple(found[pod] for pod in sorted(found))
+
+    def refuse_beside_original(self, plan: Plan, source: Source) -> None:
+        """It may have come back since the plan was made.
+
+        :raises CassopsError: it lives.
+        """
+        twins = self.twins(source, self.cluster.look())
+        for reason in restore_planning.beside_original(self.wish(plan), source.manifest, twins):
+            raise CassopsError(reason)
 
     # The plan
 
@@ -299,6 +342,7 @@ class Restore:
         now = self.cluster.kube.server_time()
         if wish.to:
             self.warn_of_schema(wish, source, scene)
+            self.warn_of_deletes(wish.to, source, logs)
         try:
             plan = restore_planning.plan(wish, source, scene, backups.name_at(now), now, logs)
         except restoring.Refused as refused:
@@ -397,6 +441,12 @@ class Restore:
             )
         return ends
 
+    def warn_of_deletes(self, to: str, source: Source, logs: Mapping[str, Chain | Short]) -> None:
+        """Where there is a moment at all, empty is none."""
+        if to:
+            end = max((told.end for told in logs.values() if isinstance(told, Chain)), default=0.0)
+            self.ctx.warnings.extend(archive.late_deletes(source.schema, backups.seconds(to), end))
+
     def warn_of_schema(self, wish: Wish, source: Source, scene: Scene) -> None:
         taken = backups.seconds(source.manifest.taken or source.manifest.began)
         to = backups.seconds(wish.to)
@@ -420,6 +470,7 @@ class Restore:
     # Carrying it out
 
     def carry_out(self, plan: Plan, source: Source) -> Plan:
+        self.ctx.warnings.extend(restore_planning.to_clean(plan))
         documents = {node.host_id: node for node in source.nodes}
         clock = Clock(self.seconds)
         if plan.step == restoring.FINISH:
@@ -475,7 +526,8 @@ class Restore:
         with self.cluster.locked():
             if plan.way == SWAP:
                 if plan.step not in ("start", "prove"):
-                    self.still_fits(plan, source, self.cluster.look().view)
+                    self.refuse_beside_original(plan, source)
+                    self.before_change(plan, source, self.cluster.look().view)
                 return self.swapping(plan, documents).run()
             plan = restoring.at(plan, "change")
             self.save(plan)
@@ -487,7 +539,7 @@ class Restore:
                 limits,
                 self.save,
                 self.ctx,
-                proved=lambda view: self.still_fits(plan, source, view),
+                proved=lambda view: self.before_change(plan, source, view),
             )
             try:
                 return filling.run()
@@ -501,6 +553,13 @@ class Restore:
     def way_back(self) -> str:
         say, name = restoring.say, self.cluster.own.datacenter
         return f"{say(self.prefix, 'abandon', 'true')} {say(self.prefix, 'confirm', name)}"
+
+    def before_change(self, plan: Plan, source: Source, view: View) -> None:
+        """Raises as L(still_fits) does. Who gets rows that are not its own is noted first: a run may die among them."""
+        self.still_fits(plan, source, view)
+        if plan.unclean:
+            members = Members(self.cluster, float(self.params["wait_timeout"]), self.ctx)
+            members.note_unclean([*members.unclean(self.cluster.look().found), *plan.unclean])
 
     def still_fits(self, plan: Plan, source: Source, view: View) -> None:
         """Between plan and change lie hours, or a run that was killed: nodes may have been replaced, come or gone.

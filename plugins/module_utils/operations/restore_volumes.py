@@ -71,6 +71,17 @@ def looks(kube: Kube, pods: Sequence[str]) -> dict[str, Volume | CassopsError]:
     return dict(zip(pods, together(lambda pod: attempt(lambda: look(kube, pod)), pods), strict=True))
 
 
+def answers(kube: Kube, pod: str, asked: Sequence[str]) -> list[str]:
+    """Of places, each an address, a slash and a port, those that take connections from a pod.
+
+    :raises CassopsError: it cannot be asked.
+    """
+    told = kube.exec(pod, ["sh", "-c", restore_scripts.ANSWERS, "sh", *asked], timeout=LIMIT)
+    if told.rc:
+        raise CassopsError(f"{pod}: {told.stderr.strip() or f'asking for others ended with {told.rc}'}")
+    return [place for place in told.stdout.split() if place in asked]
+
+
 @dataclass(frozen=True)
 class Folder:
     """A folder of downloaded SSTables.

@@ -42,6 +42,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.door
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.outage import NOTE_MISSED
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.sstable_upgrade import LOOK_AT_FORMATS
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.unreadable import LOOK_AT_SCHEMA
+from ansible_collections.cassops.kubernetes.plugins.module_utils.restore_scripts import ANSWERS
 
 Object = dict[str, Any]
 RACK = "cassops.kubernetes/rack"
@@ -138,6 +139,9 @@ class FakeKube:
         self.lives: int | None = None
         self.dead = False
         self.clock = 1_800_000_000.0
+        # What takes connections outside of the namespace, such as C(198.19.7.1/7000); pods that cannot ask.
+        self.answering: set[str] = set()
+        self.dumb: set[str] = set()
         # Looks at the pods that a container takes to start, and those that a pod takes to end.
         self.slow = 1
         self.slow_end = 0
@@ -387,6 +391,9 @@ class FakeKube:
             return ExecResult(0, "", "")
         if argv[-1] == LOOK_AT_FORMATS:
             return ExecResult(0, f"      4 {self.ring.members[pod].sstables.partition('-')[2]}\n", "")
+        if argv[2:3] == [ANSWERS]:
+            found = [place for place in argv[4:] if place in self.answering]
+            return ExecResult(1, "", "no bash") if pod in self.dumb else ExecResult(0, "\n".join(found), "")
         if argv[-1] == LOOK_AT_SCHEMA:
             return ExecResult(0, self.ring.schema_files.get(pod, ""), "")
         if argv[-1].startswith("sh /cassops/config/probe.sh"):

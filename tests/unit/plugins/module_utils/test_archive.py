@@ -412,3 +412,32 @@ def test_what_a_purge_leaves_reaches_every_moment_that_was_wanted(ends: int, beg
             assert after == before
         else:
             assert isinstance(after, Short) or after == before
+
+
+def test_deletes_of_single_rows_after_the_moment_are_warned_of() -> None:
+    """Cassandra replays them whatever their timestamp."""
+
+    def made(kind: str, name: str, text: str) -> Statement:
+        return Statement("shop", kind, name, text)
+
+    plain = [
+        made("table", "one", "CREATE TABLE shop.one (a int PRIMARY KEY, b int);"),
+        made("table", "two", "CREATE TABLE shop.two (a int, b int, PRIMARY KEY ((a, b)));"),
+        made("type", "point", "CREATE TYPE shop.point (x int, y int);"),
+        made("index", "by_b", "CREATE INDEX by_b ON shop.one (b);"),
+    ]
+    assert archive.late_deletes(Schema("b1", "v1", tuple(plain)), BEGAN, BEGAN + 75) == []
+    order = "WITH CLUSTERING ORDER BY (b DESC)"
+    tables = [
+        made("table", f'"T{number}"', f'CREATE TABLE shop."T{number}" (a int, b int, PRIMARY KEY (a, b)) {order};')
+        for number in range(6)
+    ]
+    view = made("materialized_view", "by_b", "CREATE MATERIALIZED VIEW shop.by_b AS SELECT a FROM shop.one;")
+    (told,) = archive.late_deletes(Schema("b1", "v1", (*plain, tables[0], view)), BEGAN, BEGAN + 75)
+    assert told.startswith(f"a single row that was deleted after {moment(BEGAN)} (DELETE with its whole primary key")
+    assert f"which go on to {moment(BEGAN + 75)}, 75 s after the moment: " in told
+    assert "That concerns shop.T0, shop.by_b. " in told
+    assert "choose a moment that is more than 75 s before the deletes" in told
+    (told,) = archive.late_deletes(Schema("b1", "v1", tuple(tables)), BEGAN)
+    assert "which go on to a minute or more after the moment: " in told
+    assert "That concerns shop.T0, shop.T1, shop.T2, shop.T3, shop.T4 and 1 more. " in told

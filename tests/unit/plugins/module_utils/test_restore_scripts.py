@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -403,3 +404,12 @@ def test_cassandra_verifies_in_a_configuration_of_its_own(tmp_path: Path) -> Non
     assert (conf / "cassandra.yaml").read_text() == yaml
     (conf / "cassandra.yaml").unlink()
     assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 97
+
+
+def test_those_that_take_connections_are_told(volume: Volume) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as other:
+        open_, closed = (f"127.0.0.1/{each.getsockname()[1]}" for each in (server, other))
+        other.close()
+        done = volume.run(scripts.ANSWERS, closed, open_, "$(touch here)/7000")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [open_], "")
+    assert volume.run(scripts.ANSWERS).returncode == 0

@@ -712,3 +712,45 @@ def test_a_view_that_the_backup_does_not_have_is_made_after_the_restore() -> Non
     assert told.startswith("view shop.by_place is not made")
     assert restore_schema.empty_views(SCHEMA, EMPTY, plan.names, "load") == []
     assert restore_schema.not_made(planned(backup(), scene(backup(), EMPTY), WISH), backup(), EMPTY) == []
+
+
+def test_of_each_rack_somebody_is_asked_whether_the_datacenter_lives() -> None:
+    source = backup({"r1": 11, "r2": 11, "r3": 11})
+    asked = [one.pod for one in restore_planning.to_ask(source, {"198.19.0.1"})]
+    assert asked[:3] == ["demo-dc1-r2-0", "demo-dc1-r3-0", "demo-dc1-r1-1"]
+    assert len(asked) == 24
+    assert restore_planning.to_ask(source, {one.address for one in source.nodes}) == []
+
+
+def test_a_datacenter_that_left_since_does_not_come_back_with_the_whole() -> None:
+    keyspaces = {
+        "shop": "'class': 'NetworkTopologyStrategy', 'dc1': '3', 'dc2': '3'",
+        "blog": "'class': 'NetworkTopologyStrategy', 'dc1': '3', 'dc2': '2/1', 'dc3': '0'",
+        "here": "'class': 'NetworkTopologyStrategy', 'dc1': '3'",
+        "old": "'class': 'SimpleStrategy', 'replication_factor': '3'",
+    }
+    made = [
+        Statement(name, "keyspace", name, f"CREATE KEYSPACE {name} WITH replication = {{{options}}};")
+        for name, options in keyspaces.items()
+    ]
+    source = backup(schema=Schema("b1", "v1", (*made, *STATEMENTS[1:])))
+    (reason,) = refused(source, scene(source), WHOLE)
+    assert reason.startswith("the backup replicates blog, shop to datacenter dc2, which the cluster does not have (any")
+    assert "-e restore_mode=tables" in reason
+    # Where no node can be asked the datacenter is there all the same.
+    assert planned(backup(), scene(backup(), datacenters=()), WHOLE).way == "swap"
+    assert planned(source, scene(source)).way == "import"
+    assert "dc2" not in restore_schema.made_for(made[0], "dc1", "dc1", {"dc1"})
+
+
+def test_who_gets_rows_of_others_is_known() -> None:
+    source = backup()
+    first, *others = source.manifest.nodes
+    manifest = replace(source.manifest, nodes=(replace(first, unclean=True), *others))
+    source = replace(source, manifest=manifest)
+    assert planned(source, scene(source)).unclean == ["demo-dc1-r1-0"]
+    assert planned(source, scene(source), WHOLE).unclean == ["demo-dc1-r1-0"]
+    (told,) = restore_planning.to_clean(planned(source, scene(source)))
+    assert told.startswith("demo-dc1-r1-0: when backup b1 was made")
+    loaded = planned(source, scene(backup({"r1": 2})), replace(WISH, load=True))
+    assert (loaded.unclean, restore_planning.to_clean(loaded)) == ([], [])

@@ -19,7 +19,7 @@ import jmespath
 import pytest
 import yaml
 from unit.plugins.module_utils.fake_cassandra import OFF, FakeCassandra, FakeSession
-from unit.plugins.module_utils.fake_kube import FakeKube
+from unit.plugins.module_utils.fake_kube import FakeKube, merge
 from unit.plugins.module_utils.fake_restic import FakeRestic, FakeStore, Snapshot
 from unit.plugins.module_utils.operations.rolling import Rolling
 
@@ -50,6 +50,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     catalogue,
     restore_volumes,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import UNCLEAN
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restic_jobs import Work, may_begin
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restic import Restic, ResticError
 from ansible_collections.cassops.kubernetes.plugins.modules import backup_info as backup_info_module
@@ -134,6 +135,26 @@ def host_of(world: World, pod: str) -> str:
 
 
 # --- one backup -------------------------------------------------------------------------------------------------------
+
+
+def test_who_was_not_cleaned_up_is_known(world: World) -> None:
+    """As it was when the snapshots were taken: until its files are stored it may have been cleaned up."""
+    first = world.nodes[0]
+    note: dict[str, Any] = {"metadata": {"annotations": {UNCLEAN: first}}}
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", note)
+    plain = world.kube.before_write
+
+    def before_write(what: str) -> None:
+        if what.startswith("restic start upload-b1"):
+            note["metadata"]["annotations"][UNCLEAN] = None
+            merge(world.kube.objects["ConfigMap", "shop-dc1-ledger"], note)
+        plain(what)
+
+    world.kube.before_write = before_write  # type: ignore[method-assign]
+    world.back_up()
+    told = [each for each in world.store.of("catalogue") if each.tags["kind"] == "backup"]
+    manifest = backups.load(next(iter(told[-1].files.values())))
+    assert [entry.pod for entry in manifest.nodes if entry.unclean] == [first]
 
 
 def test_a_backup_is_written_manifest_last(world: World) -> None:

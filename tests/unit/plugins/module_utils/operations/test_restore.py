@@ -40,6 +40,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
     restore_tables,
     restore_volumes,
 )
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import UNCLEAN
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.restore_datacenter import Swapping
 from ansible_collections.cassops.kubernetes.plugins.module_utils.restoring import from_config_map
 
@@ -1191,6 +1192,165 @@ def test_a_whole_datacenter_goes_back(world: Restorable) -> None:
     assert world.kube.cut_off == []
 
 
+def of_another(world: Restorable, subnet: str = "198.18.7") -> list[str]:
+    """The backup is of another datacenter of the same names, with addresses of its own; where its nodes took
+    connections."""
+    catalogue = world.store.of("catalogue")
+    for number, pod in enumerate(world.nodes, 1):
+        (document,) = [each for each in catalogue if each.tags.get("pod") == pod]
+        own = world.ring.members[pod].address
+        ((path, text),) = document.files.items()
+        new = text.replace(f'"address": "{own}"', f'"address": "{subnet}.{number}"')
+        document.files[path] = new
+        (whole,) = [each for each in catalogue if each.tags["kind"] == "backup"]
+        told = whole.files["/b1/backup.json"].replace(backups.digest(text), backups.digest(new))
+        whole.files["/b1/backup.json"] = told.replace(world.kube.ledger().id, "another")
+    return [f"{subnet}.{number}/7000" for number, _pod in enumerate(world.nodes, 1)]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_datacenter_does_not_come_back_beside_the_living_original(world: Restorable, check: bool) -> None:
+    """Its nodes would have the same host ids, and know the addresses of the others."""
+    places = of_another(world)
+    world.kube.answering = {places[1]}
+    before = list(world.kube.writes)
+    with pytest.raises(Failed) as caught:
+        world.restore(check, **WHOLE)
+    (reason,) = caught.value.errors
+    assert reason.startswith("datacenter dc1 of cluster shop that backup b1 is of seems to live still: ")
+    assert f"{world.nodes[1]} at 198.18.7.2:7000 (asked from {world.nodes[0]}) answers" in reason
+    assert "stop or destroy that one first" in reason
+    assert "-e restore_mode=tables" in reason
+    assert world.events == []
+    assert not [each for each in world.kube.writes[len(before) :] if "restore" in each]
+    # Its tables come back beside it.
+    world.drop()
+    assert world.restore(check, auth="take")["changed"] is True
+
+
+def test_where_the_original_is_gone_its_place_is_taken(world: Restorable) -> None:
+    of_another(world)
+    # Strangers' addresses, and those of the nodes here.
+    world.kube.answering = {"198.18.7.1/22", *(f"{each.address}/7000" for each in world.ring.members.values())}
+    assert world.restore(**WHOLE)["step"] == "finish"
+
+
+def test_who_has_its_own_backup_asks_nobody(world: Restorable) -> None:
+    """Also where addresses were others then."""
+    places, own = of_another(world), world.kube.ledger().id
+    for each in world.store.of("catalogue"):
+        each.files = {
+            path: text.replace('"ledger": "another"', f'"ledger": "{own}"') for path, text in each.files.items()
+        }
+    world.kube.answering = {*places}
+    assert world.restore(check=True, **WHOLE)["way"] == "swap"
+
+
+def test_whether_the_original_lives_must_be_known(world: Restorable) -> None:
+    of_another(world)
+    world.kube.dumb = {*world.nodes}
+    with pytest.raises(CassopsError, match=r"no pod here can ask whether that one lives still .*no bash"):
+        world.restore(**WHOLE)
+    world.kube.dumb = {world.nodes[0]}
+    assert world.restore(check=True, **WHOLE)["way"] == "swap"
+
+
+def test_an_original_that_came_back_meanwhile_is_noticed(world: Restorable) -> None:
+    places = of_another(world)
+    begun(world, **WHOLE)
+    world.kube.answering = {places[0]}
+    with pytest.raises(Failed, match="seems to live still"):
+        world.restore(**WHOLE)
+    assert "HOLD" not in {event.split()[0] for event in world.events}
+    world.kube.answering.clear()
+    assert world.restore(**WHOLE)["step"] == "finish"
+
+
+# --- rows that are not a node's own ----------------------------------------------------------------------------------
+
+
+def noted_unclean(world: Restorable) -> str | None:
+    annotations = world.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"].get("annotations") or {}
+    noted: str | None = annotations.get(UNCLEAN)
+    return noted
+
+
+def note_unclean(world: Restorable, pods: str | None) -> None:
+    world.kube.patch("ConfigMap", "shop-dc1-ledger", {"metadata": {"annotations": {UNCLEAN: pods}}})
+
+
+def unclean_backup(world: Restorable) -> None:
+    """b2 is made while a node has rows that are not its own; it is cleaned up since."""
+    note_unclean(world, world.nodes[0])
+    for pod in world.nodes:
+        world.store.disks[pod] = {snapshot_path(path): len(text) for path, text in FILES.items()}
+    world.back_up("b2")
+    note_unclean(world, world.nodes[1])
+    world.kube.cut_off.clear()
+    world.events.clear()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_rows_of_others_that_come_back_are_noted_for_cleanup(world: Restorable, whole: bool) -> None:
+    unclean_backup(world)
+    wish = {**(WHOLE if whole else {"rows": "merge"}), "name": "b2"}
+    noted = f"{world.nodes[0]},{world.nodes[1]}"
+    first = "HOLD" if whole else "import"
+    seen: list[str | None] = []
+    plain = world.kube.before_write
+
+    def before_write(what: str) -> None:
+        if what.startswith(first):
+            seen.append(noted_unclean(world))
+        plain(what)
+
+    world.kube.before_write = before_write  # type: ignore[method-assign]
+    world.ring.before_change = before_write
+    world.restore(check=True, **wish)
+    assert noted_unclean(world) == world.nodes[1]
+    assert warned_of_cleanup(world) == [world.nodes[0]]
+    world.restore(**wish)
+    assert set(seen) == {noted}, "before any file is in its place"
+    assert noted_unclean(world) == noted
+    assert warned_of_cleanup(world) == [world.nodes[0]]
+    # A second run does nothing, and so it notes nothing.
+    note_unclean(world, None)
+    assert world.restore(**wish)["changed"] is False
+    assert (noted_unclean(world), warned_of_cleanup(world)) == (None, [])
+
+
+def warned_of_cleanup(world: Restorable) -> list[str]:
+    found = [text.partition(":")[0] for text in world.warnings if "run the playbook cleanup" in text]
+    world.warnings.clear()
+    return found
+
+
+def test_nobody_is_noted_for_cleanup_where_no_row_of_others_comes_back(world: Restorable) -> None:
+    """Nor is anybody of a backup that does not tell, as those of earlier releases."""
+    for each in world.store.of("catalogue"):
+        each.files = {path: text.replace('"unclean": false', '"older": false') for path, text in each.files.items()}
+    world.restore(rows="merge")
+    assert (noted_unclean(world), warned_of_cleanup(world)) == (None, [])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_killed_before_any_write_rows_of_others_are_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whole: bool
+) -> None:
+    wish = {**(WHOLE if whole else {"rows": "merge"}), "name": "b2", "repair": False}
+    # Each few writes: those before and after the change are the same as without.
+    for lives in range(0, 200, 7):
+        world = Restorable.saved(monkeypatch, tmp_path / str(lives))
+        unclean_backup(world)
+        if not world.killed(lives, lambda: world.restore(**wish)):  # noqa: B023
+            break
+        placed = [event for event in world.events if event.startswith(("SWAP", "import"))]
+        assert not placed or world.nodes[0] in (noted_unclean(world) or ""), lives
+        world.restore(**wish)
+        assert noted_unclean(world) == f"{world.nodes[0]},{world.nodes[1]}", lives
+    assert lives > 7
+
+
 def test_it_needs_the_datacenters_name(world: Restorable) -> None:
     for confirm in ("", "blog/dc1"):
         with pytest.raises(CassopsError, match="-e restore_confirm=dc1"):
@@ -1430,6 +1590,34 @@ def test_a_keyspace_without_a_commit_log_is_told(world: Restorable) -> None:
     assert [text for text in world.warnings if text.startswith("keyspaces with durable_writes = false: shop. ")]
     world.restore(check=True, **WHOLE, name="b2")
     assert not [text for text in world.warnings if "durable_writes" in text]
+
+
+def test_deletes_of_single_rows_after_the_moment_are_told(world: Restorable) -> None:
+    """By every run with a moment: with how far the commit logs go on, or where a run is gone on with, without."""
+    name, kind, table, _text = STATEMENTS[1]
+    clustered = "CREATE TABLE shop.orders (id int, note text, PRIMARY KEY (id, note));"
+    world.ring.described[1] = (name, kind, table, clustered)  # type: ignore[attr-defined]
+    world.back_up("b2")
+    to = archived(world)
+    wish = {**WHOLE, "to": to, "name": "b2"}
+
+    def told() -> list[str]:
+        found = [text for text in world.warnings if "single row" in text]
+        world.warnings.clear()
+        return found
+
+    world.restore(check=True, **WHOLE, name="b2")
+    assert told() == []
+    world.restore(check=True, **wish)
+    (text,) = told()
+    # The piece that covers the moment was stored 100 s after it, and its segments may have grown for 30 s meanwhile.
+    assert ", 130 s after the moment: " in text
+    assert "That concerns shop.orders. " in text
+    begun(world, **wish)
+    assert told()
+    world.restore(**wish)
+    (text,) = told()
+    assert "to a minute or more after the moment" in text
 
 
 def test_a_table_that_was_dropped_meanwhile_is_told(world: Restorable) -> None:
