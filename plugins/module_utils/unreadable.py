@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a cluster holds that another line cannot read, whatever the formats of its files, and what to do about each. Pure.
+"""What a cluster holds that another line cannot read, whatever the formats of its files, and what to do about it. Pure.
 
 What of 4.x is not in 5.0 comes last (L(left_behind)); all else is about the way back from 5.0 to 4.1.
 
