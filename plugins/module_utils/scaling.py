@@ -196,17 +196,37 @@ def refusals(scene: Scene, steps: Sequence[Step], target: Mapping[str, int], goi
 
     :param going: nodes that leave already; nobody stops them.
     """
-    leaving = [step for step in steps if step.kind == LEAVE]
-    if not leaving:
+    if not any(step.kind == LEAVE for step in steps):
         return []
     reasons = too_few_nodes(scene, sum(target.values()))
     reasons += ignorable(scene, RACKS, too_few_racks(scene, [name for name, count in target.items() if count]))
     if not any(step.kind == JOIN for step in steps):
-        # Which tokens new nodes will have nobody knows; then each node is asked about when its turn comes.
-        named = {(step.rack, step.ordinal) for step in leaving}
-        nodes = [node for node in scene.view.nodes if (node.rack, node.ordinal) in named and node.pod not in going]
-        reasons += ignorable(scene, SPACE, no_room(scene, nodes))
+        reasons += ignorable(scene, SPACE, no_room(scene, leavers(scene, steps, going)))
     return reasons
+
+
+def may_lack_room(scene: Scene, steps: Sequence[Step], going: Collection[str] = ()) -> list[str]:
+    """What to know of a run in which nodes join and leave. Which tokens new ones will have nobody knows, so it is no
+    refusal: each that leaves is asked about again when its turn comes.
+
+    :param going: see L(refusals).
+    """
+    if not any(step.kind == JOIN for step in steps):
+        return []
+    return [
+        f"as the ring is before the joins, {reason}; it is asked again when the turn to leave comes, since nodes that "
+        "have joined may make room"
+        for reason in ignorable(scene, SPACE, no_room(scene, leavers(scene, steps, going)))
+    ]
+
+
+def leavers(scene: Scene, steps: Iterable[Step], going: Collection[str]) -> list[NodeView]:
+    """The nodes that have yet to leave.
+
+    :param going: see L(refusals).
+    """
+    named = {(step.rack, step.ordinal) for step in steps if step.kind == LEAVE}
+    return [node for node in scene.view.nodes if (node.rack, node.ordinal) in named and node.pod not in going]
 
 
 def ignorable(scene: Scene, name: str, reasons: Sequence[str]) -> list[str]:

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a cluster on 5.0 holds that 4.1 cannot read, whatever the formats of its files, and what to do about each. Pure.
+"""What a cluster holds that another line cannot read, whatever the formats of its files, and what to do about it. Pure.
+
+What of 4.x is not in 5.0 comes last (L(left_behind)); all else is about the way back from 5.0 to 4.1.
 
 What Cassandra's sources say (read in 4.1.10 and 5.0.9):
 
@@ -16,6 +18,9 @@ What Cassandra's sources say (read in 4.1.10 and 5.0.9):
   (`SchemaKeyspace.addTableParamsToRowBuilder`). 4.1 leaves out an SSTable with a column that it does not know, and so
   the tables in it, without a word (`SSTableReader.openAll`). The column stays in the head of the file when the value
   was taken back, and in what compaction makes of it (`SerializationHeader.make`).
+- 5.0 ends where it finds a class of compaction in system_schema that it has not (`CompactionParams.classFromName`). A
+  function in another language than Java it keeps, and answers who calls it with an error
+  (`SchemaKeyspace.createUDFFromRow`, `UDFunction.assertUdfsEnabled`).
 """
 
 from __future__ import annotations
@@ -30,6 +35,9 @@ PERMISSIONS = ("SELECT_MASKED", "UNMASK")
 # Of system_schema.tables and system_schema.views. The last one only with -Dcassandra.autorepair.enable=true.
 COLUMNS = ("allow_auto_snapshot", "incremental_backups", "auto_repair")
 COMPACTION = "UnifiedCompactionStrategy"
+FORMER_COMPACTION = "DateTieredCompactionStrategy"
+SUCCESSOR = "TimeWindowCompactionStrategy"
+LANGUAGE = "java"
 INDEXES = ("sai", "storageattachedindex")
 STAY = "stay on 5.0, or restore a backup into a new datacenter"
 
@@ -63,6 +71,36 @@ def refusals(found: Contents) -> list[str]:
         *_masks(found.masks),
         *_files(found),
     ]
+
+
+def left_behind(tables: Iterable[Row], functions: Iterable[Row]) -> list[str]:
+    """Why nodes may not be upgraded from 4.x to 5.0: it has no more what these use; empty when they may.
+
+    :param tables: of system_schema.tables and system_schema.views.
+    :param functions: of system_schema.functions.
+    """
+    reasons = []
+    statements = [
+        f"ALTER {'MATERIALIZED VIEW' if 'view_name' in row else 'TABLE'} {_quoted(row['keyspace_name'])}."
+        f"{_quoted(row.get('table_name') or row['view_name'])} WITH compaction = {{'class': '{SUCCESSOR}'}}"
+        for row in _compacted_by(FORMER_COMPACTION, tables)
+    ]
+    if statements:
+        reasons.append(
+            f"compaction: 5.0 has no {FORMER_COMPACTION}, and does not start where a table has it; give them another "
+            f"one first: {'; '.join(sorted(statements))}"
+        )
+    scripted = [
+        f"{row['keyspace_name']}.{row['function_name']}({', '.join(row['argument_types'] or ())}) in {row['language']}"
+        for row in functions
+        if row["language"].lower() != LANGUAGE
+    ]
+    if scripted:
+        reasons.append(
+            f"functions: 5.0 runs those in Java only, and answers who calls another with an error; first drop these, "
+            f"or write them in Java: {'; '.join(sorted(scripted))}"
+        )
+    return reasons
 
 
 def lost_tables(before: Iterable[Row], after: Mapping[str, Iterable[Row]]) -> list[str]:
@@ -116,11 +154,13 @@ def _permissions(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _compactions(rows: Iterable[Row]) -> Iterator[str]:
-    found = [
-        _name(row) for row in rows if str((row["compaction"] or {}).get("class", "")).rpartition(".")[2] == COMPACTION
-    ]
+    found = [_name(row) for row in _compacted_by(COMPACTION, rows)]
     if found:
         yield f"compaction: 4.1 has no {COMPACTION}; give another one to {_listed(found)}"
+
+
+def _compacted_by(strategy: str, rows: Iterable[Row]) -> Iterator[Row]:
+    return (row for row in rows if str((row["compaction"] or {}).get("class", "")).rpartition(".")[2] == strategy)
 
 
 def _indexes(rows: Iterable[Row]) -> Iterator[str]:

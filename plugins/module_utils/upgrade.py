@@ -116,6 +116,11 @@ def leads_back(current: str, target: str) -> bool:
     return release(current)[:2] == (5, 0) and release(target)[:2] == (4, 1)
 
 
+def leads_to_five(current: str, target: str) -> bool:
+    """Whether it is from 4.x to 5.0: what only 4.x has is looked for then, see C(unreadable)."""
+    return release(current)[:2] < (5, 0) <= release(target)[:2]
+
+
 def warnings(current: str, target: str) -> list[str]:
     """What a person should know before going from one version to the other; of the storage format, see L(MEANINGS)."""
     here, there = release(current)[:2], release(target)[:2]

@@ -46,6 +46,13 @@ options:
     description:
       - The name of the datacenter once more, or with its cluster's, as in V(shop/dc1). Without it nothing is done.
     type: str
+  backup:
+    description:
+      - Where backups are made, as in C(cassandra_backup); the option O(cassops.kubernetes.datacenter#module:backup) of
+        M(cassops.kubernetes.datacenter) tells its keys.
+      - Before it is begun it is warned where the newest complete backup of everything is older than 24 hours, where
+        there is none, and where the catalogue cannot be read.
+    type: dict
   unreplicate:
     description:
       - Alter the users' keyspaces that have replicas in this datacenter. Without it, such keyspaces are a reason to

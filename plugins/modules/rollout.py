@@ -56,6 +56,13 @@ options:
     description:
       - With O(upgrade), every node that is to be upgraded must have the snapshot of this name.
     type: str
+  backup:
+    description:
+      - Where backups are made, as in C(cassandra_backup); the option O(cassops.kubernetes.datacenter#module:backup) of
+        M(cassops.kubernetes.datacenter) tells its keys.
+      - With O(upgrade) it is warned where the newest complete backup of everything is older than 24 hours, where there
+        is none, and where the catalogue cannot be read.
+    type: dict
   registered:
     description:
       - Objects that count as registered already in the plan of check mode.

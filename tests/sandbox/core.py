@@ -51,12 +51,17 @@ class S3Access:
 def check_host() -> None:
     """Say in one sentence why the sandbox cannot run here, before anything is done.
 
-    Raises SandboxError when this is not Linux, not root, or a machine without control groups.
+    Raises SandboxError when this is not Linux, not x86-64, not root, or a machine without control groups.
     """
     if platform.system() != "Linux":
         raise SandboxError(
             f"the sandbox needs Linux (this is {platform.system()}): use a Linux machine or any Kubernetes of "
             "your own with KUBECONFIG set"
+        )
+    if platform.machine() != "x86_64":
+        raise SandboxError(
+            f"the sandbox needs x86-64, for which its images are built (this is {platform.machine()}): use such a "
+            "machine or any Kubernetes of your own with KUBECONFIG set"
         )
     if os.geteuid() != 0:
         raise SandboxError("the sandbox needs root, because it makes network namespaces and runs containers: use sudo")

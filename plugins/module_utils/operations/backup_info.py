@@ -23,6 +23,7 @@ from .backup import text as text_of_one
 from .catalogue import Catalogue
 
 HOUR = 3600.0
+MAX_AGE = "max_age"
 # How many backups are named of those that do not count.
 NAMED = 3
 
@@ -33,7 +34,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **QUERY,
     "name": {"type": "str"},
     "tables": {"type": "list", "elements": "str"},
-    "max_age": {"type": "float"},
+    MAX_AGE: {"type": "float"},
     "show": {"type": "bool", "default": False},
 }
 
@@ -70,22 +71,24 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     return result
 
 
-def too_old(listed: Sequence[Listed], ledger: str, now: float, hours: float) -> str:
+def too_old(listed: Sequence[Listed], ledger: str, now: float, hours: float, option: str = MAX_AGE) -> str:
     """Why the newest backup that the whole datacenter could go back to is no good news; empty where it is one.
 
     :param ledger: the id of the datacenter's; empty where it has none.
+    :param option: that says so many hours; empty where none does, and such a backup is only wanted.
     """
     complete = [one for one in listed if one.state == backups.COMPLETE]
     counted = [one for one in complete if not uncounted(one, ledger)]
     newest = max(counted, key=lambda one: one.began, default=None)
-    needed = f"needed is one of the last {hours:g} hours (max_age)"
+    newer = f"one of the last {hours:g} hours"
+    needed = f"needed is {newer} ({option})" if option else f"{newer} is wanted"
     if newest is None:
-        return f"there is no complete backup of it, {needed}" + not_counted(complete, ledger)
+        return f"there is no complete backup of it, {needed}" + not_counted(complete, ledger, option)
     age = (now - newest.began) / HOUR
     if age <= hours:
         return ""
-    newer = not_counted([one for one in complete if one.began > newest.began], ledger)
-    return f"its newest complete backup, {newest.name}, began {age:.1f} hours ago, {needed}{newer}"
+    passed = not_counted([one for one in complete if one.began > newest.began], ledger, option)
+    return f"its newest complete backup, {newest.name}, began {age:.1f} hours ago, {needed}{passed}"
 
 
 def uncounted(one: Listed, ledger: str) -> str:
@@ -100,10 +103,11 @@ def uncounted(one: Listed, ledger: str) -> str:
     return backups.limited(one)
 
 
-def not_counted(passed: Sequence[Listed], ledger: str) -> str:
+def not_counted(passed: Sequence[Listed], ledger: str, option: str) -> str:
     """What is said of complete backups that were passed over, which would look like backups that failed.
 
     :param passed: the oldest first.
+    :param option: see L(too_old).
     """
     reasons = {one.name: why for one in reversed(passed) if (why := uncounted(one, ledger))}
     if not reasons:
@@ -112,10 +116,8 @@ def not_counted(passed: Sequence[Listed], ledger: str) -> str:
     more = f" and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
     said = f"; these do not count: {', '.join(told)}{more}"
     if any(why.startswith("without ") for why in reasons.values()):
-        said += (
-            "; a whole datacenter cannot be made of one without some keyspaces: take exclude_keyspaces out, or watch "
-            "without max_age"
-        )
+        said += "; a whole datacenter cannot be made of one without some keyspaces: take exclude_keyspaces out"
+        said += f", or watch without {option}" if option else ""
     return said
 
 

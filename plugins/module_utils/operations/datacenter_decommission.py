@@ -30,7 +30,7 @@ from ..kube import Kube
 from ..ledger import PHASE_LEFT
 from ..observe import attempt, ledger_of, logged_in, objects
 from ..view import View
-from . import departed, superuser, unfinished
+from . import backup_age, departed, superuser, unfinished
 from .cluster import CLUSTER, Cluster, Place, Sight
 from .removing import Removal
 from .repairing import CLOCKS, Part, Repairing
@@ -41,6 +41,7 @@ REPAIR_LIMIT = "repair_timeout"
 ARGUMENT_SPEC: Mapping[str, Any] = {
     **CLUSTER,
     **LIMITS,
+    **backup_age.OPTION,
     "confirm": {"type": "str"},
     "unreplicate": {"type": "bool", "default": False},
     "repair": {"type": "bool", "default": True},
@@ -72,6 +73,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
         return take_away(Removal(kube, params, ctx), ctx)
     decommission = Decommission(Cluster(params, ctx), params, ctx)
     decommission.refuse()
+    if decommission.noted() is None:
+        backup_age.warn(params, kube, decommission.sight.found, ctx)
     if ctx.check_mode:
         return decommission.predict()
     with decommission.cluster.locked():

@@ -110,8 +110,8 @@ class Leaving(Moving):
         node = scene.view.node(pod)
         left = len([each for each in scene.view.nodes if each.host_id]) - 1
         reasons = scaling.too_few_nodes(scene, left)
-        if node is not None and scaling.SPACE not in self.settings.ignore:
-            reasons += scaling.no_room(scene, [node])
+        if node is not None:
+            reasons += scaling.ignorable(scene, scaling.SPACE, scaling.no_room(scene, [node]))
         if reasons:
             raise CassopsError(f"{pod} does not leave: {'; '.join(reasons)}")
         return []

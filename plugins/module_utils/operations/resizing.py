@@ -156,6 +156,8 @@ class Resizing:
         self.before = self.after = scaling.ownership(self.scene(sight))
         steps = self.plan(sight)
         self.refuse(sight, steps)
+        for text in self.warn(sight, steps):
+            self.ctx.progress(self.members.short(text), important=True)
         while steps and (self.steps is None or len(self.moved) < self.steps):
             self.tell(steps)
             sight = self.settled(self.cluster.again(self.take(steps[0], sight), everyone=True))
@@ -193,6 +195,12 @@ class Resizing:
             reasons += unfinished.beside_restore(sight.found, self.cluster.name, self.cluster.own.datacenter)
         if reasons:
             raise SpecError(reasons)
+
+    def warn(self, sight: Sight, steps: Sequence[Step]) -> list[str]:
+        """What a person should know before the first step, as warnings; and as a result, to tell it at once too."""
+        told = scaling.may_lack_room(self.scene(sight), steps, self.on_the_way(sight))
+        self.ctx.warnings.extend(told)
+        return told
 
     def unlike(self, sight: Sight) -> list[str]:
         """Why nobody may come or leave, whoever it is: a rollout is half way, or the ledger is not that of the ring."""
@@ -326,6 +334,7 @@ class Resizing:
         sight = self.cluster.ask_all(self.cluster.look())
         steps = self.plan(sight)
         self.refuse(sight, steps)
+        self.warn(sight, steps)
         self.before = scaling.ownership(self.scene(sight))
         words = [step.words() for step in steps]
         return {**self.result(steps), "changed": bool(steps), "changes": words}

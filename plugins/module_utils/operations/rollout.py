@@ -20,7 +20,7 @@ from .. import gates, rollout, upgrade
 from ..context import Context, Failed
 from ..errors import CassopsError
 from ..observe import Objects, attempt
-from . import rollout_plan, unreadable, unused, way_back
+from . import backup_age, rollout_plan, unreadable, unused, way_back
 from .cluster import CLUSTER, Cluster, Sight
 from .node_restart import LIMITS, Limits, Restarts, short
 from .rollout_plan import FORCED_SINCE, FORCED_UNTIL, MOMENT, done_since, forced_since
@@ -30,6 +30,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     **LIMITS,
     **rollout_plan.SETTINGS,
     **rollout_plan.REGISTERED,
+    **backup_age.OPTION,
     "upgrade": {"type": "bool", "default": False},
     "snapshot": {"type": "str"},
     "rollback": {"type": "bool", "default": False},
@@ -177,6 +178,7 @@ class Rollout:
         reasons = rollout_plan.refusals(self.cluster, everybody, rollout_plan.change_of(everybody, lost))
         if reasons:
             raise CassopsError("; ".join(reasons))
+        backup_age.warn(self.params, self.cluster.kube, sight.found, self.ctx)
         told = change.warnings()
         self.ctx.warnings.extend(text for text in told if self.ctx.check_mode or text not in upgrade.MEANWHILE)
         self.meanwhile = [text for text in told if text in upgrade.MEANWHILE]

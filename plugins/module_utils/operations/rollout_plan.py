@@ -151,7 +151,9 @@ def refusals(cluster: Cluster, sight: Sight, change: Change) -> list[str]:
 
     :param sight: with every node's word.
     """
-    return change.refusals() + (unreadable.refusals(cluster, sight.view) if change.leads_back else [])
+    reasons = change.refusals()
+    reasons += unreadable.refusals(cluster, sight.view) if change.leads_back else []
+    return reasons + (unreadable.left_behind(cluster, sight.view) if change.leads_to_five else [])
 
 
 def before_upgrade(cluster: Cluster, sight: Sight, settings: rollout.Settings, snapshot: str | None) -> list[str]:
@@ -297,6 +299,10 @@ class Change:
     @property
     def leads_back(self) -> bool:
         return any(upgrade.leads_back(old, new) for old, new in self.versions)
+
+    @property
+    def leads_to_five(self) -> bool:
+        return any(upgrade.leads_to_five(old, new) for old, new in self.versions)
 
     @property
     def target(self) -> str | None:

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What only 5.0 can read, asked before nodes go back to 4.1 and while they do. Only a run that goes back asks.
+"""What another line cannot read. Only a run that goes there asks.
 
-One node is asked by CQL, and every node's files: what a file has is its node's own.
+What only 5.0 can read, before nodes go back to 4.1 and while they do: one node is asked by CQL, and every node's files,
+since what a file has is its node's own. What only 4.x has, before nodes go up to 5.0: one node is asked.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ SCHEMA = ("tables", "views", "indexes", "columns", "types", "column_masks")
 DROPPED = "SELECT keyspace_name, table_name, column_name, type FROM system_schema.dropped_columns"
 # A node writes their part of the schema anew when it starts (C(SchemaKeyspace.saveSystemKeyspacesSchema)).
 LOCAL = ("system", "system_schema")
+FORMER_SCHEMA = (
+    "SELECT keyspace_name, table_name, compaction FROM system_schema.tables",
+    "SELECT keyspace_name, view_name, compaction FROM system_schema.views",
+    "SELECT keyspace_name, function_name, argument_types, language FROM system_schema.functions",
+)
 TABLES = "SELECT keyspace_name, table_name FROM system_schema.tables"
 # In the head of a file stands the name of each column, then the length and the name of its type. A table of that name,
 # which stands there too, is followed by something else.
@@ -69,6 +75,32 @@ def refusals(cluster: Cluster, view: View) -> list[str]:
     columns = together(partial(columns_in_files, cluster.kube), newer)
     files = dict(zip(newer, columns, strict=True))
     return unreadable.refusals(Contents(**{**vars(told), "files": files}))
+
+
+def left_behind(cluster: Cluster, view: View) -> list[str]:
+    """Why nodes may not be upgraded to 5.0 with what the schema has.
+
+    Where no node answers, nothing tells: then a canary that does not start, and is alone, is about to be corrected.
+
+    :param view: with every node's word.
+    """
+    told: list[list[dict[str, Any]]] | CassopsError | None = None
+    for pod in [*on(view, newer=False), *on(view, newer=True)]:
+        told = attempt(partial(former_schema, cluster, pod))
+        if isinstance(told, list):
+            break
+    if told is None:
+        return []
+    if isinstance(told, CassopsError):
+        return [f"what 5.0 does not have of the schema is not known: {told}"]
+    tables, views, functions = told
+    return unreadable.left_behind([*tables, *views], functions)
+
+
+def former_schema(cluster: Cluster, pod: str) -> list[list[dict[str, Any]]]:
+    """Rows of the tables, the views and the functions."""
+    with logged_in(cluster.kube, pod, cluster.own.credentials, ASK_LIMIT) as session:
+        return [session.execute(statement) for statement in FORMER_SCHEMA]
 
 
 def lost_tables(cluster: Cluster, view: View, back: Iterable[str]) -> list[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import platform
 import tarfile
 from pathlib import Path
 
 import pytest
-from sandbox import SandboxError, addresses, build, faults, images, process
+from sandbox import SandboxError, addresses, build, core, faults, images, process
 from sandbox.layout import Layout, all_images
 from sandbox.versions import CASSANDRA
 
@@ -128,3 +129,19 @@ def test_only_a_volume_of_the_sandbox_is_wiped(tmp_path: Path) -> None:
     (volume.parent / "sly").symlink_to(other)
     with pytest.raises(SandboxError, match="not a volume"):
         faults.wipe(volume.parent / "sly", layout)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "words"),
+    [
+        ("Darwin", "arm64", r"needs Linux \(this is Darwin\)"),
+        ("Linux", "aarch64", r"needs x86-64, for which its images are built \(this is aarch64\)"),
+    ],
+)
+def test_a_machine_that_it_is_not_built_for(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, words: str
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    with pytest.raises(SandboxError, match=words):
+        core.check_host()

@@ -123,7 +123,7 @@ class FakeCassandra:
         self.tables: list[tuple[str, int | None]] = [("system_auth", 7776000)]
         # The keyspace of each materialized view.
         self.viewed: list[str] = []
-        # Rows of system_auth.role_permissions, and of tables of system_schema that only a way back to 4.1 reads whole.
+        # Rows of system_auth.role_permissions, and of tables of system_schema that only the way to another line reads.
         self.permissions: list[dict[str, Any]] = []
         self.system_schema: dict[str, list[dict[str, Any]]] = {}
         # Pod -> columns that 4.1 does not know, in the files of its schema.
@@ -421,6 +421,7 @@ class FakeSession:
             (r"SELECT .* FROM system_schema\.triggers", self.triggers),
             (r"SELECT (.*) FROM system_views\.gossip_info", self.gossip),
             (r"SELECT \* FROM system_schema\.(\w+)", self.whole_schema),
+            (r"SELECT .*, (?:compaction|language) FROM system_schema\.(tables|views|functions)", self.whole_schema),
             (r"SELECT .*, type FROM system_schema\.dropped_columns", self.dropped_columns),
             (r"SELECT role, resource, permissions FROM system_auth\.role_permissions", self.permissions),
             (r"SELECT role, is_superuser FROM system_auth\.roles", self.all_roles),

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import S
 from ansible_collections.cassops.kubernetes.plugins.module_utils.rollout import Batch, Plan, Settings
 from ansible_collections.cassops.kubernetes.plugins.module_utils.view import (
     Budget,
+    Endpoint,
     Keyspace,
     NodeView,
     Repair,
@@ -876,21 +878,50 @@ def test_hints_for_the_batch_are_waited_for_unless_they_may_be_left_for_later() 
 
 
 @st.composite
+def neighbours(draw: st.DrawFn) -> dict[str, Endpoint]:
+    """The members of a second datacenter, or none."""
+    racks, per_rack = draw(st.integers(0, 3)), draw(st.integers(1, 2))
+    listed = views.nodes(tuple(f"r{rack}" for rack in range(racks)), per_rack)
+    return views.endpoints(
+        [
+            replace(node, address=f"198.19.1.{number}", host_id=f"far-{node.host_id}")
+            for number, node in enumerate(listed, 1)
+        ],
+        datacenter="dc2",
+    )
+
+
+def anywhere(members: Mapping[str, Endpoint], numbers: random.Random) -> dict[str, Endpoint]:
+    """The members with other tokens, of one up to four each, as nobody would plan them."""
+    return {
+        address: replace(item, tokens=tuple(numbers.randrange(-(2**63), 2**63) for _ in range(numbers.randint(1, 4))))
+        for address, item in members.items()
+    }
+
+
+@st.composite
 def clusters(draw: st.DrawFn) -> tuple[View, Settings]:
-    """A datacenter of some racks, with keyspaces, pending changes and nodes that do not run."""
+    """A datacenter of some racks, perhaps with a neighbour, with keyspaces, pending changes and nodes that do not run.
+
+    Its tokens are those of a plan, or any.
+    """
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-    largest = max(sizes)
-    view = views.whole(racks=tuple(f"r{rack}" for rack in range(len(sizes))), per_rack=largest)
-    keep = {f"r{rack}-{ordinal}" for rack, size in enumerate(sizes) for ordinal in range(size)}
-    listed = tuple(node for node in view.nodes if f"{node.rack}-{node.ordinal}" in keep)
-    members = views.endpoints(listed)
+    nodes_of = {f"r{rack}": size for rack, size in enumerate(sizes)}
+    view = views.whole(racks=tuple(nodes_of))
+    every = views.nodes(tuple(nodes_of), max(sizes))
+    listed = tuple(node for node in every if node.ordinal < nodes_of[node.rack])
+    far = draw(neighbours())
+    members = {**views.endpoints(listed), **far}
+    if draw(st.booleans()):
+        members = anywhere(members, random.Random(draw(st.integers(0, 2**32))))
     factors = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
     strategies = draw(st.lists(st.booleans(), min_size=len(factors), max_size=len(factors)))
+    there = draw(st.lists(st.integers(0, 3 if far else 0), min_size=len(factors), max_size=len(factors)))
     keyspaces = tuple(
-        keyspace(f"ks{number}", dc1=str(factor))
+        keyspace(f"ks{number}", dc1=str(factor), **({"dc2": str(more)} if more else {}))
         if topology
         else Keyspace(f"ks{number}", {"class": "SimpleStrategy", "replication_factor": str(factor)})
-        for number, (factor, topology) in enumerate(zip(factors, strategies, strict=True))
+        for number, (factor, topology, more) in enumerate(zip(factors, strategies, there, strict=True))
     )
     view = replace(
         view,
@@ -917,19 +948,27 @@ def clusters(draw: st.DrawFn) -> tuple[View, Settings]:
     return view, chosen
 
 
+def levels(item: Keyspace) -> list[dict[str, int]]:
+    """The replicas that a client may ask a quorum of: all (QUORUM), and those of each datacenter (LOCAL_QUORUM)."""
+    factors = dict(ring.replication_factors(item.replication))
+    return [factors] if len(factors) == 1 else [factors, *({name: factor} for name, factor in factors.items())]
+
+
 def lost(view: View, settings: Settings, before: set[str], after: set[str]) -> list[str]:
     """Keyspaces of which some range is taken below its quorum, gone through range by range."""
     members = view.endpoints()
     tokens = {address: item.tokens for address, item in members.items()}
     racks = {address: item.rack for address, item in members.items()}
+    places = {address: item.datacenter for address, item in members.items()}
     found = []
-    for item in view.keyspaces:
-        ranges = ring.replicas(tokens, racks, dict.fromkeys(tokens, "dc1"), item.replication)
-        (factor,) = ring.replication_factors(item.replication).values()
-        quorum = factor // 2 + 1
-        low = min(factor, len(tokens)) - 1 < quorum
+    for item, counted in [(each, counted) for each in view.keyspaces for counted in levels(each)]:
+        ranges = ring.replicas(tokens, racks, places, item.replication)
+        quorum = sum(counted.values()) // 2 + 1
+        # A name that is none is that of SimpleStrategy, which knows no datacenters.
+        sizes = {name: sum(name in ("", place) for place in places.values()) for name in counted}
+        low = sum(min(factor, sizes[name]) for name, factor in counted.items()) - 1 < quorum
         for _range, nodes in ranges:
-            holders = set(nodes)
+            holders = {node for node in nodes if not counted.keys().isdisjoint({"", places[node]})}
             if not holders & after - before:
                 continue
             too_many = len(holders & after) > 1 if low else len(holders - after) < quorum
@@ -952,7 +991,7 @@ def restarted(view: View, batch: Batch) -> View:
         for node in view.nodes
     )
     members = view.endpoints() or views.endpoints(nodes)
-    up = {str(node.address): rollout.is_well(node) for node in nodes}
+    up = {**dict.fromkeys(members, True), **{str(node.address): rollout.is_well(node) for node in nodes}}
     observations = {
         node.pod: replace(views.observation(node, members), alive=up) for node in nodes if rollout.is_well(node)
     }

@@ -284,6 +284,21 @@ def test_no_room_is_refused_with_the_numbers() -> None:
     assert told(scene(free=150 * MIB, ignore=frozenset({"space"})), SIX, {"r1": 1, "r2": 2, "r3": 2}) == ""
 
 
+def test_where_nodes_join_too_no_room_is_no_refusal_but_told() -> None:
+    target = {"r1": 1, "r2": 3, "r3": 2}
+    steps = scaling.plan(racks(SIX), target)
+    tight = scene(free=150 * MIB)
+    assert scaling.refusals(tight, steps, target) == []
+    (words,) = scaling.may_lack_room(tight, steps)
+    assert "shop-dc1-r1-0 would get 100.0 MiB of what shop-dc1-r1-1 holds" in words
+    assert "go past it with scale_ignore: space" in words
+    assert scaling.may_lack_room(tight, steps, going=["shop-dc1-r1-1"]) == []
+    assert scaling.may_lack_room(scene(free=301 * MIB), steps) == []
+    assert scaling.may_lack_room(scene(free=150 * MIB, ignore=frozenset({"space"})), steps) == []
+    without_joins = scaling.plan(racks(SIX), {"r1": 1, "r2": 2, "r3": 2})
+    assert scaling.may_lack_room(tight, without_joins) == [], "it is refused"
+
+
 @pytest.mark.parametrize(("part", "fits"), [(0.0, True), (0.4, True), (0.6, False)])
 def test_a_node_that_has_nothing_yet_gets_its_largest_table_too(part: float, fits: bool) -> None:
     where = scene(copy=MIB, free=1500 * MIB)

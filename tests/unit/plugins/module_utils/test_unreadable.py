@@ -17,6 +17,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.unreadable impo
 ORDERS: dict[str, Any] = {"keyspace_name": "shop", "table_name": "orders"}
 BY_TOTAL: dict[str, Any] = {"keyspace_name": "shop", "view_name": "by_total"}
 STCS = {"class": "org.apache.cassandra.db.compaction.SizeTieredCompactionStrategy"}
+DTCS = {"class": "org.apache.cassandra.db.compaction.DateTieredCompactionStrategy", "max_sstable_age_days": "365"}
 UCS = {"class": "org.apache.cassandra.db.compaction.UnifiedCompactionStrategy"}
 SAI = "org.apache.cassandra.index.sai.StorageAttachedIndex"
 
@@ -100,6 +101,34 @@ def test_each_permission_has_its_revoke() -> None:
 def test_what_4_1_does_not_know_closes_the_way_back(found: Contents, words: str) -> None:
     (told,) = unreadable.refusals(found)
     assert words in told
+
+
+def function(language: str, name: str = "twice", arguments: list[str] | None = None) -> dict[str, Any]:
+    return {"keyspace_name": "shop", "function_name": name, "argument_types": arguments, "language": language}
+
+
+def test_what_5_0_has_keeps_nobody_from_it() -> None:
+    tables = [{**ORDERS, "compaction": STCS}, {**BY_TOTAL, "compaction": STCS}, {**ORDERS, "compaction": None}]
+    assert unreadable.left_behind(tables, [function("java"), function("Java")]) == []
+
+
+def test_tables_whose_compaction_5_0_does_not_have() -> None:
+    tables = [{**BY_TOTAL, "compaction": DTCS}, {**ORDERS, "compaction": STCS}, {**ORDERS, "compaction": DTCS}]
+    (told,) = unreadable.left_behind(tables, [])
+    assert told == (
+        "compaction: 5.0 has no DateTieredCompactionStrategy, and does not start where a table has it; give them "
+        'another one first: ALTER MATERIALIZED VIEW "shop"."by_total" WITH compaction = '
+        "{'class': 'TimeWindowCompactionStrategy'}; ALTER TABLE \"shop\".\"orders\" WITH compaction = "
+        "{'class': 'TimeWindowCompactionStrategy'}"
+    )
+
+
+def test_functions_whose_language_5_0_does_not_have() -> None:
+    (told,) = unreadable.left_behind([], [function("java"), function("JavaScript", "thrice", ["int", "text"])])
+    assert told == (
+        "functions: 5.0 runs those in Java only, and answers who calls another with an error; first drop these, or "
+        "write them in Java: shop.thrice(int, text) in JavaScript"
+    )
 
 
 def test_tables_that_a_node_lost_on_the_way_back() -> None:

@@ -1520,6 +1520,51 @@ def test_forward_nobody_asks_what_4_1_can_read(old: Rolling) -> None:
     assert unreadable.PERMISSIONS not in old.ring.statements
 
 
+DTCS = {"class": "org.apache.cassandra.db.compaction.DateTieredCompactionStrategy"}
+
+
+def test_what_5_0_does_not_have_is_told_before_its_first_node_starts(old: Rolling) -> None:
+    scripted = {"keyspace_name": "shop", "function_name": "f", "argument_types": ["int"], "language": "javascript"}
+    old.ring.system_schema = {
+        "tables": [{**ORDERS, "compaction": DTCS}],
+        "views": [{"keyspace_name": "shop", "view_name": "by_total", "compaction": DTCS}],
+        "functions": [scripted],
+    }
+    uids = old.uids()
+    told = blocked(old, upgrade=True)
+    for words in ('ALTER TABLE "shop"."orders" WITH', 'VIEW "shop"."by_total" WITH', "shop.f(int) in javascript"):
+        assert words in told
+    assert blocked(old, upgrade=True, check=True) == told
+    gates = [each for each in old.run(rollout_plan)["gates"] if each.startswith(("compaction: ", "functions: "))]
+    assert "; ".join(gates) == told
+    assert old.uids() == uids
+    old.ring.system_schema = {}
+    assert len(old.roll(upgrade=True)["restarted"]) == 3
+
+
+def test_an_upgrade_that_goes_on_asks_a_node_that_it_has_not_reached(old: Rolling) -> None:
+    """The canary has the schema of 5.0, or ended before it had any."""
+    canary_that_does_not_start(old)
+    old.ring.system_schema = {"tables": [{**ORDERS, "compaction": DTCS}]}
+    assert "compaction: 5.0 has no DateTieredCompactionStrategy" in blocked(old, upgrade=True)
+    assert old.roll(rollback=True)["restarted"] == ["shop-dc1-r1-0"]
+
+
+def test_a_schema_that_nobody_can_read_is_not_taken_to_5_0(old: Rolling, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unreadable, "FORMER_SCHEMA", ("SELECT * FROM system_schema.column_masks",))
+    assert "what 5.0 does not have of the schema is not known: shop-dc1-" in blocked(old, upgrade=True)
+
+
+def test_only_the_way_to_5_0_asks_what_5_0_does_not_have(upgraded: Rolling, worlds: Worlds) -> None:
+    before = len(upgraded.ring.statements)
+    upgraded.roll(upgrade=True)
+    assert not set(unreadable.FORMER_SCHEMA) & set(upgraded.ring.statements[before:])
+    world = worlds(version="4.0.19")
+    world.ring.system_schema = {"tables": [{**ORDERS, "compaction": DTCS}]}
+    world.deploy(version="4.1.10")
+    assert len(world.roll(upgrade=True)["restarted"]) == 3
+
+
 def test_all_that_4_1_cannot_read_is_told_at_once(upgraded: Rolling) -> None:
     upgraded.ring.permissions = [GRANTED]
     upgraded.ring.system_schema = {
