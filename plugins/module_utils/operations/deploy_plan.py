@@ -35,8 +35,10 @@ class DeployPlan:
         """The ledger; planned anew as long as no node was ever made by it."""
         ledger = self.deploy.ledger(found)
         made = found.all("StatefulSet") or found.all("PersistentVolumeClaim")
-        if ledger is None or (ledger.phase == PHASE_NEW and not made):
+        if ledger is None:
             return self.new_ledger()
+        if ledger.phase == PHASE_NEW and not made:
+            return replace(self.new_ledger(), keys=ledger.keys)
         if ledger.stopped is not None:
             # Destroyed, or stopped before that: what is made now starts.
             others = self.deploy.peers or self.deploy.unreached
