@@ -1273,6 +1273,33 @@ def test_a_secret_of_somebody_else_stays(world: World) -> None:
     assert world.kube.names("Secret") == ["mine"]
 
 
+def test_a_secret_that_was_made_for_another_cluster_stays(world: World) -> None:
+    world.run(superuser_secret="login")
+    world.kube.one("Secret", "login")["metadata"]["labels"]["cassops.kubernetes/cluster"] = "games"
+    result = world.remove(delete_volumes=True, superuser_secret="login")
+    assert world.kube.names("Secret") == ["login"]
+    assert "delete Secret login" not in result["changes"]
+    assert world.warnings == ["Secret login is kept: it was made for cluster games"]
+
+
+@pytest.mark.parametrize(("secret", "kept"), [("login", True), ("shop-superuser", False)])
+def test_a_secret_that_another_cluster_may_have_too_stays(world: World, secret: str, kept: bool) -> None:
+    world.run(superuser_secret=secret)
+    world.kube.put(manifests.ledger_config_map(Ledger("1", "games", "dc7")))
+    world.remove(check=True, delete_volumes=True, superuser_secret=secret)
+    assert len(world.warnings) == kept
+    world.remove(delete_volumes=True, superuser_secret=secret)
+    assert world.kube.names("Secret") == [secret] * kept
+    told = "Secret login is kept: namespace ns has the cluster games too, whose superuser may have the same Secret"
+    assert [text.startswith(told) for text in world.warnings] == [True] * kept
+
+
+def test_a_secret_stays_as_long_as_a_datacenter_of_the_cluster_is_left(deployed: World) -> None:
+    deployed.kube.put(manifests.ledger_config_map(Ledger("1", "shop", "dc7")))
+    deployed.remove(delete_volumes=True)
+    assert (deployed.kube.names("Secret"), deployed.warnings) == (["shop-superuser"], [])
+
+
 def test_another_cluster_in_the_namespace_is_not_touched(world: World) -> None:
     values = {key: value for key, value in WANTED.items() if key in ("version", "racks", "storage")}
     games = spec_parser.parse({**values, "cluster": "games", "datacenter": "dc7"})
