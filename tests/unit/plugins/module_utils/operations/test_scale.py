@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, Member
-from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed
+from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed, copied
 from unit.plugins.module_utils.fake_scaling import WANTED, Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
@@ -329,6 +329,36 @@ def test_a_volume_of_one_that_left_is_held_if_it_comes_back(six: Scaling) -> Non
         six.run(scale, 2, wait_timeout=0)
     assert LAST in six.kube.held
     assert LAST not in six.ring.members
+
+
+# --- Services ---------------------------------------------------------------------------------------------------------
+
+
+def service_like_a_nodes(world: Scaling, name: str, annotations: dict[str, str] | None = None) -> dict[str, Any]:
+    """With all labels of the node, as C(kubectl expose pod) makes one."""
+    node = copied(world.kube.one("Service", "shop-dc1-r1-0"))
+    metadata = {"name": name, "labels": node["metadata"]["labels"], "annotations": annotations or {}}
+    return world.kube.put({**node, "metadata": metadata, "spec": {**node["spec"], "clusterIP": "10.96.7.7"}})
+
+
+@pytest.mark.parametrize("name", ["shop-external", "shop-dc1-r1-lb", "shop-dc1-r1-1", "external"])
+def test_a_service_that_somebody_made_of_a_pod_stays(three: Scaling, name: str) -> None:
+    service_like_a_nodes(three, name)
+    writes = len(three.kube.writes)
+    result = three.run(scale, 1)
+    assert (result["changed"], result["left"], three.writes(writes)) == (False, [], [])
+    assert name in three.kube.names("Service")
+
+
+def test_a_service_that_a_node_has_left_behind_goes_and_is_told(three: Scaling) -> None:
+    applied = three.kube.one("Service", "shop-dc1-r1-0")["metadata"]["annotations"]
+    service_like_a_nodes(three, LAST, applied)
+    service_like_a_nodes(three, "shop-dc1-r1-lb", applied)["spec"]["clusterIP"] = "10.96.7.8"
+    result = three.run(scale, 1)
+    assert (result["changed"], result["changes"]) == (True, ["Service r1-1 is deleted"])
+    assert three.kube.names("Service") == [
+        *("shop-dc1", "shop-dc1-nodes", "shop-dc1-r1-0", "shop-dc1-r1-lb", "shop-dc1-r2-0", "shop-dc1-r3-0")
+    ]
 
 
 # --- refused ----------------------------------------------------------------------------------------------------------
