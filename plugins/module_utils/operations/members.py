@@ -123,17 +123,29 @@ class Members:
         live = self.look()[0].get("StatefulSet", self.stateful_set(rack))
         self.cluster.check()
         if live is None:
-            for item in self.new_rack(rack, ordinal + 1):
+            for item in self.new_rack(rack, ordinal + 1, self.look()[1]):
                 self.kube.apply(changes.with_hash(item))
             self.say(f"rack {rack} is made")
         elif live["spec"]["replicas"] <= ordinal:
             self.resize(rack, ordinal + 1)
 
-    def new_rack(self, rack: str, nodes: int) -> list[Object]:
+    def new_rack(self, rack: str, nodes: int, ledger: Ledger) -> list[Object]:
         desired = self.needed()
         mine = next(each for each in desired.racks if each.name == rack)
-        items = build(replace(desired, racks=(replace(mine, nodes=nodes),)), self.look()[1])
+        items = build(replace(desired, racks=(replace(mine, nodes=nodes),)), ledger)
         return [item for item in items if item["kind"] in ("ConfigMap", "StatefulSet")]
+
+    def taken(self, found: Objects, joining: Sequence[tuple[str, int]]) -> list[str]:
+        """Why nodes cannot join by rack and ordinal: somebody else has objects of the names that theirs would have."""
+        if self.desired is None:
+            return []
+        ledger = self.cluster.ledger(found)
+        racks = {rack for rack, dummy in joining if found.get("StatefulSet", self.stateful_set(rack)) is None}
+        made = [item for rack in sorted(racks) for item in self.new_rack(rack, 1, ledger)]
+        wanted = {(item["kind"], item["metadata"]["name"]) for item in made}
+        if self.desired.address == "service":
+            wanted |= {("Service", self.pod(rack, ordinal)) for rack, ordinal in joining}
+        return changes.taken(self.kube, sorted(one for one in wanted if found.get(*one) is None), self.labels)
 
     def needed(self) -> spec.Datacenter:
         if self.desired is None:

@@ -373,6 +373,19 @@ def untouched(world: Scaling, **options: Any) -> str:
     return str(refusal.value)
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_names_that_somebody_else_has(three: Scaling, check: bool) -> None:
+    own: dict[str, Any] = {"labels": {"app": "web"}}
+    three.kube.put({"kind": "Service", "metadata": {"name": LAST, **own}, "spec": {"clusterIP": "10.96.7.7"}})
+    rack = copied(three.kube.one("StatefulSet", "shop-dc1-r1"))
+    three.kube.put({**rack, "metadata": {"name": "shop-dc1-r4", **own}, "spec": {**rack["spec"], "replicas": 0}})
+    before = copied(three.kube.objects)
+    words = untouched(three, racks={"r1": 2, "r2": 1, "r3": 1, "r4": 1}, check=check)
+    assert f"somebody else has Service {LAST}, StatefulSet shop-dc1-r4, and the datacenter needs the name" in words
+    for key in (("Service", LAST), ("StatefulSet", "shop-dc1-r4")):
+        assert {**three.kube.objects[key], "status": None} == {**before[key], "status": None}
+
+
 def test_below_the_replicas_of_a_keyspace(three: Scaling) -> None:
     words = untouched(three, racks={"r1": 1, "r2": 1})
     assert "keyspace shop keeps 3 replicas" in words
