@@ -80,6 +80,8 @@ class Ledger:
     :param storage_mode: the furthest `storage_compatibility_mode` of these; None = they know none (4.x), or not known.
     :param mixed: between which two nodes cannot stream to each other, in words, such as `Cassandra 4.1 and 5.0`, while
         an upgrade is under way: no node replaces itself then. Empty = all run one.
+    :ivar keys: those that its ConfigMap had when it was read. They are written also where there is nothing to tell: a
+        key that somebody else has written, such as with C(kubectl create), goes by no server-side apply of ours.
     """
 
     id: str
@@ -104,6 +106,7 @@ class Ledger:
     version: str = ""
     storage_mode: str | None = None
     mixed: str = ""
+    keys: frozenset[str] = field(default=frozenset(), compare=False)
 
     def address(self, pod: str) -> str | None:
         """The broadcast address of a node, or None when the ledger has none."""
@@ -152,6 +155,16 @@ class Ledger:
         """The `data` of the ConfigMap. The same ledger always gives the same text, so that it can be compared."""
         nodes = (f"{node.pod} {node.address or _UNKNOWN} {node.host_id or _UNKNOWN}" for node in _by_name(self.nodes))
         tokens = (f"{pod} {','.join(map(str, values))}" for pod, values in sorted(self.tokens.items()))
+        optional = {
+            "hash_rounds": _text(self.hash_rounds),
+            "replicas": _text(self.replicas),
+            "stopped": _text(self.stopped),
+            "pause": f"{self.pause[0]} {self.pause[1]}" if self.pause else "",
+            "closed": _text(self.closed),
+            "version": self.version,
+            "storage_mode": self.storage_mode or "",
+            "mixed": self.mixed,
+        }
         return {
             "id": self.id,
             "cluster": self.cluster,
@@ -168,14 +181,7 @@ class Ledger:
             "volumes": "".join(f"{pod} {number}\n" for pod, number in sorted(self.volumes.items())),
             "born_version": self.born_version,
             # Only where there is something to tell: a ledger that was written before these were known stays as it is.
-            **({"hash_rounds": str(self.hash_rounds)} if self.hash_rounds is not None else {}),
-            **({"replicas": str(self.replicas)} if self.replicas is not None else {}),
-            **({"stopped": str(self.stopped)} if self.stopped is not None else {}),
-            **({"pause": f"{self.pause[0]} {self.pause[1]}"} if self.pause else {}),
-            **({"closed": str(self.closed)} if self.closed is not None else {}),
-            **({"version": self.version} if self.version else {}),
-            **({"storage_mode": self.storage_mode} if self.storage_mode else {}),
-            **({"mixed": self.mixed} if self.mixed else {}),
+            **{key: value for key, value in optional.items() if value or key in self.keys},
         }
 
 
@@ -243,6 +249,7 @@ def _from_data(data: Mapping[str, str]) -> Ledger:
         version=data.get("version", "").strip(),
         storage_mode=data.get("storage_mode", "").strip() or None,
         mixed=data.get("mixed", "").strip(),
+        keys=frozenset(data),
     )
 
 
@@ -254,6 +261,10 @@ def _lines(data: Mapping[str, str], key: str, words: int) -> Iterator[list[str]]
         if len(parts) != words:
             raise ValueError(f"{key} has the line {line!r}, which should have {words} words")
         yield parts
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _known(word: str) -> str | None:

@@ -20,6 +20,8 @@ CQL_PORT = 9042
 
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 """Kubernetes puts it on each pod of a StatefulSet; a node's Service selects its one pod by it."""
+MANAGED: Mapping[str, str] = {"app.kubernetes.io/managed-by": "cassops"}
+"""The label of all that the collection makes."""
 VERSION_LABEL = "app.kubernetes.io/version"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
@@ -40,7 +42,7 @@ def labels_of(cluster: str, datacenter: str) -> dict[str, str]:
     """The labels of every object of a datacenter that is known by its names only."""
     return {
         "app.kubernetes.io/name": "cassandra",
-        "app.kubernetes.io/managed-by": "cassops",
+        **MANAGED,
         "cassops.kubernetes/cluster": cluster,
         "cassops.kubernetes/datacenter": datacenter,
     }

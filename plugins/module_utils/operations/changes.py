@@ -19,8 +19,8 @@ from ..configuration import is_one
 from ..errors import CassopsError
 from ..kube import Kube
 from ..manifests import differences, with_applied_annotation
-from ..manifests.common import APPLIED_ANNOTATION
-from ..observe import Objects, attempt, template_of, without_nulls
+from ..manifests.common import APPLIED_ANNOTATION, MANAGED
+from ..observe import Objects, attempt, template_of, together, without_nulls
 
 try:
     import yaml
@@ -116,6 +116,41 @@ def with_hash(item: dict[str, Any]) -> dict[str, Any]:
 def applied(item: Mapping[str, Any]) -> str | None:
     annotation: str | None = (item["metadata"].get("annotations") or {}).get(APPLIED_ANNOTATION)
     return annotation
+
+
+def is_ours(item: Mapping[str, Any]) -> bool:
+    """Whether this collection has applied a living object. Labels alone do not tell: who copies an object, or makes one
+    of a pod, copies them too."""
+    labels = item["metadata"].get("labels") or {}
+    return MANAGED.items() <= labels.items() and applied(item) is not None
+
+
+def foreign(kube: Kube, wanted: Iterable[tuple[str, str]], ours: Mapping[str, str]) -> list[str]:
+    """Which of these objects, by kind and name, are there and somebody else's. To apply them would take them over.
+
+    :param ours: the labels of the datacenter.
+    """
+    names = list(wanted)
+    there = together(lambda one: kube.get(*one), names)
+    return [" ".join(one) for one, item in zip(names, there, strict=True) if item and not is_of(item, ours)]
+
+
+def is_of(item: Mapping[str, Any], ours: Mapping[str, str]) -> bool:
+    """Whether a living object is the datacenter's; also one whose labels somebody took away."""
+    said = item["metadata"].get("labels") or {}
+    agrees = all(said.get(key) in (None, value) for key, value in ours.items())
+    return ours.items() <= said.items() or (agrees and applied(item) is not None)
+
+
+def taken(kube: Kube, wanted: Iterable[tuple[str, str]], ours: Mapping[str, str]) -> list[str]:
+    """Why a datacenter that lives cannot get these objects. See L(foreign)."""
+    others = foreign(kube, wanted, ours)
+    if not others:
+        return []
+    return [
+        f"in namespace {kube.namespace} somebody else has {', '.join(others)}, and the datacenter needs the name: "
+        "delete it there, or make it anew under another name"
+    ]
 
 
 def send(kube: Kube, changes: Iterable[Change]) -> list[dict[str, Any]]:

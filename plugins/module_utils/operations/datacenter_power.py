@@ -17,6 +17,8 @@ Starting:
 2. The StatefulSets want all their pods again, at once; then the ledger does not say stopped any more.
 3. Every node is up in every view. Backups by the clock go on.
 
+Where the ledger says stopped and every node serves all the same, it only takes that word out of the ledger.
+
 Where every node is held because the whole cluster was away for too long without a stop, that time is noted in the same
 way when the user says so.
 """
@@ -173,8 +175,13 @@ class Power:
 
     def start(self) -> None:
         found, ledger = self.members.look()
-        self.short(found, ledger)
-        if ledger.stopped is not None:
+        lowered = self.short(found, ledger)
+        if ledger.stopped is not None and not lowered and self.all_serve():
+            # The ledger of another day was put back, or a stop was killed before it had touched a node.
+            closed = ledger.closed if ledger.pause else None
+            self.cluster.write_ledger(ledger, replace(ledger, stopped=None, closed=closed))
+            self.members.say("every node serves: nothing is drained, and the ledger does not say stopped any more")
+        elif ledger.stopped is not None:
             if self.pods():
                 # A run that was killed while it stopped them: those that are drained serve again after a start only,
                 # and for a pause nobody may have served.
@@ -196,6 +203,11 @@ class Power:
             # A node that does not come up is told of, and healed: nobody would start again for the sake of these.
             for name in self.schedules(suspended=True):
                 self.suspend(name, False)
+
+    def all_serve(self) -> bool:
+        """Whether every node takes requests, in its own word: one whose CQL was closed a moment ago is Ready still."""
+        sight = self.cluster.look()
+        return not (gates.running(sight.view) or gates.heard(self.cluster.ask_all(sight, busy=False).view))
 
     def neighbours(self) -> list[Neighbour]:
         """The other datacenters of the cluster, which may be stopped as well."""

@@ -35,8 +35,10 @@ class DeployPlan:
         """The ledger; planned anew as long as no node was ever made by it."""
         ledger = self.deploy.ledger(found)
         made = found.all("StatefulSet") or found.all("PersistentVolumeClaim")
-        if ledger is None or (ledger.phase == PHASE_NEW and not made):
+        if ledger is None:
             return self.new_ledger()
+        if ledger.phase == PHASE_NEW and not made:
+            return replace(self.new_ledger(), keys=ledger.keys)
         if ledger.stopped is not None:
             # Destroyed, or stopped before that: what is made now starts.
             others = self.deploy.peers or self.deploy.unreached
@@ -124,9 +126,10 @@ class DeployPlan:
         return changes.wanted(self.kube, self.manifests(ledger or self.new_ledger(), found), found)
 
     def unwanted_schedules(self, found: Objects) -> Mapping[str, dict[str, Any]]:
-        """The CronJobs of what is no longer to be done by the clock."""
+        """The CronJobs of ours of what is no longer to be done by the clock."""
         wanted = {spec.schedule_name(self.desired.cluster, self.desired.name, work) for work in self.desired.scheduled}
-        return {name: item for name, item in found.all("CronJob").items() if name not in wanted}
+        there = found.all("CronJob").items()
+        return {name: item for name, item in there if name not in wanted and changes.is_ours(item)}
 
 
 def partition(stateful_set: Mapping[str, Any]) -> int:

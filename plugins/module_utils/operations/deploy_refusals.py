@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,6 @@ from ..observe import (
     objects,
     revisions,
     template_of,
-    together,
     view,
 )
 from ..view import View
@@ -61,8 +60,11 @@ class Refusals:
         gone = unfinished.beside_decommission(found, self.desired.cluster, self.desired.name, again)
         if gone:
             raise SpecError(gone)
-        reasons = self.strangers(found) if not found.all("StatefulSet") else []
         ledger = self.deploy.ledger(found)
+        planned = self.plan.outline(found, ledger)
+        wanted = self.to_make(planned, found)
+        ours = labels(self.desired.cluster, self.desired.name)
+        reasons = changes.taken(self.kube, wanted, ours) if found.all("StatefulSet") else self.strangers(wanted)
         if ledger is None and (found.all("StatefulSet") or found.all("PersistentVolumeClaim")):
             # A first deploy writes the ledger before it makes any node, so this was no killed one.
             reasons.append(ledger_gone(self.desired.cluster, self.desired.name))
@@ -74,7 +76,7 @@ class Refusals:
             reasons += self.between_revisions(found, ledger)
         if living is not None:
             reasons += self.lost_and_unknown(found)
-        if not found.all("StatefulSet") or self.plan.outline(found, ledger):
+        if not found.all("StatefulSet") or planned:
             reasons += self.unfit(found)
         reasons += self.locked_out(ledger)
         if not found.all("StatefulSet"):
@@ -152,11 +154,19 @@ class Refusals:
 
     # Of one that starts beside others
 
-    def strangers(self, found: Objects) -> list[str]:
+    def to_make(self, planned: Sequence[changes.Change], found: Objects) -> list[tuple[str, str]]:
+        """Kind and name of the objects that are not found among ours."""
+        ledger = ("ConfigMap", ledger_name(self.desired.cluster, self.desired.name))
+        wanted = [(change.kind, change.name) for change in planned if change.live is None]
+        return [*wanted, ledger] if found.get(*ledger) is None else wanted
+
+    def strangers(self, wanted: Sequence[tuple[str, str]]) -> list[str]:
         """What is here under our datacenter's name, or under our objects' names, and belongs to somebody else.
 
         The first is a cluster that was renamed in the inventory. The second may be an application's Service, or names
         that come out the same: "a-b" + "c" and "a" + "b-c".
+
+        :param wanted: the objects to make, by kind and name.
         """
         place, cluster, name = self.kube.namespace, self.desired.cluster, self.desired.name
         ledgers = self.kube.list("ConfigMap", labels={LABEL_DATACENTER: name})
@@ -187,20 +197,13 @@ class Refusals:
             for other in sorted(beside & {*peers})
             if (elsewhere := self.misplaced(peers[other]))
         ]
-        wanted = [(change.kind, change.name) for change in self.plan.outline(found, None)]
-        wanted.append(("ConfigMap", ledger_name(cluster, name)))
-        taken = together(lambda item: self.kube.get(*item), wanted)
-        foreign = [" ".join(item) for item, there in zip(wanted, taken, strict=True) if there and not self.ours(there)]
+        foreign = changes.foreign(self.kube, wanted, labels(cluster, name))
         if foreign:
             reasons.append(
                 f"{self.prefix}datacenter: in namespace {place} somebody else has {', '.join(foreign)}; "
                 "choose another cluster or datacenter name, or another namespace"
             )
         return reasons
-
-    def ours(self, item: Mapping[str, Any]) -> bool:
-        said = item["metadata"].get("labels") or {}
-        return all(said.get(key) == value for key, value in labels(self.desired.cluster, self.desired.name).items())
 
     def misplaced(self, options: Mapping[str, Any]) -> str:
         """Where a datacenter of the cluster is looked for, unless that is here, or it runs there."""

@@ -11,6 +11,7 @@ left. So a look tells where a killed run stopped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -122,17 +123,29 @@ class Members:
         live = self.look()[0].get("StatefulSet", self.stateful_set(rack))
         self.cluster.check()
         if live is None:
-            for item in self.new_rack(rack, ordinal + 1):
+            for item in self.new_rack(rack, ordinal + 1, self.look()[1]):
                 self.kube.apply(changes.with_hash(item))
             self.say(f"rack {rack} is made")
         elif live["spec"]["replicas"] <= ordinal:
             self.resize(rack, ordinal + 1)
 
-    def new_rack(self, rack: str, nodes: int) -> list[Object]:
+    def new_rack(self, rack: str, nodes: int, ledger: Ledger) -> list[Object]:
         desired = self.needed()
         mine = next(each for each in desired.racks if each.name == rack)
-        items = build(replace(desired, racks=(replace(mine, nodes=nodes),)), self.look()[1])
+        items = build(replace(desired, racks=(replace(mine, nodes=nodes),)), ledger)
         return [item for item in items if item["kind"] in ("ConfigMap", "StatefulSet")]
+
+    def taken(self, found: Objects, joining: Sequence[tuple[str, int]]) -> list[str]:
+        """Why nodes cannot join by rack and ordinal: somebody else has objects of the names that theirs would have."""
+        if self.desired is None:
+            return []
+        ledger = self.cluster.ledger(found)
+        racks = {rack for rack, dummy in joining if found.get("StatefulSet", self.stateful_set(rack)) is None}
+        made = [item for rack in sorted(racks) for item in self.new_rack(rack, 1, ledger)]
+        wanted = {(item["kind"], item["metadata"]["name"]) for item in made}
+        if self.desired.address == "service":
+            wanted |= {("Service", self.pod(rack, ordinal)) for rack, ordinal in joining}
+        return changes.taken(self.kube, sorted(one for one in wanted if found.get(*one) is None), self.labels)
 
     def needed(self) -> spec.Datacenter:
         if self.desired is None:
@@ -204,11 +217,11 @@ class Members:
             self.cluster.check()
             self.kube.delete("StatefulSet", self.stateful_set(rack), uid=live["metadata"]["uid"])
             self.say(f"rack {rack} is removed")
-        services = found.all("Service")
-        for pod in self.strays(found, volumes=False):
-            if self.rack_of(pod) == rack and pod in services:
+        for pod, service in self.services(found).items():
+            if pod not in ledger.nodes and self.rack_of(pod) == rack:
                 self.cluster.check()
-                self.kube.delete("Service", pod, uid=services[pod]["metadata"]["uid"])
+                self.kube.delete("Service", pod, uid=service["metadata"]["uid"])
+                self.say(f"Service {pod} is deleted")
         self.delete_volumes(rack, delete_volumes)
         self.cluster.keep_budget()
 
@@ -230,17 +243,17 @@ class Members:
         :param volumes: also volumes of those that were members.
         """
         nodes = self.cluster.ledger(found).nodes
-        pods = [name for name, item in found.all("Service").items() if LABEL_RACK in item["metadata"]["labels"]]
-        pods += self.left(found, members=volumes)
-        return sorted({pod for pod in pods if pod not in nodes})
+        pods = {*self.services(found), *self.left(found, members=volumes)}
+        return sorted(pods - nodes.keys())
+
+    def services(self, found: Objects) -> dict[str, dict[str, Any]]:
+        """The nodes' own, by node."""
+        there = sorted(found.all("Service").items())
+        return {name: item for name, item in there if is_of_node(item, self.prefix)}
 
     def unknown(self, sight: Sight) -> dict[str, str | None]:
         """Places and Services that the ledger does not know -> address: nodes have left, or it is an older one."""
-        services = {
-            name: str(item["spec"].get("clusterIP"))
-            for name, item in sight.found.all("Service").items()
-            if LABEL_RACK in item["metadata"]["labels"]
-        }
+        services = {name: str(item["spec"].get("clusterIP")) for name, item in self.services(sight.found).items()}
         pods = {node.pod: node.address for node in sight.view.nodes}
         known = self.cluster.ledger(sight.found).nodes
         return {pod: address for pod, address in sorted({**services, **pods}.items()) if pod not in known}
@@ -390,6 +403,17 @@ def unclean(place: Place, found: Objects) -> list[LedgerNode]:
     ledger = ledger_of(found, place.cluster, place.datacenter)
     noted = departed.noted(place, found, UNCLEAN).split(",")
     return [ledger.nodes[pod] for pod in noted if pod in ledger.nodes] if ledger else []
+
+
+def is_of_node(service: Mapping[str, Any], prefix: str) -> bool:
+    """Whether the Service was made here, as the address of a node.
+
+    One that somebody else makes of a pod, such as by C(kubectl expose), has all labels of the pod.
+    """
+    metadata = service["metadata"]
+    rack = (metadata.get("labels") or {}).get(LABEL_RACK)
+    named = re.fullmatch(rf"{re.escape(f'{prefix}-{rack}')}-\d+", metadata["name"])
+    return named is not None and changes.is_ours(service)
 
 
 def left_behind(claim: Mapping[str, Any]) -> bool:

@@ -23,7 +23,8 @@ from ..learning import learned
 from ..ledger import PHASE_RUNNING, Ledger, ledger_name, rack_of
 from ..lock import Lock
 from ..manifests import ledger_config_map
-from ..observe import LABEL_CLUSTER, Objects, attempt, labels, ledger_of, objects
+from ..manifests.common import MANAGED
+from ..observe import LABEL_CLUSTER, LABEL_DATACENTER, Objects, attempt, ledger_of, objects
 from ..plan import plan_name
 from ..view import Keyspace, View
 from . import changes, rollout_plan, unfinished
@@ -231,18 +232,38 @@ class Removal:
         ledger = self.kube.get("ConfigMap", name)
         if ledger:
             self.delete("ConfigMap", name, ledger)
-        ours = labels(self.cluster, self.name).items()
-        others = [
-            item["metadata"]["name"]
-            for item in self.kube.list("ConfigMap", labels={LABEL_CLUSTER: self.cluster})
-            if not ours <= item["metadata"]["labels"].items()
-        ]
-        secret = self.kube.get("Secret", self.params.get("superuser_secret") or f"{self.cluster}-superuser")
-        made_here = (secret or {}).get("metadata", {}).get("labels", {}).get(
-            "app.kubernetes.io/managed-by"
-        ) == "cassops"
-        if secret and made_here and not others:
-            self.delete("Secret", secret["metadata"]["name"], secret)
+        self.delete_secret()
+
+    def delete_secret(self) -> None:
+        """Where the collection made it for this cluster, and nobody else here logs in with it."""
+        own = f"{self.cluster}-superuser"
+        name = self.params.get("superuser_secret") or own
+        secret = self.kube.get("Secret", name)
+        said = (secret or {}).get("metadata", {}).get("labels") or {}
+        if secret is None or not MANAGED.items() <= said.items():
+            return
+        owner, beside = said.get(LABEL_CLUSTER), self.clusters_beside()
+        others = ", ".join(sorted(beside - {self.cluster}))
+        if owner != self.cluster:
+            told = f"it was made for cluster {owner}" if owner else f"its label {LABEL_CLUSTER} is gone"
+            self.ctx.warnings.append(f"Secret {name} is kept: {told}")
+        elif others and name != own:
+            self.ctx.warnings.append(
+                f"Secret {name} is kept: namespace {self.kube.namespace} has the cluster {others} too, whose superuser "
+                "may have the same Secret. Where it has not, delete it yourself"
+            )
+        elif self.cluster not in beside:
+            self.delete("Secret", name, secret)
+
+    def clusters_beside(self) -> set[str]:
+        """Those of the other datacenters that have a ledger in this namespace."""
+        found = set()
+        for item in self.kube.list("ConfigMap", labels=MANAGED):
+            name, said = item["metadata"]["name"], item["metadata"]["labels"]
+            cluster, datacenter = said.get(LABEL_CLUSTER), said.get(LABEL_DATACENTER)
+            if name == ledger_name(cluster, datacenter) != ledger_name(self.cluster, self.name):
+                found.add(cluster)
+        return found
 
     def delete(self, kind: str, name: str, item: Mapping[str, Any]) -> None:
         if not self.ctx.check_mode:

@@ -188,9 +188,11 @@ class Resizing:
             scene = replace(scene, settings=replace(self.settings, ignore=self.settings.ignore | {scaling.SPACE}))
         reasons = self.unlike(sight)
         reasons += scaling.refusals(scene, steps, self.target, self.on_the_way(sight))
+        joining = [(step.rack, step.ordinal) for step in steps if step.kind == JOIN]
+        reasons += self.members.taken(sight.found, joining)
         if not self.params["delete_volumes"]:
-            joining = [self.members.pod(step.rack, step.ordinal) for step in steps if step.kind == JOIN]
-            reasons += [reason for pod in joining for reason in self.members.in_the_way(sight.found, pod)]
+            pods = [self.members.pod(*each) for each in joining]
+            reasons += [reason for pod in pods for reason in self.members.in_the_way(sight.found, pod)]
         if any(step.kind in (JOIN, LEAVE) for step in steps):
             reasons += unfinished.beside_restore(sight.found, self.cluster.name, self.cluster.own.datacenter)
         if reasons:

@@ -5,9 +5,10 @@
 """A namespace of Kubernetes in memory, with the client's interface, and pods that act as start.sh makes them act.
 
 What it is honest about, because the operations rely on it: UIDs and resource versions, addresses of Services, immutable
-ConfigMaps, dry runs, a StatefulSet's revisions and partition (a pod below the partition comes back at the *current*
-revision, which follows the newest one only when every pod is ready), volumes that outlive pods, and that a pod reads
-the ledger of the moment when it starts. Requests are counted; a test may end the run before any of the writes.
+ConfigMaps and who owns their keys, dry runs, a StatefulSet's revisions and partition (a pod below the partition comes
+back at the *current* revision, which follows the newest one only when every pod is ready), volumes that outlive pods,
+and that a pod reads the ledger of the moment when it starts. Requests are counted; a test may end the run before any of
+the writes.
 """
 
 from __future__ import annotations
@@ -128,6 +129,8 @@ class FakeKube:
         self.ring = ring
         self.lock = threading.RLock()
         self.objects: dict[tuple[str, str], Object] = {}
+        # Keys of C(data) that nobody else has written: those of them that an apply leaves out go.
+        self.owned: dict[tuple[str, str], set[str]] = {}
         self.writes: list[str] = []
         self.dry_runs: list[str] = []
         # What changes objects as they come in.
@@ -181,6 +184,10 @@ class FakeKube:
 
     def put(self, item: Object) -> Object:
         """Store an object as somebody else would."""
+        self.owned.pop((item["kind"], self.name(item)), None)
+        return self.store(item)
+
+    def store(self, item: Object) -> Object:
         metadata = item["metadata"]
         metadata.setdefault("uid", f"uid-{next(self._numbers)}")
         metadata.setdefault("generation", 1)
@@ -301,7 +308,13 @@ class FakeKube:
         else:
             self.before_write(what)
         self.need_namespace()
-        return self.seen(self.merged(obj)) if dry_run else self.done(self.merged(obj))
+        item = self.merged(obj)
+        if dry_run:
+            return self.seen(item)
+        key, data = (obj["kind"], self.name(obj)), obj.get("data") or {}
+        before, owned = (self.objects.get(key) or {}).get("data") or {}, self.owned.get(key, set())
+        self.owned[key] = {name for name in data if name in owned or before.get(name) != data[name]}
+        return self.done(item)
 
     def merged(self, obj: Object) -> Object:
         """The object as the API server would store it."""
@@ -314,6 +327,10 @@ class FakeKube:
             item["metadata"] = {**old["metadata"], **item["metadata"], **({"annotations": notes} if notes else {})}
             if "status" in old:
                 item["status"] = copied(old["status"])
+            if "data" in item and "data" in old:
+                owned = self.owned.get((item["kind"], self.name(item)), set())
+                kept = {name: value for name, value in old["data"].items() if name not in owned}
+                item["data"] = {**kept, **item["data"]}
             self.webhook(item)
             if old.get("spec") != item.get("spec"):
                 item["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
@@ -586,7 +603,7 @@ class FakeKube:
             raise NotFound(f'namespaces "{self.namespace}" not found', 404)
 
     def done(self, item: Object) -> Object:
-        self.put(item)
+        self.store(item)
         if item["kind"] == "StatefulSet":
             self.control(self.name(item))
         self.changed()

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,15 @@ def test_volumes_that_were_given_up_are_counted_and_outlive_the_node() -> None:
 def test_a_ledger_of_before_is_read() -> None:
     data = {key: value for key, value in LEDGER.to_data().items() if key not in ("single_copies", "volumes")}
     assert from_config_map({"data": data}) == LEDGER
+
+
+def test_a_key_that_the_config_map_has_is_written_also_where_there_is_nothing_to_tell() -> None:
+    read = from_config_map({"data": replace(LEDGER, stopped=5, mixed="Cassandra 4.1 and 5.0", replicas=3).to_data()})
+    data = replace(read, stopped=None, mixed="").to_data()
+    assert (data["stopped"], data["mixed"], data["replicas"]) == ("", "", "3")
+    assert from_config_map({"data": data}) == replace(LEDGER, replicas=3)
+    assert from_config_map({"data": data}).to_data() == data, "a second run changes nothing"
+    assert from_config_map({"data": LEDGER.to_data()}).to_data() == LEDGER.to_data(), "one of before stays as it is"
 
 
 @pytest.mark.parametrize(

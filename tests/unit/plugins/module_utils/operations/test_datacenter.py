@@ -883,6 +883,44 @@ def test_names_that_somebody_else_has(world: World) -> None:
     assert any("somebody else has Service shop-dc1" in text for text in refused(world))
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_names_that_somebody_else_has_got_since_the_first_deploy(deployed: World, check: bool) -> None:
+    kube = deployed.kube
+    kube.objects.pop(("Service", SECOND))
+    spec = {"clusterIP": "10.96.0.9"}
+    for kind, name in (("Service", SECOND), ("CronJob", "shop-dc1-repair")):
+        kube.put({"kind": kind, "metadata": {"name": name, "labels": {"app": "web"}}, "spec": spec})
+    before = copy.deepcopy(kube.objects)
+    words = refused(deployed, check=check, repair={"schedule": "0 1 * * *", "schedule_image": "x/y:1"})
+    assert words[0] == (
+        f"in namespace ns somebody else has Service {SECOND}, CronJob shop-dc1-repair, and the datacenter needs the "
+        "name: delete it there, or make it anew under another name"
+    )
+    assert kube.objects == before
+
+
+@pytest.mark.parametrize("lost", [("cluster",), ("datacenter",), ("cluster", "datacenter")])
+def test_what_lost_its_labels_gets_them_again(deployed: World, lost: tuple[str, ...]) -> None:
+    labels = deployed.kube.one("Service", SECOND)["metadata"]["labels"]
+    before = dict(labels)
+    for name in lost:
+        del labels[f"cassops.kubernetes/{name}"]
+    assert deployed.run()["changes"] == [f"create Service {SECOND}"]
+    assert deployed.kube.one("Service", SECOND)["metadata"]["labels"] == before
+
+
+def test_only_what_is_to_be_made_is_looked_up(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    get = deployed.kube.get
+    monkeypatch.setattr(deployed.kube, "get", lambda kind, name: asked.append((kind, name)) or get(kind, name))
+    deployed.run()
+    assert {kind for kind, name in asked} <= {"Secret", "Lease"}
+    asked.clear()
+    deployed.run(config={"concurrent_reads": 64})
+    (made,) = (name for kind, name in asked if kind not in ("Secret", "Lease", "Namespace"))
+    assert made.startswith("shop-dc1-config-")
+
+
 def test_a_cordoned_worker_does_not_stand_in_the_way_of_a_living_datacenter(deployed: World) -> None:
     deployed.kube.one("Node", "worker-c")["spec"] = {"unschedulable": True}
     assert deployed.run(config={"concurrent_reads": 64})["changed"] is True
@@ -1273,6 +1311,33 @@ def test_a_secret_of_somebody_else_stays(world: World) -> None:
     assert world.kube.names("Secret") == ["mine"]
 
 
+def test_a_secret_that_was_made_for_another_cluster_stays(world: World) -> None:
+    world.run(superuser_secret="login")
+    world.kube.one("Secret", "login")["metadata"]["labels"]["cassops.kubernetes/cluster"] = "games"
+    result = world.remove(delete_volumes=True, superuser_secret="login")
+    assert world.kube.names("Secret") == ["login"]
+    assert "delete Secret login" not in result["changes"]
+    assert world.warnings == ["Secret login is kept: it was made for cluster games"]
+
+
+@pytest.mark.parametrize(("secret", "kept"), [("login", True), ("shop-superuser", False)])
+def test_a_secret_that_another_cluster_may_have_too_stays(world: World, secret: str, kept: bool) -> None:
+    world.run(superuser_secret=secret)
+    world.kube.put(manifests.ledger_config_map(Ledger("1", "games", "dc7")))
+    world.remove(check=True, delete_volumes=True, superuser_secret=secret)
+    assert len(world.warnings) == kept
+    world.remove(delete_volumes=True, superuser_secret=secret)
+    assert world.kube.names("Secret") == [secret] * kept
+    told = "Secret login is kept: namespace ns has the cluster games too, whose superuser may have the same Secret"
+    assert [text.startswith(told) for text in world.warnings] == [True] * kept
+
+
+def test_a_secret_stays_as_long_as_a_datacenter_of_the_cluster_is_left(deployed: World) -> None:
+    deployed.kube.put(manifests.ledger_config_map(Ledger("1", "shop", "dc7")))
+    deployed.remove(delete_volumes=True)
+    assert (deployed.kube.names("Secret"), deployed.warnings) == (["shop-superuser"], [])
+
+
 def test_another_cluster_in_the_namespace_is_not_touched(world: World) -> None:
     values = {key: value for key, value in WANTED.items() if key in ("version", "racks", "storage")}
     games = spec_parser.parse({**values, "cluster": "games", "datacenter": "dc7"})
@@ -1574,6 +1639,15 @@ def test_a_destroyed_datacenter_whose_address_was_given_away(deployed: World) ->
 BACKUP = {"repository": "s3:https://s3.example.com/there", "password_secret": "backup-password"}
 SCHEDULED = {**BACKUP, "schedule": "15 3 * * *", "schedule_image": "tools/cassops:1"}
 CRON_JOB = ("CronJob", "shop-dc1-backup")
+
+
+def test_what_somebody_else_does_by_the_clock_stays(deployed: World) -> None:
+    """It has our labels, as a copy has."""
+    labels = deployed.kube.one("Service", "shop-dc1")["metadata"]["labels"]
+    mine = {"name": "mine", "labels": {**labels}, "creationTimestamp": "2026-11-01T00:00:00Z"}
+    deployed.kube.put({"kind": "CronJob", "metadata": mine, "spec": {"schedule": "0 1 * * *"}})
+    assert deployed.run(check=True)["changes"] == deployed.run()["changes"] == []
+    assert deployed.kube.names("CronJob") == ["mine"]
 
 
 def with_account(world: World) -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.plugins.module_utils.fake_cassandra import OPEN
+from unit.plugins.module_utils.fake_cassandra import OFF, OPEN
+from unit.plugins.module_utils.fake_kube import copied
 from unit.plugins.module_utils.operations.rolling import CHANGED, WANTED, Rolling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import CassopsError, SpecError
@@ -17,6 +18,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.ledger import L
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter, datacenter_power, heal
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations.members import Neighbour, pause
 
+LEDGER = "shop-dc1-ledger"
 Worlds = Callable[[], Rolling]
 
 
@@ -344,3 +346,71 @@ def test_a_stop_that_was_killed_is_taken_back_by_a_start(worlds: Worlds) -> None
         assert ledger.pause is None or ledger.pause[0] > began, f"before write {lives}"
     else:
         pytest.fail("the run never ends")
+
+
+# --- a ledger that was put back ---------------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_was_put_back_forgets_that_it_is_stopped(world: Rolling) -> None:
+    """Its keys are kubectl's from then on, and no apply of ours takes them away."""
+    power(world, "stopped")
+    put_back(world, world.kube.one("ConfigMap", LEDGER))
+    power(world, "started")
+    assert world.kube.one("ConfigMap", LEDGER)["data"]["stopped"] == ""
+    assert world.kube.ledger().stopped is None
+    again(world)
+
+
+def test_a_ledger_that_was_put_back_after_a_destroy_forgets_it_too(world: Rolling) -> None:
+    datacenter.run({**WANTED, "state": "absent", "confirm": "dc1"}, world.context())
+    put_back(world, world.kube.one("ConfigMap", LEDGER))
+    world.deploy()
+    assert world.kube.ledger().stopped is None
+    again(world)
+
+
+def put_back(world: Rolling, ledger: dict[str, Any]) -> None:
+    """By kubectl create -f."""
+    world.kube.objects.pop(("ConfigMap", LEDGER))
+    world.kube.put(copied(ledger))
+
+
+def again(world: Rolling) -> None:
+    """Nothing is left to do, and nothing refuses."""
+    writes = len(world.kube.writes)
+    assert power(world, "started")["changes"] == []
+    assert world.deploy()["changes"] == []
+    assert world.roll()["changed"] is False
+    assert world.writes(writes) == []
+
+
+@pytest.mark.parametrize("paused", [(1000, 2000), None])
+def test_a_start_stops_nobody_where_every_node_serves(world: Rolling, paused: tuple[int, int] | None) -> None:
+    """The ledger of another day was put back."""
+    stale = replace(world.kube.ledger(), stopped=1000, closed=900, pause=paused)
+    put_back(world, {**world.kube.one("ConfigMap", LEDGER), "data": stale.to_data()})
+    world.kube.made.clear()
+    writes = len(world.kube.writes)
+    assert power(world, "started", check=True)["changed"] is True
+    result = power(world, "started")
+    assert (result["changed"], result["stopped"]) == (True, False)
+    assert "every node serves: nothing is drained, and the ledger does not say stopped any more" in result["changes"]
+    assert world.writes(writes) == [f"apply ConfigMap {LEDGER}"]
+    assert not world.kube.made
+    ledger = world.kube.ledger()
+    assert (ledger.stopped, ledger.pause, ledger.closed) == (None, paused, 900 if paused else None)
+    again(world)
+
+
+def test_a_node_whose_cql_was_closed_a_moment_ago_does_not_serve(
+    world: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop was killed; the kubelet calls it Ready for some seconds more."""
+    stale = replace(world.kube.ledger(), stopped=1000)
+    put_back(world, {**world.kube.one("ConfigMap", LEDGER), "data": stale.to_data()})
+    world.ring.doors["shop-dc1-r1-0"] = OFF
+    plain = world.kube.ready
+    monkeypatch.setattr(world.kube, "ready", lambda pod: pod == "shop-dc1-r1-0" or plain(pod))
+    power(world, "started")
+    assert any(what.startswith("nodetool drain on ") for what in world.kube.writes)
+    assert set(world.ring.doors.values()) == {OPEN}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.module_utils.fake_cassandra import OFF, Member
-from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed
+from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed, copied
 from unit.plugins.module_utils.fake_scaling import WANTED, Scaling
 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import scaling
@@ -331,6 +331,36 @@ def test_a_volume_of_one_that_left_is_held_if_it_comes_back(six: Scaling) -> Non
     assert LAST not in six.ring.members
 
 
+# --- Services ---------------------------------------------------------------------------------------------------------
+
+
+def service_like_a_nodes(world: Scaling, name: str, annotations: dict[str, str] | None = None) -> dict[str, Any]:
+    """With all labels of the node, as C(kubectl expose pod) makes one."""
+    node = copied(world.kube.one("Service", "shop-dc1-r1-0"))
+    metadata = {"name": name, "labels": node["metadata"]["labels"], "annotations": annotations or {}}
+    return world.kube.put({**node, "metadata": metadata, "spec": {**node["spec"], "clusterIP": "10.96.7.7"}})
+
+
+@pytest.mark.parametrize("name", ["shop-external", "shop-dc1-r1-lb", "shop-dc1-r1-1", "external"])
+def test_a_service_that_somebody_made_of_a_pod_stays(three: Scaling, name: str) -> None:
+    service_like_a_nodes(three, name)
+    writes = len(three.kube.writes)
+    result = three.run(scale, 1)
+    assert (result["changed"], result["left"], three.writes(writes)) == (False, [], [])
+    assert name in three.kube.names("Service")
+
+
+def test_a_service_that_a_node_has_left_behind_goes_and_is_told(three: Scaling) -> None:
+    applied = three.kube.one("Service", "shop-dc1-r1-0")["metadata"]["annotations"]
+    service_like_a_nodes(three, LAST, applied)
+    service_like_a_nodes(three, "shop-dc1-r1-lb", applied)["spec"]["clusterIP"] = "10.96.7.8"
+    result = three.run(scale, 1)
+    assert (result["changed"], result["changes"]) == (True, ["Service r1-1 is deleted"])
+    assert three.kube.names("Service") == [
+        *("shop-dc1", "shop-dc1-nodes", "shop-dc1-r1-0", "shop-dc1-r1-lb", "shop-dc1-r2-0", "shop-dc1-r3-0")
+    ]
+
+
 # --- refused ----------------------------------------------------------------------------------------------------------
 
 
@@ -341,6 +371,19 @@ def untouched(world: Scaling, **options: Any) -> str:
         world.run(scale, **options)
     assert world.writes(writes) == []
     return str(refusal.value)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_names_that_somebody_else_has(three: Scaling, check: bool) -> None:
+    own: dict[str, Any] = {"labels": {"app": "web"}}
+    three.kube.put({"kind": "Service", "metadata": {"name": LAST, **own}, "spec": {"clusterIP": "10.96.7.7"}})
+    rack = copied(three.kube.one("StatefulSet", "shop-dc1-r1"))
+    three.kube.put({**rack, "metadata": {"name": "shop-dc1-r4", **own}, "spec": {**rack["spec"], "replicas": 0}})
+    before = copied(three.kube.objects)
+    words = untouched(three, racks={"r1": 2, "r2": 1, "r3": 1, "r4": 1}, check=check)
+    assert f"somebody else has Service {LAST}, StatefulSet shop-dc1-r4, and the datacenter needs the name" in words
+    for key in (("Service", LAST), ("StatefulSet", "shop-dc1-r4")):
+        assert {**three.kube.objects[key], "status": None} == {**before[key], "status": None}
 
 
 def test_below_the_replicas_of_a_keyspace(three: Scaling) -> None:
