@@ -207,6 +207,19 @@ class RackView:
     wants: str | None = None
     # As NodeView.commit_log, of the newest template.
     commit_log: str | None = None
+    # A rollout has lowered the partition.
+    released: bool = False
+    # Places that nodes of the ledger need; more than C(replicas) where somebody has scaled it by hand.
+    places: int = 0
+
+    @property
+    def half_way(self) -> bool:
+        """A rollout has come to some of its nodes: each pod must come back at the revision that it runs.
+
+        One that somebody has scaled away counts, since it comes back to its place.
+        """
+        changing = self.current_revision != self.update_revision
+        return self.released and changing and self.partition < max(self.replicas, self.places)
 
 
 @dataclass(frozen=True)

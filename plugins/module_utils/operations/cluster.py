@@ -40,8 +40,6 @@ from . import changes, superuser
 
 # For how many seconds the words of nodes may open gates: gossip itself needs as long to tell of one that went down.
 STILL_COUNTS = 3.0
-# Annotation of a StatefulSet whose partition a rollout has lowered; without it, it is 0 since the first start.
-RELEASED = "cassops.kubernetes/released"
 PEER: Mapping[str, Any] = {**KUBERNETES, "datacenter": {"type": "str", "required": True}}
 CLUSTER: Mapping[str, Any] = {
     **KUBERNETES,

@@ -132,7 +132,7 @@ class Refusals:
 
     def between_revisions(self, found: Objects, ledger: Ledger) -> list[str]:
         """Why the pods may not get another template now: nodes half way through an upgrade would fall behind it."""
-        half_way = self.plan.half_way(found)
+        half_way = self.plan.half_way(found, ledger)
         if not half_way:
             return []
         racks = self.plan.templates_change(build(self.desired, ledger, half_way), found, half_way)

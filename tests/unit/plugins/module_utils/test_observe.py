@@ -211,6 +211,25 @@ def test_a_rack_as_kubernetes_has_it() -> None:
     assert observe.rack_view(stateful_set("s-r1")).observed_generation is None
 
 
+def test_a_rack_is_half_way_where_a_rollout_has_come_to_a_node_that_the_ledger_knows() -> None:
+    """Somebody has scaled it by hand: 1 < 1 is no proof that nobody runs the newest revision."""
+    item = stateful_set("s-r1", replicas=1)
+    item["metadata"]["annotations"] = {observe.RELEASED: "by a rollout"}
+    item["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    item["status"] = {"currentRevision": "old", "updateRevision": "new"}
+    one, two = LedgerNode("s-r1-0", "a", "h0"), LedgerNode("s-r1-1", "b", "h1")
+    known = Ledger("i", "c", "d", nodes={node.pod: node for node in (one, two)})
+    assert observe.rack_view(item, known).half_way
+    assert not observe.rack_view(item, known.without_node("s-r1-1")).half_way
+    assert not observe.rack_view(item, known.with_node(replace(two, host_id=None))).half_way, "it joins: not placed yet"
+    assert not observe.rack_view(item, known.with_node(replace(two, pod="s-r2-1")).without_node("s-r1-1")).half_way
+    item["status"]["currentRevision"] = "new"
+    assert not observe.rack_view(item, known).half_way
+    item["status"]["currentRevision"] = "old"
+    item["metadata"]["annotations"] = {}
+    assert not observe.rack_view(item, known).half_way, "a change waits, and nothing has it yet"
+
+
 def test_the_disruption_budget() -> None:
     item = {
         "metadata": {"name": "shop-dc1"},
