@@ -19,8 +19,8 @@ OF_ROLE = re.compile(r"^(\w+):", re.MULTILINE)
 OF_PLAYBOOK = re.compile(r"\{\{ (\w+) \| default\(")
 # Read by action plugins, and no option of any role.
 OTHERS = frozenset({"cassandra_progress"})
-# The playbooks whose options are those of the role rollout: the variable that their hosts are given by, and how the names
-# begin that their options would have if it were as with the others.
+# The playbooks whose options are those of the role rollout: the variable that their hosts are given by, and how the
+# names begin that their options would have if it were as with the others.
 ROLLOUT = "rollout_"
 ROLLOUTS = {"rollout_hosts": "restart_", "upgrade_hosts": "upgrade_"}
 # How alike two names must be for one to be a slip of the other (difflib's ratio).

@@ -237,7 +237,7 @@ class Refusals:
         secret, name = peer_secret(peer, self.desired), peer.ledger.datacenter
         if secret is None:
             return None
-        login = superuser.credentials(secret, self.desired.superuser_secret, peer.kube)
+        login = superuser.credentials(secret, peer.secret_name(self.desired), peer.kube)
         found = objects(peer.kube, self.desired.cluster, name)
         return view(peer.kube, found, self.desired.cluster, name, login)
 
