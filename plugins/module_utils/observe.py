@@ -307,7 +307,7 @@ def view(
     :param reasons: why nodes are held, of whoever looks again and again.
     """
     seen = outline(found, cluster, datacenter, clock(kube))
-    seen = replace(seen, nodes=(reasons or Reasons()).told(kube, seen.nodes))
+    seen = replace(seen, nodes=(reasons or Reasons()).told(kube, seen.nodes), namespace=kube.namespace)
     return ask(kube, seen, credentials) if credentials else seen
 
 

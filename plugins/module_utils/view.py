@@ -290,6 +290,13 @@ class View:
     stopped: int | None = None
     # Addresses of members of the ring that this view leaves out; see L(without).
     left_out: frozenset[str] = frozenset()
+    # Where it is; empty where it was only read from objects.
+    namespace: str = ""
+
+    @property
+    def kubectl(self) -> str:
+        """How a command about its objects begins, for a person to type."""
+        return f"kubectl -n {self.namespace}" if self.namespace else "kubectl"
 
     def node(self, pod: str) -> NodeView | None:
         return next((node for node in self.nodes if node.pod == pod), None)

@@ -106,7 +106,7 @@ def seen(item: dict[str, Any] | None, revision: str = "new") -> NodeView:
 
 def test_ages_are_by_the_clock_of_the_api_server() -> None:
     """This machine's own says another year: a node that starts would seem to hang."""
-    kube = cast(Kube, SimpleNamespace(server_time=NOW.timestamp))
+    kube = cast(Kube, SimpleNamespace(server_time=NOW.timestamp, namespace="ns"))
     objects = found(("StatefulSet", stateful_set("s-r1")), ("Pod", pod("s-r1-0")))
     told = observe.view(kube, objects, "shop", "dc1", None)
     assert [node.age for node in told.nodes] == [3600.0]
