@@ -146,6 +146,11 @@ options:
         description: Name of the other datacenter.
         type: str
         required: true
+      superuser_secret:
+        description:
+          - Name of the Secret with the login for the nodes of the other datacenter. Default is the name of this one's.
+            The role and its password are those of the whole cluster.
+        type: str
       kubeconfig:
         description: As O(kubeconfig), for the other datacenter.
         type: raw

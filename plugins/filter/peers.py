@@ -14,6 +14,7 @@ author:
 description:
   - Picks, among the variables of all hosts, those of the same C(cassandra_cluster) other than this host, and returns
     for each what O(cassops.kubernetes.datacenter#module:peers) wants.
+  - Where any of the cluster's hosts has C(cassandra_superuser_secret), each is returned with the name of its own.
 positional: me, cluster, going
 options:
   _input:
@@ -48,7 +49,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: One mapping a datacenter, with its name and how to reach its Kubernetes.
+  description: One mapping a datacenter, with its name, how to reach its Kubernetes, and its Secret.
   type: list
   elements: dict
 """
@@ -68,12 +69,20 @@ def peers(
 
     :param going: hosts that a play takes away; one counts only where its C(destroy_confirm) repeats its own name.
     """
-    others = [host for host in hosts if host.get("cassandra_cluster") == cluster and host["inventory_hostname"] != me]
-    return [peer(host) for host in others if host["inventory_hostname"] not in going or not is_confirmed(host)]
+    members = [host for host in hosts if host.get("cassandra_cluster") == cluster]
+    others = [host for host in members if host["inventory_hostname"] != me]
+    going_on = [host for host in others if host["inventory_hostname"] not in going or not is_confirmed(host)]
+    # Names may differ by datacenter; where nobody has one, it is what the play says of all of them.
+    by_host = any(host.get("cassandra_superuser_secret") for host in members)
+    return [{**peer(host), **({"superuser_secret": secret_of(host)} if by_host else {})} for host in going_on]
 
 
 def is_confirmed(host: Mapping[str, Any]) -> bool:
     return confirmation.names(host.get("destroy_confirm"), host["cassandra_cluster"], peer(host)["datacenter"])
+
+
+def secret_of(host: Mapping[str, Any]) -> str:
+    return str(host.get("cassandra_superuser_secret") or f"{host['cassandra_cluster']}-superuser")
 
 
 def peer(host: Mapping[str, Any]) -> dict[str, Any]:

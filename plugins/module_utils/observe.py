@@ -52,6 +52,8 @@ ZONE = "topology.kubernetes.io/zone"
 VERSION = "app.kubernetes.io/version"
 # Kubernetes' label for the revision of the StatefulSet that a pod was made of.
 REVISION = "controller-revision-hash"
+# Annotation of a StatefulSet whose partition a rollout has lowered; without it, it is 0 since the first start.
+RELEASED = "cassops.kubernetes/released"
 # Where start.sh writes why it holds the node.
 HELD_FILE = "/tmp/held"
 # Key of the superuser's Secret with the password that the role gets, or has got already, while it is rotated.
@@ -305,7 +307,7 @@ def view(
     :param reasons: why nodes are held, of whoever looks again and again.
     """
     seen = outline(found, cluster, datacenter, clock(kube))
-    seen = replace(seen, nodes=(reasons or Reasons()).told(kube, seen.nodes))
+    seen = replace(seen, nodes=(reasons or Reasons()).told(kube, seen.nodes), namespace=kube.namespace)
     return ask(kube, seen, credentials) if credentials else seen
 
 
@@ -328,7 +330,7 @@ def outline(found: Objects, cluster: str, datacenter: str, now: datetime) -> Vie
         datacenter=datacenter,
         phase=ledger.phase if ledger else None,
         nodes=node_views(found, ledger, now),
-        racks=tuple(rack_view(item) for _name, item in sorted(found.all("StatefulSet").items())),
+        racks=tuple(rack_view(item, ledger) for _name, item in sorted(found.all("StatefulSet").items())),
         budget=next((budget(item) for item in found.all("PodDisruptionBudget").values()), None),
         # Named after what they do.
         schedules={name.rpartition("-")[2]: schedule(item, now) for name, item in found.all("CronJob").items()},
@@ -521,11 +523,11 @@ def seconds_since(moment: str | None, now: datetime) -> float | None:
     return now.timestamp() - seconds_of(moment) if moment else None
 
 
-def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
-    spec, status = stateful_set["spec"], stateful_set.get("status", {})
+def rack_view(stateful_set: Mapping[str, Any], ledger: Ledger | None = None) -> RackView:
+    spec, status, name = stateful_set["spec"], stateful_set.get("status", {}), stateful_set["metadata"]["name"]
     return RackView(
-        name=rack(stateful_set["metadata"]["name"], stateful_set, None, None),
-        stateful_set=stateful_set["metadata"]["name"],
+        name=rack(name, stateful_set, None, None),
+        stateful_set=name,
         replicas=spec.get("replicas", 1),
         partition=spec.get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0),
         generation=stateful_set["metadata"].get("generation", 0),
@@ -534,7 +536,15 @@ def rack_view(stateful_set: Mapping[str, Any]) -> RackView:
         update_revision=status.get("updateRevision"),
         wants=runs(spec["template"]),
         commit_log=commit_log(spec["template"]),
+        released=RELEASED in (stateful_set["metadata"].get("annotations") or {}),
+        places=places(name, ledger) if ledger else 0,
     )
+
+
+def places(stateful_set: str, ledger: Ledger) -> int:
+    """So many a rack needs for its members; one that joins gets its place after its line in the ledger."""
+    members = (by_rack_and_ordinal(node.pod) for node in ledger.nodes.values() if node.host_id)
+    return max((ordinal + 1 for name, ordinal in members if name == stateful_set), default=0)
 
 
 def runs(template: Mapping[str, Any]) -> str:

@@ -179,18 +179,21 @@ def has_failed(schedule: Schedule) -> bool:
     return schedule.begun is not None and not schedule.running and (schedule.ended_well or 0) < schedule.begun
 
 
-def schedule_problems(work: str, schedule: Schedule) -> list[dict[str, str]]:
-    """A run by the clock that is missing, or that has kept the next ones from beginning for too long."""
+def schedule_problems(work: str, schedule: Schedule, kubectl: str) -> list[dict[str, str]]:
+    """A run by the clock that is missing, or that has kept the next ones from beginning for too long.
+
+    :param kubectl: see L(view.View.kubectl).
+    """
     limit, playbooks = BY_THE_CLOCK[work]
     begun, ended = moment(schedule.begun), moment(schedule.ended_well)
     last = f"the last one that ended well did so at {ended}" if ended else "none has ended well yet"
-    pods = f"kubectl get pods -l app.kubernetes.io/name=cassops-{work}"
+    pods = f"{kubectl} get pods -l app.kubernetes.io/name=cassops-{work}"
     found = []
     if schedule.suspended and (schedule.written_for or 0) > DAY:
         found.append(
             {
                 "problem": f"the scheduled {work}s are suspended, for {age(schedule.written_for)}; {last}",
-                "advice": f"kubectl patch cronjob {schedule.name} -p '{RESUME}' lets them go on, and so does the "
+                "advice": f"{kubectl} patch cronjob {schedule.name} -p '{RESUME}' lets them go on, and so does the "
                 f"playbook start where a stop has suspended them. Or take cassandra_{work}.schedule out, and deploy",
             }
         )
@@ -198,7 +201,7 @@ def schedule_problems(work: str, schedule: Schedule) -> list[dict[str, str]]:
         found.append(
             {
                 "problem": f"the scheduled {work}s have not begun for {age(schedule.idle)}; {last}",
-                "advice": f"kubectl describe cronjob {schedule.name} shows why: a quota or a policy that refuses its "
+                "advice": f"{kubectl} describe cronjob {schedule.name} shows why: a quota or a policy that refuses its "
                 f"Job, mostly. Run the {playbooks}",
             }
         )
@@ -206,15 +209,15 @@ def schedule_problems(work: str, schedule: Schedule) -> list[dict[str, str]]:
         found.append(
             {
                 "problem": f"the scheduled {work} of {begun} is still at work, or could not begin; {last}",
-                "advice": f"{pods} shows its pod, and kubectl describe pod what it waits for: its image, mostly. No "
-                f"other one begins before it ends: kubectl delete job, for one that cannot (CronJob {schedule.name})",
+                "advice": f"{pods} shows its pod, and {kubectl} describe pod what it waits for: its image, mostly. No "
+                f"other one begins before it ends: {kubectl} delete job, for one that cannot (CronJob {schedule.name})",
             }
         )
     if has_failed(schedule):
         found.append(
             {
                 "problem": f"the scheduled {work} of {begun} did not end well; {last}",
-                "advice": f"{pods} shows its pod, and kubectl logs of that tells why (CronJob {schedule.name}); then "
+                "advice": f"{pods} shows its pod, and {kubectl} logs of that tells why (CronJob {schedule.name}); then "
                 f"the {playbooks}",
             }
         )
@@ -248,7 +251,7 @@ def problems(seen: View) -> list[dict[str, str]]:
     reasons = gates.running(seen) + gates.whole(seen.without(ill)) + gates.volumes_kept(seen)
     found = [{"problem": reason, "advice": gates.advice(reason)} for reason in reasons]
     for work in BY_THE_CLOCK:
-        found += schedule_problems(work, seen.schedules[work]) if work in seen.schedules else []
+        found += schedule_problems(work, seen.schedules[work], seen.kubectl) if work in seen.schedules else []
     found += commit_log_problems(seen)
     orphans = [node.pod for node in seen.nodes if seen.racks and seen.rack(node.rack) is None]
     if orphans:

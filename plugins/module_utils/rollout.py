@@ -457,7 +457,7 @@ class _Planner:
         if rack is None:
             return False
         mine = [node for node in self._view.nodes if node.rack == name]
-        return rack.partition < rack.replicas or any(not self._wanted(node) for node in mine)
+        return rack.partition < rack.replicas or rack.half_way or any(not self._wanted(node) for node in mine)
 
     def _is_seed(self, node: NodeView) -> bool:
         return node.address in self._view.seeds

@@ -209,6 +209,19 @@ class RackView:
     wants: str | None = None
     # As NodeView.commit_log, of the newest template.
     commit_log: str | None = None
+    # A rollout has lowered the partition.
+    released: bool = False
+    # Places that nodes of the ledger need; more than C(replicas) where somebody has scaled it by hand.
+    places: int = 0
+
+    @property
+    def half_way(self) -> bool:
+        """A rollout has come to some of its nodes: each pod must come back at the revision that it runs.
+
+        One that somebody has scaled away counts, since it comes back to its place.
+        """
+        changing = self.current_revision != self.update_revision
+        return self.released and changing and self.partition < max(self.replicas, self.places)
 
 
 @dataclass(frozen=True)
@@ -279,6 +292,13 @@ class View:
     stopped: int | None = None
     # Addresses of members of the ring that this view leaves out; see L(without).
     left_out: frozenset[str] = frozenset()
+    # Where it is; empty where it was only read from objects.
+    namespace: str = ""
+
+    @property
+    def kubectl(self) -> str:
+        """How a command about its objects begins, for a person to type."""
+        return f"kubectl -n {self.namespace}" if self.namespace else "kubectl"
 
     def node(self, pod: str) -> NodeView | None:
         return next((node for node in self.nodes if node.pod == pod), None)

@@ -36,7 +36,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.context import 
 from ansible_collections.cassops.kubernetes.plugins.module_utils.entry import never_shown
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import arguments, plain, structure
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.progress import DisplayProgress, show
-from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import slips
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import ignored, slips
 
 PR_SET_PDEATHSIG = 1
 # How the names of the collection's roles begin.
@@ -80,6 +80,7 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
         """Runs the operation here, or the module where the task belongs to another machine or user."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
+        self._refuse_ignored(task_vars)
         self._refuse_hosts_of_inventory(task_vars)
         if not self._is_here():
             self._warn_of_become()
@@ -113,6 +114,13 @@ class OperationAction(ActionBase):  # type: ignore[misc]  # ansible-core has no 
                 "machine: set ansible_connection: local for it, or connection: local for the play.)"
             ) from None
         return answer
+
+    def _refuse_ignored(self, task_vars: Mapping[str, Any]) -> None:
+        """:raises AnsibleActionFail: the playbook at work would do more than somebody asked for by a wrong name."""
+        hosts = task_vars.get(PLAY_HOSTS)
+        told = [f"nobody reads {name}: give {meant}" for name, meant in ignored(task_vars, hosts)] if hosts else []
+        if told:
+            raise AnsibleActionFail(f"{'; '.join(told)}. Nothing was touched")
 
     def _refuse_hosts_of_inventory(self, task_vars: Mapping[str, Any]) -> None:
         """Which hosts a play is for it cannot read in the inventory, and nothing says so: C(stop_hosts: staging) in

@@ -19,6 +19,10 @@ OF_ROLE = re.compile(r"^(\w+):", re.MULTILINE)
 OF_PLAYBOOK = re.compile(r"\{\{ (\w+) \| default\(")
 # Read by action plugins, and no option of any role.
 OTHERS = frozenset({"cassandra_progress"})
+# The playbooks whose options are those of the role rollout: the variable that their hosts are given by, and how the
+# names begin that their options would have if it were as with the others.
+ROLLOUT = "rollout_"
+ROLLOUTS = {"rollout_hosts": "restart_", "upgrade_hosts": "upgrade_"}
 # How alike two names must be for one to be a slip of the other (difflib's ratio).
 ALIKE = 0.88
 
@@ -38,9 +42,31 @@ def known() -> frozenset[str]:
 def slips(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Names that nobody reads and that are nearly a variable of the collection, each with that variable."""
     ours = known()
-    beginnings = tuple({f"{name.partition('_')[0]}_" for name in ours})
+    beginnings = tuple({f"{name.partition('_')[0]}_" for name in (*ours, *ROLLOUTS.values())})
     for name in sorted(names):
         if name.startswith(beginnings) and name not in ours and not name.endswith("_result"):
-            near = difflib.get_close_matches(name, ours, n=1, cutoff=ALIKE)
+            of_rollout = [meant for start in ROLLOUTS.values() if (meant := of_the_rollout(name, start))]
+            near = of_rollout or difflib.get_close_matches(name, ours, n=1, cutoff=ALIKE)
             if near:
                 yield name, near[0]
+
+
+def of_the_rollout(name: str, beginning: str) -> str:
+    """The option of the role rollout that somebody means; empty where there is none."""
+    meant = f"{ROLLOUT}{name.removeprefix(beginning)}" if name.startswith(beginning) else ""
+    return meant if meant in known() and name not in known() else ""
+
+
+def ignored(names: Iterable[str], hosts: str) -> Iterator[tuple[str, str]]:
+    """Names that can only be meant for the playbook at work, and that it does not read, each with what is meant: more
+    would be done than somebody asked for.
+
+    :param hosts: the variable that the playbook's hosts are given by.
+    """
+    beginning = ROLLOUTS.get(hosts) or hosts.removesuffix("hosts")
+    for name in sorted(names):
+        meant = of_the_rollout(name, beginning) if hosts in ROLLOUTS else ""
+        if not meant and name == f"{beginning}limit" and name not in known():
+            meant = f"--limit or {hosts}"
+        if meant:
+            yield name, meant

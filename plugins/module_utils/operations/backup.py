@@ -703,7 +703,7 @@ class Run:
             elif int(answer):
                 self.ctx.warnings.append(
                     f"{pod}: {int(answer)} segments of its commit log wait to be stored for more than ten minutes; see "
-                    f"kubectl logs {pod} -c {CONTAINER}"
+                    f"kubectl -n {self.kube.namespace} logs {pod} -c {CONTAINER}"
                 )
 
     def result(self, manifest: Manifest, changed: bool) -> dict[str, Any]:

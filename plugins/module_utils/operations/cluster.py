@@ -40,9 +40,11 @@ from . import changes, superuser
 
 # For how many seconds the words of nodes may open gates: gossip itself needs as long to tell of one that went down.
 STILL_COUNTS = 3.0
-# Annotation of a StatefulSet whose partition a rollout has lowered; without it, it is 0 since the first start.
-RELEASED = "cassops.kubernetes/released"
-PEER: Mapping[str, Any] = {**KUBERNETES, "datacenter": {"type": "str", "required": True}}
+PEER: Mapping[str, Any] = {
+    **KUBERNETES,
+    "datacenter": {"type": "str", "required": True},
+    "superuser_secret": {"type": "str", "no_log": False},
+}
 CLUSTER: Mapping[str, Any] = {
     **KUBERNETES,
     **DATACENTER,
@@ -114,7 +116,7 @@ class Cluster:
         self._locks: list[Lock] = []
         # What was learned under the lock.
         self._learned: View | None = None
-        living = self._living(self.kube, params["datacenter"])
+        living = self._living(self.kube, params["datacenter"], self.secret)
         if living is None:
             raise CassopsError(
                 f"namespace {self.kube.namespace} has no datacenter {params['datacenter']} of cluster {self.name} that "
@@ -123,8 +125,11 @@ class Cluster:
         self.own = living
         self.peers = self._neighbours(params.get("peers") or ())
 
-    def _living(self, kube: Kube, datacenter: str) -> Place | None:
-        """The datacenter, None if it was never deployed or has not finished its first start."""
+    def _living(self, kube: Kube, datacenter: str, name: str) -> Place | None:
+        """The datacenter, None if it was never deployed or has not finished its first start.
+
+        :param name: of its Secret with the login.
+        """
         found = objects(kube, self.name, datacenter, kinds=("ConfigMap",))
         ledger = ledger_of(found, self.name, datacenter)
         if ledger is None or ledger.phase != PHASE_RUNNING:
@@ -132,13 +137,13 @@ class Cluster:
         if ledger.stopped is not None and not self._may_be_stopped:
             way = "start it with the playbook start, or with deploy where it was destroyed"
             raise CassopsError(f"datacenter {datacenter} is stopped on purpose; {way}")
-        secret = kube.get("Secret", self.secret)
+        secret = kube.get("Secret", name)
         if secret is None:
             raise CassopsError(
-                f"Secret {self.secret} in namespace {kube.namespace} with the superuser's username and password is "
+                f"Secret {name} in namespace {kube.namespace} with the superuser's username and password is "
                 "gone; create it again"
             )
-        return Place(kube, self.name, datacenter, superuser.credentials(secret, self.secret, kube))
+        return Place(kube, self.name, datacenter, superuser.credentials(secret, name, kube))
 
     def _neighbours(self, listed: Collection[Mapping[str, Any]]) -> list[Place]:
         found = [attempt(partial(self._neighbour, options)) for options in listed]
@@ -153,7 +158,11 @@ class Cluster:
         return [place for place in found if isinstance(place, Place)]
 
     def _neighbour(self, options: Mapping[str, Any]) -> Place | None:
-        return self._living(self._ctx.kube(options), options["datacenter"])
+        return self._living(self._ctx.kube(options), options["datacenter"], self.secret_of(options))
+
+    def secret_of(self, options: Mapping[str, Any]) -> str:
+        """The name of another datacenter's Secret with the login."""
+        return str(options.get("superuser_secret") or self.secret)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

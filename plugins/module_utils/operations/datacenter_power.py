@@ -195,7 +195,7 @@ class Power:
             self.members.say("the ledger does not say stopped any more")
         for rack, nodes in self.short(found, ledger).items():
             self.cluster.check()
-            self.members.resize(rack, nodes)
+            self.members.give_back(rack, nodes)
         try:
             if self.members.done or not all(node.ready for node in self.cluster.look().view.nodes):
                 self.wait_whole()

@@ -14,9 +14,8 @@ from .. import ring, spec
 from ..ledger import PHASE_NEW, Ledger, LedgerNode, new_id
 from ..manifests import build
 from ..manifests.common import headless_service_name
-from ..observe import Objects
+from ..observe import RELEASED, Objects, rack_view
 from . import changes, superuser
-from .cluster import RELEASED
 from .deploying import Deploy
 from .members import own_seeds, pause
 
@@ -97,7 +96,7 @@ class DeployPlan:
             for rack in self.desired.racks
             if ledger.phase == PHASE_NEW or is_unsettled(found.get("StatefulSet", self.desired.rack_name(rack)))
         }
-        half_way = {rack: lowered for rack, lowered in self.half_way(found).items() if rack not in partitions}
+        half_way = {r: p for r, p in self.half_way(found, ledger).items() if r not in partitions}
         items = build(self.desired, ledger, {**half_way, **partitions})
         left = self.templates_change(items, found, half_way)
         if not left:
@@ -112,14 +111,11 @@ class DeployPlan:
         altered = changes.wanted(self.kube, sets, found)
         return [names[change.name] for change in altered if changes.is_of_template(self.kube, change)]
 
-    def half_way(self, found: Objects) -> dict[str, int]:
+    def half_way(self, found: Objects, ledger: Ledger) -> dict[str, int]:
         """Rack -> partition, where a rollout is half way: each pod must come back at the revision that it runs."""
-        live = {rack.name: found.get("StatefulSet", self.desired.rack_name(rack)) for rack in self.desired.racks}
-        return {
-            name: partition(item)
-            for name, item in live.items()
-            if item and partition(item) < item["spec"]["replicas"] and is_released(item) and is_changing(item)
-        }
+        live = (found.get("StatefulSet", self.desired.rack_name(rack)) for rack in self.desired.racks)
+        racks = [rack_view(item, ledger) for item in live if item]
+        return {rack.name: rack.partition for rack in racks if rack.half_way}
 
     def outline(self, found: Objects, ledger: Ledger | None) -> list[changes.Change]:
         """What would change if nothing but the desired objects counted (addresses as they are)."""

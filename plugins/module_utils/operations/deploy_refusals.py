@@ -134,7 +134,7 @@ class Refusals:
 
     def between_revisions(self, found: Objects, ledger: Ledger) -> list[str]:
         """Why the pods may not get another template now: nodes half way through an upgrade would fall behind it."""
-        half_way = self.plan.half_way(found)
+        half_way = self.plan.half_way(found, ledger)
         if not half_way:
             return []
         racks = self.plan.templates_change(build(self.desired, ledger, half_way), found, half_way)
@@ -240,7 +240,7 @@ class Refusals:
         secret, name = peer_secret(peer, self.desired), peer.ledger.datacenter
         if secret is None:
             return None
-        login = superuser.credentials(secret, self.desired.superuser_secret, peer.kube)
+        login = superuser.credentials(secret, peer.secret_name(self.desired), peer.kube)
         found = objects(peer.kube, self.desired.cluster, name)
         return view(peer.kube, found, self.desired.cluster, name, login)
 

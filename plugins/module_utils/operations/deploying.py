@@ -149,7 +149,8 @@ class Deploy:
 
     def peer(self, options: Mapping[str, Any]) -> Peer | None:
         """Another datacenter, None while it does not run."""
-        return living_peer(self.ctx.kube(options), self.desired.cluster, options["datacenter"])
+        secret = options.get("superuser_secret") or ""
+        return living_peer(self.ctx.kube(options), self.desired.cluster, options["datacenter"], secret)
 
     def unintroduced(self, ledger: Ledger) -> list[Peer]:
         """The peers, as they are now, whose ledger lacks seeds of this datacenter."""

@@ -169,9 +169,9 @@ class Evacuating:
 
     def not_known(self, there: Iterable[There]) -> list[str]:
         return [
-            f"whether the volume of {each.node.pod} stays on worker {each.worker} is not known: see kubectl describe "
-            f"pvc data-{each.node.pod}. If no other worker has the labels of its volume's node affinity yet, its "
-            "driver has to register there first"
+            f"whether the volume of {each.node.pod} stays on worker {each.worker} is not known: see kubectl -n "
+            f"{self.kube.namespace} describe pvc data-{each.node.pod}. If no other worker has the labels of its "
+            "volume's node affinity yet, its driver has to register there first"
             for each in there
             if each.kind == UNKNOWN
         ]

@@ -333,6 +333,16 @@ class Members:
         patch = {"spec": {"replicas": nodes, "updateStrategy": {"rollingUpdate": {"partition": nodes}}}}
         self.kube.patch("StatefulSet", self.stateful_set(rack), patch)
 
+    def give_back(self, rack: str, nodes: int) -> None:
+        """Places that nodes of the ledger have lost. Half way through a rollout the partition stays where it is: one
+        that runs the new revision would come back at the old one."""
+        live = self.cluster.look().view.rack(rack)
+        if live is not None and live.half_way:
+            self.kube.patch("StatefulSet", self.stateful_set(rack), {"spec": {"replicas": nodes}})
+        else:
+            self.resize(rack, nodes)
+        self.say(f"rack {rack} has {nodes} places again")
+
     # Seeds
 
     def set_seeds(self, order: Sequence[str], without: str = "") -> None:

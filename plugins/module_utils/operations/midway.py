@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import gates, upgrade
+from ..ledger import Ledger
 from ..observe import Objects, mode_of, version_of
 from ..rollout import needs_help
 from ..view import NodeView
+from .failures import wanted
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Reached:
 
     :ivar runs: what it runs, in words.
     :ivar before: what it would come back with.
-    :ivar serves: it is well, or will be by itself; another template is then no correction.
+    :ivar serves: it is well, or will be by itself, or as soon as its place is given back; another template is then no
+        correction.
     :ivar has_way_back: the versions do not stand against taking it back.
     """
 
@@ -49,24 +52,31 @@ def reached(
     if before is None:
         return []
     mine = [node for node in nodes if node.pod.rpartition("-")[0] == stateful_set]
-    told = [node_reached(found, node, pod, before) for node in mine if (pod := made_of(found, node, stateful_set))]
+    told = [node_reached(found, node, pod, before) for node in mine if (pod := made_of(found, node.pod))]
     return [one for one in told if one is not None]
 
 
-def made_of(found: Objects, node: NodeView, stateful_set: str) -> Mapping[str, Any] | None:
-    """The pod; of one that Kubernetes cannot make again just now what it ran last, if the rollout has come to it."""
-    pod, owner = found.get("Pod", node.pod), found.get("StatefulSet", stateful_set)
+def scaled_away(found: Objects, ledger: Ledger) -> list[Mapping[str, Any]]:
+    """What those ran last that no StatefulSet wants any more, where a rollout has come to them."""
+    told = [made_of(found, pod) for pod in ledger.nodes if not wanted(found, pod)]
+    return [item for item in told if item is not None]
+
+
+def made_of(found: Objects, name: str) -> Mapping[str, Any] | None:
+    """The pod; of one that is not there just now what it ran last, if the rollout has come to it."""
+    stateful_set, _dash, ordinal = name.rpartition("-")
+    pod, owner = found.get("Pod", name), found.get("StatefulSet", stateful_set)
     if pod is not None or owner is None:
         return pod
     released = owner["spec"].get("updateStrategy", {}).get("rollingUpdate", {}).get("partition", 0)
     template: Mapping[str, Any] = owner["spec"]["template"]
-    return template if node.ordinal >= released else None
+    return template if int(ordinal) >= released else None
 
 
 def node_reached(found: Objects, node: NodeView, pod: Mapping[str, Any], before: Mapping[str, Any]) -> Reached | None:
     """The node, where it runs a newer line or mode than before: what it writes is not for that one."""
-    # One without a pod may need a correction to get one.
-    serves = node.uid is not None and not needs_help(node)
+    # One without a pod may need a correction to get one, but where somebody has scaled it away.
+    serves = not wanted(found, node.pod) or (node.uid is not None and not needs_help(node))
     version, former = version_of(pod), version_of(before)
     mode, earlier = mode_of(found, pod), mode_of(found, before)
     if version and former and gates.line(version) > gates.line(former):

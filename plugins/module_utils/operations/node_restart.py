@@ -30,9 +30,10 @@ from .. import gates, rollout
 from ..context import Context, silent
 from ..errors import CassopsError
 from ..ledger import ledger_name
+from ..observe import RELEASED
 from ..view import NodeView, RackView, View
 from . import rollout_plan
-from .cluster import CLUSTER, RELEASED, Cluster, Sight, unasked
+from .cluster import CLUSTER, Cluster, Sight, unasked
 from .delivery import Delivery
 from .patience import NO_START, NO_WORKER, Patience, Silence, last_words
 from .waiting import GATES_LIMIT, WAIT_LIMIT, Look, Mark, until

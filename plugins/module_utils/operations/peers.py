@@ -19,20 +19,27 @@ from ..observe import ledger_of, objects
 
 @dataclass(frozen=True)
 class Peer:
-    """Another datacenter of the same cluster that already lives: its ledger, and its API."""
+    """Another datacenter of the same cluster that already lives: its ledger, and its API.
+
+    :ivar secret: name of its Secret with the login; empty is the name of that of the datacenter at hand.
+    """
 
     kube: Kube
     ledger: Ledger
+    secret: str = ""
+
+    def secret_name(self, desired: spec.Datacenter) -> str:
+        return self.secret or desired.superuser_secret
 
 
-def living_peer(kube: Kube, cluster: str, datacenter: str) -> Peer | None:
+def living_peer(kube: Kube, cluster: str, datacenter: str, secret: str = "") -> Peer | None:
     """Another datacenter of the cluster as it is now, None while it does not run."""
     ledger = ledger_of(objects(kube, cluster, datacenter, kinds=("ConfigMap",)), cluster, datacenter)
-    return Peer(kube, ledger) if ledger is not None and ledger.phase == PHASE_RUNNING else None
+    return Peer(kube, ledger, secret) if ledger is not None and ledger.phase == PHASE_RUNNING else None
 
 
 def peer_secret(peer: Peer, desired: spec.Datacenter) -> Mapping[str, Any] | None:
-    return peer.kube.get("Secret", desired.superuser_secret)
+    return peer.kube.get("Secret", peer.secret_name(desired))
 
 
 def serving_node(peer: Peer) -> str:

@@ -330,7 +330,7 @@ class Replacing:
         if going:
             raise CassopsError(
                 f"{plan.pod} came up ({up[0]} sees it up) and its volume is about to go: delete its pod when it suits "
-                f"(kubectl delete pod {plan.pod}); then run it again"
+                f"({seen.view.kubectl} delete pod {plan.pod}); then run it again"
             )
         if plan.attempt > 1:
             return True
@@ -424,10 +424,11 @@ class Replacing:
         """
         kind = held_because(node.held) if node.held is not None else ""
         if kind == FOREIGN and failures.has_joined(self.cluster.kube, node.pod):
+            kubectl = f"kubectl -n {self.cluster.kube.namespace}"
             raise CassopsError(
                 f"{node.pod} is held: {node.held}. Its volume holds the data of a node that had joined, and is not "
-                f"given up unasked. If nobody needs that: kubectl delete pvc data-{node.pod}, then kubectl delete pod "
-                f"{node.pod}; then run it again, and the replacement goes on"
+                f"given up unasked. If nobody needs that: {kubectl} delete pvc data-{node.pod}, then {kubectl} delete "
+                f"pod {node.pod}; then run it again, and the replacement goes on"
             )
         if kind in (HALF_WAY, FOREIGN, EXPIRED):
             raise HalfWay(f"{node.pod} is held: {node.held}.")

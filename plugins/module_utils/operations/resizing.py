@@ -364,7 +364,7 @@ def lowered(view: View) -> list[str]:
     return [
         f"a rollout of rack {rack.name} is half way: finish it with the playbook restart first"
         for rack in view.racks
-        if rack.partition < rack.replicas
+        if rack.partition < rack.replicas or rack.half_way
     ]
 
 

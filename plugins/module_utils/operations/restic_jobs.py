@@ -263,7 +263,8 @@ class Jobs:
             work.restic.failure(work.args[0], job.rc or 1, job.error)
             if job.ended
             else ResticError(
-                f"the container of {work.pod} ended while restic ran in it (see: kubectl describe pod {work.pod})"
+                f"the container of {work.pod} ended while restic ran in it (see: kubectl -n "
+                f"{work.restic.kube.namespace} describe pod {work.pod})"
             )
         )
         why = str(error)

@@ -17,7 +17,7 @@ from ..context import Context
 from ..ledger import Ledger, ledger_name
 from ..observe import Objects, configuration_of, mode_of, revisions, together, version_of
 from ..view import NodeView, View
-from . import unreadable
+from . import midway, unreadable
 from .cluster import CLUSTER, Cluster, Sight
 
 # Annotations of the ledger's ConfigMap: since when a forced rollout is under way, and when its last batch was done.
@@ -405,7 +405,7 @@ def noted(ledger: Ledger, found: Objects, coming: bool = False) -> Ledger:
 
     :param coming: what waits for a restart counts as well: it begins now.
     """
-    pods = list(found.all("Pod").values())
+    pods = [*found.all("Pod").values(), *midway.scaled_away(found, ledger)]
     registered = [item["spec"]["template"] for item in found.all("StatefulSet").values()]
     templates = [*pods, *registered] if coming else pods or registered
     versions = [version for item in templates if (version := version_of(item))]

@@ -23,7 +23,6 @@ from ..errors import CassopsError
 from ..events import seconds_of
 from ..kube import Kube
 from ..kubeapi import Conflict
-from ..lock import each_once
 from ..observe import LABEL_CLUSTER, NEXT_PASSWORD, Credentials, attempt, lets_in, logged_in, together, value_of
 from . import superuser
 from .cluster import CLUSTER, Cluster, Place, Sight
@@ -105,8 +104,11 @@ class Rotation:
 
     def copies(self) -> list[Copy]:
         """The Secret, and those of other datacenters with the same role; also where one has not finished its start."""
-        kubes = each_once([self.cluster.kube, *map(self.ctx.kube, self.params["peers"])])
-        found = [(kube, kube.get("Secret", self.cluster.secret) or {}) for kube in kubes]
+        places = {where(self.cluster.kube, self.cluster.secret): self.cluster.kube}
+        for options in self.params["peers"]:
+            kube = self.ctx.kube(options)
+            places.setdefault(where(kube, self.cluster.secret_of(options)), kube)
+        found = [(kube, kube.get("Secret", name) or {}) for (*_place, name), kube in places.items()]
         return [(kube, secret) for kube, secret in found if value_of(secret, "username") == self.username]
 
     def given(self, copies: Sequence[Copy]) -> str:
@@ -114,36 +116,37 @@ class Rotation:
 
         :raises CassopsError: they are several.
         """
-        found = {told: kube.namespace for kube, secret in copies if (told := value_of(secret, NEXT_PASSWORD))}
-        if any(told != told.strip() for told in found):
+        found = {told: called(copy) for copy in copies if (told := value_of(copy[1], NEXT_PASSWORD))}
+        spaced = [place for told, place in found.items() if told != told.strip()]
+        if spaced:
             raise CassopsError(
-                f"the key {NEXT_PASSWORD} of Secret {self.cluster.secret} begins or ends with white space, which would "
-                "be part of the password: write it again without (printf %s, not echo)"
+                f"the key {NEXT_PASSWORD} of {spaced[0]} begins or ends with white space, which would be part of the "
+                "password: write it again without (printf %s, not echo)"
             )
         if len(found) > 1:
             raise CassopsError(
-                f"the key {NEXT_PASSWORD} of Secret {self.cluster.secret} is not the same in the namespaces "
-                f"{' and '.join(sorted(found.values()))}: take away the one that is not to be"
+                f"the key {NEXT_PASSWORD} is not the same in {' and '.join(sorted(found.values()))}: take away the one "
+                "that is not to be"
             )
         return next(iter(found), "")
 
     def refuse_another_clusters(self, copies: Sequence[Copy]) -> None:
         """:raises CassopsError: the Secret is another cluster's too, which nobody would tell of the new password."""
-        labels = (secret["metadata"].get("labels") or {} for dummy, secret in copies)
-        others = sorted({name for each in labels if (name := each.get(LABEL_CLUSTER)) not in (None, self.cluster.name)})
-        if others:
-            raise CassopsError(
-                f"Secret {self.cluster.secret} was made for the cluster {', '.join(others)}, whose superuser would be "
-                "locked out: give each cluster a Secret of its own (cassandra_superuser_secret)"
-            )
+        for copy in copies:
+            name = (copy[1]["metadata"].get("labels") or {}).get(LABEL_CLUSTER)
+            if name not in (None, self.cluster.name):
+                raise CassopsError(
+                    f"{called(copy)} was made for the cluster {name}, whose superuser would be locked out: give each "
+                    "cluster a Secret of its own (cassandra_superuser_secret)"
+                )
 
     def refuse_to_draw(self, copies: Sequence[Copy]) -> None:
         """:raises CassopsError: something writes the Secret, and would write over a password that we have drawn."""
-        if any(secret["metadata"].get("ownerReferences") for dummy, secret in copies):
+        owned = [copy for copy in copies if copy[1]["metadata"].get("ownerReferences")]
+        if owned:
             raise CassopsError(
-                f"something else writes Secret {self.cluster.secret} (it has an owner), and would take a new password "
-                f"out of it again: put {NEXT_PASSWORD} where it comes from, wait until it is in the Secret, and run it "
-                "again"
+                f"something else writes {called(owned[0])} (it has an owner), and would take a new password out of it "
+                f"again: put {NEXT_PASSWORD} where it comes from, wait until it is in the Secret, and run it again"
             )
 
     def age(self, copy: Copy) -> float:
@@ -176,10 +179,9 @@ class Rotation:
     # Changing.
 
     def announce(self, copy: Copy, wanted: str) -> Copy:
-        kube, secret = copy
-        if value_of(secret, NEXT_PASSWORD) == wanted:
+        if value_of(copy[1], NEXT_PASSWORD) == wanted:
             return copy
-        what = f"write {NEXT_PASSWORD} into {self.called(kube)}"
+        what = f"write {NEXT_PASSWORD} into {called(copy)}"
         return self.write(what, copy, {"data": {NEXT_PASSWORD: encoded(wanted)}})
 
     def still_announced(self, copy: Copy, wanted: str) -> Copy:
@@ -188,10 +190,10 @@ class Rotation:
         :raises CassopsError: it has the password no more, so that nobody would know it.
         """
         kube = copy[0]
-        secret = kube.get("Secret", self.cluster.secret) or {}
+        secret = kube.get("Secret", named(copy)) or {}
         if value_of(secret, NEXT_PASSWORD) != wanted:
             raise CassopsError(
-                f"something else writes {self.called(kube)}: {NEXT_PASSWORD} is gone, or another one. Cassandra was "
+                f"something else writes {called(copy)}: {NEXT_PASSWORD} is gone, or another one. Cassandra was "
                 f"not told of it. Put {NEXT_PASSWORD} where the Secret comes from, and run it again when it is there"
             )
         return kube, secret
@@ -242,16 +244,17 @@ class Rotation:
             "data": {"password": encoded(wanted), NEXT_PASSWORD: None},
         }
         try:
-            self.write(f"move {NEXT_PASSWORD} to password in {self.called(kube)}", copy, patch)
+            self.write(f"move {NEXT_PASSWORD} to password in {called(copy)}", copy, patch)
         except Conflict:
-            self.keep(kube, wanted)
+            self.keep(copy, wanted)
             raise
 
-    def keep(self, kube: Kube, wanted: str) -> None:
+    def keep(self, copy: Copy, wanted: str) -> None:
         """Somebody has written the Secret meanwhile. It must have the password that is in force, or it is lost."""
-        secret = kube.get("Secret", self.cluster.secret) or {}
+        kube, name = copy[0], named(copy)
+        secret = kube.get("Secret", name) or {}
         if wanted not in (value_of(secret, "password"), value_of(secret, NEXT_PASSWORD)):
-            kube.patch("Secret", self.cluster.secret, {"data": {NEXT_PASSWORD: encoded(wanted)}})
+            kube.patch("Secret", name, {"data": {NEXT_PASSWORD: encoded(wanted)}})
 
     def write(self, what: str, copy: Copy, patch: Mapping[str, Any]) -> Copy:
         """A patch of the Secret, if nobody has changed it since it was read."""
@@ -259,16 +262,26 @@ class Rotation:
         if not self.ctx.check_mode:
             self.cluster.check()
             metadata = {**patch.get("metadata", {}), "resourceVersion": secret["metadata"]["resourceVersion"]}
-            copy = kube, kube.patch("Secret", self.cluster.secret, {**patch, "metadata": metadata})
+            copy = kube, kube.patch("Secret", named(copy), {**patch, "metadata": metadata})
         self.note(what)
         return copy
-
-    def called(self, kube: Kube) -> str:
-        return f"Secret {self.cluster.secret} in namespace {kube.namespace}"
 
     def note(self, done: str) -> None:
         self.done.append(done)
         self.ctx.progress(done, important=True)
+
+
+def where(kube: Kube, name: str) -> tuple[str, str, str]:
+    """Datacenters of one namespace may share a Secret, or have one each."""
+    return kube.server.host, kube.namespace, name
+
+
+def named(copy: Copy) -> str:
+    return str(copy[1]["metadata"]["name"])
+
+
+def called(copy: Copy) -> str:
+    return f"Secret {named(copy)} in namespace {copy[0].namespace}"
 
 
 def closed(sight: Sight) -> list[str]:

@@ -21,6 +21,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..observe import LABEL_RACK, ZONE, Objects, mode_of, revisions, runs, template_of, version_of, without_nulls
 from ..rollout import Settings, lost
+from ..view import View
 from . import unreadable
 from .cluster import Cluster, Sight
 from .rollout_plan import modes_of
@@ -118,6 +119,7 @@ def ways(cluster: Cluster, settings: Settings, sight: Sight) -> list[Return]:
     by_name = {item["metadata"]["name"]: item for item in made}
     sets = sight.found.all("StatefulSet")
     former = former_content(sets, by_name)
+    refuse_scaled_away(sight.view)
     reasons, found = [], []
     for name, item in sorted(sets.items()):
         if content(item["spec"]["template"]) == former:
@@ -136,6 +138,20 @@ def ways(cluster: Cluster, settings: Settings, sight: Sight) -> list[Return]:
     if reasons:
         raise CassopsError(f"there is no way back: {'; '.join(dict.fromkeys(reasons))}. Instead {INSTEAD}")
     return found
+
+
+def refuse_scaled_away(view: View) -> None:
+    """:raises CassopsError: whether what a node has written stands against the way back cannot be told without it."""
+    short = [
+        f"rack {rack.name} has places for {rack.replicas} of its {rack.places} nodes"
+        for rack in view.racks
+        if rack.half_way and rack.replicas < rack.places
+    ]
+    if short:
+        raise CassopsError(
+            f"the way back is not taken: {'; '.join(short)}, and what the others have written is not known. Run the "
+            "playbook start first, which gives the places back"
+        )
 
 
 def former_content(sets: Mapping[str, Mapping[str, Any]], revisions: Mapping[str, Mapping[str, Any]]) -> str:

@@ -65,7 +65,7 @@ def doomed(scene: Scene, case: Case) -> Decision:
         "it is alive, and its volume claim is being deleted: its data goes as soon as its pod does"
         + (f", and rows of {names} with it" if lost else ""),
         f"leave its pod alone until all others are well; {first_of_all}then repair it (nodetool repair -full there), "
-        f"delete its pod (kubectl delete pod {pod}), and run heal again: it is replaced",
+        f"delete its pod ({scene.seen.kubectl} delete pod {pod}), and run heal again: it is replaced",
         keyspaces,
     )
 

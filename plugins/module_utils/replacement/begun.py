@@ -26,7 +26,8 @@ def begun(scene: Scene, case: Case, up: Sequence[str]) -> Decision:
             case,
             12,
             "its replacement was begun and its volume is about to go, and it is alive again",
-            f"delete its pod when it suits (kubectl delete pod {node.pod}); then run it again: it is replaced",
+            f"delete its pod when it suits ({scene.seen.kubectl} delete pod {node.pod}); then run it again: it is "
+            "replaced",
         )
     with_its_volume = case.old_volume and not case.again
     if with_its_volume and up:

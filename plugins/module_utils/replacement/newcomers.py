@@ -38,7 +38,7 @@ def gave_up(scene: Scene, case: Case) -> Decision:
     are = "is" if len(dead) == 1 else "are"
     why = f"nobody can be replaced beside a node that joins, and {', '.join(dead)} {are} dead"
     rack = scene.seen.rack(node.rack)
-    half_way = rack is not None and rack.partition < rack.replicas
+    half_way = rack is not None and (rack.partition < rack.replicas or rack.half_way)
     if half_way or any(other.rack == node.rack and other.ordinal > node.ordinal for other in scene.seen.nodes):
         # Kubernetes ends the highest of a rack only, and another number of them would move the partition of a rollout.
         return Decision(node.pod, 13, BOOTSTRAP, f"{reason}; {why}: it begins again on an empty volume")

@@ -71,7 +71,7 @@ def by_table(scene: Scene, case: Case) -> Decision:
     if scene.seen.phase != "running":
         return ask(case, 0, "the datacenter's first start is not finished", "run the playbook deploy")
     if is_ending(node, case.worker) and (case.overdue or 0) > OVERDUE:
-        return stuck(case)
+        return stuck(scene, case)
     if case.orphaned:
         return ask(case, 9, ORPHANED, make_again(case.orphaned))
     if not case.wanted:
@@ -103,14 +103,14 @@ def by_table(scene: Scene, case: Case) -> Decision:
     return wait(case, 1, f"it has no pod that runs ({node.reason or node.phase or 'none'})")
 
 
-def stuck(case: Case) -> Decision:
+def stuck(scene: Scene, case: Case) -> Decision:
     """Nobody takes it away by force: a process that hangs there would meet its successor on the same volume."""
     pod, name = case.node.pod, case.worker.name
     return ask(
         case,
         4,
         f"its pod should have ended {case.overdue:.0f} s ago, and worker {name}, which answers, does not end it",
-        f"see what keeps it there: kubectl describe pod {pod}, and the kubelet's log on {name}; mostly a volume that "
-        f"cannot be unmounted, or a disk that hangs. If that cannot be mended, restart {name}; the pod is made again "
-        "then. Do not delete it by force while that worker runs: its process may go on",
+        f"see what keeps it there: {scene.seen.kubectl} describe pod {pod}, and the kubelet's log on {name}; mostly a "
+        f"volume that cannot be unmounted, or a disk that hangs. If that cannot be mended, restart {name}; the pod is "
+        "made again then. Do not delete it by force while that worker runs: its process may go on",
     )

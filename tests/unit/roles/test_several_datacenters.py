@@ -93,6 +93,21 @@ def test_hosts_that_the_inventory_names_where_no_play_sees_it_are_refused(
     assert ASKED not in told
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("restart", "restart_hosts=dc1", "nobody reads restart_hosts: give rollout_hosts. Nothing was touched"),
+        ("restart", "restart_limit=r1", "nobody reads restart_limit: give rollout_limit. Nothing was touched"),
+        ("upgrade", "upgrade_limit=r1", "nobody reads upgrade_limit: give rollout_limit. Nothing was touched"),
+        ("stop", "stop_limit=dc1", "nobody reads stop_limit: give --limit or stop_hosts. Nothing was touched"),
+    ],
+)
+def test_what_the_playbook_does_not_read_ends_it(tmp_path: Path, name: str, given: str, said: str) -> None:
+    told = " ".join(played(tmp_path, ROOT / f"playbooks/{name}.yml", "-e", given).split())
+    assert said in told
+    assert ASKED not in told
+
+
 @pytest.mark.parametrize("wanted", ["dc2", '["dc2"]', "all:!dc1", "{{ 'dc2' }}"])
 def test_hosts_that_are_given_on_the_command_line_count(tmp_path: Path, wanted: str) -> None:
     words = json.dumps({"status_hosts": json.loads(wanted) if wanted.startswith("[") else wanted})
@@ -187,6 +202,25 @@ def test_a_confirmation_that_names_one_goes_on(tmp_path: Path, role: str, confir
     told = " ".join(played(tmp_path, ROOT / f"playbooks/{role}.yml", *options, hosts=NAMESAKES).split())
     assert "names several" not in told
     assert ASKED in told
+
+
+def test_a_node_of_several_datacenters_is_replaced_in_none(tmp_path: Path) -> None:
+    """Each may have a dead one of that rack and number, and would give up its volume."""
+    playbook = ROOT / "playbooks/replace_node.yml"
+    told = " ".join(played(tmp_path, playbook, "-e", "replace_node_name=r1-0", hosts=NAMESAKES).split())
+    said = "replace_node_name=r1-0 does not tell of which datacenter of this play the node is: "
+    assert told.count(said) >= 3
+    assert "such as blog-dc1-r1-0." in told
+    assert ASKED not in told
+
+
+@pytest.mark.parametrize(("name", "limit"), [("r1-0", "shop1"), ("shop-dc1-r1-0", "all")])
+def test_a_node_of_one_datacenter_is_replaced_there(tmp_path: Path, name: str, limit: str) -> None:
+    options = ["-e", f"replace_node_name={name}", "--limit", limit]
+    told = played(tmp_path, ROOT / "playbooks/replace_node.yml", *options, hosts=NAMESAKES)
+    assert ASKED in told
+    recap = [line.split() for line in told.partition("PLAY RECAP")[2].splitlines()[1:] if line]
+    assert [words[0] for words in recap if "ok=2" in words] == ["shop1"], "it was asked"
 
 
 @pytest.mark.parametrize(("limit", "turns"), [("all", "dc1"), ("dc2", "dc2")])

@@ -35,6 +35,12 @@ def test_the_other_datacenters_of_the_cluster() -> None:
     ]
 
 
+def test_each_is_told_with_its_own_secret_where_they_differ() -> None:
+    hosts = [host("a", cassandra_cluster="shop"), host("b", cassandra_cluster="shop", cassandra_superuser_secret="own")]
+    assert module.peers(hosts, "a", "shop") == [{"datacenter": "b", "superuser_secret": "own"}]
+    assert module.peers(hosts, "b", "shop") == [{"datacenter": "a", "superuser_secret": "shop-superuser"}]
+
+
 def test_one_that_a_play_takes_away_too_is_none_that_goes_on() -> None:
     """Where its name was not repeated it stays, and its rows may have replicas where they are taken away."""
     both = [host("a", cassandra_cluster="shop"), host("b", cassandra_cluster="shop", cassandra_datacenter="dc2")]

@@ -106,7 +106,7 @@ def seen(item: dict[str, Any] | None, revision: str = "new") -> NodeView:
 
 def test_ages_are_by_the_clock_of_the_api_server() -> None:
     """This machine's own says another year: a node that starts would seem to hang."""
-    kube = cast(Kube, SimpleNamespace(server_time=NOW.timestamp))
+    kube = cast(Kube, SimpleNamespace(server_time=NOW.timestamp, namespace="ns"))
     objects = found(("StatefulSet", stateful_set("s-r1")), ("Pod", pod("s-r1-0")))
     told = observe.view(kube, objects, "shop", "dc1", None)
     assert [node.age for node in told.nodes] == [3600.0]
@@ -209,6 +209,25 @@ def test_a_rack_as_kubernetes_has_it() -> None:
     item["status"] = {"observedGeneration": 6, "currentRevision": "old", "updateRevision": "new"}
     assert observe.rack_view(item) == RackView("r1", "s-r1", 3, 2, 7, 6, "old", "new", "")
     assert observe.rack_view(stateful_set("s-r1")).observed_generation is None
+
+
+def test_a_rack_is_half_way_where_a_rollout_has_come_to_a_node_that_the_ledger_knows() -> None:
+    """Somebody has scaled it by hand: 1 < 1 is no proof that nobody runs the newest revision."""
+    item = stateful_set("s-r1", replicas=1)
+    item["metadata"]["annotations"] = {observe.RELEASED: "by a rollout"}
+    item["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
+    item["status"] = {"currentRevision": "old", "updateRevision": "new"}
+    one, two = LedgerNode("s-r1-0", "a", "h0"), LedgerNode("s-r1-1", "b", "h1")
+    known = Ledger("i", "c", "d", nodes={node.pod: node for node in (one, two)})
+    assert observe.rack_view(item, known).half_way
+    assert not observe.rack_view(item, known.without_node("s-r1-1")).half_way
+    assert not observe.rack_view(item, known.with_node(replace(two, host_id=None))).half_way, "it joins: not placed yet"
+    assert not observe.rack_view(item, known.with_node(replace(two, pod="s-r2-1")).without_node("s-r1-1")).half_way
+    item["status"]["currentRevision"] = "new"
+    assert not observe.rack_view(item, known).half_way
+    item["status"]["currentRevision"] = "old"
+    item["metadata"]["annotations"] = {}
+    assert not observe.rack_view(item, known).half_way, "a change waits, and nothing has it yet"
 
 
 def test_the_disruption_budget() -> None:

@@ -490,6 +490,6 @@ def test_one_that_failed_after_a_day_is_told_once() -> None:
 
 def test_scheduled_backups_that_do_not_begin_are_a_problem() -> None:
     idle = Schedule("shop-dc1-backup", "15 3 * * *", idle=2 * report.DAY)
-    (problem,) = report.problems(replace(views.whole(), schedules={"backup": idle}))
+    (problem,) = report.problems(replace(views.whole(), schedules={"backup": idle}, namespace="ns"))
     assert problem["problem"] == "the scheduled backups have not begun for 2d0h; none has ended well yet"
-    assert "kubectl describe cronjob shop-dc1-backup" in problem["advice"]
+    assert "kubectl -n ns describe cronjob shop-dc1-backup" in problem["advice"]

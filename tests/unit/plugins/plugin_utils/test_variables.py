@@ -8,7 +8,7 @@ import yaml
 from ansible.utils.display import Display
 
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils import runner
-from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import COLLECTION, known, slips
+from ansible_collections.cassops.kubernetes.plugins.plugin_utils.variables import COLLECTION, ignored, known, slips
 
 
 def test_the_variables_are_those_of_the_argument_specs():
@@ -27,6 +27,9 @@ def test_the_variables_are_those_of_the_argument_specs():
         ("cassandra_storge", "cassandra_storage"),
         ("deploy_wait_timeut", "deploy_wait_timeout"),
         ("destroy_volume", "destroy_volumes"),
+        ("restart_hosts", "rollout_hosts"),
+        ("restart_limit", "rollout_limit"),
+        ("upgrade_max_unavailable", "rollout_max_unavailable"),
     ],
 )
 def test_a_slip_is_told_with_what_is_meant(name, meant):
@@ -41,6 +44,21 @@ def test_names_of_others_are_left_alone():
     assert list(slips(known())) == []
 
 
+@pytest.mark.parametrize(
+    ("hosts", "name", "meant"),
+    [
+        ("rollout_hosts", "restart_hosts", "rollout_hosts"),
+        ("rollout_hosts", "restart_serial", "rollout_serial"),
+        ("rollout_hosts", "restart_force", "rollout_force"),
+        ("upgrade_hosts", "upgrade_limit", "rollout_limit"),
+        ("stop_hosts", "stop_limit", "--limit or stop_hosts"),
+    ],
+)
+def test_what_a_playbook_would_not_read_of_its_own(hosts, name, meant):
+    assert list(ignored([name, "inventory_hostname", *known()], hosts)) == [(name, meant)]
+    assert list(ignored([name], "status_hosts")) == []
+
+
 def test_what_roles_set_themselves_is_no_slip():
     names = set()
     for path in COLLECTION.glob("roles/*/vars/*.yml"):
@@ -49,6 +67,7 @@ def test_what_roles_set_themselves_is_no_slip():
         names |= set(set_by(yaml.safe_load(path.read_text())))
     assert {"upgrade_snapshot_end", "upgrade_plan", "rollout_registered"} <= names
     assert list(slips(names)) == []
+    assert not any(list(ignored(names, name)) for name in known() if name.endswith("_hosts"))
 
 
 def set_by(tasks):

@@ -73,6 +73,23 @@ def test_a_start_gives_a_place_back_that_somebody_took_by_hand(world: Rolling) -
     assert all(world.kube.ready(pod) for pod in world.kube.names("Pod"))
 
 
+@pytest.mark.parametrize(("before", "after"), [("4.0.19", "4.1.10"), ("4.1.10", "5.0.9")])
+def test_half_way_through_an_upgrade_a_node_gets_its_place_back_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    """The older line may not come on what the newer one wrote."""
+    world = Rolling.deployed(monkeypatch, version=before)
+    world.deploy(version=after)
+    world.roll(upgrade=True, pause_after="canary")
+    world.kube.patch("StatefulSet", "shop-dc1-r1", {"spec": {"replicas": 1}})
+    assert "shop-dc1-r1-1" not in world.kube.names("Pod")
+    assert power(world, "started")["changes"][0] == "rack r1 has 2 places again"
+    assert (replicas(world), world.partitions()) == ([2, 2, 2], [1, 2, 2])
+    assert world.ring.members["shop-dc1-r1-1"].version == after
+    world.roll(upgrade=True)
+    world.assert_whole()
+
+
 def test_the_stop_of_all_begins_where_clients_are_turned_away(world: Rolling) -> None:
     """A node that drains for long was stopped with the others all the same."""
     world.kube.clock += 1000

@@ -1256,7 +1256,7 @@ def test_data_that_comes_back_to_a_kept_volume_is_not_deleted(world: World) -> N
     accepted = {"accept_loss": ["shop", "system_auth"]}
     told = str(world.refused(**accepted))
     assert "Its volume holds the data of a node that had joined, and is not given up unasked" in told
-    assert f"kubectl delete pvc data-{FIRST}, then kubectl delete pod {FIRST}" in told
+    assert f"kubectl -n ns delete pvc data-{FIRST}, then kubectl -n ns delete pod {FIRST}" in told
     assert f"delete PersistentVolumeClaim data-{FIRST}" not in world.kube.writes
     assert "is not given up unasked" in str(world.refused(**accepted))
     assert world.kube.disks[f"data-{FIRST}"] == data

@@ -80,6 +80,14 @@ def test_one_that_has_no_pod_just_now_counts_where_the_rollout_has_come_to_it(pa
     assert midway.refusals(told) == [], "a quota may forbid the pod, and want a smaller one"
 
 
+def test_one_that_somebody_has_scaled_away_needs_no_correction() -> None:
+    scaled = rack("5.0.9", 1)
+    scaled["spec"]["replicas"] = 1
+    found = Objects({"Pod": {}, "StatefulSet": {"shop-dc1-r1": scaled}})
+    told = midway.reached(found, [node(uid=None, ready=False, phase=None)], "shop-dc1-r1", template("4.1.10"))
+    assert midway.refusals(told)
+
+
 def test_what_an_older_line_wrote_the_newer_one_reads() -> None:
     """A way back that has lost tables on the canary is turned around by deploying the newer line."""
     found = Objects({"Pod": {POD: template("4.1.10")}, "StatefulSet": {"shop-dc1-r1": rack("4.1.10", 1)}})

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ class Scripted:
     looks: list[Job | str]
     pod: str = "r1-0"
     repository: str = "s3:x"
+    kube: Any = field(default_factory=lambda: SimpleNamespace(namespace="ns"))
     started: int = 0
     ended: int = 0
     unlocked: int = 0

@@ -25,6 +25,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Loc
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     node_restart,
     patience,
+    resizing,
     rollout,
     rollout_plan,
     unreadable,
@@ -529,6 +530,31 @@ def test_half_way_through_an_upgrade_no_other_template_is_registered(
     world.deploy(version="5.0.9", **CHANGED)
     world.roll()
     world.assert_whole()
+
+
+def test_half_way_through_an_upgrade_a_deploy_gives_a_place_back_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With kubectl scale the place was taken from the canary."""
+    world = upgrading(monkeypatch, "4.0.19")
+    world.kube.patch("StatefulSet", "shop-dc1-r1", {"spec": {"replicas": 1}})
+    assert FIRST not in world.kube.names("Pod")
+    for version in ("4.0.19", "5.0.8"):
+        with pytest.raises(SpecError, match=r"has Cassandra 5\.0\.9 already"):
+            world.deploy(version=version)
+    with pytest.raises(CassopsError, match="rack r1 has places for 1 of its 2 nodes, and what the others"):
+        world.roll(rollback=True)
+    assert world.deploy(version="5.0.9")["changes"] == ["update StatefulSet shop-dc1-r1 (spec.replicas)"]
+    assert world.partitions() == [1, 2, 2]
+    assert world.ring.members[FIRST].version == "5.0.9"
+    assert world.kube.ledger().version == "5.0.9"
+    world.roll(upgrade=True)
+    world.assert_whole()
+
+
+def test_nobody_joins_where_a_rack_is_half_way_and_scaled_by_hand(pending: Rolling) -> None:
+    pending.roll(pause_after="canary")
+    pending.kube.patch("StatefulSet", "shop-dc1-r1", {"spec": {"replicas": 1}})
+    view = Cluster(OPTIONS, pending.context()).look().view
+    assert resizing.lowered(view) == ["a rollout of rack r1 is half way: finish it with the playbook restart first"]
 
 
 def test_half_way_to_another_mode_of_storage_no_other_template_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,11 +205,33 @@ def test_one_that_has_not_finished_its_first_start_gets_it_too(two: Rotating) ->
     two.assert_settled(before)
 
 
+OWN = "dc2-superuser"
+
+
+def test_a_datacenter_may_have_a_secret_of_its_own_name(world: Rotating) -> None:
+    """What is in it is the cluster's: the second one gets in by a copy, and both get the next password."""
+    far = world.others["far"] = FakeKube(world.ring, "far", subnet="198.19.7")
+    there = {
+        "datacenter": "dc2",
+        "namespace": "far",
+        "superuser_secret": OWN,
+        "peers": [{"datacenter": "dc1", "namespace": "ns", "superuser_secret": SECRET}],
+    }
+    world.run(datacenter, {"r1": 1, "r2": 1}, state="present", **there)
+    assert far.names("Secret") == [OWN]
+    before = world.password()
+    assert observe.value_of(far.one("Secret", OWN), "password") == before
+    world.rotate(peers=[{**PEERS[0], "superuser_secret": OWN}])
+    assert world.password() == observe.value_of(far.one("Secret", OWN), "password") != before
+    assert world.ring.roles[ROLE].password == world.password()
+    assert observe.value_of(far.one("Secret", OWN), "next_password") == ""
+
+
 def test_two_next_passwords_are_one_too_many(two: Rotating) -> None:
     two.put("one")
     two.put("another", two.others["far"])
     with pytest.raises(
-        Failed, match="the key next_password of Secret shop-superuser is not the same in the namespaces"
+        Failed, match="the key next_password is not the same in Secret shop-superuser in namespace far and"
     ):
         two.rotate()
     assert two.writes()[-1:] != ["patch Secret shop-superuser"]

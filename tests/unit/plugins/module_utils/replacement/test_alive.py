@@ -88,11 +88,12 @@ def test_row_8_a_live_node_is_not_replaced_even_by_name() -> None:
 def test_row_8_a_live_node_whose_volume_is_to_go_is_not_well() -> None:
     """Its pod is all that keeps its data; by name it is not replaced either."""
     view = views.with_node(with_keyspace(views.whole(), "shop", dc1="3"), FIRST, volume_deleting=True)
+    view = replace(view, namespace="ns")
     for settings in (DEFAULT, Settings(named=frozenset({FIRST}))):
         told = decided(view, missed=20000.0, settings=settings)
         assert (short(told), told.at_risk) == ((8, ASK), ())
         assert "its volume claim is being deleted" in told.reason
-        assert f"kubectl delete pod {FIRST}" in told.advice
+        assert f"kubectl -n ns delete pod {FIRST}" in told.advice
     told = decided(with_keyspace(view, "one", dc1="1"))
     assert (short(told), told.at_risk) == ((8, ASK), ("one",))
     assert "and rows of keyspace one with it" in told.reason

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,8 +46,8 @@ def test_row_12_a_plan_is_abandoned_when_the_node_lives_again_with_its_volume() 
     facts = {"open_plan": True, "old_volume": True}
     assert short(decided(views.whole(), **facts)) == (12, ABANDON)
     going = Volume("claim", "pv", LOCAL, going=True)
-    told = decided(views.whole(), volume=going, **facts)
-    assert (short(told), "kubectl delete pod" in told.advice) == ((12, ASK), True)
+    told = decided(replace(views.whole(), namespace="ns"), volume=going, **facts)
+    assert (short(told), "kubectl -n ns delete pod" in told.advice) == ((12, ASK), True)
     starting = dead(views.whole(), FIRST, phase="Running")
     assert short(decided(starting, **facts)) == (12, WAIT)
     assert short(decided(starting, volume=going, **facts)) == (12, REPLACE)
