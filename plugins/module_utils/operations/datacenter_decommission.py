@@ -175,6 +175,9 @@ class Decommission:
         peers = {each.datacenter for each in self.cluster.peers}
         wish = Wish(self.here, self.params["unreplicate"], peers, self.prefix)
         reasons = decommissioning.refusals(self.view, wish, statements)
+        if not rebuilding.elsewhere(self.view, self.here):
+            # Of the whole cluster all else is refused too, in words that lead nowhere.
+            raise SpecError(reasons)
         for each in (self.cluster.own, *self.cluster.peers):
             told = unfinished.operations(each.objects(), each.cluster, each.datacenter)
             reasons += [f"datacenter {each.datacenter}: {one['problem']}: {one['advice']}" for one in told]

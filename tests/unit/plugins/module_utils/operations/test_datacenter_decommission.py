@@ -294,8 +294,9 @@ def test_a_rollout_that_is_half_way_is_told_before_anything_is_altered(world: Tw
 def test_the_last_datacenter_is_destroyed_instead(monkeypatch: pytest.MonkeyPatch) -> None:
     world = cast(Two, Two.deployed(monkeypatch))
     words = "dc1 is the only one of its cluster that has nodes: .* The playbook destroy"
-    with pytest.raises(SpecError, match=words):
+    with pytest.raises(SpecError, match=words) as told:
         world.decommission(peers=[])
+    assert len(told.value.errors) == 1, "what else is in the way of taking all nodes leads nowhere"
 
 
 def test_a_datacenter_of_the_ring_that_is_no_peer(world: Two) -> None:
