@@ -366,8 +366,11 @@ def left_behind(wish: Wish, names: Iterable[str], stats: Mapping[str, Mapping[st
         if named:
             reasons.append(
                 f"keyspace {name}: no replicas in datacenter {wish.here}, and rows of it are there from a time when it "
-                f"had some: {named}. What was deleted since would come back with them, in all datacenters. Delete them "
-                f"first: run the playbook cleanup for {wish.here} with -e cleanup_all=true, then this again"
+                f"had some: {named}. What was deleted since would come back with them, in all datacenters. If the "
+                "others have all rows (a repair before the replicas were taken away has seen to that), delete these: "
+                f"run the playbook cleanup for {wish.here} with -e cleanup_all=true, then this again. If rows may be "
+                "here only, give it its replicas by ALTER KEYSPACE, within gc_grace_seconds of when they were taken "
+                f"away, and run this without it in {wish.prefix}replication"
             )
     return reasons
 
@@ -402,8 +405,8 @@ def _names(view: View, wish: Wish) -> list[str]:
     ]
     return reasons + [
         f"{path}: keyspace {name} is not of NetworkTopologyStrategy, so no datacenter has replicas of its own. First "
-        f"ALTER KEYSPACE {name} to that class with replicas in the other datacenter only, and run the playbook repair "
-        "for all datacenters"
+        f"ALTER KEYSPACE {name} to that class with replicas in every datacenter that has nodes, and run the playbook "
+        "repair for all datacenters, which gives each of them all rows"
         for path, name in named.items()
         if name in known and is_simple(known[name])
     ]

@@ -23,6 +23,8 @@ OTHERS = frozenset({"cassandra_progress"})
 # names begin that their options would have if it were as with the others.
 ROLLOUT = "rollout_"
 ROLLOUTS = {"rollout_hosts": "restart_", "upgrade_hosts": "upgrade_"}
+# By these hosts are given to playbooks that only look: to look at more than was asked for does no harm.
+LOOKS = frozenset({"status_hosts", "list_backups_hosts"})
 # How alike two names must be for one to be a slip of the other (difflib's ratio).
 ALIKE = 0.88
 
@@ -66,7 +68,7 @@ def ignored(names: Iterable[str], hosts: str) -> Iterator[tuple[str, str]]:
     beginning = ROLLOUTS.get(hosts) or hosts.removesuffix("hosts")
     for name in sorted(names):
         meant = of_the_rollout(name, beginning) if hosts in ROLLOUTS else ""
-        if not meant and name == f"{beginning}limit" and name not in known():
+        if not meant and name == f"{beginning}limit" and name not in known() and hosts not in LOOKS:
             meant = f"--limit or {hosts}"
         if meant:
             yield name, meant

@@ -62,9 +62,13 @@ class Refusals:
             raise SpecError(gone)
         ledger = self.deploy.ledger(found)
         planned = self.plan.outline(found, ledger)
-        wanted = self.to_make(planned, found)
-        ours = labels(self.desired.cluster, self.desired.name)
-        reasons = changes.taken(self.kube, wanted, ours) if found.all("StatefulSet") else self.strangers(wanted)
+        wanted = [(change.kind, change.name) for change in planned if change.live is None]
+        if found.all("StatefulSet"):
+            # A ledger is theirs, whoever put it back without its labels: see L(ledger_gone).
+            reasons = changes.taken(self.kube, wanted, labels(self.desired.cluster, self.desired.name))
+        else:
+            ledger_map = ("ConfigMap", ledger_name(self.desired.cluster, self.desired.name))
+            reasons = self.strangers([*wanted, ledger_map] if found.get(*ledger_map) is None else wanted)
         if ledger is None and (found.all("StatefulSet") or found.all("PersistentVolumeClaim")):
             # A first deploy writes the ledger before it makes any node, so this was no killed one.
             reasons.append(ledger_gone(self.desired.cluster, self.desired.name))
@@ -153,12 +157,6 @@ class Refusals:
         return midway.refusals(reached)
 
     # Of one that starts beside others
-
-    def to_make(self, planned: Sequence[changes.Change], found: Objects) -> list[tuple[str, str]]:
-        """Kind and name of the objects that are not found among ours."""
-        ledger = ("ConfigMap", ledger_name(self.desired.cluster, self.desired.name))
-        wanted = [(change.kind, change.name) for change in planned if change.live is None]
-        return [*wanted, ledger] if found.get(*ledger) is None else wanted
 
     def strangers(self, wanted: Sequence[tuple[str, str]]) -> list[str]:
         """What is here under our datacenter's name, or under our objects' names, and belongs to somebody else.

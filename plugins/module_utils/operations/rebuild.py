@@ -277,11 +277,9 @@ class Rebuild:
             raise SpecError(reasons)
 
     def stats(self, keyspaces: Sequence[str], pod: str) -> Mapping[str, Any] | CassopsError:
-        verb = ["tablestats", *keyspaces]
-        told: nodetool.Result | CassopsError = attempt(
-            partial(nodetool.run_one, self.cluster.kube, pod, verb, VERB_LIMIT)
-        )
-        return told if isinstance(told, CassopsError) else told.data
+        verbs = [["tablestats", *some] for some in nodetool.portions(keyspaces)]
+        told = attempt(lambda: nodetool.run(self.cluster.kube, pod, verbs, VERB_LIMIT, check=True))
+        return told if isinstance(told, CassopsError) else {key: data for one in told for key, data in one.data.items()}
 
     # Doing it
 

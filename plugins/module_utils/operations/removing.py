@@ -254,6 +254,11 @@ class Removal:
             )
         elif self.cluster not in beside:
             self.delete("Secret", name, secret)
+        elif name != own:
+            self.ctx.warnings.append(
+                f"Secret {name} is kept: another datacenter of the cluster is in the namespace, and may log in with "
+                "it. Where that has one of its own, delete it yourself"
+            )
 
     def clusters_beside(self) -> set[str]:
         """Those of the other datacenters that have a ledger in this namespace."""

@@ -899,6 +899,15 @@ def test_names_that_somebody_else_has_got_since_the_first_deploy(deployed: World
     assert kube.objects == before
 
 
+def test_a_ledger_that_has_lost_its_labels_is_nobody_elses(deployed: World) -> None:
+    """Who deleted it, as somebody else's, would delete which volumes are whose."""
+    metadata = deployed.kube.one("ConfigMap", "shop-dc1-ledger")["metadata"]
+    metadata["labels"], metadata["annotations"] = {}, {}
+    words = refused(deployed)
+    assert any("(ConfigMap shop-dc1-ledger) is gone" in text for text in words)
+    assert not any("somebody else has" in text for text in words)
+
+
 @pytest.mark.parametrize("lost", [("cluster",), ("datacenter",), ("cluster", "datacenter")])
 def test_what_lost_its_labels_gets_them_again(deployed: World, lost: tuple[str, ...]) -> None:
     labels = deployed.kube.one("Service", SECOND)["metadata"]["labels"]
@@ -1336,6 +1345,14 @@ def test_a_secret_stays_as_long_as_a_datacenter_of_the_cluster_is_left(deployed:
     deployed.kube.put(manifests.ledger_config_map(Ledger("1", "shop", "dc7")))
     deployed.remove(delete_volumes=True)
     assert (deployed.kube.names("Secret"), deployed.warnings) == (["shop-superuser"], [])
+
+
+def test_a_secret_of_its_own_that_another_datacenter_may_have_too_stays_and_is_told(world: World) -> None:
+    world.run(superuser_secret="login")
+    world.kube.put(manifests.ledger_config_map(Ledger("1", "shop", "dc7")))
+    world.remove(delete_volumes=True, superuser_secret="login")
+    assert world.kube.names("Secret") == ["login"]
+    assert [text.partition(":")[0] for text in world.warnings] == ["Secret login is kept"]
 
 
 def test_another_cluster_in_the_namespace_is_not_touched(world: World) -> None:

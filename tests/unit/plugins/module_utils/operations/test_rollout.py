@@ -1581,6 +1581,23 @@ def test_a_schema_that_nobody_can_read_is_not_taken_to_5_0(old: Rolling, monkeyp
     assert "what 5.0 does not have of the schema is not known: shop-dc1-" in blocked(old, upgrade=True)
 
 
+def refuse_login(*_args: object) -> None:
+    raise CassopsError("the login is refused")
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_half_way_to_5_0_only_what_it_does_not_start_with_is_in_the_way(
+    old: Rolling, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    """A canary that is down may keep all logins from being read, and it shall be corrected."""
+    old.roll(upgrade=True, pause_after="canary")
+    scripted = {"keyspace_name": "shop", "function_name": "f", "argument_types": ["int"], "language": "javascript"}
+    old.ring.system_schema = {"functions": [scripted]}
+    if not readable:
+        monkeypatch.setattr(unreadable, "former_schema", refuse_login)
+    assert len(old.roll(upgrade=True)["restarted"]) == 2
+
+
 def test_only_the_way_to_5_0_asks_what_5_0_does_not_have(upgraded: Rolling, worlds: Worlds) -> None:
     before = len(upgraded.ring.statements)
     upgraded.roll(upgrade=True)
