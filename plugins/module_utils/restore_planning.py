@@ -30,10 +30,12 @@ from .restoring import (
     AUTH,
     CREATE,
     DATACENTER,
+    DATACENTERS,
     IMPORT,
     KEEP,
     LOAD,
     MERGE,
+    ORIGINAL,
     REPLACE,
     SWAP,
     SYSTEM,
@@ -48,6 +50,7 @@ from .restoring import (
     Twin,
     Wish,
     name_of,
+    past,
 )
 from .upgrade import release
 
@@ -254,12 +257,26 @@ def swapped(wish: Wish, source: Source, scene: Scene, id: str, began: float) -> 
 
 def left_since(wish: Wish, source: Source, scene: Scene) -> list[str]:
     """Datacenters of then that are not there: nodes start with what they knew, their members and the replication."""
+    if DATACENTERS in wish.ignore:
+        return []
     gone = replicated_elsewhere(source.schema, {*scene.datacenters, scene.datacenter})
     return [
         f"the backup replicates {', '.join(keyspaces)} to datacenter {name}, which the cluster does not have (any "
         "more): its nodes of then would come back as members that are down for good, and its replicas with them. "
         f"Restore tables ({wish.say('mode', TABLES)}): keyspaces that are gone are made again for the datacenters that "
-        "there are"
+        f"there are {past(wish.prefix, DATACENTERS)}"
+        for name, keyspaces in gone.items()
+    ]
+
+
+def down_for_good(plan: Plan, source: Source) -> list[str]:
+    """A warning for each datacenter that L(left_since) would refuse: beside others none goes back as a whole."""
+    gone = replicated_elsewhere(source.schema, {plan.datacenter}) if plan.way == SWAP else {}
+    return [
+        f"the nodes that datacenter {name} had in backup {plan.backup} come back as members that are down for good, "
+        f"with its replicas of {', '.join(keyspaces)}. So nothing is repaired at the end. Afterwards alter the "
+        f"replication of these keyspaces, so that it does not name {name}, take each of the members out with module "
+        "node_remove, and run the playbook repair"
         for name, keyspaces in gone.items()
     ]
 
@@ -280,12 +297,13 @@ def beside_original(wish: Wish, manifest: Manifest, twins: Sequence[Twin]) -> li
         return []
     told = ", ".join(f"{twin.pod} at {twin.at} (asked from {twin.asked})" for twin in twins[:3])
     told += f" and {len(twins) - 3} more" if len(twins) > 3 else ""
+    way = past(wish.prefix, ORIGINAL, "it is gone for good and somebody else has that address by now")
     return [
         f"datacenter {manifest.datacenter} of cluster {manifest.cluster} that backup {manifest.backup} is of seems to "
         f"live still: {told} answers. One of the same names that is restored as a whole has its host ids and knows its "
         "addresses: it joins its gossip, and clients of the one write to the other. To take its place, stop or destroy "
-        "that one first. To live beside it, or where somebody else has that address by now, restore the tables instead "
-        f"({wish.say('mode', TABLES)}), best into a cluster of another name"
+        f"that one first. To live beside it, restore the tables instead ({wish.say('mode', TABLES)}), best into a "
+        f"cluster of another name {way}"
     ]
 
 

@@ -31,6 +31,9 @@ from .errors import CassopsError, LedgerError
 IMPORT, LOAD, SWAP = "import", "load", "swap"
 TABLES, DATACENTER = "tables", "datacenter"
 MODES = (TABLES, DATACENTER)
+ORIGINAL, DATACENTERS = "original", "datacenters"
+"""Refusals that may be gone past: the datacenter that was backed up may live still, and others of then are gone."""
+IGNORABLE = (ORIGINAL, DATACENTERS)
 REPLACE, MERGE = "replace", "merge"
 """What becomes of the rows that a table has: they go before the backup's come, or both are there and the newer wins."""
 CREATE = "create"
@@ -78,6 +81,7 @@ class Wish:
     :param space: so many times the bytes must be free.
     :param prefix: of the options' names in messages.
     :param to: the moment to go on to after the backup; empty is the backup itself.
+    :param ignore: refusals to go past, of L(IGNORABLE).
     """
 
     backup: str
@@ -91,6 +95,7 @@ class Wish:
     space: float = 1.2
     prefix: str = ""
     to: str = ""
+    ignore: frozenset[str] = frozenset()
 
     def say(self, option: str, value: str) -> str:
         """How to say something."""
@@ -98,9 +103,9 @@ class Wish:
 
     @property
     def key(self) -> str:
-        """The same for two runs that ask for the same."""
+        """The same for two runs that ask for the same. What is refused may be gone past by a run that goes on, too."""
         told = asdict(self)
-        return json.dumps({name: told[name] for name in sorted(told) if name not in ("prefix", "space")})
+        return json.dumps({name: told[name] for name in sorted(told) if name not in ("prefix", "space", "ignore")})
 
 
 @dataclass(frozen=True)
@@ -276,6 +281,15 @@ def from_config_map(config_map: Mapping[str, Any]) -> Plan:
 def say(prefix: str, option: str, value: str) -> str:
     """How to give an option: to a playbook, whose options have a prefix, or to the module."""
     return f"-e {prefix}{option}={value}" if prefix else f"{option}: {value}"
+
+
+def past(prefix: str, refusal: str, where: str = "") -> str:
+    """How to go past a refusal.
+
+    :param refusal: of L(IGNORABLE).
+    :param where: it may be done.
+    """
+    return f"(or go past it with {prefix}ignore: {refusal}{where and f', where {where}'})"
 
 
 def name_of(table: str) -> Name:

@@ -104,6 +104,18 @@ options:
         of the backup. It takes as many times the bytes as there are replicas, and a small Java process in each pod.
     type: bool
     default: false
+  ignore:
+    description:
+      - Refusals of O(mode=datacenter) to go past; a run that goes on after another may give it newly.
+      - V(original) - the datacenter of the same names that was backed up seems to live still, or no pod can ask whether
+        it does. Then nobody is asked. Only where it is gone for good, such as where somebody else has its address.
+      - V(datacenters) - the backup replicates to datacenters that the cluster does not have. Their nodes come back as
+        members that are down for good, so nothing is repaired at the end. Afterwards alter the replication, take them
+        out with M(cassops.kubernetes.node_remove), and repair.
+    type: list
+    elements: str
+    choices: [original, datacenters]
+    default: []
   confirm:
     description:
       - With O(mode=datacenter), and with O(abandon) where its data was exchanged already, the name of the datacenter

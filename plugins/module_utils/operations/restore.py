@@ -45,7 +45,7 @@ from ..manifests.archive import WANT
 from ..manifests.common import INTERNODE_PORT, INTERNODE_TLS_PORT, labels_of
 from ..observe import Objects, attempt, together
 from ..report import size
-from ..restoring import DATACENTER, LOAD, SWAP, Plan, Scene, Source, Target, Twin, Wish, plan_name
+from ..restoring import DATACENTER, LOAD, ORIGINAL, SWAP, Plan, Scene, Source, Target, Twin, Wish, plan_name
 from ..view import View
 from . import catalogue, restore_volumes
 from .backup import secrets_missing
@@ -83,6 +83,7 @@ ARGUMENT_SPEC: Mapping[str, Any] = {
     "rows": {"type": "str", "choices": [restoring.REPLACE, restoring.MERGE]},
     "auth": {"type": "str", "choices": [restoring.KEEP, restoring.TAKE], "default": restoring.KEEP},
     "load": {"type": "bool", "default": False},
+    "ignore": {"type": "list", "elements": "str", "choices": list(restoring.IGNORABLE), "default": []},
     "confirm": {"type": "str"},
     "again": {"type": "bool", "default": False},
     "abandon": {"type": "bool", "default": False},
@@ -178,6 +179,7 @@ class Restore:
             self.ctx.progress(f"going on with the restore of backup {plan.backup}: {plan.step}", important=True)
             source = self.source(wish, sight.found)
             self.warn_of_deletes(wish.to, source, {})
+            self.ctx.warnings.extend(restore_planning.down_for_good(plan, source))
         self.changed = True
         try:
             return self.result(self.carry_out(plan, source))
@@ -199,6 +201,7 @@ class Restore:
             space=params["space"],
             prefix=self.prefix,
             to=params["to"],
+            ignore=frozenset(params["ignore"]),
         )
 
     def refuse_another(self, plan: Plan, wish: Wish) -> None:
@@ -294,12 +297,13 @@ class Restore:
         return Source(read.manifest, read.nodes, schema)
 
     def twins(self, source: Source, sight: Sight) -> tuple[Twin, ...]:
-        """Nodes of the datacenter that was backed up which live elsewhere. Where it is this one, nobody is asked.
+        """Nodes of the datacenter that was backed up which live elsewhere. Where it is this one, or somebody has said
+        that it is gone, nobody is asked.
 
         :raises CassopsError: no pod here can ask.
         """
         ledger = self.cluster.ledger(sight.found)
-        if source.manifest.ledger in ("", ledger.id):
+        if source.manifest.ledger in ("", ledger.id) or ORIGINAL in self.params["ignore"]:
             return ()
         own = {node.address or "" for node in sight.view.nodes}
         asked = {
@@ -313,7 +317,8 @@ class Restore:
             why = "; ".join(map(str, answers)) or "none runs"
             raise CassopsError(
                 f"backup {source.manifest.backup} is of another datacenter of the same names, and no pod here can ask "
-                f"whether that one lives still ({why}): a twin would join its gossip. Run it again when pods run here"
+                f"whether that one lives still ({why}): a twin would join its gossip. Run it again when pods run here "
+                f"{restoring.past(self.prefix, ORIGINAL, 'that one is gone for good')}"
             )
         found = {
             asked[at]: Twin(asked[at], at.replace("/", ":"), pod) for pod, each in reversed(told.items()) for at in each
@@ -350,6 +355,7 @@ class Restore:
             raise Failed("; ".join(reasons), {"tokens": wanted_tokens(source, scene)}, reasons) from refused
         self.ctx.warnings.extend(restore_schema.returning(plan, source, scene.schema, now))
         self.ctx.warnings.extend(restore_schema.not_made(plan, source, scene.schema))
+        self.ctx.warnings.extend(restore_planning.down_for_good(plan, source))
         return plan
 
     def is_confirmed(self) -> bool:
@@ -483,7 +489,8 @@ class Restore:
             clock.lap("download")
         plan = self.change(plan, source, documents)
         clock.lap("change")
-        if self.params["repair"]:
+        # It would ask replicas that are down for good, and fail.
+        if self.params["repair"] and not restore_planning.down_for_good(plan, source):
             plan = self.repair(plan, source)
             clock.lap("repair")
         plan = restoring.at(plan, restoring.FINISH)

@@ -142,9 +142,11 @@ class FakeKube:
         self.lives: int | None = None
         self.dead = False
         self.clock = 1_800_000_000.0
-        # What takes connections outside of the namespace, such as C(198.19.7.1/7000); pods that cannot ask.
+        # What takes connections outside of the namespace, such as C(198.19.7.1/7000); pods that cannot ask; pods that
+        # were to.
         self.answering: set[str] = set()
         self.dumb: set[str] = set()
+        self.asked: list[str] = []
         # Looks at the pods that a container takes to start, and those that a pod takes to end.
         self.slow = 1
         self.slow_end = 0
@@ -409,6 +411,7 @@ class FakeKube:
         if argv[-1] == LOOK_AT_FORMATS:
             return ExecResult(0, f"      4 {self.ring.members[pod].sstables.partition('-')[2]}\n", "")
         if argv[2:3] == [ANSWERS]:
+            self.asked.append(pod)
             found = [place for place in argv[4:] if place in self.answering]
             return ExecResult(1, "", "no bash") if pod in self.dumb else ExecResult(0, "\n".join(found), "")
         if argv[-1] == LOOK_AT_SCHEMA:

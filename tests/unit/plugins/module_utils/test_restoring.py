@@ -668,7 +668,7 @@ def test_a_plan_with_an_unknown_step_is_not_guessed() -> None:
 
 
 def test_two_wishes_are_the_same_but_for_words() -> None:
-    assert WISH.key == replace(WISH, prefix="", space=3.0).key
+    assert WISH.key == replace(WISH, prefix="", space=3.0, ignore=frozenset({"original", "datacenters"})).key
     assert WISH.key != replace(WISH, rows="merge").key
 
 
@@ -737,10 +737,30 @@ def test_a_datacenter_that_left_since_does_not_come_back_with_the_whole() -> Non
     (reason,) = refused(source, scene(source), WHOLE)
     assert reason.startswith("the backup replicates blog, shop to datacenter dc2, which the cluster does not have (any")
     assert "-e restore_mode=tables" in reason
+    assert reason.endswith("(or go past it with restore_ignore: datacenters)")
+    assert refused(source, scene(source), replace(WHOLE, ignore=frozenset({"original"}))) == [reason]
     # Where no node can be asked the datacenter is there all the same.
     assert planned(backup(), scene(backup(), datacenters=()), WHOLE).way == "swap"
     assert planned(source, scene(source)).way == "import"
     assert "dc2" not in restore_schema.made_for(made[0], "dc1", "dc1", {"dc1"})
+
+
+def test_of_a_cluster_that_is_lost_altogether_one_datacenter_may_come_back() -> None:
+    moved = replace(STATEMENTS[0], cql=KEYSPACE.replace("'dc1': '3'", "'dc1': '3', 'dc2': '3'"))
+    assert moved != STATEMENTS[0]
+    source = backup(schema=replace(SCHEMA, statements=(moved, *STATEMENTS[1:])))
+    plan = planned(source, scene(source), replace(WHOLE, ignore=frozenset({"datacenters"})))
+    assert plan.way == "swap"
+    (told,) = restore_planning.down_for_good(plan, source)
+    assert told.startswith("the nodes that datacenter dc2 had in backup b1 come back as members that are down for good")
+    assert "shop" in told
+    assert "module node_remove" in told
+    assert restore_planning.down_for_good(planned(source, scene(source)), source) == []
+    assert restore_planning.down_for_good(planned(backup(), scene(backup()), WHOLE), backup()) == []
+    # One that is there goes on refusing.
+    with_others = scene(source, datacenters=("dc1", "dc2"))
+    (reason,) = refused(source, with_others, replace(WHOLE, ignore=frozenset({"datacenters"})))
+    assert reason.startswith("the cluster has other datacenters (dc2)")
 
 
 def test_who_gets_rows_of_others_is_known() -> None:

@@ -1208,6 +1208,18 @@ def of_another(world: Restorable, subnet: str = "198.18.7") -> list[str]:
     return [f"{subnet}.{number}/7000" for number, _pod in enumerate(world.nodes, 1)]
 
 
+def beside_another(world: Restorable) -> None:
+    """The backup's keyspaces have replicas in a datacenter that is gone."""
+    (schema,) = [each for each in world.store.of("catalogue") if each.tags["kind"] == "schema"]
+    (whole,) = [each for each in world.store.of("catalogue") if each.tags["kind"] == "backup"]
+    ((path, text),) = schema.files.items()
+    new = text.replace("'dc1': '3'", "'dc1': '3', 'dc2': '3'")
+    assert new != text
+    schema.files[path] = new
+    told = whole.files["/b1/backup.json"]
+    whole.files["/b1/backup.json"] = told.replace(backups.digest(text), backups.digest(new))
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_a_datacenter_does_not_come_back_beside_the_living_original(world: Restorable, check: bool) -> None:
     """Its nodes would have the same host ids, and know the addresses of the others."""
@@ -1221,6 +1233,7 @@ def test_a_datacenter_does_not_come_back_beside_the_living_original(world: Resto
     assert f"{world.nodes[1]} at 198.18.7.2:7000 (asked from {world.nodes[0]}) answers" in reason
     assert "stop or destroy that one first" in reason
     assert "-e restore_mode=tables" in reason
+    assert "(or go past it with restore_ignore: original, " in reason
     assert world.events == []
     assert not [each for each in world.kube.writes[len(before) :] if "restore" in each]
     # Its tables come back beside it.
@@ -1249,8 +1262,10 @@ def test_who_has_its_own_backup_asks_nobody(world: Restorable) -> None:
 def test_whether_the_original_lives_must_be_known(world: Restorable) -> None:
     of_another(world)
     world.kube.dumb = {*world.nodes}
-    with pytest.raises(CassopsError, match=r"no pod here can ask whether that one lives still .*no bash"):
+    with pytest.raises(CassopsError, match=r"no pod here can ask whether that one lives still .*no bash") as caught:
         world.restore(**WHOLE)
+    assert str(caught.value).endswith("(or go past it with restore_ignore: original, where that one is gone for good)")
+    assert world.restore(check=True, ignore=["original"], **WHOLE)["way"] == "swap"
     world.kube.dumb = {world.nodes[0]}
     assert world.restore(check=True, **WHOLE)["way"] == "swap"
 
@@ -1264,6 +1279,39 @@ def test_an_original_that_came_back_meanwhile_is_noticed(world: Restorable) -> N
     assert "HOLD" not in {event.split()[0] for event in world.events}
     world.kube.answering.clear()
     assert world.restore(**WHOLE)["step"] == "finish"
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_stranger_at_an_address_of_the_original_is_gone_past(world: Restorable, killed: bool) -> None:
+    """Also by a run that goes on: it is no other wish, and nothing is downloaded again."""
+    places = of_another(world)
+    if killed:
+        begun(world, **WHOLE)
+    world.kube.answering = {*places}
+    with pytest.raises(Failed, match="seems to live still"):
+        world.restore(**WHOLE)
+    world.kube.asked.clear()
+    assert world.restore(ignore=["original"], **WHOLE)["step"] == "finish"
+    assert world.kube.asked == []
+    assert [event.split()[0] for event in world.events].count("download") == 3
+    # Nor is it another wish when all is done.
+    assert "restored" in world.restore(**WHOLE)
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_one_datacenter_of_a_cluster_that_is_lost_comes_back(world: Restorable, killed: bool) -> None:
+    beside_another(world)
+    with pytest.raises(Failed, match=r"\(or go past it with restore_ignore: datacenters\)"):
+        world.restore(**WHOLE)
+    wish = {**WHOLE, "ignore": ["datacenters"]}
+    if killed:
+        begun(world, **wish)
+        wish = WHOLE
+    assert world.restore(**wish)["step"] == "finish"
+    (told,) = [each for each in world.warnings if "down for good" in each]
+    assert "dc2" in told
+    # Replicas that are down cannot be compared.
+    assert "repair" not in {event.split()[0] for event in world.events}
 
 
 # --- rows that are not a node's own ----------------------------------------------------------------------------------
