@@ -14,8 +14,8 @@ description:
   - A keyspace that is replicated to a datacenter has replicas there at once, and they are empty. This runs
     C(nodetool rebuild), one keyspace on one node after the other, which streams all rows of the node out of another
     datacenter.
-  - It can give the keyspaces their replicas first (O(replication)). Where a node has rows of such a keyspace still, from
-    a time when it had replicas here, that is refused, since what was deleted meanwhile would come back.
+  - It can give the keyspaces their replicas first (O(replication)). Where a node has rows of such a keyspace still,
+    from a time when it had replicas here, that is refused, since what was deleted meanwhile would come back.
   - What was done is noted in the ledger, so a run that was killed is finished by the next, and what all nodes have is
     not streamed again. A keyspace whose replication was changed since, by a person as well, is begun anew; so is one
     where a node has gone that had yet to get its rows.
