@@ -894,7 +894,9 @@ def neighbours(draw: st.DrawFn) -> dict[str, Endpoint]:
 def anywhere(members: Mapping[str, Endpoint], numbers: random.Random) -> dict[str, Endpoint]:
     """The members with other tokens, of one up to four each, as nobody would plan them."""
     return {
-        address: replace(item, tokens=tuple(numbers.randrange(-(2**63), 2**63) for _ in range(numbers.randint(1, 4))))
+        address: replace(
+            item, tokens=tuple(numbers.randrange(-(2**63), 2**63) for _number in range(numbers.randint(1, 4)))
+        )
         for address, item in members.items()
     }
 
