@@ -70,7 +70,7 @@ def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
 
 def words(item: pytest.Item) -> str:
     """What it does, as "rollout: all nodes restart when forced: rack"; turns of one fault share their words."""
-    name, dummy, parameters = item.name.removeprefix("test_").removesuffix("]").partition("[")
+    name, parameters = item.name.removeprefix("test_").removesuffix("]").partition("[")[::2]
     told = f"{item.path.stem.removeprefix('test_')}: {name}".replace("_", " ")
     kind = TURN.sub("", parameters)
     return f"{told}: {kind}" if kind and "/" not in kind else told
