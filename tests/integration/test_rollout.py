@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from integration.harness.datacenter import Datacenter, start
@@ -219,14 +220,21 @@ def test_two_datacenters_roll_one_after_the_other(namespaces: Namespaces, sandbo
     with namespaces.fresh("r2-pair-1") as first, namespaces.fresh("r2-pair-2") as second:
         pair = [
             Datacenter(first, cluster="pair", name="dc1"),
-            Datacenter(second, cluster="pair", name="dc2", racks={"x1": 1, "x2": 1}),
+            Datacenter(second, cluster="pair", name="dc2", racks={"x1": 1, "x2": 1, "x3": 1}),
         ]
         start("deploy", pair).wait().ok()
         start("deploy", pair).wait().ok()
-        with Workload(pair[0], elsewhere=True, consistency="LOCAL_QUORUM") as client:
-            replication = "{'class': 'NetworkTopologyStrategy', 'dc1': 3, 'dc2': 2}"
-            client._session.execute(f"ALTER KEYSPACE {KEYSPACE} WITH replication = {replication}", timeout=120)
-            with client.none_fails("LOCAL_QUORUM"), Watcher.at(pair[0]) as one, Watcher.at(pair[1]) as other:
+        local: dict[str, Any] = {"elsewhere": True, "consistency": "LOCAL_QUORUM"}
+        with Workload(pair[0], **local) as here:
+            replication = "{'class': 'NetworkTopologyStrategy', 'dc1': 3, 'dc2': 3}"
+            here._session.execute(f"ALTER KEYSPACE {KEYSPACE} WITH replication = {replication}", timeout=120)
+            with (
+                Workload(pair[1], table="there", **local) as there,
+                here.none_fails("LOCAL_QUORUM"),
+                there.none_fails("LOCAL_QUORUM"),
+                Watcher.at(pair[0]) as one,
+                Watcher.at(pair[1]) as other,
+            ):
                 start("restart", pair, **QUICK, rollout_force=True).wait().ok()
         assert one.made == dict.fromkeys(pair[0].nodes, 1)
         assert other.made == dict.fromkeys(pair[1].nodes, 1)
