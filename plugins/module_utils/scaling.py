@@ -201,7 +201,7 @@ def refusals(scene: Scene, steps: Sequence[Step], target: Mapping[str, int], goi
     reasons = too_few_nodes(scene, sum(target.values()))
     reasons += ignorable(scene, RACKS, too_few_racks(scene, [name for name, count in target.items() if count]))
     if not any(step.kind == JOIN for step in steps):
-        reasons += ignorable(scene, SPACE, no_room(scene, leavers(scene, steps, going)))
+        reasons += ignorable(scene, SPACE, no_room(scene, leavers(scene, steps, going), going))
     return reasons
 
 
@@ -216,7 +216,7 @@ def may_lack_room(scene: Scene, steps: Sequence[Step], going: Collection[str] = 
     return [
         f"as the ring is before the joins, {reason}; it is asked again when the turn to leave comes, since nodes that "
         "have joined may make room"
-        for reason in ignorable(scene, SPACE, no_room(scene, leavers(scene, steps, going)))
+        for reason in ignorable(scene, SPACE, no_room(scene, leavers(scene, steps, going), going))
     ]
 
 
@@ -297,15 +297,18 @@ def too_few_racks(scene: Scene, left: Sequence[str]) -> list[str]:
 # --- space ------------------------------------------------------------------------------------------------------------
 
 
-def no_room(scene: Scene, leaving: Sequence[NodeView]) -> list[str]:
+def no_room(scene: Scene, leaving: Sequence[NodeView], going: Collection[str] = ()) -> list[str]:
     """Receivers on whose volumes what they get would not fit, with room to compact it.
 
     What a node gets follows from the ranges that it takes over and from the sizes of the keyspaces; room to compact is
     that for its largest table a second time, grown by what it gets.
+
+    :param going: see L(refusals). They get nothing any more, and may be silent: who has left takes no logins.
     """
     if not leaving:
         return []
-    gained = gains(scene, [node.address for node in leaving if node.address])
+    on_the_way = {node.address for node in scene.view.nodes if node.address and node.pod in going}
+    gained = gains(scene, [node.address for node in leaving if node.address], on_the_way=on_the_way)
     names = ", ".join(node.pod for node in leaving)
     who = f"{names} {'holds' if len(leaving) == 1 else 'hold'}"
     return [gained] if isinstance(gained, str) else too_full(scene, gained, who, "let fewer nodes leave")
@@ -356,16 +359,19 @@ Heritage = tuple[int, Mapping[str, float], Sequence[str]]
 """The width of a range that others take over; who sends it, with what he owns of the keyspace; who gets it."""
 
 
-def gains(scene: Scene, leaving: Collection[str], dead: bool = False) -> dict[str, float] | str:
+def gains(
+    scene: Scene, leaving: Collection[str], dead: bool = False, on_the_way: Collection[str] = ()
+) -> dict[str, float] | str:
     """Address -> bytes that the member gets when these leave; or why that cannot be told.
 
     Who leaves sends its own copy of each range to who takes its place there
     (C(StorageService.getChangedRangesForLeaving)), as it is: one that has compacted more holds less of the same.
 
     :param dead: they send nothing; another replica sends its copy instead.
+    :param on_the_way: members that leave already: they get nothing.
     """
     going, known = frozenset(leaving), scene.members()
-    stay = {address: item for address, item in known.items() if address not in going}
+    stay = {address: item for address, item in known.items() if address not in going.union(on_the_way)}
     if not stay:
         return "nobody would be left to take the data over"
     held = {one.address: one.activity.sizes for one in scene.cluster.observations.values() if one.activity.sizes}

@@ -284,6 +284,20 @@ def test_no_room_is_refused_with_the_numbers() -> None:
     assert told(scene(free=150 * MIB, ignore=frozenset({"space"})), SIX, {"r1": 1, "r2": 2, "r3": 2}) == ""
 
 
+def test_who_leaves_already_gets_nothing_and_may_be_silent() -> None:
+    """It has handed on all it had, takes no logins any more, and the others have not forgotten it yet."""
+    target = {"r1": 1, "r2": 1, "r3": 1}
+    where, last = scene(per_rack=3), "shop-dc1-r1-2"
+    heard = {pod: one for pod, one in where.view.observations.items() if pod != last}
+    silent = replace(where, view=replace(where.view, observations=heard))
+    steps = scaling.plan(racks({"r1": 3, "r2": 3, "r3": 3}), target)
+    assert scaling.refusals(silent, steps, target, [last]) == []
+    node = next(each for each in silent.view.nodes if each.pod == "shop-dc1-r1-1")
+    (words,) = scaling.no_room(silent, [node])
+    assert "is not known: it was not heard" in words, "who stays and is silent is a receiver"
+    assert scaling.no_room(silent, [node], [last]) == []
+
+
 def test_where_nodes_join_too_no_room_is_no_refusal_but_told() -> None:
     target = {"r1": 1, "r2": 3, "r3": 2}
     steps = scaling.plan(racks(SIX), target)
