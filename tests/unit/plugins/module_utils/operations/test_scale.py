@@ -736,9 +736,9 @@ def test_a_large_datacenter_is_asked_as_a_whole_before_one_leaves(
     """Whoever takes over says what room it has, and may be none of the three of its rack that other looks ask."""
     world, asked, no_room = worlds(5), [], scaling.no_room
 
-    def count(scene: scaling.Scene, going: Sequence[NodeView]) -> list[str]:
+    def count(scene: scaling.Scene, leaving: Sequence[NodeView], *going: Any) -> list[str]:
         asked.append(len(scene.cluster.observations))
-        return no_room(scene, going)
+        return no_room(scene, leaving, *going)
 
     monkeypatch.setattr(scaling, "no_room", count)
     monkeypatch.setattr(cluster, "STILL_COUNTS", -1.0)
