@@ -154,7 +154,7 @@ def sizes(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 def from_netstats(kube: Kube, pod: str) -> tuple[str | None, tuple[Stream, ...] | None]:
     """Mode and streams, both None where nodetool fails."""
     try:
-        told = nodetool.run(kube, pod, [["netstats"]], timeout=nodetool.LOOK_LIMIT, check=True)[0].data
+        told = nodetool.run(kube, pod, [["netstats"]], check=True)[0].data
     except CassopsError:
         return None, None
     return told["mode"], tuple(Stream(item["operation"], (item["peer"],)) for item in told["sessions"])

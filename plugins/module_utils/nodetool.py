@@ -20,8 +20,6 @@ from .nodetooltext import JSON_VERBS, PARSERS, UnknownOutput
 
 __all__ = ["NodetoolError", "Result", "UnknownOutput", "is_read_only", "parse", "portions", "run", "run_one", "status"]
 
-# Seconds for a verb that only looks: its Java process starts beside Cassandra's, which may have all processors.
-LOOK_LIMIT = 60.0
 # Letters of tables' names in one command: it travels in the address of a request, of which proxies take 8 KiB.
 NAMES = 4096
 
@@ -111,7 +109,8 @@ def run(
     A bare exec takes 0.13 s; a JVM each is what the time goes to (0.9 s).
 
     :param verbs: each a verb and its arguments, for example ``["repair", "-pr", "ks"]``.
-    :param timeout: seconds for all of them.
+    :param timeout: seconds for all of them. The default is that of verbs that only look: even those wait for the start
+        of a Java process, beside Cassandra's, which may have all processors.
     :param jmx: user and password where JMX asks for them. They go through stdin into a file that only this command's
         user can read, and that is removed with its end; nothing of them is in an argument.
     :param check: raise where one failed.

@@ -920,7 +920,7 @@ def gossip_told(
 
 def gossip_lines(kube: Kube, pod: str, known: cql.Known) -> dict[str, Mapping[str, Any]]:
     """The same by C(nodetool gossipinfo), for 4.0, whose gossip is in no table."""
-    told = nodetool.run(kube, pod, [["gossipinfo"]], timeout=nodetool.LOOK_LIMIT, check=True)[0].data
+    told = nodetool.run(kube, pod, [["gossipinfo"]], check=True)[0].data
     rows: dict[str, Mapping[str, Any]] = {}
     for address, said in told.items():
         values = tuple(said["states"].get(name.upper(), {}).get("value") for name in STATES)
@@ -1005,6 +1005,6 @@ def failure_detector(
 
 def nodetool_liveness(kube: Kube, pod: str, members: Mapping[str, Endpoint]) -> dict[str, bool]:
     """What C(nodetool status) says, which costs the node a JVM."""
-    said = nodetool.run(kube, pod, [["status"]], timeout=nodetool.LOOK_LIMIT, check=True)[0].data
+    said = nodetool.run(kube, pod, [["status"]], check=True)[0].data
     up = {node["address"] for node in said["nodes"] if node["status"] == "up"}
     return {address: address in up for address in members}

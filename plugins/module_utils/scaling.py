@@ -240,8 +240,8 @@ def too_few_nodes(scene: Scene, left: int) -> list[str]:
     """Keyspaces that keep more replicas here than there would be nodes; Cassandra refuses that, too."""
     here = scene.view.datacenter
     return [
-        f"keyspace {keyspace.name} keeps {wanted} replicas in datacenter {here}, and {nodes} "
-        f"node{'' if nodes == 1 else 's'} would be left: keep {wanted} nodes, or lower its replication first "
+        f"keyspace {keyspace.name} keeps {wanted} replica{'' if wanted == 1 else 's'} in datacenter {here}, and "
+        f"{nodes} node{'' if nodes == 1 else 's'} would be left: keep as many nodes, or lower its replication first "
         f"(ALTER KEYSPACE {keyspace.name})"
         for keyspace, wanted, nodes in _short_of_nodes(scene, left)
         if not goes_along(scene, keyspace)

@@ -32,9 +32,7 @@ def warn(params: Mapping[str, Any], kube: Kube, found: Objects, ctx: Context) ->
     if isinstance(told, CassopsError):
         told = f"how old its newest backup is could not be read: {told}"
     if told:
-        text = (
-            f"datacenter {params['datacenter']}: {told}. The playbook backup makes one, as long as there is a way back"
-        )
+        text = f"datacenter {params['datacenter']}: {told}. Make one with the playbook backup while there is a way back"
         ctx.warnings.append(text)
         ctx.progress(text, important=True)
 

@@ -345,7 +345,7 @@ def downtime(cluster: Cluster, sight: Sight, address: str) -> float | None:
     if pod is None:
         return None
     verb = ["sjk", "mx", "-b", GOSSIPER, "-mc", "-op", "getEndpointDowntime", "-a", address]
-    told = attempt(lambda: nodetool.run_one(cluster.kube, pod, verb, nodetool.LOOK_LIMIT).stdout)
+    told = attempt(lambda: nodetool.run_one(cluster.kube, pod, verb).stdout)
     match = None if isinstance(told, CassopsError) else re.search(r"^(\d+)\s*$", told, re.MULTILINE)
     seconds = int(match[1]) / 1000 if match else None
     return seconds if seconds is not None and seconds + JUST_STARTED < running[pod] else None

@@ -341,7 +341,7 @@ class Members:
             self.kube.patch("StatefulSet", self.stateful_set(rack), {"spec": {"replicas": nodes}})
         else:
             self.resize(rack, nodes)
-        self.say(f"rack {rack} has {nodes} places again")
+        self.say(f"rack {rack} has {nodes} place{'' if nodes == 1 else 's'} again")
 
     # Seeds
 

@@ -22,7 +22,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.operations impo
 
 HOUR = 3600.0
 BACKUP = {"repository": "s3:http://store/bucket", "password_secret": "backup-password"}
-WAY = ". The playbook backup makes one, as long as there is a way back"
+WAY = ". Make one with the playbook backup while there is a way back"
 NONE = f"datacenter dc1: there is no complete backup of it, one of the last 24 hours is wanted{WAY}"
 
 Stored = Callable[..., list[dict[str, Any]]]
