@@ -285,7 +285,7 @@ tokens:
   description:
     - Node -> the tokens with which a datacenter of these racks could take the backup's files as they are, for
       C(cassandra_tokens) of a new one.
-  returned: when it is refused, empty where the racks do not fit
+  returned: when it is refused; empty where the racks do not fit, and where the nodes have them already
   type: dict
   sample: {r1-0: [-9223372036854775808, 12]}
 restored:

@@ -842,7 +842,10 @@ def of_predecessor(listed: Sequence[Listed], taken: Listed, ledger: str, prefix:
 
 
 def wanted_tokens(source: Source, scene: Scene) -> dict[str, list[int]]:
-    """Node, such as C(r1-0) -> the tokens with which it could take the backup's files; empty where nothing fits."""
+    """Node, such as C(r1-0) -> the tokens with which it could take the backup's files; empty where nothing fits, or
+    where the ring is that of the backup."""
+    if isinstance(restore_ring.same_ring(source.nodes, scene.nodes), dict):
+        return {}
     racks: dict[str, list[str]] = {}
     for node in scene.nodes:
         racks.setdefault(node.rack, []).append(node.pod)

@@ -1232,6 +1232,7 @@ def test_a_datacenter_does_not_come_back_beside_the_living_original(world: Resto
     assert reason.startswith("datacenter dc1 of cluster shop that backup b1 is of seems to live still: ")
     assert f"{world.nodes[1]} at 198.18.7.2:7000 (asked from {world.nodes[0]}) answers" in reason
     assert "stop or destroy that one first" in reason
+    assert caught.value.result["tokens"] == {}, "the ring is not what is wrong"
     assert "-e restore_mode=tables" in reason
     assert "(or go past it with restore_ignore: original, " in reason
     assert world.events == []
@@ -1239,6 +1240,15 @@ def test_a_datacenter_does_not_come_back_beside_the_living_original(world: Resto
     # Its tables come back beside it.
     world.drop()
     assert world.restore(check, auth="take")["changed"] is True
+
+
+def test_a_ring_with_other_tokens_is_told_those_that_would_fit(world: Restorable) -> None:
+    own = {pod: list(world.ring.members[pod].tokens) for pod in world.nodes}
+    for member in world.ring.members.values():
+        member.tokens = tuple(token + 1 for token in member.tokens)
+    with pytest.raises(Failed, match="no node has the tokens that") as caught:
+        world.restore(tables=["shop"], rows="replace")
+    assert caught.value.result["tokens"] == {pod.removeprefix("shop-dc1-"): own[pod] for pod in world.nodes}
 
 
 def test_where_the_original_is_gone_its_place_is_taken(world: Restorable) -> None:
