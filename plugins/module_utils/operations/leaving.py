@@ -241,11 +241,13 @@ def goes(cluster: Cluster, sight: Sight, node: NodeView) -> bool:
     """Whether a node leaves, or has left and is in the ledger still, in its own word.
 
     One that serves and that others know is not asked: nodetool starts a JVM. One that has left counts as ready until
-    Kubernetes has asked it again, and the others have forgotten it by then.
+    Kubernetes has asked it again. The others have forgotten it by then, or were asked a moment too early; but it takes
+    no logins any more.
     """
     others = [seen for name, seen in sight.view.joined(sight.others).observations.items() if name != node.pod]
     known = not others or any(item.host_id == node.host_id for seen in others for item in seen.endpoints.values())
-    if node.host_id is None or node.uid is None or (node.ready and known):
+    serves = node.ready and node.pod not in sight.view.unheard
+    if node.host_id is None or node.uid is None or (serves and known):
         return False
     return mode_of(cluster, node) in ON_THE_WAY
 

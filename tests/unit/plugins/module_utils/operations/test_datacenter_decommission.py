@@ -427,7 +427,7 @@ def test_nobody_is_forced_past_a_keyspace_of_the_users(world: Two) -> None:
         begin(pod, force)
 
     world.kube.decommission = makes  # type: ignore[method-assign]
-    with pytest.raises(Failed, match="keyspace late keeps 1 replicas in datacenter dc1, and 0 nodes would be left"):
+    with pytest.raises(Failed, match="keyspace late keeps 1 replica in datacenter dc1, and 0 nodes would be left"):
         world.decommission()
     assert (world.kube.forced, NODES[0] in world.ring.members) == ([], True)
     world.kube.decommission = begin  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from unit.plugins.module_utils import views
 from unit.plugins.module_utils.fake_cassandra import OFF, Member
 from unit.plugins.module_utils.fake_kube import Disk, FakeKube, Killed, copied
 from unit.plugins.module_utils.fake_scaling import WANTED, Scaling
@@ -745,6 +746,23 @@ def test_a_large_datacenter_is_asked_as_a_whole_before_one_leaves(
     # One joins too, so the room is asked about once more when the turn to leave comes.
     world.run(scale, {"r1": 4, "r2": 6, "r3": 5})
     assert (asked[0], set(asked[1:])) == (15, {16})
+
+
+def test_who_takes_no_logins_is_asked_whether_it_leaves_though_others_know_it_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others were asked a moment before it left, and Kubernetes has not asked it since (4.0 tells no status)."""
+    seen, asked = views.whole(), []
+    (pod, *_others) = seen.observations
+    (node,) = [each for each in seen.nodes if each.pod == pod]
+    monkeypatch.setattr(leaving, "mode_of", lambda _cluster, each: asked.append(each.pod) or "LEAVING")
+    cluster: Any = None
+    assert leaving.goes(cluster, Sight(Objects({}), seen), node) is False
+    assert asked == [], "it serves: no JVM for that"
+    heard = {name: told for name, told in seen.observations.items() if name != pod}
+    silent = replace(seen, observations=heard, unheard={pod: "connection refused"})
+    assert leaving.goes(cluster, Sight(Objects({}), silent), node) is True
+    assert asked == [pod]
 
 
 def test_a_silent_worker_of_a_leaving_node_is_told(six: Scaling, monkeypatch: pytest.MonkeyPatch) -> None:
