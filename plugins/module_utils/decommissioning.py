@@ -20,6 +20,7 @@ from .errors import LedgerError
 from .gates import keyspaces_named
 from .scaling import SYSTEM_KEYSPACES, Scene
 from .view import Keyspace, View
+from .wording import agree
 
 DEFAULT_SUPERUSER = "cassandra"
 """Cassandra's own, which may be the one that is used."""
@@ -153,7 +154,7 @@ def refusals(view: View, wish: Wish, statements: Sequence[str]) -> list[str]:
         names = [each.name for each in users(view, wish.here)]
         reasons.append(
             f"{keyspaces_named(names)}: replicas in datacenter {wish.here}. Say {wish.prefix}unreplicate=true, which "
-            f"has {'it' if len(names) == 1 else 'them'} repaired and altered; or repair first and alter by yourself: "
+            f"has {agree(names, 'it', 'them')} repaired and altered; or repair first and alter by yourself: "
             f"{'; '.join(statements)}"
         )
     return reasons

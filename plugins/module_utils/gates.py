@@ -20,6 +20,7 @@ from typing import TypeVar
 from . import ring
 from .quantity import MIB
 from .view import Activity, Endpoint, Observation, Repair, Stream, View
+from .wording import agree, counted
 
 Fact = TypeVar("Fact")
 
@@ -378,8 +379,7 @@ def no_hints(view: View, host_ids: Collection[str] | None = None) -> list[str]:
         host_ids = {item.host_id for address, item in view.endpoints().items() if address in view.up_somewhere}
     names = {item.host_id: named(view, address) for address, item in view.endpoints().items()}
     reasons = [
-        f"{pod} keeps {count} file{'' if count == 1 else 's'} of hints for {names.get(host, host)}: wait until it has "
-        "delivered them"
+        f"{pod} keeps {counted(count, 'file')} of hints for {names.get(host, host)}: wait until it has delivered them"
         for pod, hints in _facts(view, lambda activity: activity.hints)
         for host, count in sorted((hints or {}).items())
         if host in host_ids and count
@@ -609,7 +609,7 @@ def quorum_kept(
 
 
 def keyspaces_named(names: Sequence[str]) -> str:
-    return f"keyspace{'' if len(names) == 1 else 's'} {', '.join(names)}"
+    return f"{agree(names, 'keyspace', 'keyspaces')} {', '.join(names)}"
 
 
 def advice(reason: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import archive, backups, gates, ring
 from .view import Endpoint, Keyspace, NodeView, Schedule, View
+from .wording import agree, counted
 
 # Keyspaces that are local to each node and have no replication to speak of.
 LOCAL_STRATEGY = "LocalStrategy"
@@ -263,7 +264,7 @@ def problems(seen: View) -> list[dict[str, str]]:
         )
     pending = [node.pod for node in seen.nodes if node.pending_restart]
     if pending:
-        told = "1 node runs" if len(pending) == 1 else f"{len(pending)} nodes run"
+        told = f"{counted(len(pending), 'node')} {agree(pending, 'runs', 'run')}"
         found.append(
             {
                 "problem": f"{told} an older revision: {', '.join(pending)}",

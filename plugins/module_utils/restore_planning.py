@@ -53,6 +53,7 @@ from .restoring import (
     past,
 )
 from .upgrade import release
+from .wording import agree
 
 # Without these a node does not know who it is.
 IDENTITY = ("system", "system_schema")
@@ -300,7 +301,7 @@ def beside_original(wish: Wish, manifest: Manifest, twins: Sequence[Twin]) -> li
     way = past(wish.prefix, ORIGINAL, "it is gone for good and somebody else has that address by now")
     return [
         f"datacenter {manifest.datacenter} of cluster {manifest.cluster} that backup {manifest.backup} is of seems to "
-        f"live still: {told} answer{'s' if len(twins) == 1 else ''}. One of the same names that is restored as a whole "
+        f"live still: {told} {agree(twins, 'answers', 'answer')}. One of the same names that is restored as a whole "
         "has its host ids and knows its addresses: it joins its gossip, and clients of the one write to the other. To "
         "take its place, stop or destroy that one first. To live beside it, restore the tables instead "
         f"({wish.say('mode', TABLES)}), best into a cluster of another name {way}"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .backups import NodeManifest
 from .restoring import IMPORT, SWAP, Plan, Target
+from .wording import counted
 
 
 def ordered(pods: Iterable[str]) -> list[str]:
@@ -23,7 +24,7 @@ def same_ring(nodes: Sequence[NodeManifest], targets: Sequence[Target]) -> dict[
     The tokens alone do not do: which nodes hold a row depends on the racks too.
     """
     if len(nodes) != len(targets):
-        return f"the backup is of {_nodes(len(nodes))}, and there are {len(targets)}"
+        return f"the backup is of {counted(len(nodes), 'node')}, and there are {len(targets)}"
     by_tokens = {tuple(sorted(target.tokens)): target for target in targets}
     pairs: dict[str, str] = {}
     racks: dict[str, set[str]] = {}
@@ -90,7 +91,3 @@ def tokens_for(nodes: Sequence[NodeManifest], racks: Mapping[str, Sequence[str]]
     if isinstance(pairs, str):
         return pairs
     return {pairs[node.pod]: tuple(sorted(node.tokens)) for node in nodes}
-
-
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"

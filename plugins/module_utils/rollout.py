@@ -21,6 +21,7 @@ from typing import Any
 from . import gates, ring
 from .errors import SpecError
 from .view import NodeView, View
+from .wording import agree
 
 WHOLE_RACK = "rack"
 PAUSES = ("canary", "rack", "never")
@@ -501,7 +502,7 @@ class _Planner:
         self._down -= {node.pod for node in nodes} - self._lost
         for is_lost, group in itertools.groupby(nodes, lambda node: node.pod in self._lost):
             alike = list(group)
-            why = LOST if is_lost else f"{'it is' if len(alike) == 1 else 'they are'} down already"
+            why = LOST if is_lost else f"{agree(alike, 'it is', 'they are')} down already"
             self._add(queue, alike, fix=True, lost=is_lost, why=why)
 
     def _take(self, queue: list[NodeView]) -> None:
@@ -583,7 +584,7 @@ def low_replication(
         words = f"{gates.keyspaces_named(rule.keyspaces)}: {_what_is_lost(rule)} while one of its nodes restarts"
         if settings.low_rf == "block" and not _is_as_good_as_it_gets(view, rule):
             blockers.append(
-                f"{words}; give {'it' if len(rule.keyspaces) == 1 else 'them'} {ENOUGH_REPLICAS} replicas and "
+                f"{words}; give {agree(rule.keyspaces, 'it', 'them')} {ENOUGH_REPLICAS} replicas and "
                 f"repair, or accept it with {settings.prefix}low_rf: warn"
             )
         else:

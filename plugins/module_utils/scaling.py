@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from . import gates, ring
 from .report import placed, replicas, size
 from .view import Endpoint, Keyspace, NodeView, View
+from .wording import agree, counted
 
 TIDY = "tidy"
 """Take away the pod and the Service of a node that has left: the ledger has forgotten it already."""
@@ -240,8 +241,8 @@ def too_few_nodes(scene: Scene, left: int) -> list[str]:
     """Keyspaces that keep more replicas here than there would be nodes; Cassandra refuses that, too."""
     here = scene.view.datacenter
     return [
-        f"keyspace {keyspace.name} keeps {wanted} replica{'' if wanted == 1 else 's'} in datacenter {here}, and "
-        f"{nodes} node{'' if nodes == 1 else 's'} would be left: keep as many nodes, or lower its replication first "
+        f"keyspace {keyspace.name} keeps {counted(wanted, 'replica')} in datacenter {here}, and "
+        f"{counted(nodes, 'node')} would be left: keep as many nodes, or lower its replication first "
         f"(ALTER KEYSPACE {keyspace.name})"
         for keyspace, wanted, nodes in _short_of_nodes(scene, left)
         if not goes_along(scene, keyspace)
@@ -310,7 +311,7 @@ def no_room(scene: Scene, leaving: Sequence[NodeView], going: Collection[str] = 
     on_the_way = {node.address for node in scene.view.nodes if node.address and node.pod in going}
     gained = gains(scene, [node.address for node in leaving if node.address], on_the_way=on_the_way)
     names = ", ".join(node.pod for node in leaving)
-    who = f"{names} {'holds' if len(leaving) == 1 else 'hold'}"
+    who = f"{names} {agree(leaving, 'holds', 'hold')}"
     return [gained] if isinstance(gained, str) else too_full(scene, gained, who, "let fewer nodes leave")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from . import quantity, upgrade
 from .spec import Datacenter
+from .wording import counted
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ def _cluster_refusals(living: Living, desired: Datacenter) -> list[str]:
 def _rack_refusals(living: Living, desired: Datacenter) -> list[str]:
     wanted = {rack.name: rack for rack in desired.racks}
     faults = [
-        f"racks: the rack {name} is gone from the list but has {_nodes(nodes)}; removing them moves their data:"
-        " the playbook scale does it, node by node"
+        f"racks: the rack {name} is gone from the list but has {counted(nodes, 'node')}; removing them moves their"
+        " data: the playbook scale does it, node by node"
         for name, (_zone, nodes) in living.racks.items()
         if name not in wanted
     ]
@@ -121,7 +122,7 @@ def _rack_refusals(living: Living, desired: Datacenter) -> list[str]:
         nodes = living.racks[rack.name][1]
         if rack.nodes != nodes:
             faults.append(
-                f"racks[{index}].nodes: the rack {rack.name} has {_nodes(nodes)}, got {rack.nodes};"
+                f"racks[{index}].nodes: the rack {rack.name} has {counted(nodes, 'node')}, got {rack.nodes};"
                 " adding and removing nodes moves data: the playbook scale does it"
             )
     return faults
@@ -138,10 +139,6 @@ def _zone_refusals(living: Living, desired: Datacenter) -> list[str]:
                 " this one"
             )
     return faults
-
-
-def _nodes(count: int) -> str:
-    return f"{count} node" if count == 1 else f"{count} nodes"
 
 
 def _shrink_refusals(living: Living, desired: Datacenter) -> list[str]:

@@ -36,13 +36,13 @@ SHIPPED: dict[str, Any] = yaml.safe_load((ROOT / "inventories" / "sandbox" / "ho
 SMALL: dict[str, Any] = {
     key.removeprefix("cassandra_"): value
     for key, value in SHIPPED.items()
-    if key.startswith("cassandra_") and key not in ("cassandra_kubeconfig", "cassandra_namespace")
+    if key.startswith("cassandra_") and key not in ("cassandra_kubeconfig", "cassandra_namespace", "cassandra_backup")
 } | {
     "cluster": "bench",
     "datacenter": "dc1",
     "racks": [{**rack, "nodes": 2} for rack in SHIPPED["cassandra_racks"]],
 }
-"""What the sandbox's inventory asks for, with two nodes a rack."""
+"""What the sandbox's inventory asks for, without backups and with two nodes a rack."""
 
 
 class Scene:

@@ -36,6 +36,7 @@ from ..manifests.backup import commit_log_store
 from ..observe import PARALLEL, WIDE, attempt, logged_in, objects, together
 from ..restic import CONTAINER, DATA, Job, ResticError, list_of
 from ..view import NodeView, View
+from ..wording import counted
 from . import catalogue, described, restore_volumes, unfinished
 from .backup_purge import JOB as PURGE
 from .catalogue import Catalogue
@@ -405,12 +406,12 @@ class Run:
                     schema = self.schema(pods[0])
                     # A document that no manifest names goes with a later purge.
                     storing = beside.submit(self.store.store_schema, schema, self.ledger)
-                    self.ctx.progress(f"flushing {len(pods)} nodes", important=True)
+                    self.ctx.progress(f"flushing {counted(len(pods), 'node')}", important=True)
                     failed = self.flush(pods)
                     left = [pod for pod in pods if pod not in failed]
                     self.beat()
                     began = time.monotonic()
-                    self.ctx.progress(f"taking snapshots on {len(left)} nodes", important=True)
+                    self.ctx.progress(f"taking snapshots on {counted(len(left), 'node')}", important=True)
                     verbs = self.snapshot_verbs(sight, schema)
                     failed |= self.on_all(left, lambda _pod, verbs=verbs: verbs)  # type: ignore[misc]
                     taken = self.now()

@@ -27,6 +27,7 @@ from ..lock import Lock
 from ..observe import Objects, attempt, ledger_of, objects, together
 from ..options import DATACENTER, KUBERNETES
 from ..restic import DATA, Restic, ResticError
+from ..wording import counted
 from . import catalogue, restore_volumes
 from .catalogue import Backup, Catalogue
 from .restic_jobs import Jobs, Work
@@ -85,7 +86,8 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     if faults:
         result = {"changed": True, "name": name, "faults": faults, "report": [f"backup {name} is damaged:", *faults]}
         raise Failed(f"backup {name} is damaged: {'; '.join(faults)}", result, faults)
-    said = f"backup {name} is well: {check.files} files on {check.nodes} nodes, {part} of the repositories' data read"
+    read = f"{counted(check.files, 'file')} on {counted(check.nodes, 'node')}"
+    said = f"backup {name} is well: {read}, {part} of the repositories' data read"
     said += f", and Cassandra has read {check.sample}" if check.sample else ""
     return {"changed": True, "name": name, "faults": [], "report": [said]}
 

@@ -17,6 +17,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..replacement.scene import under_way
 from ..view import View
+from ..wording import agree
 from .cluster import Cluster
 from .compacting import Compacting
 from .members import Members
@@ -58,7 +59,7 @@ class Cleaning:
                 raise CassopsError(f"cleanup failed: {'; '.join([*silent, *failed])}")
         if silent:
             raise CassopsError(
-                f"cleanup failed: {'; '.join(silent)}; heal {'it' if len(silent) == 1 else 'them'}, then run cleanup "
+                f"cleanup failed: {'; '.join(silent)}; heal {agree(silent, 'it', 'them')}, then run cleanup "
                 "again, which takes what is left"
             )
 

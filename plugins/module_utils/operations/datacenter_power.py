@@ -37,6 +37,7 @@ from ..ledger import Ledger
 from ..observe import Objects
 from ..report import utc
 from ..view import NodeView
+from ..wording import counted
 from . import draining, failures, outage, rollout_plan
 from .cluster import CLUSTER, Cluster
 from .members import Members, Neighbour, neighbour, pause
@@ -147,7 +148,7 @@ class Power:
 
     def drain(self, pods: list[str]) -> None:
         """Clients first, on every node, then the data."""
-        self.ctx.progress(f"closing CQL on {len(pods)} nodes, then draining them", important=True)
+        self.ctx.progress(f"closing CQL on {counted(len(pods), 'node')}, then draining them", important=True)
         # A node that was not done drains again when its pod ends.
         self.ctx.warnings.extend(draining.drain(self.cluster.kube, pods, self.cluster.check, self.drain_limit))
 

@@ -11,6 +11,7 @@ from ..errors import CassopsError
 from ..ledger import Ledger
 from ..observe import Objects, ask, together
 from ..view import View
+from ..wording import counted
 from . import superuser
 from .deploying import Deploy, give_up
 from .doors import Doors
@@ -52,7 +53,7 @@ class Proof:
             latest[:] = [(found, seen)]
             return reasons
 
-        until(look, f"{len(ledger.nodes)} nodes to be whole", self.deploy.limit, self.ctx.progress)
+        until(look, f"{counted(len(ledger.nodes), 'node')} to be whole", self.deploy.limit, self.ctx.progress)
         found, seen = latest[0]
         self.tell(seen)
         return found, seen

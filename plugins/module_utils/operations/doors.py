@@ -15,6 +15,7 @@ from ..kube import Kube
 from ..ledger import Ledger
 from ..observe import Objects, attempt, together
 from ..view import NodeView
+from ..wording import agree, counted
 from .deploying import Deploy
 
 OPEN_LIMIT = 60.0
@@ -77,8 +78,10 @@ class Doors:
         if not closed:
             return
         self.opened_at = time.monotonic()
-        waiting = "1 node is" if len(closed) == 1 else f"{len(closed)} nodes are"
-        self.ctx.progress(f"opening CQL where it is closed ({waiting} not ready)", important=True)
+        self.ctx.progress(
+            f"opening CQL where it is closed ({counted(len(closed), 'node')} {agree(closed, 'is', 'are')} not ready)",
+            important=True,
+        )
         # The doorkeeper first: its start takes longest.
         together(self.open_node, sorted(closed, key=lambda node: node.pod != ledger.first))
 

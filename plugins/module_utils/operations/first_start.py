@@ -20,6 +20,7 @@ from ..ledger import PHASE_RUNNING, Ledger, LedgerNode
 from ..observe import Credentials, ask, attempt, members_with_tokens
 from ..scaling import system_replicas
 from ..view import NodeView, View
+from ..wording import counted
 from . import rollout_plan, superuser
 from .deploy_plan import DeployPlan
 from .deploying import Deploy, give_up
@@ -82,7 +83,8 @@ class FirstStart:
             latest[:] = [seen]
             return reasons or gates.up_in_every_view(seen) + gates.normal(seen)
 
-        until(look, f"{len(ledger.nodes)} nodes to join the ring", self.deploy.limit, self.ctx.progress, JOIN_PAUSE)
+        what = f"{counted(len(ledger.nodes), 'node')} to join the ring"
+        until(look, what, self.deploy.limit, self.ctx.progress, JOIN_PAUSE)
         return latest[0]
 
     def witness(self, seen: View, doorkeeper: str, wanted: Credentials) -> tuple[View, list[str]]:

@@ -25,6 +25,7 @@ from ..errors import CassopsError
 from ..observe import attempt
 from ..replacement.words import PARTIAL_BOOTSTRAP
 from ..view import NodeView, Observation
+from ..wording import counted
 from . import failures, streaming
 from .cluster import Sight
 from .moving import Moving
@@ -102,9 +103,7 @@ class Joining(Moving):
     def way_back(self, pod: str) -> str:
         """With which numbers a join is taken back: also one that fills a hole, which the numbers before had too."""
         rack, ordinal = self.members.rack_of(pod), self.members.ordinal(pod)
-        fewer = (
-            f"have {ordinal} node{'s' if ordinal > 1 else ''} in rack {rack}" if ordinal else f"leave rack {rack} out"
-        )
+        fewer = f"have {counted(ordinal, 'node')} in rack {rack}" if ordinal else f"leave rack {rack} out"
         return f" Or {fewer}: what has not joined is taken back."
 
     def stream(self, pod: str, next_run: str, otherwise: str = "") -> None:

@@ -24,6 +24,7 @@ from ..kubeapi import Object
 from ..ledger import PHASE_LEFT, Ledger, LedgerNode, ledger_name, rack_of
 from ..manifests import build, node_service
 from ..observe import LABEL_RACK, Objects, by_pod, labels, ledger_of, objects
+from ..wording import counted
 from . import changes, departed, failures
 from .cluster import Cluster, Place, Sight
 from .patience import Ending
@@ -341,7 +342,7 @@ class Members:
             self.kube.patch("StatefulSet", self.stateful_set(rack), {"spec": {"replicas": nodes}})
         else:
             self.resize(rack, nodes)
-        self.say(f"rack {rack} has {nodes} place{'' if nodes == 1 else 's'} again")
+        self.say(f"rack {rack} has {counted(nodes, 'place')} again")
 
     # Seeds
 

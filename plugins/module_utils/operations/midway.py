@@ -20,6 +20,7 @@ from ..ledger import Ledger
 from ..observe import Objects, mode_of, version_of
 from ..rollout import needs_help
 from ..view import NodeView
+from ..wording import agree
 from .failures import wanted
 
 
@@ -100,9 +101,9 @@ def refusals(all_reached: Sequence[Reached]) -> list[str]:
     what, before = all_reached[0].runs, all_reached[0].before
     back = ", or take it back with the playbook restart and -e rollout_rollback=true" if has_way_back else ""
     return [
-        f"{names(all_reached)} {plural(all_reached, 'has', 'have')} {what} already, and the rest of the rack {before}: "
+        f"{names(all_reached)} {agree(all_reached, 'has', 'have')} {what} already, and the rest of the rack {before}: "
         "with another pod template than the one that is being rolled out "
-        f"{plural(all_reached, 'it', 'they')} would come back with {before} when somebody drains a worker or deletes a "
+        f"{agree(all_reached, 'it', 'they')} would come back with {before} when somebody drains a worker or deletes a "
         f"pod, on data that {what} wrote. First put what is being rolled out back into the inventory and finish it "
         f"with the playbook upgrade{back}. Then change it"
     ]
@@ -115,14 +116,10 @@ def warnings(all_reached: Sequence[Reached]) -> list[str]:
     what, before = all_reached[0].runs, all_reached[0].before
     return [
         f"until the correction has reached {names(all_reached)} (playbook upgrade, at once), "
-        f"{plural(all_reached, 'it', 'they')} would come back with {before} when somebody drains a worker or deletes a "
+        f"{agree(all_reached, 'it', 'they')} would come back with {before} when somebody drains a worker or deletes a "
         f"pod, on data that {what} may have written: do neither before"
     ]
 
 
 def names(some: Sequence[Reached]) -> str:
     return ", ".join(one.pod for one in some)
-
-
-def plural(some: Sequence[Reached], one: str, many: str) -> str:
-    return one if len(some) == 1 else many

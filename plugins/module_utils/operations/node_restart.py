@@ -32,6 +32,7 @@ from ..errors import CassopsError
 from ..ledger import ledger_name
 from ..observe import RELEASED
 from ..view import NodeView, RackView, View
+from ..wording import agree
 from . import rollout_plan
 from .cluster import CLUSTER, Cluster, Sight, unasked
 from .delivery import Delivery
@@ -246,9 +247,7 @@ class Restarts:
             entry.seconds["soak"] = clock.lap()
         back = self._wait_caught_up(batch, back)
         entry.seconds["hints"] = clock.lap()
-        self.say(
-            f"{short(batch.nodes)} {'is' if len(batch.nodes) == 1 else 'are'} back after {entry.seconds['down']:.0f} s"
-        )
+        self.say(f"{short(batch.nodes)} {agree(batch.nodes, 'is', 'are')} back after {entry.seconds['down']:.0f} s")
         return back
 
     def _gates(self, sight: Sight, batch: rollout.Batch) -> Sequence[str]:

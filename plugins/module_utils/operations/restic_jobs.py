@@ -23,6 +23,7 @@ from ..context import Context
 from ..errors import CassopsError
 from ..observe import PARALLEL, attempt, together
 from ..restic import Job, NoRepository, Restic, ResticError
+from ..wording import counted
 
 SHORTEST, PAUSE = 0.25, 5.0
 """Seconds between two looks: at jobs that have just begun or are about to end, and at those that take their time."""
@@ -248,7 +249,7 @@ class Jobs:
         parts = [f"{ended} of {self.count} done"]
         if any(state.job.total for state in states):
             parts.append(moved(sum(state.job.done for state in states), sum(state.job.total for state in states)))
-        return f"{self.verb} {len(states)} nodes: {', '.join(parts)}; the slowest is {words}"
+        return f"{self.verb} {counted(len(states), 'node')}: {', '.join(parts)}; the slowest is {words}"
 
     def _take_finished(self) -> None:
         for done in [each for each in self.finishing if each.done()]:

@@ -33,6 +33,7 @@ from ..ledger import Ledger, LedgerNode
 from ..observe import attempt, lets_in, together
 from ..restoring import RETURN, RETURNED, Parcel, Plan
 from ..view import NodeView, View
+from ..wording import agree, counted
 from . import draining, restore_volumes
 from .cluster import Cluster
 from .draining import CLOSE_LIMIT
@@ -126,7 +127,9 @@ class Swapping:
 
     def drain(self, nodes: list[NodeView]) -> None:
         """Clients first. What stays in a commit log would be lost to the keyspaces that are kept."""
-        self.say(f"{len(nodes)} nodes close CQL and drain")
+        self.say(
+            f"{counted(len(nodes), 'node')} {agree(nodes, 'closes', 'close')} CQL and {agree(nodes, 'drains', 'drain')}"
+        )
         failures = draining.drain(self.cluster.kube, [node.pod for node in nodes], self.cluster.check)
         self.ctx.warnings.extend(f"{failure} It goes on all the same." for failure in failures)
 

@@ -17,6 +17,7 @@ from ..context import Context
 from ..ledger import Ledger, ledger_name
 from ..observe import Objects, configuration_of, mode_of, revisions, together, version_of
 from ..view import NodeView, View
+from ..wording import counted
 from . import midway, unreadable
 from .cluster import CLUSTER, Cluster, Sight
 
@@ -224,7 +225,7 @@ def text(view: View, plan: rollout.Plan, closed: Sequence[str], change: Change) 
     if not count:
         lines = [f"Datacenter {view.datacenter}: nothing is pending, no node needs a restart"]
     else:
-        nodes, batches = plural(count, "node"), plural(len(plan.batches), "batch", "batches")
+        nodes, batches = counted(count, "node"), counted(len(plan.batches), "batch", "batches")
         lines = [f"Datacenter {view.datacenter}: {nodes} to restart in {batches}"]
         lines += [f"  brings {wanted}" for wanted in sorted({wants(view, batch.rack) or "" for batch in plan.batches})]
     for number, batch in enumerate(plan.batches, 1):
@@ -246,10 +247,6 @@ NOTHING = "nothing is pending for it"
 def wants(view: View, rack: str) -> str | None:
     found = view.rack(rack)
     return found.wants if found else None
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def diff(view: View, pods: Iterable[str]) -> dict[str, str]:

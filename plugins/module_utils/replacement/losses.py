@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .. import gates, ring
 from ..view import View
+from ..wording import counted
 from .scene import Scene
 
 
@@ -35,10 +36,9 @@ class Loss:
     def words(self, scene: Scene) -> str:
         dead = [scene.name(address) for address in self.replicas if address in scene.doubtful()]
         left = "and no replica is left" if self.gone else "so rows that only these have are lost"
-        ranges = "1 set of replicas" if self.sets == 1 else f"{self.sets} sets of replicas"
         return (
-            f"{gates.keyspaces_named(self.keyspaces)}: of {ranges} {self.quorum} or more of {self.factor} are dead "
-            f"({', '.join(dead)}, for one), {left}"
+            f"{gates.keyspaces_named(self.keyspaces)}: of {counted(self.sets, 'set')} of replicas {self.quorum} or "
+            f"more of {self.factor} are dead ({', '.join(dead)}, for one), {left}"
         )
 
 

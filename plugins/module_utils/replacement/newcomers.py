@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..view import NodeView
+from ..wording import agree
 from .actions import BOOTSTRAP, STOP, Decision, ask, wait
 from .case import AWAY, LOCAL, Case, keeps_crashing
 from .dead import without_worker
@@ -35,8 +36,7 @@ def gave_up(scene: Scene, case: Case) -> Decision:
     dead = sorted(scene.name(address) for address in scene.dead())
     if not dead:
         return ask(case, 13, reason, "run the playbook scale, which begins its join again")
-    are = "is" if len(dead) == 1 else "are"
-    why = f"nobody can be replaced beside a node that joins, and {', '.join(dead)} {are} dead"
+    why = f"nobody can be replaced beside a node that joins, and {', '.join(dead)} {agree(dead, 'is', 'are')} dead"
     rack = scene.seen.rack(node.rack)
     half_way = rack is not None and (rack.partition < rack.replicas or rack.half_way)
     if half_way or any(other.rack == node.rack and other.ordinal > node.ordinal for other in scene.seen.nodes):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .. import gates
 from ..view import Endpoint, NodeView, View
+from ..wording import agree
 from .actions import ASK, Decision, ask, wait
 from .alive import living
 from .case import Case
@@ -168,9 +169,9 @@ def circumstances(scene: Scene, member: Endpoint, at_risk: Sequence[str]) -> str
         words += "; it is a seed, and starts with others as its seeds"
     others = sorted(scene.name(address) for address in scene.dead() - {member.address})
     if others:
-        words += f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} dead too"
+        words += f"; {', '.join(others)} {agree(others, 'is', 'are')} dead too"
     if at_risk:
         words += f"; rows of {', '.join(at_risk)} may be lost, which was accepted"
     elif others:
-        words += ", and no quorum is lost with it" if len(others) == 1 else ", and no quorum is lost with them"
+        words += f", and no quorum is lost with {agree(others, 'it', 'them')}"
     return words
