@@ -37,7 +37,7 @@ from ..observe import PARALLEL, WIDE, attempt, logged_in, objects, together
 from ..restic import CONTAINER, DATA, Job, ResticError, list_of
 from ..view import NodeView, View
 from ..wording import counted
-from . import catalogue, described, restore_volumes, unfinished
+from . import backup_secrets, catalogue, described, restore_volumes, unfinished
 from .backup_purge import JOB as PURGE
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
@@ -181,7 +181,7 @@ class Run:
         seen = self.cluster.look()
         self.ledger = self.cluster.ledger(seen.found).id
         pods = catalogue.pods_with_restic(seen.found)
-        lacking = secrets_missing(self.kube, self.plan)
+        lacking = backup_secrets.missing(self.kube, self.plan)
         likely = next((node.pod for node in seen.view.nodes if node.ready and node.pod in pods and not lacking), "")
         with ThreadPoolExecutor(1) as beside:
             reading = beside.submit(self.catalogue_by(likely).records) if likely else None
@@ -766,22 +766,6 @@ def unable(node: NodeView, sight: Sight) -> str:
     if node.pod not in sight.view.observations:
         return f"it does not answer: {sight.view.unheard.get(node.pod) or node.reason or 'it does not run'}"
     return f"it has no container {CONTAINER} that runs; is a restart pending?"
-
-
-def secrets_missing(kube: Any, plan: spec.BackupPlan) -> list[str]:
-    """What of the Secrets is not there. The pods run without them, so nobody else would say."""
-    errors = []
-    found = kube.get("Secret", plan.password_secret)
-    if found is None or not (found.get("data") or {}).get("password"):
-        errors.append(
-            f"Secret {plan.password_secret} in namespace {kube.namespace} with the key password, which encrypts the"
-            " backups, is not there; make it, and keep a copy elsewhere: without it no backup can be read"
-        )
-    if plan.credentials_secret and kube.get("Secret", plan.credentials_secret) is None:
-        errors.append(
-            f"Secret {plan.credentials_secret} in namespace {kube.namespace} with the store's credentials is not there"
-        )
-    return errors
 
 
 def parse_files(told: str) -> tuple[Table, ...]:

@@ -29,7 +29,7 @@ from ..observe import (
     view,
 )
 from ..view import View
-from . import changes, midway, preflight, superuser, unfinished
+from . import backup_secrets, changes, midway, preflight, superuser, unfinished
 from .deploy_plan import DeployPlan, current_revision
 from .deploying import Deploy
 from .desired import offered
@@ -99,6 +99,13 @@ class Refusals:
         self.ctx.warnings.extend(internode_encryption.advice(self.desired.config, path))
         if living is not None and gates.line(living.version) != gates.line(self.desired.version):
             self.ctx.warnings.extend(upgrade.key_advice(self.desired.config, self.desired.version, path))
+        self.ctx.warnings.extend(self.no_backups())
+
+    def no_backups(self) -> list[str]:
+        """Why no backup could be made: told before one fails at night. Cassandra starts without it."""
+        if self.desired.backup is None:
+            return []
+        return [f"{self.prefix}backup: {told}" for told in backup_secrets.missing(self.kube, self.desired.backup)]
 
     def refuse_news(self, found: Objects) -> None:
         """Two datacenters of a cluster that start for the first time beside each other are two rings.

@@ -47,8 +47,7 @@ from ..observe import Objects, attempt, together
 from ..report import size
 from ..restoring import DATACENTER, LOAD, ORIGINAL, SWAP, Plan, Scene, Source, Target, Twin, Wish, plan_name
 from ..view import View
-from . import catalogue, restore_volumes
-from .backup import secrets_missing
+from . import backup_secrets, catalogue, restore_volumes
 from .catalogue import Catalogue
 from .cluster import CLUSTER, Cluster, Sight
 from .members import Members
@@ -101,7 +100,7 @@ def run(params: Mapping[str, Any], ctx: Context) -> dict[str, Any]:
     """The backend of the module C(restore). See its documentation for parameters and results."""
     place = spec_parser.parse_backup(params["backup"], "cassandra_" if params["variable_prefix"] else "")
     cluster = Cluster(params, ctx)
-    missing = secrets_missing(cluster.kube, place)
+    missing = backup_secrets.missing(cluster.kube, place)
     if missing:
         raise SpecError(missing)
     checked = {

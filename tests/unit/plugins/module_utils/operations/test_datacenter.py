@@ -1651,6 +1651,22 @@ def test_a_destroyed_datacenter_whose_address_was_given_away(deployed: World) ->
     assert ledger.host_id(SECOND) == deployed.kube.disks[f"data-{SECOND}"].host_id
 
 
+# --- backups ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_that_backups_lack_is_told_and_keeps_nobody_from_starting(world: World) -> None:
+    plan = {**BACKUP, "credentials_secret": "backup-store"}
+    for check in (True, False, False):
+        world.run(check=check, backup=plan)
+        (password, store) = world.warnings
+        assert password.startswith("cassandra_backup: Secret backup-password in namespace ns with the key password")
+        assert store == "cassandra_backup: Secret backup-store in namespace ns with the store's credentials is not there"
+    world.kube.put({"kind": "Secret", "metadata": {"name": "backup-password"}, "data": {"password": "c2VjcmV0"}})
+    world.kube.put({"kind": "Secret", "metadata": {"name": "backup-store"}, "data": {}})
+    world.run(backup=plan)
+    assert world.warnings == []
+
+
 # --- backups by the clock ---------------------------------------------------------------------------------------------
 
 BACKUP = {"repository": "s3:https://s3.example.com/there", "password_secret": "backup-password"}
