@@ -154,7 +154,7 @@ def store(results: Sequence[measure.Result]) -> None:
 
 
 def rounded(result: measure.Result) -> measure.Result:
-    return dataclasses.replace(result, value=round(result.value, 2))
+    return dataclasses.replace(result, value=round(result.value, 4))
 
 
 def table(results: Sequence[measure.Result]) -> str:
