@@ -33,6 +33,7 @@ from integration.harness.rollouts import (
     versions,
 )
 from integration.harness.settings import rng
+from integration.harness.waiting import until
 from integration.harness.watcher import Watcher
 from integration.harness.workload import KEYSPACE, Workload
 from sandbox import Sandbox
@@ -132,6 +133,30 @@ def test_half_way_pods_come_back_as_they_were(six: Datacenter, client: Workload)
     with no_request_fails(six, client) as watcher:
         assert restarted(restart(changed, rollout_rollback=True), changed) == [canary]
     assert watcher.made == {canary: 1}
+    assert revisions(six) == original
+    six.deploy()
+
+
+def test_a_canary_that_somebody_scaled_away_comes_back_as_it_was(six: Datacenter, client: Workload) -> None:
+    """By kubectl scale, half way: with the revision before, it would start older binaries on newer data after an
+    upgrade."""
+    wanted = six.inventory_variables()["cassandra_config"]
+    changed = six.changed(cassandra_config={**wanted, "compaction_throughput": "24MiB/s"})
+    original = revisions(six)
+    with no_request_fails(six, client) as watcher:
+        changed.deploy()
+        (canary,) = restarted(restart(changed, rollout_pause_after="canary"), changed)
+        half = revisions(six)
+        assert half[canary] != original[canary]
+        rack = canary.rpartition("-")[0]
+        six.namespace.kubectl("scale", "statefulset", rack, "--replicas=1")
+        until("the canary to go", lambda: [canary] if canary in six.pods() else [], 180)
+        changed.run("start").ok()
+        six.wait_up()
+        assert revisions(six) == half
+    assert watcher.made == {canary: 2}
+    with no_request_fails(six, client):
+        assert restarted(restart(changed, rollout_rollback=True), changed) == [canary]
     assert revisions(six) == original
     six.deploy()
 

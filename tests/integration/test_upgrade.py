@@ -8,6 +8,7 @@ The driver sends a request whose connection 4.1 cuts to another node, as drivers
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +78,26 @@ def test_restart_is_no_upgrade(old: Datacenter, new: Datacenter) -> None:
     new.deploy()
     new.run("restart").refused("4.1.10 to 5.0.9", "playbook upgrade")
     assert old.lives() == lives
+
+
+def test_what_5_0_does_not_have_is_told_and_the_words_told_help(
+    old: Datacenter, new: Datacenter, client: Workload
+) -> None:
+    """5.0 would not start where a table has that compaction."""
+    table, former = f"{KEYSPACE}.dated", "DateTieredCompactionStrategy"
+    having = f"{table} (k int PRIMARY KEY) WITH compaction = {{'class': '{former}'}}"
+    with connect(old) as driver:
+        session = driver.connect()
+        session.execute(f"CREATE TABLE {having}", timeout=60)
+        lives = new.lives()
+        with no_request_fails(new, client):
+            new.run("upgrade", "--check").refused(f"5.0 has no {former}")
+            said = " ".join(new.run("upgrade").refused(f"5.0 has no {former}").output.split())
+            assert new.lives() == lives
+            (statement,) = set(re.findall(rf"ALTER TABLE {table} WITH compaction = {{'class': '\w+'}}", said))
+            session.execute(statement, timeout=60)
+            new.run("upgrade", "--check").ok()
+        session.execute(f"DROP TABLE {table}", timeout=60)
 
 
 def test_the_canary_and_the_way_back(old: Datacenter, new: Datacenter, client: Workload) -> None:
