@@ -440,9 +440,20 @@ class Sandbox:
         ]
         return "\n".join(["not every worker became Ready:", *lines, "(`up --fresh` begins with an empty sandbox)"])
 
+    def _come_up(self, names: list[str], before: Mapping[str, str]) -> bool:
+        """Whether all are Ready. A kubelet that has ended is started again, as systemd would.
+
+        All kubelets of a host share /var/lib/kubelet/device-plugins, whatever their --root-dir is; of two that put
+        their socket there in the same moment one ends ("address already in use").
+        """
+        late = self._not_ready(names, before)
+        for name in late:
+            self.worker(name).start_kubelet()
+        return not late
+
     def _wait_ready(self, names: list[str], before: Mapping[str, str]) -> None:
         wait_until(
-            lambda: not self._not_ready(names, before),
+            lambda: self._come_up(names, before),
             lambda: self._why_not_ready(names, before),
             seconds=300,
             log_file=self.layout.log_file(f"{names[0]}-kubelet"),

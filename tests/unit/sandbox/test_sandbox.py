@@ -10,6 +10,7 @@ import os
 import platform
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sandbox import SandboxError, addresses, build, core, faults, images, process
@@ -145,3 +146,14 @@ def test_a_machine_that_it_is_not_built_for(
     monkeypatch.setattr(platform, "machine", lambda: machine)
     with pytest.raises(SandboxError, match=words):
         core.check_host()
+
+
+def test_a_kubelet_that_ended_is_started_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of those that start in the same moment one may find a socket that it shares with the others taken."""
+    sandbox, started = core.Sandbox(tmp_path), []
+    late = iter([["worker1", "worker3"], ["worker3"], []])
+    monkeypatch.setattr(sandbox, "_not_ready", lambda _names, _before: next(late))
+    monkeypatch.setattr(sandbox, "worker", lambda name: SimpleNamespace(start_kubelet=lambda: started.append(name)))
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    sandbox._wait_ready(["worker1", "worker2", "worker3"], {})
+    assert started == ["worker1", "worker3", "worker3"]
