@@ -54,7 +54,7 @@ class FirstStart:
         for peer in self.deploy.peers[:1]:
             # Before this datacenter can log anybody in, the cluster's roles must be replicated to it.
             superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())
-        superuser.establish(self.kube, ledger.first, wanted, self.replication())
+        self.establish(ledger.first, wanted)
         self.deploy.note(f"create superuser {wanted.username}, close the default login")
         if ledger.hash_rounds and not self.plan.hash_rounds():
             self.ctx.warnings.append(
@@ -65,6 +65,21 @@ class FirstStart:
         ledger = self.to_running(ledger, seen)
         self.doors.open(ledger, self.deploy.look())
         return ledger
+
+    def establish(self, doorkeeper: str, wanted: Credentials) -> None:
+        """Each step of it may be repeated. A node that has only just joined may take the replicas of the roles for down
+        for some seconds more, though they see it up: it lets nobody in until its own gossip has heard of them."""
+
+        def look() -> list[str]:
+            try:
+                superuser.establish(self.kube, doorkeeper, wanted, self.replication())
+            except cql.LoginRefused as error:
+                if cql.is_wrong(str(error)):
+                    raise
+                return [str(error)]
+            return []
+
+        until(look, f"{doorkeeper} to read the roles", self.deploy.limit, self.ctx.progress, JOIN_PAUSE)
 
     def wait_for_ring(self, ledger: Ledger, wanted: Credentials) -> View:
         """Until a node that can be asked sees every node up and NORMAL; its view."""

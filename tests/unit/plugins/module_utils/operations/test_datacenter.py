@@ -1409,6 +1409,24 @@ def test_a_second_datacenter_joins_the_first(two: World) -> None:
     assert two.run(**SECOND_DC)["changed"] is False
 
 
+def test_a_node_that_has_not_heard_of_the_replicas_of_the_roles_yet_is_waited_for(
+    two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They see it up already; it takes them for down for a moment more, and can check no login."""
+    connect, refused = cql.connect, []
+
+    def late(kube: Any, pod: str, *arguments: Any, **options: Any) -> Any:
+        if pod == "shop-dc2-r1-0" and len(refused) < 3:
+            refused.append(pod)
+            raise cql.LoginRefused(f"{pod}: Unable to perform authentication: Cannot achieve consistency level QUORUM")
+        return connect(kube, pod, *arguments, **options)
+
+    monkeypatch.setattr(cql, "connect", late)
+    assert two.run(**SECOND_DC)["unwell"] == []
+    assert len(refused) == 3
+    assert any("waiting for shop-dc2-r1-0 to read the roles" in line for line in two.said)
+
+
 def test_nobody_joins_a_cluster_that_is_between_two_lines(two: World) -> None:
     """What was registered is 5.0.9 already, so only the members tell."""
     two.ring.members["shop-dc1-r2-0"].version = "4.1.10"
