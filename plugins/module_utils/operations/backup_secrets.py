@@ -24,6 +24,7 @@ def missing(kube: Kube, plan: BackupPlan) -> list[str]:
         )
     if plan.credentials_secret and kube.get("Secret", plan.credentials_secret) is None:
         errors.append(
-            f"Secret {plan.credentials_secret} in namespace {kube.namespace} with the store's credentials is not there"
+            f"Secret {plan.credentials_secret} in namespace {kube.namespace} with the store's credentials is not there;"
+            " make it: without it nobody gets into the store"
         )
     return errors

@@ -20,7 +20,7 @@ from ..ledger import PHASE_RUNNING, Ledger, LedgerNode
 from ..observe import Credentials, ask, attempt, members_with_tokens
 from ..scaling import system_replicas
 from ..view import NodeView, View
-from ..wording import counted
+from ..wording import agree, counted
 from . import rollout_plan, superuser
 from .deploy_plan import DeployPlan
 from .deploying import Deploy, give_up
@@ -49,8 +49,8 @@ class FirstStart:
         """From started pods to a datacenter that serves; returns the ledger in phase C(running)."""
         wanted = self.deploy.credentials()
         seen = self.wait_for_ring(ledger, wanted)
-        told = f"all {len(ledger.nodes)} nodes are up; making the superuser {wanted.username}"
-        self.ctx.progress(told, important=True)
+        up = f"{counted(len(ledger.nodes), 'node')} {agree(ledger.nodes, 'is', 'are')} up"
+        self.ctx.progress(f"{up}; making the superuser {wanted.username}", important=True)
         for peer in self.deploy.peers[:1]:
             # Before this datacenter can log anybody in, the cluster's roles must be replicated to it.
             superuser.replicate_at(peer.kube, serving_node(peer), wanted, self.replication())

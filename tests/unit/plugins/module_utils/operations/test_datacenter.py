@@ -1678,8 +1678,9 @@ def test_a_secret_that_backups_lack_is_told_and_keeps_nobody_from_starting(world
         world.run(check=check, backup=plan)
         (password, store) = world.warnings
         assert password.startswith("cassandra_backup: Secret backup-password in namespace ns with the key password")
-        assert (
-            store == "cassandra_backup: Secret backup-store in namespace ns with the store's credentials is not there"
+        assert store == (
+            "cassandra_backup: Secret backup-store in namespace ns with the store's credentials is not there;"
+            " make it: without it nobody gets into the store"
         )
     world.kube.put({"kind": "Secret", "metadata": {"name": "backup-password"}, "data": {"password": "c2VjcmV0"}})
     world.kube.put({"kind": "Secret", "metadata": {"name": "backup-store"}, "data": {}})
