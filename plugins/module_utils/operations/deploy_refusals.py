@@ -301,9 +301,9 @@ def ledger_gone(cluster: str, datacenter: str) -> str:
     """A new ledger is a new identity, with which no volume's mark agrees."""
     return (
         f"the ledger of datacenter {datacenter} (ConfigMap {ledger_name(cluster, datacenter)}) is gone, and its nodes "
-        "or volumes are there: with a new one none of them would start again. Put it back from a backup of the "
-        "namespace; where the data is not needed, destroy the datacenter first, with its volumes (-e "
-        "destroy_volumes=true)"
+        "or volumes are there: with a new one none of them would start again. Put it back from the copy that you keep, "
+        "as docs/runbook.md shows, or from a backup of the namespace; where the data is not needed, destroy the "
+        "datacenter first, with its volumes (-e destroy_volumes=true)"
     )
 
 

@@ -5,21 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from jinja2 import Environment
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("checked", [False, True])
-def test_a_summary_tells_that_nothing_was_touched(checked: bool) -> None:
+def test_a_summary_tells_that_nothing_was_touched(summary: Callable[..., str], checked: bool) -> None:
     result = {"due": [], "repaired": [], "repaired_until": {}, **({"check_mode": True} if checked else {})}
-    template = Environment(trim_blocks=True, autoescape=False).from_string(
-        (ROOT / "roles/repair/templates/summary.j2").read_text()
-    )
-    told = template.render(repair_result=result, ansible_check_mode=False, inventory_hostname="dc1")
+    told = summary("repair", repair_result=result, ansible_check_mode=False)
     assert ("nothing was touched" in told) is checked
 
 

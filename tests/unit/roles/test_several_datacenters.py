@@ -333,12 +333,12 @@ FORESEEN: dict[str, Any] = {**GONE, "check_mode": True, "moved": [], "left": ["s
 @pytest.mark.parametrize(
     ("result", "volumes", "words"),
     [
-        (GONE, False, "dc1: it has left its cluster, 1 nodes in this run, 431 s. ALTER KEYSPACE orders"),
+        (GONE, False, "dc1: it has left its cluster, 1 node in this run, 431 s. ALTER KEYSPACE orders"),
         (GONE, False, "Volumes and ledger stay, and nothing comes back of them: -e decommission_delete_volumes=true"),
         (GONE, True, "Volumes and ledger are deleted. What comes next: take it out of the inventory."),
         (IDLE, False, "dc1: nothing was changed: this namespace has no node of it any more."),
         (IDLE, True, "dc1: nothing was changed: this namespace has no node of it any more, and no volume."),
-        (FORESEEN, False, "dc1: 1 nodes would leave; nothing was touched. repair of keyspace orders, all ranges"),
+        (FORESEEN, False, "dc1: 1 node would leave; nothing was touched. repair of keyspace orders, all ranges"),
         ({**GONE, "altered": [], "moved": []}, True, "dc1: it has left its cluster before; what was left of it"),
     ],
 )
