@@ -378,6 +378,8 @@ def test_nothing_is_purged_beside_a_backup_that_runs(three: Datacenter, client: 
 @pytest.mark.soak
 def test_backups_that_died_push_no_good_one_out(three: Datacenter, client: Workload, store: Store) -> None:
     """As many as are kept, and one more."""
+    for number in range(store.keep["last"]):
+        backup(three, f"good-{number}").ok()
     good = [name for name, told in listed(three).items() if told["state"] == "complete"]
     for number in range(store.keep["last"] + 1):
         run = three.start("backup", backup_name=f"died-{number}")
