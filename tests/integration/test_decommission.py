@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cassandra import ConsistencyLevel
@@ -94,11 +95,11 @@ def alone(pair: Pair) -> set[int]:
     return {row.n for row in execute(pair.stays, f"SELECT n FROM {ALONE}.rows")}  # type: ignore[attr-defined]
 
 
-def decommission(pair: Pair, *words: str, **extra: object) -> Result:
+def decommission(pair: Pair, *words: str, **extra: Any) -> Result:
     return start("decommission", pair.both, *words, **options(pair), **extra).wait(3600)
 
 
-def options(pair: Pair) -> dict[str, object]:
+def options(pair: Pair) -> dict[str, Any]:
     return {"decommission_hosts": pair.leaves.host, "decommission_confirm": "dc2"}
 
 

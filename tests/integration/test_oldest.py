@@ -84,7 +84,7 @@ def test_another_number_of_nodes_takes_the_rows_by_loading(
         Store(store.sandbox, namespace).make_secrets(store.password)
         two = Datacenter(namespace, "copy", "dc9", {"r1": 2}, three.variables)
         two.deploy()
-        source = {"restore_source_cluster": three.cluster, "restore_source_datacenter": three.name}
+        source: dict[str, Any] = {"restore_source_cluster": three.cluster, "restore_source_datacenter": three.name}
         two.run("restore", restore_load=True, **source).ok()
         assert_same(restores.read_two(two), rows)
 

@@ -9,6 +9,7 @@ The keyspace is taken away from it and given back in the end: 4.1 would leave su
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from integration.harness import cargo
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.soak
 MEBIBYTES = 64
 PIECES = MEBIBYTES * cargo.MEBIBYTE // cargo.PIECE
 NOTE = "cassops.kubernetes/rebuilt"
-GIVEN = {"rebuild_replication": {KEYSPACE: 2}}
+GIVEN: dict[str, Any] = {"rebuild_replication": {KEYSPACE: 2}}
 
 
 @pytest.fixture(scope="module", params=["5.0.9", "4.1.10"])
@@ -52,7 +53,7 @@ def client(pair: list[Datacenter]) -> Iterator[Workload]:
         yield client
 
 
-def rebuild(pair: Sequence[Datacenter], *words: str, **extra: object) -> Result:
+def rebuild(pair: Sequence[Datacenter], *words: str, **extra: Any) -> Result:
     return start("rebuild", pair, *words, rebuild_hosts=pair[1].host, **{**GIVEN, **extra}).wait(3600)
 
 

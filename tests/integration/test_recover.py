@@ -72,9 +72,9 @@ def test_half_way_through_an_upgrade_nothing_streams(
                 faults.Volume.of(old, lost).wipe()
             assert_held(living, {lost: "its volume is empty"})
             losses.refused(living, "finish the upgrade or take it back")
-            before = losses.versions(old)
+            before = rollouts.versions(old)
             old.run("replace_node", replace_node_name=lost).refused("finish the upgrade or take it back")
-            assert losses.versions(old) == before
+            assert rollouts.versions(old) == before
             if way == "on":
                 finish_without(new, replace(living, datacenter=new), lost)
                 return

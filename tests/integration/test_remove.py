@@ -14,6 +14,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -137,12 +138,12 @@ def remove(datacenter: Datacenter, host_id: str) -> subprocess.Popen[str]:
     )
 
 
-def facts(run: subprocess.Popen[str]) -> dict[str, object]:
+def facts(run: subprocess.Popen[str]) -> dict[str, Any]:
     """What a run has told, which must be a good end; C(said) is all of its words."""
     said, _none = run.communicate(timeout=900)
     assert run.returncode == 0, said
     print(said)
-    told: dict[str, object] = json.loads(Path(run.args[-1], "dc1").read_text())  # type: ignore[index,arg-type]
+    told: dict[str, Any] = json.loads(Path(run.args[-1], "dc1").read_text())  # type: ignore[index,arg-type]
     return {**told, "said": said}
 
 

@@ -135,7 +135,7 @@ def test_the_whole_datacenter_goes_back_in_its_place(saved: Saved) -> None:
 
     asking(saved.datacenter, harm)
     # What that column held would stay hidden.
-    words = {"restore_tables": f"{KEYSPACE}.shrunk", "restore_rows": "replace"}
+    words: dict[str, Any] = {"restore_tables": f"{KEYSPACE}.shrunk", "restore_rows": "replace"}
     saved.datacenter.run("restore", **words).refused("kept was text and is not there")
     saved.datacenter.run("restore", restore_mode="datacenter").refused("-e restore_confirm=dc1")
     saved.datacenter.run("restore", restore_mode="datacenter", restore_confirm="dc1").ok()
@@ -152,7 +152,7 @@ def test_a_datacenter_whose_restored_nodes_do_not_start_goes_back_to_what_it_was
         lambda session: restores.run(session, f"INSERT INTO {KEYSPACE}.found (id, colour) VALUES (9999, 'new')"),
     )
     rows, before = restores.read(datacenter), datacenter.wait_up()
-    wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_again": True}
+    wanted: dict[str, Any] = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_again": True}
     run = datacenter.start("restore", **wanted)
     done = f"{datacenter.nodes[0]} has its data of"
     waiting.until("data to be exchanged", lambda: [] if done in run.output else [run.output[-300:]], START_SECONDS, 0.1)
@@ -249,7 +249,12 @@ STAGES = {
 def test_a_killed_restore_is_finished_by_the_next(saved: Saved, mode: str, turn: int) -> None:
     """At each stage once."""
     asking(saved.datacenter, lambda session: restores.run(session, f"TRUNCATE {KEYSPACE}.orders"))
-    wanted = {"restore_mode": mode, "restore_confirm": "dc1", "restore_rows": "replace", "restore_again": True}
+    wanted: dict[str, Any] = {
+        "restore_mode": mode,
+        "restore_confirm": "dc1",
+        "restore_rows": "replace",
+        "restore_again": True,
+    }
     run = saved.datacenter.start("restore", **wanted)
     stage, most = list(STAGES[mode].items())[turn]
     assert killed(run, Moment(stage, rng(f"restore/killed/{mode}/{turn}").uniform(0, most))), run.output
@@ -264,9 +269,15 @@ def test_the_drill_says_whether_the_backup_is_good(saved: Saved, namespaces: Nam
         Store(saved.store.sandbox, namespace).make_secrets(saved.store.password)
         # One kubeconfig for both namespaces, as somebody has who may use both.
         grant(namespace, saved.datacenter.namespace)
-        wanted = {"backup_drill_namespace": namespace.name, "backup_drill_tables": f"{KEYSPACE},other.orders"}
+        wanted: dict[str, Any] = {
+            "backup_drill_namespace": namespace.name,
+            "backup_drill_tables": f"{KEYSPACE},other.orders",
+        }
         # Extra vars beat those of the drill, which would end by taking the living datacenter away.
-        living = {"cassandra_cluster": saved.datacenter.cluster, "cassandra_namespace": saved.datacenter.namespace.name}
+        living: dict[str, Any] = {
+            "cassandra_cluster": saved.datacenter.cluster,
+            "cassandra_namespace": saved.datacenter.namespace.name,
+        }
         saved.datacenter.run("backup_drill", **wanted, **living).refused("Put them into the inventory")
         everything_as_it_was(saved)
         result = saved.datacenter.run("backup_drill", **wanted).ok()
@@ -318,7 +329,7 @@ def test_another_number_of_nodes_takes_the_rows_by_loading(saved: Saved, namespa
         variables = saved.datacenter.variables
         other = Datacenter(namespace, "copy", "dc9", {"r1": 2}, variables)
         other.deploy()
-        wanted = {"restore_source_cluster": "demo", "restore_source_datacenter": "dc1"}
+        wanted: dict[str, Any] = {"restore_source_cluster": "demo", "restore_source_datacenter": "dc1"}
         other.run("restore", **wanted).refused("the backup is of 3 nodes, and there are 2", "-e restore_load=true")
         # Three replicas do not fit on two nodes; the keyspaces are made as they were, and two are enough to read.
         other.run("restore", restore_load=True, **wanted).ok()
@@ -367,7 +378,7 @@ def test_back_from_5_0_by_a_backup(namespaces: Namespaces, sandbox: Sandbox) -> 
         new.run("destroy", destroy_confirm="dc1", destroy_volumes=True).ok()
         namespace.apply([{key: login[key] for key in ("apiVersion", "kind", "data")} | {"metadata": named(login)}])
         old.deploy()
-        whole = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_auth": "take"}
+        whole: dict[str, Any] = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_auth": "take"}
         old.run("restore", restore_name="before-5.0", **whole).ok()
         assert set(versions(old).values()) == {"4.1.10"}
         after = old.wait_up()
@@ -436,7 +447,7 @@ def test_rows_before_a_second_are_there_and_rows_after_are_not(logged: Datacente
     asking(logged, lambda session: restores.run(session, f"DELETE FROM {KEYSPACE}.orders WHERE customer = 'c1'"))
     asking(logged, lambda session: restores.run(session, "UPDATE shop.counts SET seen = seen + 1000 WHERE id = 1"))
     time.sleep(20)
-    wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1"}
+    wanted: dict[str, Any] = {"restore_mode": "datacenter", "restore_confirm": "dc1"}
     logged.run("restore", restore_to=moment(int(time.time()) + 3600), **wanted).refused("is in the future")
     logged.run("restore", restore_to="2026-01-01T00:00:00Z", **wanted).refused("was taken before")
     identity = identities(logged.wait_up())
@@ -467,7 +478,7 @@ def test_a_killed_restore_of_a_moment_is_finished_by_the_next(logged: Datacenter
     time.sleep(2)
     write_second_by_second(logged, first + 500, 2)
     time.sleep(20)
-    wanted = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_to": moment(last)}
+    wanted: dict[str, Any] = {"restore_mode": "datacenter", "restore_confirm": "dc1", "restore_to": moment(last)}
     run = logged.start("restore", **wanted)
     stage, most = [("has its files", 5.0), ("all nodes start", 20.0)][turn]
     assert killed(run, Moment(stage, rng(f"restore/moment/{turn}").uniform(0, most))), run.output

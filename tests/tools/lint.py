@@ -15,10 +15,11 @@ from report import VENV_BIN, Report, command
 
 # The checkout as mypy gets to it, by the name that the plugins have at run time.
 LINKED = Path(".venv/collections/ansible_collections") / checkout.NAMESPACE / checkout.NAME
-# The programs that the tests are run with; what is written for Ansible is checked by its own strict settings.
+# The programs that the tests are run with, and the integration tests, of which CI runs a part only; what is written for
+# Ansible is checked by its own strict settings.
 TESTS = (
     "--config-file= --ignore-missing-imports --check-untyped-defs -p sandbox -m run -m lint -m package -m sanity "
-    "-m awx -m cores -m picture -m website"
+    "-m awx -m cores -m picture -m website -p integration"
 )
 
 

@@ -93,7 +93,7 @@ def drop_a_table_and_restore_it(three: Datacenter, client: Workload) -> None:
     with client.none_fails("ALL"):
         with connect(three) as driver:
             driver.connect().execute("DROP TABLE workload.large", timeout=120)
-        wish = {"restore_name": "restored", "restore_tables": "workload.large"}
+        wish: dict[str, Any] = {"restore_name": "restored", "restore_tables": "workload.large"}
         may_die(three, "restore", **wish)
         three.run("restore", **wish).ok()
     assert digests(three) == before
