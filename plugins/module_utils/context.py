@@ -89,7 +89,11 @@ class Context:
 
 
 class Operation(Protocol):
-    """A file in ``operations/``; it may also have ``RULES``, keywords such as ``mutually_exclusive``."""
+    """A file in ``operations/``.
+
+    It may also have ``RULES``, keywords such as ``mutually_exclusive``, and ``EXACT_WORDS``, names of its lists of
+    words that are taken to the letter.
+    """
 
     ARGUMENT_SPEC: Mapping[str, Any]
 
@@ -139,15 +143,26 @@ def unforeseen(error: Exception, verbosity: int) -> dict[str, Any]:
 
 
 def answered(operation: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, with the default for a list of words that is one empty word.
+    """The options, with the words of a list without the spaces around them, and its default where no word is left.
 
-    That is what Ansible makes of the empty text that AWX sends for a question of a survey that nobody answered. Other
-    lists stay as they are: a bound parameter of CQL may be an empty text.
+    A list of words may come as text, and Ansible keeps the space that people write behind a comma: with it no keyspace
+    and no worker is the one that was meant. One empty word is what Ansible makes of the empty text that AWX sends for a
+    question of a survey that nobody answered. Other lists stay as they are: a bound parameter of CQL may be an empty
+    text.
     """
-    spec = operation.ARGUMENT_SPEC
-    words = {name: option.get("default") for name, option in spec.items() if option.get("elements") == "str"}
-    return {name: words[name] if name in words and is_empty_word(value) else value for name, value in params.items()}
+    spec = {name: option for name, option in operation.ARGUMENT_SPEC.items() if option.get("elements") == "str"}
+    exact = getattr(operation, "EXACT_WORDS", ())
+    return {
+        name: words(value, spec[name].get("default"), exact=name in exact)
+        if name in spec and isinstance(value, list)
+        else value
+        for name, value in params.items()
+    }
 
 
-def is_empty_word(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 1 and not value[0].strip()
+def words(given: list[str], default: Any, *, exact: bool) -> Any:
+    """What was meant by a list of words."""
+    left = [word.strip() for word in given if word.strip()]
+    if given and not left:
+        return default
+    return given if exact else left

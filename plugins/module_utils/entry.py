@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import kubeauth
+from . import hiding, kubeauth
 from .context import Context, Operation, execute, rules
 
 
@@ -32,6 +32,8 @@ def main(operation: Operation) -> None:
         verbosity=module._verbosity,
     )
     result = execute(operation, module.params, ctx)
+    # What the task was called with stands beside its result; whoever may read that need not read keystores.
+    module.params = hiding.hidden(module.params)
     for warning in ctx.warnings:
         module.warn(warning)
     if result.pop("failed", False):

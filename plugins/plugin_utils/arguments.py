@@ -19,13 +19,22 @@ BARE: Mapping[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__,
 
 def arguments(given: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a task as plain values, with lists and mappings read that are JSON in a text, as C(-e) and surveys
-    give them. Ansible would cut such a text at its commas.
+    give them. Ansible would cut such a text at its commas. Pairs such as C(a=1 b=2) may stand one on a line, as in the
+    box of a survey; Ansible would take the second line for a part of the first value.
 
     :raises AnsibleActionFail: one begins like JSON and is none.
     """
     return {
         name: structure(name, value) if spec.get(name, {}).get("type") in STRUCTURES else value
-        for name, value in plain(given).items()
+        for name, value in one_line(plain(given), spec).items()
+    }
+
+
+def one_line(given: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    mappings = {name for name, option in spec.items() if option.get("type") == "dict"}
+    return {
+        name: " ".join(value.splitlines()) if name in mappings and isinstance(value, str) else value
+        for name, value in given.items()
     }
 
 

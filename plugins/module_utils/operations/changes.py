@@ -10,13 +10,13 @@ the living one: the hash notices what was taken away from the desired object, th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..configuration import is_one
 from ..errors import CassopsError
+from ..hiding import hidden
 from ..kube import Kube
 from ..manifests import differences, with_applied_annotation
 from ..manifests.common import APPLIED_ANNOTATION, MANAGED
@@ -218,16 +218,11 @@ def diff(changes: Iterable[Change], configuration: Callable[[], Mapping[str, Any
             {
                 "before_header": header if before else f"{header} (absent)",
                 "after_header": header,
-                "before": masked(text(managed(before, change.desired))) if before else "",
-                "after": masked(text(content(change.desired))),
+                "before": text(hidden(managed(before, change.desired))) if before else "",
+                "after": text(hidden(content(change.desired))),
             }
         )
     return shown
-
-
-def masked(shown: str) -> str:
-    """Without passwords and keys: those of a keystore stand in cassandra.yaml."""
-    return re.sub(r"""((?:_password|private_key)["']?: *)(?!null)("(?:[^"\\]|\\.)*"|[^\s,}]+)""", r"\1********", shown)
 
 
 def managed(live: Any, desired: Any) -> Any:

@@ -34,6 +34,9 @@ RULES: Mapping[str, Any] = {
     "mutually_exclusive": [["command", "commands"]],
 }
 
+# The key of a row may begin with a space.
+EXACT_WORDS = ("command",)
+
 MOST_AT_ONCE = 16
 """Nodes asked at the same time where nothing else is said: each answer is a stream through the API server."""
 

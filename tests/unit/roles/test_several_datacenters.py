@@ -214,6 +214,16 @@ def test_a_node_of_several_datacenters_is_replaced_in_none(tmp_path: Path) -> No
     assert ASKED not in told
 
 
+@pytest.mark.parametrize("name", ["shop-dc3-r1-0", "shop-r1-0", "dc1-r1-0"])
+def test_a_node_of_no_datacenter_of_the_play_is_told(tmp_path: Path, name: str) -> None:
+    """Nobody would do anything, and whoever asked would think that it was replaced."""
+    playbook = ROOT / "playbooks/replace_node.yml"
+    told = " ".join(played(tmp_path, playbook, "-e", f"replace_node_name={name}", hosts=NAMESAKES).split())
+    assert f"replace_node_name={name} does not tell of which datacenter of this play the node is: " in told
+    assert "such as shop-dc1-r1-0." in told
+    assert ASKED not in told
+
+
 @pytest.mark.parametrize(("name", "limit"), [("r1-0", "shop1"), ("shop-dc1-r1-0", "all")])
 def test_a_node_of_one_datacenter_is_replaced_there(tmp_path: Path, name: str, limit: str) -> None:
     options = ["-e", f"replace_node_name={name}", "--limit", limit]

@@ -102,7 +102,7 @@ class Watch:
         defaults = {name: spec.get("default") for name, spec in heal.ARGUMENT_SPEC.items()}
         given = {name: args[name] for name in CONNECTION if args.get(name)}
         self.params = {**defaults, **given, "cluster": args["cluster"], "datacenter": args["datacenter"]}
-        self.params["grace"] = int(args.get("grace") or defaults["grace"])
+        self.params["grace"] = int(defaults["grace"] if args.get("grace") in (None, "") else args["grace"])
         self.interval = float(args.get("interval") or 60)
         self.repeat = float(args.get("repeat") or 300)
         self.context = Context()

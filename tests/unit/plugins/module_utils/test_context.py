@@ -31,9 +31,25 @@ def test_a_survey_that_nobody_answered_leaves_the_defaults(unanswered: list[str]
     assert taken({"names": unanswered, "nodes": unanswered, "size": ""}) == {"names": [], "nodes": None, "size": ""}
 
 
-@pytest.mark.parametrize("given", [[], ["a"], ["", ""], ["a", ""], None])
+@pytest.mark.parametrize("given", [[], ["a"], ["a b"], None])
 def test_what_was_given_stays(given: list[str] | None) -> None:
     assert taken({"names": given}) == {"names": given}
+
+
+@pytest.mark.parametrize("given", [["shop", " system_auth"], ["shop ", "", "system_auth\n"]])
+def test_a_space_behind_a_comma_is_no_part_of_a_word(given: list[str]) -> None:
+    """As Ansible splits C(shop, system_auth), which is what a refusal says and what people repeat."""
+    assert taken({"names": given}) == {"names": ["shop", "system_auth"]}
+
+
+def test_a_command_is_taken_to_the_letter() -> None:
+    operation = SimpleNamespace(
+        ARGUMENT_SPEC=nodetool.ARGUMENT_SPEC,
+        EXACT_WORDS=nodetool.EXACT_WORDS,
+        run=lambda params, _ctx: {"params": params},
+    )
+    command = ["getendpoints", "shop", "orders", " key"]
+    assert execute(cast(Operation, operation), {"command": command}, Context())["params"]["command"] == command
 
 
 @pytest.mark.parametrize("given", [[""], [7], [None]])

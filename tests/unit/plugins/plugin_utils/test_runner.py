@@ -21,6 +21,7 @@ from ansible_collections.cassops.kubernetes.plugins.action.nodetool import Actio
 from ansible_collections.cassops.kubernetes.plugins.module_utils import entry
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, ObjectList
+from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import datacenter as deploy
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import nodetool
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils import progress, runner
 from ansible_collections.cassops.kubernetes.plugins.plugin_utils.arguments import plain
@@ -362,3 +363,22 @@ def test_what_a_module_was_called_with_is_not_logged(monkeypatch, capsys):
     assert logged == []
     assert "secret" not in json.loads(shown)["told"]
     assert "secret-token" not in shown
+
+
+def test_a_module_repeats_no_keystore_password(monkeypatch, capsys):
+    """Cassandra 4.0 has it in cassandra.yaml, and a module tells what it was called with."""
+
+    def end(code):
+        raise Ended
+
+    monkeypatch.setattr(basic.sys, "exit", end)
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, text, **options: None)
+    monkeypatch.setattr(entry, "execute", lambda operation, params, ctx: {"changed": False})
+    config = {"server_encryption_options": {"keystore": "/tls/k", "keystore_password": "pearl-of-great-price"}}
+    wanted = {**WHERE, "version": "4.0.19", "racks": [{"name": "r1", "nodes": 1}], "config": config}
+    wanted["_ansible_inject_invocation"] = True
+    with patch_module_args(wanted), pytest.raises(Ended):
+        entry.main(deploy)
+    shown = capsys.readouterr().out
+    assert "/tls/k" in shown
+    assert "pearl" not in shown

@@ -223,10 +223,3 @@ def test_a_diff_shows_no_password() -> None:
     assert shown.count("********") == 2
     assert "/tls/k" in shown
     assert "internode_encryption" in shown
-
-
-def test_a_diff_shows_no_private_key() -> None:
-    options = '"parameters": {"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIE", "max_retries": 3}'
-    shown = changes.masked(f"server_encryption_options: {{{options}}}")
-    assert "MIIE" not in shown
-    assert '"max_retries": 3' in shown
