@@ -13,6 +13,7 @@ import base64
 import binascii
 import contextlib
 import dataclasses
+import importlib.util
 import ipaddress
 import os
 import re
@@ -36,6 +37,12 @@ except ImportError:
     YAML_IMPORT_ERROR = traceback.format_exc()
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+PROXIES = ("http", "socks4", "socks4a", "socks5", "socks5h")
+"""Schemes of proxies that requests and websockets can both go through."""
+
+SOCKS: Mapping[str, str] = {"socks": "PySocks", "python_socks": "python-socks"}
+"""What urllib3 and websocket-client need for SOCKS: module -> package."""
 
 TOKEN_AGE = 60.0
 """Seconds after which a token's file is read again: bound service-account tokens are exchanged while we run."""
@@ -164,13 +171,14 @@ def connection(options: Mapping[str, Any]) -> tuple[Server, str]:
     host = settings.host.rstrip("/")
     if "://" not in host:
         host = "https://" + host
+    proxy = settings.proxy if settings.proxy is not None else _environment_proxy(host, chosen.get("no_proxy"))
     server = Server(
         host=host,
         origin=settings.origin,
         token=settings.token,
         ssl_context=_tls(settings) if host.startswith("https:") else None,
         tls_server_name=settings.tls_server_name,
-        proxy=settings.proxy if settings.proxy is not None else _environment_proxy(host, chosen.get("no_proxy")),
+        proxy=_proxy(proxy),
         impersonation=_impersonation(chosen),
         refresh=settings.refresh,
     )
@@ -378,6 +386,10 @@ def _user(settings: _Settings, user: Mapping[str, Any], source: str) -> None:
         settings.token = lambda: basic
 
 
+# Between its writing of a file and our reading of it no other thread may take its files away.
+_LIBRARY = threading.Lock()
+
+
 def _from_library(settings: _Settings, config: Mapping[str, Any], paths: Sequence[str], context: str) -> None:
     """Credentials that a program or a provider gives, by the kubernetes package, which also renews them."""
     try:
@@ -392,7 +404,20 @@ def _from_library(settings: _Settings, config: Mapping[str, Any], paths: Sequenc
     # Its functions have no types.
     library: Any = kubernetes_config
 
-    def load() -> Any:
+    def load() -> tuple[Any, tuple[bytes, bytes]]:
+        """What the library has, with certificate and key.
+
+        It lays those of a plugin into files of its own, and takes them away when the process ends. A task is a fork,
+        which ends without that before Python 3.13: the files are read and taken away here. The CA's too, which is read
+        from the kubeconfig.
+        """
+        with _LIBRARY:
+            loaded = read()
+            pair = _bytes(loaded.cert_file), _bytes(loaded.key_file)
+            library.kube_config._cleanup_temp_files()
+        return loaded, pair
+
+    def read() -> Any:
         loaded = kubernetes_client.Configuration()
         try:
             if paths:
@@ -413,19 +438,15 @@ def _from_library(settings: _Settings, config: Mapping[str, Any], paths: Sequenc
 
         return header
 
-    first = load()
+    first, given_first = load()
     if not token(first)() and not first.cert_file:
         raise KubeconfigError(
             f"The credentials{settings.origin} cannot be had: the exec plugin or provider gave neither a token nor a "
             "certificate. Run kubectl with the same context to see what it says."
         )
 
-    def pair(loaded: Any) -> tuple[bytes, bytes]:
-        return _bytes(loaded.cert_file), _bytes(loaded.key_file)
-
     def again() -> tuple[Token, ssl.SSLContext | None]:
-        loaded = load()
-        given = pair(loaded)
+        loaded, given = load()
         # Without data it has none, or an option of the task has taken its place.
         if not (settings.cert_data and given[0]) or given == (settings.cert_data, settings.key_data):
             return token(loaded), None
@@ -433,7 +454,7 @@ def _from_library(settings: _Settings, config: Mapping[str, Any], paths: Sequenc
         return token(loaded), _tls(settings)
 
     settings.token, settings.refresh = token(first), again
-    settings.cert_data, settings.key_data = pair(first)
+    settings.cert_data, settings.key_data = given_first
 
 
 def _in_cluster() -> _Settings:
@@ -587,6 +608,30 @@ def _as_file(path: str, data: bytes) -> Iterator[str]:
         yield name
     finally:
         os.unlink(name)
+
+
+def _proxy(given: str) -> str:
+    """The address of a proxy with its scheme, which kubectl and curl do without.
+
+    :raises KubeconfigError: with a scheme that commands and port-forwards cannot go through.
+    """
+    if not given:
+        return ""
+    proxy = given if "://" in given else f"http://{given}"
+    scheme = urllib.parse.urlparse(proxy).scheme
+    if scheme not in PROXIES:
+        raise KubeconfigError(
+            f"The proxy of the API server is reached by {scheme}; needed is one of {', '.join(PROXIES)}: commands in "
+            "pods and port-forwards go by websockets, which take no other. See proxy-url in the kubeconfig and "
+            "HTTPS_PROXY in the environment."
+        )
+    missing = [package for module, package in SOCKS.items() if importlib.util.find_spec(module) is None]
+    if scheme.startswith("socks") and missing:
+        raise KubeconfigError(
+            f"The proxy of the API server is reached by {scheme}, which needs Python libraries that are not there: "
+            f"pip install {' '.join(missing)}"
+        )
+    return proxy
 
 
 def _environment_proxy(host: str, no_proxy: str | None) -> str:

@@ -29,6 +29,7 @@ from .kubeauth import Server
 
 try:
     import websocket
+    from websocket._http import ProxyError  # what a SOCKS proxy refuses; no WebSocketException
 
     WEBSOCKET_IMPORT_ERROR: str | None = None
 except ImportError:
@@ -193,7 +194,7 @@ def connect(api: Api, pod: str, subresource: str, query: Sequence[tuple[str, str
                 continue
             if attempt == 3 or status not in (429, 502, 503, 504):
                 raise api.error(status, body, what) from None
-        except (websocket.WebSocketException, OSError) as error:
+        except (websocket.WebSocketException, ProxyError, OSError) as error:
             if attempt == 3:
                 raise api.unreachable(error) from None
         pause(attempt)

@@ -209,6 +209,8 @@ def _script(verbs: Sequence[Sequence[str]], marker: str, authenticated: bool) ->
             "umask 077",
             "file=$(mktemp) || exit 1",
             "trap 'rm -f \"$file\"' EXIT",
+            # By TERM, as of `timeout`, dash ends without its EXIT trap.
+            "trap 'exit 143' TERM INT HUP",
             "IFS= read -r user",
             'cat >"$file"',
         ]

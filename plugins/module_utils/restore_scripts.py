@@ -262,6 +262,7 @@ VERIFY = r"""set -eu
 # 97 says that it could not be begun.
 conf=$(mktemp -d /tmp/verify.XXXXXX) || exit 97
 trap 'rm -rf "$conf"' EXIT
+trap 'exit 143' TERM INT HUP
 ours='^(data_file_directories|(commitlog|saved_caches|hints|cdc_raw)_directory):'
 cp -R "$CASSANDRA_CONF/." "$conf" || exit 97
 grep -Ev "$ours" "$CASSANDRA_CONF/cassandra.yaml" >"$conf/cassandra.yaml" || exit 97

@@ -262,13 +262,30 @@ class Rotation:
         if not self.ctx.check_mode:
             self.cluster.check()
             metadata = {**patch.get("metadata", {}), "resourceVersion": secret["metadata"]["resourceVersion"]}
-            copy = kube, kube.patch("Secret", named(copy), {**patch, "metadata": metadata})
+            copy = kube, patched(kube, named(copy), {**patch, "metadata": metadata})
         self.note(what)
         return copy
 
     def note(self, done: str) -> None:
         self.done.append(done)
         self.ctx.progress(done, important=True)
+
+
+def patched(kube: Kube, name: str, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The Secret as it is after the patch.
+
+    An API server that stored it and was gone before its answer is asked once more, and then refuses what it has.
+
+    :raises Conflict: somebody else has changed it.
+    """
+    try:
+        return kube.patch("Secret", name, patch)
+    except Conflict:
+        secret = kube.get("Secret", name)
+        data = (secret or {}).get("data") or {}
+        if secret is None or any(data.get(key) != value for key, value in patch["data"].items()):
+            raise
+        return secret
 
 
 def where(kube: Kube, name: str) -> tuple[str, str, str]:

@@ -53,18 +53,18 @@ def _repository(reader: Reader, given: Mapping[str, Any]) -> str:
     path, text = "backup.repository", str(given.get("repository") or "").strip()
     if not text:
         reader.fault(path, "is missing; give a repository of restic, such as s3:https://s3.example.com/bucket/folder")
+    elif re.search(r"//[^/]*@", text):
+        # First, and not shown: it holds a password.
+        reader.fault(
+            path,
+            "has a user and a password in it, which would stand in logs and in the arguments of processes; put them"
+            " into the Secret of backup.credentials_secret (RESTIC_REST_USERNAME, RESTIC_REST_PASSWORD)",
+        )
     elif not text.startswith(REPOSITORIES):
         reader.fault(
             path,
             f"must begin with one of {', '.join(REPOSITORIES)} (a folder of a shared volume begins with /), got"
             f" {text!r}",
-        )
-    elif re.search(r"//[^/]*@", text):
-        # Not shown: it holds a password.
-        reader.fault(
-            path,
-            "has a user and a password in it, which would stand in logs and in the arguments of processes; put them"
-            " into the Secret of backup.credentials_secret (RESTIC_REST_USERNAME, RESTIC_REST_PASSWORD)",
         )
     elif re.search(r"\s", text):
         reader.fault(path, f"must be without spaces, got {text!r}")

@@ -242,6 +242,15 @@ def test_the_password_of_jmx_is_in_no_argument(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["nodetool"], "the file is gone"
 
 
+def test_the_password_of_jmx_goes_with_a_verb_that_takes_too_long(tmp_path):
+    shell = Shell(tmp_path, 'touch "$TMPDIR/begun"; sleep 20')
+    script = nodetool._script([["verb"]], "marker", True)
+    words = ["timeout", "2", "sh", "-c", script]
+    done = subprocess.run(words, input="me\npass word\n", text=True, env=shell.environment, check=False)
+    assert done.returncode == 124
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "nodetool"], "the file is gone"
+
+
 def test_json_is_asked_for_where_nothing_else_is(tmp_path):
     shell = Shell(tmp_path, """[ "$2" != -F ] || echo '{"asked": "'"$3"'", "nan": NaN}'""")
     results = nodetool.run(shell, "p", [["tpstats"], ["tablestats", "-F", "yaml"]])

@@ -130,6 +130,13 @@ def test_every_fault_of_a_backup_is_told_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("scheme", ["", "rest:", "s3:", "sftp:"])
+def test_a_password_in_a_repository_is_not_repeated(scheme: str) -> None:
+    (fault,) = errors(backup={**BACKUP, "repository": f"{scheme}https://me:pearl@rest.example.com/"})
+    assert fault.startswith("cassandra_backup.repository: has a user and a password in it")
+    assert "pearl" not in fault
+
+
 def test_every_fault_of_repairs_by_the_clock_is_told_at_once() -> None:
     found = errors(
         repair={

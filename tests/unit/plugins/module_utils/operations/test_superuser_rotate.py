@@ -19,6 +19,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import cql, obs
 from ansible_collections.cassops.kubernetes.plugins.module_utils.context import Context, Failed
 from ansible_collections.cassops.kubernetes.plugins.module_utils.events import seconds_of
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
+from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Conflict
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     datacenter,
@@ -279,6 +280,28 @@ def test_a_secret_that_somebody_changes_meanwhile_is_not_written_over(world: Rot
     world.assert_everybody_gets_in()
     assert world.rotate()["changes"] == [f"move next_password to password in Secret {SECRET} in namespace ns"]
     assert len([text for text in world.ring.statements if text.startswith(f'ALTER ROLE "{ROLE}"')]) == 1
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_change_that_was_stored_and_not_answered_is_done(
+    world: Rotating, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    """It is sent once more then, and the API server refuses it: it has been changed since."""
+    patch, sent = world.kube.patch, []
+
+    def hung_up(kind: str, name: str, change: Mapping[str, Any], **options: Any) -> Any:
+        stored = patch(kind, name, change, **options)
+        sent.append(name)
+        if len(sent) == turn:
+            raise Conflict("the object has been modified")
+        return stored
+
+    before = world.password()
+    monkeypatch.setattr(world.kube, "patch", hung_up)
+    assert world.rotate()["changed"]
+    assert len(sent) == 2
+    assert world.password() != before
+    world.assert_everybody_gets_in()
 
 
 def written_by_another(world: Rotating, before: str) -> None:
