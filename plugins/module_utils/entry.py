@@ -14,10 +14,27 @@ from . import hiding, kubeauth
 from .context import Context, Operation, execute, rules
 
 
+class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
+    """What it was called with stands beside its result; whoever may read that need not read keystores."""
+
+    def exit_json(self, **told: Any) -> None:
+        """Ends well."""
+        self._hide()
+        super().exit_json(**told)
+
+    def fail_json(self, msg: str, **told: Any) -> None:
+        """Ends, also where the options are wrong, before anything else."""
+        self._hide()
+        super().fail_json(msg, **told)
+
+    def _hide(self) -> None:
+        self.params: Any = hiding.hidden(self.params)
+
+
 def main(operation: Operation) -> None:
     """Runs an operation as an Ansible module and ends the process."""
     # With what it was called is not logged: a kubeconfig may hold keys, and which words these are is known only later.
-    module = AnsibleModule(
+    module = Module(
         argument_spec=dict(operation.ARGUMENT_SPEC), supports_check_mode=True, no_log=True, **rules(operation)
     )
     module.no_log_values.update(never_shown(module.no_log_values, module.params))
@@ -32,8 +49,6 @@ def main(operation: Operation) -> None:
         verbosity=module._verbosity,
     )
     result = execute(operation, module.params, ctx)
-    # What the task was called with stands beside its result; whoever may read that need not read keystores.
-    module.params = hiding.hidden(module.params)
     for warning in ctx.warnings:
         module.warn(warning)
     if result.pop("failed", False):
