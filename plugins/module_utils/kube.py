@@ -21,7 +21,7 @@ import ssl
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -99,6 +99,8 @@ class Kube:
         self.server = server
         self.namespace = namespace
         self.requests = Requests()
+        # Asked before a write is sent again. A server that hangs for a minute may have given our lock to another run.
+        self.guards: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._pool = _pool(server)
         self._pool_context = server.ssl_context
@@ -492,7 +494,7 @@ class Kube:
         """One request with its repetitions; the answer's body and headers.
 
         Repeated are: an answer 429 (nothing was done), a connection that could not be made (nothing was sent), and,
-        where doing it twice is doing it once, 5xx and lost connections.
+        where doing it twice is doing it once, 5xx and lost connections. A write only while the guards allow it.
         """
         if repeatable is None:
             repeatable = method != "POST"
@@ -503,6 +505,9 @@ class Kube:
         renewed = False
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS
+            if attempt > 1 and method != "GET" and what.kind != "Lease":
+                for guard in self.guards:
+                    guard()
             renewals = self.server.renewals
             try:
                 response = self._once(method, path, query, headers, content, read_timeout=limit)

@@ -175,6 +175,8 @@ class Lock:
 
     def _end_thread(self) -> None:
         self._stop.set()
+        if self.check in self.kube.guards:
+            self.kube.guards.remove(self.check)
         if self._thread is not None:
             self._thread.join(timeout=5)
             self._thread = None
@@ -275,6 +277,7 @@ class Lock:
 
     def _start(self) -> None:
         self._stop.clear()
+        self.kube.guards.append(self.check)
         # A daemon: a worker that dies must not hold the lock for ever.
         self._thread = threading.Thread(target=self._keep, name="cassops-lock", daemon=True)
         self._thread.start()

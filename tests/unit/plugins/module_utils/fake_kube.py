@@ -131,6 +131,7 @@ class FakeKube:
         self.objects: dict[tuple[str, str], Object] = {}
         # Keys of C(data) that nobody else has written: those of them that an apply leaves out go.
         self.owned: dict[tuple[str, str], set[str]] = {}
+        self.guards: list[Callable[[], None]] = []
         self.writes: list[str] = []
         self.dry_runs: list[str] = []
         # What changes objects as they come in.

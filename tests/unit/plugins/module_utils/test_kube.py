@@ -21,6 +21,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils import kube as 
 from ansible_collections.cassops.kubernetes.plugins.module_utils import kubeapi
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kube import Kube
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import Right
+from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import LockLost
 
 
 class Api:
@@ -290,6 +291,26 @@ def test_what_may_be_repeated_is(api, kube):
     api.will(200, config_map())
     assert kube.get("ConfigMap", "cm") == config_map()
     assert len(api.asked) == 5
+
+
+def test_a_write_is_sent_again_only_while_it_is_allowed(api, kube):
+    asked = []
+
+    def guard():
+        asked.append(len(api.asked))
+        if len(api.asked) == 3:
+            raise LockLost("another run has it")
+
+    kube.guards.append(guard)
+    api.status(503)
+    api.will(200, config_map())
+    kube.get("ConfigMap", "cm")
+    api.status(503)
+    api.will(200, config_map())
+    with pytest.raises(LockLost):
+        kube.apply(config_map())
+    assert asked == [3]
+    assert len(api.asked) == 3
 
 
 def test_repetitions_end(api, kube):

@@ -26,6 +26,7 @@ class Leases:
 
     def __init__(self):
         self.lease = None
+        self.guards = []
         self.version = 0
         self.offset = 0.0
         self.broken = False
@@ -205,6 +206,10 @@ def test_a_lock_that_cannot_be_renewed_is_lost_in_time(leases):
         time.sleep(0.05)
         with pytest.raises(LockLost, match="could not be renewed"):
             lock.check()
+        [guard] = leases.guards
+        with pytest.raises(LockLost, match="could not be renewed"):
+            guard()
+    assert leases.guards == [], "who let go has nothing to guard"
 
 
 def test_a_worker_without_its_controller_stops(leases, monkeypatch):
