@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from . import ring
 from .quantity import MIB
-from .view import Activity, Endpoint, Observation, Repair, Stream, View
+from .view import Activity, Endpoint, Observation, Repair, Stream, View, pod_of
 from .wording import agree, counted
 
 Fact = TypeVar("Fact")
@@ -483,9 +483,17 @@ def _owners(view: View, tokens: bool) -> Mapping[str, list[str]]:
 
 def live_seed(view: View) -> list[str]:
     """G12, third half: somebody is left whom a starting node can ask for the cluster."""
-    if not view.seeds or any(view.seen_up_by(seed) for seed in view.seeds):
+    if not view.seeds or any(view.seen_up_by(seed) for seed in view.seed_addresses) or _unseen_seed(view):
         return []
-    return [f"no seed is up ({', '.join(named(view, seed) for seed in view.seeds)})"]
+    return [f"no seed is up ({', '.join(named(view, seed) for seed in view.seed_addresses)})"]
+
+
+def _unseen_seed(view: View) -> bool:
+    """A seed is a pod that this run does not see, whose address nobody tells, and nodes of its datacenter are up."""
+    ours = {node.pod for node in view.nodes}
+    if all(pod_of(seed) in ours or not seed.endswith(".svc") for seed in view.seeds):
+        return False
+    return any(view.seen_up_by(address) for address in view.endpoints() if address not in view.pods_by_address)
 
 
 def one_line(view: View) -> list[str]:

@@ -461,7 +461,7 @@ class _Planner:
         return rack.partition < rack.replicas or rack.half_way or any(not self._wanted(node) for node in mine)
 
     def _is_seed(self, node: NodeView) -> bool:
-        return node.address in self._view.seeds
+        return node.address in self._view.seed_addresses
 
     def _limited(self, racks: Mapping[str, list[NodeView]]) -> dict[str, list[NodeView]]:
         """What the limit leaves of each rack. Where a change is pending it cannot leave a node without those above."""

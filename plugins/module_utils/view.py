@@ -286,7 +286,8 @@ class View:
     budget: Budget | None = None
     # By what is done by the clock: backup, repair.
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
-    # The addresses that nodes are told to find the cluster by, those of other datacenters too (from the ledger).
+    # What nodes are told to find the cluster by, those of other datacenters too (from the ledger): addresses, or names
+    # of pods where their addresses change; see L(seed_addresses).
     seeds: tuple[str, ...] = ()
     # Since when it is stopped on purpose (seconds since 1970); None = it is not.
     stopped: int | None = None
@@ -312,6 +313,12 @@ class View:
     def pods_by_address(self) -> dict[str, str]:
         """The first of them where several have one address."""
         return {node.address: node.pod for node in reversed(self.nodes) if node.address}
+
+    @functools.cached_property
+    def seed_addresses(self) -> list[str]:
+        """The seeds' addresses of now; a name where its pod has none, or is not in this view."""
+        named = {node.pod: node.address for node in self.nodes}
+        return [named.get(pod_of(seed)) or seed for seed in self.seeds]
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Every member any observer knows, by address; a node's word about itself goes before what others say of it."""
@@ -371,7 +378,7 @@ class View:
             self,
             nodes=tuple(node for node in self.nodes if node.pod not in pods and node.address not in gone),
             unheard={pod: why for pod, why in self.unheard.items() if pod not in pods},
-            seeds=tuple(seed for seed in self.seeds if seed not in gone),
+            seeds=tuple(seed for seed in self.seeds if seed not in gone and pod_of(seed) not in pods),
             observations={
                 pod: replace(
                     seen,
@@ -422,6 +429,11 @@ class View:
     def seen_up_by(self, address: str) -> list[str]:
         """The observers whose failure detector takes C(address) for alive (a node is alive to itself)."""
         return [pod for pod, seen in self.observers if seen.alive.get(address)]
+
+
+def pod_of(seed: str) -> str:
+    """The pod of a seed that is a pod's name in the cluster's DNS; of an address something that is no pod's name."""
+    return seed.partition(".")[0]
 
 
 def observers(nodes: Iterable[NodeView], also: Collection[str] = ()) -> list[NodeView]:

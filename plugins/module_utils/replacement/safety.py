@@ -165,7 +165,7 @@ def disagreement(scene: Scene, member: Endpoint) -> Iterator[str]:
 def circumstances(scene: Scene, member: Endpoint, at_risk: Sequence[str]) -> str:
     """What else is worth a word: rows 14 and 15, and what was accepted."""
     words = ""
-    if any(member.address in view.seeds for view in scene.views):
+    if any(member.address in view.seed_addresses for view in scene.views):
         words += "; it is a seed, and starts with others as its seeds"
     others = sorted(scene.name(address) for address in scene.dead() - {member.address})
     if others:

@@ -144,7 +144,10 @@ class Datacenter:
         }
 
     def addresses(self) -> dict[str, str]:
-        """Node -> the address of its Service."""
+        """Node -> its address in the ring."""
+        if self.variables.get("cassandra_address") == "pod":
+            pods = self.pods()
+            return {node: pods[node]["status"].get("podIP", "") for node in self.nodes if node in pods}
         found = self.namespace.list("services", "-l", self.selector)
         named = {item["metadata"]["name"]: item["spec"]["clusterIP"] for item in found}
         return {node: named[node] for node in self.nodes if node in named}

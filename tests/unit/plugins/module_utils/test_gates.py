@@ -482,6 +482,25 @@ def test_g12_somebody_to_ask_for_the_cluster() -> None:
     assert gates.live_seed(view) == [f"no seed is up ({FIRST}, 198.19.9.9)"]
 
 
+def test_g12_a_seed_by_its_pods_name_is_the_pod_that_has_it_now() -> None:
+    view = views.whole(seeds=(f"{FIRST}.shop-dc1-nodes.ns.svc",))
+    assert gates.live_seed(view) == []
+    down = view
+    for observer in (FIRST, SECOND, THIRD):
+        down = views.with_down(down, observer, "198.19.0.1")
+    assert gates.live_seed(down) == [f"no seed is up ({FIRST})"]
+    without_pod = tuple(replace(node, address=None) if node.pod == FIRST else node for node in view.nodes)
+    assert gates.live_seed(replace(view, nodes=without_pod)) == [f"no seed is up ({FIRST}.shop-dc1-nodes.ns.svc)"]
+    assert gates.live_seed(view.without([FIRST])) == [], "the batch has nobody else to ask, as its own only seed"
+
+
+def test_g12_a_seed_by_the_name_of_a_pod_that_this_run_does_not_see() -> None:
+    view = views.whole(seeds=("shop-dc2-x1-0.shop-dc2-nodes.far.svc",))
+    assert gates.live_seed(view) == ["no seed is up (shop-dc2-x1-0.shop-dc2-nodes.far.svc)"]
+    ours = [node for node in view.nodes if node.pod != SECOND]
+    assert gates.live_seed(replace(view, nodes=tuple(ours))) == [], "198.19.0.2 is somebody else's, and up"
+
+
 def test_g13_two_lines() -> None:
     view = views.with_endpoint(views.whole(), THIRD, "198.19.0.3", version="4.1.10")
     (reason,) = gates.one_line(view)
