@@ -19,6 +19,7 @@ from integration.harness.faults import Volume
 from integration.harness.namespace import Namespaces
 from integration.harness.reliability import Outcome
 from integration.harness.scaling import LIMIT, wanted
+from integration.harness.scenarios import not_held
 from integration.harness.settings import rng
 from integration.harness.workload import Workload, rows_of
 
@@ -78,11 +79,7 @@ def volume_lost(datacenter: Datacenter, rng: random.Random) -> None:
     before = datacenter.wait_up()[node].host_id
     with faults.stopped(datacenter, node):
         Volume.of(datacenter, node).wipe()
-    waiting.until(
-        f"{node} to be held",
-        lambda: [] if "cassops: held: " in datacenter.namespace.kubectl("logs", node) else [f"{node} starts"],
-        START_SECONDS,
-    )
+    waiting.until(f"{node} to be held", lambda: not_held(datacenter, {node: "its volume is empty"}), START_SECONDS)
     result = datacenter.run("heal", facts=True).ok()
     assert [one["node"] for one in result.facts[datacenter.host]["replaced"]] == [node]
     assert datacenter.wait_up()[node].host_id != before
