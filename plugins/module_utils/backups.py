@@ -189,6 +189,11 @@ class NodeManifest:
     def files(self) -> int:
         return sum(len(table.files) for table in self.tables)
 
+    @property
+    def paths(self) -> dict[str, int]:
+        """Path in the node's restic snapshot -> bytes."""
+        return {f"{table.source}/{file.path}": file.size for table in self.tables for file in table.files}
+
     def table(self, keyspace: str, name: str) -> tuple[Table, ...]:
         """All folders of a table: one that was dropped and made again may have two."""
         return tuple(table for table in self.tables if (table.keyspace, table.name) == (keyspace, name))
@@ -202,6 +207,24 @@ class NodeManifest:
                 for table in self.tables
             ),
         )
+
+
+def as_stored(tables: Sequence[Table], stored: Mapping[str, int]) -> tuple[Table, ...]:
+    """The tables with the sizes that were stored of files that Cassandra writes on after a snapshot has linked them.
+
+    An index of SAI on a table that has rows adds its components to the same TOC.txt (C(TOCComponent.appendTOC), seen on
+    5.0.9), and a filter that is made anew is written over the old one (C(FilterComponent.save)). Both are made from the
+    others where they are missing, and a name too many is passed over.
+
+    :param stored: path in the node's restic snapshot -> bytes.
+    """
+
+    def file(table: Table, one: File) -> File:
+        if not one.path.endswith(("-TOC.txt", "-Filter.db")):
+            return one
+        return File(one.path, stored.get(f"{table.source}/{one.path}", one.size))
+
+    return tuple(dataclasses.replace(table, files=tuple(file(table, one) for one in table.files)) for table in tables)
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------

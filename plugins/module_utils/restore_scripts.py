@@ -67,6 +67,8 @@ touch "$stage/whole"
 for folder in "$stage/raw"/*/*/snapshots/"$3"; do
     [ -d "$folder" ] || continue
     rm -f "$folder/manifest.json" "$folder/schema.cql"
+    # A table without rows.
+    ! rmdir "$folder" 2>/dev/null || continue
     table=${folder#"$stage/raw/"}
     table=${table%/snapshots/*}
     mkdir -p "$stage/data/${table%/*}"
@@ -221,6 +223,7 @@ FOLDERS = (
     HEAD
     + r"""
 # FOLDERS ID HOST: how many SSTables a folder of the data folder still holds, its keyspace and table, and where it is.
+# One that holds none was emptied by an import whose end nobody has seen; else FORGET has taken it away.
 # A volume that was made anew meanwhile has nothing of it, and that is not the same as nothing left to do.
 [ -e "$marks/restore/$1/$2/ready" ] || { echo "what was downloaded is not on the volume any more" >&2; exit 3; }
 cd "$marks/restore/$1/$2/data" 2>/dev/null || exit 0
@@ -228,7 +231,7 @@ for folder in */*; do
     [ -d "$folder" ] || continue
     count=$(find "$folder" -maxdepth 1 -type f -name '*-Data.db' | wc -l)
     table=${folder#*/}
-    [ "$count" -eq 0 ] || echo "$count ${folder%%/*} ${table%-*} $marks/restore/$1/$2/data/$folder"
+    echo "$count ${folder%%/*} ${table%-*} $marks/restore/$1/$2/data/$folder"
 done
 """
 )

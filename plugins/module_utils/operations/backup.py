@@ -580,13 +580,15 @@ class Run:
             storing = beside.submit(self.insist, lambda: self.store.store_node(node, self.ledger))
             stored = self.insist(lambda: work.restic.files(snapshot, float(self.params["wait_timeout"])))
             manifest, digest = storing.result()
-        wanted = {f"{table.source}/{file.path}": file.size for table in tables for file in table.files}
-        if stored != wanted:
-            odd = sorted(set(stored.items()) ^ set(wanted.items()))
-            raise CassopsError(
-                f"the repository of {work.pod} has not what its snapshot had: {len(odd)} files differ, such as"
-                f" {odd[0][0]}"
-            )
+        if stored != node.paths:
+            node = dataclasses.replace(node, tables=backups.as_stored(tables, stored))
+            odd = sorted(set(stored.items()) ^ set(node.paths.items()))
+            if odd:
+                raise CassopsError(
+                    f"the repository of {work.pod} has not what its snapshot had: {len(odd)} files differ, such as"
+                    f" {odd[0][0]}"
+                )
+            manifest, digest = self.insist(lambda: self.store.store_node(node, self.ledger))
         entry = dataclasses.replace(entry, manifest=manifest, digest=digest, size=node.size, added=added)
         with self.writing:
             self.manifest = self.manifest.with_node(entry)

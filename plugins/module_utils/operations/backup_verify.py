@@ -183,8 +183,7 @@ class Check:
         stored = attempt(lambda: self.restic(node).files(node.snapshot, limit))
         if isinstance(stored, CassopsError):
             return self.judged(f"{node.pod}: ", stored)
-        wanted = {f"{table.source}/{file.path}": file.size for table in node.tables for file in table.files}
-        odd = sorted(path for path, size in wanted.items() if stored.get(path) != size)
+        odd = sorted(path for path, size in node.paths.items() if stored.get(path) != size)
         if not odd:
             return []
         more = f" and {len(odd) - NAMED} more" if len(odd) > NAMED else ""

@@ -4,7 +4,7 @@
 
 """Tables of a backup into a datacenter that serves: made again where they are gone, emptied once, then filled.
 
-Every step looks first. What is imported is gone from the staging folder, and so is what was loaded. That a table was
+Every step looks first. The folder of what was imported or loaded goes when that has ended well. That a table was
 emptied is written down at once, before the first row comes back: it is never emptied twice.
 """
 
@@ -229,17 +229,33 @@ class Filling:
             raise CassopsError(f"{'.'.join(name)} is not imported everywhere: {'; '.join(failed)}")
 
     def bring_one(self, parcel: Parcel, name: restoring.Name, paths: Sequence[str]) -> None:
-        """The node moves the files to its own, verifies them, and serves them at once.
+        """The node verifies the files, moves them to its own, and serves them when their indexes are built.
 
         That it owns their tokens was proved before; of what it owned then and had not cleaned up, it takes no notice.
         Of counters it would go on with what it remembers, behind what has come: an import clears the cache of rows only
-        (C(SSTableImporter), 4.0 to 5.0).
+        (C(SSTableImporter), 4.0 to 5.0). The files leave their folder before SAI's indexes are built, so an empty one
+        may still be at work, or have failed: a table's imports exclude each other, so another one waits for the first.
         """
-        if paths:
-            verb = ["import", "--no-tokens", "--", *name, *paths]
+        if not paths:
+            return
+        verb = ["import", "--no-tokens", "--", *name, *paths]
+        try:
             nodetool.run_one(self.cluster.kube, parcel.pod, verb, self.limit)
-            if name in self.counters:
-                nodetool.run_one(self.cluster.kube, parcel.pod, ["invalidatecountercache"], self.limit)
+        except nodetool.NodetoolError as error:
+            raise CassopsError(f"{error}{self.taken(parcel, name)}") from error
+        if name in self.counters:
+            nodetool.run_one(self.cluster.kube, parcel.pod, ["invalidatecountercache"], self.limit)
+        restore_volumes.run(self.cluster.kube, parcel.pod, restore_scripts.FORGET, *paths)
+
+    def taken(self, parcel: Parcel, name: restoring.Name) -> str:
+        """What to do where an import failed and the node has the files already: it serves them from its next start."""
+        left = restore_volumes.folders(self.cluster.kube, self.plan, parcel)
+        if all(folder.sstables for folder in left if (folder.keyspace, folder.table) == name):
+            return ""
+        return (
+            f". {parcel.pod} has taken the files of {'.'.join(name)}, and does not serve them until it starts again: "
+            f"kubectl -n {self.cluster.kube.namespace} delete pod {parcel.pod}; then run it again"
+        )
 
     # Another ring: every row goes to its owners
 
@@ -249,7 +265,8 @@ class Filling:
                 together(lambda parcel: self.load_parcel(parcel, login), batch)
 
     def load_parcel(self, parcel: Parcel, login: tuple[str, str]) -> None:
-        found = restore_volumes.folders(self.cluster.kube, self.plan, parcel)
+        left = restore_volumes.folders(self.cluster.kube, self.plan, parcel)
+        found = [folder for folder in left if folder.sstables]
         for number, folder in enumerate(found, 1):
             self.cluster.check()
             self.ctx.progress(

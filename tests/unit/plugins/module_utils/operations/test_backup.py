@@ -506,6 +506,22 @@ def stuck(self: Any, job: str, wait: float) -> Any:
     return Job("running", status={"total_bytes": 100, "bytes_done": 1})
 
 
+def test_a_list_of_components_may_grow_while_it_is_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index of SAI was made meanwhile: Cassandra writes on in the file that the snapshot has linked."""
+    place = f"shop/orders-5bc52802de2535edaeab188eecebb090/snapshots/{SNAPSHOT}"
+    for pod in world.nodes:
+        world.store.disks[pod] |= {f"{place}/oa-1-big-Data.db": 40, f"{place}/oa-1-big-TOC.txt": 92}
+    plain = FakeRestic.files
+
+    def files(self: FakeRestic, *rest: Any) -> dict[str, int]:
+        return {path: 341 if path.endswith("TOC.txt") else size for path, size in plain(self, *rest).items()}
+
+    monkeypatch.setattr(FakeRestic, "files", files)
+    result = world.back_up()
+    assert result["backup"]["size"] == 21 + 3 * (40 + 341)
+    assert world.run(backup_verify)["faults"] == []
+
+
 def test_what_was_stored_is_compared_with_what_there_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unit.plugins.module_utils.fake_restic.FakeRestic.files", lambda *_told: {"x": 1})
     with pytest.raises(Failed, match="3 files differ"):

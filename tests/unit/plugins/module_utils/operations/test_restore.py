@@ -30,6 +30,7 @@ from ansible_collections.cassops.kubernetes.plugins.module_utils.errors import C
 from ansible_collections.cassops.kubernetes.plugins.module_utils.kubeapi import ExecResult, ExecTimeout, Unreachable
 from ansible_collections.cassops.kubernetes.plugins.module_utils.lock import Lock, Locked
 from ansible_collections.cassops.kubernetes.plugins.module_utils.manifests.archive import WANT
+from ansible_collections.cassops.kubernetes.plugins.module_utils.nodetool import NodetoolError
 from ansible_collections.cassops.kubernetes.plugins.module_utils.operations import (
     backup,
     backup_info,
@@ -358,6 +359,64 @@ def test_a_dropped_keyspace_is_made_again_and_filled(world: Restorable) -> None:
     assert kinds == ["download"] * 3 + ["CREATE"] * 4 + ["import"] * 6 + ["repair"] * 3
     assert world.kube.cut_off == []
     world.assert_clean()
+
+
+def cut_imports(world: Restorable, monkeypatch: pytest.MonkeyPatch, on: str, error: CassopsError) -> list[str]:
+    """A node takes the files of an import of shop.orders, and before it serves them the first answer is this error.
+
+    :return: where imports of that table were asked for.
+    """
+    run, asked = nodetool.run_one, []
+
+    def cut(kube: Any, pod: str, verb: Sequence[str], *rest: Any) -> Any:
+        told = run(kube, pod, verb, *rest)
+        if verb[0] == "import" and "orders" in verb:
+            asked.append(pod)
+            if pod == on and asked.count(pod) == 1:
+                raise error
+        return told
+
+    monkeypatch.setattr(nodetool, "run_one", cut)
+    return asked
+
+
+def test_an_import_whose_end_nobody_saw_is_waited_for(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cassandra takes the files before it builds their indexes, and serves them after that."""
+    world.drop()
+    second = world.nodes[1]
+    asked = cut_imports(world, monkeypatch, second, Unreachable("it was cut"))
+    with pytest.raises(CassopsError, match=f"{second}|it was cut"):
+        world.restore(tables=["shop"])
+    assert sorted(asked) == sorted(world.nodes)
+    world.restore(tables=["shop"])
+    assert sorted(asked) == sorted([*world.nodes, second]), "the others had come to its end"
+    world.assert_clean()
+
+
+def test_an_import_that_failed_with_the_files_taken_needs_a_start(
+    world: Restorable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.drop()
+    second = world.nodes[1]
+    cut_imports(world, monkeypatch, second, NodetoolError("Failed adding SSTables", []))
+    with pytest.raises(CassopsError, match=f"shop.orders, and does not serve them .* delete pod {second}; then run"):
+        world.restore(tables=["shop"])
+
+
+def test_an_import_that_failed_before_is_told_as_it_is(world: Restorable, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.drop()
+    run = nodetool.run_one
+
+    def fails(kube: Any, pod: str, verb: Sequence[str], *rest: Any) -> Any:
+        if verb[0] == "import":
+            raise NodetoolError("it cannot be read", [])
+        return run(kube, pod, verb, *rest)
+
+    monkeypatch.setattr(nodetool, "run_one", fails)
+    with pytest.raises(CassopsError) as told:
+        world.restore(tables=["shop"])
+    assert "it cannot be read" in str(told.value)
+    assert "delete pod" not in str(told.value)
 
 
 def cut_repairs(world: Restorable, monkeypatch: pytest.MonkeyPatch, on: str, error: CassopsError) -> None:
