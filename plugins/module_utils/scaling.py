@@ -614,7 +614,11 @@ def retire_refusals(
         elif name not in leaving:
             fewer = target.get(rack.name, 0) < rack.known
             others = [each for each in leaving if each.rpartition("-")[0] == rack.name]
-            would = f"{', '.join(others)} would leave" if fewer else f"rack {rack.name} is to keep {rack.known} nodes"
+            would = (
+                f"{', '.join(others)} would leave"
+                if fewer
+                else f"rack {rack.name} is to keep {counted(rack.known, 'node')}"
+            )
             reasons.append(
                 f"{name} cannot leave: a StatefulSet gives up its highest number first, and {would}. To have {name} "
                 "elsewhere, give it another place instead: cordon its worker and end its pod (kubectl delete pod); "
