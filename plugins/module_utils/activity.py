@@ -44,7 +44,8 @@ def read(kube: Kube, pod: str, session: cql.Session, tables: Collection[str], st
     """
     volume = look_at_volume(kube, pod)
     mode, streams = MODES.get(status or "", status), None
-    if "streaming" in tables:
+    # Where they are switched off the table is there, and empty (C(StreamManager.onRegister)).
+    if "streaming" in tables and setting(session, "streaming_stats_enabled") != "false":
         streams = open_streams(session.execute("SELECT * FROM system_views.streaming"))
     if mode is None or streams is None:
         mode, streams = from_netstats(kube, pod)

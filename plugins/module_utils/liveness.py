@@ -58,6 +58,9 @@ def probes(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> l
     """Of the keys "cassops-probe-0", "-1", ... first those few that reach every member, many by one statement; then
     each by itself, which tells whom such a statement was refused for.
 
+    None where the keyspace asks for more replicas than there are nodes: a read at ALL is refused there whoever is alive
+    (``ReplicationFactor.allReplicas``, of all datacenters that the replication names), so refusals prove nothing.
+
     :param replication: of the table's keyspace.
     """
     normal = {address: item for address, item in members.items() if item.tokens}
@@ -70,7 +73,11 @@ def probes(members: Mapping[str, Endpoint], replication: Mapping[str, str]) -> l
         replication,
     )
     keys = (f"cassops-probe-{number}" for number in range(TRIES * len(normal)))
-    first, rest = widest_first([((key,), find(cql.token(key))) for key in keys])
+    found = [((key,), find(cql.token(key))) for key in keys]
+    wanted = sum(ring.replication_factors(replication).values())
+    if any(len(replicas) < wanted for _keys, replicas in found):
+        return []
+    first, rest = widest_first(found)
     return [*gathered(first), *first, *rest]
 
 

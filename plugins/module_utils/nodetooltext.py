@@ -446,7 +446,7 @@ def ring(text: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for line in text.splitlines():
         # Address, rack (which may hold spaces), status, state, load, owned, token. A line before them has a token only.
-        match = re.match(r"(\S+) .*\b(?:Up|Down|\?) .* (-?\d+)\s*$", line)
+        match = re.match(r"(\S+) .*\s(?:Up|Down|\?)\s.* (-?\d+)\s*$", line)
         if match:
             found.setdefault(_address(match[1])[0], []).append(int(match[2]))
     if not found:

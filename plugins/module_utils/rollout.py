@@ -70,7 +70,7 @@ class Settings:
     :param force: restart every node, not only those with a change pending.
     :param ignore: names of soft gates to go past, see `SOFT_GATES`.
     :param free_disk: percent of a volume that must be free.
-    :param compactions: how many compactions may wait on a node.
+    :param compactions: how many tasks may wait in a node's C(CompactionExecutor); not nodetool's estimate.
     :param without: racks or nodes that are lost, and go on being so: nothing waits for them, and their replicas count
         as down all the time.
     :param accept_outage: keyspaces that may lose their quorum while a node restarts, where no order keeps it.

@@ -100,7 +100,7 @@ class Activity:
     streams: tuple[Stream, ...] | None = None
     # Those that run; where it leads some, only these.
     repairs: tuple[Repair, ...] | None = None
-    # Compactions that wait.
+    # Tasks that wait in the CompactionExecutor. Not what nodetool estimates, most of which is in no queue yet.
     compactions: int | None = None
     # Tables of which rows are deleted just now that the node has given away (nodetool cleanup).
     cleanups: tuple[str, ...] | None = None

@@ -171,8 +171,18 @@ decide_half_way() {
         reason="its replacement died half-way, and no node may go on over partial data; replace it again\
  (playbook replace_node), which gives it an empty volume"
         ;;
-    bootstrap) way=bootstrap ;; # 4.x streams all of it anew, 5.0 refuses to.
-    *) way=restart ;;           # It started in phase new, and the ledger runs only when all nodes had joined.
+    bootstrap)
+        # 4.x streams all of it anew, on top of what had come; 5.0 refuses to.
+        began=$(stat -c %Y "$marks/way")
+        case ${CASSOPS_VERSION:-} in
+        4.*) [ $(($(date +%s) - began)) -le "$limit" ] ||
+            reason="it began to join on $(date -u -d "@$began" '+%Y-%m-%d %H:%M:%S UTC') and has not ended, and\
+ gc_grace_seconds ($limit) are over: rows deleted since would come back with what it has; delete its volume claim\
+ and its pod, and it begins anew" ;;
+        esac
+        way=bootstrap
+        ;;
+    *) way=restart ;; # It started in phase new, and the ledger runs only when all nodes had joined.
     esac
 }
 
@@ -291,6 +301,8 @@ first_three() {
 # Written before Cassandra runs: data without a mark would be nobody's.
 mark_volume() {
     [ "$way" != restart ] || return 0
+    # It goes on with a join: when that began is told by the file.
+    [ "$way" != bootstrap ] || ! has_data || return 0
     mkdir -p "$marks"
     if ! has_data; then rm -f "$marks/joined" "$marks/alive" "$marks/missed"; fi
     echo "$way $dead" | sed 's/ $//' >"$marks/way.new"

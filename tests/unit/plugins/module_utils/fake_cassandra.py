@@ -45,6 +45,8 @@ class Busy:
     """What a node does, and what is on its volume. C(hints): host id -> files."""
 
     streams: list[dict[str, Any]] = field(default_factory=list)
+    # streaming_stats_enabled
+    records_streams: bool = True
     repairs: list[dict[str, Any]] = field(default_factory=list)
     participates: list[dict[str, Any]] = field(default_factory=list)
     pools: dict[str, tuple[int, int]] = field(default_factory=lambda: {"CompactionExecutor": (0, 0)})
@@ -415,6 +417,7 @@ class FakeSession:
             (r"SELECT \* FROM system_views\.sstable_tasks", self.compactions),
             (r"SELECT \* FROM system_views\.disk_usage", self.disk_usage),
             (r"SELECT value FROM system_views\.settings WHERE name = 'storage_compatibility_mode'", self.storage_mode),
+            (r"SELECT value FROM system_views\.settings WHERE name = 'streaming_stats_enabled'", self.records_streams),
             (r"SELECT value FROM system_views\.settings WHERE name = 'uuid_sstable_identifiers_enabled'", self.uuids),
             (r"SELECT schema_version FROM system\.local", self.local),
             (r"DESCRIBE SCHEMA WITH INTERNALS", self.describe),
@@ -519,6 +522,9 @@ class FakeSession:
     def storage_mode(self, consistency: str) -> list[dict[str, Any]]:
         mode = self.ring.members[self.pod].storage_mode
         return [{"value": mode}] if self.own_version >= "5" else []
+
+    def records_streams(self, consistency: str) -> list[dict[str, Any]]:
+        return [{"value": str(self.ring.busy[self.pod].records_streams).lower()}] if self.own_version >= "4.1" else []
 
     def uuids(self, consistency: str) -> list[dict[str, Any]]:
         return [{"value": "false"}] if self.own_version >= "4.1" else []

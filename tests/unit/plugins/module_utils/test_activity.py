@@ -98,6 +98,13 @@ def test_streams_that_are_over_do_not_count(ring: FakeCassandra) -> None:
     assert str(streams[0]) == "Repair with 198.19.0.2, 43 %"
 
 
+def test_streams_that_are_not_recorded_are_asked_for(ring: FakeCassandra) -> None:
+    """The table is there all the same, and empty."""
+    ring.busy[POD].records_streams = False
+    told(ring)
+    assert ring.nodetool == [(POD, ("netstats",))]
+
+
 def test_tables_that_are_cleaned(ring: FakeCassandra) -> None:
     ring.busy[POD].compactions = 1
     assert told(ring).activity.cleanups == ("shop.orders",)

@@ -116,6 +116,20 @@ def test_there_is_nothing_to_read() -> None:
     assert list(probes(members, {})) == list(probes({}, THREE)) == list(probes(joining, THREE)) == []
 
 
+@pytest.mark.parametrize(
+    "replication",
+    [
+        {"class": "SimpleStrategy", "replication_factor": "4"},
+        {**THREE, "dc1": "4"},
+        {**THREE, "dc1": "2", "dc2": "2"},
+    ],
+)
+def test_where_there_are_fewer_nodes_than_replicas_a_refusal_proves_nothing(replication: dict[str, str]) -> None:
+    """Cassandra counts those that the keyspace asks for, also in a datacenter without nodes."""
+    assert probes(views.endpoints(views.nodes(per_rack=1)), replication) == []
+    assert probes(views.endpoints(views.nodes(per_rack=1)), {**THREE, "dc1": "3", "dc2": "0"})
+
+
 def test_the_search_ends_where_a_datacenter_has_no_replicas() -> None:
     members = views.endpoints(views.nodes())
     far = {"far": replace(members["198.19.0.1"], address="far", datacenter="dc2", tokens=(1, 2))}

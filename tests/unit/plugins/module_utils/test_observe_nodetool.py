@@ -113,6 +113,11 @@ def test_nobody_is_asked_where_all_were_heard(monkeypatch: pytest.MonkeyPatch) -
     assert pods.asked == []
 
 
+def test_a_member_of_whom_a_node_is_not_sure_has_tokens() -> None:
+    line = "10.0.0.2  rack one  ?  Normal  81.24 KiB  100.00%  -42"
+    assert nodetooltext.ring(f"Address Rack Status State Load Owns Token\n 17\n{line}\n") == {"10.0.0.2": [-42]}
+
+
 def test_a_ring_that_is_not_understood_is_told() -> None:
     with pytest.raises(nodetooltext.UnknownOutput, match="named no node"):
         nodetooltext.ring("nothing")

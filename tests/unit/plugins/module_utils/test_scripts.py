@@ -702,6 +702,31 @@ def test_a_replaced_node_forgets_the_old_signs_of_life(node: Node) -> None:
     assert not (node.marks / "alive").exists()
 
 
+@pytest.mark.parametrize(
+    ("version", "seconds", "held"),
+    [
+        ("4.1.10", 864000 - 600, False),
+        ("4.1.10", 864000 + 60, True),
+        ("4.0.19", 864000 + 60, True),
+        ("5.0.9", 1e7, False),
+    ],
+)
+def test_a_join_that_died_long_ago_is_held(node: Node, version: str, seconds: float, held: bool) -> None:
+    """What it has would be streamed over, not replaced; 5.0 refuses by itself."""
+    node.ledger(RUNNING)
+    node.data()
+    node.mark(way="bootstrap", joined=False)
+    node.environment["CASSOPS_VERSION"] = version
+    began = time.time() - seconds
+    os.utime(node.marks / "way", (began, began))
+    if held:
+        told = r"it began to join on \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC and has not ended, and gc_grace_seconds"
+        assert re.match(rf"{told} \(864000\) are over.* delete its volume claim and its pod", node.reason())
+    else:
+        node.start()
+        assert (node.marks / "way").stat().st_mtime == pytest.approx(began, abs=1), "it is no new join"
+
+
 def test_a_replacement_that_died_half_way_is_held(node: Node) -> None:
     node.ledger(RUNNING.with_replacement(POD, "198.19.0.1"))
     node.mark(way="replace 198.19.0.1", joined=False)
