@@ -72,8 +72,8 @@ options:
     type: float
   compactions:
     description:
-      - How many tasks may wait in a node's C(CompactionExecutor), such as those of a cleanup. That is not the estimate of
-        C(nodetool compactionstats). Default is V(1000).
+      - How many tasks may wait in a node's C(CompactionExecutor), such as those of a cleanup. That is not
+        the estimate of C(nodetool compactionstats). Default is V(1000).
     type: int
 """
 
